@@ -1,0 +1,54 @@
+"""How a challenger is compared with the champion before it replaces it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from modelmonitor_api.resource import Decimal, Fraction, Resource
+from modelmonitor_api.spec.detection import Metric
+
+
+class PromotionMode(StrEnum):
+    """Who promotes."""
+
+    AUTO = "Auto"
+    MANUAL = "Manual"
+
+
+class Requirement(StrEnum):
+    """What a challenger must show."""
+
+    NOT_WORSE = "NotWorse"
+    BETTER = "Better"
+
+
+class Promotion(Resource):
+    """How a challenger is compared with the champion before it replaces it."""
+
+    mode: PromotionMode = Field(
+        PromotionMode.AUTO,
+        description="Auto: a challenger that passes becomes the champion. Manual: it waits for the annotation "
+        "modelmonitor.io/promote with its version.",
+    )
+    metric: Metric = Field(description="Score that decides.")
+    requirement: Requirement = Field(
+        Requirement.NOT_WORSE,
+        description="NotWorse: the interval of the difference lies above minus the margin. Better: above zero.",
+    )
+    non_inferiority_margin: Decimal = Field(
+        "0.005", description="How much worse a challenger may be and still count as not worse, in units of the metric."
+    )
+    confidence: Fraction = Field("0.95", description="Confidence of the interval of the difference.")
+    holdout_days: int = Field(
+        14,
+        description="Days after the training window on which both models are scored; neither has seen them.",
+        ge=1,
+        le=366,
+    )
+    min_holdout_rows: int = Field(500, description="With fewer rows the comparison is Inconclusive.", ge=20)
+    max_slice_drop: Fraction = Field(
+        "0.02", description="How much worse a challenger may be on any slice, in units of the metric."
+    )
+    min_slice_rows: int = Field(200, description="Slices with fewer rows are reported and do not decide.", ge=20)

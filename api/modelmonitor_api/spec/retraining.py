@@ -1,0 +1,227 @@
+"""When to train, with what, and within which limits."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from modelmonitor_api.resource import Resource, Rule
+from modelmonitor_api.spec.detection import RateLimit
+
+
+class Triggers(Resource):
+    """What starts a training, beside the annotation modelmonitor.io/retrain-requested-at."""
+
+    on_drift: bool = Field(True, description="Train when a check says Drift.")
+    on_performance: bool = Field(True, description="Train when the champion's score has dropped.")
+    every_days: int | None = Field(
+        None, description="Train when this many days have passed since the last training.", ge=1, le=3650
+    )
+    every_new_rows: int | None = Field(
+        None, description="Train when this many rows have arrived since the champion's training data.", ge=1
+    )
+
+
+class RetrainingMode(StrEnum):
+    """Whether a trigger trains."""
+
+    AUTO = "Auto"
+    DRY_RUN = "DryRun"
+    MANUAL = "Manual"
+
+
+class Strategy(StrEnum):
+    """What a training keeps of the champion."""
+
+    REFIT = "Refit"
+
+
+class EstimatorName(StrEnum):
+    """Estimators of scikit-learn that the built-in trainer fits."""
+
+    HIST_GRADIENT_BOOSTING_CLASSIFIER = "HistGradientBoostingClassifier"
+    HIST_GRADIENT_BOOSTING_REGRESSOR = "HistGradientBoostingRegressor"
+    LOGISTIC_REGRESSION = "LogisticRegression"
+    RANDOM_FOREST_CLASSIFIER = "RandomForestClassifier"
+    RANDOM_FOREST_REGRESSOR = "RandomForestRegressor"
+    RIDGE = "Ridge"
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the estimator predicts classes."""
+        return self.value.endswith("Classifier") or self is EstimatorName.LOGISTIC_REGRESSION
+
+
+class NumericImputation(StrEnum):
+    """What stands for a missing number."""
+
+    NONE = "None"
+    MEDIAN = "Median"
+    MEAN = "Mean"
+
+
+class Scaling(StrEnum):
+    """How numbers are scaled."""
+
+    NONE = "None"
+    STANDARD = "Standard"
+
+
+class CategoricalEncoding(StrEnum):
+    """How categories become numbers."""
+
+    ORDINAL = "Ordinal"
+    ONE_HOT = "OneHot"
+
+
+class Preprocessing(Resource):
+    """Steps before the estimator, fitted on the training window only and stored with the model."""
+
+    numeric_imputation: NumericImputation = Field(
+        NumericImputation.NONE,
+        description="What stands for a missing number. None: the estimator sees NaN, which the HistGradientBoosting "
+        "and RandomForest estimators accept.",
+    )
+    scaling: Scaling = Field(Scaling.NONE, description="Standard: zero mean and unit variance.")
+    categorical_encoding: CategoricalEncoding = Field(
+        CategoricalEncoding.ORDINAL, description="Ordinal: one number a category. OneHot: one column a category."
+    )
+    max_categories: int = Field(
+        50, description="Categories kept of each feature; rarer ones share a code.", ge=2, le=255
+    )
+
+
+class Parameter(Resource):
+    """A parameter of an estimator."""
+
+    name: str = Field(
+        description="Name, as in scikit-learn.", min_length=1, max_length=63, pattern=r"^[a-z_][a-z0-9_]*$"
+    )
+    value: str = Field(
+        description='Value in JSON: 150, 0.05, true, null, "balanced" (text may leave its quotes out).', max_length=253
+    )
+
+    def decoded(self) -> Any:
+        """Return the value as Python data."""
+        try:
+            return json.loads(self.value)
+        except json.JSONDecodeError:
+            return self.value
+
+
+class Estimator(Resource):
+    """A scikit-learn pipeline, fitted by the built-in trainer."""
+
+    name: EstimatorName = Field(description="Class of the estimator.")
+    parameters: list[Parameter] = Field(
+        default_factory=list,
+        description="Parameters of the estimator that differ from scikit-learn's defaults.",
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    preprocessing: Preprocessing = Field(Preprocessing(), description="Steps before the estimator.")
+
+
+#: A Kubernetes quantity such as 500m or 2Gi.
+Quantity = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
+
+
+class ResourceList(Resource):
+    """Amounts of processor and memory."""
+
+    cpu: Quantity | None = Field(None, description="Cores, for example 500m.")
+    memory: Quantity | None = Field(None, description="Memory, for example 2Gi.")
+
+
+class ResourceRequirements(Resource):
+    """What a pod asks for and may use."""
+
+    requests: ResourceList = Field(ResourceList(), description="What the scheduler sets aside.")
+    limits: ResourceList = Field(ResourceList(), description="What the pod may not exceed.")
+
+
+#: Value of an environment variable or a label; bounded so that the resource stays small.
+ShortText = Annotated[str, Field(max_length=1024)]
+
+
+class EnvVar(Resource):
+    """An environment variable of a trainer of the user's own."""
+
+    name: str = Field(description="Name.", min_length=1, max_length=253, pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")
+    value: ShortText = Field("", description="Value; not a place for secrets.")
+
+
+class Trainer(Resource):
+    """The pod that trains."""
+
+    image: str | None = Field(
+        None,
+        description="Image of a trainer of your own, best pinned by digest; it must speak the trainer protocol. "
+        "Absent: the built-in trainer, which fits retraining.estimator.",
+        min_length=1,
+        max_length=512,
+    )
+    env: list[EnvVar] = Field(
+        default_factory=list,
+        description="Environment of your own trainer.",
+        max_length=64,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    resources: ResourceRequirements = Field(
+        ResourceRequirements(requests=ResourceList(cpu="500m", memory="1Gi"), limits=ResourceList(memory="2Gi")),
+        description="Processor and memory of the pod.",
+    )
+    active_deadline_seconds: int = Field(
+        7200, description="Time after which the training is stopped and counts as failed.", ge=60, le=604800
+    )
+    backoff_limit: int = Field(2, description="How many times a failed pod is started again.", ge=0, le=10)
+
+
+class Retraining(Resource):
+    """When to train, with what, and within which limits."""
+
+    mode: RetrainingMode = Field(
+        RetrainingMode.AUTO,
+        description="Auto: triggers train. DryRun: triggers are reported and nothing is trained. Manual: only the "
+        "annotation modelmonitor.io/retrain-requested-at trains.",
+    )
+    strategy: Strategy = Field(Strategy.REFIT, description="Refit: the declared hyperparameters, fitted to new data.")
+    window_days: int = Field(90, description="How many days of data to train on.", ge=1, le=3650)
+    min_new_rows: int = Field(
+        0, description="A training waits until so many rows have arrived since the champion's training data.", ge=0
+    )
+    cooldown_seconds: int = Field(86400, description="Time between the starts of two trainings.", ge=0, le=31536000)
+    budget: RateLimit = Field(
+        RateLimit(count=4, per_days=30), description="How many trainings may be started in how many days."
+    )
+    trainer: Trainer = Field(Trainer(), description="The pod that trains.")
+    estimator: Estimator | None = Field(
+        None, description="What the built-in trainer fits. Absent where trainer.image names your own."
+    )
+    random_seed: int = Field(
+        0, description="Seed of everything random in training and comparison.", ge=0, le=2147483647
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="has(self.estimator) != (has(self.trainer) && has(self.trainer.image))",
+            message="set either retraining.estimator (built-in trainer) or retraining.trainer.image (your own)",
+            holds=lambda self: (self.estimator is not None) != (self.trainer.image is not None),
+        ),
+    )
+
+
+class CheckPod(Resource):
+    """The pod that checks."""
+
+    resources: ResourceRequirements = Field(
+        ResourceRequirements(requests=ResourceList(cpu="100m", memory="256Mi"), limits=ResourceList(memory="512Mi")),
+        description="Processor and memory of the pod.",
+    )
+    active_deadline_seconds: int = Field(
+        900, description="Time after which a check is stopped and counts as failed.", ge=30, le=86400
+    )
+    backoff_limit: int = Field(2, description="How many times a failed pod is started again.", ge=0, le=10)

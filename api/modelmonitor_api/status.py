@@ -1,0 +1,175 @@
+"""The status of a ModelMonitor: a cache, rebuilt from children and from verdicts on S3."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from modelmonitor_api.resource import Message
+
+
+def format_time(time: dt.datetime) -> str:
+    """Return `time` as Kubernetes writes it, in UTC and whole seconds."""
+    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> dt.datetime:
+    """Return the time that Kubernetes wrote as `text`."""
+    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _time(value: Any) -> Any:
+    return parse_time(value) if isinstance(value, str) else value
+
+
+#: A time on the wire, in UTC and whole seconds.
+Time = Annotated[
+    dt.datetime,
+    BeforeValidator(_time),
+    PlainSerializer(format_time, return_type=str),
+    Field(json_schema_extra={"type": "string", "format": "date-time"}),
+]
+
+Text = Annotated[str, Field(max_length=1024)]
+
+#: How much is kept of what happened.
+MAX_HISTORY = 10
+MAX_RECENT_CHECKS = 10
+MAX_TOP_FEATURES = 5
+
+
+class Condition(Message):
+    """One aspect of the state, as every Kubernetes tool understands it."""
+
+    type: str = Field(description="Aspect.", max_length=316)
+    status: Literal["True", "False", "Unknown"] = Field(description="True, False or Unknown.")
+    reason: str = Field(description="Why, in one CamelCase word.", max_length=1024)
+    message: str = Field(description="Why, in a sentence.", max_length=32768)
+    last_transition_time: Time = Field(description="When the status last changed.")
+    observed_generation: int | None = Field(None, description="Generation of the spec that it speaks of.")
+
+
+class FeatureEvidence(Message):
+    """What a check found in one feature."""
+
+    name: Text = Field(description="Column.")
+    effect: Text = Field(description="Size of the change, 0 to 1.")
+    p_value: Text = Field(description="Probability of such a change by chance, adjusted for the number of tests.")
+    drifted: bool = Field(False, description="Whether it counts as drift.")
+
+
+class RowCounts(Message):
+    """How many rows were compared."""
+
+    reference: int = Field(description="Rows of the reference.", ge=0)
+    current: int = Field(description="Rows of the live window.", ge=0)
+
+
+class LastCheck(Message):
+    """The newest check."""
+
+    time: Time = Field(description="When it was due.")
+    completion_time: Time | None = Field(None, description="When its Job ended.")
+    job_name: Text = Field(description="Its Job.")
+    verdict: Text = Field(description="NoDrift, Drift, Corrupted or Inconclusive; Failed where there was none.")
+    reason: Text = Field("", description="Why, in one word.")
+    message: Text = Field("", description="Why, in a sentence.")
+    performance_dropped: bool = Field(False, description="Whether the champion's score has dropped.")
+    rows: RowCounts | None = Field(None, description="How many rows were compared.")
+    new_rows: int | None = Field(None, description="Rows since the champion's training data.")
+    data_end: Time | None = Field(None, description="End of the live window.")
+    top_features: list[FeatureEvidence] = Field(
+        default_factory=list, description="The features with most evidence of drift.", max_length=MAX_TOP_FEATURES
+    )
+    report_uri: Text | None = Field(None, description="Report page.")
+    consecutive_drifts: int = Field(0, description="How many checks in a row have said Drift.")
+
+
+class RecentCheck(Message):
+    """A check that has been taken into account."""
+
+    job_uid: Text = Field(description="UID of its Job.")
+    time: Time = Field(description="When its Job ended.")
+    verdict: Text = Field(description="What it said.")
+
+
+class LastTraining(Message):
+    """The newest training."""
+
+    number: int = Field(description="Number of the decision; the lock against starting it twice.", ge=1)
+    job_name: Text = Field(description="Its Job.")
+    reason: Text = Field("", description="What triggered it, in one word.")
+    start_time: Time = Field(description="When it was started.")
+    completion_time: Time | None = Field(None, description="When its Job ended.")
+    outcome: Text | None = Field(
+        None, description="Promoted, Rejected, Inconclusive, AwaitingApproval or Failed; absent while it runs."
+    )
+    message: Text = Field("", description="Why, in a sentence.")
+    version: Text | None = Field(None, description="Version of the model that it made.")
+    report_uri: Text | None = Field(None, description="Report page.")
+    failures: int = Field(0, description="How many trainings in a row have failed.", ge=0)
+    generation: int | None = Field(None, description="Generation of the spec that it was started for.")
+
+
+class Champion(Message):
+    """The model in production."""
+
+    version: Text = Field(description="Version.")
+    since: Time = Field(description="When it became the champion.")
+    metric: Text | None = Field(None, description="Name of the score.")
+    score: Text | None = Field(None, description="Its score on the hold-out rows of its promotion.")
+    data_end: Time | None = Field(None, description="End of its training window.")
+
+
+class HistoryEntry(Message):
+    """One decision and its outcome."""
+
+    time: Time = Field(description="When.")
+    action: Text = Field(description="What was done.")
+    reason: Text = Field("", description="Why, in one word.")
+    message: Text = Field("", description="Why, in a sentence.")
+    version: Text | None = Field(None, description="Version concerned.")
+
+
+class HandledRequests(Message):
+    """Tokens of the annotations that have been acted on."""
+
+    check: Text | None = Field(None, description="Of modelmonitor.io/check-requested-at.")
+    retrain: Text | None = Field(None, description="Of modelmonitor.io/retrain-requested-at.")
+    rollback: Text | None = Field(None, description="Of modelmonitor.io/rollback-to.")
+    promote: Text | None = Field(None, description="Of modelmonitor.io/promote.")
+
+
+class ModelMonitorStatus(Message):
+    """What the operator has seen and done."""
+
+    observed_generation: int | None = Field(None, description="Generation of the spec that this speaks of.")
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        description="Ready: the spec is accepted and the CronJob in place. Stalled: the spec must be changed. "
+        "Reconciling: the operator is at work. DriftDetected, Training and Suspended: as they say.",
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    next_check_time: Time | None = Field(None, description="When the next check is due.")
+    last_check: LastCheck | None = Field(None, description="The newest check.")
+    recent_checks: list[RecentCheck] = Field(
+        default_factory=list,
+        description="Checks that have been taken into account, newest first.",
+        max_length=MAX_RECENT_CHECKS,
+    )
+    last_training: LastTraining | None = Field(None, description="The newest training.")
+    trainings: list[Time] = Field(
+        default_factory=list,
+        description="When trainings were started, newest first; the budget counts them.",
+        max_length=100,
+    )
+    champion: Champion | None = Field(None, description="The model in production.")
+    handled_requests: HandledRequests = Field(
+        HandledRequests(), description="Tokens of the annotations that have been acted on."
+    )
+    history: list[HistoryEntry] = Field(
+        default_factory=list, description="The newest decisions, newest first.", max_length=MAX_HISTORY
+    )

@@ -1,0 +1,1 @@
+"""When to retrain: pure functions from facts and a clock to a decision."""
