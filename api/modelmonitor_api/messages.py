@@ -9,7 +9,7 @@ are parsed with limits.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -132,7 +132,7 @@ class Failure(_Answer):
     """Why a pod could not do its work."""
 
     kind: Literal["Failure"] = "Failure"
-    reason: FailureReason = Field(description="Why, in one CamelCase word.")  # type: ignore[assignment]  # narrower
+    reason: FailureReason = Field(description="Why, in one CamelCase word.")
 
 
 Answer = Annotated[CheckVerdict | RunVerdict | Failure, Field(discriminator="kind")]
@@ -198,9 +198,5 @@ def decode_answer(text: str) -> CheckVerdict | RunVerdict | Failure:
         raise Malformed(
             f"the termination message is not a verdict: {error.errors(include_url=False)[0]['msg']}"
         ) from error
-    return _without_control_characters(answer)
-
-
-def _without_control_characters(answer: Any) -> Any:
-    cleaned = "".join(c if c.isprintable() else " " for c in answer.message)
-    return answer.model_copy(update={"message": cleaned})
+    printable = "".join(c if c.isprintable() else " " for c in answer.message)
+    return answer.model_copy(update={"message": printable})

@@ -17,7 +17,7 @@ def format_time(time: dt.datetime) -> str:
 
 def parse_time(text: str) -> dt.datetime:
     """Return the time that Kubernetes wrote as `text`."""
-    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return dt.datetime.fromisoformat(text)
 
 
 def _time(value: Any) -> Any:

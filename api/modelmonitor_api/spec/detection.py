@@ -100,7 +100,8 @@ class Sensitivity(Resource):
     )
     detectable_effect: Fraction = Field(
         "0.15",
-        description="Change that a check must have been able to see to say NoDrift; with fewer rows it says Inconclusive.",
+        description="Change that a check must have been able to see to say NoDrift; where it had too few rows for that "
+        "it says Inconclusive.",
     )
     consecutive_checks: int = Field(
         1, description="How many checks in a row must say Drift before it triggers a training.", ge=1, le=10

@@ -79,7 +79,7 @@ class ModelMonitorSpec(Resource):
             cel="self.storage.resultsURI.startsWith('s3://') && self.data.live.uri.startsWith('s3://')"
             " && (!has(self.data.labels) || self.data.labels.uri.startsWith('s3://'))",
             message=S3_ONLY,
-            holds=lambda self: True,  # the command line takes file:// too; see only_s3
+            holds=lambda _: True,  # the command line takes file:// too; see only_s3
         ),
         Rule(
             cel="!self.schedule.contains('TZ')",
