@@ -1,0 +1,237 @@
+"""A year of flights in a few minutes: drift, training, refusal, promotion, corruption, rollback.
+
+Each step prints what happened and the command that shows it. A step that has happened in an
+earlier run is not done again. The exit code is 1 where a step did not happen.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from cluster import MONITOR, NAMESPACE, REPOSITORY, NotSeen, annotate, apply, forwarded, kubectl, monitor, run, wait_for
+from flights import Day, corrupt, days, load
+from lake import Lake
+
+OUTPUT = REPOSITORY / "demo-output"
+WINTER = (dt.date(2013, 1, 1), dt.date(2013, 3, 31))
+SPRING = (dt.date(2013, 4, 1), dt.date(2013, 4, 23))
+SUMMER = (dt.date(2013, 4, 24), dt.date(2013, 6, 2))
+BROKEN = dt.date(2013, 6, 3)
+
+Status = dict[str, Any]
+
+
+def say(text: str) -> None:
+    """Print a line of the story."""
+    print(text, flush=True)
+
+
+def title(number: int, text: str) -> None:
+    """Print the heading of a step."""
+    say(f"\n\033[1m{number}. {text}\033[0m" if sys.stdout.isatty() else f"\n{number}. {text}")
+
+
+def see(command: str) -> None:
+    """Print the command that shows what has just happened."""
+    say(f"   see it: kubectl --namespace {NAMESPACE} {command}")
+
+
+def install() -> None:
+    """Install the operator with Helm, and an S3 server in a namespace that enforces restricted pods."""
+    s3_image = run(REPOSITORY / "hack" / "images.sh", "name", "s3").strip()
+    tag = run(REPOSITORY / "hack" / "images.sh", "tag").strip()
+    run("kubectl", "apply", "--filename", REPOSITORY / "hack" / "demo" / "namespace.yaml")
+    apply("s3.yaml", S3_IMAGE=s3_image)
+    said = run(
+        *("helm", "upgrade", "--install", "modelmonitor", REPOSITORY / "charts" / "modelmonitor"),
+        *("--namespace", "modelmonitor-system", "--create-namespace", "--wait", "--timeout", "120s"),
+        *("--set", f"image.tag={tag},trainerImage.tag={tag},watchNamespaces={{{NAMESPACE}}}"),
+    )
+    say("   " + said.strip().replace("\n", "\n   "))
+    kubectl("rollout", "status", "deployment/s3", "--timeout", "90s")
+
+
+def land(lake: Lake, partitions: list[Day]) -> None:
+    """Land partitions, those that are not there yet."""
+    count = lake.land(partitions)
+    first, last = partitions[0].date, partitions[-1].date
+    there = f", {len(partitions) - count} were there" if count < len(partitions) else ""
+    say(f"   {count} daily partitions of flights landed on S3, {first:%-d %B} to {last:%-d %B} 2013{there}")
+
+
+def check(token: str) -> None:
+    """Ask for a check now, as the schedule would next morning; asking twice is asking once."""
+    say(f"   $ {annotate('check-requested-at', token)}")
+
+
+def checked(token: str) -> Callable[[Status], bool]:
+    """Return whether the check asked for with `token` has been taken into account."""
+
+    def seen(status: Status) -> bool:
+        asked = kubectl(
+            *("get", "jobs", "--selector", f"modelmonitor.io/monitor={MONITOR},modelmonitor.io/role=check"),
+            *("--output", "json"),
+        )
+        uids = [
+            job["metadata"]["uid"]
+            for job in json.loads(asked)["items"]
+            if job["metadata"].get("annotations", {}).get("modelmonitor.io/token") == token
+        ]
+        return bool(uids) and uids[0] in [recent["jobUID"] for recent in status.get("recentChecks", [])]
+
+    return seen
+
+
+def trained(number: int) -> Callable[[Status], bool]:
+    """Return whether training `number` has ended."""
+    return lambda status: (
+        status.get("lastTraining", {}).get("number", 0) > number
+        or (
+            status.get("lastTraining", {}).get("number") == number
+            and status["lastTraining"].get("completionTime") is not None
+        )
+    )
+
+
+def entry(status: Status, action: str, nth: int = 1) -> Status:
+    """Return the `nth` entry of the history, from the oldest, with `action`.
+
+    Raises
+    ------
+    NotSeen
+        Where there is none.
+    """
+    found = [item for item in reversed(status.get("history", [])) if item["action"] == action]
+    if len(found) < nth:
+        raise NotSeen(f"the history has no {action} number {nth}:\n{json.dumps(status.get('history'), indent=1)}")
+    return found[nth - 1]
+
+
+def tell(item: Status) -> None:
+    """Print one entry of the history."""
+    say(f"   {item['action']} ({item['reason']}): {item['message']}")
+
+
+def tell_check(status: Status) -> None:
+    """Print what the newest check said."""
+    last = status["lastCheck"]
+    say(f"   {last['verdict']}: {last['message']}")
+
+
+def winter(lake: Lake, flights: pd.DataFrame) -> None:
+    """Land the winter and apply the monitor: there is no champion, so one is trained."""
+    land(lake, list(days(flights, *WINTER)))
+    apply("monitor.yaml")
+    say("   $ kubectl apply -f hack/demo/monitor.yaml")
+    tell(entry(wait_for("the first training", trained(1)), "Promoted"))
+    see(f"describe mmon {MONITOR}")
+
+
+def spring(lake: Lake, flights: pd.DataFrame) -> None:
+    """Land the spring: drift, a training, and a challenger that is refused."""
+    land(lake, list(days(flights, *SPRING)))
+    check("spring")
+    status = wait_for("the check of spring", checked("spring"))
+    if status["lastTraining"]["number"] < 2:
+        tell_check(status)
+    tell(entry(wait_for("the training of spring", trained(2)), "Rejected"))
+    see("get events --field-selector involvedObject.kind=ModelMonitor")
+
+
+def summer(lake: Lake, flights: pd.DataFrame) -> None:
+    """Land early summer: drift again, and a challenger that is better."""
+    land(lake, list(days(flights, *SUMMER)))
+    check("summer")
+    status = wait_for("the check of summer", checked("summer"))
+    if status["lastTraining"]["number"] < 3:
+        tell_check(status)
+    tell(entry(wait_for("the training of summer", trained(3)), "Promoted", nth=2))
+    see(f"get mmon {MONITOR} --output jsonpath='{{.status.champion}}'")
+
+
+def corruption(lake: Lake, flights: pd.DataFrame) -> None:
+    """Land a broken day: it is refused as training data."""
+    land(lake, [corrupt(day) for day in days(flights, BROKEN, BROKEN)])
+    check("corruption")
+    status = wait_for("the check of the broken day", checked("corruption"))
+    verdict = status["lastCheck"]
+    if verdict["verdict"] != "Corrupted":
+        raise NotSeen(f"the broken day was not seen: {json.dumps(verdict, indent=1)}")
+    tell_check(status)
+    say(f"   $ {annotate('retrain-requested-at', 'despite-the-broken-day')}")
+    status = wait_for("the refusal to train", lambda status: reason(status, "Training") == "CorruptedData")
+    say(f"   {message(status, 'Training')}")
+    see(f"get mmon {MONITOR} --output jsonpath='{{.status.conditions[?(@.type==\"Training\")].message}}'")
+
+
+def rollback() -> None:
+    """Go one step back by hand."""
+    say(f"   $ {annotate('rollback-to', 'previous')}")
+    status = wait_for(
+        "the rollback", lambda status: any(item["action"] == "RolledBack" for item in status.get("history", []))
+    )
+    tell(entry(status, "RolledBack"))
+    see(f"get mmon {MONITOR}")
+
+
+def reason(status: Status, condition: str) -> str | None:
+    """Return the reason of a condition."""
+    return next((c["reason"] for c in status.get("conditions", []) if c["type"] == condition), None)
+
+
+def message(status: Status, condition: str) -> str | None:
+    """Return the message of a condition."""
+    return next((c["message"] for c in status.get("conditions", []) if c["type"] == condition), None)
+
+
+def save_reports(lake: Lake) -> None:
+    """Save the report pages and print where they are."""
+    OUTPUT.mkdir(exist_ok=True)
+    for uri in lake.reports():
+        say(f"   {lake.fetch(uri, OUTPUT)}")
+
+
+def main() -> int:
+    """Tell the story; return the exit code."""
+    started = time.monotonic()
+    try:
+        title(1, "The operator is installed with Helm")
+        install()
+        secret = json.loads(kubectl("get", "secret", "s3", "--output", "json"))["data"]
+        keys = [base64.b64decode(secret[f"AWS_{name}"]).decode() for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
+        flights = load()
+        with forwarded("service/s3", 9000) as port:
+            lake = Lake(port, *keys)
+            title(2, "Winter: a ModelMonitor is applied; there is no champion, so one is trained")
+            winter(lake, flights)
+            title(3, "Spring: drift; a challenger is trained, compared on the same later rows, and refused")
+            spring(lake, flights)
+            title(4, "Early summer: drift again; this challenger is better and is promoted")
+            summer(lake, flights)
+            title(5, "A broken partition arrives: degrees Celsius, and half of the pressures gone")
+            corruption(lake, flights)
+            title(6, "Rollback: one step back, by hand")
+            rollback()
+            title(7, "What there is to see")
+            say(kubectl("get", "mmon").rstrip())
+            say("\nDecisions, oldest first:")
+            for item in reversed(monitor()["status"]["history"]):
+                say(f"   {item['time']}  {item['action']:<18} {item.get('version', ''):<14} {item['message']}")
+            say("\nReport pages:")
+            save_reports(lake)
+    except NotSeen as error:
+        say(f"\nThe demo stopped here: {error}")
+        return 1
+    say(f"\nThe demo took {time.monotonic() - started:.0f} s. Remove it with: make demo-down")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

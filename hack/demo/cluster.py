@@ -1,0 +1,109 @@
+"""The demo's cluster, through kubectl and helm as a user would, and never another cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from string import Template
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NAMESPACE = "demo"
+MONITOR = "flight-delays"
+_KUBECONFIG = subprocess.run(
+    [REPOSITORY / "hack" / "cluster.sh", "kubeconfig"], check=True, capture_output=True, text=True
+).stdout.strip()
+
+
+class NotSeen(RuntimeError):
+    """Something that the demo waited for did not happen."""
+
+
+def run(*command: str | Path, text: str | None = None) -> str:
+    """Run a program against the demo's cluster and return what it printed.
+
+    Raises
+    ------
+    NotSeen
+        With the end of what it said, where it failed.
+    """
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, check=False, env={**os.environ, "KUBECONFIG": _KUBECONFIG}
+    )
+    if done.returncode:
+        raise NotSeen(f"{' '.join(map(str, command))} failed:\n{done.stderr.strip()[-2000:]}")
+    return done.stdout
+
+
+def kubectl(*arguments: str, text: str | None = None) -> str:
+    """Run kubectl in the demo's namespace."""
+    return run("kubectl", "--namespace", NAMESPACE, *arguments, text=text)
+
+
+def apply(file: str, **values: str) -> None:
+    """Apply a manifest of this folder, with ${NAME} replaced by `values`."""
+    text = (Path(__file__).parent / file).read_text()
+    kubectl("apply", "--filename", "-", text=Template(text).safe_substitute(values))
+
+
+def monitor() -> dict[str, Any]:
+    """Return the ModelMonitor, or {} before there is one."""
+    found = kubectl("get", "modelmonitor", MONITOR, "--ignore-not-found", "--output", "json")
+    return dict(json.loads(found)) if found.strip() else {}
+
+
+def annotate(key: str, value: str) -> str:
+    """Set an annotation of the ModelMonitor and return the command that does it."""
+    arguments = ["annotate", "--overwrite", "modelmonitor", MONITOR, f"modelmonitor.io/{key}={value}"]
+    kubectl(*arguments)
+    return " ".join(["kubectl", "--namespace", NAMESPACE, *arguments])
+
+
+def wait_for(what: str, seen: Callable[[dict[str, Any]], bool], seconds: float = 420) -> dict[str, Any]:
+    """Wait until `seen` says yes to the status of the monitor, and return the status.
+
+    Raises
+    ------
+    NotSeen
+        With the last status, where that takes longer than `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        status = monitor().get("status", {})
+        if seen(status):
+            return status
+        if time.monotonic() > deadline:
+            raise NotSeen(
+                f"{what}: not seen in {seconds:.0f} s. The status is:\n{json.dumps(status, indent=1)}\n"
+                + kubectl("get", "jobs,pods")
+                + run(
+                    "kubectl", "--namespace", "modelmonitor-system", "logs", "deployment/modelmonitor", "--tail", "30"
+                )
+            )
+        time.sleep(1)
+
+
+@contextmanager
+def forwarded(target: str, port: int) -> Iterator[int]:
+    """Make a port of a Service reachable on loopback; yields the local port."""
+    forward = subprocess.Popen(
+        ["kubectl", "--namespace", NAMESPACE, "port-forward", "--address", "127.0.0.1", target, f":{port}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "KUBECONFIG": _KUBECONFIG},
+    )
+    try:
+        assert forward.stdout is not None
+        line = forward.stdout.readline()
+        if not line:
+            raise NotSeen(f"kubectl port-forward {target} ended at once")
+        yield int(line.rsplit(":", 1)[1].split(" ")[0])
+    finally:
+        forward.terminate()
+        forward.wait()

@@ -1,0 +1,80 @@
+"""The demo's data lake: daily partitions on the S3 server of the cluster."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+import pandas as pd
+from botocore.config import Config
+from flights import Day
+
+BUCKETS = ("flights", "monitors")
+
+
+class Lake:
+    """An S3 client for the demo's buckets.
+
+    Parameters
+    ----------
+    port
+        Local port that is forwarded to the S3 server.
+    access_key, secret_key
+        Its credentials.
+    """
+
+    def __init__(self, port: int, access_key: str, secret_key: str) -> None:
+        self._s3 = boto3.client(
+            "s3",
+            endpoint_url=f"http://127.0.0.1:{port}",
+            region_name="us-east-1",
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            config=Config(retries={"mode": "standard", "max_attempts": 5}),
+        )
+        there = {bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"]}
+        for bucket in BUCKETS:
+            if bucket not in there:
+                self._s3.create_bucket(Bucket=bucket)
+
+    def land(self, days: Iterable[Day]) -> int:
+        """Upload the partitions that are not there yet; return how many."""
+        missing = [day for day in days if not self._has(_features_key(day.date))]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(self._land_one, missing))
+        return len(missing)
+
+    def _land_one(self, day: Day) -> None:
+        self._put(f"labels/date={day.date}/part-0.parquet", day.labels)
+        self._put(_features_key(day.date), day.features)
+
+    def _put(self, key: str, rows: pd.DataFrame) -> None:
+        body = io.BytesIO()
+        rows.to_parquet(body, index=False, compression="zstd")
+        self._s3.put_object(Bucket="flights", Key=key, Body=body.getvalue())
+
+    def _has(self, key: str) -> bool:
+        return bool(self._s3.list_objects_v2(Bucket="flights", Prefix=key, MaxKeys=1).get("Contents"))
+
+    def reports(self) -> list[str]:
+        """Return the URIs of all report pages, oldest first."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket="monitors")
+        found = [item for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".html")]
+        return [f"s3://monitors/{item['Key']}" for item in sorted(found, key=lambda item: item["LastModified"])]
+
+    def fetch(self, uri: str, folder: Path) -> Path:
+        """Save the object at `uri` under `folder` and return its path."""
+        where = urlsplit(uri)
+        key = where.path.lstrip("/")
+        path = folder / "-".join(key.split("/")[-2:])
+        path.write_bytes(self._s3.get_object(Bucket=where.netloc, Key=key)["Body"].read())
+        return path
+
+
+def _features_key(date: dt.date) -> str:
+    return f"features/date={date}/part-0.parquet"
