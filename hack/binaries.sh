@@ -20,7 +20,13 @@ describe() { # NAME
     coredns) wrapper=coredns version=$COREDNS_VERSION package=github.com/coredns/coredns ;;
     helm)
       wrapper=helm version=$HELM_VERSION package=helm.sh/helm/v3/cmd/helm
-      variables="-X helm.sh/helm/v3/internal/version.version=$version" ;;
+      variables="-X helm.sh/helm/v3/internal/version.version=$version"
+      # Which Kubernetes a chart is rendered for where no cluster is asked.
+      local kubernetes=${KUBERNETES_VERSION#v1.} where
+      for where in chartutil lint/rules; do
+        variables+=" -X helm.sh/helm/v3/pkg/$where.k8sVersionMajor=1"
+        variables+=" -X helm.sh/helm/v3/pkg/$where.k8sVersionMinor=${kubernetes%.*}"
+      done ;;
     kind) wrapper=kind version=$KIND_VERSION package=sigs.k8s.io/kind ;;
     versitygw)
       wrapper=versitygw version=$VERSITYGW_VERSION package=github.com/versity/versitygw/cmd/versitygw
@@ -36,7 +42,8 @@ compile() ( # NAME; into place in one move, so that nobody ever runs half a prog
   mv "$BIN/.$1.part" "$BIN/$1"
 )
 
-for name in "${@:-${ALL[@]}}"; do
+[ $# -gt 0 ] || set -- "${ALL[@]}"
+for name in "$@"; do
   describe "$name"
   inputs=$({ echo "$package $variables"; cat "$HACK/go/$wrapper"/{go.mod,go.sum}
     case $package in ./*) cat "$HACK/go/$wrapper/$package"/*.go ;; esac; } | hash_of)

@@ -2,28 +2,83 @@
 # Sourced by every script in this folder: pinned versions, cache layout, PATH, and the few helpers they share.
 set -euo pipefail
 HACK=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-ROOT=$(dirname "$HACK")
 . "$HACK/versions.env"
 CACHE=${MODELMONITOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/modelmonitor}
 BIN=$CACHE/bin
-mkdir -p "$CACHE"/{bin,log,stamps,debs}
-export PATH=$BIN:$PATH             # our kubectl before whatever else carries that name
+mkdir -p "$CACHE"/{bin,log,stamps,debs,docker}
+export PATH=$BIN:$PATH              # our kubectl before whatever else carries that name
 export KUBECONFIG=$CACHE/kubeconfig # never the person's own ~/.kube/config
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 hash_of() { sha256sum | cut -c1-16; } # of standard input
+[ "${BASH_VERSINFO[0]}" -ge 5 ] || die "bash 5 is needed, this is $BASH_VERSION"
 
 # step NAME COMMAND...: one progress line with the time it took; the output goes to a log that is shown when it fails.
 # (A trap and not `|| fail`: on the left of || bash would ignore `set -e` inside the command.)
 STEP=
 step() {
   STEP=$1; shift
-  local start=$EPOCHREALTIME
+  local start=${EPOCHREALTIME/[.,]/} took
   "$@" >"$CACHE/log/$STEP.log" 2>&1
-  printf '%-34s %6.1f s\n' "$STEP" "$(bc <<<"$EPOCHREALTIME - $start")" >&2
+  took=$(((${EPOCHREALTIME/[.,]/} - start) / 100000))
+  printf '%-34s %5d.%d s\n' "$STEP" $((took / 10)) $((took % 10)) >&2
   STEP=
 }
-show_failed_step() { [ -z "$STEP" ] || { tail -n 20 "$CACHE/log/$STEP.log"; say "error: step '$STEP' failed"; } >&2; }
+show_failed_step() {
+  if [ -n "$STEP" ]; then tail -n 20 "$CACHE/log/$STEP.log" >&2; say "error: step '$STEP' failed"; fi
+}
 trap show_failed_step EXIT
+
+# need COMMAND:PACKAGE...: install what is missing where that is ours to do (root on Debian), else say what to install.
+need() {
+  local missing=()
+  for pair in "$@"; do have "${pair%:*}" || missing+=("${pair#*:}"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] || die "please install: ${missing[*]}"
+  step apt-update apt-get update -q
+  step apt-install env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+limit() { if have timeout; then timeout "$@"; else shift; "$@"; fi; } # macOS has no timeout
+docker_answers() { limit 10 docker info >/dev/null 2>&1; }
+
+# Is the process that PIDFILE names alive, and has TEXT on its command line? (The number may have gone to another program.)
+runs_from() { # PIDFILE TEXT
+  local pid
+  pid=$(cat "$1" 2>/dev/null) && grep -qsF "$2" "/proc/$pid/cmdline"
+}
+our_docker() { runs_from "$CACHE/docker/dockerd.pid" "$CACHE/docker/run"; }
+
+# Where images come from: made on this machine out of packages (local), or pulled (registry). A machine whose docker we had
+# to start ourselves counts as closed and is not even tried; elsewhere one question with a time limit decides.
+images_mode() {
+  case ${MODELMONITOR_IMAGES:-} in
+    local | registry) echo "$MODELMONITOR_IMAGES"; return ;;
+    '') ;;
+    *) die "MODELMONITOR_IMAGES must be local or registry, not '$MODELMONITOR_IMAGES'" ;;
+  esac
+  if our_docker || ! docker_answers; then echo local
+  elif docker image inspect "$PYTHON_IMAGE" >/dev/null 2>&1 || limit 15 docker manifest inspect "$PYTHON_IMAGE" >/dev/null 2>&1; then echo registry
+  else echo local; fi
+}
+
+# The fence around a cluster on a closed machine: what comes from its bridge goes nowhere but back to it, so no pod and no
+# node reaches an address off the machine. (Before kube-proxy has written its rules, a packet to a Service address would
+# otherwise follow the default route.) The network has no IPv6 addresses.
+fence() {
+  iptables -w -n -L DOCKER-USER >/dev/null 2>&1 || iptables -w -N DOCKER-USER
+  iptables -w -C FORWARD -j DOCKER-USER 2>/dev/null || iptables -w -I FORWARD -j DOCKER-USER
+  local rule=(DOCKER-USER -i "$NODE_BRIDGE" ! -o "$NODE_BRIDGE" -j REJECT)
+  iptables -w -C "${rule[@]}" 2>/dev/null || iptables -w -I "${rule[@]}"
+}
+
+# Does docker have IMAGE, made from exactly these inputs?
+image_is() { # IMAGE INPUTS-HASH
+  [ "$(docker image inspect -f '{{index .Config.Labels "modelmonitor.inputs"}}' "$1" 2>/dev/null)" = "$2" ]
+}
+
+# Drop images that newer builds took the name of. (Not by the label above: what is built on our base image inherits that, and
+# the layers that docker keeps as its build cache would go as well.)
+prune_replaced() { docker image prune -f --filter label=modelmonitor.image >/dev/null; }

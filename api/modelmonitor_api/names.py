@@ -78,8 +78,7 @@ class Reason(StrEnum):
     ACCEPTED = "Accepted"
     INVALID_SPEC = "InvalidSpec"
     NAME_COLLISION = "NameCollision"
-    CRON_JOB_REJECTED = "CronJobRejected"
-    API_UNAVAILABLE = "APIUnavailable"
+    OBJECT_REFUSED = "ObjectRefused"
     # Suspended
     SUSPENDED = "Suspended"
     ACTIVE = "Active"

@@ -36,7 +36,7 @@ Text = Annotated[str, Field(max_length=1024)]
 
 #: How much is kept of what happened.
 MAX_HISTORY = 10
-MAX_RECENT_CHECKS = 10
+MAX_RECENT_JOBS = 20
 MAX_TOP_FEATURES = 5
 
 
@@ -73,7 +73,7 @@ class LastCheck(Message):
     time: Time = Field(description="When it was due.")
     completion_time: Time | None = Field(None, description="When its Job ended.")
     job_name: Text = Field(description="Its Job.")
-    verdict: Text = Field(description="NoDrift, Drift, Corrupted or Inconclusive; Failed where there was none.")
+    verdict: Text = Field(description="NoDrift, Drift, Corrupted or Inconclusive.")
     reason: Text = Field("", description="Why, in one word.")
     message: Text = Field("", description="Why, in a sentence.")
     performance_dropped: bool = Field(False, description="Whether the champion's score has dropped.")
@@ -87,12 +87,20 @@ class LastCheck(Message):
     consecutive_drifts: int = Field(0, description="How many checks in a row have said Drift.")
 
 
-class RecentCheck(Message):
-    """A check that has been taken into account."""
+class LastCheckFailure(Message):
+    """A check that gave no verdict, after the newest that did."""
 
-    job_uid: Text = Field(description="UID of its Job.")
     time: Time = Field(description="When its Job ended.")
-    verdict: Text = Field(description="What it said.")
+    job_name: Text = Field(description="Its Job.")
+    reason: Text = Field(description="Why, in one word.")
+    message: Text = Field(description="Why, in a sentence.")
+
+
+class RecentJob(Message):
+    """A Job whose end has been taken into account."""
+
+    uid: Text = Field(description="UID of the Job.")
+    time: Time = Field(description="When it ended.")
 
 
 class LastTraining(Message):
@@ -155,10 +163,13 @@ class ModelMonitorStatus(Message):
     )
     next_check_time: Time | None = Field(None, description="When the next check is due.")
     last_check: LastCheck | None = Field(None, description="The newest check.")
-    recent_checks: list[RecentCheck] = Field(
+    last_check_failure: LastCheckFailure | None = Field(
+        None, description="A check that gave no verdict, after the newest that did; gone with the next verdict."
+    )
+    recent_jobs: list[RecentJob] = Field(
         default_factory=list,
-        description="Checks that have been taken into account, newest first.",
-        max_length=MAX_RECENT_CHECKS,
+        description="Jobs whose end has been taken into account, newest first.",
+        max_length=MAX_RECENT_JOBS,
     )
     last_training: LastTraining | None = Field(None, description="The newest training.")
     trainings: list[Time] = Field(

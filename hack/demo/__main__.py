@@ -84,7 +84,7 @@ def checked(token: str) -> Callable[[Status], bool]:
             for job in json.loads(asked)["items"]
             if job["metadata"].get("annotations", {}).get("modelmonitor.io/token") == token
         ]
-        return bool(uids) and uids[0] in [recent["jobUID"] for recent in status.get("recentChecks", [])]
+        return bool(uids) and uids[0] in [recent["uid"] for recent in status.get("recentJobs", [])]
 
     return seen
 

@@ -1,0 +1,77 @@
+{{- define "modelmonitor.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* Prefix of the names of all objects. It leaves room for our suffixes in 63 characters. */}}
+{{- define "modelmonitor.fullname" -}}
+{{- $name := include "modelmonitor.name" . }}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- default $full .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "modelmonitor.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "modelmonitor.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "modelmonitor.labels" -}}
+{{ include "modelmonitor.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: modelmonitor
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "modelmonitor.serviceAccountName" -}}
+{{- default (ternary (include "modelmonitor.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
+{{- end }}
+
+{{- /* An image from its parts: (dict "image" .Values.image "context" $). The digest goes before the tag. */}}
+{{- define "modelmonitor.image" -}}
+{{- with .image.registry }}{{ . }}/{{ end }}
+{{- .image.repository }}
+{{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ default .context.Chart.AppVersion .image.tag }}{{ end }}
+{{- end }}
+
+{{- define "modelmonitor.pullSecretNames" -}}
+{{- range $index, $secret := .Values.imagePullSecrets }}{{ if $index }},{{ end }}{{ $secret.name }}{{ end }}
+{{- end }}
+
+{{- /* The namespaces looked after, as JSON; an empty list stands for all. What the operator watches and where it has a Role
+both come from here, so they cannot differ. */}}
+{{- define "modelmonitor.namespaces" -}}
+{{- if and .Values.watchAllNamespaces .Values.watchNamespaces }}
+{{- fail "watchAllNamespaces and watchNamespaces exclude each other; remove one of them" }}
+{{- end }}
+{{- ternary list (default (list .Release.Namespace) .Values.watchNamespaces) .Values.watchAllNamespaces | toJson }}
+{{- end }}
+
+{{- /* All that the operator may do in a namespace that it looks after. No wildcards, and neither Secrets, logs nor exec. */}}
+{{- define "modelmonitor.rules" -}}
+- apiGroups: [modelmonitor.io]
+  resources: [modelmonitors]
+  verbs: [get, list, watch]
+- apiGroups: [modelmonitor.io]
+  resources: [modelmonitors/status]
+  verbs: [patch]
+# OpenShift asks for this of whoever makes an object owned by a ModelMonitor; the operator never sets finalizers.
+- apiGroups: [modelmonitor.io]
+  resources: [modelmonitors/finalizers]
+  verbs: [update]
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create]
+# The termination message of a Job's pod is its verdict.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end }}

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# The project's kind cluster, with a kubeconfig of its own.
+# usage: hack/cluster.sh up | down | kubeconfig | load IMAGE...
+. "$(dirname "$0")/lib.sh"
+NODE=$CLUSTER-control-plane
+
+tools() { # on a closed machine our own builds, elsewhere what is there
+  if [ "$MODE" = local ]; then "$HACK/binaries.sh" kind kubectl; return; fi
+  for tool in kind kubectl; do have $tool || "$HACK/binaries.sh" $tool; done
+}
+
+node_state() { docker container inspect -f '{{.State.Status}}' "$NODE" 2>/dev/null || echo missing; }
+
+until_ok() { # SECONDS COMMAND...
+  local end=$((SECONDS + $1)); shift
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || return 1
+    sleep 0.5
+  done
+}
+api_ready() { kubectl get --raw /readyz --request-timeout=3s; }
+# Asked of CoreDNS itself, through the API server: after a restart the pod's status still is the one from before.
+dns_ready() { kubectl get --raw /api/v1/namespaces/kube-system/services/kube-dns:metrics/proxy/metrics --request-timeout=3s; }
+wait_for_dns() { until_ok 90 dns_ready || { kubectl -n kube-system describe pods -l k8s-app=kube-dns; return 1; }; }
+outdated() { [ "$MODE" = local ] && [ "$(docker container inspect -f '{{.Image}}' "$NODE")" != "$(docker image inspect -f '{{.Id}}' "$NODE_IMAGE")" ]; }
+usable() { [ "$(node_state)" = running ] && ! outdated && kind export kubeconfig --name "$CLUSTER" -q && until_ok 60 api_ready; }
+
+# Before creating anything: the ranges must be free, and on a closed machine the network must be the one that the fence is around.
+network() {
+  "$HACK/free_ranges.py" "$POD_SUBNET" "$SERVICE_SUBNET"
+  if [ "$MODE" = registry ]; then return; fi
+  docker network inspect kind >/dev/null 2>&1 || {
+    "$HACK/free_ranges.py" "$NODE_SUBNET"
+    docker network create --subnet "$NODE_SUBNET" -o com.docker.network.bridge.name="$NODE_BRIDGE" kind
+  }
+  [ "$(docker network inspect -f '{{index .Options "com.docker.network.bridge.name"}} {{.EnableIPv6}}' kind)" = "$NODE_BRIDGE false" ] ||
+    die "the docker network 'kind' was made by somebody else, and nothing would keep its pods on this machine: remove it"
+}
+
+create() {
+  network
+  local image=()
+  if [ "$MODE" = local ]; then image=(--image "$NODE_IMAGE"); else image=(--image "kindest/node:$KUBERNETES_VERSION"); fi
+  kind create cluster --name "$CLUSTER" --config "$HACK/kind.yaml" "${image[@]}" --wait 120s
+}
+
+remove() { kind delete cluster --name "$CLUSTER"; }
+
+up() {
+  "$HACK/docker.sh" start
+  MODE=$(images_mode)
+  tools
+  if [ "$MODE" = local ]; then "$HACK/node-image.sh"; fence; fi
+  if [ "$(node_state)" = exited ]; then step node-restart docker start "$NODE"; fi
+  if [ "$(node_state)" != missing ] && ! usable; then step cluster-remove remove; fi
+  if [ "$(node_state)" = missing ]; then step cluster-create create; fi
+  # kind waits for the node alone; a pod that asks for a name before CoreDNS answers fails.
+  step cluster-dns wait_for_dns
+}
+
+main() {
+  case ${1:-} in
+    up) up ;;
+    down) if docker_answers; then step cluster-remove remove; fi ;;
+    kubeconfig) echo "$KUBECONFIG" ;;
+    load) shift; kind load docker-image --name "$CLUSTER" "$@" ;;
+    *) die "usage: hack/cluster.sh up | down | kubeconfig | load IMAGE..." ;;
+  esac
+}
+
+# One at a time: two who both see no cluster would both make one.
+exec 9>"$CACHE/cluster.lock"
+! have flock || flock 9
+main "$@"

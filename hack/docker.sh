@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# A Docker daemon of our own, only where none answers: own data, own pid file, the usual socket, and a fence around the cluster.
+# usage: hack/docker.sh start|stop|status
+. "$(dirname "$0")/lib.sh"
+RUN=$CACHE/docker/run
+PIDFILE=$CACHE/docker/dockerd.pid
+
+# After a reboot, or when a run was cut off, the files of dead processes remain and dockerd would refuse to start.
+clear_stale_files() {
+  for file in "$PIDFILE" "$RUN/containerd/containerd.pid"; do
+    runs_from "$file" "$RUN" || rm -f "$file"
+  done
+}
+
+launch() {
+  mkdir -p "$RUN"
+  clear_stale_files
+  # The lock of a caller (descriptor 9) must not live on in the daemon.
+  nohup setsid dockerd --data-root "$CACHE/docker/data" --exec-root "$RUN" --pidfile "$PIDFILE" --bip "$DOCKER_BRIDGE" \
+    --add-runtime "nosysres=$HACK/runc-nosysres" --default-runtime nosysres >"$CACHE/log/dockerd.log" 2>&1 </dev/null 9>&- &
+  wait_for_docker 30
+}
+
+wait_for_docker() { # SECONDS
+  local end=$((SECONDS + $1))
+  until docker_answers; do
+    [ $SECONDS -lt $end ] || return 1
+    sleep 0.3
+  done
+}
+
+stop() {
+  our_docker || { say "no docker daemon of ours runs"; return; }
+  local pid end=$((SECONDS + 60))
+  pid=$(cat "$PIDFILE")
+  kill "$pid"
+  while our_docker; do
+    [ $SECONDS -lt $end ] || { kill -9 "$pid"; break; }
+    sleep 0.3
+  done
+}
+
+start() {
+  # A daemon of ours that hangs, or whose iptables rules somebody flushed, is started anew; nobody else's is ever touched.
+  if our_docker && ! { wait_for_docker 20 && iptables -w -t nat -n -L DOCKER >/dev/null 2>&1; }; then stop; fi
+  if ! docker_answers; then
+    [ ! -d /run/systemd/system ] || ! have dockerd || die "docker does not answer: start it (systemctl start docker)"
+    need docker:docker.io dockerd:docker.io runc:runc iptables:iptables ip:iproute2
+  fi
+  if ! docker_answers; then
+    "$HACK/free_ranges.py" "$DOCKER_BRIDGE" "$NODE_SUBNET"
+    fence # before the daemon, because it starts again what ran when it died
+    step docker-start launch
+  fi
+  [ "$(images_mode)" = registry ] || fence
+}
+
+case ${1:-} in
+  start) start ;;
+  stop) stop ;;
+  status)
+    docker_answers || die "no docker daemon answers"
+    if our_docker; then say "our docker daemon runs (pid $(cat "$PIDFILE"))"; else say "a docker daemon that is not ours runs"; fi ;;
+  *) die "usage: hack/docker.sh start|stop|status" ;;
+esac

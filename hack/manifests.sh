@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Generate what is made of the types and of the chart: the CRD, the plain manifests and the reference pages.
+# usage: hack/manifests.sh [FOLDER]     (default: the repository; the tests generate into another folder and compare)
+. "$(dirname "$0")/lib.sh"
+cd "$HACK/.."
+OUT=${1:-.}
+PYTHON=.venv/bin/python
+"$HACK/binaries.sh" helm
+mkdir -p "$OUT"/{manifests,charts/modelmonitor/files,docs/reference}
+
+crd() {
+  echo "# Generated from the types by hack/manifests.sh; do not edit."
+  $PYTHON -m modelmonitor_api.crd | $PYTHON -c 'import json, sys, yaml
+yaml.safe_dump(json.load(sys.stdin), sys.stdout, sort_keys=False, width=120, allow_unicode=True)'
+}
+
+install() {
+  echo "# Generated from charts/modelmonitor by hack/manifests.sh; do not edit. For settings use the chart."
+  echo "# The operator looks after the ModelMonitors of all namespaces."
+  printf '%s\n' --- "apiVersion: v1" "kind: Namespace" "metadata:" "  name: modelmonitor-system" "  labels:" \
+    "    pod-security.kubernetes.io/enforce: restricted"
+  helm template modelmonitor "$1" --namespace modelmonitor-system --skip-tests --set watchAllNamespaces=true \
+    --kube-version "${KUBERNETES_VERSION#v}"
+}
+
+crd >"$OUT/manifests/crd.yaml"
+cp "$OUT/manifests/crd.yaml" "$OUT/charts/modelmonitor/files/modelmonitors.yaml"
+install charts/modelmonitor >"$OUT/manifests/install.yaml"
+for page in modelmonitor messages; do
+  $PYTHON -m modelmonitor_api.reference "$page" >"$OUT/docs/reference/$page.md"
+done

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# A base image with Python for machines that cannot pull one, out of Debian packages: the whole standard library, venv, and
+# the shared libraries that numpy, pyarrow and scikit-learn load.
+# usage: hack/python-base.sh
+. "$(dirname "$0")/lib.sh"
+. "$HACK/rootfs.sh"
+need debootstrap:debootstrap
+PACKAGES=python3,python3-venv,python-is-python3,ca-certificates,libgomp1,libstdc++6
+CERTIFICATES=/etc/ssl/certs/ca-certificates.crt # pip inside a build shall trust what this machine trusts
+INPUTS=$(cat "$0" "$HACK"/{versions.env,rootfs.sh} "$CERTIFICATES" | hash_of)
+WORK=$CACHE/python-base
+
+build() {
+  bootstrap "$WORK" "$PACKAGES"
+  cp "$CERTIFICATES" "$WORK$CERTIFICATES"
+  tar -C "$WORK" --numeric-owner -c . | docker import --change "LABEL modelmonitor.inputs=$INPUTS" --change 'CMD ["python3"]' \
+    --change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8' - "$PYTHON_BASE_IMAGE"
+  rm -rf "$WORK"
+}
+
+image_is "$PYTHON_BASE_IMAGE" "$INPUTS" || step python-base build

@@ -1,0 +1,46 @@
+"""Whether a live object still is what we want of it, so that an unchanged one costs no write."""
+
+from __future__ import annotations
+
+import decimal
+from typing import Any
+
+_SUFFIXES = {
+    "m": decimal.Decimal("0.001"),
+    "k": decimal.Decimal(10) ** 3,
+    "M": decimal.Decimal(10) ** 6,
+    "G": decimal.Decimal(10) ** 9,
+    "T": decimal.Decimal(10) ** 12,
+    "Ki": decimal.Decimal(2) ** 10,
+    "Mi": decimal.Decimal(2) ** 20,
+    "Gi": decimal.Decimal(2) ** 30,
+    "Ti": decimal.Decimal(2) ** 40,
+}
+_QUANTITIES = frozenset({"cpu", "memory", "sizeLimit"})
+
+
+def contains(live: Any, wanted: Any, key: str = "") -> bool:
+    """Whether `live` has everything of `wanted`; what the server has added does not count.
+
+    Amounts are compared by value: the server writes 1024Mi as 1Gi.
+    """
+    if isinstance(wanted, dict):
+        return isinstance(live, dict) and all(
+            contains(live.get(name), value, name) for name, value in wanted.items() if value is not None
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(live, list)
+            and len(live) == len(wanted)
+            and all(contains(one, other, key) for one, other in zip(live, wanted, strict=True))
+        )
+    if key in _QUANTITIES and isinstance(live, str) and isinstance(wanted, str):
+        return amount(live) == amount(wanted)
+    # The server leaves out what is false or zero by default.
+    return bool(live == wanted or (live is None and wanted in (False, 0, "")))
+
+
+def amount(quantity: str) -> decimal.Decimal:
+    """Return a Kubernetes quantity as a number."""
+    number = quantity.rstrip("mkMGTKi")
+    return decimal.Decimal(number) * _SUFFIXES.get(quantity[len(number) :], decimal.Decimal(1))

@@ -1,0 +1,191 @@
+"""What is there: a monitor's Jobs, how they ended, and what their pods said."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from modelmonitor_api import names
+from modelmonitor_api.messages import CheckVerdict, Failure, Malformed, RunVerdict, decode_answer
+from modelmonitor_api.names import FailureReason, Role
+from modelmonitor_api.status import parse_time
+from modelmonitor_operator.builders import selector
+from modelmonitor_operator.gateway import Gateway, Object
+
+Answer = CheckVerdict | RunVerdict | Failure
+
+
+@dataclass(frozen=True)
+class JobFact:
+    """A Job of a monitor.
+
+    Attributes
+    ----------
+    name, uid, role
+        Which Job.
+    started
+        When it was created.
+    finished
+        When it ended, None while it runs, waits or is queued.
+    answer
+        What it said: always there when it has ended, a Failure where the pod left nothing usable. None
+        as well for a Job whose end was taken into account before.
+    number
+        Of a training.
+    token
+        Of a Job that was asked for by annotation.
+    trigger
+        Why a training was started, as "Reason: message".
+    """
+
+    name: str
+    uid: str
+    role: Role
+    started: dt.datetime
+    finished: dt.datetime | None = None
+    answer: Answer | None = None
+    number: int | None = None
+    token: str | None = None
+    trigger: str = ""
+
+
+async def gather_jobs(gateway: Gateway, monitor: Object, known: Collection[str]) -> list[JobFact]:
+    """Return a monitor's Jobs, those that ended first in the order of their end.
+
+    Any Job with our labels counts, whoever made it: ``kubectl create job --from=cronjob/…`` too.
+
+    Parameters
+    ----------
+    gateway
+        The way to the API server. Pods are asked for once, and only where a Job has news.
+    monitor
+        The ModelMonitor.
+    known
+        UIDs of Jobs whose end has been taken into account.
+    """
+    namespace, labels = monitor["metadata"]["namespace"], selector(monitor)
+    jobs = [job for job in await gateway.list_jobs(namespace, labels) if _role(job) is not None]
+    news = [job for job in jobs if _end(job) is not None and job["metadata"]["uid"] not in known]
+    pods = await gateway.list_pods(namespace, labels) if news else []
+    answers = {job["metadata"]["uid"]: _answer(job, _pods_of(job, pods)) for job in news}
+    facts = [_fact(job, answers.get(job["metadata"]["uid"])) for job in jobs]
+    return sorted(facts, key=lambda fact: (fact.finished is None, fact.finished or fact.started, fact.name))
+
+
+def job_fact(job: Object) -> JobFact:
+    """Return a Job that was just created, or met under the name of one we wanted to create.
+
+    It counts as running: whether it has ended is for the next look at all Jobs.
+    """
+    return dataclasses.replace(_fact(job, None), finished=None)
+
+
+def belongs_to(child: Object, monitor: Object) -> bool:
+    """Whether a monitor controls an object."""
+    owners = child["metadata"].get("ownerReferences", [])
+    return any(owner.get("controller") and owner["uid"] == monitor["metadata"]["uid"] for owner in owners)
+
+
+def _fact(job: Object, answer: Answer | None) -> JobFact:
+    metadata = job["metadata"]
+    annotations = metadata.get("annotations", {})
+    number = metadata["labels"].get(names.LABEL_NUMBER, "")
+    return JobFact(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        role=Role(metadata["labels"][names.LABEL_ROLE]),
+        started=parse_time(metadata["creationTimestamp"]),
+        finished=_end(job),
+        answer=answer,
+        number=int(number) if number.isdigit() else None,
+        token=annotations.get(names.ANNOTATION_TOKEN),
+        trigger=annotations.get(names.ANNOTATION_TRIGGER, ""),
+    )
+
+
+def _role(job: Object) -> Role | None:
+    try:
+        return Role(job["metadata"].get("labels", {}).get(names.LABEL_ROLE, ""))
+    except ValueError:
+        return None
+
+
+def _condition(job: Object, *types: str) -> Mapping[str, str] | None:
+    """Return a condition that is true. Counts of pods are no judge: they miss deadlines and policies."""
+    conditions = job.get("status", {}).get("conditions") or []
+    return next((c for c in conditions if c["type"] in types and c["status"] == "True"), None)
+
+
+def _end(job: Object) -> dt.datetime | None:
+    ended = _condition(job, "Complete", "Failed")
+    return parse_time(ended["lastTransitionTime"]) if ended else None
+
+
+def _pods_of(job: Object, pods: list[Object]) -> list[Object]:
+    """Return a Job's pods, newest first."""
+    uid = job["metadata"]["uid"]
+    ours = [pod for pod in pods if any(o["uid"] == uid for o in pod["metadata"].get("ownerReferences", []))]
+    return sorted(ours, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
+
+
+def _answer(job: Object, pods: list[Object]) -> Answer:
+    """Return what an ended Job said, in the order of what tells most."""
+    failed = _condition(job, "Failed")
+    said = [answer for pod in pods if (answer := _said(pod)) is not None]
+    if failed is None:
+        nothing = f"Job {job['metadata']['name']} completed and its pod left no verdict"
+        verdicts = [answer for answer in said if not isinstance(answer, Failure)]
+        return next(iter([*verdicts, *said]), _failure(FailureReason.NO_VERDICT, nothing))
+    if failed.get("reason") == "DeadlineExceeded":
+        seconds = job["spec"].get("activeDeadlineSeconds")
+        return _failure(
+            FailureReason.DEADLINE_EXCEEDED,
+            f"Job {job['metadata']['name']} ran longer than its {seconds} seconds; raise activeDeadlineSeconds, or "
+            "give it less data or more processors",
+        )
+    if any(_out_of_memory(pod) for pod in pods):
+        return _failure(FailureReason.OUT_OF_MEMORY, _memory_advice(job))
+    failure = next((answer for answer in said if isinstance(answer, Failure)), None)
+    return failure or _failure(
+        FailureReason.NO_VERDICT,
+        f"Job {job['metadata']['name']} failed ({failed.get('message', 'no reason given')}) and its pod left no "
+        "message; see the logs of its pod",
+    )
+
+
+def _said(pod: Object) -> Answer | None:
+    """Return what the containers of a pod left, None where that is nothing or nonsense."""
+    for state in _terminated(pod):
+        text = state.get("message")
+        if text:
+            try:
+                return decode_answer(text)
+            except Malformed as error:
+                return _failure(FailureReason.NO_VERDICT, f"Pod {pod['metadata']['name']}: {error}")
+    return None
+
+
+def _out_of_memory(pod: Object) -> bool:
+    return any(state.get("reason") == "OOMKilled" for state in _terminated(pod))
+
+
+def _terminated(pod: Object) -> list[Object]:
+    status = pod.get("status", {})
+    statuses = [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
+    return [s["state"]["terminated"] for s in statuses if "terminated" in s.get("state", {})]
+
+
+def _memory_advice(job: Object) -> str:
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    limit = container.get("resources", {}).get("limits", {}).get("memory", "the node's")
+    field = "retraining.trainer" if _role(job) is Role.TRAIN else "check"
+    return (
+        f"Job {job['metadata']['name']} needed more memory than its limit of {limit}; "
+        f"raise spec.{field}.resources.limits.memory"
+    )
+
+
+def _failure(reason: FailureReason, message: str) -> Failure:
+    return Failure(reason=reason, message=message[:1024])

@@ -1,0 +1,150 @@
+"""The pods that check and train: restricted, without a Kubernetes token, each with its request in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modelmonitor_api import names
+from modelmonitor_api.names import Role
+from modelmonitor_api.spec import ModelMonitorSpec, ResourceRequirements
+from modelmonitor_operator.gateway import Object
+from modelmonitor_operator.settings import Settings
+
+UID = 65532
+_SCRATCH = "2Gi"
+#: Files that a trainer of the user's own and ours pass to each other; see docs/trainer-protocol.md.
+WORK = "/work"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a pod is for.
+
+    Attributes
+    ----------
+    spec
+        The monitor's spec.
+    role
+        What the pod does.
+    request
+        Its request, as JSON.
+    labels
+        Labels of the pod.
+    """
+
+    spec: ModelMonitorSpec
+    role: Role
+    request: str
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def pod_template(work: Work, settings: Settings) -> Object:
+    """Return the pod template of a Job."""
+    spec = work.spec
+    own = work.role is Role.TRAIN and spec.retraining.trainer.image is not None
+    volumes: list[Object] = [
+        {
+            "name": "request",
+            "downwardAPI": {
+                "items": [
+                    {
+                        "path": names.REQUEST_FILE,
+                        "fieldRef": {"fieldPath": f"metadata.annotations['{names.ANNOTATION_REQUEST}']"},
+                    }
+                ]
+            },
+        },
+        {"name": "tmp", "emptyDir": {"sizeLimit": _SCRATCH}},
+    ]
+    pod: Object = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": UID,
+            "runAsGroup": UID,
+            "fsGroup": UID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumes": volumes,
+    }
+    if own:
+        volumes.append({"name": "work", "emptyDir": {"sizeLimit": _SCRATCH}})
+        pod["initContainers"] = [_ours(work, settings, "train-prepare", "prepare"), *_own_trainer(work, settings)]
+        pod["containers"] = [_ours(work, settings, "train-conclude", names.CONTAINER_NAME)]
+    else:
+        pod["containers"] = [_ours(work, settings, work.role.value, names.CONTAINER_NAME)]
+    if spec.storage.service_account_name is not None:
+        pod["serviceAccountName"] = spec.storage.service_account_name
+    if settings.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
+    return {
+        "metadata": {"labels": dict(work.labels), "annotations": {names.ANNOTATION_REQUEST: work.request}},
+        "spec": pod,
+    }
+
+
+def _ours(work: Work, settings: Settings, command: str, container: str) -> Object:
+    """Return a container of the trainer image, which alone is given the credentials."""
+    spec = work.spec
+    built_in_training = work.role is Role.TRAIN and spec.retraining.trainer.image is None
+    resources = spec.retraining.trainer.resources if built_in_training else spec.check.resources
+    mounts = [
+        {"name": "request", "mountPath": names.REQUEST_DIRECTORY, "readOnly": True},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own emptyDir
+    ]
+    if command.startswith("train-"):
+        mounts.append({"name": "work", "mountPath": WORK})
+    made: Object = {
+        "name": container,
+        "image": settings.trainer_image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": [command, "--request", f"{names.REQUEST_DIRECTORY}/{names.REQUEST_FILE}"],
+        "env": [
+            {
+                "name": names.ENV_JOB_NAME,
+                "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/job-name']"}},
+            },
+            {"name": names.ENV_TERMINATION_LOG, "value": names.TERMINATION_LOG},
+        ],
+        "resources": _resources(resources),
+        # What a process prints may hold secrets, so never the log in place of a verdict.
+        "terminationMessagePolicy": "File",
+        "securityContext": _security(),
+        "volumeMounts": mounts,
+    }
+    if spec.storage.credentials_secret_ref is not None:
+        made["envFrom"] = [{"secretRef": {"name": spec.storage.credentials_secret_ref.name}}]
+    return made
+
+
+def _own_trainer(work: Work, settings: Settings) -> list[Object]:
+    """Return the containers of the user's image: train, then predict with each model on the same rows."""
+    trainer = work.spec.retraining.trainer
+    steps = {"train": "train", "predict-challenger": "predict", "predict-champion": "predict"}
+    return [
+        {
+            "name": step,
+            "image": trainer.image,
+            "imagePullPolicy": settings.image_pull_policy,
+            "args": [verb, "--request", f"{WORK}/{step}/request.json"],
+            "env": [{"name": item.name, "value": item.value} for item in trainer.env],
+            "resources": _resources(trainer.resources),
+            "securityContext": _security(),
+            "volumeMounts": [{"name": "work", "mountPath": WORK}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+        }
+        for step, verb in steps.items()
+    ]
+
+
+def _resources(wanted: ResourceRequirements) -> Object:
+    return {key: value for key, value in wanted.to_wire().items() if value}
+
+
+def _security() -> Object:
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }

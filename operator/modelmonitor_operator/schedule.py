@@ -1,0 +1,63 @@
+"""What follows from a cron schedule; starting the checks is the CronJob's business, not ours."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+
+from modelmonitor_api.resource import InvalidSpec
+
+#: A period with every month and a leap day, so that a rate does not depend on when it is asked for.
+_EPOCH = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+_YEAR = dt.timedelta(days=366)
+_ENOUGH = 2000
+
+
+def require_valid(schedule: str, time_zone: str) -> None:
+    """Refuse what the CronJob controller would not understand.
+
+    Raises
+    ------
+    InvalidSpec
+        With a sentence that says what to change.
+    """
+    if len(schedule.split()) != 5:
+        raise InvalidSpec(f'spec.schedule: {schedule!r} must have the five fields of cron, such as "0 6 * * *"')
+    try:
+        next(CronSim(schedule, _EPOCH))
+    except CronSimError as error:
+        raise InvalidSpec(f"spec.schedule: {schedule!r} is not a cron schedule: {error}") from error
+    except StopIteration as error:
+        raise InvalidSpec(f"spec.schedule: {schedule!r} never happens") from error
+    try:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidSpec(
+            f"spec.timeZone: {time_zone!r} is not a name of the tz database, such as Europe/Berlin"
+        ) from error
+
+
+def next_time(schedule: str, time_zone: str, now: dt.datetime) -> dt.datetime:
+    """Return when a schedule is due next after `now`, in UTC."""
+    return next(CronSim(schedule, now.astimezone(ZoneInfo(time_zone)))).astimezone(dt.UTC)
+
+
+def per_day(schedule: str) -> float:
+    """Return how often a schedule is due on an average day of a year."""
+    times = CronSim(schedule, _EPOCH)
+    last, count = _EPOCH, 0
+    for time in times:
+        if time - _EPOCH > _YEAR or count == _ENOUGH:
+            break
+        last, count = time, count + 1
+    period = _YEAR if count < _ENOUGH else last - _EPOCH
+    return max(count, 1) / (period / dt.timedelta(days=1))
+
+
+def shortest_interval(schedule: str) -> dt.timedelta:
+    """Return the shortest time between two of the next hundred due times."""
+    times = [time for time, _ in zip(CronSim(schedule, _EPOCH), range(100), strict=False)]
+    return min((b - a for a, b in itertools.pairwise(times)), default=_YEAR)

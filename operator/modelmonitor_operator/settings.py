@@ -1,0 +1,58 @@
+"""What the operator is told at its start, by environment variables that the chart sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the operator.
+
+    Attributes
+    ----------
+    namespaces
+        Namespaces to watch; empty for all (WATCH_NAMESPACES, comma-separated).
+    trainer_image
+        Image of the pods that check and train (TRAINER_IMAGE).
+    image_pull_policy
+        Of those pods (JOB_IMAGE_PULL_POLICY).
+    image_pull_secrets
+        Of those pods, names in the namespace of the monitor (IMAGE_PULL_SECRETS, comma-separated).
+    resync_seconds
+        How often every monitor is looked at without an event (RESYNC_SECONDS).
+    """
+
+    trainer_image: str
+    namespaces: tuple[str, ...] = ()
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    resync_seconds: float = 90.0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Return the settings in `environment`.
+
+        Raises
+        ------
+        ValueError
+            With a sentence, where one is missing or makes no sense.
+        """
+        image = environment.get("TRAINER_IMAGE", "")
+        if not image:
+            raise ValueError("TRAINER_IMAGE is not set; it names the image of the pods that check and train")
+        resync = float(environment.get("RESYNC_SECONDS") or 90)
+        if resync <= 0:
+            raise ValueError(f"RESYNC_SECONDS is {resync}; it must be greater than 0")
+        return cls(
+            trainer_image=image,
+            namespaces=_names(environment.get("WATCH_NAMESPACES", "")),
+            image_pull_policy=environment.get("JOB_IMAGE_PULL_POLICY") or "IfNotPresent",
+            image_pull_secrets=_names(environment.get("IMAGE_PULL_SECRETS", "")),
+            resync_seconds=resync,
+        )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,0 +1,74 @@
+"""Operators for the tests of this folder, and the namespaces that they look after."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.apiserver import ApiServer
+from support.client import Client
+from support.operator import OperatorProcess, install, surprises
+from support.scene import Scene
+
+
+def _end(operator: OperatorProcess) -> None:
+    """Stop an operator; it must never have been surprised by anything."""
+    operator.end()
+    assert surprises(operator.output()) == []
+
+
+@pytest.fixture(scope="module")
+def shared_operator(
+    api_server: ApiServer, cluster: Client, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """An operator that looks after all namespaces, for tests that leave it alone."""
+    home = f"operator-{uuid.uuid4().hex[:8]}"
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
+    folder = tmp_path_factory.mktemp(home)
+    operator = OperatorProcess(install(api_server, folder, home, watchAllNamespaces=True), folder)
+    operator.start()
+    yield operator
+    _end(operator)
+    # Otherwise the operators of later modules would find more rights than their own chart gives them.
+    cluster.delete("ClusterRoleBinding", "modelmonitor")
+    cluster.delete("Namespace", home)
+
+
+@pytest.fixture
+def scene(shared_operator: OperatorProcess, cluster: Client, namespace: str) -> Scene:
+    """A namespace that the shared operator looks after."""
+    return Scene(cluster, namespace, f"(log: {shared_operator.log})")
+
+
+@pytest.fixture
+def make_operator(api_server: ApiServer, namespace: str, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
+    """Makes operators for the test's namespace alone, with nothing but a Role in it; they are not started."""
+    made: list[OperatorProcess] = []
+
+    def make(**environment: str) -> OperatorProcess:
+        folder = tmp_path / f"operator-{len(made)}"
+        folder.mkdir()
+        operator = OperatorProcess(install(api_server, folder, namespace), folder, **environment)
+        made.append(operator)
+        return operator
+
+    yield make
+    for operator in made:
+        _end(operator)
+
+
+@pytest.fixture
+def operator(make_operator: Callable[..., OperatorProcess]) -> OperatorProcess:
+    """An operator for the test's namespace alone, started; the test may stop, kill and start it."""
+    operator = make_operator()
+    operator.start()
+    return operator
+
+
+@pytest.fixture
+def own_scene(operator: OperatorProcess, cluster: Client, namespace: str) -> Scene:
+    """A namespace that the test's own operator looks after."""
+    return Scene(cluster, namespace, f"(log: {operator.log})")

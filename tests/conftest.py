@@ -1,0 +1,58 @@
+"""Fixtures for all suites; nothing heavy is imported before a test asks for it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from support.apiserver import ApiServer
+    from support.client import Client
+    from support.s3 import S3Server
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A Kubernetes API server with its controllers and our CRD; one per worker process."""
+    from support.apiserver import start_api_server
+
+    server = start_api_server(tmp_path_factory.mktemp("api-server"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(api_server: ApiServer) -> Client:
+    """A client of the API server, as administrator."""
+    return api_server.client
+
+
+@pytest.fixture
+def namespace(cluster: Client) -> Iterator[str]:
+    """A namespace of the test's own that admits only pods of the `restricted` Pod Security level."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    yield name
+    cluster.delete("Namespace", name)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server over a temporary folder; one per worker process."""
+    from support.s3 import start_s3_server
+
+    server = start_s3_server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server) -> str:
+    """A bucket of the test's own."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    s3_server.client.create_bucket(Bucket=name)
+    return name

@@ -1,0 +1,177 @@
+"""A real Kubernetes API server without a cluster: etcd, kube-apiserver and the controllers behind Jobs.
+
+There are no nodes: pods stay pending until a test ends them as the kubelet would (see :mod:`support.jobs`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from base64 import encodebytes
+from pathlib import Path
+
+from modelmonitor_api.crd import custom_resource_definition
+from support.client import ApiRefused, Client, Credentials
+from support.processes import Process, ProcessEnded, free_port, program, wait_until
+
+_CONTROLLERS = (
+    "job-controller",
+    "cronjob-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+    "ttl-after-finished-controller",
+)
+_ATTEMPTS = 3
+
+
+class ApiServer:
+    """etcd, kube-apiserver and kube-controller-manager as processes on the loopback interface.
+
+    Parameters
+    ----------
+    folder
+        An empty folder for data, certificates, logs and kubeconfigs.
+
+    Attributes
+    ----------
+    url : str
+        Where it listens.
+    token : str
+        Token of an administrator.
+    kubeconfig : Path
+        Kubeconfig of the administrator.
+    client : Client
+        Client of the administrator.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.token = secrets.token_hex(16)
+        self._processes: list[Process] = []
+        try:
+            self._start()
+        except BaseException:  # whatever it was, nothing may go on running
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        service_key = self.folder / "service-account.key"
+        _write_private(service_key, _elliptic_key())
+        tokens = self.folder / "tokens.csv"
+        _write_private(tokens, f'{self.token},admin,1,"system:masters"\n')
+        etcd = self._start_etcd()
+        self.url = self._start_apiserver(etcd, service_key, tokens)
+        self.credentials = Credentials(self.url, self.token, self.folder / "certificates" / "apiserver.crt")
+        self.kubeconfig = self.credentials.write_kubeconfig(self.folder / "admin.kubeconfig")
+        wait_until(self._has_certificate, "certificate of the API server", seconds=60, hint=f"see {self.folder}")
+        self.client = Client(self.credentials)
+        wait_until(self._is_ready, "ready API server", seconds=60, hint=f"see {self.folder}")
+        # Before the controllers start: the garbage collector looks for new kinds every half minute only.
+        self.client.apply(custom_resource_definition())
+        wait_until(self._serves_monitors, "ModelMonitors in the API", seconds=20)
+        self._run(
+            "kube-controller-manager",
+            f"--kubeconfig={self.kubeconfig}",
+            f"--controllers={','.join(_CONTROLLERS)}",
+            "--leader-elect=false",
+            "--secure-port=0",
+            "--concurrent-gc-syncs=4",
+        )
+
+    def _start_etcd(self) -> str:
+        client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        self._run(
+            "etcd",
+            f"--data-dir={self.folder / 'etcd'}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        )
+        return client
+
+    def _start_apiserver(self, etcd: str, service_key: Path, tokens: Path) -> str:
+        port = free_port()
+        self._run(
+            "kube-apiserver",
+            f"--etcd-servers={etcd}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={port}",
+            f"--cert-dir={self.folder / 'certificates'}",
+            f"--token-auth-file={tokens}",
+            "--authorization-mode=RBAC",
+            f"--service-account-key-file={service_key}",
+            f"--service-account-signing-key-file={service_key}",
+            f"--service-account-issuer=https://127.0.0.1:{port}",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            # Nobody makes the default service account here, nor a service that would need an address.
+            "--disable-admission-plugins=ServiceAccount",
+            "--profiling=false",
+        )
+        return f"https://127.0.0.1:{port}"
+
+    def _run(self, name: str, *arguments: str) -> Process:
+        process = Process([program(name), *arguments], log=self.folder / f"{name}.log")
+        self._processes.append(process)
+        return process
+
+    def _has_certificate(self) -> bool:
+        self._ensure_running()
+        return self.credentials.ca_file.exists()
+
+    def _is_ready(self) -> bool:
+        self._ensure_running()
+        try:
+            return str(self.client.call("GET", "/readyz", accept="text/plain")) == "ok"
+        except ApiRefused:
+            return False
+
+    def _ensure_running(self) -> None:
+        for process in self._processes:
+            process.ensure_running()
+
+    def _serves_monitors(self) -> bool:
+        try:
+            self.client.list("ModelMonitor")
+        except ApiRefused:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Stop everything, last started first."""
+        if hasattr(self, "client"):
+            self.client.close()
+        for process in reversed(self._processes):
+            process.kill()
+        self._processes.clear()
+
+
+def start_api_server(folder: Path) -> ApiServer:
+    """Start an API server in a folder below `folder`, again where another program took one of its ports."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        mine = folder / f"attempt-{attempt}"
+        mine.mkdir()
+        try:
+            return ApiServer(mine)
+        except ProcessEnded as error:
+            if attempt == _ATTEMPTS or "address already in use" not in str(error):
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _elliptic_key() -> str:
+    """Return a new private key on the curve P-256 as PEM, for signing the tokens of service accounts.
+
+    RFC 5915: SEQUENCE {INTEGER 1, OCTET STRING of 32 bytes, [0] the OID of prime256v1}. The public point is
+    optional and left to the reader. The first byte is kept below the order's, so any other bytes will do.
+    """
+    scalar = b"\x7f" + secrets.token_bytes(31)
+    der = bytes.fromhex("30310201010420") + scalar + bytes.fromhex("a00a06082a8648ce3d030107")
+    return f"-----BEGIN EC PRIVATE KEY-----\n{encodebytes(der).decode()}-----END EC PRIVATE KEY-----\n"

@@ -1,0 +1,218 @@
+"""A small client of the Kubernetes API for tests: plain dicts in and out, kinds by their names."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from modelmonitor_api.names import API_VERSION, KIND, PLURAL
+
+Object = dict[str, Any]
+
+#: API version and plural of every kind that tests use; the last word says whether it lives in a namespace.
+_KINDS: Mapping[str, tuple[str, str, bool]] = {
+    KIND: (API_VERSION, PLURAL, True),
+    "ClusterRole": ("rbac.authorization.k8s.io/v1", "clusterroles", False),
+    "ClusterRoleBinding": ("rbac.authorization.k8s.io/v1", "clusterrolebindings", False),
+    "ConfigMap": ("v1", "configmaps", True),
+    "CronJob": ("batch/v1", "cronjobs", True),
+    "CustomResourceDefinition": ("apiextensions.k8s.io/v1", "customresourcedefinitions", False),
+    "Event": ("v1", "events", True),
+    "Job": ("batch/v1", "jobs", True),
+    "Namespace": ("v1", "namespaces", False),
+    "Pod": ("v1", "pods", True),
+    "Role": ("rbac.authorization.k8s.io/v1", "roles", True),
+    "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings", True),
+    "Secret": ("v1", "secrets", True),
+    "ServiceAccount": ("v1", "serviceaccounts", True),
+}
+
+
+class ApiRefused(Exception):
+    """The API server did not do what it was asked to.
+
+    Attributes
+    ----------
+    status : int
+        Status of the answer, such as 404 or 422; 0 where there was none.
+    message : str
+        What it said, for humans.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How to reach an API server, and as whom."""
+
+    url: str
+    token: str
+    ca_file: Path
+
+    def write_kubeconfig(self, path: Path, namespace: str = "default") -> Path:
+        """Write a kubeconfig that uses them, readable by its owner alone, and return its path."""
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "clusters": [{"name": "test", "cluster": {"server": self.url, "certificate-authority": str(self.ca_file)}}],
+            "users": [{"name": "test", "user": {"token": self.token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": namespace}}],
+        }
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config, indent=1))  # JSON is YAML
+        return path
+
+
+class Client:
+    """Reads and writes objects of one API server."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        configuration = Configuration()
+        configuration.host = credentials.url
+        configuration.ssl_ca_cert = str(credentials.ca_file)
+        configuration.retries = 1  # for a connection that the server has closed meanwhile
+        self._api = ApiClient(configuration)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        **query: str,
+    ) -> Any:
+        """Send one request and return the JSON of the answer.
+
+        Raises
+        ------
+        ApiRefused
+            If the answer is not a success.
+        """
+        url = f"{self._credentials.url}/{path.lstrip('/')}" + (f"?{urlencode(query)}" if query else "")
+        headers = {
+            "Authorization": f"Bearer {self._credentials.token}",
+            "Content-Type": content_type,
+            "Accept": accept,
+        }
+        try:
+            response = self._api.call_api(method, url, headers, body, _request_timeout=30)
+            text = bytes(response.read())
+        except ApiException as error:
+            raise _refused(error.status, error.body or error.reason) from error
+        except HTTPError as error:
+            raise ApiRefused(0, str(error)) from error
+        if not 200 <= response.status < 300:
+            raise _refused(response.status, text)
+        if accept == "text/plain":
+            return text.decode()
+        return json.loads(text) if text else None
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> Object:
+        """Return an object; ApiRefused with status 404 if there is none."""
+        found: Object = self.call("GET", _path(kind, namespace, name))
+        return found
+
+    def find(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
+        """Return an object, or None."""
+        try:
+            return self.get(kind, name, namespace)
+        except ApiRefused as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def list(self, kind: str, namespace: str | None = None, **labels: str) -> list[Object]:
+        """Return the objects of a kind, sorted by name; a label's slash and dots are written as they are."""
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        items: list[Object] = self.call("GET", _path(kind, namespace), labelSelector=selector)["items"]
+        return sorted(items, key=lambda item: str(item["metadata"]["name"]))
+
+    def create(self, body: Object, namespace: str | None = None) -> Object:
+        """Create an object as given; its namespace may be given beside it."""
+        made: Object = self.call("POST", _path(body["kind"], namespace or body["metadata"].get("namespace")), body)
+        return made
+
+    def patch(self, kind: str, name: str, namespace: str | None, change: Object, *, subresource: str = "") -> Object:
+        """Merge `change` into an object, or into its subresource."""
+        changed: Object = self.call(
+            "PATCH",
+            _path(kind, namespace, name, subresource),
+            change,
+            content_type="application/merge-patch+json",
+        )
+        return changed
+
+    def replace(self, body: Object, *, subresource: str = "") -> Object:
+        """Put `body` in the place of what is there."""
+        metadata = body["metadata"]
+        path = _path(body["kind"], metadata.get("namespace"), metadata["name"], subresource)
+        replaced: Object = self.call("PUT", path, body)
+        return replaced
+
+    def apply(self, body: Object, *, manager: str = "tests", dry_run: bool = False) -> Object:
+        """Apply an object on the server's side, taking over what others own."""
+        metadata = body["metadata"]
+        applied: Object = self.call(
+            "PATCH",
+            _path(body["kind"], metadata.get("namespace"), metadata["name"]),
+            body,
+            content_type="application/apply-patch+yaml",
+            fieldManager=manager,
+            force="true",
+            **({"dryRun": "All"} if dry_run else {}),
+        )
+        return applied
+
+    def delete(self, kind: str, name: str, namespace: str | None = None, *, policy: str = "Background") -> None:
+        """Delete an object; it is no error if there is none."""
+        try:
+            self.call("DELETE", _path(kind, namespace, name), {"propagationPolicy": policy})
+        except ApiRefused as error:
+            if error.status != 404:
+                raise
+
+    def token(self, service_account: str, namespace: str, *, seconds: int = 3600) -> str:
+        """Return a token of a service account, as the kubelet gets one for a pod."""
+        request = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": seconds},
+        }
+        answer = self.call("POST", _path("ServiceAccount", namespace, service_account, "token"), request)
+        return str(answer["status"]["token"])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.rest_client.pool_manager.clear()
+
+
+def _path(kind: str, namespace: str | None, name: str = "", subresource: str = "") -> str:
+    version, plural, namespaced = _KINDS[kind]
+    parts = ["apis" if "/" in version else "api", version]
+    if namespaced and namespace is not None:
+        parts += ["namespaces", namespace]
+    return "/".join([*parts, plural, *filter(None, (name, subresource))])
+
+
+def _refused(status: int | None, body: str | bytes | None) -> ApiRefused:
+    text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+    with contextlib.suppress(ValueError, KeyError, TypeError):  # otherwise a proxy's or the server's own words
+        text = json.loads(text)["message"]
+    return ApiRefused(status or 0, text)

@@ -1,0 +1,137 @@
+"""Valid ModelMonitors, and the verdicts that pods give on them, to be varied by tests."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+from typing import Any, Literal
+
+from modelmonitor_api.messages import CheckVerdict, Failure, MetricComparison, RunVerdict
+from modelmonitor_api.names import API_VERSION, KIND, FailureReason
+from modelmonitor_api.status import Champion, FeatureEvidence, RowCounts
+
+Object = dict[str, Any]
+Verdict = Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"]
+Outcome = Literal["Promoted", "Rejected", "Inconclusive", "AwaitingApproval", "RolledBack"]
+
+
+def schedule_far_away() -> str:
+    """Return a daily schedule whose next time is about half a day away, so that no CronJob runs during a test."""
+    return f"30 {(dt.datetime.now(dt.UTC).hour + 12) % 24} * * *"
+
+
+def monitor(name: str = "flights", namespace: str | None = None, **changes: Any) -> Object:
+    """Return a valid ModelMonitor.
+
+    Parameters
+    ----------
+    name, namespace
+        Of the monitor.
+    **changes
+        Fields of the spec, merged into a minimal valid one: ``retraining={"mode": "Manual"}`` sets one field
+        and leaves its neighbours; None removes a field.
+    """
+    spec: Object = {
+        "schedule": schedule_far_away(),
+        "storage": {
+            "endpoint": "http://s3.invalid:9000",
+            "credentialsSecretRef": {"name": "s3"},
+            "resultsURI": "s3://monitors/",
+        },
+        "data": {
+            "live": {"uri": "s3://flights/features/date=%Y-%m-%d/", "windowDays": 28},
+            "labels": {"uri": "s3://flights/labels/date=%Y-%m-%d/", "joinKey": "id", "delayDays": 2},
+        },
+        "model": {
+            "task": "BinaryClassification",
+            "target": "late",
+            "features": [{"name": "temp", "type": "Numeric"}, {"name": "carrier", "type": "Categorical"}],
+        },
+        "retraining": {
+            "cooldownSeconds": 0,
+            "estimator": {"name": "HistGradientBoostingClassifier"},
+            # One failed pod is a failed Job, without the Job controller's pauses of 10 s and more.
+            "trainer": {"backoffLimit": 0},
+        },
+        "check": {"backoffLimit": 0},
+        "promotion": {"metric": "ROCAUC"},
+    }
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": merged(spec, changes)}
+
+
+def merged(base: Object, changes: Object) -> Object:
+    """Return `base` with `changes` merged into it, as a merge patch does (RFC 7396)."""
+    result = copy.deepcopy(base)
+    for key, value in changes.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result
+
+
+def champion(version: str = "v1-0a1b2c3d", score: str = "0.81") -> Champion:
+    """Return a champion of a training that ended a month ago."""
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    return Champion(
+        version=version,
+        since=now - dt.timedelta(days=30),
+        metric="ROCAUC",
+        score=score,
+        data_end=now - dt.timedelta(days=45),
+    )
+
+
+def check(verdict: Verdict = "NoDrift", **fields: Any) -> CheckVerdict:
+    """Return the verdict of a check, without a champion unless one is given."""
+    sentences = {
+        "NoDrift": "No feature has drifted.",
+        "Drift": "temp has drifted: its distribution moved by 0.31.",
+        "Corrupted": "temp is above its maximum of 130 in 4 rows of date=2013-04-02.",
+        "Inconclusive": "800 rows are too few to see a change of 0.15; about 1400 are needed.",
+    }
+    given: Object = {
+        "verdict": verdict,
+        "reason": verdict,
+        "message": sentences[verdict],
+        "time": dt.datetime.now(dt.UTC),
+        "rows": RowCounts(reference=90000, current=28000),
+        "new_rows": 28000,
+        "data_end": dt.datetime.now(dt.UTC),
+        "top_features": [
+            FeatureEvidence(name="temp", effect="0.31", p_value="1e-40", drifted=verdict == "Drift"),
+        ],
+        "report_uri": "s3://monitors/report.html",
+    }
+    return CheckVerdict(**(given | fields))
+
+
+def run(outcome: Outcome = "Promoted", version: str = "v1-0a1b2c3d", **fields: Any) -> RunVerdict:
+    """Return how a training, a rollback or a promotion ended; a promoted version is the champion, as of now."""
+    now = dt.datetime.now(dt.UTC)
+    served = outcome in {"Promoted", "RolledBack"}
+    given: Object = {
+        "outcome": outcome,
+        "reason": outcome,
+        "message": f"{outcome}: the difference of ROCAUC is 0.01, between 0.002 and 0.018.",
+        "version": version,
+        "champion": Champion(version=version, since=now, metric="ROCAUC", score="0.82", data_end=now)
+        if served
+        else None,
+        "comparison": MetricComparison(
+            name="ROCAUC", champion=0.81, challenger=0.82, difference=0.01, low=0.002, high=0.018
+        ),
+        "train_rows": 90000,
+        "holdout_rows": 14000,
+    }
+    return RunVerdict(**(given | fields))
+
+
+def failure(
+    reason: FailureReason = FailureReason.BAD_DATA, message: str = "a.parquet lacks the column temp"
+) -> Failure:
+    """Return why a pod could not do its work."""
+    return Failure(reason=reason, message=message)

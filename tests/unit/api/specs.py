@@ -1,0 +1,87 @@
+"""Specs that both the API server and the reconcile loop take, and such as both refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    """Return a valid spec with `changes`, whose keys are paths such as ``data__live__uri``; None removes the field."""
+    result: dict[str, Any] = {
+        "schedule": "0 6 * * *",
+        "storage": {"resultsURI": "s3://results/"},
+        "data": {"live": {"uri": "s3://data/date=%Y-%m-%d/"}},
+        "model": {
+            "task": "BinaryClassification",
+            "target": "late",
+            "features": [{"name": "temp", "type": "Numeric"}, {"name": "carrier", "type": "Categorical"}],
+        },
+        "retraining": {"estimator": {"name": "LogisticRegression"}},
+        "promotion": {"metric": "ROCAUC"},
+    }
+    for path, value in changes.items():
+        *above, last = path.split("__")
+        level = result
+        for name in above:
+            level = level.setdefault(name, {})
+        if value is None:
+            del level[last]
+        else:
+            level[last] = value
+    return result
+
+
+def numeric(**more: str) -> list[dict[str, Any]]:
+    return [{"name": "temp", "type": "Numeric", **more}]
+
+
+VALID = {
+    "as it is": spec(),
+    "labels": spec(data__labels={"uri": "s3://data/labels/", "joinKey": "id"}),
+    "reference of one day": spec(data__reference={"start": "2013-01-01", "end": "2013-01-01"}),
+    "range": spec(model__features=numeric(minimum="-1.5", maximum="10")),
+    "range of one value": spec(model__features=numeric(minimum="0", maximum="0.0")),
+    "range above ten": spec(model__features=numeric(minimum="9", maximum="10")),
+    "half a range": spec(model__features=numeric(maximum="10")),
+    "allowed values": spec(model__features=[{"name": "c", "type": "Categorical", "allowedValues": ["a"]}]),
+    "performance": spec(detectors=[{"name": "p", "type": "Performance", "metric": "F1", "maxDrop": "0.1"}]),
+    "columns": spec(detectors=[{"name": "f", "type": "FeatureDrift", "columns": ["temp"]}]),
+    "quality of columns": spec(detectors=[{"name": "q", "type": "DataQuality", "columns": ["temp"]}]),
+    "own trainer": spec(retraining__estimator=None, retraining__trainer={"image": "trainer:1"}),
+    "trainer's resources only": spec(retraining__trainer={"resources": {"limits": {"memory": "4Gi"}}}),
+}
+INVALID = {
+    "results are no prefix": (spec(storage__resultsURI="s3://results"), "resultsURI must end with a slash"),
+    "reference backwards": (
+        spec(data__reference={"start": "2013-02-01", "end": "2013-01-31"}),
+        "reference.end must not be before reference.start",
+    ),
+    "range of categories": (
+        spec(model__features=[{"name": "c", "type": "Categorical", "minimum": "1"}]),
+        "minimum and maximum are for Numeric features",
+    ),
+    "values of numbers": (
+        spec(model__features=[{"name": "n", "type": "Numeric", "allowedValues": ["1"]}]),
+        "allowedValues is for Categorical features",
+    ),
+    "range backwards": (
+        spec(model__features=numeric(minimum="10", maximum="9")),
+        "minimum must not be greater than maximum",
+    ),
+    "target among the features": (spec(model__target="temp"), "the target must not be one of the features"),
+    "metric of a drift detector": (
+        spec(detectors=[{"name": "f", "type": "FeatureDrift", "metric": "F1"}]),
+        "metric and maxDrop are for detectors of type Performance",
+    ),
+    "drop of a drift detector": (
+        spec(detectors=[{"name": "f", "type": "TargetDrift", "maxDrop": "0.1"}]),
+        "metric and maxDrop are for detectors of type Performance",
+    ),
+    "columns of the target": (
+        spec(detectors=[{"name": "t", "type": "TargetDrift", "columns": ["temp"]}]),
+        "columns is for detectors of type FeatureDrift and DataQuality",
+    ),
+    "neither estimator nor image": (spec(retraining__estimator=None), "set either retraining.estimator"),
+    "estimator and image": (spec(retraining__trainer={"image": "trainer:1"}), "set either retraining.estimator"),
+    "time zone in the schedule": (spec(schedule="CRON_TZ=UTC 0 6 * * *"), "set spec.timeZone instead"),
+}

@@ -1,0 +1,210 @@
+"""Requests and answers survive the way, whatever they hold, and nothing hostile comes through."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelmonitor_api.messages import (
+    MAX_TERMINATION_MESSAGE_BYTES,
+    MAX_VERDICT_BYTES,
+    CheckRequest,
+    CheckVerdict,
+    Failure,
+    Malformed,
+    MetricComparison,
+    MonitorRef,
+    PromoteRequest,
+    RollbackRequest,
+    RunVerdict,
+    TrainRequest,
+    decode_answer,
+    decode_request,
+    encode,
+    encode_answer,
+)
+from modelmonitor_api.names import FailureReason
+from modelmonitor_api.resource import parse
+from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_api.status import Champion, FeatureEvidence, RowCounts
+
+SPEC = parse(
+    ModelMonitorSpec,
+    {
+        "schedule": "0 6 * * *",
+        "storage": {"resultsURI": "s3://results/"},
+        "data": {"live": {"uri": "s3://data/%Y-%m-%d/"}, "reference": {"start": "2013-01-01", "end": "2013-03-31"}},
+        "model": {"task": "Regression", "target": "y", "features": [{"name": "größe", "type": "Numeric"}]},
+        "retraining": {"estimator": {"name": "Ridge", "parameters": [{"name": "alpha", "value": "0.5"}]}},
+        "promotion": {"metric": "R2"},
+    },
+)
+MONITOR = MonitorRef(namespace="demo", name="flights", uid="0000-1111", generation=3)
+NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        CheckRequest(monitor=MONITOR, spec=SPEC, checks_per_day=0.5),
+        TrainRequest(
+            monitor=MONITOR, spec=SPEC, number=7, reason="DriftDetected", message='said "so"', trainer_image="i"
+        ),
+        RollbackRequest(monitor=MONITOR, spec=SPEC, to="previous"),
+        PromoteRequest(monitor=MONITOR, spec=SPEC, version="v7-00000000"),
+    ],
+    ids=lambda request: request.kind,
+)
+def test_requests_survive(request_: Any) -> None:
+    assert decode_request(encode(request_)) == request_
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "EOF"),
+        ("[]", "should be an object"),
+        ('{"kind": "Delete"}', "does not match any of the expected tags"),
+        (
+            encode(CheckRequest(monitor=MONITOR, spec=SPEC)).replace('"schemaVersion":1', '"schemaVersion":2'),
+            "should be 1",
+        ),
+        (encode(CheckRequest(monitor=MONITOR, spec=SPEC)).replace('"kind":', '"more":1,"kind":'), "not permitted"),
+    ],
+)
+def test_a_request_that_is_none_is_refused_with_a_reason(text: str, said: str) -> None:
+    with pytest.raises(Malformed, match="the request cannot be read") as caught:
+        decode_request(text)
+    assert said in str(caught.value)
+
+
+#: What file names, column names and error texts may hold; not lone surrogates, which no UTF-8 holds.
+hostile = st.text(st.characters(codec="utf-8"), max_size=1024)
+short = st.text(st.characters(codec="utf-8"), max_size=64)
+plain = st.text(st.sampled_from("abcxyz0189/-_.:"), max_size=200)
+times = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2100, 1, 1)).map(  # noqa: DTZ001 -- made aware at once
+    lambda time: time.replace(microsecond=0, tzinfo=dt.UTC)
+)
+rows = st.builds(RowCounts, reference=st.integers(0, 2**53), current=st.integers(0, 2**53))
+scores = st.floats(-1e6, 1e6)
+champions = st.builds(Champion, version=plain, since=times, metric=plain, score=plain, data_end=times)
+evidence = st.builds(FeatureEvidence, name=hostile, effect=plain, p_value=plain, drifted=st.booleans())
+checks = st.builds(
+    CheckVerdict,
+    reason=short,
+    message=hostile,
+    verdict=st.sampled_from(["NoDrift", "Drift", "Corrupted", "Inconclusive"]),
+    performance_dropped=st.booleans(),
+    time=times,
+    rows=rows,
+    new_rows=st.none() | st.integers(0, 2**53),
+    data_end=st.none() | times,
+    top_features=st.lists(evidence, max_size=5),
+    champion=st.none() | champions,
+    report_uri=st.none() | plain,
+    result_uri=st.none() | plain,
+)
+comparisons = st.builds(
+    MetricComparison,
+    name=plain.map(lambda text: text[:64]),
+    champion=st.none() | scores,
+    challenger=scores,
+    difference=st.none() | scores,
+    low=st.none() | scores,
+    high=st.none() | scores,
+)
+runs = st.builds(
+    RunVerdict,
+    reason=short,
+    message=hostile,
+    outcome=st.sampled_from(["Promoted", "Rejected", "Inconclusive", "AwaitingApproval", "RolledBack"]),
+    version=st.none() | short,
+    champion=st.none() | champions,
+    comparison=st.none() | comparisons,
+    train_rows=st.none() | st.integers(0, 2**53),
+    holdout_rows=st.none() | st.integers(0, 2**53),
+    report_uri=st.none() | plain,
+)
+failures = st.builds(Failure, reason=st.sampled_from(FailureReason), message=hostile)
+
+
+@given(checks | runs | failures)
+def test_an_answer_fits_and_keeps_what_decides(answer: Any) -> None:
+    text = encode_answer(answer)
+    assert len(text.encode()) <= MAX_VERDICT_BYTES
+    read = decode_answer(text)
+    shortened = {"message": read.message}
+    if isinstance(answer, CheckVerdict) and isinstance(read, CheckVerdict):
+        assert answer.top_features[: len(read.top_features)] == read.top_features
+        shortened["top_features"] = read.top_features  # type: ignore[assignment]  # a list among texts
+    assert read == answer.model_copy(update=shortened)
+    # The sentence is cut last, and what is left of it is its beginning.
+    begun = "".join(c if c.isprintable() else " " for c in answer.message)
+    assert begun.startswith(read.message.removesuffix("…"))
+    if read.message != begun and isinstance(read, CheckVerdict):
+        assert read.top_features == []
+
+
+@given(hostile)
+def test_a_message_has_no_line_breaks_or_control_characters(message: str) -> None:
+    read = decode_answer(encode(Failure(reason=FailureReason.CRASHED, message=message)))
+    assert read.message == "" or read.message.isprintable()
+    assert len(read.message) == len(message)
+
+
+def _check(**changes: Any) -> dict[str, Any]:
+    wire = CheckVerdict(
+        reason="NoDrift", message="Nothing.", verdict="NoDrift", time=NOON, rows=RowCounts(reference=1, current=1)
+    ).to_wire()
+    return {**wire, **changes}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Killed",
+        "null",
+        "[" * 2000,
+        json.dumps(_check(kind="Delete")),
+        json.dumps(_check(schemaVersion=2)),
+        json.dumps(_check(verdict="Fine")),
+        json.dumps(_check(time="yesterday")),
+        json.dumps(_check(message="x" * 1025)),
+        json.dumps(_check(reason="x" * 65)),
+        json.dumps(_check(rows={"reference": -1, "current": 0})),
+        json.dumps(_check(rows={"reference": "many", "current": 0})),
+        json.dumps(_check(topFeatures=[{"name": "x", "effect": "1", "pValue": "0"}] * 6)),
+        json.dumps(_check()) + " " * MAX_TERMINATION_MESSAGE_BYTES,
+        json.dumps(_check(message="ü" * 1000), ensure_ascii=False) + "ü" * 1500,
+        json.dumps(_check())[:-1],
+    ],
+)
+def test_an_answer_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(Malformed, match="the termination message is"):
+        decode_answer(text)
+
+
+@given(st.text(max_size=5000) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_whatever_a_pod_leaves_is_refused_in_one_way(text: str) -> None:
+    # Nothing that hypothesis can think of is an answer by chance.
+    with pytest.raises(Malformed) as caught:
+        decode_answer(text)
+    assert len(str(caught.value)) < 500
+
+
+def test_an_answer_of_a_newer_version_may_say_more() -> None:
+    read = decode_answer(json.dumps(_check(colour="red", rows={"reference": 5, "current": 6, "skipped": 1})))
+    assert isinstance(read, CheckVerdict)
+    assert read.rows == RowCounts(reference=5, current=6)
+
+
+def test_numbers_that_are_no_numbers_are_not_sent() -> None:
+    comparison = MetricComparison(name="R2", challenger=float("nan"))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        encode(RunVerdict(reason="Rejected", message="", outcome="Rejected", comparison=comparison))
