@@ -9,7 +9,7 @@ tools() { # on a closed machine our own builds, elsewhere what is there
   for tool in kind kubectl; do have $tool || "$HACK/binaries.sh" $tool; done
 }
 
-node_state() { docker container inspect -f '{{.State.Status}}' "$NODE" 2>/dev/null || echo missing; }
+node_state() { docker ps --all --filter "name=^$NODE\$" --format '{{.State}}'; } # nothing when there is no node
 
 until_ok() { # SECONDS COMMAND...
   local end=$((SECONDS + $1)); shift
@@ -52,8 +52,8 @@ up() {
   tools
   if [ "$MODE" = local ]; then "$HACK/node-image.sh"; fence; fi
   if [ "$(node_state)" = exited ]; then step node-restart docker start "$NODE"; fi
-  if [ "$(node_state)" != missing ] && ! usable; then step cluster-remove remove; fi
-  if [ "$(node_state)" = missing ]; then step cluster-create create; fi
+  if [ -n "$(node_state)" ] && ! usable; then step cluster-remove remove; fi
+  [ -n "$(node_state)" ] || step cluster-create create
   # kind waits for the node alone; a pod that asks for a name before CoreDNS answers fails.
   step cluster-dns wait_for_dns
 }

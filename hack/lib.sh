@@ -70,8 +70,12 @@ images_mode() {
 fence() {
   iptables -w -n -L DOCKER-USER >/dev/null 2>&1 || iptables -w -N DOCKER-USER
   iptables -w -C FORWARD -j DOCKER-USER 2>/dev/null || iptables -w -I FORWARD -j DOCKER-USER
-  local rule=(DOCKER-USER -i "$NODE_BRIDGE" ! -o "$NODE_BRIDGE" -j REJECT)
-  iptables -w -C "${rule[@]}" 2>/dev/null || iptables -w -I "${rule[@]}"
+  for answer in '-j REJECT' '-p tcp -j REJECT --reject-with tcp-reset'; do # a reset, because the kernel limits ICMP answers
+    local rule=(DOCKER-USER -i "$NODE_BRIDGE" ! -o "$NODE_BRIDGE")
+    # shellcheck disable=SC2206  # words
+    rule+=($answer)
+    iptables -w -C "${rule[@]}" 2>/dev/null || iptables -w -I "${rule[@]}"
+  done
 }
 
 # Does docker have IMAGE, made from exactly these inputs?

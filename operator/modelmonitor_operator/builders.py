@@ -12,7 +12,7 @@ from modelmonitor_api.messages import CheckRequest, MonitorRef, PromoteRequest, 
 from modelmonitor_api.names import Role
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_operator.gateway import Object
-from modelmonitor_operator.pods import Work, pod_template
+from modelmonitor_operator.pods import OUR_CONTAINERS, Work, containers_of, pod_template
 from modelmonitor_operator.schedule import per_day, shortest_interval
 from modelmonitor_operator.settings import Settings
 
@@ -138,26 +138,31 @@ def _job(monitor: Monitor, settings: Settings, role: Role, request: Request) -> 
     spec = monitor.spec
     pod = spec.retraining.trainer if role is Role.TRAIN else spec.check
     labels = _labels(monitor, role)
+    template = pod_template(Work(spec=spec, role=role, request=encode(request), labels=labels), settings)
+    names_of_ours = [name for name in OUR_CONTAINERS if name in containers_of(template)]
     job_spec: dict[str, Any] = {
         "backoffLimit": pod.backoff_limit,
         "activeDeadlineSeconds": pod.active_deadline_seconds,
         "podFailurePolicy": {
             "rules": [
-                # Bad configuration does not get better by trying again.
-                {
-                    "action": "FailJob",
-                    "onExitCodes": {
-                        "containerName": names.CONTAINER_NAME,
-                        "operator": "In",
-                        "values": [names.ExitCode.BAD_CONFIGURATION],
-                    },
-                },
+                # Bad configuration does not get better by trying again; what 2 means to another image is not known.
+                *(
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {
+                            "containerName": name,
+                            "operator": "In",
+                            "values": [names.ExitCode.BAD_CONFIGURATION],
+                        },
+                    }
+                    for name in names_of_ours
+                ),
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
             ]
         },
         # A pod that is being deleted may still write: the next one waits until it is gone.
         "podReplacementPolicy": "Failed",
-        "template": pod_template(Work(spec=spec, role=role, request=encode(request), labels=labels), settings),
+        "template": template,
     }
     return {
         "apiVersion": "batch/v1",

@@ -1,8 +1,9 @@
-"""Whether a live object still is what we want of it, so that an unchanged one costs no write."""
+"""What differs between an object and what we want of it, so that an unchanged one costs no write."""
 
 from __future__ import annotations
 
 import decimal
+from collections.abc import Mapping
 from typing import Any
 
 _SUFFIXES = {
@@ -17,6 +18,23 @@ _SUFFIXES = {
     "Ti": decimal.Decimal(2) ** 40,
 }
 _QUANTITIES = frozenset({"cpu", "memory", "sizeLimit"})
+
+
+def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON merge patch (RFC 7396) that turns `before` into `after`.
+
+    What is gone is named with None, at every depth: a merge patch keeps what it does not name.
+    """
+    patch: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        old = before.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            inner = merge_patch(old, value)
+            if inner:
+                patch[key] = inner
+        elif key not in before or old != value:
+            patch[key] = value
+    return patch
 
 
 def contains(live: Any, wanted: Any, key: str = "") -> bool:

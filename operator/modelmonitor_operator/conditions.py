@@ -6,7 +6,6 @@ import datetime as dt
 from typing import Literal
 
 from modelmonitor_api.names import ConditionType, Reason
-from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.status import Condition, ModelMonitorStatus
 from modelmonitor_policy import Action, Decision
 
@@ -34,18 +33,24 @@ def set_conditions(
     return status.model_copy(update={"conditions": ordered})
 
 
-def accepted(spec: ModelMonitorSpec) -> list[Finding]:
+def suspension(suspended: bool) -> Finding:
+    """Return what spec.suspend means."""
+    if suspended:
+        return (
+            ConditionType.SUSPENDED,
+            "True",
+            Reason.SUSPENDED,
+            "spec.suspend is true: nothing is checked or trained",
+        )
+    return (ConditionType.SUSPENDED, "False", Reason.ACTIVE, "Checks run on schedule")
+
+
+def accepted() -> list[Finding]:
     """Return what an accepted spec with its CronJob in place means."""
-    suspended: Finding = (
-        (ConditionType.SUSPENDED, "True", Reason.SUSPENDED, "spec.suspend is true: nothing is checked or trained")
-        if spec.suspend
-        else (ConditionType.SUSPENDED, "False", Reason.ACTIVE, "Checks run on schedule")
-    )
     return [
         (ConditionType.READY, "True", Reason.ACCEPTED, "The spec is accepted and the CronJob is in place"),
         (ConditionType.STALLED, "False", Reason.ACCEPTED, "The spec is accepted"),
         (ConditionType.RECONCILING, "False", Reason.ACCEPTED, "The objects are as the spec wants them"),
-        suspended,
     ]
 
 

@@ -151,7 +151,7 @@ def _trained(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
     if isinstance(answer, RunVerdict):
         outcome, reason, message, version = answer.outcome, answer.reason, answer.message, answer.version
         update: dict[str, Any] = {"failures": 0, "version": version, "report_uri": answer.report_uri}
-        status = _with(status, champion=_newer(status.champion, answer.champion))
+        status = _crowned(status, answer.champion)
         action = outcome
     else:
         reason, message = _why(answer)
@@ -167,7 +167,7 @@ def _moved(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
     assert job.finished is not None
     answer = job.answer
     if isinstance(answer, RunVerdict):
-        status = _with(status, champion=_newer(status.champion, answer.champion))
+        status = _crowned(status, answer.champion)
         entry = HistoryEntry(
             time=job.finished,
             action=answer.outcome,
@@ -180,6 +180,19 @@ def _moved(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
         action = Reason.ROLLBACK_FAILED if job.role is Role.ROLLBACK else Reason.PROMOTION_FAILED
         entry = HistoryEntry(time=job.finished, action=action, reason=reason, message=message)
     return remember(status, entry)
+
+
+def _crowned(status: ModelMonitorStatus, champion: Champion | None) -> ModelMonitorStatus:
+    """Return the status with the champion that a training, rollback or promotion left; they run one at a time.
+
+    A new champion has a reference of its own, so that checks in a row are counted anew.
+    """
+    if champion is None:
+        return status
+    before, check = status.champion, status.last_check
+    if check is not None and (before is None or before.version != champion.version):
+        check = check.model_copy(update={"consecutive_drifts": 0})
+    return _with(status, champion=champion, last_check=check)
 
 
 def _newer(one: Champion | None, other: Champion | None) -> Champion | None:

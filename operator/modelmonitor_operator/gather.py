@@ -13,6 +13,7 @@ from modelmonitor_api.names import FailureReason, Role
 from modelmonitor_api.status import parse_time
 from modelmonitor_operator.builders import selector
 from modelmonitor_operator.gateway import Gateway, Object
+from modelmonitor_operator.pods import OUR_CONTAINERS
 
 Answer = CheckVerdict | RunVerdict | Failure
 
@@ -142,24 +143,24 @@ def _answer(job: Object, pods: list[Object]) -> Answer:
         seconds = job["spec"].get("activeDeadlineSeconds")
         return _failure(
             FailureReason.DEADLINE_EXCEEDED,
-            f"Job {job['metadata']['name']} ran longer than its {seconds} seconds; raise activeDeadlineSeconds, or "
-            "give it less data or more processors",
+            f"Job {job['metadata']['name']} ran longer than its {seconds} seconds; raise "
+            f"spec.{_field(job)}.activeDeadlineSeconds, or give it less data or more processors",
         )
-    if any(_out_of_memory(pod) for pod in pods):
-        return _failure(FailureReason.OUT_OF_MEMORY, _memory_advice(job))
+    ends = [end for pod in pods for end in _terminated(pod)]
+    starved = next((name for name, state in ends if state.get("reason") == "OOMKilled"), None)
+    if starved is not None:
+        return _failure(FailureReason.OUT_OF_MEMORY, _memory_advice(job, starved))
     failure = next((answer for answer in said if isinstance(answer, Failure)), None)
     return failure or _failure(
-        FailureReason.NO_VERDICT,
-        f"Job {job['metadata']['name']} failed ({failed.get('message', 'no reason given')}) and its pod left no "
-        "message; see the logs of its pod",
+        FailureReason.NO_VERDICT, _log_advice(job, failed.get("message", "no reason given"), ends)
     )
 
 
 def _said(pod: Object) -> Answer | None:
-    """Return what the containers of a pod left, None where that is nothing or nonsense."""
-    for state in _terminated(pod):
+    """Return what our containers of a pod left: a trainer of the user's own does not speak for us."""
+    for name, state in _terminated(pod):
         text = state.get("message")
-        if text:
+        if text and name in OUR_CONTAINERS:
             try:
                 return decode_answer(text)
             except Malformed as error:
@@ -167,24 +168,38 @@ def _said(pod: Object) -> Answer | None:
     return None
 
 
-def _out_of_memory(pod: Object) -> bool:
-    return any(state.get("reason") == "OOMKilled" for state in _terminated(pod))
-
-
-def _terminated(pod: Object) -> list[Object]:
+def _terminated(pod: Object) -> list[tuple[str, Object]]:
+    """Return the containers of a pod that have ended, by name, with how."""
     status = pod.get("status", {})
     statuses = [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
-    return [s["state"]["terminated"] for s in statuses if "terminated" in s.get("state", {})]
+    return [(s["name"], s["state"]["terminated"]) for s in statuses if "terminated" in s.get("state", {})]
 
 
-def _memory_advice(job: Object) -> str:
-    container = job["spec"]["template"]["spec"]["containers"][0]
-    limit = container.get("resources", {}).get("limits", {}).get("memory", "the node's")
-    field = "retraining.trainer" if _role(job) is Role.TRAIN else "check"
+def _field(job: Object) -> str:
+    """Return which part of the spec is about the pod of a Job."""
+    return "retraining.trainer" if _role(job) is Role.TRAIN else "check"
+
+
+def _memory_advice(job: Object, starved: str) -> str:
+    pod = job["spec"]["template"]["spec"]
+    containers = [*pod["containers"], *pod.get("initContainers", [])]
+    limits = {c["name"]: c.get("resources", {}).get("limits", {}).get("memory") for c in containers}
     return (
-        f"Job {job['metadata']['name']} needed more memory than its limit of {limit}; "
-        f"raise spec.{field}.resources.limits.memory"
+        f"Job {job['metadata']['name']} needed more memory than its limit of {limits.get(starved) or 'the node'}; "
+        f"raise spec.{_field(job)}.resources.limits.memory"
     )
+
+
+def _log_advice(job: Object, message: str, ends: list[tuple[str, Object]]) -> str:
+    name = job["metadata"]["name"]
+    theirs = ((end, state) for end, state in ends if end not in OUR_CONTAINERS and state.get("exitCode"))
+    container, state = next(theirs, (names.CONTAINER_NAME, None))
+    if state is not None:
+        return (
+            f"Container {container} of the trainer image ended with exit code {state['exitCode']}; "
+            f"see kubectl logs job/{name} --container {container}"
+        )
+    return f"Job {name} failed ({message}) and its pod left no message; see kubectl logs job/{name}"
 
 
 def _failure(reason: FailureReason, message: str) -> Failure:

@@ -40,7 +40,7 @@ class Operator:
         self._settings = settings
         self._gateway = gateway
         reconciler = Reconciler(gateway, settings)
-        self._queue: KeyedQueue[Key] = KeyedQueue(lambda key: reconciler.reconcile(*key))
+        self._queue: KeyedQueue[Key] = KeyedQueue(lambda key: reconciler.reconcile(*key), expected=(GatewayError,))
         self._last_resync = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -14,6 +14,10 @@ UID = 65532
 _SCRATCH = "2Gi"
 #: Files that a trainer of the user's own and ours pass to each other; see docs/trainer-protocol.md.
 WORK = "/work"
+#: The container that fetches the data for a trainer of the user's own.
+PREPARE = "prepare"
+#: Containers of the trainer image that we ship; what another container says is no verdict.
+OUR_CONTAINERS = (names.CONTAINER_NAME, PREPARE)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def pod_template(work: Work, settings: Settings) -> Object:
     }
     if own:
         volumes.append({"name": "work", "emptyDir": {"sizeLimit": _SCRATCH}})
-        pod["initContainers"] = [_ours(work, settings, "train-prepare", "prepare"), *_own_trainer(work, settings)]
+        pod["initContainers"] = [_ours(work, settings, "train-prepare", PREPARE), *_own_trainer(work, settings)]
         pod["containers"] = [_ours(work, settings, "train-conclude", names.CONTAINER_NAME)]
     else:
         pod["containers"] = [_ours(work, settings, work.role.value, names.CONTAINER_NAME)]
@@ -85,11 +89,17 @@ def pod_template(work: Work, settings: Settings) -> Object:
     }
 
 
+def containers_of(template: Object) -> list[str]:
+    """Return the names of all containers of a pod template."""
+    pod = template["spec"]
+    return [container["name"] for container in [*pod.get("initContainers", []), *pod["containers"]]]
+
+
 def _ours(work: Work, settings: Settings, command: str, container: str) -> Object:
     """Return a container of the trainer image, which alone is given the credentials."""
     spec = work.spec
-    built_in_training = work.role is Role.TRAIN and spec.retraining.trainer.image is None
-    resources = spec.retraining.trainer.resources if built_in_training else spec.check.resources
+    # Containers of one pod that run one after the other share what the largest asks for.
+    resources = spec.retraining.trainer.resources if work.role is Role.TRAIN else spec.check.resources
     mounts = [
         {"name": "request", "mountPath": names.REQUEST_DIRECTORY, "readOnly": True},
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own emptyDir

@@ -24,11 +24,19 @@ class KeyedQueue(Generic[Key]):
         What to do with a key. Where it raises, the key comes back after 1 s, 2 s, 4 s … 300 s.
     workers
         How many keys are worked on at a time.
+    expected
+        Errors that are part of life and told in a line; any other is told with its traceback.
     """
 
-    def __init__(self, work: Callable[[Key], Awaitable[None]], workers: int = 4) -> None:
+    def __init__(
+        self,
+        work: Callable[[Key], Awaitable[None]],
+        workers: int = 4,
+        expected: tuple[type[Exception], ...] = (),
+    ) -> None:
         self._work = work
         self._workers = workers
+        self._expected = expected
         self._waiting: asyncio.Queue[Key] = asyncio.Queue()
         self._queued: set[Key] = set()
         self._active: set[Key] = set()
@@ -57,16 +65,19 @@ class KeyedQueue(Generic[Key]):
             try:
                 await self._work(key)
                 self._failures.pop(key, None)
-            except Exception:  # noqa: BLE001 - one key's error, whatever it is, must not stop the others
-                self._retry_later(key)
+            except Exception as error:  # noqa: BLE001 - one key's error, whatever it is, must not stop the others
+                self._retry_later(key, error)
             finally:
                 self._active.discard(key)
             if key in self._again:
                 self._again.discard(key)
                 self.add(key)
 
-    def _retry_later(self, key: Key) -> None:
+    def _retry_later(self, key: Key, error: Exception) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(FIRST_DELAY * 2 ** min(failures - 1, 16), LONGEST_DELAY)
-        _log.warning("%s failed %d times, the next try is in %.0f s", key, failures, delay, exc_info=True)
+        traceback = None if isinstance(error, self._expected) else error
+        _log.warning(
+            "%s failed %d times, the next try is in %.0f s: %s", key, failures, delay, error, exc_info=traceback
+        )
         asyncio.get_running_loop().call_later(delay, self.add, key)

@@ -16,7 +16,7 @@ from modelmonitor_api.status import ModelMonitorStatus, parse_time
 from modelmonitor_operator import builders, conditions, schedule
 from modelmonitor_operator.accept import accept
 from modelmonitor_operator.builders import Monitor
-from modelmonitor_operator.compare import contains
+from modelmonitor_operator.compare import contains, merge_patch
 from modelmonitor_operator.events import events_between
 from modelmonitor_operator.fold import fold, handled, known_jobs, lost_training
 from modelmonitor_operator.gateway import Conflict, Forbidden, Gateway, GatewayError, Invalid, Object, Unavailable
@@ -77,13 +77,16 @@ class Reconciler:
         if found is None or "deletionTimestamp" in found["metadata"]:
             return
         now = self._clock().replace(microsecond=0)
+        generation = found["metadata"].get("generation", 1)
         old = _status_of(found)
         jobs = await gather_jobs(self._gateway, found, known_jobs(old))
-        status = lost_training(fold(old, jobs), jobs, now)
-        generation = found["metadata"].get("generation", 1)
+        # The generation first: a training is recorded with the one that it is started for.
+        status = fold(old.model_copy(update={"observed_generation": generation}), jobs)
+        status = lost_training(status, jobs, now)
+        suspended = (found.get("spec") or {}).get("suspend") is True
         try:
             status, decision = await self._act(found, status, jobs, now)
-            findings = [*conditions.accepted(accept(found).spec), *conditions.training(status, decision)]
+            findings = [*conditions.accepted(), *conditions.training(status, decision)]
         except InvalidSpec as error:
             findings = [*conditions.refused(Reason.INVALID_SPEC, str(error)), *conditions.training(status, None)]
         except NameCollision as error:
@@ -91,9 +94,8 @@ class Reconciler:
         except (Invalid, Forbidden) as error:
             sentence = f"The API server refuses an object of this monitor: {error}"
             findings = [*conditions.refused(Reason.OBJECT_REFUSED, sentence), *conditions.training(status, None)]
-        findings += conditions.observed(status)
-        status = conditions.set_conditions(status, findings, generation, now)
-        await self._write(found, old, status.model_copy(update={"observed_generation": generation}), now)
+        findings += [conditions.suspension(suspended), *conditions.observed(status)]
+        await self._write(found, old, conditions.set_conditions(status, findings, generation, now), now)
 
     async def _act(
         self, found: Object, status: ModelMonitorStatus, jobs: list[JobFact], now: dt.datetime
@@ -106,7 +108,7 @@ class Reconciler:
         else:
             due = schedule.next_time(monitor.spec.schedule, monitor.spec.time_zone, now)
             status = status.model_copy(update={"next_check_time": due})
-            status, jobs = await self._answer_requests(monitor, found, status, jobs)
+        status, jobs = await self._answer_requests(monitor, found, status, jobs)
         decision = decide(facts_of(monitor, found, status, jobs), now)
         if decision.action is Action.TRAIN:
             status = await self._train(monitor, found, status, jobs, decision)
@@ -124,14 +126,19 @@ class Reconciler:
     async def _answer_requests(
         self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobFact]
     ) -> tuple[ModelMonitorStatus, list[JobFact]]:
-        """Start what annotations ask for, and the first check of a new monitor."""
-        if status.last_check is None and status.last_check_failure is None and not _of_role(jobs, Role.CHECK):
+        """Start what annotations ask for, and the first check of a new monitor.
+
+        A suspended monitor does not check; its model can still be rolled back.
+        """
+        suspended = monitor.spec.suspend
+        unchecked = status.last_check is None and status.last_check_failure is None and not _of_role(jobs, Role.CHECK)
+        if unchecked and not suspended:
             job = builders.requested_job(monitor, self._settings, Role.CHECK, INITIAL)
             jobs = [*jobs, await self._create_or_adopt(job, found)]
         done = status.handled_requests.to_wire()
         for annotation, field, role in _REQUESTS:
             token = _token(found, annotation)
-            if token is None or token == done.get(field):
+            if token is None or token == done.get(field) or (suspended and role is Role.CHECK):
                 continue
             if role is not Role.CHECK and _running(jobs) is not None:
                 continue  # two that move the champion wait for each other
@@ -171,9 +178,7 @@ class Reconciler:
         wire = new.to_wire()
         if wire == found.get("status"):
             return
-        metadata, before = found["metadata"], found.get("status") or {}
-        # A merge patch keeps what it does not name: what is gone must be named.
-        patch = {key: None for key in before if key not in wire} | wire
+        metadata, patch = found["metadata"], merge_patch(found.get("status") or {}, wire)
         await self._gateway.patch_status(metadata["namespace"], metadata["name"], metadata["resourceVersion"], patch)
         for event in events_between(old, new, found, now):
             try:

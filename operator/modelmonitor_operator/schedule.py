@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,8 +15,11 @@ from modelmonitor_api.resource import InvalidSpec
 _EPOCH = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 _YEAR = dt.timedelta(days=366)
 _ENOUGH = 2000
+#: Walking through a schedule takes longer than all else that a look at a monitor does.
+_remembered = functools.lru_cache(maxsize=4096)
 
 
+@_remembered
 def require_valid(schedule: str, time_zone: str) -> None:
     """Refuse what the CronJob controller would not understand.
 
@@ -45,6 +49,7 @@ def next_time(schedule: str, time_zone: str, now: dt.datetime) -> dt.datetime:
     return next(CronSim(schedule, now.astimezone(ZoneInfo(time_zone)))).astimezone(dt.UTC)
 
 
+@_remembered
 def per_day(schedule: str) -> float:
     """Return how often a schedule is due on an average day of a year."""
     times = CronSim(schedule, _EPOCH)
@@ -57,6 +62,7 @@ def per_day(schedule: str) -> float:
     return max(count, 1) / (period / dt.timedelta(days=1))
 
 
+@_remembered
 def shortest_interval(schedule: str) -> dt.timedelta:
     """Return the shortest time between two of the next hundred due times."""
     times = [time for time, _ in zip(CronSim(schedule, _EPOCH), range(100), strict=False)]

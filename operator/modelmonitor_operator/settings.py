@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -42,15 +44,18 @@ class Settings:
         image = environment.get("TRAINER_IMAGE", "")
         if not image:
             raise ValueError("TRAINER_IMAGE is not set; it names the image of the pods that check and train")
-        resync = float(environment.get("RESYNC_SECONDS") or 90)
-        if resync <= 0:
-            raise ValueError(f"RESYNC_SECONDS is {resync}; it must be greater than 0")
+        resync = environment.get("RESYNC_SECONDS") or "90"
+        if not (resync.replace(".", "", 1).isdigit() and float(resync) > 0):
+            raise ValueError(f"RESYNC_SECONDS is {resync!r}; it must be a number greater than 0")
+        policy = environment.get("JOB_IMAGE_PULL_POLICY") or "IfNotPresent"
+        if policy not in _PULL_POLICIES:
+            raise ValueError(f"JOB_IMAGE_PULL_POLICY is {policy!r}; it must be one of {', '.join(_PULL_POLICIES)}")
         return cls(
             trainer_image=image,
             namespaces=_names(environment.get("WATCH_NAMESPACES", "")),
-            image_pull_policy=environment.get("JOB_IMAGE_PULL_POLICY") or "IfNotPresent",
+            image_pull_policy=policy,
             image_pull_secrets=_names(environment.get("IMAGE_PULL_SECRETS", "")),
-            resync_seconds=resync,
+            resync_seconds=float(resync),
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from modelmonitor_api import names
-from modelmonitor_api.messages import PromoteRequest, RollbackRequest
+from modelmonitor_api.messages import PromoteRequest, RollbackRequest, TrainRequest
 from modelmonitor_api.names import ConditionType, FailureReason, Reason, Role
 from modelmonitor_api.status import parse_time
 from support import monitors
@@ -169,3 +171,20 @@ def test_an_own_trainer_never_sees_the_credentials(scene: Scene) -> None:
     ours = [each for each in (*pod["initContainers"], *pod["containers"]) if each not in theirs]
     assert [each["args"][0] for each in ours] == ["train-prepare", "train-conclude"]
     assert all(each["envFrom"] == [{"secretRef": {"name": "s3"}}] for each in ours)
+
+
+@pytest.mark.parametrize("token", ["2013-04-01T06:00:00Z", "Zürich/ñ, bitte\nsofort " + "é" * 400], ids=["time", "odd"])
+def test_a_token_is_opaque(scene: Scene, token: str) -> None:
+    with_champion(scene)
+    for annotation, role in (
+        (names.ANNOTATION_CHECK_REQUESTED, Role.CHECK),
+        (names.ANNOTATION_ROLLBACK_TO, Role.ROLLBACK),
+        (names.ANNOTATION_RETRAIN_REQUESTED, Role.TRAIN),
+    ):
+        scene.annotate(annotation, token)
+        scene.finish(role, monitors.failure())
+    scene.wait_condition(ConditionType.TRAINING, "False")
+    status = scene.settle()["status"]
+    handled = status["handledRequests"]
+    assert all(token.startswith(handled[field]) for field in ("check", "rollback", "retrain"))
+    assert [len(scene.jobs(role)) for role in (Role.CHECK, Role.ROLLBACK, Role.TRAIN)] == [2, 1, 1]

@@ -63,7 +63,7 @@ def test_processes_do_not_outlive_a_killed_test_run(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=folder) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        assert psutil.pid_exists(child)
+        wait_until(lambda: psutil.Process(child).name() == "sleep", "guarded child")
         parent.kill()
 
     def gone() -> bool:

@@ -218,6 +218,24 @@ def test_what_the_api_server_cannot_see_is_a_condition(scene: Scene, changes: di
     scene.running_job(Role.CHECK)
 
 
+@pytest.mark.parametrize(("length", "fits"), [(150, True), (253, False)])
+def test_five_hundred_features(scene: Scene, length: int, fits: bool) -> None:
+    """The request is an annotation, and what does not fit into one must be said and not tried for ever."""
+    values = ["a", "b", "c"] if fits else [f"{number:0>40}" for number in range(8)]
+    features = [
+        {"name": f"{number:0>{length}}", "type": "Categorical", "allowedValues": values} for number in range(500)
+    ]
+    scene.create(monitor(model={"features": features}))
+    if fits:
+        scene.wait_ready()
+        pod = pod_of(scene.cluster, scene.running_job(Role.CHECK))
+        assert len(pod["metadata"]["annotations"][names.ANNOTATION_REQUEST]) > 100_000
+    else:
+        stalled = scene.wait_condition(ConditionType.STALLED, "True", Reason.INVALID_SPEC)
+        assert "features" in stalled["message"]
+        assert scene.jobs() == []
+
+
 def test_an_edit_that_breaks_the_spec_leaves_the_last_good_cron_job(scene: Scene) -> None:
     scene.create(monitor())
     scene.wait_ready()

@@ -11,7 +11,7 @@ from modelmonitor_api import names
 from modelmonitor_api.messages import TrainRequest
 from modelmonitor_api.names import ConditionType, FailureReason, Reason, Role
 from support import monitors
-from support.jobs import pod_of, request_of
+from support.jobs import finish, pod_of, request_of
 from support.monitors import monitor
 from support.scene import Scene, with_champion
 
@@ -151,15 +151,20 @@ def test_a_failed_training_backs_off_until_the_spec_is_changed(scene: Scene) -> 
     assert "failed 1 time" in message
     status = scene.status()
     assert status["lastTraining"]["outcome"] == "Failed"
-    assert "lacks temp" in status["lastTraining"]["message"]
+    assert "lacks the column temp" in status["lastTraining"]["message"]
     event = scene.wait_event(Reason.TRAINING_FAILED)
     assert event["type"] == "Warning"
-    assert "lacks temp" in event["message"]
+    assert "lacks the column temp" in event["message"]
     assert len(scene.jobs(Role.TRAIN)) == 1
     scene.patch({"spec": {"retraining": {"windowDays": 30}}})
     training = scene.running_job(Role.TRAIN)
     assert request_of(training, TrainRequest).number == 2
     assert request_of(training, TrainRequest).spec.retraining.window_days == 30
+    # The changed spec has its own try, and no more than one.
+    finish(scene.cluster, training, monitors.failure())
+    assert "failed 2 times" in scene.wait_condition(ConditionType.TRAINING, "False", Reason.BACKING_OFF)["message"]
+    scene.settle()
+    assert len(scene.jobs(Role.TRAIN)) == 2
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ class ApiServer:
 
     def _start_apiserver(self, etcd: str, service_key: Path, tokens: Path) -> str:
         port = free_port()
-        self._run(
+        self._apiserver = self._run(
             "kube-apiserver",
             f"--etcd-servers={etcd}",
             "--bind-address=127.0.0.1",
@@ -116,6 +116,12 @@ class ApiServer:
         process = Process([program(name), *arguments], log=self.folder / f"{name}.log")
         self._processes.append(process)
         return process
+
+    def restart(self) -> None:
+        """Kill kube-apiserver, start it again where it was, and wait until it is ready; the others go on."""
+        self._apiserver.restart()
+        wait_until(self._is_ready, "ready API server", seconds=60, hint=f"see {self.folder}")
+        wait_until(self._serves_monitors, "ModelMonitors in the API", seconds=20)
 
     def _has_certificate(self) -> bool:
         self._ensure_running()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ _KINDS: Mapping[str, tuple[str, str, bool]] = {
     "Secret": ("v1", "secrets", True),
     "ServiceAccount": ("v1", "serviceaccounts", True),
 }
+
+
+_WRITING = frozenset({"APPLY", "DELETE", "DELETECOLLECTION", "PATCH", "POST", "PUT"})
+_TEXT = "text/plain"
 
 
 class ApiRefused(Exception):
@@ -120,7 +125,7 @@ class Client:
             raise ApiRefused(0, str(error)) from error
         if not 200 <= response.status < 300:
             raise _refused(response.status, text)
-        if accept == "text/plain":
+        if accept == _TEXT:
             return text.decode()
         return json.loads(text) if text else None
 
@@ -197,6 +202,15 @@ class Client:
         }
         answer = self.call("POST", _path("ServiceAccount", namespace, service_account, "token"), request)
         return str(answer["status"]["token"])
+
+    def writes(self, namespaced: Iterable[str] = ("modelmonitors", "cronjobs", "jobs", "events")) -> int:
+        """Return how many requests to write to some resources the server has answered since its start."""
+        found = re.findall(
+            r"^apiserver_request_total\{(.*)\} (\S+)$", self.call("GET", "/metrics", accept=_TEXT), re.MULTILINE
+        )
+        labels = [(dict(re.findall(r'(\w+)="([^"]*)"', text)), float(count)) for text, count in found]
+        resources = frozenset(namespaced)
+        return int(sum(n for each, n in labels if each["resource"] in resources and each["verb"] in _WRITING))
 
     def close(self) -> None:
         """Close the connections."""

@@ -107,7 +107,7 @@ class OperatorProcess:
             "PATH": os.environ["PATH"],
             "HOME": str(self.log.parent),
             "KUBECONFIG": str(self._installation.kubeconfig),
-            "PYTHONWARNINGS": "error",
+            "PYTHONWARNINGS": "error,ignore::ResourceWarning",  # Kopf leaves its connections to the collector
             **self._installation.environment,
             "LIVENESS_ENDPOINT": f"http://127.0.0.1:{port}/healthz",
             **self._environment,
@@ -140,6 +140,14 @@ class OperatorProcess:
         process, self._process = self._process, None
         process.kill()
 
+    def restart(self, how: str = "stop") -> None:
+        """Stop or kill it, and start it again."""
+        if how == "kill":
+            self.kill()
+        else:
+            assert self.stop() == 0
+        self.start()
+
     def end(self) -> None:
         """Stop it if it runs."""
         if self._process is not None:
@@ -153,7 +161,8 @@ class OperatorProcess:
 def surprises(output: str) -> list[str]:
     """Return what an operator has logged that it should have foreseen: errors, and exceptions of no kind of its own.
 
-    The API server may say no or be busy; those exceptions are the gateway's.
+    The API server may say no, be busy or be away; those exceptions are the gateway's, and Kopf's requests say
+    that they will be sent again.
     """
     found = []
     for line in output.splitlines():
@@ -165,7 +174,7 @@ def surprises(output: str) -> list[str]:
         exception = str(record.get("exc_info") or "").strip().rsplit("\n", 1)[-1]
         if exception and not exception.startswith("modelmonitor_operator.gateway."):
             found.append(f"{record['message']}\n{record['exc_info']}")
-        elif record["severity"] not in {"debug", "info", "warn"}:
+        elif record["severity"] not in {"debug", "info", "warn"} and "will retry" not in record["message"]:
             found.append(line)
     return found
 

@@ -113,14 +113,20 @@ class Process:
         # A group of its own lets us stop what it starts, too; with setpriv (Linux) the kernel ends it
         # even when we are killed before we can.
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        with log.open("ab") as output:
-            self._popen = subprocess.Popen(
-                [*guard, *map(str, command)],
+        self._command = [*guard, *map(str, command)]
+        self._environment = None if environment is None else dict(environment)
+        self._folder = folder
+        self._popen = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=None if environment is None else dict(environment),
-                cwd=folder,
+                env=self._environment,
+                cwd=self._folder,
                 start_new_session=True,
             )
 
@@ -167,6 +173,11 @@ class Process:
         """End it and all it has started, at once."""
         self._signal(signal.SIGKILL, group=True)
         self._popen.wait()
+
+    def restart(self) -> None:
+        """End it at once and start it again."""
+        self.kill()
+        self._popen = self._start()
 
     def _signal(self, number: signal.Signals, *, group: bool = False) -> None:
         with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile

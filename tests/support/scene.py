@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from modelmonitor_api import names
-from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
+from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict, TrainRequest
 from modelmonitor_api.names import KIND, ConditionType, Reason, Role
 from support import jobs, monitors
 from support.client import Client, Object
@@ -151,6 +151,14 @@ class Scene:
         self.wait(
             lambda: self.status(name).get("handledRequests", {}).get(request) == token, f"{request}={token} in status"
         )
+
+    def training_numbers(self, name: str = "flights") -> list[int]:
+        """Return the numbers of all trainings of a monitor whose Jobs are there."""
+        return sorted(jobs.request_of(job, TrainRequest).number for job in self.jobs(Role.TRAIN, name))
+
+    def drift(self, token: str, name: str = "flights") -> Object:
+        """Ask for a check by annotation and end it with the verdict Drift."""
+        return self.request_check(token, monitors.check("Drift", champion=monitors.champion()), name)
 
     # Events
 

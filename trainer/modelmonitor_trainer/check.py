@@ -21,7 +21,7 @@ from modelmonitor_trainer.check_outcomes import Finding, notes_on, outcomes
 from modelmonitor_trainer.check_performance import measure
 from modelmonitor_trainer.check_result import CheckResult, Side, to_json, top_features
 from modelmonitor_trainer.check_verdict import decide
-from modelmonitor_trainer.detect_performance import PerformanceResult
+from modelmonitor_trainer.detect_drift import level_of
 from modelmonitor_trainer.detect_quality import missing_partitions, structural_violations
 from modelmonitor_trainer.report import render
 from modelmonitor_trainer.storage import HTML, JSON, Store
@@ -115,7 +115,13 @@ def _checked(store: Store, request: CheckRequest, prefix: str, due: dt.datetime,
         inputs = resolve(store, spec, facts, now.astimezone(dt.UTC).date())
     at = Workplace(store, f"{prefix}profiles/", spec.data.format, watch)
     _LOG.info("live window %s to %s, reference: %s", *inputs.window, inputs.reference_title)
-    found = _look(at, spec, detectors, request.checks_per_day, inputs, champion, prefix)
+    found = _look(at, spec, detectors, request.checks_per_day, inputs)
+    # Scores of a model on broken rows would accuse the model.
+    if champion is not None and facts is not None and not found.violations:
+        with watch.step("performance"):
+            level = level_of(spec.sensitivity, request.checks_per_day)
+            measured = measure(store, prefix, spec, champion, facts, inputs, level)
+        found = replace(found, performance=measured)
     with watch.step("new rows"):
         new_rows = _new_rows(store, spec, facts, inputs, found.windows)
     return _result(request, inputs, found, champion, new_rows, due, watch)
@@ -127,10 +133,8 @@ def _look(
     detectors: Sequence[Detector],
     checks_per_day: float,
     inputs: Inputs,
-    champion: Champion | None,
-    prefix: str,
 ) -> Finding:
-    """Return what the detectors find."""
+    """Return what the detectors of drift and of data quality find."""
     windows = profile_pair(at, inputs.rows, "rows")
     wants_target = any(detector.type is DetectorType.TARGET_DRIFT for detector in detectors)
     labels = profile_pair(at, inputs.labels, "labels") if inputs.labels and wants_target else None
@@ -152,12 +156,7 @@ def _look(
             spec.sensitivity,
             checks_per_day,
         )
-    performance: tuple[PerformanceResult, ...] = ()
-    # Scores of a model on broken rows would accuse the model.
-    if champion is not None and not violations:
-        with at.watch.step("performance"):
-            performance = measure(at.store, prefix, spec, champion, inputs)
-    return Finding(windows, labels, drift, tuple(violations), performance)
+    return Finding(windows, labels, drift, tuple(violations), ())
 
 
 def _new_rows(
@@ -206,7 +205,8 @@ def _result(
         time=due,
         rows=RowCounts(reference=rows[0], current=rows[1]),
         new_rows=new_rows,
-        data_end=dt.datetime.combine(inputs.window[1], dt.time(), dt.UTC),
+        # The end of a day is the beginning of the next, as with the champion's.
+        data_end=dt.datetime.combine(inputs.window[1] + dt.timedelta(days=1), dt.time(), dt.UTC),
         top_features=top_features(found.drift.columns, MAX_TOP_FEATURES) if found.drift else [],
         champion=champion,
     )

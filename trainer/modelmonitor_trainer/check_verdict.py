@@ -64,17 +64,28 @@ def decide(
     return Verdict("NoDrift", reason, _joined(dropped, _quiet(drift, sensitivity, rows)))
 
 
+def probability(value: float) -> str:
+    """Return a probability for people.
+
+    >>> probability(0.0), probability(0.00123), probability(0.25)
+    ('< 1e-15', '0.0012', '0.25')
+    """
+    if value < 1e-15:
+        return "< 1e-15"
+    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+
+
 def evidence_in_words(column: ColumnResult) -> str:
     """Return what a column's decisive test found, as part of a sentence."""
     test = column.decisive
     if test is None:
         return column.name
     if test.what == DISTRIBUTION:
-        return f"{column.name} (distance {test.evidence.effect:.2f}, adjusted p {test.adjusted_p:.1g})"
+        return f"{column.name} (distance {test.evidence.effect:.2f}, adjusted p {probability(test.adjusted_p)})"
     before, now = column.comparison.reference.total, column.comparison.current.total
     return (
         f"missing values of {column.name} ({before.missing / before.rows:.1%} before, "
-        f"{now.missing / now.rows:.1%} now, adjusted p {test.adjusted_p:.1g})"
+        f"{now.missing / now.rows:.1%} now, adjusted p {probability(test.adjusted_p)})"
     )
 
 
@@ -102,7 +113,7 @@ def _drifted(drift: DriftResult) -> str:
 
 
 def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int]) -> str:
-    text = f"No drift was found, but {rows[1]:,} rows against {rows[0]:,} could not have shown a change of {wanted:g}"
+    text = f"Nothing was found, but {rows[1]:,} rows against {rows[0]:,} could not have shown a change of {wanted:g}"
     if drift.rows_needed is None:
         return f"{text}: the reference itself is too small. Choose a longer reference period."
     missing = max(1, drift.rows_needed - rows[1])
@@ -111,7 +122,7 @@ def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int]) -> str:
 
 def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) -> str:
     text = (
-        f"No drift: no change of {sensitivity.minimum_effect} or more beyond chance in {len(drift.columns)} columns, "
+        f"No change of {sensitivity.minimum_effect} or more beyond chance in {len(drift.columns)} columns, "
         f"{rows[1]:,} rows against {rows[0]:,}."
     )
     hidden = hidden_by_variation(drift, float(sensitivity.detectable_effect))

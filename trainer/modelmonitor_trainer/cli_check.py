@@ -143,6 +143,7 @@ def _sensitivity(args: argparse.Namespace) -> dict[str, Any]:
 
 def _print(result: CheckResult, args: argparse.Namespace) -> None:
     from modelmonitor_trainer.check_result import to_json
+    from modelmonitor_trainer.check_verdict import probability
 
     if args.output == "json":
         print(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=2))
@@ -158,7 +159,9 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
             assert test is not None
             mark = "*" if column.drifted else " "
             name = "".join(c if c.isprintable() else "?" for c in column.name)
-            print(f"{mark} {name:<{width}}  {test.evidence.effect:6.3f}  {test.adjusted_p:10.2g}  {test.what}")
+            print(
+                f"{mark} {name:<{width}}  {test.evidence.effect:6.3f}  {probability(test.adjusted_p):>10}  {test.what}"
+            )
         if len(columns) > len(shown):
             print(f"  and {len(columns) - len(shown)} more")
     for note in result.notes:

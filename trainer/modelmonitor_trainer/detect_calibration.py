@@ -123,8 +123,13 @@ def calibrate(series: Sequence[Series], current_blocks: int, level: float) -> Ca
         return Calibration("None", 0, 0.0, level, np.zeros(len(series)), observed)
     method, chosen = pseudo_windows(blocks, current_blocks)
     ordinary = np.stack([_pseudo_distances(s, chosen, current_blocks) for s in series])
-    scales = np.maximum(np.median(ordinary, axis=1), [_floor(s) for s in series])
-    largest = (ordinary / scales[:, None]).max(axis=0)
+    # The root mean square, not the median: series with rare large distances would set everyone's limit.
+    # Each window is measured by the others, as the current one is: it must not shrink its own measure.
+    squares = np.square(ordinary)
+    floors = np.array([_floor(s) for s in series])[:, None]
+    others = np.sqrt((squares.sum(axis=1, keepdims=True) - squares).clip(0) / (len(chosen) - 1))
+    largest = (ordinary / np.maximum(others, floors)).max(axis=0)
+    scales = np.maximum(np.sqrt(squares.mean(axis=1)), floors[:, 0])
     independent = len(chosen) if method == "Contiguous" else blocks
     threshold = gumbel_quantile(largest, level, independent)
     return Calibration(method, len(chosen), threshold, level, scales * threshold, observed)
@@ -192,7 +197,7 @@ def _distances(one: Counts, other: Counts, ordered: bool) -> Floats:
 
 
 def _floor(series: Series) -> float:
-    """Return the median distance that independent rows alone would show: no series varies less."""
+    """Return the usual distance that independent rows alone would show: no series varies less."""
     n, m = max(1, int(series.reference.sum())), max(1, int(series.current.sum()))
     if series.ordered:
         return _KOLMOGOROV_MEDIAN * float(np.sqrt(1 / n + 1 / m))

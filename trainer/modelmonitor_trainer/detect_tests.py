@@ -244,8 +244,9 @@ def population_stability(reference: Counts, current: Counts, groups: int | None 
         group = np.arange(groups)
     else:
         group = np.minimum((np.cumsum(reference) - reference) * groups // n, groups - 1).astype(np.int64)
-    p = np.maximum(np.bincount(group, reference, groups), 0.5) / n
-    q = np.maximum(np.bincount(group, current, groups), 0.5) / m
+    before, now = np.bincount(group, reference, groups), np.bincount(group, current, groups)
+    used = before + now > 0
+    p, q = np.maximum(before[used], 0.5) / n, np.maximum(now[used], 0.5) / m
     p, q = p / p.sum(), q / q.sum()
     index = float(((p - q) * np.log(p / q)).sum())
     middle = (p + q) / 2

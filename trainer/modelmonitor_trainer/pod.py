@@ -122,6 +122,10 @@ def failure_of(error: ModelMonitorError) -> Failure:
     return Failure(reason=error.reason, message=str(error)[:1024])
 
 
+class _Stopped(BaseException):
+    """What SIGTERM raises: no Exception, because libraries such as botocore take any of those for their own failure."""
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Raise Interrupted when the process is asked to stop (main thread only; elsewhere nothing changes)."""
@@ -131,7 +135,7 @@ def interruptible() -> Iterator[None]:
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: let the farewell be said
-        raise Interrupted(
+        raise _Stopped(
             f"stopped by {signal.Signals(number).name}: the node is drained, the Job was deleted, or its deadline has "
             "passed; what was finished is kept, and a new pod goes on from there"
         )
@@ -139,6 +143,8 @@ def interruptible() -> Iterator[None]:
     previous = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except _Stopped as stopped:
+        raise Interrupted(str(stopped)) from None
     finally:
         signal.signal(signal.SIGTERM, previous)
 

@@ -314,7 +314,10 @@ def _profile_floats(array: pa.Array, edges: Floats, minimum: float | None, maxim
         return NumericProfile(np.zeros(edges.size + 1, dtype=np.int64), rows=len(array), nulls=nulls, nans=nans)
     smallest, largest = float(values.min()), float(values.max())
     finite = values if np.isfinite(smallest) and np.isfinite(largest) else values[np.isfinite(values)]
-    mean = float(finite.mean()) if finite.size else 0.0
+    # Numbers near the end of the range have moments beyond it: infinite, and shown as unknown.
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(finite.mean()) if finite.size else 0.0
+        m2 = float(np.square(finite - mean).sum())
     return NumericProfile(
         counts=bin_counts(values, edges),
         rows=len(array),
@@ -322,7 +325,7 @@ def _profile_floats(array: pa.Array, edges: Floats, minimum: float | None, maxim
         nans=nans,
         finite=int(finite.size),
         mean=mean,
-        m2=float(np.square(finite - mean).sum()),
+        m2=m2,
         minimum=smallest,
         maximum=largest,
         below=int(np.count_nonzero(values < minimum)) if minimum is not None and smallest < minimum else 0,

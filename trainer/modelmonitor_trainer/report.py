@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from modelmonitor_trainer.check_result import CheckResult
-from modelmonitor_trainer.check_verdict import hidden_by_variation
+from modelmonitor_trainer.check_verdict import hidden_by_variation, probability
 from modelmonitor_trainer.detect_drift import DISTRIBUTION, ColumnResult
 from modelmonitor_trainer.profile import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.report_charts import HEIGHT, WIDTH, Bars, Histogram, chart_of, number
@@ -39,7 +39,7 @@ def _environment() -> jinja2.Environment:
         "number": lambda value: "–" if value is None or math.isnan(value) else number(value),
         "share": lambda value: "–" if value is None else f"{value:.2%}",
         "thousands": lambda value: f"{value:,}",
-        "probability": _probability,
+        "probability": probability,
     }
     return environment
 
@@ -124,12 +124,6 @@ def _card(column: ColumnResult) -> Card:
         reference=reference,
         current=current,
     )
-
-
-def _probability(value: float) -> str:
-    if value < 1e-15:
-        return "< 1e-15"
-    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
 
 
 def _time(time: dt.datetime) -> str:

@@ -57,50 +57,53 @@ def chart_of(
     if not reference.present and not current.present:
         return None
     if isinstance(plan, NumericPlan):
-        return _histogram(plan.edges, reference.counts, current.counts)
+        ends = [end for p in (reference, current) if isinstance(p, NumericProfile) for end in (p.minimum, p.maximum)]
+        return _histogram(plan.edges, reference.counts, current.counts, [e for e in ends if np.isfinite(e)])
     return _bars(plan, reference.counts, current.counts)
 
 
 def number(value: float) -> str:
     """Return a number for people.
 
-    >>> number(1234567.0), number(0.00001234), number(12.5)
-    ('1.235e+06', '1.234e-05', '12.5')
+    >>> number(1234567.0), number(0.00001234), number(5e-324)
+    ('1.235e+06', '1.234e-05', '0')
     """
-    return f"{value:.4g}"
+    return f"{0.0 if abs(value) < 1e-300 else value:.4g}"
 
 
-def _histogram(edges: Floats, reference: Counts, current: Counts) -> Histogram | None:
-    if edges.size < 2:
+def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[float]) -> Histogram | None:
+    """Return the histogram between the outer half percents of both sides."""
+    if not edges.size or not ends:
         return None
-    ends = [_quantile(edges, counts, share) for counts in (reference, current) for share in (0.005, 0.995)]
-    low, high = min(ends), max(ends)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    cuts = np.linspace(low, high, _BINS + 1)
-    shares = [_shares(edges, counts, cuts) for counts in (reference, current)]
+    # The outer cells are open; what lies in them is drawn up to the outermost values.
+    places = np.concatenate([[min([*ends, edges[0]])], edges, [max([*ends, edges[-1]])]])
+    below = [np.concatenate([[0.0], np.cumsum(counts) / max(1, int(counts.sum()))]) for counts in (reference, current)]
+    shown = [b for b, counts in zip(below, (reference, current), strict=True) if counts.sum()]
+    low = min(_quantile(places, b, 0.005) for b in shown)
+    high = max(_quantile(places, b, 0.995) for b in shown)
+    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
+        reach = max(abs(low), 1.0) / 2
+        low, high = low - reach, high + reach
+    shares = [_shares(places, b, np.linspace(low, high, _BINS + 1)) for b in below]
     top = max(float(share.max()) for share in shares) or 1.0
     before, now = (_steps(share / top) for share in shares)
     return Histogram(f"M0,{HEIGHT:g}{before}L{WIDTH:g},{HEIGHT:g}Z", "M" + now[1:], number(low), number(high))
 
 
-def _cumulated(edges: Floats, counts: Counts) -> tuple[Floats, Floats]:
-    """Return places and the share of values below them; the outer cells end with their edges."""
-    total = max(1, int(counts.sum()))
-    return edges, np.asarray(np.cumsum(counts[:-1]) / total, dtype=np.float64)
+def _quantile(places: Floats, below: Floats, share: float) -> float:
+    """Return the place below which `share` of the values lie, evenly spread within cells."""
+    after = max(1, int(np.searchsorted(below, share)))
+    left, right = below[after - 1], below[after]
+    part = (share - left) / (right - left) if right > left else 1.0
+    return float(places[after - 1] + part * (places[after] - places[after - 1]))
 
 
-def _quantile(edges: Floats, counts: Counts, share: float) -> float:
-    places, below = _cumulated(edges, counts)
-    return float(places[min(int(np.searchsorted(below, share)), places.size - 1)])
-
-
-def _shares(edges: Floats, counts: Counts, cuts: Floats) -> Floats:
-    """Return the share of values in each bin, evenly spread within cells; the outer bins take the rest."""
-    places, below = _cumulated(edges, counts)
+def _shares(places: Floats, below: Floats, cuts: Floats) -> Floats:
+    """Return the share of values in each bin; the outer bins take what lies beyond."""
     at = np.interp(cuts, places, below)
-    at[0], at[-1] = 0.0, 1.0 if counts.sum() else 0.0
-    return np.diff(at)
+    at[0], at[-1] = 0.0, below[-1]
+    shares: Floats = np.diff(at)
+    return shares
 
 
 def _steps(heights: Floats) -> str:

@@ -162,6 +162,14 @@ def scan(
             yield Scan({field.name: field.type for field in table.schema}, table.num_rows, chunks)
 
 
+def schema_of(
+    store: Store, info: ObjectInfo, columns: Sequence[str], fmt: DataFormat, *, text: Collection[str] = ()
+) -> tuple[Mapping[str, pa.DataType], int]:
+    """Return the types of an object's columns, and its number of rows; of Parquet only the footer is read."""
+    with scan(store, info, columns, fmt, text=text) as opened:
+        return opened.types, opened.rows
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Whether a type is text, plain or as a dictionary."""
     if pa.types.is_dictionary(kind):

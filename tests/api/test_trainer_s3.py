@@ -1,0 +1,292 @@
+"""The pods' own code as processes on a real S3 server: checks, trainings, races, and a store that refuses."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
+from modelmonitor_api.names import ExitCode, FailureReason
+from support.lake import Lake
+from support.pods import Pod, Request, check_request, promote_request, rollback_request, train_request
+from support.processes import free_port, wait_until
+from support.s3 import S3Server
+
+StartPod = Callable[..., Pod]
+
+
+@pytest.fixture
+def lake(s3_server: S3Server, bucket: str) -> Lake:
+    """Four weeks of flights."""
+    made = Lake(s3_server, bucket)
+    made.add_days(0, 28)
+    return made
+
+
+@pytest.fixture
+def start(tmp_path: Path, s3_server: S3Server) -> Iterator[StartPod]:
+    """Starts pods with the store's credentials, or with others."""
+    pods: list[Pod] = []
+
+    def started(request: Request, *, credentials: Mapping[str, str] | None = None, **options: Any) -> Pod:
+        pods.append(Pod(request, tmp_path, credentials or s3_server.environment, **options))
+        return pods[-1]
+
+    yield started
+    for pod in pods:
+        pod.process.kill()
+
+
+def checked(pod: Pod) -> CheckVerdict:
+    answer = pod.wait()
+    assert isinstance(answer, CheckVerdict), (answer, pod.output())
+    assert pod.exit_code == ExitCode.OK
+    return answer
+
+
+def ran(pod: Pod) -> RunVerdict:
+    answer = pod.wait()
+    assert isinstance(answer, RunVerdict), (answer, pod.output())
+    assert pod.exit_code == ExitCode.OK
+    return answer
+
+
+def failed(pod: Pod) -> Failure:
+    answer = pod.wait()
+    assert isinstance(answer, Failure), (answer, pod.output())
+    return answer
+
+
+def pointer(lake: Lake) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lake.read("results/demo/flights/champion.json"))
+    return found
+
+
+def test_a_check_says_leaves_and_repeats_its_verdict(lake: Lake, start: StartPod) -> None:
+    verdict = checked(start(check_request(lake.monitor())))
+    assert verdict.verdict == "NoDrift", verdict.message
+    assert (verdict.rows.reference, verdict.rows.current) == (20 * 200, 7 * 200)
+    assert verdict.champion is None
+    assert verdict.time.isoformat() == "2025-02-19T21:20:00+00:00", "the minute in the Job's name"
+    results = lake.etags()
+    for uri in (verdict.result_uri, verdict.report_uri):
+        assert uri is not None
+        assert uri.removeprefix(f"s3://{lake.bucket}/") in results
+    # A second pod of the same Job, as after an eviction, says the same and writes nothing.
+    assert checked(start(check_request(lake.monitor()))) == verdict
+    assert lake.etags() == results
+    # The next day's check reads the one new day: the profiles of the others are there.
+    lake.add_days(28, 1)
+    profiles = {key: etag for key, etag in results.items() if "/profiles/" in key}
+    assert profiles
+    checked(start(check_request(lake.monitor()), job="flights-check-29001440"))
+    after = lake.etags()
+    assert {key: after[key] for key in profiles} == profiles
+
+
+def test_drift_and_broken_data_are_verdicts(lake: Lake, start: StartPod) -> None:
+    lake.add_days(28, 7, shift=20)
+    drift = checked(start(check_request(lake.monitor()), job="one"))
+    assert drift.verdict == "Drift", drift.message
+    assert drift.top_features[0].name == "temp"
+    assert drift.top_features[0].drifted
+    lake.put("features", 35, {"id": ["a", "b"], "temp": [50.0, 999.0], "carrier": ["AA", "AA"]})
+    corrupted = checked(start(check_request(lake.monitor()), job="two"))
+    assert corrupted.verdict == "Corrupted", corrupted.message
+    assert "temp" in corrupted.message
+    assert "2013-02-05" in corrupted.message
+    lake.put_bytes("features", 35, b"PAR1 this is not Parquet")
+    broken = start(check_request(lake.monitor()), job="three").wait()
+    assert "2013-02-05" in broken.message
+    assert not (isinstance(broken, CheckVerdict) and broken.verdict in {"Drift", "NoDrift"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "credentials", "reason", "code"),
+    [
+        pytest.param(
+            {},
+            {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "wrong"},
+            FailureReason.CREDENTIALS_REFUSED,
+            ExitCode.BAD_CONFIGURATION,
+            id="wrong secret",
+        ),
+        pytest.param(
+            {},
+            {"AWS_EC2_METADATA_DISABLED": "true"},
+            FailureReason.CREDENTIALS_REFUSED,
+            ExitCode.BAD_CONFIGURATION,
+            id="no credentials",
+        ),
+        pytest.param(
+            {"data": {"live": {"uri": "s3://there-is-no-such-bucket/date=%Y-%m-%d/"}}},
+            None,
+            FailureReason.NOT_FOUND,
+            ExitCode.BAD_CONFIGURATION,
+            id="no bucket",
+        ),
+        pytest.param(
+            {"model": {"features": [{"name": "humidity", "type": "Numeric"}]}},
+            None,
+            None,
+            None,
+            id="no such column",
+        ),
+    ],
+)
+def test_a_store_that_refuses(
+    lake: Lake,
+    start: StartPod,
+    changes: dict[str, Any],
+    credentials: dict[str, str] | None,
+    reason: FailureReason | None,
+    code: int | None,
+) -> None:
+    pod = start(check_request(lake.monitor(**changes)), credentials=credentials)
+    answer = pod.wait()
+    if reason is None:
+        # The contract of the features is broken, and that is a verdict about data.
+        assert isinstance(answer, CheckVerdict)
+        assert answer.verdict == "Corrupted"
+        assert "humidity" in answer.message
+        return
+    assert isinstance(answer, Failure), answer
+    assert (answer.reason, pod.exit_code) == (reason, code)
+    assert answer.message.endswith((".", ")")) or len(answer.message) > 40, "a sentence that says what to change"
+
+
+def test_a_store_that_is_away_can_be_tried_again(lake: Lake, start: StartPod) -> None:
+    away = lake.monitor(storage={"endpoint": f"http://127.0.0.1:{free_port()}"})
+    pod = start(check_request(away))
+    failure = failed(pod)
+    assert failure.reason is FailureReason.STORAGE_UNAVAILABLE
+    assert pod.exit_code == ExitCode.UNAVAILABLE
+
+
+def test_from_the_first_training_to_a_rollback(lake: Lake, start: StartPod) -> None:
+    monitor = lake.monitor()
+    first = ran(start(train_request(monitor, 1), job="train-1"))
+    assert first.outcome == "Promoted", first.message
+    assert pointer(lake)["version"] == first.version
+    found = checked(start(check_request(monitor), job="check-1"))
+    assert found.champion is not None
+    assert found.champion.version == first.version
+    assert found.verdict == "NoDrift", found.message
+    # The world turns round: what was late is on time. The champion's score drops; a challenger learns better.
+    lake.add_days(28, 25, slope=-0.15)
+    dropped = checked(start(check_request(monitor), job="check-2"))
+    assert dropped.performance_dropped, dropped.message
+    second = ran(start(train_request(monitor, 2), job="train-2"))
+    assert second.outcome == "Promoted", second.message
+    assert second.comparison is not None
+    assert second.comparison.champion is not None
+    assert second.comparison.challenger > 0.7
+    assert second.comparison.champion < 0.5
+    assert pointer(lake)["version"] == second.version
+    back = ran(start(rollback_request(monitor), job="rollback-1"))
+    assert (back.outcome, back.version) == ("RolledBack", first.version)
+    assert pointer(lake)["version"] == first.version
+    # A second pod of the same Job must not step back once more, or forth again.
+    assert pointer(lake)["previous"] == second.version
+
+
+def test_a_model_that_is_worse_is_not_promoted(lake: Lake, start: StartPod) -> None:
+    monitor = lake.monitor()
+    first = ran(start(train_request(monitor, 1), job="train-1"))
+    # Two weeks of nonsense to learn from, and then the world as it was.
+    lake.add_days(28, 14, slope=-0.15)
+    lake.add_days(42, 5)
+    second = ran(start(train_request(monitor, 2), job="train-2"))
+    assert second.outcome == "Rejected", second.message
+    assert pointer(lake)["version"] == first.version
+
+
+def test_a_version_that_awaits_approval(lake: Lake, start: StartPod) -> None:
+    monitor = lake.monitor(promotion={"mode": "Manual"})
+    made = ran(start(train_request(monitor, 1), job="train-1"))
+    assert made.outcome == "AwaitingApproval", made.message
+    assert made.version is not None
+    assert lake.keys("results/demo/flights/champion.json") == []
+    unknown = start(promote_request(monitor, "v9-00000000"), job="promote-0")
+    assert "v9-00000000" in failed(unknown).message
+    assert unknown.exit_code == ExitCode.BAD_CONFIGURATION
+    promoted = ran(start(promote_request(monitor, made.version), job="promote-1"))
+    assert promoted.outcome == "Promoted"
+    assert pointer(lake)["version"] == made.version
+
+
+def test_two_pods_of_one_training_make_one_version(lake: Lake, start: StartPod) -> None:
+    request = train_request(lake.monitor())
+    pods = [start(request, job="train-1") for _ in range(2)]
+    verdicts = [ran(pod) for pod in pods]
+    assert {verdict.outcome for verdict in verdicts} == {"Promoted"}
+    assert len({verdict.version for verdict in verdicts}) == 1
+    assert len(pointer(lake)["history"]) == 1
+    versions = {key.split("/")[4] for key in lake.keys("results/demo/flights/versions/")}
+    assert versions == {verdicts[0].version}
+
+
+def test_two_trainings_that_race_promote_once(lake: Lake, start: StartPod) -> None:
+    monitor = lake.monitor()
+    pods = [start(train_request(monitor, number), job=f"train-{number}") for number in (1, 2)]
+    verdicts = [ran(pod) for pod in pods]
+    champion = pointer(lake)["version"]
+    promoted = [verdict for verdict in verdicts if verdict.outcome == "Promoted"]
+    # Where they did not meet, the second one compared itself with the first.
+    assert len(pointer(lake)["history"]) == len(promoted)
+    assert champion == promoted[-1].version or champion in {verdict.version for verdict in promoted}
+    for verdict in verdicts:
+        if verdict not in promoted:
+            assert verdict.outcome in {"Inconclusive", "Rejected"}
+
+
+def kill_once_frozen(lake: Lake, pod: Pod) -> str:
+    """Kill a training as soon as its data are frozen, and return the key of the manifest."""
+
+    def frozen() -> str | None:
+        found = [key for key in lake.keys("results/demo/flights/runs/") if key.endswith("manifest.json")]
+        assert found or pod.process.running, pod.output()
+        return found[0] if found else None
+
+    key = wait_until(frozen, "manifest")
+    pod.process.kill()
+    assert lake.keys("results/demo/flights/champion.json") == [], "the training was over before it was killed"
+    return key
+
+
+def test_a_killed_training_goes_on_with_the_same_data(lake: Lake, start: StartPod) -> None:
+    request = train_request(lake.monitor())
+    key = kill_once_frozen(lake, start(request, job="train-1"))
+    frozen = lake.read(key)
+    lake.add_days(28, 3)  # newer data must not creep into what was decided
+    verdict = ran(start(request, job="train-1"))
+    assert verdict.outcome == "Promoted", verdict.message
+    assert lake.read(key) == frozen
+    assert len(pointer(lake)["history"]) == 1
+
+
+def test_an_object_that_is_replaced_under_a_training_is_named(lake: Lake, start: StartPod) -> None:
+    request = train_request(lake.monitor())
+    kill_once_frozen(lake, start(request, job="train-1"))
+    lake.put("features", 20, {"id": ["20-0"], "temp": [1.0], "carrier": ["AA"]})
+    failure = failed(start(request, job="train-1"))
+    assert failure.reason is FailureReason.OBJECT_CHANGED
+    assert "2013-01-21" in failure.message
+
+
+def test_a_pod_that_is_asked_to_stop_says_so(lake: Lake, start: StartPod) -> None:
+    # A store that accepts and never answers keeps the pod at work until it is stopped.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        pod = start(check_request(lake.monitor(storage={"endpoint": f"http://127.0.0.1:{port}"})))
+        with silent.accept()[0]:
+            time.sleep(0.2)
+            assert pod.process.stop() == ExitCode.INTERRUPTED
+    failure = failed(pod)
+    assert failure.reason is FailureReason.INTERRUPTED

@@ -1,0 +1,106 @@
+"""Runs the trainer's command line as a pod of the operator does: a request in a file, an answer in another."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from modelmonitor_api.messages import (
+    CheckRequest,
+    CheckVerdict,
+    Failure,
+    MonitorRef,
+    PromoteRequest,
+    RollbackRequest,
+    RunVerdict,
+    TrainRequest,
+    decode_answer,
+    encode,
+)
+from modelmonitor_api.names import ENV_JOB_NAME, ENV_TERMINATION_LOG
+from modelmonitor_api.resource import parse
+from modelmonitor_api.spec import ModelMonitorSpec
+from support.monitors import Object
+from support.processes import Process, wait_until
+
+Request = CheckRequest | TrainRequest | RollbackRequest | PromoteRequest
+UID = "9a8b7c6d-0000-4000-8000-000000000001"
+
+
+def check_request(monitor: Object) -> CheckRequest:
+    """Return what the operator asks of a check."""
+    return CheckRequest(monitor=_reference(monitor), spec=parse(ModelMonitorSpec, monitor["spec"]))
+
+
+def train_request(monitor: Object, number: int = 1) -> TrainRequest:
+    """Return what the operator asks of training `number`."""
+    spec = parse(ModelMonitorSpec, monitor["spec"])
+    return TrainRequest(monitor=_reference(monitor), spec=spec, number=number, reason="DriftDetected")
+
+
+def rollback_request(monitor: Object, to: str = "previous") -> RollbackRequest:
+    """Return what the operator asks of a rollback."""
+    return RollbackRequest(monitor=_reference(monitor), spec=parse(ModelMonitorSpec, monitor["spec"]), to=to)
+
+
+def promote_request(monitor: Object, version: str) -> PromoteRequest:
+    """Return what the operator asks of a promotion by hand."""
+    return PromoteRequest(monitor=_reference(monitor), spec=parse(ModelMonitorSpec, monitor["spec"]), version=version)
+
+
+def _reference(monitor: Object) -> MonitorRef:
+    return MonitorRef(namespace="demo", name=monitor["metadata"]["name"], uid=UID)
+
+
+class Pod:
+    """A process of the trainer, started.
+
+    Parameters
+    ----------
+    request
+        What it is asked.
+    folder
+        Takes its request, its answer and its log.
+    environment
+        Credentials of the store.
+    job
+        Name of its Job.
+    """
+
+    def __init__(
+        self, request: Request, folder: Path, environment: Mapping[str, str], *, job: str = "flights-check-29000000"
+    ) -> None:
+        self._home = folder / f"pod-{len(list(folder.iterdir()))}"
+        self._home.mkdir()
+        file = self._home / "request.json"
+        file.write_text(encode(request))
+        self._answer = self._home / "termination-log"
+        self.process = Process(
+            [sys.executable, "-m", "modelmonitor_trainer.cli", request.kind.lower(), "--request", file],
+            log=self._home / "log",
+            environment={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self._home),
+                ENV_JOB_NAME: job,
+                ENV_TERMINATION_LOG: str(self._answer),
+                **environment,
+            },
+            folder=self._home,
+        )
+
+    def wait(self, seconds: float = 60) -> CheckVerdict | RunVerdict | Failure:
+        """Wait for its end and return its answer."""
+        wait_until(lambda: not self.process.running, "end of the pod", seconds=seconds, hint=self.output())
+        assert self._answer.exists(), f"exit code {self.process.exit_code} and no answer:\n{self.output()}"
+        return decode_answer(self._answer.read_text())
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended."""
+        return self.process.exit_code
+
+    def output(self) -> str:
+        """Return its log."""
+        return self.process.output()

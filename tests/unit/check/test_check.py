@@ -1,0 +1,218 @@
+"""A check from partitions to verdict, on a folder."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from modelmonitor_api.messages import decode_answer, encode_answer
+from modelmonitor_trainer.check import due_time
+from modelmonitor_trainer.failures import BadConfiguration, BadData, Interrupted, NotFound
+
+
+def shifted(rows):
+    return rows | {"x": rows["x"] + 1.5}
+
+
+def test_good_data(world):
+    verdict, result = world.check()
+    assert (verdict.verdict, verdict.reason) == ("NoDrift", "NoDrift"), verdict.message
+    assert (verdict.rows.reference, verdict.rows.current) == (25 * 150, 7 * 150)
+    assert verdict.data_end == dt.datetime(2013, 2, 10, tzinfo=dt.UTC)
+    assert verdict.champion is None
+    assert verdict.new_rows is None
+    assert {outcome.name: outcome.outcome for outcome in result.detectors} == {
+        "contract": "Kept",
+        "features": "NoDrift",
+        "target": "NoDrift",
+        "performance": "NotTested",
+    }
+    assert result.violations == ()
+    assert {c.name for c in result.drift.columns} == {"x", "z", "kind", "late"}
+    assert decode_answer(encode_answer(verdict)) == verdict
+
+
+def test_drift_is_found_named_and_written(world):
+    world.land_days(34, 40, shifted)
+    verdict, _ = world.check()
+    assert verdict.verdict == "Drift"
+    assert verdict.message.startswith("1 of 4 columns has drifted: x (distance 0.5")
+    assert [f.name for f in verdict.top_features if f.drifted] == ["x"]
+    page = world.store.read(verdict.report_uri).decode()
+    assert verdict.message[:20] in page
+    written = json.loads(world.store.read(verdict.result_uri))
+    assert written["verdict"] == "Drift"
+    assert written["features"][0]["name"] == "x"
+    assert written["features"][0]["drifted"] is True
+    assert written["rows"] == {"reference": 3750, "current": 1050}
+    assert verdict.result_uri.startswith(f"{world.base}/results/ns/mon/checks/u-1/20130210T060000Z-local/")
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "says"),
+    [
+        (lambda r: r | {"x": r["x"] * 100}, "OutOfRange", "'x'"),
+        (lambda r: r | {"x": [None] * 150}, "NullBurst", "'x' lacks 100%"),
+        (lambda r: r | {"x": [str(v) for v in r["x"]]}, "TypeChanged", "holds text"),
+        (lambda r: r | {"kind": ["oops"] * 150}, "NotAllowed", "'oops'"),
+        (lambda r: {k: v for k, v in r.items() if k != "z"}, "MissingColumn", "'z' is missing from file://"),
+        (lambda r: r | {"z": [1.0] * 150}, "Stuck", "has the value 1 in all of 150 rows"),
+    ],
+)
+def test_one_broken_partition_makes_the_verdict_corrupted(world, change, kind, says):
+    day = dt.date(2013, 2, 6)
+    world.land(day, change)
+    verdict, result = world.check()
+    assert verdict.verdict == "Corrupted"
+    assert says in verdict.message
+    found = next(v for v in result.violations if v.kind == kind)
+    assert found.blocks == ("2013-02-06",)
+
+
+def test_an_object_that_cannot_be_read_is_named(world):
+    world.store.write(f"{world.base}/rows/date=2013-02-06/part.parquet", b"PAR1 no more PAR1")
+    verdict, _ = world.check()
+    assert verdict.verdict == "Corrupted"
+    assert "date=2013-02-06/part.parquet cannot be read as Parquet" in verdict.message
+
+
+def test_a_gap_and_data_that_stop(world):
+    world.store.delete(f"{world.base}/rows/date=2013-02-05/part.parquet")
+    verdict, _ = world.check()
+    assert (verdict.verdict, "2013-02-05" in verdict.message) == ("Corrupted", True)
+    world.land(dt.date(2013, 2, 5))
+    world.spec["data"]["live"]["end"] = "Now"
+    verdict, _ = world.check(now=dt.datetime(2013, 2, 12, 6, tzinfo=dt.UTC))
+    assert verdict.verdict == "Corrupted"
+    assert "no rows have arrived for 2013-02-10 to 2013-02-11; have the data stopped arriving?" in verdict.message
+
+
+def test_the_contract_counts_only_where_a_detector_asks(world):
+    world.spec["detectors"] = [{"name": "only-z", "type": "FeatureDrift", "columns": ["z"]}]
+    world.land(dt.date(2013, 2, 6), lambda r: r | {"kind": ["oops"] * 150})
+    verdict, result = world.check()
+    assert verdict.verdict == "NoDrift"
+    assert [c.name for c in result.drift.columns] == ["z"]
+
+
+def test_a_detector_of_an_unknown_column_is_refused(world):
+    world.spec["detectors"] = [{"name": "d", "type": "FeatureDrift", "columns": ["nope"]}]
+    with pytest.raises(BadConfiguration, match=r"'nope', which is not in spec\.model\.features"):
+        world.check()
+
+
+def test_too_few_rows_are_their_own_answer(world):
+    world.spec["data"]["live"]["windowDays"] = 1
+    verdict, _ = world.check()
+    assert verdict.verdict == "Inconclusive"
+    assert "150 rows against 3,750 could not have shown a change of 0.15" in verdict.message
+    assert "more rows are needed" in verdict.message
+
+
+def test_without_a_reference_nothing_is_said_of_drift_but_the_contract_holds(world):
+    del world.spec["data"]["reference"]
+    verdict, result = world.check()
+    assert verdict.verdict == "Inconclusive"
+    assert "nothing to compare with yet" in verdict.message
+    assert result.drift is None
+    world.land(dt.date(2013, 2, 6), lambda r: r | {"x": r["x"] * 100})
+    assert world.check()[0].verdict == "Corrupted"
+
+
+def test_a_reference_that_is_not_there_or_broken_is_a_failure(world):
+    world.spec["data"]["reference"] = {"start": "2012-01-01", "end": "2012-02-01"}
+    with pytest.raises(NotFound, match="2012-01-01 to 2012-02-01 has no partition"):
+        world.check()
+    world.spec["data"]["reference"] = {"start": "2013-01-01", "end": "2013-01-25"}
+    world.store.write(f"{world.base}/rows/date=2013-01-05/part.parquet", b"no parquet")
+    with pytest.raises(BadData, match=r"date=2013-01-05/part\.parquet cannot be read"):
+        world.check()
+
+
+def test_no_data_at_all(world):
+    world.spec["data"]["live"]["uri"] = f"{world.base}/elsewhere/%Y-%m-%d/"
+    with pytest.raises(NotFound, match="there is no partition under"):
+        world.check()
+
+
+def test_the_pod_of_a_job_that_is_started_again_gives_the_same_verdict(world):
+    first, result = world.check(job="mon-check-abc")
+    assert result is not None
+    world.land_days(34, 40, shifted)
+    again, nothing = world.check(job="mon-check-abc", now=dt.datetime(2013, 2, 10, 6, 5, tzinfo=dt.UTC))
+    assert again == first
+    assert nothing is None
+    other, _ = world.check(job="mon-check-abd")
+    assert other.verdict == "Drift"
+
+
+def test_a_pod_stopped_at_any_write_leaves_no_half_result(world):
+    writes = []
+
+    class Stopped:
+        def __init__(self, store, after):
+            self._store, self._left = store, after
+
+        def __getattr__(self, name):
+            return getattr(self._store, name)
+
+        def write(self, uri, *args, **kwargs):
+            if self._left == 0:
+                raise Interrupted("stopped")
+            self._left -= 1
+            writes.append(uri)
+            return self._store.write(uri, *args, **kwargs)
+
+    real, after, done = world.store, 0, False
+    while not done:
+        world.store = Stopped(real, after)
+        try:
+            world.check(job="job-1")
+            done = True
+        except Interrupted:
+            after += 17
+    world.store = real
+    verdict, result = world.check(job="job-1")
+    assert result is None
+    assert verdict.verdict == "NoDrift"
+    assert writes[-1] == verdict.result_uri
+
+
+def test_a_second_check_reads_only_what_is_new(world):
+    world.check()
+    opened = []
+
+    class Watching:
+        def __init__(self, store):
+            self._store = store
+
+        def __getattr__(self, name):
+            return getattr(self._store, name)
+
+        def open(self, info):
+            opened.append(info.uri.removeprefix(world.base))
+            return self._store.open(info)
+
+    world.land(dt.date(2013, 2, 10))
+    world.store = Watching(world.store)
+    verdict, _ = world.check(now=dt.datetime(2013, 2, 11, 6, tzinfo=dt.UTC))
+    assert verdict.verdict == "NoDrift"
+    assert sorted(opened) == ["/labels/date=2013-02-08/part.parquet", "/rows/date=2013-02-10/part.parquet"]
+
+
+def test_the_time_that_a_check_was_due():
+    now = dt.datetime(2013, 2, 10, 6, 0, 3, 7, tzinfo=dt.UTC)
+    assert due_time("mon-check-22678920", now) == dt.datetime(2013, 2, 13, 6, tzinfo=dt.UTC)
+    assert due_time("mon-check-4f", now) == now.replace(microsecond=0)
+
+
+def test_a_target_among_the_live_rows(world):
+    del world.spec["data"]["labels"]
+    for number in range(40):
+        day = dt.date(2013, 1, 1) + dt.timedelta(days=number)
+        _, labels = world.rows(day)
+        world.land(day, lambda r, late=labels["late"]: r | {"late": late})
+    verdict, result = world.check()
+    assert verdict.verdict == "NoDrift"
+    assert {o.name: o.outcome for o in result.detectors}["target"] == "NoDrift"
+    assert next(c for c in result.drift.columns if c.name == "late").comparison.role == "Target"

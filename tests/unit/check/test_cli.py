@@ -1,0 +1,218 @@
+"""The command line: what it prints, what it writes, and its exit codes."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from modelmonitor_api.messages import CheckVerdict, Failure, decode_answer, encode
+from modelmonitor_trainer.cli import main
+from modelmonitor_trainer.failures import BadData, StorageUnavailable
+from modelmonitor_trainer.pod import run_in_pod
+
+
+@pytest.fixture
+def files(tmp_path):
+    g = np.random.default_rng(0)
+    for side, shift in (("reference", 0.0), ("current", 0.5)):
+        folder = tmp_path / side
+        folder.mkdir()
+        for number in range(2):
+            table = pa.table(
+                {
+                    "x": g.normal(shift, 1, 1000),
+                    "same": g.normal(size=1000),
+                    "word": g.choice(["a", "b"], 1000).tolist(),
+                    "y": g.choice([True, False], 1000).tolist(),
+                    "when": pa.array(np.arange(1000), pa.timestamp("s")),
+                }
+            )
+            pq.write_table(table, folder / f"{number}.parquet")
+            pyarrow.csv.write_csv(table.select(["x", "word"]), folder / f"{number}.csv")
+    return tmp_path
+
+
+def run(capsys, *args):
+    code = main([str(arg) for arg in args])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    "where", ["{0}/{1}/*.parquet", "file://{0}/{1}/*.parquet", "{0}/{1}/0.parquet", "{0}/{1}/?.csv"]
+)
+def test_two_sets_of_files(capsys, files, where):
+    code, out, _ = run(
+        capsys,
+        *("check", "--reference", where.format(files, "reference"), "--current", where.format(files, "current")),
+        *("--output", "json"),
+    )
+    found = json.loads(out)
+    assert code == 0
+    assert found["verdict"] == "Drift"
+    first = found["features"][0]
+    assert (first["name"], first["type"], first["drifted"], first["decidedBy"]) == (
+        "x",
+        "Numeric",
+        True,
+        "Distribution",
+    )
+    assert 0.15 < first["effectLow"] < first["effect"] < first["effectHigh"] < 0.4
+    assert set(first) >= {"pValue", "adjustedPValue", "nullRate"}
+    assert [f["name"] for f in found["features"] if f["drifted"]] == ["x"]
+    assert found["timings"]
+
+
+def test_text_target_and_page(capsys, files):
+    args = ("check", "--reference", files / "reference/0.parquet", "--current", files / "current/0.parquet")
+    code, out, _ = run(capsys, *args, "--target", "y", "--html", files / "report.html", "--false-alarms", "1/365d")
+    assert code == 0
+    assert out.startswith("Drift: 1 of 4 columns has drifted: x (distance")
+    assert "assumes exchangeable rows" in out
+    assert "Not compared, being neither numbers nor text: when." in out
+    page = (files / "report.html").read_text()
+    assert "level 0.00274" in page
+    assert "(target)" in page
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["--reference", "{0}/nowhere", "--current", "{0}/current"], "no Parquet, CSV or JSON Lines files at"),
+        (["--reference", "{0}/reference", "--current", "{0}/current"], "of several formats"),
+        (["--reference", "{0}/reference/0.csv"], "--reference and --current go together"),
+        (["--reference", "{0}/reference/0.csv", "--current", "{0}/current/0.csv", "--target", "q"], "--target 'q'"),
+        (["--reference", "{0}/bad.parquet", "--current", "{0}/current/0.parquet"], "bad.parquet cannot be read"),
+        (["-f", "{0}/nothing.yaml"], "cannot be read: No such file"),
+        (["-f", "{0}/bad.yaml"], "is not YAML"),
+        (["-f", "{0}/empty.yaml"], "holds no ModelMonitor documents"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence_and_exit_2(capsys, files, args, says):
+    (files / "bad.parquet").write_bytes(b"not parquet")
+    (files / "bad.yaml").write_text("a: [")
+    (files / "empty.yaml").write_text("kind: Pod\n")
+    code, _, err = run(capsys, "check", *(arg.format(files) for arg in args))
+    assert code == 2
+    assert err.startswith("modelmonitor: ")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "args", [["--false-alarms", "often"], ["--minimum-effect", "2"], ["--reference", "a", "-f", "b"]]
+)
+def test_arguments_are_checked(capsys, args):
+    with pytest.raises(SystemExit) as found:
+        main(["check", *args])
+    assert found.value.code == 2
+
+
+def test_a_monitor_from_its_yaml_file(capsys, world, tmp_path):
+    path = world.manifest(tmp_path / "monitor.yaml")
+    code, out, _ = run(capsys, "validate", "-f", path)
+    assert code == 0
+    assert out.startswith(f"{path}: default/mon is valid\n")
+    assert "in a cluster every URI must be s3://" in out
+    code, _, err = run(capsys, "report", "-f", path)
+    assert (code, "there is no report" in err) == (2, True)
+    code, out, _ = run(capsys, "check", "-f", path)
+    assert (code, out.split(":")[0]) == (0, "NoDrift")
+    code, out, _ = run(capsys, "report", "-f", path, "--html", tmp_path / "copy.html")
+    assert (code, out.strip()) == (0, str(tmp_path / "copy.html"))
+    assert "<h1>No drift</h1>" in (tmp_path / "copy.html").read_text()
+
+
+def test_an_invalid_monitor_is_explained(capsys, world, tmp_path):
+    world.spec["model"]["features"][0]["maximum"] = "-90"
+    code, _, err = run(capsys, "validate", "-f", world.manifest(tmp_path / "monitor.yaml"))
+    assert code == 2
+    assert "spec.model.features[0]" in err
+
+
+def test_a_pod_leaves_its_verdict(capsys, world, tmp_path, monkeypatch):
+    log = tmp_path / "termination-log"
+    monkeypatch.setenv("MODELMONITOR_TERMINATION_LOG", str(log))
+    monkeypatch.setenv("MODELMONITOR_JOB_NAME", "mon-check-22678920")
+    (tmp_path / "request.json").write_text(encode(world.request()))
+    assert main(["check", "--request", str(tmp_path / "request.json")]) == 0
+    answer = decode_answer(log.read_text())
+    assert isinstance(answer, CheckVerdict)
+    assert answer.verdict == "NoDrift"
+    assert "20130213T060000Z-mon-check-22678920" in answer.report_uri
+
+
+def test_a_request_that_cannot_be_read(tmp_path, monkeypatch):
+    log = tmp_path / "termination-log"
+    monkeypatch.setenv("MODELMONITOR_TERMINATION_LOG", str(log))
+    (tmp_path / "request.json").write_text('{"kind": "Check"}')
+    assert main(["check", "--request", str(tmp_path / "request.json")]) == 2
+    answer = decode_answer(log.read_text())
+    assert isinstance(answer, Failure)
+    assert answer.reason == "BadConfiguration"
+    assert "of the same release" in answer.message
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (StorageUnavailable("no store"), 3, "StorageUnavailable"),
+        (BadData("no data"), 2, "BadData"),
+        (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), 3, "DiskFull"),
+        (MemoryError(), 1, "OutOfMemory"),
+        (ZeroDivisionError("oops"), 1, "Crashed"),
+    ],
+)
+def test_failures_of_pods(tmp_path, error, code, reason):
+    def work():
+        raise error
+
+    log = tmp_path / "log"
+    assert run_in_pod(work, termination_log=log) == code
+    answer = decode_answer(log.read_text())
+    assert (answer.kind, answer.reason) == ("Failure", reason)
+    assert answer.message
+
+
+def test_a_pod_that_is_stopped_says_so(tmp_path):
+    log = tmp_path / "log"
+    program = (
+        "import sys, time\n"
+        "from modelmonitor_trainer.pod import run_in_pod\n"
+        "def work():\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(60)\n"
+        f"sys.exit(run_in_pod(work, termination_log={str(log)!r}))\n"
+    )
+    path = os.pathsep.join(sys.path)
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": path},
+    ) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 143
+    answer = decode_answer(log.read_text())
+    assert (answer.kind, answer.reason) == ("Failure", "Interrupted")
+
+
+def test_help_is_there_at_once():
+    code = "import sys; from modelmonitor_trainer.cli import build_parser; build_parser(); print(*sys.modules)"
+    path = os.pathsep.join(sys.path)
+    started = time.perf_counter()
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": path}
+    )
+    assert time.perf_counter() - started < 3
+    assert not {"numpy", "pyarrow", "pandas", "sklearn", "boto3", "pydantic"} & set(found.stdout.split())

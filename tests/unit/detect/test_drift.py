@@ -1,0 +1,185 @@
+"""The decision rule: no false alarms beyond the budget, and real changes found."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+from modelmonitor_api.spec import RateLimit, Sensitivity
+from modelmonitor_trainer.detect_calibration import gumbel_quantile, pseudo_windows
+from modelmonitor_trainer.detect_drift import DISTRIBUTION, MISSING, Comparison, find_drift, level_of
+from modelmonitor_trainer.profile import merge, profile_categories, profile_numbers
+from modelmonitor_trainer.profile_plan import CategoricalPlan, NumericPlan, fit_edges
+from modelmonitor_trainer.profile_window import ColumnWindow
+
+
+def window(plan, parts):
+    cells = {c: i for i, c in enumerate(plan.categories)} if isinstance(plan, CategoricalPlan) else {}
+    profiles = []
+    for part in parts:
+        column = pa.chunked_array([pa.array(part, from_pandas=False)])
+        made = profile_categories(column, cells) if cells else profile_numbers(column, plan.edges)
+        profiles.append(made)
+    return ColumnWindow(
+        merge(profiles),
+        np.array([p.counts for p in profiles]),
+        np.array([p.rows for p in profiles]),
+        np.array([p.missing for p in profiles]),
+    )
+
+
+def comparison(name, reference, current, role="Feature"):
+    """Compare columns that are given as lists of blocks."""
+    whole = np.concatenate(reference)
+    if whole.dtype.kind == "f":
+        plan = NumericPlan(name, fit_edges(whole[np.isfinite(whole)], 256))
+    else:
+        values, counts = np.unique(whole, return_counts=True)
+        plan = CategoricalPlan(name, tuple(str(v) for v in values[np.argsort(-counts)][:1000]))
+    return Comparison("features", role, plan, window(plan, reference), window(plan, current))
+
+
+def drift(comparisons, sensitivity=None, checks_per_day=1.0):
+    first = comparisons[0]
+    return find_drift(
+        comparisons,
+        sensitivity or Sensitivity(),
+        checks_per_day,
+        rows=(int(first.reference.rows.sum()), int(first.current.rows.sum())),
+        current_blocks={"Feature": first.current.counts.shape[0]},
+    )
+
+
+def columns(g, blocks, rows, day_effect, shift=0.0, count=10):
+    """Return `count` numeric columns of blocks whose rows are alike; the first is shifted."""
+    return [
+        [g.normal(g.normal(0, day_effect) + (shift if place == 0 else 0), 1, rows) for _ in range(blocks)]
+        for place in range(count)
+    ]
+
+
+def compared(seed, reference_blocks, current_blocks, rows, day_effect, shift=0.0):
+    g = np.random.default_rng(seed)
+    before = columns(g, reference_blocks, rows, day_effect)
+    now = columns(g, current_blocks, rows, day_effect, shift)
+    return drift([comparison(f"x{i}", r, c) for i, (r, c) in enumerate(zip(before, now, strict=True))])
+
+
+@pytest.mark.parametrize(
+    ("count", "days", "checks", "level"),
+    [(1, 90, 1.0, 1 / 90), (1, 90, 24.0, 1 / 2160), (5, 10, 0.5, 0.5), (1000, 1, 0.001, 0.5)],
+)
+def test_the_level_spends_the_budget(count, days, checks, level):
+    sensitivity = Sensitivity(false_alarms=RateLimit(count=count, per_days=days))
+    assert level_of(sensitivity, checks) == pytest.approx(level)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "rows", "day_effect"), [((1, 1), 1000, 0.0), ((30, 1), 200, 0.15), ((30, 7), 100, 0.15)]
+)
+def test_false_alarms_stay_within_the_budget(blocks, rows, day_effect):
+    alarms = sum(bool(compared(seed, *blocks, rows, day_effect).drifted) for seed in range(60))
+    # At a level of 1/90 three or more of sixty have a probability of 3 %, and the seeds are fixed.
+    assert alarms <= 2
+
+
+def test_without_calibration_alike_rows_would_cry_wolf():
+    """What calibration is for: the same data taken as one block."""
+    g = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(20):
+        before, now = columns(g, 30, 200, 0.3, count=5), columns(g, 1, 6000, 0.3, count=5)
+        one = [comparison(f"x{i}", [np.concatenate(r)], c) for i, (r, c) in enumerate(zip(before, now, strict=True))]
+        alarms += bool(drift(one).drifted)
+    assert alarms >= 15
+
+
+@pytest.mark.parametrize(
+    ("blocks", "rows", "day_effect", "shift"), [((1, 1), 10_000, 0, 0.2), ((60, 28), 300, 0.1, 0.3)]
+)
+def test_a_shift_is_found_and_only_that(blocks, rows, day_effect, shift):
+    for seed in range(5):
+        found = compared(seed, *blocks, rows, day_effect, shift)
+        assert [column.name for column in found.drifted] == ["x0"]
+        assert found.columns[0].name == "x0"
+
+
+def test_significant_but_too_small_to_matter():
+    g = np.random.default_rng(0)
+    found = drift([comparison("x", [g.normal(size=200_000)], [g.normal(0.05, 1, 200_000)])])
+    test = found.columns[0].decisive
+    assert test.adjusted_p < 1e-10
+    assert not found.drifted
+    assert drift([found.columns[0].comparison], Sensitivity(minimum_effect="0.01")).drifted
+
+
+def test_missing_values_are_a_test_of_their_own():
+    g = np.random.default_rng(0)
+
+    def holes(share):
+        values = g.normal(size=10_000)
+        values[g.random(10_000) < share] = np.nan
+        return [values]
+
+    found = drift([comparison("x", holes(0.05), holes(0.12))])
+    assert found.columns[0].decisive.what == MISSING
+    assert found.columns[0].drifted
+    assert not next(t for t in found.columns[0].tests if t.what == DISTRIBUTION).drifted
+
+
+def test_outliers_neither_hide_nor_fake_a_shift():
+    g = np.random.default_rng(0)
+    before = g.normal(size=10_000)
+    with_outliers = np.concatenate([g.normal(size=9_990), np.full(10, 1e12)])
+    assert not drift([comparison("x", [before], [with_outliers])]).drifted
+    before[:10] = -1e12
+    assert drift([comparison("x", [before], [g.normal(0.3, 1, 10_000)])]).drifted
+
+
+def test_categories_move():
+    g = np.random.default_rng(0)
+    before = g.choice(["a", "b", "c"], 10_000, p=[0.5, 0.3, 0.2])
+    now = g.choice(["a", "b", "d"], 10_000, p=[0.5, 0.4, 0.1])
+    (column,) = drift([comparison("c", [before], [now])]).drifted
+    assert column.decisive.evidence.effect == pytest.approx(0.2, abs=0.02)
+    assert column.comparison.current.total.others == {"d": int((now == "d").sum())}
+
+
+def test_labels_that_have_not_come_are_no_drift_of_the_target():
+    g = np.random.default_rng(0)
+    late = g.normal(size=2000)
+    late[:1500] = np.nan
+    made = comparison("y", [g.normal(size=2000)], [late], role="Target")
+    found = find_drift([made], Sensitivity(), 1.0, rows=(2000, 2000), current_blocks={"Target": 1})
+    assert [test.what for test in found.columns[0].tests] == [DISTRIBUTION]
+    assert not found.drifted
+
+
+def test_nothing_to_test():
+    found = find_drift([], Sensitivity(), 1.0, rows=(0, 0), current_blocks={})
+    assert (found.tests, found.columns, found.detectable) == (0, (), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "size", "method", "windows", "each"),
+    [
+        (90, 7, "Contiguous", 12, 7),
+        (30, 1, "Contiguous", 30, 1),
+        (90, 28, "Random", 200, 28),
+        (30, 28, "Random", 200, 15),
+    ],
+)
+def test_how_pseudo_windows_are_cut(blocks, size, method, windows, each):
+    found, chosen = pseudo_windows(blocks, size)
+    assert (found, chosen.shape) == (method, (windows, blocks))
+    assert set(chosen.sum(axis=1)) == {each}
+    if method == "Contiguous":
+        assert chosen.sum(axis=0).max() == 1
+    assert np.array_equal(pseudo_windows(blocks, size)[1], chosen)
+
+
+def test_the_gumbel_quantile_is_on_the_safe_side():
+    sample = stats.gumbel_r.rvs(loc=2, scale=0.5, size=20_000, random_state=0)
+    exact = stats.gumbel_r.isf(0.01, loc=2, scale=0.5)
+    assert gumbel_quantile(sample, 0.01, 10**9) == pytest.approx(exact, rel=0.02)
+    assert gumbel_quantile(sample, 0.01, 25) > exact

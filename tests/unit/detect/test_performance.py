@@ -1,0 +1,75 @@
+"""A drop of the score: only beyond what is tolerated, and beyond chance."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import mean_absolute_error, roc_auc_score
+
+from modelmonitor_trainer.detect_performance import PerformanceResult, judge
+
+
+def days(count, rows, signal, day_effect=0.0, seed=0):
+    g = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        truth = g.random(rows) < 0.3
+        found.append((truth, g.normal(size=rows) + truth * (signal + g.normal(0, day_effect))))
+    return found
+
+
+def begun(promised, max_drop=0.02):
+    return PerformanceResult("auc", "ROCAUC", promised=promised, max_drop=max_drop)
+
+
+def judged(result, data):
+    return judge(result, data, roc_auc_score, greater_is_better=True, level=1 / 90)
+
+
+@pytest.mark.parametrize(("signal", "dropped"), [(1.5, False), (1.4, False), (0.8, True)])
+def test_a_drop_beyond_tolerance_and_chance(signal, dropped):
+    promised = roc_auc_score(*map(np.concatenate, zip(*days(20, 500, 1.5, seed=9), strict=True)))
+    found = judged(begun(promised), days(20, 500, signal))
+    assert found.dropped is dropped
+    assert found.low < found.score < found.high
+    assert ("has dropped to" in found.message) is dropped
+
+
+def test_few_rows_do_not_tell_a_drop():
+    found = judged(begun(0.85), days(2, 60, 1.1))
+    assert found.score < 0.83
+    assert not found.dropped
+
+
+def test_days_that_differ_widen_the_interval():
+    still, varying = (judged(begun(0.85), days(20, 300, 1.4, effect)) for effect in (0.0, 0.8))
+    assert varying.high - varying.low > 1.8 * (still.high - still.low)
+
+
+def test_smaller_is_better():
+    g = np.random.default_rng(0)
+    data = [(g.normal(size=200), g.normal(size=200)) for _ in range(10)]
+    found = judge(begun(0.5), data, mean_absolute_error, greater_is_better=False, level=0.01)
+    assert found.dropped
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ([], "0 labelled rows are too few"),
+        (days(1, 50, 1), "50 labelled rows are too few"),
+        ([(np.zeros(200, bool), np.ones(200))], "not defined on the 200 labelled rows"),
+    ],
+)
+def test_nothing_can_be_said(data, says):
+    def score(truth, predicted):
+        return roc_auc_score(truth, predicted) if len(set(truth)) > 1 else float("nan")
+
+    found = judge(begun(0.9), data, score, greater_is_better=True, level=0.01)
+    assert says in found.message
+    assert not found.dropped
+    assert found.score is None
+
+
+def test_without_a_promise_the_score_is_told():
+    found = judged(begun(None), days(10, 100, 1))
+    assert "no score to compare it with" in found.message
+    assert not found.dropped

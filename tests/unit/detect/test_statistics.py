@@ -1,0 +1,170 @@
+"""The tests of drift against scipy, and the promise that intervals hold."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from modelmonitor_trainer.detect_tests import (
+    adjusted,
+    compare_categories,
+    compare_numbers,
+    compare_rates,
+    detectable_effect,
+    ks_bounds,
+    population_stability,
+    rows_needed,
+)
+from modelmonitor_trainer.profile import bin_counts
+from modelmonitor_trainer.profile_plan import fit_edges
+
+
+def generator(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("cells", [4, 32, 1024])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda g, n: g.normal(size=n),
+        lambda g, n: g.lognormal(0, 2, n),
+        lambda g, n: g.standard_t(2, n),
+        lambda g, n: g.poisson(3, n).astype(float),
+        lambda g, n: np.where(g.random(n) < 0.4, 0.0, g.normal(size=n)),
+        lambda g, n: 1e6 + g.normal(size=n) * 1e-3,
+    ],
+)
+def test_the_ks_statistic_lies_within_its_bounds(draw, cells):
+    g = generator()
+    reference, current = draw(g, 3000), draw(g, 2000) * 1.05
+    edges = fit_edges(reference, cells)
+    low, high = ks_bounds(bin_counts(reference, edges), bin_counts(current, edges), edges)
+    exact = stats.ks_2samp(reference, current).statistic
+    assert low - 1e-12 <= exact <= high + 1e-12
+    assert high - low <= 2.5 / cells
+
+
+@given(
+    st.lists(st.integers(0, 8).map(float), min_size=1, max_size=60),
+    st.lists(st.one_of(st.integers(0, 8).map(float), st.floats(-2, 10)), min_size=1, max_size=60),
+    st.integers(2, 16),
+)
+@settings(max_examples=200)
+def test_the_bounds_hold_for_any_samples(reference, current, cells):
+    reference, current = np.array(reference), np.array(current)
+    edges = fit_edges(reference, cells)
+    low, high = ks_bounds(bin_counts(reference, edges), bin_counts(current, edges), edges)
+    exact = np.max([abs(np.mean(reference <= v) - np.mean(current <= v)) for v in np.concatenate([reference, current])])
+    assert low - 1e-12 <= exact <= high + 1e-12
+
+
+def test_discrete_columns_lose_nothing():
+    g = generator()
+    reference, current = g.poisson(2, 5000).astype(float), g.poisson(2.2, 5000).astype(float)
+    edges = fit_edges(reference)
+    low, high = ks_bounds(bin_counts(reference, edges), bin_counts(current, edges), edges)
+    assert low == high == pytest.approx(stats.ks_2samp(reference, current).statistic, abs=1e-12)
+
+
+@pytest.mark.parametrize(("n", "m", "shift"), [(50, 80, 0.3), (500, 500, 0.1), (5000, 3000, 0.03)])
+def test_p_values_of_numbers_are_close_to_scipys(n, m, shift):
+    g = generator()
+    reference, current = g.normal(size=n), g.normal(shift, size=m)
+    edges = np.unique(np.concatenate([reference, current]))
+    found = compare_numbers(bin_counts(reference, edges), bin_counts(current, edges), edges)
+    exact = stats.ks_2samp(reference, current)
+    assert found.p_value >= exact.pvalue * 0.8
+    assert found.p_value == pytest.approx(exact.pvalue, rel=0.2, abs=0.02)
+
+
+def test_chi_square_is_scipys():
+    reference, current = np.array([500, 300, 200, 0]), np.array([90, 70, 40, 0])
+    found = compare_categories(reference, current)
+    exact = stats.chi2_contingency(np.array([reference[:3], current[:3]]), correction=False)
+    assert found.p_value == pytest.approx(exact.pvalue, rel=1e-9)
+
+
+def test_rates_are_scipys_with_yates_correction():
+    found = compare_rates(50, 1000, 90, 1000)
+    exact = stats.chi2_contingency([[50, 950], [90, 910]], correction=True)
+    assert found.p_value == pytest.approx(exact.pvalue, rel=1e-9)
+    assert found.effect == pytest.approx(0.04)
+    assert found.low < 0.04 < found.high
+
+
+@pytest.mark.parametrize(("a", "n", "b", "m"), [(0, 100, 0, 50), (100, 100, 50, 50), (0, 1, 1, 1)])
+def test_rates_at_their_ends(a, n, b, m):
+    found = compare_rates(a, n, b, m)
+    assert 0 <= found.low <= found.effect <= found.high <= 1
+    assert found.p_value > 0.05
+
+
+def test_empty_sides_are_not_tested():
+    assert compare_numbers(np.array([0, 0]), np.array([1, 2]), np.array([0.0])) is None
+    assert compare_categories(np.array([3, 1]), np.array([0, 0])) is None
+    assert compare_rates(0, 0, 1, 2) is None
+
+
+def test_values_that_the_reference_happened_not_to_show_are_no_drift():
+    g = generator()
+    p_values = []
+    for _ in range(40):
+        reference, current = g.integers(0, 5000, 1000), g.integers(0, 5000, 1000)
+        values, counts = np.unique(reference, return_counts=True)
+        known = np.isin(current, values)
+        now = np.append([np.count_nonzero(current[known] == v) for v in values], np.count_nonzero(~known))
+        p_values.append(compare_categories(np.append(counts, 0), now).p_value)
+    assert min(p_values) > 1e-4
+
+
+def test_total_variation_is_without_what_chance_adds():
+    g = generator()
+    shares = np.full(500, 1 / 500)
+    still = compare_categories(np.append(g.multinomial(20_000, shares), 0), np.append(g.multinomial(20_000, shares), 0))
+    assert still.distance > 0.06
+    assert still.effect < 0.03
+    moved = shares + np.where(np.arange(500) < 250, 1, -1) * 0.2 / 500
+    found = compare_categories(np.append(g.multinomial(20_000, shares), 0), np.append(g.multinomial(20_000, moved), 0))
+    assert found.effect == pytest.approx(0.1, abs=0.01)
+    assert found.low <= 0.1 <= found.high
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_adjustment_is_scipys(p_values):
+    assert adjusted(p_values) == pytest.approx(stats.false_discovery_control(p_values, method="bh"))
+
+
+def test_adjusting_nothing_is_nothing():
+    assert adjusted([]).size == 0
+
+
+@pytest.mark.parametrize("n", [200, 1000, 10_000])
+def test_a_detectable_effect_is_detected_four_times_in_five(n):
+    level, tests, g = 0.011, 40, generator()
+    effect = detectable_effect(n, n, level, tests)
+    shift = 2 * stats.norm.ppf((1 + effect) / 2)
+    hits = 0
+    for _ in range(100):
+        pair = g.normal(size=n), g.normal(shift, size=n)
+        edges = fit_edges(pair[0])
+        found = compare_numbers(bin_counts(pair[0], edges), bin_counts(pair[1], edges), edges)
+        hits += found.p_value < level / tests
+    assert hits >= 75
+
+
+def test_rows_needed_are_enough_and_no_more():
+    needed = rows_needed(5000, 0.15, 0.011, 40)
+    assert detectable_effect(5000, needed, 0.011, 40) <= 0.15 < detectable_effect(5000, needed - 1, 0.011, 40)
+    assert rows_needed(200, 0.05, 0.011, 40) is None
+    assert rows_needed(0, 0.15, 0.011, 40) is None
+
+
+def test_population_stability():
+    same = population_stability(np.array([10, 20, 30]), np.array([100, 200, 300]))
+    assert same == pytest.approx((0, 0), abs=1e-6)
+    index, distance = population_stability(np.array([50, 50]), np.array([0, 100]), groups=None)
+    assert index > 2
+    assert 0.5 < distance < 0.6
+    assert np.isnan(population_stability(np.array([0, 0]), np.array([1, 1]))).all()

@@ -1,0 +1,199 @@
+"""The gateway against an HTTP server that answers what a Kubernetes API may answer."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import stamina
+from kubernetes import client
+
+from modelmonitor_operator import kubernetes_gateway
+from modelmonitor_operator.gateway import Conflict, Forbidden, GatewayError, Invalid, NotFound, Unavailable
+from modelmonitor_operator.kubernetes_gateway import KubernetesGateway
+
+Script = list[tuple[int, Any, dict[str, str]]]
+
+
+class Server:
+    """Answers one request after the other from a script, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.script: Script = []
+        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _serve(self) -> None:
+                size = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(size)) if size else None
+                headers = {key.lower(): value for key, value in self.headers.items()}
+                outer.asked.append((self.command, self.path, headers, body))
+                status, answer, extra = outer.script.pop(0)
+                text = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                self.send_response(status)
+                for key, value in {"Content-Length": str(len(text)), **extra}.items():
+                    self.send_header(key, value)
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_POST = do_PATCH = _serve  # noqa: N815 - names that http.server looks for
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
+        self.thread.start()
+
+    def answers(self, *script: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> None:
+        """Set what is answered next."""
+        self.script = [(*step, {})[:3] for step in script]  # type: ignore[misc]  # the third part is optional
+
+    def stop(self) -> None:
+        """Stop it."""
+        self.http.shutdown()
+        self.thread.join()
+        self.http.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def gateway(server: Server) -> Iterator[KubernetesGateway]:
+    configuration = client.Configuration()
+    configuration.host = f"http://127.0.0.1:{server.http.server_port}"
+    configuration.api_key = {"BearerToken": "a-token"}
+    configuration.api_key_prefix = {"BearerToken": "Bearer"}
+    configuration.retries = False
+    made = KubernetesGateway(client.ApiClient(configuration))
+    with stamina.set_testing(True, attempts=3):
+        yield made
+    made.close()
+
+
+def refusal(status: int, message: str = "no") -> tuple[int, Any]:
+    """Return the answer of an API server that refuses."""
+    return status, {"kind": "Status", "message": message, "code": status}
+
+
+async def test_requests_carry_the_token_and_what_each_needs(server: Server, gateway: KubernetesGateway) -> None:
+    made = {"metadata": {"namespace": "demo", "name": "flights-check"}}
+    server.answers((200, made), (201, made), (200, made), (201, {}))
+    await gateway.apply_cron_job(made)
+    await gateway.create_job(made)
+    await gateway.patch_status("demo", "flights", "7", {"champion": None})
+    await gateway.create_event(made)
+    apply, create, status, event = server.asked
+    query = "fieldManager=modelmonitor-operator&force=true&fieldValidation=Strict"
+    assert apply[:2] == (
+        "PATCH",
+        "/apis/batch/v1/namespaces/demo/cronjobs/flights-check?" + query,
+    )
+    assert apply[2]["content-type"] == "application/apply-patch+yaml"
+    assert apply[3] == made
+    assert create[:2] == (
+        "POST",
+        "/apis/batch/v1/namespaces/demo/jobs?fieldManager=modelmonitor-operator&fieldValidation=Strict",
+    )
+    assert status[1].startswith("/apis/modelmonitor.io/v1alpha1/namespaces/demo/modelmonitors/flights/status?")
+    assert status[2]["content-type"] == "application/merge-patch+json"
+    assert status[3] == {"metadata": {"resourceVersion": "7"}, "status": {"champion": None}}
+    assert event[:2] == ("POST", "/api/v1/namespaces/demo/events")
+    assert {asked[2]["authorization"] for asked in server.asked} == {"Bearer a-token"}
+
+
+async def test_lists_are_read_in_pages(server: Server, gateway: KubernetesGateway) -> None:
+    first = {"items": [{"n": 1}], "metadata": {"continue": "a+b="}}
+    server.answers((200, first), (200, {"items": [{"n": 2}], "metadata": {}}))
+    assert await gateway.list_jobs("demo", "a=b,c") == [{"n": 1}, {"n": 2}]
+    assert server.asked[0][1] == "/apis/batch/v1/namespaces/demo/jobs?labelSelector=a%3Db%2Cc&limit=500"
+    assert server.asked[1][1].endswith("&limit=500&continue=a%2Bb%3D")
+
+
+async def test_a_list_whose_pages_have_expired_is_read_at_once(server: Server, gateway: KubernetesGateway) -> None:
+    first = {"items": [{"n": 1}], "metadata": {"continue": "old"}}
+    whole = {"items": [{"n": 1}, {"n": 2}], "metadata": {}}
+    server.answers((200, first), refusal(410, "expired"), (200, whole))
+    assert await gateway.list_monitors(None) == [{"n": 1}, {"n": 2}]
+    assert server.asked[2][1] == "/apis/modelmonitor.io/v1alpha1/modelmonitors"
+
+
+async def test_nothing_there_is_none(server: Server, gateway: KubernetesGateway) -> None:
+    server.answers(refusal(404), refusal(404), refusal(404))
+    assert await gateway.get_monitor("demo", "x") is None
+    assert await gateway.get_cron_job("demo", "x") is None
+    assert await gateway.get_job("demo", "x") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(404, NotFound), (409, Conflict), (422, Invalid), (400, Invalid), (403, Forbidden), (413, Invalid)],
+)
+async def test_refusals_are_told_with_the_servers_words_and_not_repeated(
+    server: Server, gateway: KubernetesGateway, status: int, kind: type[GatewayError]
+) -> None:
+    server.answers(refusal(status, "spec.schedule: Invalid value"))
+    with pytest.raises(kind, match=rf"jobs: {status} spec\.schedule: Invalid value"):
+        await gateway.create_job({"metadata": {"namespace": "demo", "name": "x"}})
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [401, 429, 500, 502, 503, 504])
+async def test_what_may_pass_is_tried_again(server: Server, gateway: KubernetesGateway, status: int) -> None:
+    server.answers((status, b"<html>a proxy</html>"), refusal(status), (200, {"items": [], "metadata": {}}))
+    assert await gateway.list_pods("demo", "a") == []
+    server.answers(*[refusal(status, "overloaded")] * 3)
+    with pytest.raises(Unavailable, match="overloaded"):
+        await gateway.list_pods("demo", "a")
+
+
+async def test_a_server_that_is_not_there_is_unavailable(server: Server, gateway: KubernetesGateway) -> None:
+    server.http.server_close()
+    with pytest.raises(Unavailable, match="GET /api/v1/namespaces/demo/pods"):
+        await gateway.list_pods("demo", "a")
+
+
+async def test_an_event_that_is_there_already_is_fine(server: Server, gateway: KubernetesGateway) -> None:
+    server.answers(refusal(409))
+    await gateway.create_event({"metadata": {"namespace": "demo"}})
+
+
+@pytest.mark.parametrize(
+    ("error", "wait"),
+    [
+        (Unavailable("x"), True),
+        (Unavailable("x", 3), 3),
+        (Unavailable("x", 3600), kubernetes_gateway.MAX_RETRY_AFTER_SECONDS),
+        (Conflict("x"), False),
+        (RuntimeError("x"), False),
+    ],
+)
+def test_the_server_says_when_to_come_back(error: Exception, wait: bool | float) -> None:
+    assert kubernetes_gateway._wait(error) == wait
+
+
+async def test_retry_after_is_read(server: Server, gateway: KubernetesGateway) -> None:
+    with stamina.set_testing(True, attempts=1):
+        server.answers((429, {"message": "slow down"}, {"Retry-After": "7"}))
+        with pytest.raises(Unavailable) as told:
+            await gateway.list_monitors("demo")
+    assert told.value.retry_after == 7
+
+
+def test_without_a_cluster_the_operator_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
+    with pytest.raises(kubernetes_gateway.config.ConfigException):
+        kubernetes_gateway.connect()

@@ -1,0 +1,100 @@
+"""The queue: no key twice in it, none worked on twice at a time, failures come back later."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from modelmonitor_operator import queue as queue_module
+from modelmonitor_operator.queue import KeyedQueue
+
+
+@asynccontextmanager
+async def running(work: Callable[[str], Awaitable[None]], workers: int = 4) -> AsyncIterator[KeyedQueue[str]]:
+    """Run a queue for as long as the block."""
+    queue = KeyedQueue(work, workers)
+    task = asyncio.create_task(queue.run())
+    try:
+        yield queue
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    """Wait for something that happens soon."""
+    async with asyncio.timeout(2):
+        while not seen():  # noqa: ASYNC110 - what is waited for knows of no event
+            await asyncio.sleep(0.001)
+
+
+async def test_a_key_that_waits_is_not_added_again() -> None:
+    done: Counter[str] = Counter()
+
+    async def work(key: str) -> None:
+        done[key] += 1
+
+    queue = KeyedQueue(work)
+    for _ in range(5):
+        queue.add("a")
+    async with running(work) as other:
+        other.add("b")
+        await until(lambda: done["b"] == 1)
+    task = asyncio.create_task(queue.run())
+    await until(lambda: done["a"] == 1)
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert done == {"a": 1, "b": 1}
+
+
+async def test_a_key_is_worked_on_once_at_a_time_and_again_when_added_meanwhile() -> None:
+    active: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+    done: Counter[str] = Counter()
+    gate = asyncio.Event()
+
+    async def work(key: str) -> None:
+        active[key] += 1
+        most[key] = max(most[key], active[key])
+        await gate.wait()
+        active[key] -= 1
+        done[key] += 1
+
+    async with running(work) as queue:
+        queue.add("a")
+        queue.add("b")
+        await until(lambda: active["a"] == active["b"] == 1)
+        for _ in range(3):
+            queue.add("a")
+        gate.set()
+        await until(lambda: done == {"a": 2, "b": 1})
+        await asyncio.sleep(0.01)
+    assert done == {"a": 2, "b": 1}
+    assert most == {"a": 1, "b": 1}
+
+
+async def test_a_failure_comes_back_ever_later_and_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "FIRST_DELAY", 0.01)
+    tries: list[float] = []
+    done: Counter[str] = Counter()
+    clock = asyncio.get_running_loop().time
+
+    async def work(key: str) -> None:
+        if key == "bad":
+            tries.append(clock())
+            if len(tries) < 4:
+                raise RuntimeError("not yet")
+        done[key] += 1
+
+    async with running(work, workers=1) as queue:
+        queue.add("bad")
+        queue.add("good")
+        await until(lambda: done == {"good": 1, "bad": 1})
+    pauses = [b - a for a, b in itertools.pairwise(tries)]
+    assert all(pause >= wanted * 0.9 for pause, wanted in zip(pauses, (0.01, 0.02, 0.04), strict=True)), pauses

@@ -1,0 +1,252 @@
+"""A Kubernetes API in memory, behind the gateway's methods, that counts, forgets and dies on demand."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+import itertools
+from typing import Any, Literal
+
+from modelmonitor_api import names
+from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict, encode_answer
+from modelmonitor_api.names import Role
+from modelmonitor_api.status import format_time
+from modelmonitor_operator.gateway import Conflict, Object
+from modelmonitor_operator.reconcile import Reconciler
+from modelmonitor_operator.settings import Settings
+from support.monitors import merged, monitor
+
+START = dt.datetime(2013, 4, 2, 12, tzinfo=dt.UTC)
+NAMESPACE = "demo"
+SETTINGS = Settings(trainer_image="modelmonitor/trainer:test")
+
+Answer = CheckVerdict | RunVerdict | Failure
+
+
+class Killed(BaseException):
+    """The operator's process ended here; nothing of it may catch this."""
+
+
+class World:
+    """Objects of one namespace, and the operator that looks after them.
+
+    Attributes
+    ----------
+    now
+        The time, which only tests move.
+    writes
+        What was written, as (verb, name), status and objects alike, events apart.
+    kill_at, kill_side
+        The call (1, 2, …) of the gateway that the operator does not survive, and whether the API
+        server carried it out.
+    """
+
+    def __init__(self) -> None:
+        self.now = START
+        self.monitors: dict[str, Object] = {}
+        self.cron_jobs: dict[str, Object] = {}
+        self.jobs: dict[str, Object] = {}
+        self.pods: list[Object] = []
+        self.events: list[Object] = []
+        self.writes: list[tuple[str, str]] = []
+        self.kill_at: int | None = None
+        self.kill_side: Literal["before", "after"] = "before"
+        self.calls = 0
+        self.refuse: dict[str, Exception] = {}
+        self._numbers = itertools.count(1)
+
+    # What users and the cluster do
+
+    def add(self, name: str = "flights", **changes: Any) -> None:
+        """Apply a monitor."""
+        made = monitor(name, NAMESPACE, schedule="0 6 * * *", **changes)
+        made["metadata"] |= self._meta() | {"generation": 1}
+        self.monitors[name] = made
+
+    def edit(self, name: str = "flights", **changes: Any) -> None:
+        """Change the spec."""
+        made = self.monitors[name]
+        made["spec"] = merged(made["spec"], changes)
+        made["metadata"]["generation"] += 1
+        self._touch(made)
+
+    def annotate(self, annotation: str, value: str, name: str = "flights") -> None:
+        """Set an annotation."""
+        self.monitors[name]["metadata"].setdefault("annotations", {})[annotation] = value
+        self._touch(self.monitors[name])
+
+    def status(self, name: str = "flights") -> Object:
+        """Return the status."""
+        return self.monitors[name].get("status", {})
+
+    def condition(self, kind: str, name: str = "flights") -> tuple[str, str]:
+        """Return the status and the reason of a condition."""
+        found = next(c for c in self.status(name)["conditions"] if c["type"] == kind)
+        return found["status"], found["reason"]
+
+    def of_role(self, role: Role) -> list[Object]:
+        """Return the Jobs of a role, by number of training or age."""
+        found = [job for job in self.jobs.values() if job["metadata"]["labels"].get(names.LABEL_ROLE) == role]
+        return sorted(found, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
+
+    def scheduled_check(self, suffix: str) -> str:
+        """Create a Job from the CronJob, as its controller or ``kubectl create job --from`` does; return its name."""
+        cron_job = self.cron_jobs["flights-check"]
+        template = copy.deepcopy(cron_job["spec"]["jobTemplate"])
+        owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "flights-check", "controller": True}
+        name = f"flights-check-{suffix}"
+        self.jobs[name] = {
+            "metadata": {
+                **template["metadata"],
+                **self._meta(),
+                "name": name,
+                "namespace": NAMESPACE,
+                "ownerReferences": [owner | {"uid": cron_job["metadata"]["uid"]}],
+            },
+            "spec": template["spec"],
+        }
+        return name
+
+    def finish(self, name: str, answer: Answer | str | None, *, failed: str | None = None, **terminated: Any) -> None:
+        """End a Job, with what its pod left; `failed` is the reason of the Job controller where it failed."""
+        job = self.jobs[name]
+        text = answer if isinstance(answer, str) or answer is None else encode_answer(answer)
+        state = {"exitCode": 0 if failed is None else 1, **({"message": text} if text is not None else {})} | terminated
+        uid = job["metadata"]["uid"]
+        self.pods.append(
+            {
+                "metadata": {
+                    **self._meta(),
+                    "name": f"{name}-pod",
+                    "labels": {**job["metadata"]["labels"], "batch.kubernetes.io/controller-uid": uid},
+                    "ownerReferences": [{"kind": "Job", "name": name, "uid": uid, "controller": True}],
+                },
+                "status": {"containerStatuses": [{"name": names.CONTAINER_NAME, "state": {"terminated": state}}]},
+            }
+        )
+        kind = "Complete" if failed is None else "Failed"
+        condition = {"type": kind, "status": "True", "lastTransitionTime": format_time(self.now)}
+        job["status"] = {"conditions": [condition | ({"reason": failed, "message": "said so"} if failed else {})]}
+
+    def pass_time(self, **duration: float) -> None:
+        """Let time pass."""
+        self.now += dt.timedelta(**duration)
+
+    async def reconcile(self, name: str = "flights") -> None:
+        """Let an operator that was just started look at a monitor."""
+        await Reconciler(self, SETTINGS, lambda: self.now).reconcile(NAMESPACE, name)
+
+    async def settle(self, name: str = "flights") -> None:
+        """Let the operator look until it has nothing to write, as the events of its own writes make it."""
+        for _ in range(5):
+            before = len(self.writes)
+            await self.reconcile(name)
+            if len(self.writes) == before:
+                return
+        raise AssertionError(f"the operator does not come to rest: {self.writes[-6:]}")
+
+    # What the operator sees: the methods of a Gateway
+
+    async def list_monitors(self, namespace: str | None) -> list[Object]:
+        assert namespace in {None, NAMESPACE}
+        return await self._answer(lambda: list(self.monitors.values()))
+
+    async def list_cron_jobs(self, namespace: str | None, selector: str) -> list[Object]:
+        assert namespace in {None, NAMESPACE}
+        return await self._answer(lambda: _selected(self.cron_jobs.values(), selector))
+
+    async def list_jobs(self, namespace: str | None, selector: str) -> list[Object]:
+        assert namespace in {None, NAMESPACE}
+        return await self._answer(lambda: _selected(self.jobs.values(), selector))
+
+    async def list_pods(self, namespace: str, selector: str) -> list[Object]:
+        assert namespace == NAMESPACE
+        return await self._answer(lambda: _selected(self.pods, selector))
+
+    async def get_monitor(self, namespace: str, name: str) -> Object | None:
+        assert namespace == NAMESPACE
+        return await self._answer(lambda: self.monitors.get(name))
+
+    async def get_cron_job(self, namespace: str, name: str) -> Object | None:
+        assert namespace == NAMESPACE
+        return await self._answer(lambda: self.cron_jobs.get(name))
+
+    async def get_job(self, namespace: str, name: str) -> Object | None:
+        assert namespace == NAMESPACE
+        return await self._answer(lambda: self.jobs.get(name))
+
+    async def apply_cron_job(self, cron_job: Object) -> Object:
+        def apply() -> Object:
+            name = cron_job["metadata"]["name"]
+            live = self.cron_jobs.get(name, {"metadata": self._meta()})
+            self.cron_jobs[name] = merged(live, cron_job)
+            self._touch(self.cron_jobs[name])
+            self.writes.append(("apply", name))
+            return self.cron_jobs[name]
+
+        return await self._answer(apply, "apply_cron_job")
+
+    async def create_job(self, job: Object) -> Object:
+        def create() -> Object:
+            name = job["metadata"]["name"]
+            if name in self.jobs:
+                raise Conflict(f"jobs.batch {name!r} already exists")
+            made = copy.deepcopy(job)
+            made["metadata"] |= self._meta()
+            self.jobs[name] = made
+            self.writes.append(("create", name))
+            return made
+
+        return await self._answer(create, "create_job")
+
+    async def patch_status(self, namespace: str, name: str, resource_version: str, patch: Object) -> Object:
+        assert namespace == NAMESPACE
+
+        def write() -> Object:
+            found = self.monitors[name]
+            if found["metadata"]["resourceVersion"] != resource_version:
+                raise Conflict("the object has been modified")
+            found["status"] = merged(found.get("status", {}), patch)
+            self._touch(found)
+            self.writes.append(("status", name))
+            return found
+
+        return await self._answer(write, "patch_status")
+
+    async def create_event(self, event: Object) -> None:
+        await self._answer(lambda: self.events.append(event), "create_event")
+
+    async def _answer(self, act: Any, method: str = "") -> Any:
+        self.calls += 1
+        if method in self.refuse:
+            raise self.refuse[method]
+        if self.calls == self.kill_at and self.kill_side == "before":
+            raise Killed
+        answer = copy.deepcopy(act())
+        if self.calls == self.kill_at:
+            raise Killed
+        return answer
+
+    def _meta(self) -> Object:
+        number = next(self._numbers)
+        return {
+            "uid": f"00000000-0000-0000-0000-{number:012d}",
+            "resourceVersion": str(number),
+            "creationTimestamp": format_time(self.now),
+        }
+
+    def _touch(self, changed: Object) -> None:
+        changed["metadata"]["resourceVersion"] = str(next(self._numbers))
+
+
+def _selected(objects: Any, selector: str) -> list[Object]:
+    """Return the objects with all labels of a selector: ``key``, or ``key=value``."""
+    wanted = [part.partition("=") for part in selector.split(",") if part]
+    return [
+        found
+        for found in objects
+        if all(
+            key in (labels := found["metadata"].get("labels", {})) and (not sign or labels[key] == value)
+            for key, sign, value in wanted
+        )
+    ]

@@ -1,0 +1,204 @@
+"""The S3 store: requests as AWS wants them, and every error as a sentence of the right kind."""
+
+import datetime as dt
+import io
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from modelmonitor_api.names import ExitCode
+from modelmonitor_trainer.failures import (
+    BadConfiguration,
+    CredentialsRefused,
+    NotFound,
+    ObjectChanged,
+    PreconditionFailed,
+    StorageUnavailable,
+)
+from modelmonitor_trainer.storage import ObjectInfo
+from modelmonitor_trainer.storage_s3 import _BLOCK, S3Store, explain
+
+URI = "s3://bucket/key"
+WHEN = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def stub():
+    client = boto3.client(
+        "s3",
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    with Stubber(client) as stubber:
+        yield stubber
+
+
+@pytest.fixture
+def store(stub):
+    return S3Store("http://s3.test:9000", None, client=stub.client)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "says"),
+    [
+        ("ExpiredToken", 400, CredentialsRefused, "expired"),
+        ("InvalidAccessKeyId", 403, CredentialsRefused, "AWS_ACCESS_KEY_ID"),
+        ("SignatureDoesNotMatch", 403, CredentialsRefused, "AWS_SECRET_ACCESS_KEY"),
+        ("AccessDenied", 403, CredentialsRefused, "policy"),
+        ("RequestTimeTooSkewed", 403, CredentialsRefused, "clock"),
+        ("", 403, CredentialsRefused, "may not do this"),
+        ("NoSuchBucket", 404, NotFound, "bucket of s3://bucket/key"),
+        ("NoSuchKey", 404, NotFound, "does not exist"),
+        ("PreconditionFailed", 412, ObjectChanged, "replaced"),
+        ("SlowDown", 503, StorageUnavailable, "overloaded"),
+        ("InternalError", 500, StorageUnavailable, "try again"),
+        ("PermanentRedirect", 301, BadConfiguration, "not followed"),
+        ("InvalidRequest", 400, BadConfiguration, "check the URI"),
+    ],
+)
+def test_answers_become_failures_with_a_sentence(stub, store, code, status, kind, says):
+    stub.add_client_error("get_object", service_error_code=code, http_status_code=status)
+    with pytest.raises(kind, match=says) as found:
+        store.read(URI, etag="e")
+    assert URI in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "exit_code"),
+    [
+        (EndpointConnectionError(endpoint_url="http://s3"), StorageUnavailable, ExitCode.UNAVAILABLE),
+        (ReadTimeoutError(endpoint_url="http://s3"), StorageUnavailable, ExitCode.UNAVAILABLE),
+        (NoCredentialsError(), CredentialsRefused, ExitCode.BAD_CONFIGURATION),
+    ],
+)
+def test_troubles_on_the_way_become_failures(error, kind, exit_code):
+    failure = explain(error, URI, "http://s3")
+    assert type(failure) is kind
+    assert failure.exit_code == exit_code
+
+
+def test_listing_pages_without_markers_of_folders(stub, store):
+    def content(key):
+        return {"Key": key, "ETag": '"e"', "Size": 1, "LastModified": WHEN}
+
+    stub.add_response(
+        "list_objects_v2",
+        {"IsTruncated": True, "NextContinuationToken": "t", "Contents": [content("p/b"), content("p/")]},
+        {"Bucket": "bucket", "Prefix": "p/"},
+    )
+    stub.add_response(
+        "list_objects_v2",
+        {"IsTruncated": False, "Contents": [content("p/a")]},
+        {"Bucket": "bucket", "Prefix": "p/", "ContinuationToken": "t"},
+    )
+    found = store.list("s3://bucket/p/")
+    assert found == [ObjectInfo(f"s3://bucket/p/{key}", "e", 1, WHEN) for key in "ab"]
+
+
+def test_children_are_folders_and_objects(stub, store):
+    stub.add_response(
+        "list_objects_v2",
+        {"CommonPrefixes": [{"Prefix": "p/x/"}], "Contents": []},
+        {"Bucket": "bucket", "Prefix": "p/", "Delimiter": "/"},
+    )
+    assert store.children("s3://bucket/p/") == ["s3://bucket/p/x/"]
+
+
+def test_head_of_nothing_is_none_and_of_the_forbidden_is_refused(stub, store):
+    stub.add_client_error("head_object", service_error_code="404", http_status_code=404)
+    assert store.head(URI) is None
+    stub.add_client_error("head_object", service_error_code="403", http_status_code=403)
+    with pytest.raises(CredentialsRefused):
+        store.head(URI)
+
+
+def test_conditional_writes_send_their_conditions(stub, store):
+    request = {"Bucket": "bucket", "Key": "key", "Body": b"x", "ContentType": "application/octet-stream"}
+    stub.add_response("put_object", {"ETag": '"new"'}, request | {"IfMatch": '"old"'})
+    assert store.write(URI, b"x", if_match="old") == "new"
+    stub.add_client_error(
+        "put_object", "PreconditionFailed", http_status_code=412, expected_params=request | {"IfNoneMatch": "*"}
+    )
+    with pytest.raises(PreconditionFailed):
+        store.write(URI, b"x", if_absent=True)
+    stub.add_client_error("put_object", "NoSuchKey", http_status_code=404)
+    with pytest.raises(PreconditionFailed, match="removed"):
+        store.write(URI, b"x", if_match="old")
+
+
+def test_a_missing_bucket_name_is_explained(store):
+    with pytest.raises(BadConfiguration, match="names no bucket"):
+        store.read("s3:///key")
+
+
+def test_large_objects_are_read_in_pinned_blocks(monkeypatch):
+    size = 17 * 1024 * 1024
+    data = bytes(range(256)) * (size // 256)
+    asked = []
+
+    class Client:
+        def get_object(self, **request):
+            asked.append(request)
+            first, last = map(int, request["Range"].removeprefix("bytes=").split("-"))
+            body = data[first : last + 1]
+            return {"Body": StreamingBody(io.BytesIO(body), len(body)), "ETag": '"e"'}
+
+    store = S3Store(None, None, client=Client())
+    with store.open(ObjectInfo(URI, "e", size, WHEN)) as file:
+        assert file.seek(-8, io.SEEK_END) == size - 8
+        assert file.read() == data[-8:]
+        file.seek(_BLOCK - 3)
+        assert file.read(6) == data[_BLOCK - 3 : _BLOCK + 3]
+        assert file.tell() == _BLOCK + 3
+        file.seek(0)
+        assert file.readall() == data
+    assert all(request["IfMatch"] == '"e"' for request in asked)
+
+
+@pytest.fixture
+def server():
+    """A server that answers what the test wants, and says which paths it was asked for."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.asked.append(self.path)
+            status, headers, body = self.server.answer
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args):
+            pass
+
+    made = []
+    for _ in range(2):
+        one = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        one.asked, one.answer = [], (200, {"ETag": '"e"'}, b"stolen")
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+        made.append(one)
+    yield made
+    for one in made:
+        one.shutdown()
+        one.server_close()
+
+
+def test_a_redirect_to_another_host_is_not_followed(server, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    first, other = server
+    first.answer = (307, {"Location": f"http://127.0.0.1:{other.server_port}/bucket/key"}, b"")
+    with pytest.raises(BadConfiguration, match="not followed"):
+        S3Store(f"http://127.0.0.1:{first.server_port}", "us-east-1").read(URI)
+    assert first.asked
+    assert not other.asked

@@ -1,0 +1,252 @@
+"""The data manifest: which bytes a model was trained on and compared on, frozen before anything trains.
+
+A manifest names objects with their ETags, sizes and rows. Reading it back is pinned to the ETags: an
+object that was replaced fails by name instead of training on other data than recorded.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelmonitor_api.spec import DataFormat, ModelMonitorSpec
+from modelmonitor_api.status import format_time, parse_time
+from modelmonitor_trainer.failures import BadData
+from modelmonitor_trainer.storage import ObjectInfo, Store
+from modelmonitor_trainer.tables import MissingColumn, scan
+from modelmonitor_trainer.windows import TrainingWindows, Window, partitions
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class FrozenObject:
+    """One object as it was when the manifest was made.
+
+    Attributes
+    ----------
+    day
+        Of its partition.
+    uri, etag, size, last_modified
+        As the store listed it.
+    rows
+        How many it holds.
+    """
+
+    day: dt.date
+    uri: str
+    etag: str
+    size: int
+    last_modified: dt.datetime
+    rows: int
+
+    @property
+    def info(self) -> ObjectInfo:
+        """The object for reading, pinned to its ETag."""
+        return ObjectInfo(self.uri, self.etag, self.size, self.last_modified)
+
+
+@dataclass(frozen=True)
+class FrozenWindow:
+    """Days of features and labels.
+
+    Attributes
+    ----------
+    window
+        First and last day, both included.
+    features, labels
+        Their objects, by day. No labels where the target is a column of the features.
+    """
+
+    window: Window
+    features: tuple[FrozenObject, ...]
+    labels: tuple[FrozenObject, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of features, before labels are joined."""
+        return sum(frozen.rows for frozen in self.features)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a training reads.
+
+    Attributes
+    ----------
+    fmt
+        Encoding of all objects.
+    train, holdout
+        Days to train on, and the later days to compare on.
+    columns
+        Column → Arrow type, of what is read of the features and labels.
+    spec_sha256
+        SHA-256 of the spec that asked for it.
+    """
+
+    fmt: DataFormat
+    train: FrozenWindow
+    holdout: FrozenWindow
+    columns: tuple[tuple[str, str], ...]
+    spec_sha256: str
+
+    def to_json(self) -> bytes:
+        """Return the manifest as canonical JSON: sorted keys, no spaces, UTF-8; equal manifests give equal bytes."""
+        return canonical_json(
+            {
+                "schemaVersion": SCHEMA_VERSION,
+                "format": self.fmt.value,
+                "columns": [{"name": name, "type": kind} for name, kind in self.columns],
+                "specSHA256": self.spec_sha256,
+                "train": _window_to_data(self.train),
+                "holdout": _window_to_data(self.holdout),
+            }
+        )
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> Manifest:
+        """Return the manifest in `data`.
+
+        Raises
+        ------
+        BadData
+            If it is not one that this version knows; names `where`.
+        """
+        try:
+            read = json.loads(data)
+            if read["schemaVersion"] != SCHEMA_VERSION:
+                raise BadData(
+                    f"{where} is a manifest of schema version {read['schemaVersion']}, this release knows "
+                    f"{SCHEMA_VERSION}; use a newer trainer image"
+                )
+            return cls(
+                fmt=DataFormat(read["format"]),
+                train=_window_from_data(read["train"]),
+                holdout=_window_from_data(read["holdout"]),
+                columns=tuple((column["name"], column["type"]) for column in read["columns"]),
+                spec_sha256=read["specSHA256"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadData(f"{where} is not a manifest ({error!r}); it was damaged or written by hand") from error
+
+
+def canonical_json(data: Any) -> bytes:
+    """Return plain data as JSON with sorted keys and no spaces; the same data always give the same bytes."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def spec_digest(spec: ModelMonitorSpec) -> str:
+    """Return the SHA-256 of a spec."""
+    return hashlib.sha256(canonical_json(spec.to_wire())).hexdigest()
+
+
+def freeze(store: Store, spec: ModelMonitorSpec, windows: TrainingWindows) -> Manifest:
+    """Return a manifest of the objects that are in `windows` now.
+
+    Objects are listed and opened for their row counts; values are not read from Parquet.
+
+    Raises
+    ------
+    MissingColumn
+        If an object lacks a column that will be read.
+    """
+    live, labels = feature_columns(spec), label_columns(spec)
+    types: dict[str, str] = {}
+    frozen = []
+    for window in (windows.train, windows.holdout):
+        features = _freeze(store, spec, spec.data.live.uri, window, live, types)
+        of_labels: tuple[FrozenObject, ...] = ()
+        if spec.data.labels is not None:
+            of_labels = _freeze(store, spec, spec.data.labels.uri, window, labels, types)
+        frozen.append(FrozenWindow(window, features, of_labels))
+    return Manifest(spec.data.format, frozen[0], frozen[1], tuple(sorted(types.items())), spec_digest(spec))
+
+
+def feature_columns(spec: ModelMonitorSpec) -> list[str]:
+    """Return the columns that a training reads of the live rows, each once."""
+    model, labels = spec.model, spec.data.labels
+    key = [labels.join_key] if labels else [model.target]
+    return list(dict.fromkeys([*(feature.name for feature in model.features), *model.slices, *key]))
+
+
+def label_columns(spec: ModelMonitorSpec) -> list[str]:
+    """Return the columns that a training reads of the labels; none where the target is among the live rows."""
+    return [spec.data.labels.join_key, spec.model.target] if spec.data.labels else []
+
+
+def _freeze(
+    store: Store,
+    spec: ModelMonitorSpec,
+    uri: str,
+    window: Window,
+    columns: Sequence[str],
+    types: dict[str, str],
+) -> tuple[FrozenObject, ...]:
+    """Return the objects of a window; adds the types of `columns` to `types`."""
+    if window[1] < window[0]:
+        return ()
+    found = []
+    for partition in partitions(store, uri, *window):
+        for info in partition.objects:
+            with scan(store, info, columns, spec.data.format) as opened:
+                for name in columns:
+                    if name not in opened.types:
+                        raise MissingColumn(info.uri, name, list(opened.types))
+                    # A column that is NULL throughout one object has its type in the others.
+                    if types.get(name, "null") == "null":
+                        types[name] = str(opened.types[name])
+                rows = opened.rows
+            found.append(FrozenObject(partition.day, info.uri, info.etag, info.size, info.last_modified, rows))
+    return tuple(found)
+
+
+def _window_to_data(frozen: FrozenWindow) -> dict[str, Any]:
+    return {
+        "start": frozen.window[0].isoformat(),
+        "end": frozen.window[1].isoformat(),
+        "features": [_object_to_data(item) for item in frozen.features],
+        "labels": [_object_to_data(item) for item in frozen.labels],
+    }
+
+
+def _object_to_data(frozen: FrozenObject) -> dict[str, Any]:
+    return {
+        "day": frozen.day.isoformat(),
+        "uri": frozen.uri,
+        "etag": frozen.etag,
+        "size": frozen.size,
+        "lastModified": format_time(frozen.last_modified),
+        "rows": frozen.rows,
+    }
+
+
+def _window_from_data(data: dict[str, Any]) -> FrozenWindow:
+    return FrozenWindow(
+        window=(dt.date.fromisoformat(data["start"]), dt.date.fromisoformat(data["end"])),
+        features=_objects_from_data(data["features"]),
+        labels=_objects_from_data(data["labels"]),
+    )
+
+
+def _objects_from_data(items: Iterable[dict[str, Any]]) -> tuple[FrozenObject, ...]:
+    return tuple(
+        FrozenObject(
+            day=dt.date.fromisoformat(item["day"]),
+            uri=str(item["uri"]),
+            etag=str(item["etag"]),
+            size=int(item["size"]),
+            last_modified=parse_time(item["lastModified"]),
+            rows=int(item["rows"]),
+        )
+        for item in items
+    )

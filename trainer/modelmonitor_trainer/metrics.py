@@ -1,0 +1,160 @@
+"""Scores of models: one function a metric, its direction, and where it is not defined.
+
+Truth and scores are arrays over the same rows. Classes are their places 0…k-1 in the list of
+classes, in int arrays; the positive class of a binary model is 1. Scores are of a model:
+
+- binary: ``(n,)`` probability (or any increasing score in [0, 1]) of the positive class,
+- multiclass: ``(n, k)`` probabilities,
+- regression: ``(n,)`` predicted values.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn import metrics as sk
+
+from modelmonitor_api.spec import Metric
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Array = npt.NDArray[Any]
+
+_LOWER_IS_BETTER = frozenset(
+    {Metric.LOG_LOSS, Metric.BRIER_SCORE, Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR}
+)
+_REGRESSION = frozenset({Metric.R2, Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR})
+
+#: Probabilities are kept this far from 0 and 1, so that one row cannot make a log loss infinite.
+PROBABILITY_FLOOR = 1e-15
+
+_TITLES = {
+    Metric.ROC_AUC: "ROC AUC",
+    Metric.AVERAGE_PRECISION: "average precision",
+    Metric.ACCURACY: "accuracy",
+    Metric.BALANCED_ACCURACY: "balanced accuracy",
+    Metric.F1: "F1",
+    Metric.LOG_LOSS: "log loss",
+    Metric.BRIER_SCORE: "Brier score",
+    Metric.R2: "R²",
+    Metric.MEAN_ABSOLUTE_ERROR: "mean absolute error",
+    Metric.ROOT_MEAN_SQUARED_ERROR: "root mean squared error",
+}
+
+
+class Undefined(ValueError):
+    """A metric has no value on these rows; the text says why."""
+
+
+def title(metric: Metric) -> str:
+    """Return the name of a metric for people."""
+    return _TITLES[metric]
+
+
+def greater_is_better(metric: Metric) -> bool:
+    """Whether a larger value of `metric` is a better model."""
+    return metric not in _LOWER_IS_BETTER
+
+
+def sign(metric: Metric) -> float:
+    """Return 1 where larger is better, and -1 for errors and losses."""
+    return 1.0 if greater_is_better(metric) else -1.0
+
+
+def is_regression(metric: Metric) -> bool:
+    """Whether `metric` scores predicted values, not classes."""
+    return metric in _REGRESSION
+
+
+def score(metric: Metric, truth: Array, scores: Array) -> float:
+    """Return the score of a model.
+
+    Parameters
+    ----------
+    metric
+        Which score.
+    truth : (n,)
+        Places of the true classes, or true values.
+    scores : (n,) or (n, k)
+        What the model said; see the module.
+
+    Returns
+    -------
+    float
+        In units of the metric. F1 is that of the positive class, of several classes the unweighted mean
+        over those that occur; ROC AUC of several classes is the unweighted mean of one against the rest.
+
+    Raises
+    ------
+    Undefined
+        On no rows, or on one class where two are needed.
+    """
+    if truth.shape[0] == 0:
+        raise Undefined("there are no rows")
+    if is_regression(metric):
+        return _regression_score(metric, truth, scores)
+    if metric is Metric.ROC_AUC:
+        return _roc_auc(truth, scores)
+    if metric is Metric.LOG_LOSS:
+        return float(-np.log(true_class_probability(truth, scores)).mean())
+    if metric is Metric.AVERAGE_PRECISION:
+        _need_both_classes(metric, truth)
+        return float(sk.average_precision_score(truth, scores))
+    if metric is Metric.BRIER_SCORE:
+        return float(np.mean((scores - truth) ** 2))
+    return _label_score(metric, truth, labels_of(scores))
+
+
+def labels_of(scores: Array) -> Ints:
+    """Return the class that a model says: the more probable one, the positive one from 0.5 on."""
+    if scores.ndim == 1:
+        return np.asarray(scores >= 0.5, dtype=np.int64)
+    return np.asarray(np.argmax(scores, axis=1), dtype=np.int64)
+
+
+def true_class_probability(truth: Array, scores: Array) -> Floats:
+    """Return the probability that a model gave to what came true, bounded away from 0; (n,)."""
+    given = np.where(truth == 1, scores, 1.0 - scores) if scores.ndim == 1 else scores[np.arange(len(truth)), truth]
+    return np.clip(given, PROBABILITY_FLOOR, 1.0).astype(np.float64)
+
+
+def _regression_score(metric: Metric, truth: Array, scores: Array) -> float:
+    error = truth - scores
+    if metric is Metric.MEAN_ABSOLUTE_ERROR:
+        return float(np.mean(np.abs(error)))
+    if metric is Metric.ROOT_MEAN_SQUARED_ERROR:
+        return math.sqrt(float(np.mean(error**2)))
+    spread = float(np.sum((truth - truth.mean()) ** 2))
+    if spread == 0.0:
+        raise Undefined("all rows have the same true value")
+    return 1.0 - float(np.sum(error**2)) / spread
+
+
+def _roc_auc(truth: Array, scores: Array) -> float:
+    if scores.ndim == 1:
+        _need_both_classes(Metric.ROC_AUC, truth)
+        return float(sk.roc_auc_score(truth, scores))
+    present = np.unique(truth)
+    if present.size < 2:
+        raise Undefined(f"{title(Metric.ROC_AUC)} needs rows of at least two classes")
+    return float(np.mean([sk.roc_auc_score(truth == place, scores[:, place]) for place in present]))
+
+
+def _label_score(metric: Metric, truth: Array, labels: Ints) -> float:
+    if metric is Metric.ACCURACY:
+        return float(np.mean(truth == labels))
+    present = np.unique(truth)
+    if metric is Metric.BALANCED_ACCURACY:
+        return float(np.mean([np.mean(labels[truth == place] == place) for place in present]))
+    if metric is not Metric.F1:
+        raise ValueError(f"{metric} is not a score of classes")
+    positive = np.array([1]) if int(max(truth.max(), labels.max())) <= 1 else np.union1d(present, labels)
+    return float(sk.f1_score(truth, labels, labels=positive, average="macro", zero_division=0.0))
+
+
+def _need_both_classes(metric: Metric, truth: Array) -> None:
+    if np.unique(truth).size < 2:
+        raise Undefined(f"{title(metric)} needs rows of both classes")
