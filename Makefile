@@ -90,8 +90,8 @@ cluster-down: ## Remove the kind cluster.
 	hack/cluster.sh down
 
 .PHONY: images
-images: ## Build the operator and trainer images and load them into the cluster.
-	hack/images.sh
+images: ## Build the images of the operator, the trainer and the S3 server, and load them into the cluster.
+	hack/images.sh | xargs hack/cluster.sh load
 
 ##@ Try it
 .PHONY: demo

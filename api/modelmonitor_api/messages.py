@@ -173,6 +173,11 @@ def encode_answer(answer: CheckVerdict | RunVerdict | Failure) -> str:
     while len(text.encode()) > MAX_VERDICT_BYTES and isinstance(answer, CheckVerdict) and answer.top_features:
         answer = answer.model_copy(update={"top_features": answer.top_features[:-1]})
         text = encode(answer)
+    if len(text.encode()) > MAX_VERDICT_BYTES and not isinstance(answer, Failure):
+        # Locations follow from the monitor's own fields; a message without them still tells what was found.
+        dropped = ("result_uri",) if isinstance(answer, CheckVerdict) else ("comparison",)
+        answer = answer.model_copy(update=dict.fromkeys(dropped))
+        text = encode(answer)
     while (excess := len(text.encode()) - MAX_VERDICT_BYTES) > 0:
         kept = max(0, len(answer.message) - max(excess, 16))
         answer = answer.model_copy(update={"message": answer.message[:kept] + ("…" if kept else "")})

@@ -108,9 +108,13 @@ def parse(kind: type[_T], data: Mapping[str, Any]) -> _T:
 Decimal = Annotated[str, Field(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,10})?$", max_length=27)]
 #: A number between 0 and 1, both included, as a string.
 Fraction = Annotated[str, Field(pattern=r"^(0(\.[0-9]{1,10})?|1(\.0{1,10})?)$", max_length=12)]
+#: A number that is not negative, as a string.
+NonNegative = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,10})?$", max_length=26)]
+#: A number between 0 and 1, neither included, as a string.
+OpenFraction = Annotated[str, Field(pattern=r"^0\.[0-9]{0,9}[1-9][0-9]{0,9}$", max_length=21)]
+#: A count; the largest that every JSON reader keeps.
+MAX_COUNT = 2**53 - 1
 #: The name of something in the same namespace.
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 #: A column of the data; any text that a file can hold.
 ColumnName = Annotated[str, Field(min_length=1, max_length=253)]
-#: A location of data: ``s3://bucket/prefix/`` in the cluster, also ``file://`` on a laptop.
-DataURI = Annotated[str, Field(min_length=6, max_length=1024, pattern=r"^(s3|file)://.+")]

@@ -45,14 +45,17 @@ def see(command: str) -> None:
 
 def install() -> None:
     """Install the operator with Helm, and an S3 server in a namespace that enforces restricted pods."""
-    s3_image = run(REPOSITORY / "hack" / "images.sh", "name", "s3").strip()
-    tag = run(REPOSITORY / "hack" / "images.sh", "tag").strip()
+    s3_image = run(REPOSITORY / "hack" / "images.sh", "versitygw").strip()
+    operator_image = run(REPOSITORY / "hack" / "images.sh", "operator").strip()
+    digest = run("docker", "image", "inspect", "--format", "{{.Id}}", operator_image).strip()
     run("kubectl", "apply", "--filename", REPOSITORY / "hack" / "demo" / "namespace.yaml")
     apply("s3.yaml", S3_IMAGE=s3_image)
     said = run(
         *("helm", "upgrade", "--install", "modelmonitor", REPOSITORY / "charts" / "modelmonitor"),
         *("--namespace", "modelmonitor-system", "--create-namespace", "--wait", "--timeout", "120s"),
-        *("--set", f"image.tag={tag},trainerImage.tag={tag},watchNamespaces={{{NAMESPACE}}}"),
+        *("--set-string", "image.tag=dev,trainerImage.tag=dev", "--set", f"watchNamespaces={{{NAMESPACE}}}"),
+        # The tag stays, so a new image must be told apart by its digest.
+        *("--set-string", f"podAnnotations.modelmonitor\\.io/image={digest}"),
     )
     say("   " + said.strip().replace("\n", "\n   "))
     kubectl("rollout", "status", "deployment/s3", "--timeout", "90s")

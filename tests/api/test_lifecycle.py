@@ -140,6 +140,8 @@ def test_a_monitor_of_the_same_name_starts_afresh(scene: Scene) -> None:
     scene.wait_condition(ConditionType.READY, "True")
     job = scene.running_job(Role.CHECK)
     assert job["metadata"]["labels"][names.LABEL_MONITOR_UID] == second["metadata"]["uid"] != first["metadata"]["uid"]
+    told = {event["reason"] for event in scene.events()}
+    assert Reason.NAME_COLLISION not in told, "a predecessor that is being collected is no stranger"
 
 
 def test_a_deleted_cron_job_comes_back(scene: Scene) -> None:

@@ -94,6 +94,28 @@ def test_verdicts_of_several_checks_count_in_the_order_of_their_ends(
     assert scene.status()["lastCheck"]["consecutiveDrifts"] == 3
 
 
+def test_a_verdict_whose_pod_is_gone_is_made_up_for_by_the_next_check(
+    own_scene: Scene, operator: OperatorProcess
+) -> None:
+    scene = own_scene
+    scene.create(monitor())
+    scene.finish(Role.CHECK, monitors.check("NoDrift"))
+    training = scene.running_job(Role.TRAIN)
+    scene.wait_condition(ConditionType.TRAINING, "True")
+    operator.kill()
+    finish(scene.cluster, training, monitors.run("Promoted"))
+    for pod in scene.cluster.list("Pod", scene.namespace, **{names.LABEL_ROLE: "train"}):
+        scene.cluster.delete("Pod", pod["metadata"]["name"], scene.namespace)
+    operator.start()
+    scene.wait_condition(ConditionType.TRAINING, "False")
+    assert scene.status()["lastTraining"]["outcome"] == "Failed"
+    assert "no verdict" in scene.status()["lastTraining"]["message"]
+    scene.request_check("1", monitors.check("NoDrift", champion=monitors.run().champion))
+    scene.wait(lambda: scene.status().get("champion"), "champion, which the store knew all along")
+    scene.settle()
+    assert scene.training_numbers() == [1]
+
+
 def test_kills_at_random_moments_never_start_a_training_twice(own_scene: Scene, operator: OperatorProcess) -> None:
     scene, chance = own_scene, random.Random(20130101)
     with_champion(scene, retraining={"budget": {"count": 100, "perDays": 1}})

@@ -205,8 +205,8 @@ def _result(
         time=due,
         rows=RowCounts(reference=rows[0], current=rows[1]),
         new_rows=new_rows,
-        # The end of a day is the beginning of the next, as with the champion's.
-        data_end=dt.datetime.combine(inputs.window[1] + dt.timedelta(days=1), dt.time(), dt.UTC),
+        # A day stands for itself, as with the champion's.
+        data_end=dt.datetime.combine(inputs.window[1], dt.time(), dt.UTC),
         top_features=top_features(found.drift.columns, MAX_TOP_FEATURES) if found.drift else [],
         champion=champion,
     )

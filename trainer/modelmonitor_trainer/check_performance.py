@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from modelmonitor_api.spec import (
     DEFAULT_MAX_DROP,
     Detector,
     DetectorType,
-    Feature,
     FeatureType,
     Metric,
     ModelMonitorSpec,
@@ -22,19 +21,33 @@ from modelmonitor_api.spec import (
 from modelmonitor_api.status import Champion
 from modelmonitor_trainer.check_inputs import ChampionFacts, Inputs
 from modelmonitor_trainer.detect_performance import Array, PerformanceResult, judge
-from modelmonitor_trainer.failures import BadData
+from modelmonitor_trainer.failures import BadConfiguration, BadData
 from modelmonitor_trainer.profile_window import Block
 from modelmonitor_trainer.storage import ObjectInfo, Store
-
-if TYPE_CHECKING:
-    from modelmonitor_trainer.rows import LabelledRows
+from modelmonitor_trainer.tables import read_table
 
 #: Rows that are scored at most; the same number of each day.
 MAX_ROWS = 100_000
 _SEED = 20130101
 
-#: Labelled rows of a day → scores.
-_Predict = Callable[["LabelledRows"], Array]
+
+@dataclass(frozen=True)
+class Predictor:
+    """What predicts, and what it needs.
+
+    Attributes
+    ----------
+    columns
+        Columns of the live rows that it takes.
+    classes
+        The classes in the order of its scores; empty for a regression.
+    scores
+        Rows → predictions.
+    """
+
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+    scores: Callable[[pa.Table], Array]
 
 
 def measure(
@@ -60,13 +73,11 @@ def measure(
         why = "no labels are mature yet for rows after the champion's training window"
         return tuple(replace(result, message=why) for result in started)
     try:
-        predict, classes = _predictor(store, prefix, spec, champion)
-        scored, unmatched = _scored(store, spec, inputs, days, predict)
-    except BadData as error:
+        predictor = predictor_of(store, prefix, spec, champion.version)
+        scored, unmatched = _scored(store, spec, inputs, days, predictor)
+    except (BadData, BadConfiguration) as error:
         return tuple(replace(result, message=str(error)) for result in started)
-    return tuple(
-        _judged(replace(result, unmatched=unmatched), spec.model.task, scored, classes, level) for result in started
-    )
+    return tuple(_judged(replace(result, unmatched=unmatched), scored, level) for result in started)
 
 
 def _begin(detector: Detector, spec: ModelMonitorSpec, champion: Champion) -> PerformanceResult:
@@ -80,96 +91,110 @@ def _begin(detector: Detector, spec: ModelMonitorSpec, champion: Champion) -> Pe
     )
 
 
-def _judged(
-    result: PerformanceResult, task: Task, days: Sequence[tuple[Array, Array]], classes: Array | None, level: float
-) -> PerformanceResult:
+def _judged(result: PerformanceResult, days: Sequence[tuple[Array, Array]], level: float) -> PerformanceResult:
     from modelmonitor_trainer import metrics
 
     metric = Metric(result.metric)
 
     def score(truth: Array, predicted: Array) -> float:
-        return metrics.score(metric, task, truth, predicted, classes)
+        return metrics.score(metric, truth, predicted)
 
     return judge(result, days, score, greater_is_better=metrics.greater_is_better(metric), level=level)
 
 
-def _predictor(store: Store, prefix: str, spec: ModelMonitorSpec, champion: Champion) -> tuple[_Predict, Array | None]:
-    """Return what predicts, and the classes of its scores where there are several.
+def predictor_of(store: Store, prefix: str, spec: ModelMonitorSpec, version: str) -> Predictor:
+    """Return what predicts: the logged predictions where there are any, otherwise the champion.
 
     Raises
     ------
+    BadConfiguration
+        If there are none, and the champion is not a model of ours.
     BadData
-        If there are no logged predictions, and the champion is not a model of ours.
+        If the champion's files are damaged.
     """
+    from modelmonitor_trainer.registry_versions import read_record
+
+    record = read_record(store, prefix, version)
     column = spec.model.prediction_column
     if column is not None and spec.model.task is not Task.MULTICLASS_CLASSIFICATION:
-        return lambda rows: np.asarray(rows.features[column], dtype=np.float64), None
-    from modelmonitor_trainer import registry
+        return Predictor((column,), tuple(record.classes), lambda rows: _floats(rows.column(column), column))
+    from modelmonitor_trainer.registry_models import load_model
 
-    known = registry.read_version(store, prefix, champion.version)
-    if known is not None and known.kind != "Skops":
+    model = load_model(store, prefix, record)
+    return Predictor(tuple(model.columns), tuple(model.classes), model.predict_scores)
+
+
+def _floats(values: pa.ChunkedArray, name: str) -> Array:
+    try:
+        found: Array = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadData(
-            f"the champion {champion.version} is of your own trainer, which a check cannot run; log its predictions "
-            "and name their column in spec.model.predictionColumn"
-        )
-    model = registry.load_model(store, prefix, champion.version)
-    names = [feature.name for feature in spec.model.features]
-    classes: Array | None = np.asarray(model.version.classes) if model.version.classes else None
-    return lambda rows: model.predict_scores(rows.features[names]), classes
+            f"model.predictionColumn {name!r} is {values.type}, and not a number; log the score of the positive class"
+        ) from error
+    return found
 
 
 def _scored(
-    store: Store, spec: ModelMonitorSpec, inputs: Inputs, days: Sequence[Block], predict: _Predict
+    store: Store, spec: ModelMonitorSpec, inputs: Inputs, days: Sequence[Block], predictor: Predictor
 ) -> tuple[list[tuple[Array, Array]], int]:
-    """Return the outcomes and scores of each day, and how many rows have no label."""
-    wanted = _with_prediction(spec)
+    """Return the outcomes and predictions of each day, and how many rows have no label."""
     generator = np.random.default_rng(_SEED)
     quota = max(1, MAX_ROWS // len(days))
     found: list[tuple[Array, Array]] = []
     unmatched = 0
     for block in days:
-        assert block.day is not None
-        rows = _labelled(store, wanted, inputs, block, block.day)
-        unmatched += rows.unmatched
-        if len(rows) > quota:
-            chosen = np.sort(generator.choice(len(rows), quota, replace=False))
-            rows = replace(rows, features=rows.features.iloc[chosen], target=rows.target[chosen])
-        if not len(rows):
-            continue
-        scores = predict(rows)
-        # Rows whose prediction was not logged cannot be scored.
-        there = ~np.isnan(scores) if scores.ndim == 1 else np.ones(len(rows), dtype=bool)
-        found.append((rows.target[there], scores[there]))
+        rows, target, lacking = _labelled(store, spec, inputs, block, predictor)
+        unmatched += lacking
+        if rows.num_rows > quota:
+            chosen = pa.array(np.sort(generator.choice(rows.num_rows, quota, replace=False)))
+            rows, target = rows.take(chosen), target.take(chosen)
+        if rows.num_rows:
+            truth, scores = _truth(target, spec, predictor), np.asarray(predictor.scores(rows))
+            # A class that the model never saw has no place; a prediction that was not logged cannot be judged.
+            usable = np.ones(truth.size, dtype=bool) if spec.model.task is Task.REGRESSION else truth >= 0
+            if scores.ndim == 1:
+                usable &= ~np.isnan(scores)
+            found.append((truth[usable], scores[usable]))
     return found, unmatched
 
 
-def _labelled(store: Store, spec: ModelMonitorSpec, inputs: Inputs, block: Block, day: dt.date) -> LabelledRows:
-    """Return a day's rows with their outcomes.
+def _truth(target: pa.ChunkedArray, spec: ModelMonitorSpec, predictor: Predictor) -> Array:
+    from modelmonitor_trainer.labels import class_places, true_values
+
+    if spec.model.task is Task.REGRESSION:
+        return true_values(target, spec.model.target)
+    return class_places(target, spec.model.target, predictor.classes)
+
+
+def _labelled(
+    store: Store, spec: ModelMonitorSpec, inputs: Inputs, block: Block, predictor: Predictor
+) -> tuple[pa.Table, pa.ChunkedArray, int]:
+    """Return a day's rows with a label, their labels, and how many rows have none.
 
     A label lies in the partition of its row's day, or in that of the day on which it came: the latter are
-    read only where the former leave rows without a label.
+    read only where the former has no label of these rows.
     """
-    from modelmonitor_trainer.rows import read_labelled
+    labels = spec.data.labels
+    text = [feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL]
+    if labels is None:
+        columns = [*predictor.columns, spec.model.target]
+        rows = read_table(store, block.objects, columns, inputs.fmt, text=text)
+        rows = rows.filter(rows.column(spec.model.target).is_valid())
+        return rows, rows.column(spec.model.target), 0
+    from modelmonitor_trainer.labels import join
 
-    rows = read_labelled(store, spec, block.objects, _labels(inputs, day, day))
-    delay = spec.data.labels.delay_days if spec.data.labels else 0
-    if rows.unmatched and not len(rows) and delay:
-        rows = read_labelled(store, spec, block.objects, _labels(inputs, day, day + dt.timedelta(days=delay)))
-    return rows
+    key = labels.join_key
+    rows = read_table(store, block.objects, [*predictor.columns, key], inputs.fmt, text=[*text, key])
+    assert block.day is not None
+    for delay in dict.fromkeys((0, labels.delay_days)):
+        objects = _labels(inputs, block.day, block.day + dt.timedelta(days=delay))
+        known = read_table(store, objects, [key, spec.model.target], inputs.fmt, text=[key])
+        met = join(rows, known, np.zeros(rows.num_rows, dtype=np.int64), key=key, target=spec.model.target)
+        if met.rows:
+            return met.table, met.target, met.report.unlabelled
+    return rows.slice(0, 0), known.column(spec.model.target).slice(0, 0), rows.num_rows
 
 
 def _labels(inputs: Inputs, first: dt.date, last: dt.date) -> list[ObjectInfo]:
     blocks = inputs.labels.current if inputs.labels else ()
     return [info for block in blocks if block.day and first <= block.day <= last for info in block.objects]
-
-
-def _with_prediction(spec: ModelMonitorSpec) -> ModelMonitorSpec:
-    """Return `spec` with the logged prediction as one more column to read, and without slices."""
-    model = spec.model
-    extra: list[Any] = []
-    if model.prediction_column is not None and model.task is not Task.MULTICLASS_CLASSIFICATION:
-        known = {feature.name for feature in model.features}
-        if model.prediction_column not in known:
-            extra = [Feature(name=model.prediction_column, type=FeatureType.NUMERIC)]
-    changed = model.model_copy(update={"features": [*model.features, *extra], "slices": []})
-    return spec.model_copy(update={"model": changed})

@@ -22,6 +22,9 @@ from modelmonitor_trainer.windows import TrainingWindows, Window, partitions
 
 SCHEMA_VERSION = 1
 
+#: With fewer rows nothing is trained.
+MIN_TRAIN_ROWS = 100
+
 
 @dataclass(frozen=True)
 class FrozenObject:

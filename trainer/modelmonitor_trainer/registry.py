@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from modelmonitor_api.resource import Message
 from modelmonitor_api.status import Champion, Time
-from modelmonitor_trainer.failures import BadConfiguration, BadData, ModelMonitorError, NotFound, PreconditionFailed
+from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged, PreconditionFailed
 from modelmonitor_trainer.registry_models import LoadedModel, load_model
 from modelmonitor_trainer.registry_versions import VersionRecord, check_files, read_record
 from modelmonitor_trainer.storage import JSON, Store
@@ -64,7 +64,7 @@ class Pointer(Reign):
         )
 
 
-class ChampionChanged(ModelMonitorError):
+class ChampionChanged(ObjectChanged):
     """The champion is not the one that a decision was made about.
 
     Attributes
@@ -221,8 +221,8 @@ def _target(pointer: Pointer, to: str) -> str:
         return pointer.previous
     if to != pointer.version and all(reign.version != to for reign in pointer.history):
         raise BadConfiguration(
-            f"{to} has never been the champion, so it cannot be rolled back to; name one that has (modelmonitor versions "
-            "lists them), or promote it"
+            f"{to} has never been the champion, so it cannot be rolled back to; name one that has (modelmonitor "
+            "versions lists them), or promote it"
         )
     return to
 

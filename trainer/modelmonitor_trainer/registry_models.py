@@ -115,8 +115,8 @@ def load_model(store: Store, prefix: str, record: VersionRecord) -> LoadedModel:
     """
     if record.trainer == "Own":
         raise BadConfiguration(
-            f"version {record.version} was made by the trainer image {record.image or '(unnamed)'}, and only that image "
-            "can ask it; log its predictions and set model.predictionColumn to have its score followed"
+            f"version {record.version} was made by the trainer image {record.image or '(unnamed)'}, and only that "
+            "image can ask it; log its predictions and set model.predictionColumn to have its score followed"
         )
     return restore(read_file(store, prefix, record, MODEL_FILE), record)
 
@@ -126,8 +126,8 @@ def restore(data: bytes, record: VersionRecord) -> LoadedModel:
     strange = sorted(set(skops.io.get_untrusted_types(data=data)) - TRUSTED_TYPES)
     if strange:
         raise BadData(
-            f"the model of version {record.version} holds {', '.join(strange[:3])}, which models of the built-in trainer "
-            "do not hold; it is not loaded"
+            f"the model of version {record.version} holds {', '.join(strange[:3])}, which models of the built-in "
+            "trainer do not hold; it is not loaded"
         )
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

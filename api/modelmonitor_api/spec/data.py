@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import re
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Field
 
-from modelmonitor_api.resource import ColumnName, DataURI, ObjectName, Resource, Rule
+from modelmonitor_api.resource import ColumnName, ObjectName, Resource, Rule
 
 
 class DataFormat(StrEnum):
@@ -30,15 +30,22 @@ class WindowEnd(StrEnum):
 _DIRECTIVE = re.compile(r"%(.)")
 
 
-def _only_time_directives(uri: str) -> str:
-    for found in _DIRECTIVE.finditer(uri):
+def _only_time_directives(uri: Any) -> Any:
+    """Say which directive is wrong, where the pattern would only say that something is."""
+    for found in _DIRECTIVE.finditer(uri) if isinstance(uri, str) else ():
         if found[1] not in "YmdH":
             raise ValueError(f"{found[0]} is not a known part of a time; use %Y, %m, %d and %H")
     return uri
 
 
 #: A URI whose %Y, %m, %d and %H are the day (or hour) of a partition.
-PartitionedURI = Annotated[DataURI, AfterValidator(_only_time_directives)]
+PartitionedURI = Annotated[
+    str,
+    Field(min_length=6, max_length=512, pattern=r"^(s3|file)://([^%]|%[YmdH])+$"),
+    BeforeValidator(_only_time_directives),
+]
+#: A prefix that results are written under; names are added to it.
+ResultsURI = Annotated[str, Field(min_length=6, max_length=512, pattern=r"^(s3|file)://.+")]
 
 
 class LocalObjectReference(Resource):
@@ -69,7 +76,7 @@ class Storage(Resource):
         description="Service account of the pods, for workload identity. Its Kubernetes token is not mounted. "
         "Absent: the namespace's default account.",
     )
-    results_uri: DataURI = Field(
+    results_uri: ResultsURI = Field(
         description="Prefix for everything that this monitor writes: profiles, reports, models, the champion pointer."
     )
 

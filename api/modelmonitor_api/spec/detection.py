@@ -107,5 +107,13 @@ class Sensitivity(Resource):
         1, description="How many checks in a row must say Drift before it triggers a training.", ge=1, le=10
     )
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="double(self.minimumEffect) <= double(self.detectableEffect)",
+            message="detectableEffect must not be smaller than minimumEffect",
+            holds=lambda self: float(self.minimum_effect) <= float(self.detectable_effect),
+        ),
+    )
+
 
 DEFAULT_MAX_DROP: Decimal = "0.02"

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from modelmonitor_api.resource import Decimal, Fraction, Resource
+from modelmonitor_api.resource import MAX_COUNT, Fraction, NonNegative, OpenFraction, Resource
 from modelmonitor_api.spec.detection import Metric
 
 
@@ -37,18 +37,22 @@ class Promotion(Resource):
         Requirement.NOT_WORSE,
         description="NotWorse: the interval of the difference lies above minus the margin. Better: above zero.",
     )
-    non_inferiority_margin: Decimal = Field(
+    non_inferiority_margin: NonNegative = Field(
         "0.005", description="How much worse a challenger may be and still count as not worse, in units of the metric."
     )
-    confidence: Fraction = Field("0.95", description="Confidence of the interval of the difference.")
+    confidence: OpenFraction = Field("0.95", description="Confidence of the interval of the difference.")
     holdout_days: int = Field(
         14,
         description="Days after the training window on which both models are scored; neither has seen them.",
         ge=1,
         le=366,
     )
-    min_holdout_rows: int = Field(500, description="With fewer rows the comparison is Inconclusive.", ge=20)
+    min_holdout_rows: int = Field(
+        500, description="With fewer rows the comparison is Inconclusive.", ge=20, le=MAX_COUNT
+    )
     max_slice_drop: Fraction = Field(
         "0.02", description="How much worse a challenger may be on any slice, in units of the metric."
     )
-    min_slice_rows: int = Field(200, description="Slices with fewer rows are reported and do not decide.", ge=20)
+    min_slice_rows: int = Field(
+        200, description="Slices with fewer rows are reported and do not decide.", ge=20, le=MAX_COUNT
+    )

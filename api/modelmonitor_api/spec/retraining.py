@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from modelmonitor_api.resource import Resource, Rule
+from modelmonitor_api.resource import MAX_COUNT, Resource, Rule
 from modelmonitor_api.spec.detection import RateLimit
 
 
@@ -21,7 +21,10 @@ class Triggers(Resource):
         None, description="Train when this many days have passed since the last training.", ge=1, le=3650
     )
     every_new_rows: int | None = Field(
-        None, description="Train when this many rows have arrived since the champion's training data.", ge=1
+        None,
+        description="Train when this many rows have arrived since the champion's training data.",
+        ge=1,
+        le=MAX_COUNT,
     )
 
 
@@ -191,7 +194,10 @@ class Retraining(Resource):
     strategy: Strategy = Field(Strategy.REFIT, description="Refit: the declared hyperparameters, fitted to new data.")
     window_days: int = Field(90, description="How many days of data to train on.", ge=1, le=3650)
     min_new_rows: int = Field(
-        0, description="A training waits until so many rows have arrived since the champion's training data.", ge=0
+        0,
+        description="A training waits until so many rows have arrived since the champion's training data.",
+        ge=0,
+        le=MAX_COUNT,
     )
     cooldown_seconds: int = Field(86400, description="Time between the starts of two trainings.", ge=0, le=31536000)
     budget: RateLimit = Field(

@@ -51,6 +51,10 @@ VALID = {
     "trainer's resources only": spec(retraining__trainer={"resources": {"limits": {"memory": "4Gi"}}}),
 }
 INVALID = {
+    "effects the wrong way round": (
+        spec(sensitivity={"minimumEffect": "0.2", "detectableEffect": "0.1"}),
+        "detectableEffect must not be smaller than minimumEffect",
+    ),
     "results are no prefix": (spec(storage__resultsURI="s3://results"), "resultsURI must end with a slash"),
     "reference backwards": (
         spec(data__reference={"start": "2013-02-01", "end": "2013-01-31"}),
