@@ -53,7 +53,7 @@ test: ## Run everything: lint, types, unit, API-server, chart and cluster tests.
 test-lint: install ## Lint, formatting, types and the layers between packages.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/mypy $(PACKAGES) tests
+	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 
 .PHONY: test-unit

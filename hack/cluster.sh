@@ -22,7 +22,10 @@ api_ready() { kubectl get --raw /readyz --request-timeout=3s; }
 # Asked of CoreDNS itself, through the API server: after a restart the pod's status still is the one from before.
 dns_ready() { kubectl get --raw /api/v1/namespaces/kube-system/services/kube-dns:metrics/proxy/metrics --request-timeout=3s; }
 wait_for_dns() { until_ok 90 dns_ready || { kubectl -n kube-system describe pods -l k8s-app=kube-dns; return 1; }; }
-outdated() { [ "$MODE" = local ] && [ "$(docker container inspect -f '{{.Image}}' "$NODE")" != "$(docker image inspect -f '{{.Id}}' "$NODE_IMAGE")" ]; }
+outdated() { # was the node made from another image than the one we have now?
+  [ "$MODE" = local ] &&
+    [ "$(docker container inspect -f '{{.Image}}' "$NODE")" != "$(docker image inspect -f '{{.Id}}' "$NODE_IMAGE")" ]
+}
 usable() { [ "$(node_state)" = running ] && ! outdated && kind export kubeconfig --name "$CLUSTER" -q && until_ok 60 api_ready; }
 
 # Before creating anything: the ranges must be free, and on a closed machine the network must be the one that the fence is around.
@@ -40,7 +43,7 @@ network() {
 create() {
   network
   local image=()
-  if [ "$MODE" = local ]; then image=(--image "$NODE_IMAGE"); else image=(--image "kindest/node:$KUBERNETES_VERSION"); fi
+  if [ "$MODE" = local ]; then image=(--image "$NODE_IMAGE"); fi # elsewhere the one that this version of kind was made with
   kind create cluster --name "$CLUSTER" --config "$HACK/kind.yaml" "${image[@]}" --wait 120s
 }
 

@@ -60,7 +60,8 @@ images_mode() {
     *) die "MODELMONITOR_IMAGES must be local or registry, not '$MODELMONITOR_IMAGES'" ;;
   esac
   if our_docker || ! docker_answers; then echo local
-  elif docker image inspect "$PYTHON_IMAGE" >/dev/null 2>&1 || limit 15 docker manifest inspect "$PYTHON_IMAGE" >/dev/null 2>&1; then echo registry
+  elif docker image inspect "$PYTHON_IMAGE" >/dev/null 2>&1; then echo registry
+  elif limit 15 docker manifest inspect "$PYTHON_IMAGE" >/dev/null 2>&1; then echo registry
   else echo local; fi
 }
 

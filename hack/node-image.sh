@@ -31,7 +31,8 @@ kind_files() {
   ln -sf /usr/bin/{containerd,ctr,containerd-shim-runc-v2} usr/local/bin/
   ln -sf /usr/sbin/runc usr/local/sbin/
   ln -s /usr/lib/cni opt/cni/bin
-  chroot . ctr oci spec | jq '.hooks.createContainer = [{path: "/kind/bin/mount-product-files.sh"}] | del(.process.rlimits)' >etc/containerd/cri-base.json
+  chroot . ctr oci spec >"$WORK/spec.json"
+  jq '.hooks.createContainer = [{path: "/kind/bin/mount-product-files.sh"}] | del(.process.rlimits)' "$WORK/spec.json" >etc/containerd/cri-base.json
   install -m755 "$BIN"/{kubeadm,kubelet,kubectl} usr/bin/
   install -m755 "$BIN/crictl" usr/local/bin/
   printf %s "$KUBERNETES_VERSION" >kind/version

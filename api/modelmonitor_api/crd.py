@@ -211,7 +211,8 @@ def _without_nulls(value: Any) -> Any:
 
 def _shortened(default: Any, schema: Schema) -> Any:
     """Return the default of an object without what the defaults of its fields say already."""
-    if not isinstance(default, dict):
+    # Rules look at a default before the server has filled in what it leaves out, so there nothing may be left out.
+    if not isinstance(default, dict) or "x-kubernetes-validations" in schema:
         return default
     fields = schema["properties"]
     return {

@@ -18,6 +18,12 @@ MONITOR = "flight-delays"
 _KUBECONFIG = subprocess.run(
     [REPOSITORY / "hack" / "cluster.sh", "kubeconfig"], check=True, capture_output=True, text=True
 ).stdout.strip()
+# Our own kubectl and helm before others, as in the Makefile.
+_ENVIRONMENT = {
+    **os.environ,
+    "KUBECONFIG": _KUBECONFIG,
+    "PATH": f"{Path(_KUBECONFIG).parent / 'bin'}:{os.environ.get('PATH', '')}",
+}
 
 
 class NotSeen(RuntimeError):
@@ -32,9 +38,7 @@ def run(*command: str | Path, text: str | None = None) -> str:
     NotSeen
         With the end of what it said, where it failed.
     """
-    done = subprocess.run(
-        command, input=text, capture_output=True, text=True, check=False, env={**os.environ, "KUBECONFIG": _KUBECONFIG}
-    )
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=_ENVIRONMENT)
     if done.returncode:
         raise NotSeen(f"{' '.join(map(str, command))} failed:\n{done.stderr.strip()[-2000:]}")
     return done.stdout
@@ -96,7 +100,7 @@ def forwarded(target: str, port: int) -> Iterator[int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "KUBECONFIG": _KUBECONFIG},
+        env=_ENVIRONMENT,
     )
     try:
         assert forward.stdout is not None

@@ -126,10 +126,12 @@ def selector(monitor: Object) -> str:
 
 
 def _request(monitor: Monitor, role: Role, token: str) -> Request:
+    # "previous#2" is "previous" once more: each token is answered once.
+    version = token.partition("#")[0][:64]
     if role is Role.ROLLBACK:
-        return RollbackRequest(monitor=monitor.ref, spec=monitor.spec, to=token[:64])
+        return RollbackRequest(monitor=monitor.ref, spec=monitor.spec, to=version)
     if role is Role.PROMOTE:
-        return PromoteRequest(monitor=monitor.ref, spec=monitor.spec, version=token[:64])
+        return PromoteRequest(monitor=monitor.ref, spec=monitor.spec, version=version)
     return check_request(monitor)
 
 

@@ -68,8 +68,9 @@ def performance_drop(facts: Facts, _: dt.datetime) -> Trigger | None:
 
 def _drift(facts: Facts) -> CheckSeen | None:
     check = fresh_check(facts, Reason.DRIFT_DETECTED)
-    drifted = facts.spec.triggers.on_drift and check is not None and check.verdict == Reason.DRIFT
-    return check if drifted else None
+    if check is None or not facts.spec.triggers.on_drift or check.verdict != Reason.DRIFT:
+        return None
+    return check if check.consecutive_drifts else None  # none: the count began anew with another champion
 
 
 def drift(facts: Facts, _: dt.datetime) -> Trigger | None:

@@ -85,6 +85,11 @@ def test_the_builders_monitor_is_accepted_and_given_its_defaults(cluster: Client
         ),
         pytest.param({"model": {"features": []}}, "at least 1 items", id="no features"),
         pytest.param({"sensitivity": {"minimumEffect": "5%"}}, "minimumEffect", id="not a fraction"),
+        pytest.param(
+            {"sensitivity": {"minimumEffect": "0.2"}},
+            "detectableEffect must not be smaller than minimumEffect",
+            id="blind to what counts",
+        ),
         pytest.param({"retraining": {"cooldownSeconds": -1}}, "greater than or equal to 0", id="negative"),
         pytest.param({"retraining": {"mode": "Sometimes"}}, 'supported values: "Auto"', id="unknown mode"),
         pytest.param({"retraining": {"windowDays": 1.5}}, "windowDays", id="float"),

@@ -1,46 +1,64 @@
-"""The model card of a version: what it is, what it learnt from, how it was judged."""
+"""The model card of a version: what it is, what it learnt from, how it was judged, how to make it again."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 from modelmonitor_trainer.gate import GateResult
-from modelmonitor_trainer.manifest import Manifest
-from modelmonitor_trainer.registry import Version
+from modelmonitor_trainer.metrics import title
+from modelmonitor_trainer.registry_versions import VersionRecord
 
 
-def model_card(version: Version, manifest: Manifest, result: GateResult) -> str:
-    """Return the card in Markdown."""
-    objects = sum(len(day.objects) for day in (*manifest.features, *manifest.labels))
-    lines = [
-        f"# {version.version}",
-        "",
-        f"{version.outcome} ({version.reason}): {version.message}",
-        "",
-        "## Data",
-        "",
-        f"- Trained on {version.train_rows} rows of {version.train_start} to {version.train_end}.",
-        f"- Judged on {result.rows} later rows of {manifest.holdout_start} to {manifest.holdout_end}.",
-        f"- {objects} objects, frozen in manifest.json (SHA-256 {version.manifest_sha256}).",
-        "",
-        "## Scores",
-        "",
-        f"| {version.metric} | value |",
-        "|---|---|",
-        f"| this version | {_number(result.challenger)} |",
-        f"| champion {version.compared_with or '(none)'} | {_number(result.champion)} |",
-        f"| trivial model | {_number(result.baseline)} |",
-        *[
-            f"| {_plain(one.column)} = {_plain(one.value)} ({one.rows} rows) | {_number(one.challenger)} |"
-            for one in result.slices
-        ],
-        "",
-        "## To make it again",
-        "",
-        f"- Seed {version.seed}; trainer image `{version.trainer_image or 'none'}`.",
-        "- " + ", ".join(f"{name} {number}" for name, number in version.libraries.items()) + ".",
-        "- The declared estimator and features are in version.json, under parameters.",
-        "",
-    ]
-    return "\n".join(lines)
+def model_card(record: VersionRecord, result: GateResult, environment: Mapping[str, Any], notes: Sequence[str]) -> str:
+    """Return the card in Markdown.
+
+    Parameters
+    ----------
+    record
+        The version.
+    result
+        What the gate said.
+    environment
+        What environment.json holds.
+    notes
+        What the fit had to say.
+    """
+    return "\n".join(_lines(record, result, environment, notes)) + "\n"
+
+
+def _lines(
+    record: VersionRecord, result: GateResult, environment: Mapping[str, Any], notes: Sequence[str]
+) -> Iterator[str]:
+    yield f"# {record.version}"
+    yield ""
+    yield f"Predicts `{_plain(record.target)}` ({record.task}) from {len(record.features)} features."
+    yield ""
+    yield f"**{record.outcome}** ({record.reason}): {_plain(record.message)}"
+    yield from ("", "## Data", "")
+    yield f"- Trained on {record.train.rows:,} labelled rows of {record.train.start} to {record.train.end}."
+    yield f"- Judged on {record.holdout.rows:,} later rows of {record.holdout.start} to {record.holdout.end}."
+    yield f"- The objects are in manifest.json, SHA-256 `{record.manifest_sha256}`."
+    yield from ("", "## Scores", "", f"| | {title(record.metric)} |", "|---|---|")
+    yield f"| this version | {_number(record.score)} |"
+    if result.champion is not None:
+        yield f"| champion {record.compared_with} | {_number(result.champion.champion)} |"
+    if result.baseline is not None:
+        yield f"| trivial model | {_number(result.baseline.champion)} |"
+    for part in result.slices:
+        if part.decides:
+            yield f"| {_plain(part.column)} = {_plain(part.value)} ({part.rows:,} rows) | {_number(part.challenger)} |"
+    yield from ("", "## What the gate looked at", "")
+    words = {True: "yes", False: "no", None: "cannot be told"}
+    for check in result.checks:
+        yield f"- {check.name}: {words[check.passed]}. {_plain(check.sentence)}."
+    if notes:
+        yield from ("", "## Notes", "")
+        yield from (f"- {_plain(note)}" for note in notes)
+    yield from ("", "## To make it again", "")
+    yield f"- Seed {record.seed}; image `{_plain(record.image) or 'not recorded'}`."
+    yield "- " + ", ".join(f"{name} {version}" for name, version in environment["libraries"].items()) + "."
+    yield "- Parameters and features are in parameters.json."
 
 
 def _number(value: float | None) -> str:
@@ -48,5 +66,8 @@ def _number(value: float | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text from data so that it cannot break out of a table."""
-    return "".join(c if c.isprintable() else " " for c in text).replace("|", "\\|").replace("<", "&lt;")
+    """Return text from data so that it stays text in Markdown."""
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    for mark in "\\|`*_[]":
+        shown = shown.replace(mark, "\\" + mark)
+    return shown.replace("<", "&lt;")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from modelmonitor_api.status import Champion
 from modelmonitor_trainer.check_inputs import ChampionFacts
 from modelmonitor_trainer.profile_window import Block
 from modelmonitor_trainer.storage import Store
+from modelmonitor_trainer.windows import Window
 
 if TYPE_CHECKING:
-    from modelmonitor_trainer.manifest import FrozenObject
+    from modelmonitor_trainer.manifest import PinnedDay
 
 
 def find_champion(store: Store, prefix: str) -> tuple[Champion | None, ChampionFacts | None]:
@@ -29,24 +28,26 @@ def find_champion(store: Store, prefix: str) -> tuple[Champion | None, ChampionF
     # Before the first promotion a check needs nothing of what can load a model.
     if store.head(f"{prefix}champion.json") is None:
         return None, None
-    from modelmonitor_trainer.registry import champion_pointer
-    from modelmonitor_trainer.registry_versions import read_manifest, read_record
+    from modelmonitor_trainer import registry
 
-    pointer = champion_pointer(store, prefix)
-    if pointer is None:
+    found = registry.read_pointer(store, prefix)
+    if found is None:
         return None, None
-    trained = read_manifest(store, prefix, read_record(store, prefix, pointer.version)).train
-    return pointer.status(), ChampionFacts(
+    pointer = found[0]
+    manifest = registry.read_manifest(store, prefix, pointer.version)
+    return pointer.to_champion(), ChampionFacts(
         version=pointer.version,
-        window=trained.window,
-        features=_blocks(trained.features),
-        labels=_blocks(trained.labels),
+        window=manifest.train,
+        features=_blocks(manifest.features, manifest.train),
+        labels=_blocks(manifest.labels, manifest.train),
     )
 
 
-def _blocks(objects: Sequence[FrozenObject]) -> tuple[Block, ...]:
-    def day_of(frozen: FrozenObject) -> dt.date:
-        return frozen.day
+def _blocks(days: Sequence[PinnedDay], window: Window) -> tuple[Block, ...]:
+    from modelmonitor_trainer.manifest import objects_of
 
-    by_day = groupby(sorted(objects, key=lambda frozen: (frozen.day, frozen.uri)), key=day_of)
-    return tuple(Block(day.isoformat(), tuple(frozen.info for frozen in found), day) for day, found in by_day)
+    return tuple(
+        Block(day.day.isoformat(), tuple(objects_of([day], window)), day.day)
+        for day in days
+        if window[0] <= day.day <= window[1]
+    )

@@ -66,6 +66,8 @@ class Inputs:
         The features, and the target where it is a column of the live rows.
     labels
         The target where it comes with the labels: mature days only.
+    arrived
+        All labels that have come since the window began: those of a mature row may lie in a later day.
     mature
         The last day whose labels are expected to be there.
     """
@@ -76,6 +78,7 @@ class Inputs:
     reference_title: str
     rows: Pair
     labels: Pair | None
+    arrived: tuple[Block, ...]
     mature: dt.date
 
 
@@ -101,6 +104,7 @@ def resolve(store: Store, spec: ModelMonitorSpec, champion: ChampionFacts | None
             "correct spec.data.reference"
         )
     target = target_column(spec)
+    arrived = _partitions(store, data.labels.uri, window) if data.labels else ()
     columns = (*spec.model.features, *(() if data.labels else (target,)))
     return Inputs(
         fmt=data.format,
@@ -108,7 +112,8 @@ def resolve(store: Store, spec: ModelMonitorSpec, champion: ChampionFacts | None
         reference_window=period,
         reference_title=title,
         rows=Pair(columns, reference, _partitions(store, data.live.uri, window)),
-        labels=_labels(store, data, champion, period, (window[0], mature), target),
+        labels=_labels(store, data, champion, period, [b for b in arrived if b.day and b.day <= mature], target),
+        arrived=arrived,
         mature=mature,
     )
 
@@ -136,11 +141,10 @@ def _labels(
     data: Data,
     champion: ChampionFacts | None,
     period: Window | None,
-    mature: Window,
+    current: Sequence[Block],
     target: Feature,
 ) -> Pair | None:
     if data.labels is None:
         return None
     reference = champion.labels if champion else _partitions(store, data.labels.uri, period)
-    current: Sequence[Block] = _partitions(store, data.labels.uri, mature) if mature[0] <= mature[1] else ()
     return Pair((target,), reference, tuple(current))

@@ -77,7 +77,10 @@ def measure(
         scored, unmatched = _scored(store, spec, inputs, days, predictor)
     except (BadData, BadConfiguration) as error:
         return tuple(replace(result, message=str(error)) for result in started)
-    return tuple(_judged(replace(result, unmatched=unmatched), scored, level) for result in started)
+    return tuple(
+        _judged(replace(result, unmatched=unmatched), spec.model.task, scored, predictor.classes, level)
+        for result in started
+    )
 
 
 def _begin(detector: Detector, spec: ModelMonitorSpec, champion: Champion) -> PerformanceResult:
@@ -91,13 +94,21 @@ def _begin(detector: Detector, spec: ModelMonitorSpec, champion: Champion) -> Pe
     )
 
 
-def _judged(result: PerformanceResult, days: Sequence[tuple[Array, Array]], level: float) -> PerformanceResult:
+def _judged(
+    result: PerformanceResult,
+    task: Task,
+    days: Sequence[tuple[Array, Array]],
+    classes: Sequence[str],
+    level: float,
+) -> PerformanceResult:
     from modelmonitor_trainer import metrics
 
     metric = Metric(result.metric)
+    names = np.asarray(classes)
 
     def score(truth: Array, predicted: Array) -> float:
-        return metrics.score(metric, truth, predicted)
+        outcomes = names[truth] if task is Task.MULTICLASS_CLASSIFICATION else truth
+        return metrics.score(metric, task, outcomes, predicted, names)
 
     return judge(result, days, score, greater_is_better=metrics.greater_is_better(metric), level=level)
 
@@ -112,15 +123,14 @@ def predictor_of(store: Store, prefix: str, spec: ModelMonitorSpec, version: str
     BadData
         If the champion's files are damaged.
     """
-    from modelmonitor_trainer.registry_versions import read_record
+    from modelmonitor_trainer import registry
 
-    record = read_record(store, prefix, version)
     column = spec.model.prediction_column
     if column is not None and spec.model.task is not Task.MULTICLASS_CLASSIFICATION:
-        return Predictor((column,), tuple(record.classes), lambda rows: _floats(rows.column(column), column))
-    from modelmonitor_trainer.registry_models import load_model
-
-    model = load_model(store, prefix, record)
+        known = registry.read_version(store, prefix, version)
+        classes = tuple(known.classes) if known else ()
+        return Predictor((column,), classes, lambda rows: _floats(rows.column(column), column))
+    model = registry.load_model(store, prefix, version)
     return Predictor(tuple(model.columns), tuple(model.classes), model.predict_scores)
 
 
@@ -196,5 +206,4 @@ def _labelled(
 
 
 def _labels(inputs: Inputs, first: dt.date, last: dt.date) -> list[ObjectInfo]:
-    blocks = inputs.labels.current if inputs.labels else ()
-    return [info for block in blocks if block.day and first <= block.day <= last for info in block.objects]
+    return [info for block in inputs.arrived if block.day and first <= block.day <= last for info in block.objects]

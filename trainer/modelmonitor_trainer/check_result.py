@@ -196,6 +196,7 @@ def _test(test: ColumnTest) -> dict[str, Any]:
         "effectHigh": test.evidence.high,
         "pValue": test.evidence.p_value,
         "adjustedPValue": test.adjusted_p,
+        "measured": test.measured,
         "ordinaryVariation": test.limit,
         "drifted": test.drifted,
     }

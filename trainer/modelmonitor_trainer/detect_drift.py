@@ -62,8 +62,9 @@ class ColumnTest:
         Effect, interval, p-value.
     adjusted_p
         The p-value adjusted for the number of tests of the check.
-    limit
-        The distance that ordinary variation reaches; None if the reference cannot tell.
+    measured, limit
+        The distance as calibration measures it (with what chance adds), and the one that ordinary variation
+        reaches; None if the reference cannot tell.
     drifted
         Whether it counts as drift.
     """
@@ -71,6 +72,7 @@ class ColumnTest:
     what: str
     evidence: Evidence
     adjusted_p: float = 1.0
+    measured: float | None = None
     limit: float | None = None
     drifted: bool = False
 
@@ -193,6 +195,7 @@ def find_drift(
                 replace(
                     test,
                     adjusted_p=adjusted_p,
+                    measured=float(calibration.observed[number]) if calibrated else None,
                     limit=float(calibration.limits[number]) if calibrated else None,
                     drifted=adjusted_p < level and beyond and test.evidence.effect >= minimum,
                 )

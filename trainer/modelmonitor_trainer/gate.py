@@ -17,7 +17,7 @@ from modelmonitor_api.spec import Metric, Promotion, Requirement
 from modelmonitor_trainer.gate_interval import Difference, paired_difference
 from modelmonitor_trainer.gate_leaks import Suspect, too_good
 from modelmonitor_trainer.gate_slices import SliceResult, compare_slices
-from modelmonitor_trainer.metrics import Array, Ints, Undefined, is_regression, score, title
+from modelmonitor_trainer.metrics import Array, Ints, Undefined, is_regression, score_places, title
 
 
 class Outcome(StrEnum):
@@ -42,6 +42,9 @@ class GateReason(StrEnum):
     TOO_FEW_ROWS = "TooFewRows"
     METRIC_UNDEFINED = "MetricUndefined"
     TOO_GOOD_TO_BE_TRUE = "TooGoodToBeTrue"
+    # Said of a training that could not be judged at all
+    CHAMPION_CHANGED = "ChampionChanged"
+    INCOMPARABLE = "Incomparable"
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,7 @@ def _check_leak(contest: Contest, metric: Metric, over_baseline: Difference) -> 
     suspicious = too_good(metric, value, over_baseline.champion)
     if contest.champion is not None:
         suspicious = suspicious and not too_good(
-            metric, score(metric, contest.truth, contest.champion), over_baseline.champion
+            metric, score_places(metric, contest.truth, contest.champion), over_baseline.champion
         )
     alone = contest.suspects if contest.champion is None or suspicious else ()
     if not suspicious and not alone:

@@ -30,7 +30,7 @@ from modelmonitor_trainer.metrics import (
     Ints,
     Undefined,
     labels_of,
-    score,
+    score_places,
     sign,
     true_class_probability,
 )
@@ -102,7 +102,7 @@ def paired_difference(
     Undefined
         If the metric is not defined on these rows.
     """
-    scored = partial(score, metric, truth)
+    scored = partial(score_places, metric, truth)
     old, new = scored(champion), scored(challenger)
     value = sign(metric) * (new - old)
     low, high, method = _by_rows(metric, truth, champion, challenger, confidence, seed)
@@ -159,7 +159,7 @@ def _by_rows(
     metric: Metric, truth: Array, champion: Array, challenger: Array, confidence: float, seed: int
 ) -> tuple[float, float, str]:
     """Return low, high and the method, rows taken for independent."""
-    value = sign(metric) * (score(metric, truth, challenger) - score(metric, truth, champion))
+    value = sign(metric) * (score_places(metric, truth, challenger) - score_places(metric, truth, champion))
     if metric is Metric.ROC_AUC and champion.ndim == 1:
         reach = float(stats.norm.ppf((1 + confidence) / 2)) * delong_variance(truth, champion, challenger) ** 0.5
         return value - reach, value + reach, "DeLong"
@@ -269,7 +269,7 @@ def _bootstrap_ranks(
     found = np.empty(_SLOW_REPLICATES)
     for replicate in range(_SLOW_REPLICATES):
         drawn = np.concatenate([group[generator.integers(0, group.size, group.size)] for group in groups])
-        old, new = (score(metric, truth[drawn], scores[drawn]) for scores in (champion, challenger))
+        old, new = (score_places(metric, truth[drawn], scores[drawn]) for scores in (champion, challenger))
         found[replicate] = new - old
     return found
 
@@ -291,7 +291,9 @@ def _reach_by_days(
     for number in numbers:
         kept = days != number
         try:
-            found.append(score(metric, truth[kept], challenger[kept]) - score(metric, truth[kept], champion[kept]))
+            found.append(
+                score_places(metric, truth[kept], challenger[kept]) - score_places(metric, truth[kept], champion[kept])
+            )
         except Undefined:
             return None  # one day holds all rows of a class: its days say nothing
     g = len(found)

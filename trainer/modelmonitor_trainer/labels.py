@@ -6,6 +6,7 @@ twice.
 
 from __future__ import annotations
 
+import datetime as dt
 import decimal
 import math
 from collections.abc import Collection, Sequence
@@ -18,10 +19,11 @@ import pyarrow.compute as pc
 
 from modelmonitor_api.spec import Feature, FeatureType, ModelMonitorSpec, Task
 from modelmonitor_trainer.failures import BadData
-from modelmonitor_trainer.manifest import FrozenObject, FrozenWindow, Manifest, feature_columns, label_columns
+from modelmonitor_trainer.manifest import Manifest, PinnedDay, days_within, feature_columns, label_columns, objects_of
 from modelmonitor_trainer.metrics import Array, Floats, Ints
 from modelmonitor_trainer.storage import Store
 from modelmonitor_trainer.tables import is_number, is_text, read_table
+from modelmonitor_trainer.windows import Window
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Dataset:
 
 
 def load(
-    store: Store, manifest: Manifest, window: FrozenWindow, spec: ModelMonitorSpec, more: Collection[str] = ()
+    store: Store, manifest: Manifest, window: Window, spec: ModelMonitorSpec, more: Collection[str] = ()
 ) -> Dataset:
     """Return the labelled rows of a window.
 
@@ -103,13 +105,13 @@ def load(
     key = spec.data.labels.join_key if spec.data.labels else None
     numeric = {feature.name for feature in spec.model.features if feature.type is FeatureType.NUMERIC}
     as_text = [*text, *(name for name in spec.model.slices if name not in numeric), *([key] if key else [])]
-    infos = [frozen.info for frozen in window.features]
-    features = read_table(store, infos, columns, manifest.fmt, text=as_text)
-    days = _days(window.features, features.num_rows)
+    features = read_table(store, objects_of(manifest.features, window), columns, manifest.fmt, text=as_text)
+    days = _days(days_within(manifest.features, window), features.num_rows)
     if key is None:
         return _labelled(features, features.column(spec.model.target), days)
-    infos = [frozen.info for frozen in window.labels]
-    labels = read_table(store, infos, label_columns(spec), manifest.fmt, text=[key])
+    delay = spec.data.labels.delay_days if spec.data.labels else 0
+    arrived = objects_of(manifest.labels, (window[0], window[1] + dt.timedelta(days=delay)))
+    labels = read_table(store, arrived, label_columns(spec), manifest.fmt, text=[key])
     return join(features, labels, days, key=key, target=spec.model.target)
 
 
@@ -154,11 +156,11 @@ def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints) -> Datase
     return Dataset(features.filter(known), target.filter(known), days[kept], report)
 
 
-def _days(objects: Sequence[FrozenObject], rows: int) -> Ints:
+def _days(pinned: Sequence[PinnedDay], rows: int) -> Ints:
     """Return the day of each row, as days since 1970."""
     first = np.datetime64("1970-01-01")
-    numbers = [int((np.datetime64(frozen.day) - first).astype(int)) for frozen in objects]
-    days = np.repeat(np.asarray(numbers, dtype=np.int64), [frozen.rows for frozen in objects])
+    numbers = [int((np.datetime64(day.day) - first).astype(int)) for day in pinned]
+    days = np.repeat(np.asarray(numbers, dtype=np.int64), [day.rows for day in pinned])
     if days.size != rows:
         raise BadData(f"{rows} rows were read where the manifest has {days.size}; the manifest was changed by hand")
     return days

@@ -27,20 +27,17 @@ MIN_TRAIN_ROWS = 100
 
 
 @dataclass(frozen=True)
-class FrozenObject:
+class PinnedObject:
     """One object as it was when the manifest was made.
 
     Attributes
     ----------
-    day
-        Of its partition.
     uri, etag, size, last_modified
         As the store listed it.
     rows
         How many it holds.
     """
 
-    day: dt.date
     uri: str
     etag: str
     size: int
@@ -54,25 +51,24 @@ class FrozenObject:
 
 
 @dataclass(frozen=True)
-class FrozenWindow:
-    """Days of features and labels.
+class PinnedDay:
+    """The objects of one day's partition.
 
     Attributes
     ----------
-    window
-        First and last day, both included.
-    features, labels
-        Their objects, by day. No labels where the target is a column of the features.
+    day
+        Which day, in UTC.
+    objects
+        By URI.
     """
 
-    window: Window
-    features: tuple[FrozenObject, ...]
-    labels: tuple[FrozenObject, ...]
+    day: dt.date
+    objects: tuple[PinnedObject, ...]
 
     @property
     def rows(self) -> int:
-        """Rows of features, before labels are joined."""
-        return sum(frozen.rows for frozen in self.features)
+        """Rows of all its objects."""
+        return sum(pinned.rows for pinned in self.objects)
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,12 @@ class Manifest:
     fmt
         Encoding of all objects.
     train, holdout
-        Days to train on, and the later days to compare on.
+        First and last day to train on, and the later ones to compare on.
+    features
+        Days of live rows, of both windows.
+    labels
+        Days of labels, until the last one on which a label of the hold-out may come. None where the target is a
+        column of the live rows.
     columns
         Column → Arrow type, of what is read of the features and labels.
     spec_sha256
@@ -92,8 +93,10 @@ class Manifest:
     """
 
     fmt: DataFormat
-    train: FrozenWindow
-    holdout: FrozenWindow
+    train: Window
+    holdout: Window
+    features: tuple[PinnedDay, ...]
+    labels: tuple[PinnedDay, ...]
     columns: tuple[tuple[str, str], ...]
     spec_sha256: str
 
@@ -107,6 +110,8 @@ class Manifest:
                 "specSHA256": self.spec_sha256,
                 "train": _window_to_data(self.train),
                 "holdout": _window_to_data(self.holdout),
+                "features": [_day_to_data(pinned) for pinned in self.features],
+                "labels": [_day_to_data(pinned) for pinned in self.labels],
             }
         )
 
@@ -135,6 +140,8 @@ class Manifest:
                 fmt=DataFormat(read["format"]),
                 train=_window_from_data(read["train"]),
                 holdout=_window_from_data(read["holdout"]),
+                features=tuple(_day_from_data(item) for item in read["features"]),
+                labels=tuple(_day_from_data(item) for item in read["labels"]),
                 columns=tuple((column["name"], column["type"]) for column in read["columns"]),
                 spec_sha256=read["specSHA256"],
             )
@@ -163,16 +170,34 @@ def freeze(store: Store, spec: ModelMonitorSpec, windows: TrainingWindows) -> Ma
     MissingColumn
         If an object lacks a column that will be read.
     """
-    live, labels = feature_columns(spec), label_columns(spec)
     types: dict[str, str] = {}
-    frozen = []
+    features: list[PinnedDay] = []
     for window in (windows.train, windows.holdout):
-        features = _freeze(store, spec, spec.data.live.uri, window, live, types)
-        of_labels: tuple[FrozenObject, ...] = ()
-        if spec.data.labels is not None:
-            of_labels = _freeze(store, spec, spec.data.labels.uri, window, labels, types)
-        frozen.append(FrozenWindow(window, features, of_labels))
-    return Manifest(spec.data.format, frozen[0], frozen[1], tuple(sorted(types.items())), spec_digest(spec))
+        features += _pin(store, spec, spec.data.live.uri, window, feature_columns(spec), types)
+    labels: list[PinnedDay] = []
+    if spec.data.labels is not None:
+        # A label lies in the partition of its row's day, or in that of the day on which it came.
+        period = windows.train[0], windows.holdout[1] + dt.timedelta(days=spec.data.labels.delay_days)
+        labels = _pin(store, spec, spec.data.labels.uri, period, label_columns(spec), types)
+    return Manifest(
+        spec.data.format,
+        windows.train,
+        windows.holdout,
+        tuple(features),
+        tuple(labels),
+        tuple(sorted(types.items())),
+        spec_digest(spec),
+    )
+
+
+def days_within(days: Iterable[PinnedDay], window: Window) -> list[PinnedDay]:
+    """Return the days that are in a window."""
+    return [pinned for pinned in days if window[0] <= pinned.day <= window[1]]
+
+
+def objects_of(days: Iterable[PinnedDay], window: Window) -> list[ObjectInfo]:
+    """Return the objects of the days that are in a window, pinned to their ETags."""
+    return [pinned.info for day in days_within(days, window) for pinned in day.objects]
 
 
 def feature_columns(spec: ModelMonitorSpec) -> list[str]:
@@ -187,19 +212,20 @@ def label_columns(spec: ModelMonitorSpec) -> list[str]:
     return [spec.data.labels.join_key, spec.model.target] if spec.data.labels else []
 
 
-def _freeze(
+def _pin(
     store: Store,
     spec: ModelMonitorSpec,
     uri: str,
     window: Window,
     columns: Sequence[str],
     types: dict[str, str],
-) -> tuple[FrozenObject, ...]:
-    """Return the objects of a window; adds the types of `columns` to `types`."""
+) -> list[PinnedDay]:
+    """Return the days of a window with their objects; adds the types of `columns` to `types`."""
     if window[1] < window[0]:
-        return ()
-    found = []
+        return []
+    days = []
     for partition in partitions(store, uri, *window):
+        found = []
         for info in partition.objects:
             with scan(store, info, columns, spec.data.format) as opened:
                 for name in columns:
@@ -209,47 +235,42 @@ def _freeze(
                     if types.get(name, "null") == "null":
                         types[name] = str(opened.types[name])
                 rows = opened.rows
-            found.append(FrozenObject(partition.day, info.uri, info.etag, info.size, info.last_modified, rows))
-    return tuple(found)
+            found.append(PinnedObject(info.uri, info.etag, info.size, info.last_modified, rows))
+        days.append(PinnedDay(partition.day, tuple(found)))
+    return days
 
 
-def _window_to_data(frozen: FrozenWindow) -> dict[str, Any]:
-    return {
-        "start": frozen.window[0].isoformat(),
-        "end": frozen.window[1].isoformat(),
-        "features": [_object_to_data(item) for item in frozen.features],
-        "labels": [_object_to_data(item) for item in frozen.labels],
-    }
+def _window_to_data(window: Window) -> dict[str, str]:
+    return {"start": window[0].isoformat(), "end": window[1].isoformat()}
 
 
-def _object_to_data(frozen: FrozenObject) -> dict[str, Any]:
-    return {
-        "day": frozen.day.isoformat(),
-        "uri": frozen.uri,
-        "etag": frozen.etag,
-        "size": frozen.size,
-        "lastModified": format_time(frozen.last_modified),
-        "rows": frozen.rows,
-    }
+def _window_from_data(data: dict[str, str]) -> Window:
+    return dt.date.fromisoformat(data["start"]), dt.date.fromisoformat(data["end"])
 
 
-def _window_from_data(data: dict[str, Any]) -> FrozenWindow:
-    return FrozenWindow(
-        window=(dt.date.fromisoformat(data["start"]), dt.date.fromisoformat(data["end"])),
-        features=_objects_from_data(data["features"]),
-        labels=_objects_from_data(data["labels"]),
-    )
+def _day_to_data(pinned: PinnedDay) -> dict[str, Any]:
+    objects = [
+        {
+            "uri": item.uri,
+            "etag": item.etag,
+            "size": item.size,
+            "lastModified": format_time(item.last_modified),
+            "rows": item.rows,
+        }
+        for item in pinned.objects
+    ]
+    return {"day": pinned.day.isoformat(), "objects": objects}
 
 
-def _objects_from_data(items: Iterable[dict[str, Any]]) -> tuple[FrozenObject, ...]:
-    return tuple(
-        FrozenObject(
-            day=dt.date.fromisoformat(item["day"]),
+def _day_from_data(data: dict[str, Any]) -> PinnedDay:
+    objects = tuple(
+        PinnedObject(
             uri=str(item["uri"]),
             etag=str(item["etag"]),
             size=int(item["size"]),
             last_modified=parse_time(item["lastModified"]),
             rows=int(item["rows"]),
         )
-        for item in items
+        for item in data["objects"]
     )
+    return PinnedDay(dt.date.fromisoformat(data["day"]), objects)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as sk
 
-from modelmonitor_api.spec import Metric
+from modelmonitor_api.spec import Metric, Task
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -69,7 +69,33 @@ def is_regression(metric: Metric) -> bool:
     return metric in _REGRESSION
 
 
-def score(metric: Metric, truth: Array, scores: Array) -> float:
+def score(metric: Metric, task: Task, outcomes: Array, scores: Array, classes: Array | None = None) -> float:
+    """Return the score of a model on outcomes as they are in the data.
+
+    Parameters
+    ----------
+    metric, task
+        Which score, of what.
+    outcomes : (n,)
+        Booleans or 0 and 1, names of classes, or values.
+    scores : (n,) or (n, k)
+        What the model said; see the module.
+    classes : (k,)
+        Names of the classes in the order of the scores; for several classes.
+
+    Raises
+    ------
+    Undefined
+        On no rows, or on one class where two are needed.
+    """
+    if task is not Task.MULTICLASS_CLASSIFICATION:
+        truth = outcomes if task is Task.REGRESSION else np.asarray(outcomes, dtype=np.int64)
+        return score_places(metric, truth, scores)
+    places = {str(name): place for place, name in enumerate(() if classes is None else classes)}
+    return score_places(metric, np.array([places.get(str(name), -1) for name in outcomes], dtype=np.int64), scores)
+
+
+def score_places(metric: Metric, truth: Array, scores: Array) -> float:
     """Return the score of a model.
 
     Parameters
@@ -77,7 +103,7 @@ def score(metric: Metric, truth: Array, scores: Array) -> float:
     metric
         Which score.
     truth : (n,)
-        Places of the true classes, or true values.
+        Places of the true classes (-1 for one that the model does not know), or true values.
     scores : (n,) or (n, k)
         What the model said; see the module.
 
@@ -117,7 +143,10 @@ def labels_of(scores: Array) -> Ints:
 
 def true_class_probability(truth: Array, scores: Array) -> Floats:
     """Return the probability that a model gave to what came true, bounded away from 0; (n,)."""
-    given = np.where(truth == 1, scores, 1.0 - scores) if scores.ndim == 1 else scores[np.arange(len(truth)), truth]
+    if scores.ndim == 1:
+        given = np.where(truth == 1, scores, 1.0 - scores)
+    else:
+        given = np.where(truth >= 0, scores[np.arange(len(truth)), truth], 0.0)
     return np.clip(given, PROBABILITY_FLOOR, 1.0).astype(np.float64)
 
 
@@ -137,7 +166,7 @@ def _roc_auc(truth: Array, scores: Array) -> float:
     if scores.ndim == 1:
         _need_both_classes(Metric.ROC_AUC, truth)
         return float(sk.roc_auc_score(truth, scores))
-    present = np.unique(truth)
+    present = np.unique(truth[truth >= 0])
     if present.size < 2:
         raise Undefined(f"{title(Metric.ROC_AUC)} needs rows of at least two classes")
     return float(np.mean([sk.roc_auc_score(truth == place, scores[:, place]) for place in present]))

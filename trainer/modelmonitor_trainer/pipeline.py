@@ -264,14 +264,15 @@ def libraries() -> dict[str, str]:
 
 
 def frame(arrays: Mapping[str, Array], features: Sequence[Feature]) -> pd.DataFrame:
-    """Return features as a data frame: float columns with NaN, object columns with None."""
-    columns = {
-        feature.name: pd.Series(
-            arrays[feature.name], dtype=np.float64 if feature.type is FeatureType.NUMERIC else object
-        )
-        for feature in features
-    }
-    return pd.DataFrame(columns)
+    """Return features as a data frame: float columns with NaN for what is not finite, object columns with None."""
+    return pd.DataFrame({feature.name: _column(arrays[feature.name], feature) for feature in features})
+
+
+def _column(values: Array, feature: Feature) -> pd.Series[Any]:
+    if feature.type is FeatureType.CATEGORICAL:
+        return pd.Series(values, dtype=object)
+    numbers = np.asarray(values, dtype=np.float64)
+    return pd.Series(np.where(np.isfinite(numbers), numbers, np.nan))
 
 
 def _has_values(values: Array) -> bool:

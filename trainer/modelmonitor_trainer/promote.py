@@ -5,57 +5,109 @@ from __future__ import annotations
 import datetime as dt
 
 from modelmonitor_api.messages import PromoteRequest, RollbackRequest, RunVerdict
-from modelmonitor_trainer import registry
 from modelmonitor_trainer.failures import BadConfiguration
+from modelmonitor_trainer.gate import GateReason
+from modelmonitor_trainer.registry import (
+    ChampionChanged,
+    VersionRecord,
+    champion_pointer,
+    monitor_prefix,
+    need_version,
+    promote,
+    rollback,
+)
+from modelmonitor_trainer.registry_versions import check_files
 from modelmonitor_trainer.storage import Store
 
+_REQUESTED = "Requested"
 
-def roll_back(store: Store, request: RollbackRequest, job: str | None, now: dt.datetime) -> RunVerdict:
-    """Make an earlier version the champion again; see :func:`registry.rollback`."""
-    prefix = registry.monitor_prefix(request.spec, request.monitor)
-    pointer = registry.rollback(store, prefix, request.to, job, now.replace(microsecond=0))
+
+def promote_version(store: Store, request: PromoteRequest, *, job: str, now: dt.datetime) -> RunVerdict:
+    """Make a version that awaits approval the champion.
+
+    Parameters
+    ----------
+    store
+        Where the results are.
+    request
+        Which version.
+    job
+        Name of the Job.
+    now
+        The present, with time zone.
+
+    Returns
+    -------
+    RunVerdict
+        Promoted, or Inconclusive where the champion is no longer the one that it was compared with.
+
+    Raises
+    ------
+    NotFound
+        If there is no such version.
+    BadConfiguration
+        If the gate did not let it pass. One exception is a version that was too good to be true: whether a
+        feature holds the answer is for a human to say, and this is how they say it.
+    BadData
+        If one of its files is damaged.
+    """
+    prefix = monitor_prefix(request.spec, request.monitor)
+    record = need_version(store, prefix, request.version)
+    before = champion_pointer(store, prefix)
+    if before is None or before.version != record.version:
+        _refuse_what_did_not_pass(record)
+    check_files(store, prefix, record)
+    try:
+        pointer = promote(store, prefix, record, instead_of=record.compared_with, by=job, now=now)
+    except ChampionChanged as changed:
+        return RunVerdict(
+            outcome="Inconclusive",
+            reason=GateReason.CHAMPION_CHANGED.value,
+            message=f"{record.version} is not promoted: {changed}."[:1024],
+            version=record.version,
+            champion=changed.pointer.to_champion() if changed.pointer else None,
+        )
+    return RunVerdict(
+        outcome="Promoted",
+        reason=_REQUESTED,
+        message=f"{record.version} is the champion, approved by hand. {record.message}."[:1024],
+        version=record.version,
+        champion=pointer.to_champion(),
+    )
+
+
+def roll_back(store: Store, request: RollbackRequest, *, job: str, now: dt.datetime) -> RunVerdict:
+    """Make an earlier champion the champion again; see :func:`~modelmonitor_trainer.registry.rollback`.
+
+    Parameters
+    ----------
+    store
+        Where the results are.
+    request
+        Which version, or "previous".
+    job
+        Name of the Job: it rolls back once, however often its pod is started.
+    now
+        The present, with time zone.
+    """
+    prefix = monitor_prefix(request.spec, request.monitor)
+    pointer, changed = rollback(store, prefix, request.to, by=job, now=now)
+    if changed:
+        message = f"{pointer.version} is the champion again, in place of {pointer.previous}."
+    else:
+        message = f"{pointer.version} is the champion already; nothing was changed."
     return RunVerdict(
         outcome="RolledBack",
-        reason="Requested",
-        message=f"{pointer.version} is the champion again, as it was asked ({request.to}).",
+        reason=_REQUESTED,
+        message=message,
         version=pointer.version,
         champion=pointer.to_champion(),
     )
 
 
-def approve(store: Store, request: PromoteRequest, now: dt.datetime) -> RunVerdict:
-    """Make a version that awaits approval the champion.
-
-    Raises
-    ------
-    BadConfiguration
-        If there is no such version, or it did not pass the gate.
-    """
-    prefix = registry.monitor_prefix(request.spec, request.monitor)
-    version = registry.read_version(store, prefix, request.version)
-    if version is None:
-        raise BadConfiguration(f"there is no version {request.version!r}; modelmonitor versions lists them")
-    if version.outcome not in {"AwaitingApproval", "Promoted"}:
-        raise BadConfiguration(
-            f"{version.version} is {version.outcome} ({version.reason}) and cannot be promoted; a version that once was "
-            "the champion can be rolled back to"
-        )
-    pointer = registry.promote(
-        store, prefix, version, version.compared_with, "approved by hand", now.replace(microsecond=0)
-    )
-    if pointer.version != version.version:
-        return RunVerdict(
-            outcome="Inconclusive",
-            reason="ChampionChanged",
-            message=f"{version.version} was compared with {version.compared_with or 'no champion'}, and the champion is "
-            f"{pointer.version} by now; train again.",
-            version=version.version,
-            champion=pointer.to_champion(),
-        )
-    return RunVerdict(
-        outcome="Promoted",
-        reason="Requested",
-        message=f"{version.version} is the champion, approved by hand. {version.message}"[:1024],
-        version=version.version,
-        champion=pointer.to_champion(),
+def _refuse_what_did_not_pass(record: VersionRecord) -> None:
+    if record.outcome == "Passed" or record.reason == GateReason.TOO_GOOD_TO_BE_TRUE:
+        return
+    raise BadConfiguration(
+        f"{record.version} was not let pass and is not promoted. {record.outcome} ({record.reason}): {record.message}"
     )

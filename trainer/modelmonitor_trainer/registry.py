@@ -17,8 +17,37 @@ from modelmonitor_api.resource import Message
 from modelmonitor_api.status import Champion, Time
 from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged, PreconditionFailed
 from modelmonitor_trainer.registry_models import LoadedModel, load_model
-from modelmonitor_trainer.registry_versions import VersionRecord, check_files, read_record
+from modelmonitor_trainer.registry_versions import (
+    VersionRecord,
+    check_files,
+    list_versions,
+    monitor_prefix,
+    need_version,
+    read_manifest,
+    read_version,
+)
 from modelmonitor_trainer.storage import JSON, Store
+
+__all__ = [
+    "ChampionChanged",
+    "LoadedModel",
+    "Pointer",
+    "Reign",
+    "VersionRecord",
+    "champion_pointer",
+    "list_versions",
+    "load_champion",
+    "load_model",
+    "monitor_prefix",
+    "need_version",
+    "pointer_uri",
+    "promote",
+    "read_manifest",
+    "read_pointer",
+    "read_version",
+    "rollback",
+    "served_at",
+]
 
 #: Changes of champion that are kept; at one a day, three years.
 MAX_HISTORY = 1000
@@ -34,27 +63,23 @@ class Reign(Message):
     action: Literal["Promoted", "RolledBack"] = Field(description="How.")
     by: str = Field(description="Job that did it.")
     message: str = Field("", description="Why, in a sentence.")
-    previous: str | None = Field(None, description="Version that one step back leads to.")
+    previous: str | None = Field(None, description="Champion before it, to which one step back leads.")
     metric: str | None = Field(None, description="Name of its score.")
     score: float | None = Field(None, description="Score on the hold-out rows of its training.")
     data_end: dt.date | None = Field(None, description="Last day of its training window.")
 
 
 class Pointer(Reign):
-    """The champion, and all reigns before its own, the newest first."""
+    """The champion, and all reigns, its own included."""
 
     schema_version: Literal[1] = 1
-    history: list[Reign] = Field(default_factory=list, description="Earlier champions, newest first.")
+    history: list[Reign] = Field(description="All reigns, the present one first.", min_length=1)
 
-    @property
-    def reigns(self) -> list[Reign]:
-        """All reigns, the present one first."""
-        present = Reign.model_validate(self.model_dump(include=set(Reign.model_fields)))
-        return [present, *self.history]
-
-    def status(self) -> Champion:
-        """Return the champion as the operator's status shows it."""
-        end = dt.datetime.combine(self.data_end, dt.time(), dt.UTC) if self.data_end else None
+    def to_champion(self) -> Champion:
+        """Return the champion as the operator's status shows it; its data end where the next day begins."""
+        end = None
+        if self.data_end is not None:
+            end = dt.datetime.combine(self.data_end + dt.timedelta(days=1), dt.time(), dt.UTC)
         return Champion(
             version=self.version,
             since=self.since,
@@ -87,15 +112,32 @@ def pointer_uri(prefix: str) -> str:
     return f"{prefix}champion.json"
 
 
-def champion_pointer(store: Store, prefix: str) -> Pointer | None:
-    """Return the champion, or None where none has been promoted yet.
+def read_pointer(store: Store, prefix: str) -> tuple[Pointer, str] | None:
+    """Return the pointer and its ETag, or None where nothing has been promoted yet.
 
     Raises
     ------
     BadData
         If the pointer is damaged.
     """
-    return _read(store, prefix)[0]
+    uri = pointer_uri(prefix)
+    try:
+        data, etag = store.read_versioned(uri)
+    except NotFound:
+        return None
+    try:
+        return Pointer.model_validate_json(data), etag
+    except ValidationError as error:
+        why = error.errors(include_url=False)[0]["msg"]
+        raise BadData(
+            f"{uri} cannot be read ({why}); restore it from a backup. Without it nobody knows which version serves"
+        ) from error
+
+
+def champion_pointer(store: Store, prefix: str) -> Pointer | None:
+    """Return the champion, or None where none has been promoted yet; see :func:`read_pointer`."""
+    found = read_pointer(store, prefix)
+    return found[0] if found else None
 
 
 def load_champion(store: Store, prefix: str) -> LoadedModel | None:
@@ -111,12 +153,12 @@ def load_champion(store: Store, prefix: str) -> LoadedModel | None:
     pointer = champion_pointer(store, prefix)
     if pointer is None:
         return None
-    return load_model(store, prefix, read_record(store, prefix, pointer.version))
+    return load_model(store, prefix, pointer.version)
 
 
 def served_at(pointer: Pointer, time: dt.datetime) -> Reign | None:
     """Return which version was the champion at a time, or None before the first."""
-    return next((reign for reign in pointer.reigns if reign.since <= time), None)
+    return next((reign for reign in pointer.history if reign.since <= time), None)
 
 
 def promote(
@@ -168,7 +210,7 @@ def rollback(store: Store, prefix: str, to: str, *, by: str, now: dt.datetime) -
         Where the monitor's results are.
     to
         A version that has been the champion, or "previous": the one before the present champion. Asking for the
-        previous one twice goes two steps back.
+        previous one twice goes back and forth, as with ``kubectl rollout undo``.
     by
         Name of the Job; it rolls back once, however often its pod is started.
     now
@@ -194,16 +236,15 @@ def rollback(store: Store, prefix: str, to: str, *, by: str, now: dt.datetime) -
             raise NotFound(
                 f"there is no champion under {prefix}, so nothing to roll back; the first training makes one"
             )
-        if any(reign.by == by and reign.action == "RolledBack" for reign in pointer.reigns):
+        if any(reign.by == by and reign.action == "RolledBack" for reign in pointer.history):
             return pointer, False
         version = _target(pointer, to)
         if version == pointer.version:
             return pointer, False
-        record = read_record(store, prefix, version)
+        record = need_version(store, prefix, version)
         check_files(store, prefix, record)
-        before = next(reign.previous for reign in pointer.history if reign.version == version)
         message = f"rolled back from {pointer.version}"
-        reign = _reign(record, "RolledBack", by, message, before, now)
+        reign = _reign(record, "RolledBack", by, message, pointer.version, now)
         try:
             return _replace(store, prefix, pointer, etag, reign), True
         except PreconditionFailed:
@@ -255,19 +296,7 @@ def _reign(
 
 
 def _read(store: Store, prefix: str) -> tuple[Pointer | None, str | None]:
-    """Return the pointer and its ETag."""
-    uri = pointer_uri(prefix)
-    try:
-        data, etag = store.read_versioned(uri)
-    except NotFound:
-        return None, None
-    try:
-        return Pointer.model_validate_json(data), etag
-    except ValidationError as error:
-        why = error.errors(include_url=False)[0]["msg"]
-        raise BadData(
-            f"{uri} cannot be read ({why}); restore it from a backup. Without it nobody knows which version serves"
-        ) from error
+    return read_pointer(store, prefix) or (None, None)
 
 
 def _replace(store: Store, prefix: str, pointer: Pointer | None, etag: str | None, reign: Reign) -> Pointer:
@@ -278,7 +307,7 @@ def _replace(store: Store, prefix: str, pointer: Pointer | None, etag: str | Non
     PreconditionFailed
         If it is not.
     """
-    history = pointer.reigns[:MAX_HISTORY] if pointer else []
+    history = [reign, *(pointer.history if pointer else ())][:MAX_HISTORY]
     replaced = Pointer.model_validate({**reign.model_dump(), "history": [item.model_dump() for item in history]})
     data = json.dumps(replaced.to_wire(), indent=1, ensure_ascii=False, allow_nan=False).encode()
     if etag is None:

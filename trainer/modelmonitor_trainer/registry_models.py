@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import pyarrow as pa
 import skops.io
+from sklearn.pipeline import Pipeline
 
 from modelmonitor_api.spec import Feature, Task
 from modelmonitor_trainer.failures import BadConfiguration, BadData
 from modelmonitor_trainer.labels import feature_arrays
-from modelmonitor_trainer.metrics import Array, Floats
+from modelmonitor_trainer.metrics import Floats
 from modelmonitor_trainer.pipeline import Model
-from modelmonitor_trainer.registry_versions import MODEL_FILE, VersionRecord, read_file
+from modelmonitor_trainer.registry_versions import MODEL_FILE, VersionRecord, need_version, read_file
 from modelmonitor_trainer.storage import Store
 
 _LOG = logging.getLogger(__name__)
@@ -43,19 +46,14 @@ class LoadedModel:
 
     Attributes
     ----------
-    record
+    version
         What it is.
     model
         Its pipeline.
     """
 
-    record: VersionRecord
+    version: VersionRecord
     model: Model
-
-    @property
-    def version(self) -> str:
-        """Name of the version."""
-        return self.record.version
 
     @property
     def features(self) -> Sequence[Feature]:
@@ -77,8 +75,13 @@ class LoadedModel:
         """What it predicts."""
         return self.model.task
 
-    def predict_scores(self, table: pa.Table) -> Floats:
-        """Return what the model says of the rows of a table that has its columns.
+    def predict_scores(self, rows: pa.Table | pd.DataFrame) -> Floats:
+        """Return what the model says of rows that have its columns.
+
+        Parameters
+        ----------
+        rows
+            As read (Arrow), or as models take them (a data frame: floats with NaN, text with None).
 
         Returns
         -------
@@ -89,13 +92,18 @@ class LoadedModel:
         Raises
         ------
         BadData
-            If a column is not of its declared type.
+            If a column is missing, or not of its declared type.
         """
-        return self.predict_arrays(feature_arrays(table, self.features))
-
-    def predict_arrays(self, arrays: Mapping[str, Array]) -> Floats:
-        """Return the same of features that are arrays already."""
-        return self.model.scores(arrays)
+        names = list(rows.column_names) if isinstance(rows, pa.Table) else list(rows.columns)
+        lacking = [name for name in self.columns if name not in names]
+        if lacking:
+            raise BadData(
+                f"version {self.version.version} takes the feature {lacking[0]!r}, and the rows do not have it; keep "
+                "it among model.features until another version is the champion"
+            )
+        if isinstance(rows, pa.Table):
+            return self.model.scores(feature_arrays(rows, self.features))
+        return self.model.scores({name: rows[name].to_numpy() for name in self.columns})
 
 
 def dump_model(model: Model) -> bytes:
@@ -103,37 +111,53 @@ def dump_model(model: Model) -> bytes:
     return bytes(skops.io.dumps(model.pipeline))
 
 
-def load_model(store: Store, prefix: str, record: VersionRecord) -> LoadedModel:
+def load_model(store: Store, prefix: str, version: str) -> LoadedModel:
     """Return a version of the built-in trainer, ready to be asked.
 
     Raises
     ------
     BadConfiguration
         If a trainer of the user's own made it: only that trainer can ask it.
+    NotFound
+        If there is no such version.
     BadData
         If the file has changed or holds something that models do not.
     """
-    if record.trainer == "Own":
+    record = need_version(store, prefix, version)
+    if record.kind == "Own":
         raise BadConfiguration(
             f"version {record.version} was made by the trainer image {record.image or '(unnamed)'}, and only that "
             "image can ask it; log its predictions and set model.predictionColumn to have its score followed"
         )
-    return restore(read_file(store, prefix, record, MODEL_FILE), record)
+    pipeline = read_pipeline(read_file(store, prefix, record, MODEL_FILE))
+    return LoadedModel(record, Model(pipeline, tuple(record.features), record.task, tuple(record.classes)))
 
 
-def restore(data: bytes, record: VersionRecord) -> LoadedModel:
-    """Return the model in the content of a file that has been checked against its SHA-256."""
-    strange = sorted(set(skops.io.get_untrusted_types(data=data)) - TRUSTED_TYPES)
+def read_pipeline(data: bytes) -> Pipeline:
+    """Return the pipeline in the content of a file.
+
+    Raises
+    ------
+    BadData
+        If the file holds something that models do not.
+    """
+    try:
+        strange = sorted(set(skops.io.get_untrusted_types(data=data)) - TRUSTED_TYPES)
+    except (zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise BadData(
+            f"the model file cannot be read ({error}); it was damaged or written by something else"
+        ) from error
     if strange:
         raise BadData(
-            f"the model of version {record.version} holds {', '.join(strange[:3])}, which models of the built-in "
-            "trainer do not hold; it is not loaded"
+            f"the model file holds {', '.join(strange[:3])}, which models of the built-in trainer do not hold; it is "
+            "not loaded"
         )
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         pipeline = skops.io.loads(data, trusted=sorted(TRUSTED_TYPES))
     for warning in said:
         # Such as: written by another release of scikit-learn.
-        _LOG.warning("loading version %s: %s", record.version, warning.message)
-    model = Model(pipeline, tuple(record.features), record.task, tuple(record.classes))
-    return LoadedModel(record, model)
+        _LOG.warning("loading the model: %s", warning.message)
+    if not isinstance(pipeline, Pipeline):
+        raise BadData(f"the model file holds {type(pipeline).__name__}, not a pipeline; something else wrote it")
+    return pipeline

@@ -15,8 +15,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.resource import Message
-from modelmonitor_api.spec import Feature, Metric, Task
+from modelmonitor_api.spec import Feature, Metric, ModelMonitorSpec, Task
 from modelmonitor_api.status import Time
 from modelmonitor_trainer.failures import BadData, NotFound, PreconditionFailed
 from modelmonitor_trainer.manifest import Manifest
@@ -56,7 +57,9 @@ class VersionRecord(Message):
     monitor_uid: str = Field(description="UID of the monitor.")
     created: Time = Field(description="When it was finished.")
     trigger: str = Field(description="What triggered the training.")
-    trainer: Literal["BuiltIn", "Own"] = Field("BuiltIn", description="Who trained it.")
+    kind: Literal["Skops", "Own"] = Field(
+        "Skops", description="Skops: a pipeline of the built-in trainer. Own: files of a trainer of the user's own."
+    )
     image: str = Field("", description="Image that trained it.")
     seed: int = Field(description="Seed of everything random.")
     task: Task = Field(description="What it predicts.")
@@ -74,6 +77,11 @@ class VersionRecord(Message):
     reason: str = Field(description="Why, in one word.")
     message: str = Field(description="Why, in a sentence.")
     files: list[StoredFile] = Field(default_factory=list, description="All other files of the version.")
+
+
+def monitor_prefix(spec: ModelMonitorSpec, monitor: MonitorRef) -> str:
+    """Return the prefix of everything that a monitor writes."""
+    return f"{spec.storage.results_uri}{monitor.namespace}/{monitor.name}/"
 
 
 def version_name(number: int, short: str) -> str:
@@ -120,7 +128,21 @@ def write_record(store: Store, prefix: str, record: VersionRecord) -> VersionRec
     return _parse(put_once(store, folder + VERSION_FILE, data, JSON), folder + VERSION_FILE)
 
 
-def read_record(store: Store, prefix: str, version: str) -> VersionRecord:
+def read_version(store: Store, prefix: str, version: str) -> VersionRecord | None:
+    """Return the record of a version, or None where there is no complete one.
+
+    Raises
+    ------
+    NotFound
+        If `version` cannot be the name of one.
+    BadData
+        If its record is damaged.
+    """
+    uri = folder_of(prefix, version) + VERSION_FILE
+    return _parse(store.read(uri), uri) if store.head(uri) is not None else None
+
+
+def need_version(store: Store, prefix: str, version: str) -> VersionRecord:
     """Return the record of a version.
 
     Raises
@@ -130,26 +152,18 @@ def read_record(store: Store, prefix: str, version: str) -> VersionRecord:
     BadData
         If its record is damaged.
     """
-    folder = folder_of(prefix, version)
-    record = find_record(store, prefix, version)
+    record = read_version(store, prefix, version)
     if record is None:
-        raise NotFound(
-            f"there is no version {version} under {folder}; modelmonitor versions lists those that there are"
-        )
+        where = f"{prefix}versions/"
+        raise NotFound(f"there is no version {version} under {where}; modelmonitor versions lists those that there are")
     return record
 
 
-def find_record(store: Store, prefix: str, version: str) -> VersionRecord | None:
-    """Return the record of a version, or None where there is no complete one."""
-    uri = folder_of(prefix, version) + VERSION_FILE
-    return _parse(store.read(uri), uri) if store.head(uri) is not None else None
-
-
-def list_records(store: Store, prefix: str) -> list[VersionRecord]:
+def list_versions(store: Store, prefix: str) -> list[VersionRecord]:
     """Return the records of all complete versions, the newest first."""
     found = []
     for child in store.children(f"{prefix}versions/"):
-        record = find_record(store, prefix, child.rstrip("/").rpartition("/")[2])
+        record = read_version(store, prefix, child.rstrip("/").rpartition("/")[2])
         if record is not None:
             found.append(record)
     return sorted(found, key=lambda record: (record.created, record.number), reverse=True)
@@ -190,9 +204,16 @@ def check_files(store: Store, prefix: str, record: VersionRecord) -> None:
         read_file(store, prefix, record, stored.name)
 
 
-def read_manifest(store: Store, prefix: str, record: VersionRecord) -> Manifest:
-    """Return the data manifest of a version."""
-    where = folder_of(prefix, record.version) + MANIFEST_FILE
+def read_manifest(store: Store, prefix: str, version: str) -> Manifest:
+    """Return the data manifest of a version.
+
+    Raises
+    ------
+    NotFound, BadData
+        If there is no such version, or its files are damaged.
+    """
+    record = need_version(store, prefix, version)
+    where = folder_of(prefix, version) + MANIFEST_FILE
     return Manifest.from_json(read_file(store, prefix, record, MANIFEST_FILE), where)
 
 

@@ -15,12 +15,11 @@ from pydantic import ValidationError
 from modelmonitor_api.messages import RunVerdict, TrainRequest, encode
 from modelmonitor_api.names import short_hash
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_trainer.check import results_prefix
 from modelmonitor_trainer.failures import BadData, NotFound
 from modelmonitor_trainer.gate import GateReason
-from modelmonitor_trainer.manifest import MIN_TRAIN_ROWS, Manifest, freeze
+from modelmonitor_trainer.manifest import MIN_TRAIN_ROWS, Manifest, days_within, freeze
 from modelmonitor_trainer.registry import Pointer
-from modelmonitor_trainer.registry_versions import MANIFEST_FILE, put_once, version_name
+from modelmonitor_trainer.registry_versions import MANIFEST_FILE, monitor_prefix, put_once, version_name
 from modelmonitor_trainer.storage import JSON, Store
 from modelmonitor_trainer.windows import latest_partition, training_windows
 
@@ -83,7 +82,7 @@ def open_run(store: Store, request: TrainRequest, job: str) -> Run:
     A number is given once. Should it be given again, to another request, after the operator had lost all memory of
     the first, the second gets a folder of its own instead of the first one's verdict.
     """
-    prefix = results_prefix(request.spec, request.monitor)
+    prefix = monitor_prefix(request.spec, request.monitor)
     folder = f"{prefix}runs/{request.monitor.uid}/{request.number}/"
     asked = encode(request).encode()
     if put_once(store, f"{folder}request.json", asked, JSON) != asked:
@@ -143,14 +142,15 @@ def _freeze(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:
         end = champion.data_end if champion else None
         raise Undecided(
             GateReason.TOO_FEW_ROWS,
-            f"no day is left to compare on: the newest day with mature labels is {windows.holdout[1]}, and the champion "
-            f"was trained on days until {end}; wait for newer data",
+            f"no day is left to compare on: the newest day with mature labels is {windows.holdout[1]}, and the "
+            f"champion was trained on days until {end}; wait for newer data",
         )
     manifest = freeze(run.store, run.spec, windows)
-    if manifest.train.rows < MIN_TRAIN_ROWS:
+    rows = sum(day.rows for day in days_within(manifest.features, manifest.train))
+    if rows < MIN_TRAIN_ROWS:
         raise Undecided(
             GateReason.TOO_FEW_ROWS,
-            f"{manifest.train.rows:,} rows from {windows.train[0]} to {windows.train[1]} are too few to train on, "
+            f"{rows:,} rows from {windows.train[0]} to {windows.train[1]} are too few to train on, "
             f"{MIN_TRAIN_ROWS} are needed; wait for more data, raise retraining.windowDays or lower "
             "promotion.holdoutDays",
         )

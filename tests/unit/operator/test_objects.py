@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmonitor_api import names
-from modelmonitor_api.messages import CheckRequest, TrainRequest, decode_request
+from modelmonitor_api.messages import CheckRequest, RollbackRequest, TrainRequest, decode_request
 from modelmonitor_api.names import Role
 from modelmonitor_api.resource import InvalidSpec
 from modelmonitor_operator import builders, schedule
@@ -126,6 +126,15 @@ def test_the_training_request_says_why_and_with_what() -> None:
     assert isinstance(request, TrainRequest)
     assert (request.number, request.reason, request.message) == (3, "DriftDetected", "Drift was found.")
     assert request.trainer_image == "example/trainer:1"
+
+
+def test_the_same_rollback_can_be_asked_for_again_with_another_token() -> None:
+    jobs = [builders.requested_job(accepted(), SETTINGS, Role.ROLLBACK, token) for token in ("previous", "previous#2")]
+    assert jobs[0]["metadata"]["name"] != jobs[1]["metadata"]["name"]
+    for job in jobs:
+        request = decode_request(job["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_REQUEST])
+        assert isinstance(request, RollbackRequest)
+        assert request.to == "previous"
 
 
 def test_labels_of_users_go_through_and_those_of_tools_do_not() -> None:

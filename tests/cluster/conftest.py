@@ -1,0 +1,69 @@
+"""A release of the chart on the kind cluster, a restricted namespace, and an S3 server in it.
+
+``make test-cluster`` has made the cluster ready and loaded the images.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from string import Template
+
+import pytest
+
+from support.kind import RELEASE, ROOT, SYSTEM_NAMESPACE, ClusterS3, Kind
+from support.lake import Lake
+
+NAMESPACE = "modelmonitor-test"
+BUCKET = "flights"
+
+
+@pytest.fixture(scope="session")
+def kind() -> Iterator[Kind]:
+    """The cluster, with a namespace of the tests' own that enforces restricted pods."""
+    kind = Kind(NAMESPACE)
+    kind.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
+    kind.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+        }
+    )
+    yield kind
+    kind.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def release(kind: Kind) -> Iterator[Kind]:
+    """The chart installed, as a user would."""
+    image = subprocess.run(
+        ["docker", "image", "inspect", "--format", "{{.Id}}", "modelmonitor/operator:dev"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    kind.run(
+        *("helm", "upgrade", "--install", RELEASE, ROOT / "charts" / "modelmonitor"),
+        *("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "120s"),
+        *("--set-string", "image.tag=dev,trainerImage.tag=dev", "--set", f"watchNamespaces={{{NAMESPACE}}}"),
+        # The tag stays, so a new image must be told apart by its digest.
+        *("--set-string", f"podAnnotations.modelmonitor\\.io/image={image}"),
+    )
+    yield kind
+    kind.run("helm", "uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--ignore-not-found", "--wait")
+
+
+@pytest.fixture(scope="session")
+def lake(kind: Kind) -> Iterator[Lake]:
+    """Flights on an S3 server inside the cluster."""
+    manifest = (ROOT / "hack" / "demo" / "s3.yaml").read_text().replace("namespace: demo", f"namespace: {NAMESPACE}")
+    image = subprocess.run(
+        [ROOT / "hack" / "images.sh", "versitygw"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    kind.kubectl("apply", "--filename", "-", text=Template(manifest).substitute(S3_IMAGE=image))
+    kind.kubectl("rollout", "status", "deployment/s3", "--timeout=90s")
+    with kind.forwarded("service/s3", 9000) as port:
+        server = ClusterS3(kind, port)
+        server.client.create_bucket(Bucket=BUCKET)
+        yield Lake(server, BUCKET)

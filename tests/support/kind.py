@@ -1,0 +1,144 @@
+"""The project's kind cluster, through kubectl and helm with its own kubeconfig, and an S3 server inside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from support.processes import program
+
+ROOT = Path(__file__).resolve().parents[2]
+SYSTEM_NAMESPACE = "modelmonitor-system"
+RELEASE = "modelmonitor"
+Object = dict[str, Any]
+
+
+class Kind:
+    """A cluster, one namespace of it at a time.
+
+    Parameters
+    ----------
+    namespace
+        Where `kubectl` works.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        said = subprocess.run(
+            [ROOT / "hack" / "cluster.sh", "kubeconfig"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        self._environment = {**os.environ, "KUBECONFIG": said}
+
+    def run(self, *command: str | Path, text: str | None = None, seconds: float = 180) -> str:
+        """Run a program against the cluster and return what it printed."""
+        done = subprocess.run(
+            [str(program(str(command[0]))), *map(str, command[1:])],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self._environment,
+            timeout=seconds,
+        )
+        assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr[-3000:]}{done.stdout[-1000:]}"
+        return done.stdout
+
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        """Run kubectl in the namespace."""
+        return self.run("kubectl", "--namespace", self.namespace, *arguments, text=text)
+
+    def get(self, *arguments: str) -> Object:
+        """Return what ``kubectl get`` says, {} where there is nothing."""
+        found = self.kubectl("get", *arguments, "--ignore-not-found", "--output", "json")
+        return dict(json.loads(found)) if found.strip() else {}
+
+    def apply(self, *objects: Object) -> None:
+        """Apply objects."""
+        self.kubectl(
+            "apply", "--filename", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        )
+
+    def wait(self, what: str, seen: Callable[[], Any], seconds: float = 240) -> Any:
+        """Wait until `seen` returns something true, and return it."""
+        deadline = time.monotonic() + seconds
+        while not (found := seen()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{what}: not seen in {seconds:.0f} s\n{self.story()}")
+            time.sleep(1)
+        return found
+
+    def story(self) -> str:
+        """Return what a person would look at first."""
+        return "\n".join(
+            [
+                self.kubectl("get", "modelmonitors,jobs,pods", "--output", "wide"),
+                self.kubectl("get", "modelmonitors", "--output", "jsonpath={.items[*].status}"),
+                self.run("kubectl", "--namespace", SYSTEM_NAMESPACE, "logs", f"deployment/{RELEASE}", "--tail", "40"),
+            ]
+        )
+
+    @contextmanager
+    def forwarded(self, target: str, port: int) -> Iterator[int]:
+        """Make a port of a Service reachable on loopback; yields the local port."""
+        forward = subprocess.Popen(
+            [
+                program("kubectl"),
+                "--namespace",
+                self.namespace,
+                "port-forward",
+                "--address=127.0.0.1",
+                target,
+                f":{port}",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=self._environment,
+        )
+        assert forward.stdout is not None
+        try:
+            yield int(forward.stdout.readline().rsplit(":", 1)[1].split(" ")[0])
+        finally:
+            forward.terminate()
+            forward.wait()
+            forward.stdout.close()
+
+
+class ClusterS3:
+    """The S3 server in the cluster: reached from here through a forwarded port, from pods by its Service.
+
+    Has what :class:`support.lake.Lake` asks of a server.
+    """
+
+    region = "us-east-1"
+
+    def __init__(self, kind: Kind, port: int) -> None:
+        secret = kind.get("secret", "s3")["data"]
+        keys = [base64.b64decode(secret[f"AWS_{name}"]).decode() for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
+        self._namespace = kind.namespace
+        self.client = boto3.client(
+            "s3",
+            endpoint_url=f"http://127.0.0.1:{port}",
+            region_name=self.region,
+            aws_access_key_id=keys[0],
+            aws_secret_access_key=keys[1],
+            config=Config(retries={"mode": "standard", "max_attempts": 5}, s3={"addressing_style": "path"}),
+        )
+
+    def storage(self, bucket: str) -> Object:
+        """Return ``spec.storage`` for pods."""
+        return {
+            "endpoint": f"http://s3.{self._namespace}.svc:9000",
+            "credentialsSecretRef": {"name": "s3"},
+            "resultsURI": f"s3://{bucket}/results/",
+        }

@@ -1,0 +1,148 @@
+"""A check once there is a champion: its training window is the reference, and its score is followed."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from modelmonitor_api.status import Champion
+from modelmonitor_trainer import check as check_module
+from modelmonitor_trainer import check_performance
+from modelmonitor_trainer.check_inputs import ChampionFacts
+from modelmonitor_trainer.check_performance import Predictor
+from modelmonitor_trainer.failures import BadConfiguration
+from modelmonitor_trainer.profile_window import blocks_of
+from modelmonitor_trainer.windows import partitions
+
+TRAINED = (dt.date(2013, 1, 5), dt.date(2013, 1, 24))
+
+
+def probability(rows):
+    return 1 / (1 + np.exp(1 - 2 * np.asarray(rows.column("x"))))
+
+
+def worse(rows):
+    return np.random.default_rng(0).random(rows.num_rows)
+
+
+@pytest.fixture
+def crowned(world, monkeypatch):
+    """Make `predict` the champion of the world, trained on the days TRAINED."""
+    world.spec["data"]["live"]["windowDays"] = 14
+    del world.spec["data"]["reference"]
+
+    def crown(predict, score="0.865"):
+        data = world.spec["data"]
+        facts = ChampionFacts(
+            "v1-0badcafe",
+            TRAINED,
+            blocks_of(partitions(world.store, data["live"]["uri"], *TRAINED)),
+            blocks_of(partitions(world.store, data["labels"]["uri"], *TRAINED)) if "labels" in data else (),
+        )
+        champion = Champion(
+            version="v1-0badcafe", since=dt.datetime(2013, 2, 1, tzinfo=dt.UTC), metric="ROCAUC", score=score
+        )
+
+        def predictor_of(*_args):
+            if predict is None:
+                raise BadConfiguration("another image made it")
+            return Predictor(("x",), ("0", "1"), predict)
+
+        monkeypatch.setattr(check_module, "find_champion", lambda *_: (champion, facts))
+        monkeypatch.setattr(check_performance, "predictor_of", predictor_of)
+        return world
+
+    return crown
+
+
+def test_the_training_window_is_the_reference_and_new_rows_are_counted(crowned):
+    verdict, result = crowned(probability).check()
+    assert verdict.verdict == "NoDrift", verdict.message
+    assert result.reference.title == "training window of the champion v1-0badcafe"
+    assert result.reference.window == TRAINED
+    assert verdict.rows.reference == 20 * 150
+    assert verdict.new_rows == 16 * 150  # two of the days lie before the live window
+    assert verdict.champion.version == "v1-0badcafe"
+
+
+def test_a_champion_that_holds(crowned):
+    verdict, result = crowned(probability).check()
+    (found,) = result.performance
+    assert not verdict.performance_dropped
+    assert found.rows == 12 * 150  # the last two days are not mature
+    assert found.low < 0.865 < found.high
+    assert {o.name: o.outcome for o in result.detectors}["performance"] == "Held"
+
+
+def test_a_champion_that_has_dropped(crowned):
+    world = crowned(worse)
+    verdict, result = world.check()
+    assert verdict.performance_dropped
+    assert (verdict.verdict, verdict.reason) == ("NoDrift", "PerformanceDrop")
+    assert verdict.message.startswith("ROCAUC has dropped to 0.")
+    assert "<h1>No drift, but the champion scores worse</h1>" in world.store.read(verdict.report_uri).decode()
+    assert result.performance[0].dropped
+
+
+def test_rows_of_the_training_window_are_not_scored(crowned):
+    world = crowned(probability)
+    world.spec["data"]["live"]["windowDays"] = 30
+    _, result = world.check()
+    assert result.performance[0].rows == 14 * 150
+
+
+def test_broken_rows_do_not_accuse_the_champion(crowned):
+    world = crowned(worse)
+    world.land(dt.date(2013, 2, 1), lambda r: r | {"x": r["x"] * 100})
+    verdict, result = world.check()
+    assert verdict.verdict == "Corrupted"
+    assert result.performance == ()
+    assert not verdict.performance_dropped
+
+
+def test_a_model_that_cannot_be_asked_is_said_and_no_failure(crowned):
+    verdict, result = crowned(None).check()
+    assert verdict.verdict == "NoDrift"
+    assert result.performance[0].message == "another image made it"
+    assert {o.name: o.outcome for o in result.detectors}["performance"] == "NotTested"
+
+
+def test_labels_that_have_not_come(crowned):
+    world = crowned(probability)
+    for number in range(25, 40):
+        world.store.delete(
+            f"{world.base}/labels/date={dt.date(2013, 1, 1) + dt.timedelta(days=number - 1)}/part.parquet"
+        )
+    verdict, result = world.check()
+    assert not verdict.performance_dropped
+    assert "0 labelled rows are too few" in result.performance[0].message
+    assert result.performance[0].unmatched == 12 * 150
+
+
+def test_labels_that_lie_in_the_partition_of_their_arrival(crowned):
+    world = crowned(probability)
+    labels = {}
+    for number in range(25, 40):
+        day = dt.date(2013, 1, 1) + dt.timedelta(days=number - 1)
+        labels[day + dt.timedelta(days=2)] = world.rows(day)[1]
+        world.store.delete(f"{world.base}/labels/date={day}/part.parquet")
+    for day, columns in labels.items():
+        world.put(f"labels/date={day}/part.parquet", columns)
+    _, result = world.check()
+    assert result.performance[0].rows == 12 * 150
+
+
+def test_a_target_among_the_live_rows(crowned, world):
+    del world.spec["data"]["labels"]
+    for number in range(40):
+        day = dt.date(2013, 1, 1) + dt.timedelta(days=number)
+        late = world.rows(day)[1]["late"]
+        world.land(day, lambda r, late=late: r | {"late": [None, *late[1:]]})
+    _, result = crowned(probability).check()
+    assert result.performance[0].rows == 14 * 149
+
+
+def test_many_rows_are_sampled_alike_from_each_day(crowned, monkeypatch):
+    monkeypatch.setattr(check_performance, "MAX_ROWS", 600)
+    _, result = crowned(probability).check()
+    assert result.performance[0].rows == 600
