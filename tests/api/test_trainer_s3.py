@@ -259,7 +259,9 @@ def kill_once_frozen(lake: Lake, pod: Pod) -> str:
 
     def frozen() -> str | None:
         found = [key for key in lake.keys("results/demo/flights/runs/") if key.endswith("manifest.json")]
-        return found[0] if found else pod.process.ensure_running() and None
+        if not found:
+            pod.process.ensure_running()
+        return next(iter(found), None)
 
     key = wait_until(frozen, "manifest")
     pod.process.kill()

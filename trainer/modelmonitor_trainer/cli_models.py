@@ -44,14 +44,15 @@ def _command(subparsers: Any, name: str, help_text: str) -> argparse.ArgumentPar
 
 def _train(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import TrainRequest
+    from modelmonitor_trainer.pod import job_name
     from modelmonitor_trainer.storage import open_store
     from modelmonitor_trainer.train import train
 
     def declared(monitor: MonitorRef, spec: ModelMonitorSpec) -> TrainRequest:
-        from modelmonitor_trainer import registry
+        from modelmonitor_trainer.registry_versions import monitor_prefix
 
         store = open_store(spec.storage)
-        runs = store.children(f"{registry.monitor_prefix(spec, monitor)}runs/{monitor.uid}/")
+        runs = store.children(f"{monitor_prefix(spec, monitor)}runs/{monitor.uid}/")
         numbers = [int(name) for run in runs if (name := run.rstrip("/").rpartition("/")[2]).isdigit()]
         return TrainRequest(
             monitor=monitor,
@@ -62,19 +63,20 @@ def _train(args: argparse.Namespace) -> int:
         )
 
     return _answer(
-        args, TrainRequest, declared, lambda request: train(open_store(request.spec.storage), request, _now())
+        args,
+        TrainRequest,
+        declared,
+        lambda request: train(open_store(request.spec.storage), request, job=job_name(), now=_now()),
     )
 
 
 def _rollback(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import RollbackRequest
-    from modelmonitor_trainer.pod import job_name
     from modelmonitor_trainer.promote import roll_back
     from modelmonitor_trainer.storage import open_store
 
     def do(request: RollbackRequest) -> RunVerdict:
-        job = job_name() if args.request else None
-        return roll_back(open_store(request.spec.storage), request, job, _now())
+        return roll_back(open_store(request.spec.storage), request, job=_job(args), now=_now())
 
     return _answer(
         args, RollbackRequest, lambda monitor, spec: RollbackRequest(monitor=monitor, spec=spec, to=args.to), do
@@ -84,7 +86,7 @@ def _rollback(args: argparse.Namespace) -> int:
 def _promote(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import PromoteRequest
     from modelmonitor_trainer.failures import BadConfiguration
-    from modelmonitor_trainer.promote import approve
+    from modelmonitor_trainer.promote import promote_version
     from modelmonitor_trainer.storage import open_store
 
     def declared(monitor: MonitorRef, spec: ModelMonitorSpec) -> PromoteRequest:
@@ -93,7 +95,10 @@ def _promote(args: argparse.Namespace) -> int:
         return PromoteRequest(monitor=monitor, spec=spec, version=args.wanted)
 
     return _answer(
-        args, PromoteRequest, declared, lambda request: approve(open_store(request.spec.storage), request, _now())
+        args,
+        PromoteRequest,
+        declared,
+        lambda request: promote_version(open_store(request.spec.storage), request, job=_job(args), now=_now()),
     )
 
 
@@ -132,36 +137,42 @@ def _print(verdict: RunVerdict, output: str) -> None:
 
 
 def _versions(args: argparse.Namespace) -> int:
-    from modelmonitor_trainer import registry
     from modelmonitor_trainer.cli import read_monitor
+    from modelmonitor_trainer.registry import champion_pointer, served_at
+    from modelmonitor_trainer.registry_versions import list_versions, monitor_prefix
     from modelmonitor_trainer.storage import open_store
 
     monitor, spec = read_monitor(args.file)
-    store, prefix = open_store(spec.storage), registry.monitor_prefix(spec, monitor)
-    found = registry.read_pointer(store, prefix)
-    pointer = found[0] if found else None
+    store, prefix = open_store(spec.storage), monitor_prefix(spec, monitor)
+    pointer = champion_pointer(store, prefix)
     if args.at:
-        served = pointer.serving_at(_time(args.at)) if pointer else None
-        print(served or f"no version served at {args.at}")
+        reign = served_at(pointer, _time(args.at)) if pointer else None
+        print(reign.version if reign else f"no version served at {args.at}")
         return 0
-    versions = registry.list_versions(store, prefix)
+    versions = list_versions(store, prefix)
     if args.output == "json":
+        champion = pointer.to_wire() if pointer else None
         print(
             json.dumps(
-                {"champion": pointer.to_wire() if pointer else None, "versions": [v.to_wire() for v in versions]},
-                indent=1,
-                ensure_ascii=False,
+                {"champion": champion, "versions": [v.to_wire() for v in versions]}, indent=1, ensure_ascii=False
             )
         )
         return 0
     for version in versions:
         mark = "*" if pointer is not None and pointer.version == version.version else " "
-        score = "" if version.score is None else f"{version.metric} {version.score:.4f}"
-        trained = f"{version.train_start} to {version.train_end}"
+        score = "" if version.score is None else f"{version.metric.value} {version.score:.4f}"
+        trained = f"{version.train.start} to {version.train.end}"
         print(f"{mark} {version.version:<16} {version.outcome:<16} {score:<18} trained on {trained}")
     if not versions:
         print("there is no version yet; modelmonitor train makes one")
     return 0
+
+
+def _job(args: argparse.Namespace) -> str:
+    """Return the name under which a change of the champion is recorded; on a command line each call is one of its own."""
+    from modelmonitor_trainer.pod import job_name
+
+    return job_name() if args.request else f"local-{_now():%Y%m%dT%H%M%S}"
 
 
 def _time(text: str) -> dt.datetime:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import stamina
-from kubernetes import client
+from kubernetes import client, config
 
 from modelmonitor_operator import kubernetes_gateway
 from modelmonitor_operator.gateway import Conflict, Forbidden, GatewayError, Invalid, NotFound, Unavailable
@@ -54,7 +54,7 @@ class Server:
 
     def answers(self, *script: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> None:
         """Set what is answered next."""
-        self.script = [(*step, {})[:3] for step in script]  # type: ignore[misc]  # the third part is optional
+        self.script = [(*step, {})[:3] for step in script]
 
     def stop(self) -> None:
         """Stop it."""
@@ -195,5 +195,5 @@ async def test_retry_after_is_read(server: Server, gateway: KubernetesGateway) -
 def test_without_a_cluster_the_operator_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
-    with pytest.raises(kubernetes_gateway.config.ConfigException):
+    with pytest.raises(config.ConfigException):
         kubernetes_gateway.connect()

@@ -226,12 +226,13 @@ def test_what_the_server_adds_is_no_difference_and_what_people_change_is() -> No
     pod["containers"][0]["resources"]["limits"] = {"memory": "1Gi", "cpu": "500m"}
     live["status"] = {"lastScheduleTime": "2013-04-02T06:00:00Z"}
     assert contains(live, wanted)
-    for change in (
+    changes: list[dict[str, Any]] = [
         {"spec": {"schedule": "0 0 * * *"}},
         {"spec": {"suspend": True}},
         {"metadata": {"annotations": {names.ANNOTATION_APPLIED: "older"}}},
         {"metadata": {"ownerReferences": []}},
-    ):
+    ]
+    for change in changes:
         assert not contains(merged(live, change), wanted)
     pod["containers"][0]["resources"]["limits"]["memory"] = "2Gi"
     assert not contains(live, wanted)

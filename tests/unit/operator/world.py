@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import itertools
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 from modelmonitor_api import names
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict, encode_answer
@@ -19,6 +20,8 @@ from support.monitors import merged, monitor
 START = dt.datetime(2013, 4, 2, 12, tzinfo=dt.UTC)
 NAMESPACE = "demo"
 SETTINGS = Settings(trainer_image="modelmonitor/trainer:test")
+
+_T = TypeVar("_T")
 
 Answer = CheckVerdict | RunVerdict | Failure
 
@@ -77,7 +80,8 @@ class World:
 
     def status(self, name: str = "flights") -> Object:
         """Return the status."""
-        return self.monitors[name].get("status", {})
+        found: Object = self.monitors[name].get("status", {})
+        return found
 
     def condition(self, kind: str, name: str = "flights") -> tuple[str, str]:
         """Return the status and the reason of a condition."""
@@ -216,7 +220,7 @@ class World:
     async def create_event(self, event: Object) -> None:
         await self._answer(lambda: self.events.append(event), "create_event")
 
-    async def _answer(self, act: Any, method: str = "") -> Any:
+    async def _answer(self, act: Callable[[], _T], method: str = "") -> _T:
         self.calls += 1
         if method in self.refuse:
             raise self.refuse[method]
