@@ -142,7 +142,7 @@ def spring(lake: Lake, flights: pd.DataFrame) -> None:
     land(lake, list(days(flights, *SPRING)))
     check("spring")
     status = wait_for("the check of spring", checked("spring"))
-    if status["lastTraining"]["number"] < 2:
+    if status["lastTraining"]["number"] <= 2:
         tell_check(status)
     tell(entry(wait_for("the training of spring", trained(2)), "Rejected"))
     see("get events --field-selector involvedObject.kind=ModelMonitor")
@@ -153,7 +153,7 @@ def summer(lake: Lake, flights: pd.DataFrame) -> None:
     land(lake, list(days(flights, *SUMMER)))
     check("summer")
     status = wait_for("the check of summer", checked("summer"))
-    if status["lastTraining"]["number"] < 3:
+    if status["lastTraining"]["number"] <= 3:
         tell_check(status)
     tell(entry(wait_for("the training of summer", trained(3)), "Promoted", nth=2))
     see(f"get mmon {MONITOR} --output jsonpath='{{.status.champion}}'")

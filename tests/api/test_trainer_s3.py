@@ -200,8 +200,11 @@ def test_from_the_first_training_to_a_rollback(lake: Lake, start: StartPod) -> N
     back = ran(start(rollback_request(monitor), job="rollback-1"))
     assert (back.outcome, back.version) == ("RolledBack", first.version)
     assert pointer(lake)["version"] == first.version
-    # A second pod of the same Job must not step back once more, or forth again.
-    assert pointer(lake)["previous"] == second.version
+    # A second pod of the same Job must not step forth again.
+    again = ran(start(rollback_request(monitor), job="rollback-1"))
+    assert (again.outcome, again.version) == ("RolledBack", first.version)
+    assert pointer(lake)["version"] == first.version
+    assert [reign["action"] for reign in pointer(lake)["history"]] == ["RolledBack", "Promoted", "Promoted"]
 
 
 def test_a_model_that_is_worse_is_not_promoted(lake: Lake, start: StartPod) -> None:
@@ -252,6 +255,21 @@ def test_two_trainings_that_race_promote_once(lake: Lake, start: StartPod) -> No
     for verdict in verdicts:
         if verdict not in promoted:
             assert verdict.outcome in {"Inconclusive", "Rejected"}
+
+
+def test_two_approvals_that_race_promote_once(lake: Lake, start: StartPod) -> None:
+    """Both versions were compared with no champion: whichever is second meets one, and must not replace it unseen."""
+    monitor = lake.monitor(promotion={"mode": "Manual"})
+    trained = [start(train_request(monitor, number), job=f"train-{number}") for number in (1, 2)]
+    made = [verdict.version for pod in trained if (verdict := ran(pod)).outcome == "AwaitingApproval"]
+    pods = [start(promote_request(monitor, str(version)), job=f"promote-{version}") for version in made]
+    verdicts = [ran(pod) for pod in pods]
+    [promoted] = [verdict for verdict in verdicts if verdict.outcome == "Promoted"]
+    [other] = [verdict for verdict in verdicts if verdict.outcome == "Inconclusive"]
+    assert pointer(lake)["version"] == promoted.version
+    assert len(pointer(lake)["history"]) == 1
+    assert other.champion is not None
+    assert other.champion.version == promoted.version
 
 
 def kill_once_frozen(lake: Lake, pod: Pod) -> str:

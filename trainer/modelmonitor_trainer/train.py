@@ -18,12 +18,12 @@ from modelmonitor_trainer.failures import BadConfiguration
 from modelmonitor_trainer.gate import GateReason
 from modelmonitor_trainer.manifest import Manifest
 from modelmonitor_trainer.pipeline import Model, build, effective_parameters, fit
-from modelmonitor_trainer.registry import ChampionChanged, Pointer, champion_pointer, load_model, read_version
+from modelmonitor_trainer.registry import Pointer, champion_pointer, load_model, read_version
 from modelmonitor_trainer.registry_models import LoadedModel, dump_model, read_pipeline
 from modelmonitor_trainer.registry_versions import MODEL_FILE, folder_of, write_file
 from modelmonitor_trainer.storage import Store
 from modelmonitor_trainer.train_conclude import Challenger, Rival, conclude, settle, undecided
-from modelmonitor_trainer.train_rows import Rows, arrays_of, load_rows
+from modelmonitor_trainer.train_rows import Rows, arrays_of, load_rows, refuse_seen_rows
 from modelmonitor_trainer.train_run import Run, Undecided, finished, frozen_manifest, open_run, version_of
 
 _LOG = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
         manifest = frozen_manifest(run, champion, now)
         record = read_version(store, run.prefix, version_of(run, manifest))
         if record is None:
-            _compare_with_unseen(manifest, champion)
+            refuse_seen_rows(manifest, champion)
             rival = champion_model(run, champion)
             rows = load_rows(store, run.spec, manifest, rival.columns if rival else ())
             challenger = _challenger(run, manifest, rows)
@@ -101,12 +101,6 @@ def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
             f"asks for {run.spec.model.target} ({run.spec.model.task}); give the new task a monitor of its own",
         )
     return model
-
-
-def _compare_with_unseen(manifest: Manifest, champion: Pointer | None) -> None:
-    """Refuse a champion that has seen the hold-out rows: one that came after the manifest was frozen."""
-    if champion is not None and champion.data_end is not None and champion.data_end >= manifest.holdout[0]:
-        raise Undecided(GateReason.CHAMPION_CHANGED, str(ChampionChanged("an earlier champion", champion)))
 
 
 def _check_configuration(request: TrainRequest) -> None:

@@ -22,6 +22,7 @@ from modelmonitor_trainer.labels import (
 )
 from modelmonitor_trainer.manifest import MIN_TRAIN_ROWS, Manifest
 from modelmonitor_trainer.metrics import Array, Floats
+from modelmonitor_trainer.registry import Pointer
 from modelmonitor_trainer.storage import Store
 from modelmonitor_trainer.train_run import Undecided
 
@@ -101,6 +102,22 @@ def load_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, more: Co
         class_places(train.target, name, classes),
         class_places(holdout.target, name, classes),
     )
+
+
+def refuse_seen_rows(manifest: Manifest, champion: Pointer | None) -> None:
+    """Refuse a champion that has seen hold-out rows: one that came after the manifest was frozen.
+
+    Raises
+    ------
+    Undecided
+        If it has.
+    """
+    if champion is not None and champion.data_end is not None and champion.data_end >= manifest.holdout[0]:
+        raise Undecided(
+            GateReason.CHAMPION_CHANGED,
+            f"while this training waited, {champion.version} became the champion, which was trained on rows until "
+            f"{champion.data_end} that this one would be compared on; train again",
+        )
 
 
 def slice_values(dataset: Dataset, columns: Sequence[str]) -> dict[str, Array]:
