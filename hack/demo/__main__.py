@@ -15,9 +15,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
-from cluster import MONITOR, NAMESPACE, REPOSITORY, NotSeen, annotate, apply, forwarded, kubectl, monitor, run, wait_for
 from flights import Day, corrupt, days, load
 from lake import Lake
+
+from cluster import MONITOR, NAMESPACE, REPOSITORY, NotSeen, annotate, apply, forwarded, kubectl, monitor, run, wait_for
 
 OUTPUT = REPOSITORY / "demo-output"
 WINTER = (dt.date(2013, 1, 1), dt.date(2013, 3, 31))
