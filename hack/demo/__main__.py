@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -197,7 +198,8 @@ def message(status: Status, condition: str) -> str | None:
 
 def save_reports(lake: Lake) -> None:
     """Save the report pages and print where they are."""
-    OUTPUT.mkdir(exist_ok=True)
+    shutil.rmtree(OUTPUT, ignore_errors=True)  # pages of a demo that is gone would be mistaken for this one's
+    OUTPUT.mkdir()
     for uri in lake.reports():
         say(f"   {lake.fetch(uri, OUTPUT)}")
 
@@ -219,7 +221,7 @@ def main() -> int:
             spring(lake, flights)
             title(4, "Early summer: drift again; this challenger is better and is promoted")
             summer(lake, flights)
-            title(5, "A broken partition arrives: degrees Celsius, and half of the pressures gone")
+            title(5, "A broken partition arrives: degrees Celsius, and half of the humidity readings gone")
             corruption(lake, flights)
             title(6, "Rollback: one step back, by hand")
             rollback()

@@ -83,7 +83,7 @@ def days(flights: pd.DataFrame, start: dt.date, end: dt.date) -> Iterator[Day]:
 
 
 def corrupt(day: Day) -> Day:
-    """Return `day` as a broken upstream job would land it: degrees Celsius, and half of the pressures lost."""
+    """Return `day` as a broken upstream job would land it: degrees Celsius, and half of the readings lost."""
     features = day.features.copy()
     features["temp"] = ((features["temp"] - 32) * 5 / 9).round(2)
     features.loc[features.index[::2], ["pressure", "humid", "dewp"]] = None

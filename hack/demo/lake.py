@@ -68,10 +68,11 @@ class Lake:
         return [f"s3://monitors/{item['Key']}" for item in sorted(found, key=lambda item: item["LastModified"])]
 
     def fetch(self, uri: str, folder: Path) -> Path:
-        """Save the object at `uri` under `folder` and return its path."""
+        """Save the report page at `uri` under `folder` and return its path."""
         where = urlsplit(uri)
         key = where.path.lstrip("/")
-        path = folder / "-".join(key.split("/")[-2:])
+        kind, _, name = key.split("/")[-4:-1]
+        path = folder / (f"training-{name}.html" if kind == "runs" else f"check-{name.split('-', 1)[0]}.html")
         path.write_bytes(self._s3.get_object(Bucket=where.netloc, Key=key)["Body"].read())
         return path
 
