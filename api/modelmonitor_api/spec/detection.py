@@ -81,7 +81,7 @@ class Detector(Resource):
 class RateLimit(Resource):
     """So many in so many days."""
 
-    count: int = Field(description="How many.", ge=1, le=1000)
+    count: int = Field(description="How many.", ge=1, le=100)
     per_days: int = Field(description="In how many days.", ge=1, le=3650)
 
 
