@@ -53,7 +53,8 @@ def connect() -> client.ApiClient:
     if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
         config.load_incluster_config(client_configuration=configuration)
     else:
-        config.load_kube_config(client_configuration=configuration)
+        # Read now: the client remembers what KUBECONFIG was when it was imported.
+        config.load_kube_config(config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration)
     configuration.retries = False  # retried here, with what the server says about when
     configuration.connection_pool_maxsize = POOL
     return client.ApiClient(configuration)

@@ -87,8 +87,8 @@ def test_references_nulls_and_titles_are_gone_and_rules_are_at_their_level() -> 
                 "x-kubernetes-list-type": "atomic",
                 "items": {**LAMP, "description": "A lamp."},
             },
-            # The default holds what the defaults of the fields below do not say already.
-            "main": {**LAMP, "description": "The main lamp.", "default": {"name": "main"}},
+            # The default is whole: rules look at it before the server has filled in the defaults of its fields.
+            "main": {**LAMP, "description": "The main lamp.", "default": {"name": "main", "watts": 5}},
             "built": {"type": "string", "format": "date", "description": "When it was built."},
             "kind": {"type": "string", "enum": ["Small", "Large"], "description": "Kind.", "default": "Small"},
             "people": {
