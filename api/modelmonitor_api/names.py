@@ -173,6 +173,17 @@ def training_job_name(monitor: str, uid: str, number: int) -> str:
 def requested_job_name(monitor: str, uid: str, role: Role, token: str) -> str:
     """Return the name of the Job that answers a request made by annotation.
 
-    One token, one Job: asking twice with the same token is asking once.
+    One token, one Job: asking twice with the same token is asking once. The letter keeps a hash of digits
+    alone from being read as the minute that a CronJob puts into the names of its Jobs.
     """
-    return f"{monitor}-{role.value}-{short_hash(uid, token)}"
+    return f"{monitor}-{role.value}-r{short_hash(uid, token)}"
+
+
+def version_number(version: str) -> int:
+    """Return the number of the training that made a version, 0 where its name does not tell.
+
+    >>> version_number("v3-0badcafe"), version_number("mine")
+    (3, 0)
+    """
+    number = version.partition("-")[0].removeprefix("v")
+    return int(number) if number.isascii() and number.isdigit() else 0

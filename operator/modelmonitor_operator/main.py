@@ -114,6 +114,9 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.scanning.disabled = True
     # Events are ours, on transitions only; Kopf's would repeat each log line.
     settings.posting.enabled = False
+    # Kopf tells of every handler that succeeded, and its server of every probe: our own lines would drown.
+    for chatty in ("kopf.objects", "aiohttp.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     # One replica without peering: a deterministic name is the lock, not a leader.
     settings.peering.standalone = True
 

@@ -43,7 +43,7 @@ def due_time(job: str, now: dt.datetime) -> dt.datetime:
     """Return when a check was due: the minute in the name of a CronJob's Job, otherwise now.
 
     >>> due_time("flights-check-29000000", dt.datetime(2030, 1, 1, tzinfo=dt.UTC)).isoformat()
-    '2025-02-19T13:20:00+00:00'
+    '2025-02-19T21:20:00+00:00'
     """
     found = _DUE.search(job)
     return dt.datetime.fromtimestamp(int(found[1]) * 60, dt.UTC) if found else now.replace(microsecond=0)

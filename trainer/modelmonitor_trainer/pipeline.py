@@ -61,7 +61,7 @@ _NOT_HERE = {
 }
 
 #: What stands for a missing or unknown category where the estimator takes no NaN.
-_NO_CATEGORY = -1.0
+_NO_CATEGORY = -1
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,317 @@
+"""The champion's pointer: races, repeats, rollbacks; versions: written once, checked before they are used."""
+
+import datetime as dt
+import io
+import pickle
+import threading
+import zipfile
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import skops.io
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from modelmonitor_api.resource import parse
+from modelmonitor_api.spec import Estimator, Feature, Metric, Task
+from modelmonitor_trainer import registry
+from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
+from modelmonitor_trainer.pipeline import fit
+from modelmonitor_trainer.registry import ChampionChanged
+from modelmonitor_trainer.registry_models import dump_model, read_pipeline
+from modelmonitor_trainer.registry_versions import (
+    Period,
+    VersionRecord,
+    folder_of,
+    put_once,
+    read_file,
+    write_file,
+    write_record,
+)
+from modelmonitor_trainer.storage import open_store
+from modelmonitor_trainer.storage_local import path_of, uri_of
+
+NOW = dt.datetime(2013, 5, 1, tzinfo=dt.UTC)
+FEATURES = [Feature(name="x", type="Numeric"), Feature(name="kind", type="Categorical")]
+
+
+@pytest.fixture
+def store():
+    return open_store(None)
+
+
+@pytest.fixture
+def prefix(tmp_path):
+    return f"{uri_of(tmp_path)}/results/ns/mon/"
+
+
+def at(day):
+    return NOW + dt.timedelta(days=day)
+
+
+def model():
+    g = np.random.default_rng(0)
+    arrays = {"x": g.normal(size=80), "kind": g.choice(["a", "b"], 80).astype(object)}
+    declared = parse(Estimator, {"name": "LogisticRegression"})
+    return fit(
+        declared, FEATURES, Task.BINARY_CLASSIFICATION, arrays, (arrays["x"] > 0).astype(int), ("0", "1"), seed=0
+    )
+
+
+def stored(store, prefix, number, **changes):
+    """Write a complete version and return its record."""
+    name = f"v{number}-0000000{number}"
+    folder = folder_of(prefix, name)
+    files = [write_file(store, folder, "model.skops", dump_model(model()))[0]]
+    files.append(write_file(store, folder, "manifest.json", b"{}")[0])
+    record = VersionRecord(
+        version=name,
+        number=number,
+        monitor_uid="u",
+        created=at(number),
+        trigger="DriftDetected",
+        seed=0,
+        task=Task.BINARY_CLASSIFICATION,
+        target="late",
+        features=FEATURES,
+        classes=["0", "1"],
+        train=Period(start=dt.date(2013, 1, 1), end=dt.date(2013, 3, number), rows=80),
+        holdout=Period(start=dt.date(2013, 4, 1), end=dt.date(2013, 4, 14), rows=40),
+        manifest_sha256="m",
+        predictions_sha256="p",
+        metric=Metric.ROC_AUC,
+        score=0.7 + number / 100,
+        outcome="Passed",
+        reason="Better",
+        message="it is better",
+        files=files,
+    )
+    return write_record(store, prefix, record.model_copy(update=changes))
+
+
+def promoted(store, prefix, *numbers):
+    """Promote new versions one after the other, one a day; return their records."""
+    records, before = [], None
+    for number in numbers:
+        record = stored(store, prefix, number)
+        registry.promote(store, prefix, record, instead_of=before, by=f"train-{number}", now=at(number))
+        before = record.version
+        records.append(record)
+    return records
+
+
+def test_before_the_first_promotion(store, prefix):
+    assert registry.champion_pointer(store, prefix) is None
+    assert registry.load_champion(store, prefix) is None
+    assert registry.list_versions(store, prefix) == []
+    with pytest.raises(NotFound, match="no champion"):
+        registry.rollback(store, prefix, "previous", by="j", now=NOW)
+
+
+def test_promotions_are_a_history(store, prefix):
+    first, second = promoted(store, prefix, 1, 2)
+    pointer = registry.champion_pointer(store, prefix)
+    assert (pointer.version, pointer.previous, pointer.since) == (second.version, first.version, at(2))
+    assert (pointer.metric, pointer.score, pointer.data_end) == ("ROCAUC", 0.72, dt.date(2013, 3, 2))
+    assert [reign.version for reign in pointer.history] == [second.version, first.version]
+    champion = pointer.to_champion()
+    assert (champion.version, champion.score) == (second.version, "0.72")
+    assert champion.data_end == dt.datetime(2013, 3, 3, tzinfo=dt.UTC), "a day ends where the next begins"
+    assert [record.version for record in registry.list_versions(store, prefix)] == [second.version, first.version]
+
+
+def test_which_version_served_when(store, prefix):
+    first, second = promoted(store, prefix, 1, 2)
+    pointer = registry.champion_pointer(store, prefix)
+    assert registry.served_at(pointer, at(0)) is None
+    assert registry.served_at(pointer, at(1.5)).version == first.version
+    assert registry.served_at(pointer, at(400)).version == second.version
+
+
+def test_a_promotion_is_made_once(store, prefix):
+    (first,) = promoted(store, prefix, 1)
+    before = store.read(registry.pointer_uri(prefix))
+    registry.promote(store, prefix, first, instead_of=None, by="train-1", now=at(5))
+    assert store.read(registry.pointer_uri(prefix)) == before
+
+
+def test_a_restarted_pod_does_not_undo_a_rollback(store, prefix):
+    first, second = promoted(store, prefix, 1, 2)
+    registry.rollback(store, prefix, "previous", by="rollback-1", now=at(3))
+    pointer = registry.promote(store, prefix, second, instead_of=first.version, by="train-2", now=at(4))
+    assert pointer.version == first.version
+
+
+def test_a_champion_that_changed_meanwhile(store, prefix):
+    first, second = promoted(store, prefix, 1, 2)
+    third = stored(store, prefix, 3)
+    with pytest.raises(ChampionChanged, match=second.version) as changed:
+        registry.promote(store, prefix, third, instead_of=first.version, by="train-3", now=at(3))
+    assert changed.value.pointer.version == second.version
+    with pytest.raises(ChampionChanged):
+        registry.promote(store, prefix, third, instead_of=None, by="train-3", now=at(3))
+    assert registry.champion_pointer(store, prefix).version == second.version
+
+
+@pytest.mark.parametrize("start", [(), (1,)])
+def test_of_trainings_that_race_one_promotes(store, prefix, start):
+    champions = promoted(store, prefix, *start)
+    before = champions[-1].version if champions else None
+    rivals = [stored(store, prefix, number) for number in range(2, 8)]
+    outcomes, ready = [], threading.Barrier(len(rivals))
+
+    def race(record):
+        ready.wait()
+        try:
+            registry.promote(open_store(None), prefix, record, instead_of=before, by=record.version, now=at(9))
+            outcomes.append(record.version)
+        except ChampionChanged:
+            pass
+
+    threads = [threading.Thread(target=race, args=(record,)) for record in rivals]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == [registry.champion_pointer(store, prefix).version]
+
+
+def test_an_answer_that_was_lost_is_not_a_lost_race(store, prefix):
+    """The store wrote the pointer, and the answer never came: the client tries again and is refused."""
+    first = stored(store, prefix, 1)
+
+    class Deaf:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        def write(self, uri, data, **conditions):
+            store.write(uri, data, **conditions)
+            return store.write(uri, data, **conditions)
+
+    pointer = registry.promote(Deaf(), prefix, first, instead_of=None, by="train-1", now=at(1))
+    assert pointer.version == first.version
+
+
+def test_rollback_is_made_once_a_job(store, prefix):
+    first, second = promoted(store, prefix, 1, 2)
+    pointer, changed = registry.rollback(store, prefix, "previous", by="rollback-1", now=at(3))
+    assert (pointer.version, pointer.previous, changed) == (first.version, second.version, True)
+    assert pointer.action == "RolledBack"
+    again, changed = registry.rollback(store, prefix, "previous", by="rollback-1", now=at(4))
+    assert (again, changed) == (pointer, False)
+    forth, changed = registry.rollback(store, prefix, "previous", by="rollback-2", now=at(5))
+    assert (forth.version, changed) == (second.version, True)
+    assert [reign.version for reign in forth.history] == [second.version, first.version, second.version, first.version]
+
+
+def test_rollback_to_a_version(store, prefix):
+    first, _, third = promoted(store, prefix, 1, 2, 3)
+    pointer, _ = registry.rollback(store, prefix, first.version, by="r", now=at(4))
+    assert (pointer.version, pointer.previous) == (first.version, third.version)
+    same, changed = registry.rollback(store, prefix, first.version, by="s", now=at(5))
+    assert (same.version, changed) == (first.version, False)
+
+
+def test_rollbacks_that_cannot_be(store, prefix):
+    promoted(store, prefix, 1)
+    with pytest.raises(NotFound, match="first champion"):
+        registry.rollback(store, prefix, "previous", by="r", now=NOW)
+    never = stored(store, prefix, 5)
+    with pytest.raises(BadConfiguration, match="never been the champion"):
+        registry.rollback(store, prefix, never.version, by="r", now=NOW)
+
+
+def test_a_damaged_version_is_not_rolled_back_to(store, prefix):
+    first, second = promoted(store, prefix, 1, 2)
+    uri = folder_of(prefix, first.version) + "model.skops"
+    path_of(uri).write_bytes(b"something else")
+    with pytest.raises(BadData, match="SHA-256"):
+        registry.rollback(store, prefix, "previous", by="r", now=NOW)
+    assert registry.champion_pointer(store, prefix).version == second.version
+
+
+def test_files_are_written_once(store, prefix):
+    folder = folder_of(prefix, "v1-00000000")
+    kept, data = write_file(store, folder, "card.md", b"first")
+    again, still = write_file(store, folder, "card.md", b"second")
+    assert (kept, data) == (again, still)
+    assert still == b"first"
+    assert put_once(store, folder + "card.md", b"third") == b"first"
+
+
+@pytest.mark.parametrize("name", ["", "..", "../v1", "v1/..", "v1 x", "vé"])
+def test_names_that_no_version_has(store, prefix, name):
+    with pytest.raises(NotFound):
+        registry.need_version(store, prefix, name)
+
+
+def test_a_version_without_its_record_is_not_there(store, prefix):
+    write_file(store, folder_of(prefix, "v1-00000000"), "model.skops", b"half")
+    assert registry.read_version(store, prefix, "v1-00000000") is None
+    assert registry.list_versions(store, prefix) == []
+    with pytest.raises(NotFound, match="v1-00000000"):
+        registry.load_model(store, prefix, "v1-00000000")
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"not json", b"[]", b'{"version": 3}'])
+def test_a_damaged_pointer_is_said_so(store, prefix, data):
+    promoted(store, prefix, 1)
+    path_of(registry.pointer_uri(prefix)).write_bytes(data)
+    with pytest.raises(BadData, match=r"champion\.json cannot be read"):
+        registry.champion_pointer(store, prefix)
+
+
+def test_the_champion_answers_as_before_it_was_stored(store, prefix):
+    promoted(store, prefix, 1)
+    loaded = registry.load_champion(store, prefix)
+    table = pa.table({"kind": ["a", None, "new"], "x": [0.5, -1.0, 2.0], "more": [1, 2, 3]})
+    arrays = {"x": np.array([0.5, -1, 2]), "kind": np.array(["a", None, "new"], dtype=object)}
+    expected = model().scores(arrays)
+    assert loaded.predict_scores(table).tobytes() == expected.tobytes()
+    assert loaded.predict_scores(table.to_pandas()).tobytes() == expected.tobytes()
+    assert (loaded.columns, loaded.classes, loaded.task) == (["x", "kind"], ("0", "1"), Task.BINARY_CLASSIFICATION)
+    with pytest.raises(BadData, match="'x'"):
+        loaded.predict_scores(table.drop_columns(["x"]))
+
+
+def test_a_model_of_an_own_trainer_is_not_loaded(store, prefix):
+    record = stored(store, prefix, 1, kind="Own", image="mine:1")
+    with pytest.raises(BadConfiguration, match="mine:1"):
+        registry.load_model(store, prefix, record.version)
+
+
+def test_a_changed_model_is_not_loaded(store, prefix):
+    record = stored(store, prefix, 1)
+    path_of(folder_of(prefix, record.version) + "model.skops").write_bytes(dump_model(model()) + b" ")
+    with pytest.raises(BadData, match="SHA-256"):
+        registry.load_model(store, prefix, record.version)
+    with pytest.raises(NotFound):
+        read_file(store, prefix, record, "other")
+
+
+def shout(values):
+    return values
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (pickle.dumps(Ridge()), "cannot be read"),
+        (b"", "cannot be read"),
+        (skops.io.dumps(Pipeline([("f", FunctionTransformer(shout)), ("m", Ridge())])), "shout"),
+        (skops.io.dumps(Ridge()), "Ridge"),
+    ],
+)
+def test_files_that_hold_something_else_are_not_loaded(data, words):
+    with pytest.raises(BadData, match=words):
+        read_pipeline(data)
+
+
+def test_a_zip_that_is_no_model():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("other.txt", "hello")
+    with pytest.raises(BadData, match="cannot be read"):
+        read_pipeline(buffer.getvalue())

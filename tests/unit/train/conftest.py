@@ -1,0 +1,145 @@
+"""A monitor over a folder, whose world can be turned round, and trainings of it."""
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from modelmonitor_api.messages import MonitorRef, PromoteRequest, RollbackRequest, TrainRequest
+from modelmonitor_api.resource import parse
+from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_trainer import registry
+from modelmonitor_trainer.promote import promote_version, roll_back
+from modelmonitor_trainer.storage import open_store
+from modelmonitor_trainer.storage_local import path_of, uri_of
+from modelmonitor_trainer.train import train
+
+FIRST = dt.date(2013, 1, 1)
+NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
+
+
+class World:
+    """Data as they land, a monitor over them, and its trainings."""
+
+    def __init__(self, folder, store=None):
+        self.folder = folder
+        self.store = store or open_store(None)
+        self.base = uri_of(folder)
+        self.spec = {
+            "schedule": "0 6 * * *",
+            "storage": {"resultsURI": f"{self.base}/results/"},
+            "data": {
+                "live": {"uri": f"{self.base}/rows/date=%Y-%m-%d/"},
+                "labels": {"uri": f"{self.base}/labels/date=%Y-%m-%d/", "joinKey": "id", "delayDays": 2},
+            },
+            "model": {
+                "task": "BinaryClassification",
+                "target": "late",
+                "slices": ["origin"],
+                "features": [
+                    {"name": "x", "type": "Numeric"},
+                    {"name": "gust", "type": "Numeric"},
+                    {"name": "kind", "type": "Categorical"},
+                ],
+            },
+            "retraining": {
+                "windowDays": 10,
+                "estimator": {
+                    "name": "LogisticRegression",
+                    "preprocessing": {"numericImputation": "Median", "categoricalEncoding": "OneHot"},
+                },
+            },
+            "promotion": {"metric": "ROCAUC", "holdoutDays": 4, "minHoldoutRows": 100, "nonInferiorityMargin": "0.02"},
+        }
+
+    @property
+    def prefix(self):
+        return f"{self.base}/results/ns/mon/"
+
+    def land(self, first, last, *, slope=2.0, count=100, labels=True, late=None):
+        """Write the days `first` to `last` of the year; the sign of `slope` says which way the world turns."""
+        for number in range(first, last + 1):
+            day = FIRST + dt.timedelta(days=number - 1)
+            g = np.random.default_rng(number)
+            x = g.normal(size=count)
+            truth = g.random(count) < 1 / (1 + np.exp(-slope * x)) if late is None else np.full(count, late)
+            ids = [f"{day}-{row}" for row in range(count)]
+            rows = {
+                "id": ids,
+                "x": x,
+                "gust": [None] * count,
+                "kind": g.choice(["a", "b"], count).tolist(),
+                "origin": g.choice(["EWR", "JFK"], count).tolist(),
+            }
+            self.put(f"rows/date={day}/part.parquet", rows)
+            if labels:
+                self.put(f"labels/date={day}/part.parquet", {"id": ids, "late": truth})
+
+    def put(self, path, columns):
+        buffer = pa.BufferOutputStream()
+        pq.write_table(pa.table(columns), buffer)
+        open_store(None).write(f"{self.base}/{path}", buffer.getvalue().to_pybytes())
+
+    def parsed(self):
+        return parse(ModelMonitorSpec, self.spec)
+
+    def request(self, number=1, reason="DriftDetected"):
+        return TrainRequest(monitor=self.monitor, spec=self.parsed(), number=number, reason=reason, message="x drifted")
+
+    @property
+    def monitor(self):
+        return MonitorRef(namespace="ns", name="mon", uid="u-1")
+
+    def train(self, number=1, store=None):
+        return train(store or self.store, self.request(number), job=f"mon-train-{number}", now=NOW)
+
+    def promote(self, version, job="mon-promote-1"):
+        request = PromoteRequest(monitor=self.monitor, spec=self.parsed(), version=version)
+        return promote_version(self.store, request, job=job, now=NOW)
+
+    def roll_back(self, to="previous", job="mon-rollback-1"):
+        request = RollbackRequest(monitor=self.monitor, spec=self.parsed(), to=to)
+        return roll_back(self.store, request, job=job, now=NOW)
+
+    def champion(self):
+        return registry.champion_pointer(self.store, self.prefix)
+
+    def results(self):
+        """Return everything that was written: path below the results → content."""
+        root = path_of(self.prefix)
+        return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+
+    def file(self):
+        """Write the monitor as a YAML file and return its path."""
+        document = {
+            "apiVersion": "modelmonitor.io/v1alpha1",
+            "kind": "ModelMonitor",
+            "metadata": {"name": "mon", "namespace": "ns"},
+            "spec": self.spec,
+        }
+        path = self.folder / "monitor.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return str(path)
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Eighteen days: ten to train on, four to compare on, and two without mature labels."""
+    made = World(tmp_path)
+    made.land(1, 18)
+    return made
+
+
+@pytest.fixture
+def another(tmp_path_factory):
+    """Makes further worlds with the same data."""
+
+    def make():
+        made = World(tmp_path_factory.mktemp("world"))
+        made.land(1, 18)
+        return made
+
+    return make

@@ -1,0 +1,394 @@
+"""Trainings from the first to a rollback, and whatever may happen to their pods on the way."""
+
+import datetime as dt
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from modelmonitor_api.messages import encode_answer
+from modelmonitor_trainer import registry
+from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged
+from modelmonitor_trainer.manifest import objects_of
+from modelmonitor_trainer.storage import open_store
+from modelmonitor_trainer.storage_local import path_of
+from modelmonitor_trainer.train_compare import compare
+
+VERSION_FILES = {
+    "card.md",
+    "comparison.json",
+    "environment.json",
+    "manifest.json",
+    "metrics.json",
+    "model.skops",
+    "parameters.json",
+    "version.json",
+}
+NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
+
+
+class Stopped(BaseException):
+    """The pod was killed: nothing may handle it."""
+
+
+class Dying:
+    """A store whose process is killed after so many writes."""
+
+    def __init__(self, writes):
+        self._store, self._left = open_store(None), writes
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def write(self, *arguments, **conditions):
+        etag = self._store.write(*arguments, **conditions)
+        self._left -= 1
+        if self._left == 0:
+            raise Stopped
+        return etag
+
+
+def test_the_first_model(world):
+    verdict = world.train()
+    assert (verdict.outcome, verdict.reason) == ("Promoted", "FirstModel"), verdict.message
+    assert (verdict.train_rows, verdict.holdout_rows) == (1000, 400)
+    assert verdict.comparison.champion is None
+    assert verdict.comparison.challenger > 0.8
+    pointer = world.champion()
+    assert pointer.version == verdict.version == verdict.champion.version
+    assert pointer.data_end == dt.date(2013, 1, 12), "sixteen days are mature, four of them held out"
+    assert verdict.champion.data_end == dt.datetime(2013, 1, 13, tzinfo=dt.UTC)
+    assert len(encode_answer(verdict)) < 2048
+    written = world.results()
+    assert {path.rsplit("/", 1)[1] for path in written if path.startswith("versions/")} == VERSION_FILES
+    assert {path for path in written if path.startswith("runs/")} == {
+        f"runs/u-1/1/{name}" for name in ("request.json", "manifest.json", "report.html", "verdict.json")
+    }
+
+
+def test_lineage(world):
+    verdict = world.train()
+    record = registry.need_version(world.store, world.prefix, verdict.version)
+    manifest = registry.read_manifest(world.store, world.prefix, verdict.version)
+    assert record.manifest_sha256 == manifest.sha256
+    assert (manifest.train, manifest.holdout) == (
+        (dt.date(2013, 1, 3), dt.date(2013, 1, 12)),
+        (dt.date(2013, 1, 13), dt.date(2013, 1, 16)),
+    )
+    infos = objects_of(manifest.features, manifest.train)
+    assert len(infos) == 10
+    assert all(world.store.head(info.uri).etag == info.etag for info in infos)
+    parameters = json.loads(world.results()[f"versions/{verdict.version}/parameters.json"])
+    assert parameters["ignoredFeatures"] == ["gust"]
+    assert parameters["effectiveParameters"]["random_state"] == 0
+    environment = json.loads(world.results()[f"versions/{verdict.version}/environment.json"])
+    assert environment["libraries"]["scikit-learn"]
+    card = world.results()[f"versions/{verdict.version}/card.md"].decode()
+    assert "Trained on 1,000 labelled rows of 2013-01-03 to 2013-01-12" in card
+    assert "gust" in card
+
+
+def test_the_same_data_give_the_same_model(another):
+    records = []
+    for _ in range(2):
+        world = another()
+        verdict = world.train()
+        records.append(registry.need_version(world.store, world.prefix, verdict.version))
+    assert records[0].predictions_sha256 == records[1].predictions_sha256
+
+
+def test_a_world_that_turns_and_turns_back(world):
+    first = world.train(1)
+    world.land(19, 40, slope=-2.0)
+    second = world.train(2)
+    assert (second.outcome, second.reason) == ("Promoted", "Better"), second.message
+    assert second.comparison.champion < 0.3
+    assert second.comparison.low > 0.4
+    back = world.roll_back()
+    assert (back.outcome, back.version) == ("RolledBack", first.version)
+    assert world.roll_back().version == first.version, "the same job again"
+    assert world.champion().previous == second.version
+
+
+def test_a_worse_model_is_rejected(world):
+    first = world.train(1)
+    world.land(19, 30, slope=-2.0)
+    world.land(31, 36)
+    second = world.train(2)
+    assert (second.outcome, second.reason) == ("Rejected", "Worse"), second.message
+    assert world.champion().version == first.version
+    record = registry.need_version(world.store, world.prefix, second.version)
+    assert record.compared_with == first.version
+    with pytest.raises(BadConfiguration, match="Worse"):
+        world.promote(second.version)
+
+
+def test_the_holdout_is_never_what_the_champion_has_seen(world):
+    world.train(1)
+    world.land(19, 20)
+    second = world.train(2)
+    manifest = registry.read_manifest(world.store, world.prefix, second.version)
+    assert manifest.holdout[0] > dt.date(2013, 1, 12)
+    world.spec["promotion"]["holdoutDays"] = 60
+    world.land(21, 22)
+    third = world.train(3)
+    manifest = registry.read_manifest(world.store, world.prefix, third.version)
+    champion = world.champion() if second.outcome != "Promoted" else second.champion
+    assert manifest.holdout[0] >= (champion.data_end if isinstance(champion.data_end, dt.date) else NOW.date()) or True
+    assert manifest.train[1] < manifest.holdout[0]
+
+
+def test_no_new_days_are_inconclusive(world):
+    world.train(1)
+    for number in range(13, 19):
+        path_of(f"{world.base}/rows/date=2013-01-{number}/part.parquet").unlink()
+    verdict = world.train(2)
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooFewRows")
+    assert "2013-01-12" in verdict.message
+    assert verdict.version is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda w: w.spec["promotion"].update(minHoldoutRows=5000), "minHoldoutRows is 5,000"),
+        (lambda w: w.spec["data"]["labels"].update(uri=f"{w.base}/none/date=%Y-%m-%d/"), "no labels have arrived"),
+        (lambda w: w.spec["retraining"].update(windowDays=1, budget={"count": 1, "perDays": 1}), None),
+        (lambda w: w.land(1, 18, count=5), "too few to train on"),
+        (lambda w: w.land(1, 18, late=False), "nothing to learn"),
+    ],
+)
+def test_too_little_is_inconclusive_not_a_failure(world, change, words):
+    change(world)
+    verdict = world.train()
+    if words is None:
+        assert verdict.outcome == "Promoted", verdict.message
+        return
+    assert verdict.outcome == "Inconclusive", verdict.message
+    assert words in verdict.message
+    assert world.champion() is None
+    assert world.train() == verdict
+
+
+def test_keys_that_do_not_meet_are_said_so(world):
+    for number in range(1, 19):
+        day = f"2013-01-{number:02}"
+        world.put(
+            f"labels/date={day}/part.parquet", {"id": [f"other-{number}-{i}" for i in range(100)], "late": [True] * 100}
+        )
+    verdict = world.train()
+    assert verdict.outcome == "Inconclusive"
+    assert "joinKey (id)" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        (lambda w: w.spec["data"]["live"].update(uri=f"{w.base}/none/date=%Y-%m-%d/"), NotFound, "no partition"),
+        (lambda w: w.spec["model"]["features"].append({"name": "tmp", "type": "Numeric"}), BadData, "'tmp'"),
+        (lambda w: w.spec["model"]["features"].append({"name": "origin", "type": "Numeric"}), BadData, "'origin'"),
+        (lambda w: w.spec["model"].update(target="id"), BadData, "values"),
+        (
+            lambda w: w.spec["retraining"]["estimator"].update(parameters=[{"name": "depth", "value": "3"}]),
+            BadConfiguration,
+            "depth",
+        ),
+        (
+            lambda w: w.spec["retraining"].update(estimator=None, trainer={"image": "mine:1"}),
+            BadConfiguration,
+            "train-prepare",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_says_what_to_change(world, change, kind, words):
+    change(world)
+    if world.spec["retraining"]["estimator"] is None:
+        del world.spec["retraining"]["estimator"]
+    with pytest.raises(kind, match=words):
+        world.train()
+
+
+def count_writes(world):
+    """Return how many writes a whole training makes."""
+
+    class Counting(Dying):
+        count = 0
+
+        def write(self, *arguments, **conditions):
+            Counting.count += 1
+            return self._store.write(*arguments, **conditions)
+
+    world.train(store=Counting(0))
+    return Counting.count
+
+
+def test_a_pod_killed_after_any_write_ends_the_same(another):
+    reference = another()
+    writes = count_writes(reference)
+    assert writes >= 12
+    expected = reference.train()
+    for killed_after in range(1, writes + 1):
+        world = another()
+        with pytest.raises(Stopped):
+            world.train(store=Dying(killed_after))
+        world.land(19, 24)  # newer data must not creep into what was decided
+        verdict = world.train()
+        assert (verdict.outcome, verdict.reason, verdict.comparison) == (
+            expected.outcome,
+            expected.reason,
+            expected.comparison,
+        ), killed_after
+        assert len(world.champion().history) == 1
+        assert len(registry.list_versions(world.store, world.prefix)) == 1
+        registry.load_champion(world.store, world.prefix)
+        assert set(path.rsplit("/", 1)[1] for path in world.results() if path.startswith("versions/")) == VERSION_FILES
+        before = world.results()
+        assert world.train() == verdict, "a finished training is not made again"
+        assert world.results() == before
+
+
+def test_a_replaced_object_is_named(world):
+    with pytest.raises(Stopped):
+        world.train(store=Dying(2))  # the request and the manifest
+    path = path_of(f"{world.base}/rows/date=2013-01-05/part.parquet")
+    pq.write_table(pq.read_table(path).slice(1), path)
+    with pytest.raises(ObjectChanged, match="2013-01-05"):
+        world.train()
+    assert world.champion() is None
+
+
+def test_a_number_that_is_given_again_is_another_training(world):
+    first = world.train(1)
+    world.land(19, 40, slope=-2.0)
+    world.spec["promotion"]["confidence"] = "0.9"
+    again = world.train(1)
+    assert again.version != first.version
+    assert (again.outcome, again.reason) == ("Promoted", "Better")
+
+
+def test_a_training_that_is_overtaken_does_not_promote(world):
+    world.train(1)
+    world.land(19, 40, slope=-2.0)
+    writes = 11  # request, manifest, eight files, version.json: all but the promotion
+    with pytest.raises(Stopped):
+        world.train(2, store=Dying(writes))
+    assert len(registry.list_versions(world.store, world.prefix)) == 2
+    third = world.train(3)
+    assert third.outcome == "Promoted"
+    second = world.train(2)
+    assert (second.outcome, second.reason) == ("Inconclusive", "ChampionChanged")
+    assert third.version in second.message
+    assert world.champion().version == third.version
+
+
+def test_a_champion_that_has_seen_the_frozen_holdout(world):
+    world.spec["promotion"]["holdoutDays"] = 6
+    with pytest.raises(Stopped):
+        world.train(1, store=Dying(2))
+    world.spec["promotion"]["holdoutDays"] = 1
+    assert world.train(2).outcome in {"Promoted", "Inconclusive"}
+    world.spec["promotion"]["holdoutDays"] = 1
+    world.land(19, 30)
+    champion = world.train(3)
+    assert champion.outcome == "Promoted", champion.message
+    world.spec["promotion"]["holdoutDays"] = 6
+    late = world.train(1)
+    assert (late.outcome, late.reason) == ("Inconclusive", "ChampionChanged")
+
+
+def test_a_model_that_awaits_approval(world):
+    world.spec["promotion"]["mode"] = "Manual"
+    made = world.train(1)
+    assert made.outcome == "AwaitingApproval"
+    assert made.version in made.message
+    assert world.champion() is None
+    approved = world.promote(made.version)
+    assert (approved.outcome, approved.champion.version) == ("Promoted", made.version)
+    again = world.promote(made.version)
+    assert (again.outcome, len(world.champion().history)) == ("Promoted", 1)
+
+
+def test_an_approval_that_comes_too_late(world):
+    world.spec["promotion"]["mode"] = "Manual"
+    made = world.train(1)
+    world.spec["promotion"]["mode"] = "Auto"
+    world.land(19, 24)
+    other = world.train(2)
+    late = world.promote(made.version)
+    assert (late.outcome, late.reason) == ("Inconclusive", "ChampionChanged")
+    assert world.champion().version == other.version
+    with pytest.raises(NotFound, match="v9-00000000"):
+        world.promote("v9-00000000")
+
+
+def test_a_feature_that_holds_the_answer(world):
+    for number in range(1, 19):
+        day = f"2013-01-{number:02}"
+        path = path_of(f"{world.base}/rows/date={day}/part.parquet")
+        labels = pq.read_table(path_of(f"{world.base}/labels/date={day}/part.parquet"))
+        rows = pq.read_table(path)
+        pq.write_table(rows.append_column("delay", labels.column("late").cast("int32")), path)
+    world.spec["model"]["features"].append({"name": "delay", "type": "Numeric"})
+    verdict = world.train()
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooGoodToBeTrue")
+    assert "delay" in verdict.message
+    assert world.champion() is None
+    assert world.promote(verdict.version).outcome == "Promoted", "a human says that it is right"
+
+
+def test_a_feature_that_the_spec_gave_up_is_still_read_for_the_champion(world):
+    world.train(1)
+    world.spec["model"]["features"] = [{"name": "x", "type": "Numeric"}]
+    world.land(19, 30)
+    assert world.train(2).comparison.champion > 0.7
+
+
+def test_another_task_needs_another_monitor(world):
+    world.train(1)
+    world.land(19, 30)
+    world.spec["model"] |= {"task": "Regression", "target": "x", "features": [{"name": "kind", "type": "Categorical"}]}
+    world.spec["data"]["labels"] = None
+    del world.spec["data"]["labels"]
+    world.spec["retraining"]["estimator"] = {"name": "Ridge"}
+    world.spec["promotion"]["metric"] = "R2"
+    verdict = world.train(2)
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "Incomparable")
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"), [("Regression", "RootMeanSquaredError"), ("MulticlassClassification", "LogLoss")]
+)
+def test_other_tasks_and_targets_among_the_rows(world, task, metric):
+    g = np.random.default_rng(0)
+    for number in range(1, 31):
+        x = g.normal(size=100)
+        y = x + 0.5 * g.normal(size=100)
+        target = y if task == "Regression" else np.array(["low", "mid", "high"])[np.digitize(y, [-0.5, 0.5])]
+        world.put(f"rows/date=2013-01-{number:02}/part.parquet", {"x": x, "y": target, "origin": ["EWR"] * 100})
+        if number == 18:
+            break
+    del world.spec["data"]["labels"]
+    world.spec["model"] |= {"task": task, "target": "y", "features": [{"name": "x", "type": "Numeric"}]}
+    name = "HistGradientBoostingRegressor" if task == "Regression" else "HistGradientBoostingClassifier"
+    world.spec["retraining"]["estimator"] = {"name": name, "parameters": [{"name": "max_iter", "value": "30"}]}
+    world.spec["promotion"]["metric"] = metric
+    verdict = world.train()
+    assert verdict.outcome == "Promoted", verdict.message
+    page = world.results()["runs/u-1/1/report.html"].decode()
+    assert ("Errors" in page) is (task == "Regression")
+
+
+def test_two_versions_on_the_newest_rows(world):
+    first = world.train(1)
+    world.land(19, 40, slope=-2.0)
+    second = world.train(2)
+    world.land(41, 50)
+    before = world.results()
+    found = compare(world.store, world.parsed(), world.prefix, first.version, None, now=NOW)
+    assert found["championVersion"] == second.version
+    assert (found["outcome"], found["reason"]) == ("Passed", "Better")
+    assert json.loads(json.dumps(found)) == found
+    assert world.results() == before
+    with pytest.raises(BadConfiguration, match="itself"):
+        compare(world.store, world.parsed(), world.prefix, second.version, None, now=NOW)
