@@ -47,6 +47,9 @@ for name in "$@"; do
   describe "$name"
   inputs=$({ echo "$package $variables"; cat "$HACK/go/$wrapper"/{go.mod,go.sum}
     case $package in ./*) cat "$HACK/go/$wrapper/$package"/*.go ;; esac; } | hash_of)
+  # Whoever else wants this program waits for it instead of compiling it at the same time.
+  exec 8>"$CACHE/stamps/$name.lock"
+  ! have flock || flock 8
   if [ -x "$BIN/$name" ] && [ "$(cat "$CACHE/stamps/$name" 2>/dev/null)" = "$inputs" ]; then continue; fi
   have go || die "$name must be built from its Go module: install Go (https://go.dev/dl) first"
   grep -q " $version\$" "$HACK/go/$wrapper/go.mod" || die "go/$wrapper/go.mod is not at $version: run hack/pin-modules.sh"
