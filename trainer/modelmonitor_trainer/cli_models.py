@@ -230,11 +230,12 @@ def _versions(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli import read_monitor
     from modelmonitor_trainer.storage import open_store
 
+    time = _time(args.at) if args.at else None
     monitor, spec = read_monitor(args.file)
     store, prefix = open_store(spec.storage), registry.monitor_prefix(spec, monitor)
     pointer = registry.champion_pointer(store, prefix)
-    if args.at:
-        served = registry.served_at(pointer, _time(args.at)) if pointer else None
+    if time is not None:
+        served = registry.served_at(pointer, time) if pointer else None
         print(served.version if served else f"no version served at {args.at}")
         return 0
     versions = registry.list_versions(store, prefix)

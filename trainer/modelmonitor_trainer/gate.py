@@ -153,7 +153,9 @@ def judge(contest: Contest, promotion: Promotion, *, seed: int) -> GateResult:
         )
     slices: tuple[SliceResult, ...] = ()
     if contest.champion is not None:
-        slices = compare_slices(contest.truth, contest.champion, contest.challenger, contest.slices, promotion, seed)
+        slices = compare_slices(
+            contest.truth, contest.champion, contest.challenger, contest.slices, promotion, seed, contest.days
+        )
     steps = [
         (Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE, _check_leak(contest, metric, over_baseline)),
         (Outcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE, _check_baseline(metric, over_baseline)),

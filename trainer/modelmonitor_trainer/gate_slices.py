@@ -15,7 +15,7 @@ import numpy as np
 
 from modelmonitor_api.spec import Metric, Promotion
 from modelmonitor_trainer.gate_interval import paired_difference
-from modelmonitor_trainer.metrics import Array, Undefined
+from modelmonitor_trainer.metrics import Array, Ints, Undefined
 
 #: Values of a column beyond these, the least frequent, are not looked at.
 MAX_VALUES = 200
@@ -60,6 +60,7 @@ def compare_slices(
     slices: Mapping[str, Array],
     promotion: Promotion,
     seed: int,
+    days: Ints | None = None,
 ) -> tuple[SliceResult, ...]:
     """Return both models on every slice, the largest first within a column.
 
@@ -73,6 +74,8 @@ def compare_slices(
         Says the metric, how many rows decide, and how large a drop may be.
     seed
         Of the bootstrap.
+    days : (n,)
+        Number of the day of each row, or None.
     """
     parts = list(_parts(slices))
     deciding = sum(kept.size >= promotion.min_slice_rows for _, _, kept in parts)
@@ -82,7 +85,8 @@ def compare_slices(
         if kept.size < promotion.min_slice_rows:
             found.append(SliceResult(column, value, int(kept.size)))
             continue
-        result = _compare(promotion.metric, truth[kept], champion[kept], challenger[kept], level, seed)
+        of_days = None if days is None else days[kept]
+        result = _compare(promotion.metric, truth[kept], champion[kept], challenger[kept], level, seed, of_days)
         if result is None:
             found.append(SliceResult(column, value, int(kept.size)))
             continue
@@ -93,12 +97,18 @@ def compare_slices(
 
 
 def _compare(
-    metric: Metric, truth: Array, champion: Array, challenger: Array, level: float, seed: int
+    metric: Metric,
+    truth: Array,
+    champion: Array,
+    challenger: Array,
+    level: float,
+    seed: int,
+    days: Ints | None,
 ) -> tuple[float, float, float, float] | None:
     """Return both scores, the difference and its upper bound; None where the metric is not defined."""
     try:
         # The upper end of a two-sided interval at 1 - 2 level is a one-sided bound at 1 - level.
-        found = paired_difference(metric, truth, champion, challenger, confidence=1 - 2 * level, seed=seed)
+        found = paired_difference(metric, truth, champion, challenger, confidence=1 - 2 * level, seed=seed, days=days)
     except Undefined:
         return None
     return found.champion, found.challenger, found.value, found.high

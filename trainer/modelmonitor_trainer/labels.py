@@ -41,7 +41,7 @@ class JoinReport:
     duplicate_keys
         Rows and labels beyond the first of their key; left out.
     orphaned_labels
-        Labels of no row of the window.
+        Labels of no row of the window; labels of the days after it, where late ones are looked for, count here.
     """
 
     feature_rows: int

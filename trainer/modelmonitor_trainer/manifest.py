@@ -235,7 +235,9 @@ def _pin(
                     if types.get(name, "null") == "null":
                         types[name] = str(opened.types[name])
                 rows = opened.rows
-            found.append(PinnedObject(info.uri, info.etag, info.size, info.last_modified, rows))
+            # In whole seconds, as it is written.
+            modified = info.last_modified.replace(microsecond=0)
+            found.append(PinnedObject(info.uri, info.etag, info.size, modified, rows))
         days.append(PinnedDay(partition.day, tuple(found)))
     return days
 

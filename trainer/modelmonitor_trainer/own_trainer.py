@@ -61,7 +61,7 @@ def prepare(store: Store, request: TrainRequest, work: str | Path, *, job: str, 
         raise BadConfiguration(
             "spec.retraining.trainer.image is not set; modelmonitor train is the command of the built-in trainer"
         )
-    folder = Path(work)
+    folder = Path(work).absolute()
     run = open_run(store, request, job)
     if finished(run) is not None:
         _skip_all(folder, "the training is finished")
@@ -96,7 +96,7 @@ def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str,
     ModelMonitorError
         If the data or the store cannot be used.
     """
-    folder = Path(work)
+    folder = Path(work).absolute()
     run = open_run(store, request, job)
     earlier = finished(run)
     if earlier is not None:

@@ -192,3 +192,18 @@ def test_a_suspect_makes_a_first_model_inconclusive():
     found = judge(contest(None, 0.8, suspects=(Suspect("arr_delay", 1.0),)), promotion(), seed=0)
     assert found.reason is GateReason.TOO_GOOD_TO_BE_TRUE
     assert "arr_delay" in found.message
+
+
+def test_days_that_err_together_spare_a_slice():
+    """The same drop, once on all days alike and once from a few of them: only the first is not chance."""
+    case = with_slices(0.8)
+    g = np.random.default_rng(1)
+    days = g.integers(0, 14, len(case.truth))
+    alike = compare_slices(case.truth, case.champion, case.challenger, case.slices, promotion(), 0, days)
+    assert [part.worse for part in alike] == [False, True]
+    swapped = np.where(np.isin(days, (3, 9)), 1 - case.champion, case.champion)
+    few = compare_slices(case.truth, case.champion, swapped, case.slices, promotion(), 0, days)
+    assert all(part.difference < -0.02 for part in few)
+    assert not any(part.worse for part in few)
+    rows_only = compare_slices(case.truth, case.champion, swapped, case.slices, promotion(), 0)
+    assert all(part.worse for part in rows_only)

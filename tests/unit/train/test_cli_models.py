@@ -1,0 +1,104 @@
+"""The commands about models, as people and pods call them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from modelmonitor_api.messages import decode_answer, encode
+from modelmonitor_api.names import ENV_JOB_NAME, ENV_TERMINATION_LOG
+from modelmonitor_trainer.cli import build_parser, main
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs the command line; returns the exit code and what it printed."""
+
+    def run(*arguments):
+        code = main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_a_life_on_the_command_line(world, command):
+    file = world.file()
+    code, out, _ = command("versions", "-f", file)
+    assert (code, "no version yet" in out) == (0, True)
+    code, out, _ = command("train", "-f", file)
+    assert code == 0
+    assert out.startswith("Promoted (FirstModel)")
+    world.land(19, 40, slope=-2.0)
+    code, out, _ = command("train", "-f", file, "--output", "json")
+    second = json.loads(out)
+    assert second["outcome"] == "Promoted"
+    code, out, _ = command("versions", "-f", file)
+    assert [line[0] for line in out.splitlines()] == ["*", " "]
+    code, out, _ = command("versions", "-f", file, "--output", "json")
+    listed = json.loads(out)
+    first = listed["versions"][1]["version"]
+    assert listed["champion"]["version"] == second["version"]
+    code, out, _ = command("versions", "-f", file, "--at", "2013-05-03")
+    assert "no version served" in out
+    code, out, _ = command("versions", "-f", file, "--at", "2999-01-01")
+    assert out.strip() == second["version"]
+    world.land(41, 50)
+    code, out, _ = command("compare", "-f", file, "--version", first)
+    assert (code, out.split()[0]) == (0, "Passed")
+    code, out, _ = command("rollback", "-f", file)
+    assert out.startswith("RolledBack")
+    assert world.champion().version == first
+    code, out, _ = command("rollback", "-f", file, "--to", second["version"])
+    assert world.champion().version == second["version"]
+
+
+def test_what_goes_wrong_is_one_sentence(world, command):
+    file = world.file()
+    for arguments, words in [
+        (("rollback", "-f", file), "no champion"),
+        (("promote", "-f", file), "--version"),
+        (("promote", "-f", file, "--version", "v1-00000000"), "v1-00000000"),
+        (("versions", "-f", file, "--at", "yesterday"), "--at"),
+        (("compare", "-f", file, "--version", "v1-00000000"), "--with"),
+        (("train-prepare", "-f", file, "--work", world.folder / "work"), "trainer.image"),
+    ]:
+        code, out, err = command(*arguments)
+        assert (code, out) == (2, ""), arguments
+        assert words in err
+        assert err.count("\n") == 1
+
+
+def test_a_pod_leaves_its_answer(world, command, monkeypatch):
+    request, answer = world.folder / "request.json", world.folder / "answer"
+    monkeypatch.setenv(ENV_JOB_NAME, "mon-train-1")
+    monkeypatch.setenv(ENV_TERMINATION_LOG, str(answer))
+    request.write_text(encode(world.request()))
+    code, _, _ = command("train", "--request", request)
+    assert code == 0
+    assert decode_answer(answer.read_text()).outcome == "Promoted"
+    assert world.champion().by == "mon-train-1"
+    code, _, _ = command("rollback", "--request", request)
+    assert code == 2
+    assert "asks for Train" in decode_answer(answer.read_text()).message
+
+
+def test_an_own_trainer_on_the_command_line(world, command):
+    world.spec["retraining"] = {"windowDays": 10, "trainer": {"image": "mine:1"}}
+    file, work = world.file(), world.folder / "work"
+    code, out, _ = command("train-prepare", "-f", file, "--work", work)
+    assert (code, out) == (0, "")
+    code, _, err = command("train-conclude", "-f", file, "--work", work)
+    assert code == 2
+    assert "container predict-challenger" in err
+
+
+def test_the_help_loads_nothing_heavy():
+    code = "import sys, modelmonitor_trainer.cli as c; c.build_parser(); print(sorted(sys.modules))"
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    loaded = set(done.stdout.split("'"))
+    assert not loaded & {"numpy", "pandas", "pyarrow", "sklearn", "scipy", "boto3", "pydantic"}
+    assert "train" in build_parser().format_help()
