@@ -101,7 +101,7 @@ class Parameter(Resource):
     """A parameter of an estimator."""
 
     name: str = Field(
-        description="Name, as in scikit-learn.", min_length=1, max_length=63, pattern=r"^[a-z_][a-z0-9_]*$"
+        description="Name, as in scikit-learn.", min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"
     )
     value: str = Field(
         description='Value in JSON: 150, 0.05, true, null, "balanced" (text may leave its quotes out).', max_length=253
