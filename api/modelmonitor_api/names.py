@@ -177,13 +177,3 @@ def requested_job_name(monitor: str, uid: str, role: Role, token: str) -> str:
     alone from being read as the minute that a CronJob puts into the names of its Jobs.
     """
     return f"{monitor}-{role.value}-r{short_hash(uid, token)}"
-
-
-def version_number(version: str) -> int:
-    """Return the number of the training that made a version, 0 where its name does not tell.
-
-    >>> version_number("v3-0badcafe"), version_number("mine")
-    (3, 0)
-    """
-    number = version.partition("-")[0].removeprefix("v")
-    return int(number) if number.isascii() and number.isdigit() else 0

@@ -153,8 +153,6 @@ class Reconciler:
         """Start a training. Its number is the lock: whoever decides the same asks for the same name."""
         numbers = [job.number for job in jobs if job.number is not None]
         last = status.last_training.number if status.last_training is not None else 0
-        if status.champion is not None:  # where status and Jobs are lost, its name still tells
-            numbers.append(names.version_number(status.champion.version))
         token = _pending_retrain(found, status) if decision.reason is Reason.REQUESTED else None
         job = builders.training_job(
             monitor, self._settings, 1 + max([last, *numbers]), decision.reason, decision.message, token

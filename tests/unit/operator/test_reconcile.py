@@ -425,16 +425,3 @@ async def test_a_consecutive_count_begins_anew_with_a_new_champion(world: World)
 
 def test_names_are_those_of_the_monitor() -> None:
     assert NAMESPACE not in names.cron_job_name("flights")
-
-
-async def test_where_status_and_jobs_are_lost_the_champion_tells_the_number(world: World) -> None:
-    world.add()
-    world.monitors["flights"]["status"] = {"champion": champion("v41-0a1b2c3d").to_wire()}
-    await world.settle()
-    await later_check(world, "a", "Drift")
-    [job] = world.of_role(Role.TRAIN)
-    assert job["metadata"]["labels"][names.LABEL_NUMBER] == "42", "runs of that number are on S3 already"
-
-
-def test_a_name_of_another_kind_tells_no_number() -> None:
-    assert [names.version_number(text) for text in ("mine", "v-1", "v²-0", "")] == [0, 0, 0, 0]
