@@ -89,6 +89,15 @@ def belongs_to(child: Object, monitor: Object) -> bool:
     return any(owner.get("controller") and owner["uid"] == monitor["metadata"]["uid"] for owner in owners)
 
 
+def belongs_to_predecessor(child: Object, monitor: Object) -> bool:
+    """Whether a deleted monitor of the same name controls an object: the garbage collector is about to take it."""
+    name, uid = monitor["metadata"]["name"], monitor["metadata"]["uid"]
+    return any(
+        owner.get("controller") and (owner["kind"], owner["name"]) == (names.KIND, name) and owner["uid"] != uid
+        for owner in child["metadata"].get("ownerReferences", [])
+    )
+
+
 def _fact(job: Object, answer: Answer | None) -> JobFact:
     metadata = job["metadata"]
     annotations = metadata.get("annotations", {})

@@ -20,7 +20,7 @@ from modelmonitor_operator.compare import contains, merge_patch
 from modelmonitor_operator.events import events_between
 from modelmonitor_operator.fold import fold, handled, known_jobs, lost_training
 from modelmonitor_operator.gateway import Conflict, Forbidden, Gateway, GatewayError, Invalid, Object, Unavailable
-from modelmonitor_operator.gather import JobFact, belongs_to, gather_jobs, job_fact
+from modelmonitor_operator.gather import JobFact, belongs_to, belongs_to_predecessor, gather_jobs, job_fact
 from modelmonitor_operator.settings import Settings
 from modelmonitor_policy import Action, ChampionSeen, CheckSeen, Decision, Facts, InFlight, TrainingSeen, decide
 
@@ -118,6 +118,8 @@ class Reconciler:
         wanted = builders.cron_job(monitor, self._settings)
         name = wanted["metadata"]["name"]
         live = await self._gateway.get_cron_job(monitor.namespace, name)
+        if live is not None and belongs_to_predecessor(live, found):
+            raise Unavailable(f"CronJob {name} of a deleted monitor of the same name has not been collected yet")
         if live is not None and not belongs_to(live, found):
             raise NameCollision(f"CronJob {name} exists and is not this monitor's; rename the monitor or delete it")
         if live is None or not contains(live, wanted):

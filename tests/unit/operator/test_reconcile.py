@@ -278,6 +278,20 @@ async def test_a_cron_job_of_somebody_else_is_left_alone(world: World) -> None:
     assert world.condition("Ready") == ("True", "Accepted")
 
 
+async def test_a_cron_job_of_a_deleted_predecessor_is_waited_for(world: World) -> None:
+    world.add()
+    await world.settle()
+    cron_job = world.cron_jobs["flights-check"]
+    cron_job["metadata"]["ownerReferences"][0]["uid"] = "of the monitor before"
+    del world.monitors["flights"]["status"]
+    with pytest.raises(Unavailable, match="not been collected yet"):
+        await world.reconcile()
+    assert "status" not in world.monitors["flights"]
+    del world.cron_jobs["flights-check"]
+    await world.settle()
+    assert world.condition("Ready") == ("True", "Accepted")
+
+
 async def test_a_job_of_somebody_else_is_left_alone(world: World) -> None:
     world.add()
     await world.settle()
