@@ -78,7 +78,7 @@ class Pod:
         file.write_text(encode(request))
         self._answer = self._home / "termination-log"
         self.process = Process(
-            [sys.executable, "-m", "modelmonitor_trainer.cli", request.kind.lower(), "--request", file],
+            [sys.executable, "-m", "modelmonitor_trainer.cli.main", request.kind.lower(), "--request", file],
             log=self._home / "log",
             environment={
                 "PATH": os.environ["PATH"],

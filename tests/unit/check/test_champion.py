@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from modelmonitor_api.status import Champion
-from modelmonitor_trainer import check as check_module
-from modelmonitor_trainer import check_performance
-from modelmonitor_trainer.check_inputs import ChampionFacts
-from modelmonitor_trainer.check_performance import Predictor
+from modelmonitor_trainer.check import performance as check_performance
+from modelmonitor_trainer.check import run as check_module
+from modelmonitor_trainer.check.inputs import ChampionFacts
+from modelmonitor_trainer.check.performance import Predictor
+from modelmonitor_trainer.data.windows import partitions
 from modelmonitor_trainer.failures import BadConfiguration
-from modelmonitor_trainer.profile_window import blocks_of
-from modelmonitor_trainer.windows import partitions
+from modelmonitor_trainer.profile.window import blocks_of
 
 TRAINED = (dt.date(2013, 1, 5), dt.date(2013, 1, 24))
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from modelmonitor_api.messages import decode_answer, encode_answer
-from modelmonitor_trainer.check import due_time
+from modelmonitor_trainer.check.run import due_time
 from modelmonitor_trainer.failures import BadConfiguration, BadData, Interrupted, NotFound
 
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.messages import CheckVerdict, Failure, decode_answer, encode
-from modelmonitor_trainer.cli import main
+from modelmonitor_trainer.cli.main import main
+from modelmonitor_trainer.cli.pod import run_in_pod
 from modelmonitor_trainer.failures import BadData, StorageUnavailable
-from modelmonitor_trainer.pod import run_in_pod
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_a_pod_that_is_stopped_says_so(tmp_path):
     log = tmp_path / "log"
     program = (
         "import sys, time\n"
-        "from modelmonitor_trainer.pod import run_in_pod\n"
+        "from modelmonitor_trainer.cli.pod import run_in_pod\n"
         "def work():\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(60)\n"
@@ -208,7 +208,7 @@ def test_a_pod_that_is_stopped_says_so(tmp_path):
 
 
 def test_help_is_there_at_once():
-    code = "import sys; from modelmonitor_trainer.cli import build_parser; build_parser(); print(*sys.modules)"
+    code = "import sys; from modelmonitor_trainer.cli.main import build_parser; build_parser(); print(*sys.modules)"
     path = os.pathsep.join(sys.path)
     started = time.perf_counter()
     found = subprocess.run(

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from modelmonitor_api.spec import Sensitivity
-from modelmonitor_trainer.check_files import Files, check_files
-from modelmonitor_trainer.profile import profile_categories, profile_numbers
-from modelmonitor_trainer.profile_plan import CategoricalPlan, NumericPlan, fit_edges
-from modelmonitor_trainer.report import render
-from modelmonitor_trainer.report_charts import Bars, Histogram, chart_of
+from modelmonitor_trainer.check.files import Files, check_files
+from modelmonitor_trainer.profile.columns import profile_categories, profile_numbers
+from modelmonitor_trainer.profile.plan import CategoricalPlan, NumericPlan, fit_edges
+from modelmonitor_trainer.report.charts import Bars, Histogram, chart_of
+from modelmonitor_trainer.report.check_page import render
 
 NOW = dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC)
 HOSTILE = '<script>alert("1")</script>\'"><img src=x onerror=alert(1)>{{7*7}}\u202e'

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
-from modelmonitor_trainer.detect_performance import PerformanceResult, judge
+from modelmonitor_trainer.detect.performance import PerformanceResult, judge
 
 
 def days(count, rows, signal, day_effect=0.0, seed=0):

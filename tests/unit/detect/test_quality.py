@@ -7,15 +7,15 @@ import pyarrow as pa
 import pytest
 
 from modelmonitor_api.spec import Feature
-from modelmonitor_trainer.detect_quality import (
+from modelmonitor_trainer.detect.quality import (
     contract_violations,
     missing_partitions,
     ranges,
     structural_violations,
 )
-from modelmonitor_trainer.profile import profile_categories, profile_numbers
-from modelmonitor_trainer.profile_plan import CategoricalPlan, NumericPlan
-from modelmonitor_trainer.profile_window import Block, BlockProfile, stack
+from modelmonitor_trainer.profile.columns import profile_categories, profile_numbers
+from modelmonitor_trainer.profile.plan import CategoricalPlan, NumericPlan
+from modelmonitor_trainer.profile.window import Block, BlockProfile, stack
 
 NUMBER = Feature(name="f", type="Numeric", minimum="0", maximum="10")
 STRICT = Feature(name="f", type="Numeric", nullable=False)

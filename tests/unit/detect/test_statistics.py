@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from modelmonitor_trainer.detect_tests import (
+from modelmonitor_trainer.detect.statistics import (
     adjusted,
     compare_categories,
     compare_numbers,
@@ -16,8 +16,8 @@ from modelmonitor_trainer.detect_tests import (
     population_stability,
     rows_needed,
 )
-from modelmonitor_trainer.profile import bin_counts
-from modelmonitor_trainer.profile_plan import fit_edges
+from modelmonitor_trainer.profile.columns import bin_counts
+from modelmonitor_trainer.profile.plan import fit_edges
 
 
 def generator(seed=0):

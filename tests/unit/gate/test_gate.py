@@ -5,9 +5,9 @@ import pytest
 
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Metric, Promotion, Task
-from modelmonitor_trainer.gate import Contest, GateReason, Outcome, judge
-from modelmonitor_trainer.gate_leaks import Suspect, suspects, too_good
-from modelmonitor_trainer.gate_slices import compare_slices
+from modelmonitor_trainer.gate.leaks import Suspect, suspects, too_good
+from modelmonitor_trainer.gate.slices import compare_slices
+from modelmonitor_trainer.gate.verdict import Contest, GateReason, Outcome, judge
 
 ROWS = 3000
 

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from modelmonitor_api.spec import Metric, Task, metric_fits
-from modelmonitor_trainer.gate_interval import (
+from modelmonitor_trainer.gate.interval import (
     _Ranked,
     delong_components,
     delong_variance,
     paired_difference,
 )
-from modelmonitor_trainer.metrics import Undefined, score_places, sign
+from modelmonitor_trainer.gate.metrics import Undefined, score_places, sign
 
 
 def two_models(seed, rows=400, *, better=0.0):

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Feature, ModelMonitorSpec
-from modelmonitor_trainer.failures import BadData, ObjectChanged
-from modelmonitor_trainer.labels import (
+from modelmonitor_trainer.data.labels import (
     check_binary,
     class_names,
     class_places,
@@ -23,11 +22,12 @@ from modelmonitor_trainer.labels import (
     texts,
     true_values,
 )
-from modelmonitor_trainer.manifest import Manifest, days_within, freeze, objects_of
-from modelmonitor_trainer.storage import open_store
-from modelmonitor_trainer.storage_local import path_of, uri_of
-from modelmonitor_trainer.tables import MissingColumn
-from modelmonitor_trainer.windows import TrainingWindows
+from modelmonitor_trainer.data.manifest import Manifest, days_within, freeze, objects_of
+from modelmonitor_trainer.data.tables import MissingColumn
+from modelmonitor_trainer.data.windows import TrainingWindows
+from modelmonitor_trainer.failures import BadData, ObjectChanged
+from modelmonitor_trainer.storage.local import path_of, uri_of
+from modelmonitor_trainer.storage.store import open_store
 
 WINDOWS = TrainingWindows((dt.date(2013, 1, 1), dt.date(2013, 1, 3)), (dt.date(2013, 1, 4), dt.date(2013, 1, 5)))
 

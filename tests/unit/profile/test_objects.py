@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelmonitor_api.spec import DataFormat, Feature
+from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.failures import BadData
-from modelmonitor_trainer.profile_objects import (
+from modelmonitor_trainer.profile.objects import (
     ObjectProfile,
     ProfileCache,
     from_bytes,
@@ -17,11 +18,10 @@ from modelmonitor_trainer.profile_objects import (
     profile_objects,
     to_bytes,
 )
-from modelmonitor_trainer.profile_plan import fit_plan
-from modelmonitor_trainer.profile_window import Block, profile_window, require_readable
-from modelmonitor_trainer.storage import open_store
-from modelmonitor_trainer.storage_local import uri_of
-from modelmonitor_trainer.tables import Unreadable
+from modelmonitor_trainer.profile.plan import fit_plan
+from modelmonitor_trainer.profile.window import Block, profile_window, require_readable
+from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.store import open_store
 
 FEATURES = (
     Feature(name="x", type="Numeric", minimum="-2", maximum="2"),

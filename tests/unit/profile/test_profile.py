@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmonitor_trainer.profile import (
+from modelmonitor_trainer.profile.columns import (
     EXAMPLES,
     CategoricalProfile,
     NumericProfile,
@@ -17,7 +17,7 @@ from modelmonitor_trainer.profile import (
     profile_categories,
     profile_numbers,
 )
-from modelmonitor_trainer.profile_plan import (
+from modelmonitor_trainer.profile.plan import (
     CategoricalPlan,
     NumericPlan,
     fit_edges,

@@ -8,8 +8,8 @@ import pytest
 from modelmonitor_api.spec import Storage
 from modelmonitor_trainer.failures import BadConfiguration, CredentialsRefused, NotFound, ObjectChanged
 from modelmonitor_trainer.failures import PreconditionFailed as Lost
-from modelmonitor_trainer.storage import open_store
-from modelmonitor_trainer.storage_local import LocalStore, uri_of
+from modelmonitor_trainer.storage.local import LocalStore, uri_of
+from modelmonitor_trainer.storage.store import open_store
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from modelmonitor_trainer.failures import (
     PreconditionFailed,
     StorageUnavailable,
 )
-from modelmonitor_trainer.storage import ObjectInfo
-from modelmonitor_trainer.storage_s3 import _BLOCK, S3Store, explain
+from modelmonitor_trainer.storage.s3 import _BLOCK, S3Store, explain
+from modelmonitor_trainer.storage.store import ObjectInfo
 
 URI = "s3://bucket/key"
 WHEN = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)

@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.tables import MissingColumn, Unreadable, read_table, scan
 from modelmonitor_trainer.failures import BadData, ObjectChanged
-from modelmonitor_trainer.storage import open_store
-from modelmonitor_trainer.storage_local import uri_of
-from modelmonitor_trainer.tables import MissingColumn, Unreadable, read_table, scan
+from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.store import open_store
 
 PARQUET, CSV, JSONL = DataFormat.PARQUET, DataFormat.CSV, DataFormat.JSON_LINES
 

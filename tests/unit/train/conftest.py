@@ -11,11 +11,11 @@ import yaml
 from modelmonitor_api.messages import MonitorRef, PromoteRequest, RollbackRequest, TrainRequest
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_trainer import registry
-from modelmonitor_trainer.promote import promote_version, roll_back
-from modelmonitor_trainer.storage import open_store
-from modelmonitor_trainer.storage_local import path_of, uri_of
-from modelmonitor_trainer.train import train
+from modelmonitor_trainer.registry import champion as registry
+from modelmonitor_trainer.registry.promote import promote_version, roll_back
+from modelmonitor_trainer.storage.local import path_of, uri_of
+from modelmonitor_trainer.storage.store import open_store
+from modelmonitor_trainer.train.train import train
 
 FIRST = dt.date(2013, 1, 1)
 NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)

@@ -9,7 +9,7 @@ import pytest
 
 from modelmonitor_api.messages import decode_answer, encode
 from modelmonitor_api.names import ENV_JOB_NAME, ENV_TERMINATION_LOG
-from modelmonitor_trainer.cli import build_parser, main
+from modelmonitor_trainer.cli.main import build_parser, main
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_an_own_trainer_on_the_command_line(world, command):
 
 
 def test_the_help_loads_nothing_heavy():
-    code = "import sys, modelmonitor_trainer.cli as c; c.build_parser(); print(sorted(sys.modules))"
+    code = "import sys, modelmonitor_trainer.cli.main as c; c.build_parser(); print(sorted(sys.modules))"
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     loaded = set(done.stdout.split("'"))

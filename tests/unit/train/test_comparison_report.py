@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from modelmonitor_trainer.comparison_report import WIDTH, charts, interval_bar
-from modelmonitor_trainer.train import train
+from modelmonitor_trainer.report.comparison_page import WIDTH, charts, interval_bar
+from modelmonitor_trainer.train.train import train
 
 
 def page(world, number=1):

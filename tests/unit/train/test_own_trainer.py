@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import Task
-from modelmonitor_trainer import registry
 from modelmonitor_trainer.failures import BadConfiguration, BadData
-from modelmonitor_trainer.own_trainer import conclude, prepare
-from modelmonitor_trainer.own_trainer_files import model_files, read_predictions
-from modelmonitor_trainer.registry_versions import read_file
+from modelmonitor_trainer.registry import champion as registry
+from modelmonitor_trainer.registry.versions import read_file
+from modelmonitor_trainer.train.own_trainer import conclude, prepare
+from modelmonitor_trainer.train.own_trainer_files import model_files, read_predictions
 
 NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
 

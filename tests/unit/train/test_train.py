@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.messages import encode_answer
-from modelmonitor_trainer import registry
+from modelmonitor_trainer.data.manifest import objects_of
 from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged
-from modelmonitor_trainer.manifest import objects_of
-from modelmonitor_trainer.storage import open_store
-from modelmonitor_trainer.storage_local import path_of
-from modelmonitor_trainer.train_compare import compare
+from modelmonitor_trainer.registry import champion as registry
+from modelmonitor_trainer.storage.local import path_of
+from modelmonitor_trainer.storage.store import open_store
+from modelmonitor_trainer.train.compare import compare
 
 VERSION_FILES = {
     "card.md",

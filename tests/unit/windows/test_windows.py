@@ -6,16 +6,16 @@ import pytest
 
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_trainer.failures import BadConfiguration, NotFound
-from modelmonitor_trainer.storage import open_store
-from modelmonitor_trainer.storage_local import uri_of
-from modelmonitor_trainer.windows import (
+from modelmonitor_trainer.data.windows import (
     expand,
     latest_partition,
     live_window,
     partitions,
     training_windows,
 )
+from modelmonitor_trainer.failures import BadConfiguration, NotFound
+from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.store import open_store
 
 
 def day(text):

@@ -1,0 +1,1 @@
+"""One check: windows → profiles → detectors → verdict → files."""

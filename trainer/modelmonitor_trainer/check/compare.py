@@ -1,0 +1,194 @@
+"""The comparison at the heart of a check: plans, profiles, tests and contract, for any two windows."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from modelmonitor_api.spec import DataFormat, Detector, DetectorType, Feature, Sensitivity
+from modelmonitor_trainer.check.inputs import Pair
+from modelmonitor_trainer.detect.drift import Comparison, DriftResult, comparisons_of, find_drift
+from modelmonitor_trainer.detect.quality import Violation, contract_violations, structural_violations
+from modelmonitor_trainer.failures import BadConfiguration, NotFound
+from modelmonitor_trainer.profile.objects import ProfileCache
+from modelmonitor_trainer.profile.plan import Plan, digest, fit_plan, plan_from_json, plan_to_json
+from modelmonitor_trainer.profile.window import Block, WindowProfile, profile_window, require_readable
+from modelmonitor_trainer.storage.store import JSON, Store
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Stopwatch:
+    """How long the steps of a check took.
+
+    Attributes
+    ----------
+    seconds
+        Step → seconds.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Add the time of the ``with`` block to a step."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The profiles of two windows; without a reference only the contract can be judged."""
+
+    plan: Plan
+    reference: WindowProfile | None
+    current: WindowProfile
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a check reads and keeps things.
+
+    Attributes
+    ----------
+    store
+        All data.
+    prefix
+        Where profiles are kept; None keeps none.
+    fmt
+        How objects are encoded.
+    watch
+        Takes the times.
+    """
+
+    store: Store
+    prefix: str | None
+    fmt: DataFormat
+    watch: Stopwatch
+
+
+def profile_pair(at: Workplace, pair: Pair, what: str) -> Windows:
+    """Return the profiles of both windows.
+
+    Raises
+    ------
+    BadData
+        If the reference cannot be read; a broken current window is a finding, not a failure.
+    """
+    with at.watch.step("plan"):
+        plan = _plan(at, pair)
+    cache = ProfileCache(at.store, at.prefix)
+    reference = None
+    if pair.reference:
+        with at.watch.step("reference"):
+            reference = profile_window(at.store, pair.reference, plan, at.fmt, cache, what=f"{what}: reference")
+        require_readable(reference, "reference")
+    with at.watch.step("current"):
+        current = profile_window(at.store, pair.current, plan, at.fmt, cache, what=f"{what}: current")
+    return Windows(plan, reference, current)
+
+
+def _plan(at: Workplace, pair: Pair) -> Plan:
+    """Return the plan of a pair: as it was cut before for the same reference, or cut now."""
+    blocks = pair.reference or pair.current
+    objects = [info for block in blocks for info in block.objects]
+    key = digest(
+        [column.model_dump_json() for column in pair.columns],
+        [f"{info.uri}\n{info.etag}\n{info.size}" for info in objects],
+    )
+    uri = f"{at.prefix}plans/{key}.json"
+    if at.prefix is not None:
+        try:
+            return plan_from_json(at.store.read(uri))
+        except NotFound:
+            pass
+        except ValueError as error:
+            _LOG.warning("the plan %s is damaged and is made anew: %s", uri, error)
+    plan = fit_plan(at.store, objects, pair.columns, at.fmt, skip_unreadable=not pair.reference)
+    # Without a reference the cells follow the live window: not worth keeping.
+    if at.prefix is not None and pair.reference:
+        at.store.write(uri, plan_to_json(plan), content_type=JSON)
+    return plan
+
+
+def features_of(detectors: Sequence[Detector], kind: DetectorType, features: Sequence[Feature]) -> dict[str, str]:
+    """Return feature → name of the first detector of a kind that looks at it.
+
+    Raises
+    ------
+    BadConfiguration
+        If a detector names a column that is not a feature.
+    """
+    known = [feature.name for feature in features]
+    found: dict[str, str] = {}
+    for detector in detectors:
+        if detector.type is not kind:
+            continue
+        for column in detector.columns or known:
+            if column not in known:
+                raise BadConfiguration(
+                    f"the detector {detector.name} looks at {column!r}, which is not in spec.model.features; "
+                    "add it there, or remove it from the detector"
+                )
+            found.setdefault(column, detector.name)
+    return found
+
+
+def compare(
+    detectors: Sequence[Detector],
+    features: Sequence[Feature],
+    target: str | None,
+    windows: Sequence[Windows],
+    sensitivity: Sensitivity,
+    checks_per_day: float,
+) -> DriftResult | None:
+    """Test what the detectors ask for; None where there is no reference.
+
+    Parameters
+    ----------
+    detectors, features, target
+        What to look at.
+    windows
+        The rows first; then the labels, if the target comes with them.
+    sensitivity, checks_per_day
+        Give the level.
+    """
+    by_feature = features_of(detectors, DetectorType.FEATURE_DRIFT, features)
+    by_target = next((d.name for d in detectors if d.type is DetectorType.TARGET_DRIFT), None)
+    comparisons: list[Comparison] = []
+    blocks: dict[str, int] = {}
+    for pair in windows:
+        if pair.reference is None:
+            continue
+        for column in pair.plan:
+            is_target = column.name == target
+            detector = by_target if is_target else by_feature.get(column.name)
+            if detector is not None:
+                role = "Target" if is_target else "Feature"
+                comparisons += comparisons_of(detector, role, [column], pair.reference, pair.current)
+                blocks[role] = sum(1 for block in pair.current.blocks if block.rows)
+    first = windows[0]
+    if first.reference is None:
+        return None
+    rows = (first.reference.rows, first.current.rows)
+    return find_drift(comparisons, sensitivity, checks_per_day, rows=rows, current_blocks=blocks)
+
+
+def broken(detectors: Sequence[Detector], features: Sequence[Feature], windows: Windows) -> list[Violation]:
+    """Return how the current window breaks the contract, as far as detectors ask; structure always counts."""
+    found = structural_violations(windows.current)
+    asked = features_of(detectors, DetectorType.DATA_QUALITY, features)
+    judged = [feature for feature in features if feature.name in asked]
+    return found + contract_violations(judged, windows.current, windows.reference)
+
+
+def blocks_with_rows(window: WindowProfile) -> list[Block]:
+    """Return the blocks that have rows."""
+    return [profile.block for profile in window.blocks if profile.rows]

@@ -1,0 +1,253 @@
+"""The whole result of a check: what the report shows and what is written as JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from modelmonitor_api.messages import CheckVerdict, MonitorRef
+from modelmonitor_api.resource import camel
+from modelmonitor_api.spec import Sensitivity
+from modelmonitor_api.status import FeatureEvidence, format_time
+from modelmonitor_trainer.data.windows import Window
+from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
+from modelmonitor_trainer.detect.performance import PerformanceResult
+from modelmonitor_trainer.detect.quality import Violation
+from modelmonitor_trainer.profile.columns import NumericProfile
+from modelmonitor_trainer.profile.window import Block
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two windows, as a report names it.
+
+    Attributes
+    ----------
+    title
+        What it is: "reference: training window of v3-…".
+    window
+        Its days, where it has days.
+    blocks
+        Its partitions or files.
+    rows
+        Its rows.
+    """
+
+    title: str
+    blocks: tuple[Block, ...] = ()
+    window: Window | None = None
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class DetectorOutcome:
+    """What came of one detector.
+
+    Attributes
+    ----------
+    name, type
+        As in the spec.
+    outcome
+        NoDrift, Drift, Kept, Broken, Held, Dropped or NotTested.
+    message
+        Why, in a sentence.
+    """
+
+    name: str
+    type: str
+    outcome: str
+    message: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Everything that a check found.
+
+    Attributes
+    ----------
+    verdict
+        What the operator is told.
+    monitor
+        For which monitor; None for two sets of files.
+    sensitivity
+        In force.
+    checks_per_day
+        In force.
+    reference, current
+        What was compared.
+    drift
+        None where there was nothing to compare with.
+    violations, performance, detectors
+        What the detectors found.
+    notes
+        What a reader should know of how it was done.
+    timings
+        Step → seconds.
+    reproduce
+        Command that does the same again.
+    """
+
+    verdict: CheckVerdict
+    monitor: MonitorRef | None
+    sensitivity: Sensitivity
+    checks_per_day: float
+    reference: Side
+    current: Side
+    drift: DriftResult | None = None
+    violations: tuple[Violation, ...] = ()
+    performance: tuple[PerformanceResult, ...] = ()
+    detectors: tuple[DetectorOutcome, ...] = ()
+    notes: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    reproduce: str = ""
+
+
+def to_json(result: CheckResult) -> dict[str, Any]:
+    """Return a result as JSON data; numbers that are not finite are null."""
+    verdict = result.verdict
+    drift = result.drift
+    return {
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "message": verdict.message,
+        "performanceDropped": verdict.performance_dropped,
+        "time": format_time(verdict.time),
+        "monitor": result.monitor.to_wire() if result.monitor else None,
+        "rows": {"reference": result.reference.rows, "current": result.current.rows},
+        "newRows": verdict.new_rows,
+        "features": [_column(column) for column in drift.columns] if drift else [],
+        "violations": [
+            {"kind": v.kind, "column": v.column, "partitions": list(v.blocks), "message": v.message}
+            for v in result.violations
+        ],
+        "performance": [_performance(performance) for performance in result.performance],
+        "detectors": [vars(detector) for detector in result.detectors],
+        "decision": _decision(result),
+        "reference": _side(result.reference),
+        "current": _side(result.current),
+        "notes": list(result.notes),
+        "timings": {step: round(seconds, 4) for step, seconds in result.timings.items()},
+        "reproduce": result.reproduce,
+        "answer": verdict.to_wire(),
+    }
+
+
+def top_features(columns: Sequence[ColumnResult], count: int) -> list[FeatureEvidence]:
+    """Return the `count` columns with most evidence, as the status shows them."""
+    shown = []
+    for column in columns[:count]:
+        test = column.decisive
+        if test is not None:
+            name = column.name if test.what == DISTRIBUTION else f"{column.name} (missing)"
+            shown.append(
+                FeatureEvidence(
+                    name=name[:1024],
+                    effect=f"{test.evidence.effect:.4f}",
+                    p_value=f"{test.adjusted_p:.3g}",
+                    drifted=column.drifted,
+                )
+            )
+    return shown
+
+
+def _column(column: ColumnResult) -> dict[str, Any]:
+    reference, current = column.comparison.reference.total, column.comparison.current.total
+    test = column.decisive
+    found: dict[str, Any] = {
+        "name": column.name,
+        "role": column.comparison.role,
+        "type": "Numeric" if isinstance(reference, NumericProfile) else "Categorical",
+        "drifted": column.drifted,
+        "decidedBy": test.what if test else None,
+        "effect": test.evidence.effect if test else None,
+        "effectLow": test.evidence.low if test else None,
+        "effectHigh": test.evidence.high if test else None,
+        "pValue": test.evidence.p_value if test else None,
+        "adjustedPValue": test.adjusted_p if test else None,
+        "nullRate": {"reference": _rate(reference), "current": _rate(current)},
+        "tests": [_test(made) for made in column.tests],
+        "populationStabilityIndex": column.stability,
+        "jensenShannonDistance": column.jensen_shannon,
+    }
+    if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
+        found["statistics"] = {
+            side: {"minimum": p.minimum, "maximum": p.maximum, "mean": _mean(p), "deviation": p.deviation}
+            for side, p in (("reference", reference), ("current", current))
+        }
+    cleaned: dict[str, Any] = _without_nan(found)
+    return cleaned
+
+
+def _performance(performance: PerformanceResult) -> dict[str, Any]:
+    return {camel(key): _without_nan(value) for key, value in vars(performance).items()}
+
+
+def _test(test: ColumnTest) -> dict[str, Any]:
+    statistic = {DISTRIBUTION: "distance", MISSING: "differenceOfRates"}[test.what]
+    return {
+        "what": test.what,
+        "statistic": statistic,
+        "effect": test.evidence.effect,
+        "effectLow": test.evidence.low,
+        "effectHigh": test.evidence.high,
+        "pValue": test.evidence.p_value,
+        "adjustedPValue": test.adjusted_p,
+        "measured": test.measured,
+        "ordinaryVariation": test.limit,
+        "drifted": test.drifted,
+    }
+
+
+def _decision(result: CheckResult) -> dict[str, Any]:
+    drift = result.drift
+    budget = result.sensitivity.false_alarms
+    return {
+        "falseAlarms": {"count": budget.count, "perDays": budget.per_days},
+        "checksPerDay": result.checks_per_day,
+        "minimumEffect": float(result.sensitivity.minimum_effect),
+        "detectableEffectWanted": float(result.sensitivity.detectable_effect),
+        "level": drift.level if drift else None,
+        "tests": drift.tests if drift else 0,
+        "detectableEffect": drift.detectable if drift else None,
+        "calibration": {
+            role: {"method": c.method, "windows": c.windows, "threshold": c.threshold, "level": c.level}
+            for role, c in (drift.calibrations if drift else {}).items()
+        },
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {
+        "title": side.title,
+        "start": side.window[0].isoformat() if side.window else None,
+        "end": side.window[1].isoformat() if side.window else None,
+        "rows": side.rows,
+        "objects": [
+            {"uri": info.uri, "etag": info.etag, "size": info.size} for block in side.blocks for info in block.objects
+        ],
+    }
+
+
+def _rate(profile: Any) -> float | None:
+    return profile.missing / profile.rows if profile.rows else None
+
+
+def _mean(profile: NumericProfile) -> float | None:
+    return profile.mean if profile.finite else None
+
+
+def _without_nan(value: Any) -> Any:
+    """Return JSON data with null for what JSON has no word for."""
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    return value

@@ -1,0 +1,223 @@
+"""The check: windows → profiles → tests → verdict → report, once for every Job however often its pod starts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from modelmonitor_api.messages import CheckRequest, CheckVerdict
+from modelmonitor_api.spec import Detector, DetectorType, ModelMonitorSpec
+from modelmonitor_api.status import MAX_TOP_FEATURES, Champion, RowCounts
+from modelmonitor_trainer.check.champion import find_champion
+from modelmonitor_trainer.check.compare import Stopwatch, Windows, Workplace, broken, compare, profile_pair
+from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs, resolve
+from modelmonitor_trainer.check.outcomes import Finding, notes_on, outcomes
+from modelmonitor_trainer.check.performance import measure
+from modelmonitor_trainer.check.result import CheckResult, Side, to_json, top_features
+from modelmonitor_trainer.check.verdict import decide
+from modelmonitor_trainer.data.tables import scan
+from modelmonitor_trainer.data.windows import days_of, partitions
+from modelmonitor_trainer.detect.drift import level_of
+from modelmonitor_trainer.detect.quality import missing_partitions, structural_violations
+from modelmonitor_trainer.registry.versions import monitor_prefix
+from modelmonitor_trainer.report.check_page import render
+from modelmonitor_trainer.storage.store import HTML, JSON, Store
+
+_LOG = logging.getLogger(__name__)
+
+#: CronJob controllers end a Job's name with its due time in minutes since 1970.
+_DUE = re.compile(r"-(\d{8,9})$")
+
+
+def due_time(job: str, now: dt.datetime) -> dt.datetime:
+    """Return when a check was due: the minute in the name of a CronJob's Job, otherwise now.
+
+    >>> due_time("flights-check-29000000", dt.datetime(2030, 1, 1, tzinfo=dt.UTC)).isoformat()
+    '2025-02-19T21:20:00+00:00'
+    """
+    found = _DUE.search(job)
+    return dt.datetime.fromtimestamp(int(found[1]) * 60, dt.UTC) if found else now.replace(microsecond=0)
+
+
+def check(
+    store: Store, request: CheckRequest, *, job: str, now: dt.datetime
+) -> tuple[CheckVerdict, CheckResult | None]:
+    """Check a monitor's live window, write the result and the report, and return the verdict.
+
+    Parameters
+    ----------
+    store
+        Data and results.
+    request
+        The monitor and its spec.
+    job
+        Name of the Job; "local" outside a cluster.
+    now
+        The present, with time zone.
+
+    Returns
+    -------
+    verdict, result
+        The result is None where an earlier pod of the same Job had finished the check.
+    """
+    prefix = monitor_prefix(request.spec, request.monitor)
+    folder = f"{prefix}checks/{request.monitor.uid}/"
+    earlier = _earlier(store, folder, job)
+    if earlier is not None:
+        _LOG.info("an earlier pod of this Job has finished the check; its verdict stands")
+        return earlier, None
+    due = due_time(job, now)
+    folder += f"{due:%Y%m%dT%H%M%SZ}-{job}/"
+    result = _checked(store, request, prefix, due, now)
+    verdict = result.verdict.model_copy(
+        update={"report_uri": f"{folder}report.html", "result_uri": f"{folder}verdict.json"}
+    )
+    result = replace(result, verdict=verdict)
+    with_report = render(result)
+    store.write(f"{folder}report.html", with_report.encode(), content_type=HTML)
+    # Last, because a verdict that is there says that all of it is there.
+    store.write(f"{folder}verdict.json", _encoded(result), content_type=JSON)
+    return verdict, result
+
+
+def _encoded(result: CheckResult) -> bytes:
+    return json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=1).encode()
+
+
+def _earlier(store: Store, folder: str, job: str) -> CheckVerdict | None:
+    """Return the verdict that an earlier pod of the same Job wrote."""
+    if job == "local":
+        return None
+    for child in reversed(store.children(folder)):
+        if child.endswith(f"Z-{job}/") and store.head(f"{child}verdict.json") is not None:
+            try:
+                return CheckVerdict.model_validate(json.loads(store.read(f"{child}verdict.json"))["answer"])
+            except (ValueError, KeyError, TypeError, ValidationError):
+                _LOG.warning("%sverdict.json is damaged; the check is made again", child)
+    return None
+
+
+def _checked(store: Store, request: CheckRequest, prefix: str, due: dt.datetime, now: dt.datetime) -> CheckResult:
+    spec, watch = request.spec, Stopwatch()
+    detectors = spec.effective_detectors()
+    with watch.step("windows"):
+        champion, facts = find_champion(store, prefix)
+        inputs = resolve(store, spec, facts, now.astimezone(dt.UTC).date())
+    at = Workplace(store, f"{prefix}profiles/", spec.data.format, watch)
+    _LOG.info("live window %s to %s, reference: %s", *inputs.window, inputs.reference_title)
+    found = _look(at, spec, detectors, request.checks_per_day, inputs)
+    # Scores of a model on broken rows would accuse the model.
+    if champion is not None and facts is not None and not found.violations:
+        with watch.step("performance"):
+            level = level_of(spec.sensitivity, request.checks_per_day)
+            measured = measure(store, prefix, spec, champion, facts, inputs, level)
+        found = replace(found, performance=measured)
+    with watch.step("new rows"):
+        new_rows = _new_rows(store, spec, facts, inputs, found.windows)
+    return _result(request, inputs, found, champion, new_rows, due, watch)
+
+
+def _look(
+    at: Workplace,
+    spec: ModelMonitorSpec,
+    detectors: Sequence[Detector],
+    checks_per_day: float,
+    inputs: Inputs,
+) -> Finding:
+    """Return what the detectors of drift and of data quality find."""
+    windows = profile_pair(at, inputs.rows, "rows")
+    wants_target = any(detector.type is DetectorType.TARGET_DRIFT for detector in detectors)
+    labels = profile_pair(at, inputs.labels, "labels") if inputs.labels and wants_target else None
+    with at.watch.step("tests"):
+        violations = broken(detectors, spec.model.features, windows)
+        if any(detector.type is DetectorType.DATA_QUALITY for detector in detectors):
+            violations += missing_partitions(
+                inputs.window,
+                [block.day for block in inputs.rows.current if block.day],
+                [block.day for block in inputs.rows.reference if block.day],
+            )
+        if labels is not None:
+            violations += [v for v in structural_violations(labels.current) if v.kind != "NoRows"]
+        drift = compare(
+            detectors,
+            spec.model.features,
+            spec.model.target,
+            [windows, *([labels] if labels else [])],
+            spec.sensitivity,
+            checks_per_day,
+        )
+    return Finding(windows, labels, drift, tuple(violations), ())
+
+
+def _new_rows(
+    store: Store, spec: ModelMonitorSpec, facts: ChampionFacts | None, inputs: Inputs, windows: Windows
+) -> int | None:
+    """Return the rows of the days after the champion's training window; None without a champion."""
+    if facts is None:
+        return None
+    start = facts.window[1] + dt.timedelta(days=1)
+    known = {profile.block.day: profile.rows for profile in windows.current.blocks}
+    total = sum(rows for day, rows in known.items() if day and day >= start)
+    unknown = [day for day in days_of((start, inputs.window[1])) if day < inputs.window[0]]
+    if unknown:
+        for partition in partitions(store, spec.data.live.uri, unknown[0], unknown[-1]):
+            for info in partition.objects:
+                with scan(store, info, [], inputs.fmt) as opened:
+                    total += opened.rows
+    return total
+
+
+def _result(
+    request: CheckRequest,
+    inputs: Inputs,
+    found: Finding,
+    champion: Champion | None,
+    new_rows: int | None,
+    due: dt.datetime,
+    watch: Stopwatch,
+) -> CheckResult:
+    spec = request.spec
+    before = found.windows.reference
+    rows = (before.rows if before else 0, found.windows.current.rows)
+    decided = decide(
+        found.drift,
+        found.violations,
+        found.performance,
+        spec.sensitivity,
+        rows=rows,
+        nothing_to_compare="there is nothing to compare with yet: no champion, and no spec.data.reference",
+    )
+    verdict = CheckVerdict(
+        verdict=decided.name,
+        reason=decided.reason.value,
+        message=decided.message[:1024],
+        performance_dropped=any(result.dropped for result in found.performance),
+        time=due,
+        rows=RowCounts(reference=rows[0], current=rows[1]),
+        new_rows=new_rows,
+        # A day stands for itself, as with the champion's.
+        data_end=dt.datetime.combine(inputs.window[1], dt.time(), dt.UTC),
+        top_features=top_features(found.drift.columns, MAX_TOP_FEATURES) if found.drift else [],
+        champion=champion,
+    )
+    return CheckResult(
+        verdict=verdict,
+        monitor=request.monitor,
+        sensitivity=spec.sensitivity,
+        checks_per_day=request.checks_per_day,
+        reference=Side(inputs.reference_title, inputs.rows.reference, inputs.reference_window, rows[0]),
+        current=Side("live window", inputs.rows.current, inputs.window, rows[1]),
+        drift=found.drift,
+        violations=found.violations,
+        performance=found.performance,
+        detectors=outcomes(spec.effective_detectors(), found),
+        notes=notes_on(found.drift, found.windows),
+        timings=watch.seconds,
+        reproduce="modelmonitor check -f MONITOR.yaml",
+    )

@@ -1,0 +1,140 @@
+"""The verdict of a check and its sentence: Corrupted before Drift before Inconclusive before NoDrift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from modelmonitor_api.names import Reason
+from modelmonitor_api.spec import Sensitivity
+from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, DriftResult
+from modelmonitor_trainer.detect.performance import PerformanceResult
+from modelmonitor_trainer.detect.quality import Violation
+
+Name = Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict: its name, why in one word, and why in a sentence."""
+
+    name: Name
+    reason: Reason
+    message: str
+
+
+def decide(
+    drift: DriftResult | None,
+    violations: Sequence[Violation],
+    performance: Sequence[PerformanceResult],
+    sensitivity: Sensitivity,
+    *,
+    rows: tuple[int, int],
+    nothing_to_compare: str = "",
+) -> Verdict:
+    """Return the verdict of a check.
+
+    Parameters
+    ----------
+    drift
+        What the drift tests found; None where there was nothing to compare with.
+    violations, performance
+        What the other detectors found.
+    sensitivity
+        Says which effect a check must have been able to see.
+    rows
+        Of the reference and of the current window.
+    nothing_to_compare
+        Why `drift` is None.
+    """
+    dropped = " ".join(_sentence(result.message) for result in performance if result.dropped)
+    if violations:
+        return Verdict("Corrupted", Reason.CORRUPTED, _corrupted(violations))
+    if drift is None or not drift.tests:
+        why = nothing_to_compare or "no column could be compared: one of the sides has no values"
+        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(_sentence(why), dropped))
+    if drift.drifted:
+        return Verdict("Drift", Reason.DRIFT, _joined(_drifted(drift), dropped))
+    wanted = float(sensitivity.detectable_effect)
+    if drift.detectable > wanted:
+        text = _too_few(drift, wanted, rows)
+        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
+    reason = Reason.PERFORMANCE_DROP if dropped else Reason.NO_DRIFT
+    return Verdict("NoDrift", reason, _joined(dropped, _quiet(drift, sensitivity, rows)))
+
+
+def probability(value: float) -> str:
+    """Return a probability for people.
+
+    >>> probability(0.0), probability(0.00123), probability(0.25)
+    ('< 1e-15', '0.0012', '0.25')
+    """
+    if value < 1e-15:
+        return "< 1e-15"
+    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
+
+
+def evidence_in_words(column: ColumnResult) -> str:
+    """Return what a column's decisive test found, as part of a sentence."""
+    test = column.decisive
+    if test is None:
+        return column.name
+    if test.what == DISTRIBUTION:
+        return f"{column.name} (distance {test.evidence.effect:.2f}, adjusted p {probability(test.adjusted_p)})"
+    before, now = column.comparison.reference.total, column.comparison.current.total
+    return (
+        f"missing values of {column.name} ({before.missing / before.rows:.1%} before, "
+        f"{now.missing / now.rows:.1%} now, adjusted p {probability(test.adjusted_p)})"
+    )
+
+
+def hidden_by_variation(drift: DriftResult, wanted: float) -> list[str]:
+    """Return the columns whose ordinary variation between windows would hide a change of `wanted`."""
+    return [
+        column.name
+        for column in drift.columns
+        if any(test.what == DISTRIBUTION and test.limit is not None and test.limit > wanted for test in column.tests)
+    ]
+
+
+def _corrupted(violations: Sequence[Violation]) -> str:
+    shown = "; ".join(violation.message for violation in violations[:3])
+    more = f"; and {len(violations) - 3} more" if len(violations) > 3 else ""
+    return f"The data break their contract: {shown}{more}. No training starts until they are put right."
+
+
+def _drifted(drift: DriftResult) -> str:
+    found = drift.drifted
+    shown = ", ".join(evidence_in_words(column) for column in found[:3])
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    verb = "has" if len(found) == 1 else "have"
+    return f"{len(found)} of {len(drift.columns)} columns {verb} drifted: {shown}{more}."
+
+
+def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int]) -> str:
+    text = f"Nothing was found, but {rows[1]:,} rows against {rows[0]:,} could not have shown a change of {wanted:g}"
+    if drift.rows_needed is None:
+        return f"{text}: the reference itself is too small. Choose a longer reference period."
+    missing = max(1, drift.rows_needed - rows[1])
+    return f"{text}; {missing:,} more rows are needed. Wait for them, or lengthen data.live.windowDays."
+
+
+def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) -> str:
+    text = (
+        f"No change of {sensitivity.minimum_effect} or more beyond chance in {len(drift.columns)} columns, "
+        f"{rows[1]:,} rows against {rows[0]:,}."
+    )
+    hidden = hidden_by_variation(drift, float(sensitivity.detectable_effect))
+    if hidden:
+        names = ", ".join(hidden[:3]) + (f" and {len(hidden) - 3} more" if len(hidden) > 3 else "")
+        text += f" Changes of {sensitivity.detectable_effect} would not be seen in {names}, which vary as much anyway."
+    return text
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)

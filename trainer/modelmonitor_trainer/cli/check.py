@@ -1,0 +1,230 @@
+"""Commands that look at data: check, report, validate."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelmonitor_api.messages import CheckRequest, CheckVerdict
+    from modelmonitor_trainer.check.result import CheckResult
+
+_BUDGET = re.compile(r"^(\d+)/(\d+)d$")
+
+
+def add_commands(subparsers: Any) -> None:
+    """Add check, report and validate to the command line."""
+    check = subparsers.add_parser(
+        "check",
+        help="look for drift, broken data and a drop of the champion's score",
+        description="Check a monitor (-f), do what the operator asks (--request), or compare two sets of files.",
+    )
+    source = check.add_mutually_exclusive_group(required=True)
+    source.add_argument("-f", "--file", metavar="FILE", help="YAML file of a ModelMonitor (- is standard input)")
+    source.add_argument("--request", metavar="FILE", help="request of the operator, for pods")
+    source.add_argument("--reference", metavar="URI", help="file, folder or pattern to compare with; needs --current")
+    check.add_argument("--current", metavar="URI", help="file, folder or pattern to compare")
+    check.add_argument("--target", metavar="COL", help="column with the true outcome (files only)")
+    check.add_argument("--prediction", metavar="COL", help="column with the prediction (files only)")
+    check.add_argument(
+        "--false-alarms", metavar="N/DAYSd", type=_budget, help="how many false alarms in how many days (default 1/90d)"
+    )
+    check.add_argument("--checks-per-day", metavar="N", type=float, default=1.0, help="how often you check (default 1)")
+    check.add_argument(
+        "--minimum-effect", metavar="X", type=_fraction, help="smallest change that counts (default 0.03)"
+    )
+    check.add_argument("--html", metavar="FILE", help="also write the report page there")
+    check.add_argument("--output", choices=["text", "json"], default="text", help="what to print (default text)")
+    check.set_defaults(run=_check)
+
+    report = subparsers.add_parser("report", help="say where the newest report of a monitor is, or copy it")
+    report.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
+    report.add_argument("--uid", default="local", help="UID of the monitor on the cluster (default: local checks)")
+    report.add_argument("--html", metavar="FILE", help="copy the page there")
+    report.set_defaults(run=_report)
+
+    validate = subparsers.add_parser("validate", help="say whether a monitor's YAML file is valid")
+    validate.add_argument("-f", "--file", required=True, metavar="FILE", help="the file (- is standard input)")
+    validate.set_defaults(run=_validate)
+
+
+def _check(args: argparse.Namespace) -> int:
+    # A third less memory than Arrow's default; must be said before Arrow is imported.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+    from modelmonitor_trainer.failures import BadConfiguration
+
+    if (args.reference is None) != (args.current is None):
+        raise BadConfiguration("--reference and --current go together; give both")
+    if args.request:
+        return _check_in_pod(args)
+    result = _check_of_files(args) if args.reference else _check_of_monitor(args)
+    if args.html:
+        from modelmonitor_trainer.report.check_page import render
+
+        _write(args.html, render(result))
+    _print(result, args)
+    return 0
+
+
+def _check_in_pod(args: argparse.Namespace) -> int:
+    from modelmonitor_trainer.cli.pod import job_name, read_request, run_in_pod
+
+    def work() -> CheckVerdict:
+        from modelmonitor_api.messages import CheckRequest
+        from modelmonitor_trainer.check.run import check
+        from modelmonitor_trainer.failures import BadConfiguration
+        from modelmonitor_trainer.storage.store import open_store
+
+        request = read_request(args.request)
+        if not isinstance(request, CheckRequest):
+            raise BadConfiguration(f"{args.request} asks for {request.kind}, and this is modelmonitor check")
+        store = open_store(request.spec.storage)
+        verdict, _ = check(store, request, job=job_name(), now=dt.datetime.now(dt.UTC))
+        print(f"{verdict.verdict}: {verdict.message}", file=sys.stderr)
+        return verdict
+
+    return run_in_pod(work)
+
+
+def _check_of_monitor(args: argparse.Namespace) -> CheckResult:
+    from modelmonitor_trainer.check.run import check
+    from modelmonitor_trainer.storage.store import open_store
+
+    request = _request(args)
+    store = open_store(request.spec.storage)
+    _, result = check(store, request, job="local", now=dt.datetime.now(dt.UTC))
+    assert result is not None  # a check outside a cluster has no earlier pod
+    return result
+
+
+def _request(args: argparse.Namespace) -> CheckRequest:
+    from modelmonitor_api.messages import CheckRequest
+    from modelmonitor_trainer.cli.main import read_monitor
+
+    monitor, spec = read_monitor(args.file)
+    changes = _sensitivity(args)
+    if changes:
+        spec = spec.model_copy(update={"sensitivity": spec.sensitivity.model_copy(update=changes)})
+    return CheckRequest(monitor=monitor, spec=spec, checks_per_day=_checks_per_day(args))
+
+
+def _check_of_files(args: argparse.Namespace) -> CheckResult:
+    from modelmonitor_api.spec import Sensitivity
+    from modelmonitor_trainer.check.files import Files, check_files
+    from modelmonitor_trainer.storage.store import open_store
+
+    files = Files(args.reference, args.current, args.target, args.prediction)
+    sensitivity = Sensitivity().model_copy(update=_sensitivity(args))
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    return check_files(open_store(None), files, sensitivity, _checks_per_day(args), now=now)
+
+
+def _checks_per_day(args: argparse.Namespace) -> float:
+    from modelmonitor_trainer.failures import BadConfiguration
+
+    if not 0 < args.checks_per_day <= 1440:
+        raise BadConfiguration("--checks-per-day must be more than 0, and at most 1440")
+    return float(args.checks_per_day)
+
+
+def _sensitivity(args: argparse.Namespace) -> dict[str, Any]:
+    from modelmonitor_api.spec import RateLimit
+
+    changes: dict[str, Any] = {}
+    if args.false_alarms is not None:
+        changes["false_alarms"] = RateLimit(count=args.false_alarms[0], per_days=args.false_alarms[1])
+    if args.minimum_effect is not None:
+        changes["minimum_effect"] = args.minimum_effect
+    return changes
+
+
+def _print(result: CheckResult, args: argparse.Namespace) -> None:
+    from modelmonitor_trainer.check.result import to_json
+    from modelmonitor_trainer.check.verdict import probability
+
+    if args.output == "json":
+        print(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=2))
+        return
+    print(f"{result.verdict.verdict}: {result.verdict.message}")
+    columns = result.drift.columns if result.drift else ()
+    shown = [column for column in columns if column.decisive is not None][:10]
+    if shown:
+        width = max(len(column.name) for column in shown)
+        print(f"\n  {'column':<{width}}  effect  adjusted p  decided by")
+        for column in shown:
+            test = column.decisive
+            assert test is not None
+            mark = "*" if column.drifted else " "
+            name = "".join(c if c.isprintable() else "?" for c in column.name)
+            print(
+                f"{mark} {name:<{width}}  {test.evidence.effect:6.3f}  {probability(test.adjusted_p):>10}  {test.what}"
+            )
+        if len(columns) > len(shown):
+            print(f"  and {len(columns) - len(shown)} more")
+    for note in result.notes:
+        print(f"\n{note}")
+    where = args.html or result.verdict.report_uri
+    print(f"\nReport: {where}" if where else "\nAdd --html FILE for a report page.")
+
+
+def _report(args: argparse.Namespace) -> int:
+    from modelmonitor_trainer.cli.main import read_monitor
+    from modelmonitor_trainer.failures import NotFound
+    from modelmonitor_trainer.registry.versions import monitor_prefix
+    from modelmonitor_trainer.storage.store import open_store
+
+    monitor, spec = read_monitor(args.file)
+    store = open_store(spec.storage)
+    folder = f"{monitor_prefix(spec, monitor)}checks/{args.uid}/"
+    # Names of folders begin with the time, so the last is the newest.
+    newest = next((c for c in reversed(store.children(folder)) if store.head(f"{c}report.html") is not None), None)
+    if newest is None:
+        raise NotFound(f"there is no report under {folder}; run modelmonitor check, or give --uid")
+    if args.html:
+        _write(args.html, store.read(f"{newest}report.html").decode())
+        print(args.html)
+    else:
+        print(f"{newest}report.html")
+    return 0
+
+
+def _validate(args: argparse.Namespace) -> int:
+    from modelmonitor_trainer.cli.main import read_monitor
+
+    monitor, spec = read_monitor(args.file)
+    print(f"{args.file}: {monitor.namespace}/{monitor.name} is valid")
+    if not spec.only_s3():
+        print("It uses file:// locations, so it is for the command line: in a cluster every URI must be s3://.")
+    return 0
+
+
+def _write(path: str, text: str) -> None:
+    from modelmonitor_trainer.failures import BadConfiguration
+
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadConfiguration(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _budget(text: str) -> tuple[int, int]:
+    found = _BUDGET.match(text)
+    if not found or not 1 <= int(found[1]) <= 1000 or not 1 <= int(found[2]) <= 3650:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a budget; write 1/90d for one false alarm in 90 days")
+    return int(found[1]), int(found[2])
+
+
+def _fraction(text: str) -> str:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return f"{value:.10f}".rstrip("0").rstrip(".")

@@ -1,0 +1,139 @@
+"""The command line ``modelmonitor``: arguments here, work in the modules they name.
+
+Nothing heavy is imported before the arguments are understood, so that ``--help`` is at once there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelmonitor_api.messages import MonitorRef
+    from modelmonitor_api.spec import ModelMonitorSpec
+
+EPILOG = """exit codes:
+  0    a verdict of any kind, drift included
+  1    a defect of modelmonitor
+  2    the configuration or the data cannot be used; the sentence says what to change
+  3    the store cannot be used now; try again
+  143  stopped by SIGTERM
+"""
+
+#: Modules that add commands, in the order of the help.
+_COMMANDS = ("modelmonitor_trainer.cli.check", "modelmonitor_trainer.cli.models")
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands.
+
+    Each module of commands has ``add_commands(subparsers)``; a command is its parser with the default
+    ``run``, a function from the parsed arguments to the exit code.
+    """
+    parser = argparse.ArgumentParser(
+        prog="modelmonitor",
+        description="Keep machine-learning models fresh: check for drift, train, compare, promote, roll back.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="say which version this is, and exit")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name in _COMMANDS:
+        importlib.import_module(name).add_commands(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``modelmonitor`` and return its exit code."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.version:
+        from modelmonitor_trainer import __version__
+
+        print(f"modelmonitor {__version__}")
+        return 0
+    if not hasattr(args, "run"):
+        parser.print_help()
+        return 2
+    return run_safely(args.run, args)
+
+
+def run_safely(command: Command, args: argparse.Namespace) -> int:
+    """Run a command; what goes wrong is one sentence on stderr and an exit code."""
+    from modelmonitor_trainer.cli.pod import interruptible
+    from modelmonitor_trainer.failures import ModelMonitorError
+
+    try:
+        with interruptible():
+            return command(args)
+    except ModelMonitorError as error:
+        print(f"modelmonitor: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("modelmonitor: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away, such as `| head`; nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
+    """Return the monitor that a YAML file declares, the same file that is applied to a cluster.
+
+    Parameters
+    ----------
+    path
+        The file, or "-" for standard input. Documents of other kinds in it are skipped.
+
+    Returns
+    -------
+    MonitorRef, ModelMonitorSpec
+        Outside a cluster the UID is "local", and the namespace "default" where none is given.
+
+    Raises
+    ------
+    BadConfiguration
+        If it cannot be read, holds no or several monitors, or the spec is not valid.
+    """
+    import yaml
+
+    from modelmonitor_api.messages import MonitorRef
+    from modelmonitor_api.names import API_VERSION, KIND
+    from modelmonitor_api.resource import InvalidSpec, parse
+    from modelmonitor_api.spec import ModelMonitorSpec
+    from modelmonitor_trainer.failures import BadConfiguration
+
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        documents = [found for found in yaml.safe_load_all(text) if isinstance(found, dict)]
+    except OSError as error:
+        raise BadConfiguration(f"{path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadConfiguration(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    monitors: list[dict[str, Any]] = [found for found in documents if found.get("kind") == KIND]
+    if len(monitors) != 1:
+        raise BadConfiguration(f"{path} holds {len(monitors) or 'no'} {KIND} documents; it must hold one")
+    monitor = monitors[0]
+    if monitor.get("apiVersion") != API_VERSION:
+        raise BadConfiguration(f"{path}: apiVersion is {monitor.get('apiVersion')!r}; this version knows {API_VERSION}")
+    metadata = monitor.get("metadata") or {}
+    if not isinstance(metadata, dict) or not metadata.get("name"):
+        raise BadConfiguration(f"{path}: metadata.name is missing; give the monitor a name")
+    try:
+        spec = parse(ModelMonitorSpec, monitor.get("spec") or {})
+    except InvalidSpec as error:
+        raise BadConfiguration(f"{path}: {error}") from error
+    namespace = str(metadata.get("namespace") or "default")
+    return MonitorRef(namespace=namespace, name=str(metadata["name"]), uid="local"), spec
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Windows of partitions, their objects as tables, labels, and the frozen data manifest."""

@@ -1,0 +1,291 @@
+"""Rows with their true outcomes: features and labels joined by key, as the models take them.
+
+What does not fit is counted, not silently dropped: rows without a label, labels of no row, keys that occur
+twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelmonitor_api.spec import Feature, FeatureType, ModelMonitorSpec, Task
+from modelmonitor_trainer.data.manifest import (
+    Manifest,
+    PinnedDay,
+    days_within,
+    feature_columns,
+    label_columns,
+    objects_of,
+)
+from modelmonitor_trainer.data.tables import is_number, is_text, read_table
+from modelmonitor_trainer.data.windows import Window
+from modelmonitor_trainer.failures import BadData
+from modelmonitor_trainer.gate.metrics import Array, Floats, Ints
+from modelmonitor_trainer.storage.store import Store
+
+
+@dataclass(frozen=True)
+class JoinReport:
+    """How features and labels met.
+
+    Attributes
+    ----------
+    feature_rows, label_rows
+        What was read.
+    matched
+        Rows with a label; the rows of the data set.
+    unlabelled
+        Rows of features without a label, or with a label that is NULL.
+    duplicate_keys
+        Rows and labels beyond the first of their key; left out.
+    orphaned_labels
+        Labels of no row of the window; labels of the days after it, where late ones are looked for, count here.
+    """
+
+    feature_rows: int
+    label_rows: int
+    matched: int
+    unlabelled: int = 0
+    duplicate_keys: int = 0
+    orphaned_labels: int = 0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows for training or comparison.
+
+    Attributes
+    ----------
+    table
+        Features, slices and the key where there is one; one row a labelled row.
+    target
+        True outcomes as they are in the data.
+    days : (n,)
+        Days since 1970 of the partition of each row.
+    report
+        How features and labels met.
+    """
+
+    table: pa.Table
+    target: pa.ChunkedArray
+    days: Ints
+    report: JoinReport
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return int(self.table.num_rows)
+
+
+def load(
+    store: Store, manifest: Manifest, window: Window, spec: ModelMonitorSpec, more: Collection[str] = ()
+) -> Dataset:
+    """Return the labelled rows of a window.
+
+    Parameters
+    ----------
+    store, manifest, window
+        What to read, pinned to its ETags.
+    spec
+        Says the columns and the key.
+    more
+        Further columns of the live rows, such as features of an older champion.
+
+    Raises
+    ------
+    ObjectChanged
+        If an object is no longer the one of the manifest.
+    BadData
+        If an object cannot be read or lacks a column.
+    """
+    text = [feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL]
+    columns = list(dict.fromkeys([*feature_columns(spec), *more]))
+    key = spec.data.labels.join_key if spec.data.labels else None
+    numeric = {feature.name for feature in spec.model.features if feature.type is FeatureType.NUMERIC}
+    as_text = [*text, *(name for name in spec.model.slices if name not in numeric), *([key] if key else [])]
+    features = read_table(store, objects_of(manifest.features, window), columns, manifest.fmt, text=as_text)
+    days = _days(days_within(manifest.features, window), features.num_rows)
+    if key is None:
+        return _labelled(features, features.column(spec.model.target), days)
+    delay = spec.data.labels.delay_days if spec.data.labels else 0
+    arrived = objects_of(manifest.labels, (window[0], window[1] + dt.timedelta(days=delay)))
+    labels = read_table(store, arrived, label_columns(spec), manifest.fmt, text=[key])
+    return join(features, labels, days, key=key, target=spec.model.target)
+
+
+def join(features: pa.Table, labels: pa.Table, days: Ints, *, key: str, target: str) -> Dataset:
+    """Return the rows of `features` that have a label, in their order.
+
+    Of rows with the same key the first counts, on both sides: scoring a row twice would make the comparison
+    surer than it is.
+    """
+    left, right = _key_texts(features.column(key)), _key_texts(labels.column(key))
+    known = pc.is_valid(labels.column(target))
+    labels = labels.filter(known)
+    right = right.filter(known)
+    place_of = pa.table({"key": right, "label": np.arange(len(right))}).filter(pc.is_valid(right))
+    first_label = place_of.group_by("key", use_threads=False).aggregate([("label", "min")])
+    place = pa.table({"key": left, "row": np.arange(len(left))}).filter(pc.is_valid(left))
+    first_row = place.group_by("key", use_threads=False).aggregate([("row", "min")])
+    met = first_row.join(first_label, keys="key", join_type="inner", use_threads=False).sort_by("row_min")
+    rows, places = met.column("row_min").to_numpy(), met.column("label_min").to_numpy()
+    report = JoinReport(
+        feature_rows=features.num_rows,
+        label_rows=len(known),
+        matched=met.num_rows,
+        unlabelled=first_row.num_rows - met.num_rows + len(left) - place.num_rows,
+        duplicate_keys=(place.num_rows - first_row.num_rows) + (place_of.num_rows - first_label.num_rows),
+        orphaned_labels=first_label.num_rows - met.num_rows,
+    )
+    taken = labels.column(target).take(pa.array(places))
+    return Dataset(features.take(pa.array(rows)), taken, days[rows], report)
+
+
+def _key_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return keys as text, so that both sides agree whatever their width or encoding."""
+    return values.cast(pa.string())
+
+
+def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints) -> Dataset:
+    """Return the rows whose own target column has a value."""
+    known = pc.is_valid(target)
+    kept = np.flatnonzero(known.to_numpy(zero_copy_only=False)) if len(known) else np.zeros(0, dtype=np.int64)
+    report = JoinReport(len(known), len(known), len(kept), unlabelled=len(known) - len(kept))
+    return Dataset(features.filter(known), target.filter(known), days[kept], report)
+
+
+def _days(pinned: Sequence[PinnedDay], rows: int) -> Ints:
+    """Return the day of each row, as days since 1970."""
+    first = np.datetime64("1970-01-01")
+    numbers = [int((np.datetime64(day.day) - first).astype(int)) for day in pinned]
+    days = np.repeat(np.asarray(numbers, dtype=np.int64), [day.rows for day in pinned])
+    if days.size != rows:
+        raise BadData(f"{rows} rows were read where the manifest has {days.size}; the manifest was changed by hand")
+    return days
+
+
+def feature_arrays(table: pa.Table, features: Sequence[Feature]) -> dict[str, Array]:
+    """Return features as models take them.
+
+    Returns
+    -------
+    dict
+        Feature → (n,) floats with NaN for what is missing or not finite (Numeric), or text with None
+        (Categorical).
+
+    Raises
+    ------
+    BadData
+        If a column is of a type that is not what the spec says.
+    """
+    return {
+        feature.name: (
+            _numbers(table.column(feature.name), feature.name)
+            if feature.type is FeatureType.NUMERIC
+            else texts(table.column(feature.name), feature.name)
+        )
+        for feature in features
+    }
+
+
+def _numbers(values: pa.ChunkedArray, name: str) -> Floats:
+    kind = values.type
+    if pa.types.is_null(kind):
+        return np.full(len(values), np.nan)
+    if not is_number(kind):
+        raise BadData(
+            f"column {name!r} is {kind} and declared Numeric; write it as a number (of a time, such as its hour), "
+            "or declare it Categorical"
+        )
+    if pa.types.is_decimal(kind) or pa.types.is_boolean(kind):
+        values = values.cast(pa.int8() if pa.types.is_boolean(kind) else pa.float64())
+    found = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def texts(values: pa.ChunkedArray, name: str) -> Array:
+    """Return a categorical column as text, None for what is missing; (n,) of objects.
+
+    Whole numbers are written without a fraction, whatever their type, and true is ``true``.
+    """
+    kind = values.type
+    if pa.types.is_null(kind):
+        return np.full(len(values), None, dtype=object)
+    if pa.types.is_temporal(kind) or pa.types.is_nested(kind) or pa.types.is_binary(kind):
+        raise BadData(
+            f"column {name!r} is {kind} and used as categories; write the category itself as text, such as the weekday"
+        )
+    if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+        return np.array([None if value is None else _text(value) for value in values.to_pylist()], dtype=object)
+    return np.asarray(values.cast(pa.string()).to_numpy(zero_copy_only=False), dtype=object)
+
+
+def _text(value: Any) -> str | None:
+    """Return the text of one category."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float | decimal.Decimal):
+        if not math.isfinite(value):
+            return None
+        return str(int(value)) if value == int(value) else str(value)
+    return str(value)
+
+
+def class_names(target: pa.ChunkedArray, name: str) -> list[str]:
+    """Return the classes of a target as text, numbers in the order of their values; false and true are 0 and 1."""
+    distinct = {value for value in _class_texts(target, name) if value is not None}
+    try:
+        return sorted(distinct, key=float)
+    except ValueError:
+        return sorted(distinct)
+
+
+def class_places(target: pa.ChunkedArray, name: str, classes: Sequence[str]) -> Ints:
+    """Return the place of each row's class in `classes`, -1 for one that is not among them; (n,)."""
+    places = {value: place for place, value in enumerate(classes)}
+    return np.array([places.get(value, -1) for value in _class_texts(target, name)], dtype=np.int64)
+
+
+def true_values(target: pa.ChunkedArray, name: str) -> Floats:
+    """Return the true values of a regression; (n,).
+
+    Raises
+    ------
+    BadData
+        If they are not finite numbers.
+    """
+    found = _numbers(target, name)
+    if np.isnan(found).any():
+        raise BadData(f"the target {name!r} has values that are not finite numbers; correct them or leave the rows out")
+    return found
+
+
+def _class_texts(target: pa.ChunkedArray, name: str) -> Array:
+    if pa.types.is_boolean(target.type):
+        target = target.cast(pa.int8())
+    return texts(target, f"{name} (target)")
+
+
+def check_binary(classes: Sequence[str], name: str) -> None:
+    """Refuse a binary target with more than two values.
+
+    Raises
+    ------
+    BadData
+        Naming some of them.
+    """
+    if len(classes) > 2:
+        shown = ", ".join(repr(value) for value in classes[:5])
+        raise BadData(
+            f"the target {name!r} has {len(classes)} values ({shown}…) and model.task is "
+            f"{Task.BINARY_CLASSIFICATION}; make it true/false, or set model.task to {Task.MULTICLASS_CLASSIFICATION}"
+        )

@@ -1,0 +1,1 @@
+"""Drift statistics, calibration, data quality and performance: pure, on profiles and arrays."""

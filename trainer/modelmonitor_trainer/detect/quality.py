@@ -1,0 +1,252 @@
+"""Data quality: what breaks the contract of the features, and in which partitions.
+
+Broken data are not drift: they are told apart here, partition by partition, so that one broken day
+among good ones is named instead of being averaged away. What the spec declares is judged by the spec;
+bursts of NULLs, stuck columns and changes of type are judged against the partitions of the reference.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from modelmonitor_api.spec import Feature
+from modelmonitor_trainer.data.windows import Window, days_of
+from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
+from modelmonitor_trainer.profile.window import BlockProfile, WindowProfile
+
+#: A burst of missing values is this much above the worst partition of the reference …
+BURST = 0.25
+#: … and this many standard errors.
+BURST_ERRORS = 6.0
+#: Partitions with fewer rows say nothing of stuck columns.
+_MIN_ROWS_STUCK = 100
+#: Probability at which a column that shows one value only counts as stuck.
+_STUCK_LEVEL = 1e-9
+#: A day of the week is expected where the reference has this share of such days.
+_EXPECTED_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One way in which data break their contract.
+
+    Attributes
+    ----------
+    kind
+        Unreadable, MissingColumn, TypeChanged, UnexpectedNull, OutOfRange, NotAllowed, NullBurst, Stuck,
+        NoRows or MissingPartition.
+    column
+        Which column; None where it is about rows.
+    blocks
+        Which partitions.
+    message
+        What is wrong, and what was expected.
+    """
+
+    kind: str
+    column: str | None
+    blocks: tuple[str, ...]
+    message: str
+
+
+def structural_violations(window: WindowProfile) -> list[Violation]:
+    """Return what keeps a window from being compared at all: unreadable objects, missing columns, no rows."""
+    found = [
+        Violation("Unreadable", None, (block.block.name,), message)
+        for block in window.blocks
+        for message in block.unreadable
+    ]
+    for name in window.columns:
+        lacking = [block for block in window.blocks if name in block.lacking]
+        if lacking:
+            objects = [uri for block in lacking for uri in block.lacking[name]]
+            more = f" and {len(objects) - 1} more" if len(objects) > 1 else ""
+            blocks = tuple(block.block.name for block in lacking)
+            found.append(
+                Violation("MissingColumn", name, blocks, f"column {name!r} is missing from {objects[0]}{more}")
+            )
+    if not window.rows and not found:
+        found.append(Violation("NoRows", None, (), "the live window has no rows; is anything still written to it?"))
+    return found
+
+
+def contract_violations(
+    features: Sequence[Feature], current: WindowProfile, reference: WindowProfile | None
+) -> list[Violation]:
+    """Return how the rows of a window break the contract of `features`.
+
+    Parameters
+    ----------
+    features
+        What is declared of each column.
+    current, reference
+        The windows; without a reference only what is declared can be judged.
+    """
+    found: list[Violation] = []
+    for feature in features:
+        before = (
+            [block.columns[feature.name] for block in reference.blocks if feature.name in block.columns]
+            if (reference)
+            else []
+        )
+        for kind, check in _CHECKS:
+            hits = [
+                (block, said)
+                for block in current.blocks
+                if feature.name in block.columns and (said := check(feature, block.columns[feature.name], before))
+            ]
+            if hits:
+                found.append(_violation(kind, feature, hits))
+                if kind == "TypeChanged":
+                    break  # all values of such a partition count as missing: no use in saying so again
+    return found
+
+
+def missing_partitions(window: Window, days: Iterable[dt.date], reference_days: Sequence[dt.date]) -> list[Violation]:
+    """Return the days of the live window that should have a partition and have none.
+
+    Parameters
+    ----------
+    window
+        First and last day.
+    days
+        Days that have arrived; what lies before the first of them is not missed.
+    reference_days
+        Days of the reference: a weekday on which it has no data either is not missed.
+    """
+    arrived = set(days)
+    if not arrived:
+        return []
+    missed = [
+        day for day in days_of((min(arrived), window[1])) if day not in arrived and _expected(day, reference_days)
+    ]
+    if not missed:
+        return []
+    stale = missed[-1] == window[1]
+    text = f"no rows have arrived for {ranges(missed)}"
+    hint = "; have the data stopped arriving?" if stale else ""
+    return [Violation("MissingPartition", None, tuple(day.isoformat() for day in missed), text + hint)]
+
+
+def ranges(days: Sequence[dt.date]) -> str:
+    """Return days in words, neighbours together.
+
+    >>> ranges([dt.date(2013, 1, 1), dt.date(2013, 1, 2), dt.date(2013, 1, 5)])
+    '2013-01-01 to 2013-01-02, 2013-01-05'
+    """
+    if not days:
+        return ""
+    starts = [days[0], *(b for a, b in pairwise(days) if b - a > dt.timedelta(days=1))]
+    ends = [*(a for a, b in pairwise(days) if b - a > dt.timedelta(days=1)), days[-1]]
+    parts = [f"{a}" if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True)]
+    return ", ".join(parts[:5]) + (f" and {len(parts) - 5} more" if len(parts) > 5 else "")
+
+
+_Check = Callable[[Feature, ColumnProfile, Sequence[ColumnProfile]], str]
+
+
+def _violation(kind: str, feature: Feature, hits: Sequence[tuple[BlockProfile, str]]) -> Violation:
+    blocks = tuple(block.block.name for block, _ in hits)
+    more = f", and likewise in {len(blocks) - 1} more" if len(blocks) > 1 else ""
+    message = f"column {feature.name!r} {hits[0][1]} in {blocks[0]}{more}"
+    return Violation(kind, feature.name, blocks, message)
+
+
+def _wrong_type(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
+    """A Numeric feature must hold numbers; a Categorical one what the reference held."""
+    kinds = profile.kinds - {"null"}
+    if isinstance(profile, NumericProfile):
+        strange = kinds - {"number"}
+        return f"is declared Numeric and holds {_words(strange)}" if strange else ""
+    known = frozenset[str]().union(*(p.kinds for p in before)) - {"null"}
+    strange = kinds - known if known else frozenset[str]()
+    return f"holds {_words(strange)} where the reference holds {_words(known)}" if strange else ""
+
+
+def _words(kinds: Iterable[str]) -> str:
+    names = {"number": "numbers", "text": "text", "other": "values of another type"}
+    return " and ".join(names[kind] for kind in sorted(kinds))
+
+
+def _unexpected_nulls(feature: Feature, profile: ColumnProfile, _before: Sequence[ColumnProfile]) -> str:
+    if feature.nullable or not profile.missing:
+        return ""
+    return f"is declared not nullable and has {profile.missing} missing values of {profile.rows}"
+
+
+def _out_of_range(feature: Feature, profile: ColumnProfile, _before: Sequence[ColumnProfile]) -> str:
+    if not isinstance(profile, NumericProfile):
+        return ""
+    said = []
+    if profile.below:
+        said.append(f"{profile.below} values below {feature.minimum} (smallest {profile.minimum:.6g})")
+    if profile.above:
+        said.append(f"{profile.above} values above {feature.maximum} (largest {profile.maximum:.6g})")
+    return f"has {' and '.join(said)}" if said else ""
+
+
+def _not_allowed(feature: Feature, profile: ColumnProfile, _before: Sequence[ColumnProfile]) -> str:
+    if feature.allowed_values is None or not isinstance(profile, CategoricalProfile) or not profile.disallowed_rows:
+        return ""
+    shown = ", ".join(repr(value[:40]) for value in list(profile.disallowed)[:3])
+    return f"has {profile.disallowed_rows} values that are not allowed ({shown})"
+
+
+def _null_burst(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
+    """Far more missing values than in the worst partition of the reference, beyond any chance."""
+    known = [p.missing / p.rows for p in before if p.rows]
+    if not known or not profile.rows:
+        return ""
+    worst, rate = max(known), profile.missing / profile.rows
+    error = np.sqrt(max(worst * (1 - worst), 1 / profile.rows) / profile.rows)
+    if rate < worst + BURST or rate < worst + BURST_ERRORS * error:
+        return ""
+    return f"lacks {rate:.0%} of its values (at most {worst:.0%} in any part of the reference)"
+
+
+def _stuck(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
+    """One value throughout, where the reference makes that all but impossible."""
+    if profile.present < _MIN_ROWS_STUCK or not before or not _one_value(profile):
+        return ""
+    if any(_one_value(p) for p in before if p.present >= _MIN_ROWS_STUCK):
+        return ""
+    counts = sum((p.counts for p in before), start=np.zeros_like(profile.counts))
+    share = float(counts[int(profile.counts.argmax())] / max(1, int(counts.sum())))
+    if share > 0 and profile.present * np.log(share) > np.log(_STUCK_LEVEL):
+        return ""
+    if isinstance(profile, NumericProfile):
+        return f"has the value {profile.minimum:.6g} in all of {profile.present} rows"
+    return f"has one value in all of {profile.present} rows"
+
+
+def _one_value(profile: ColumnProfile) -> bool:
+    if isinstance(profile, NumericProfile):
+        return profile.minimum == profile.maximum
+    filled = int(np.count_nonzero(profile.counts))
+    return filled == 1 and (not profile.counts[-1] or len(profile.others) == 1)
+
+
+def _expected(day: dt.date, reference_days: Sequence[dt.date]) -> bool:
+    """Whether data are expected on such a day, as far as the reference tells."""
+    if not reference_days:
+        return True
+    alike = [d for d in days_of((min(reference_days), max(reference_days))) if d.weekday() == day.weekday()]
+    if not alike:
+        return True
+    return sum(d in set(reference_days) for d in alike) >= _EXPECTED_SHARE * len(alike)
+
+
+#: What is checked of every feature in every partition, in the order of reports.
+_CHECKS: tuple[tuple[str, _Check], ...] = (
+    ("TypeChanged", _wrong_type),
+    ("UnexpectedNull", _unexpected_nulls),
+    ("OutOfRange", _out_of_range),
+    ("NotAllowed", _not_allowed),
+    ("NullBurst", _null_burst),
+    ("Stuck", _stuck),
+)

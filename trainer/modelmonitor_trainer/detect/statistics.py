@@ -1,0 +1,254 @@
+"""The tests and effect sizes of drift, as pure functions of counts.
+
+Distances lie between 0 and 1: Kolmogorov-Smirnov for numbers, total variation for categories, the
+difference of rates for missing values. Intervals of effects hold with 95 % confidence and follow from
+
+* P. Massart, The tight constant in the Dvoretzky-Kiefer-Wolfowitz inequality, 1990 (numbers);
+* C. McDiarmid, On the method of bounded differences, 1989 (categories);
+* R. G. Newcombe, Interval estimation for the difference between independent proportions, 1998 (rates).
+
+p-values: M. A. Stephens, 1970 (small-sample form of Kolmogorov's distribution), Pearson's chi-square
+test of homogeneity, the same with Yates' correction for rates. Adjustment: Y. Benjamini and
+Y. Hochberg, Controlling the false discovery rate, 1995.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from modelmonitor_trainer.profile.columns import Counts, Floats
+
+#: One minus the confidence of the intervals of effects.
+_ALPHA = 0.05
+#: Smallest expected number of rows in a cell of the chi-square test.
+_MIN_EXPECTED = 5.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one test found.
+
+    Attributes
+    ----------
+    effect
+        Estimated size of the change.
+    low, high
+        Interval of it.
+    p_value
+        Probability of as much by chance, rows being independent.
+    distance
+        The raw distance between the samples, biased upwards by chance: what calibration compares.
+    """
+
+    effect: float
+    low: float
+    high: float
+    p_value: float
+    distance: float
+
+
+def ks_bounds(reference: Counts, current: Counts, edges: Floats) -> tuple[float, float]:
+    """Return bounds of the two-sample Kolmogorov-Smirnov statistic from counts in cells.
+
+    Parameters
+    ----------
+    reference, current : (k + 1,)
+        Rows in each cell; both have rows.
+    edges : (k,)
+        Cuts between the cells.
+
+    Returns
+    -------
+    low, high
+        The statistic of the rows themselves lies between them. They are equal where only cells that
+        hold a single value (or no rows) decide.
+    """
+    below_r, below_c = _cumulated(reference), _cumulated(current)
+    at_edges = np.abs(below_r - below_c)
+    low = float(at_edges.max())
+    left_r, right_r, left_c, right_c = below_r[:-1], below_r[1:], below_c[:-1], below_c[1:]
+    inside = np.maximum(np.abs(right_r - left_c), np.abs(right_c - left_r))
+    single = np.zeros(reference.size, dtype=bool)
+    if edges.size > 1:
+        single[1:-1] = edges[1:] == np.nextafter(edges[:-1], np.inf)
+    # Where one side has no rows in a cell, the other moves monotonically between its ends.
+    single |= (reference == 0) | (current == 0)
+    undecided = inside[~single]
+    return low, max(low, float(undecided.max())) if undecided.size else low
+
+
+def _cumulated(counts: Counts) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(counts, dtype=np.float64) / max(1, int(counts.sum()))])
+
+
+def compare_numbers(reference: Counts, current: Counts, edges: Floats) -> Evidence | None:
+    """Compare two numeric columns by the Kolmogorov-Smirnov distance; None where a side has no rows."""
+    n, m = int(reference.sum()), int(current.sum())
+    if not n or not m:
+        return None
+    low, high = ks_bounds(reference, current, edges)
+    root = np.sqrt(n * m / (n + m))
+    # The lower bound, so that the p-value is never smaller than that of the rows themselves.
+    p_value = float(special.kolmogorov((root + 0.12 + 0.11 / root) * low))
+    radius = sum(np.sqrt(np.log(4 / _ALPHA) / (2 * size)) for size in (n, m))
+    return Evidence(low, max(0.0, low - radius), min(1.0, high + radius), p_value, low)
+
+
+def compare_categories(reference: Counts, current: Counts) -> Evidence | None:
+    """Compare two categorical columns; None where a side has no rows.
+
+    The last cell must hold all values that have no cell. The effect is the total variation distance with
+    the part removed that chance alone adds, which grows with the number of categories. Categories too
+    rare for the chi-square test are pooled.
+    """
+    n, m = int(reference.sum()), int(current.sum())
+    if not n or not m:
+        return None
+    reference, current = _pool_rare(reference, current)
+    difference = np.abs(reference / n - current / m)
+    distance = float(difference.sum() / 2)
+    shares = (reference + current) / (n + m)
+    spread = np.sqrt(shares * (1 - shares) * (1 / n + 1 / m))
+    by_chance = float(np.sqrt(2 / np.pi) * spread.sum() / 2)
+    effect = float(np.sqrt(max(0.0, distance**2 - by_chance**2)))
+    radius = float(np.sqrt(np.log(2 / _ALPHA) / 2 * (1 / n + 1 / m)))
+    low = max(0.0, distance - float(spread.sum() / 2) - radius)
+    p_value = _homogeneity(reference, current)
+    return Evidence(effect, min(low, effect), min(1.0, distance + radius), p_value, distance)
+
+
+def _pool_rare(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
+    """Return the counts with the rare categories in one cell, together with the last cell: all others.
+
+    Rare by the rows of both sides together, so that which are pooled says nothing of drift. The last cell
+    must be among them: it holds what the reference happened not to show, of which the current window
+    always has more.
+    """
+    n, m = int(reference.sum()), int(current.sum())
+    expected = (reference + current) * (min(n, m) / (n + m))
+    rare = expected < _MIN_EXPECTED
+    rare[-1] = True
+    return (
+        np.append(reference[~rare], reference[rare].sum()),
+        np.append(current[~rare], current[rare].sum()),
+    )
+
+
+def _homogeneity(reference: Counts, current: Counts) -> float:
+    """Return the p-value of Pearson's chi-square test that both have the same shares."""
+    both = (reference + current).astype(np.float64)
+    n, m = float(reference.sum()), float(current.sum())
+    used = both * (min(n, m) / (n + m)) >= min(_MIN_EXPECTED, 1.0)
+    reference, current, both = reference[used], current[used], both[used]
+    if both.size < 2:
+        return 1.0
+    expected_r, expected_c = both * (n / (n + m)), both * (m / (n + m))
+    statistic = ((reference - expected_r) ** 2 / expected_r).sum() + ((current - expected_c) ** 2 / expected_c).sum()
+    return float(special.chdtrc(both.size - 1, statistic))
+
+
+def compare_rates(reference: int, n: int, current: int, m: int) -> Evidence | None:
+    """Compare two shares, `reference` of `n` rows with `current` of `m`; None where a side has no rows."""
+    if not n or not m:
+        return None
+    p, q = reference / n, current / m
+    both = reference + current
+    low_p, high_p = _wilson(p, n)
+    low_q, high_q = _wilson(q, m)
+    signed = q - p
+    low = signed - float(np.hypot(q - low_q, high_p - p))
+    high = signed + float(np.hypot(high_q - q, p - low_p))
+    smallest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+    largest = min(1.0, max(abs(low), abs(high)))
+    p_value = 1.0
+    if 0 < both < n + m:
+        variance = both / (n + m) * (1 - both / (n + m)) * (1 / n + 1 / m)
+        corrected = max(0.0, abs(signed) - (1 / n + 1 / m) / 2)
+        p_value = float(special.erfc(corrected / np.sqrt(2 * variance)))
+    return Evidence(abs(signed), smallest, largest, p_value, abs(signed))
+
+
+def _wilson(share: float, rows: int) -> tuple[float, float]:
+    z = float(special.ndtri(1 - _ALPHA / 2))
+    centre = (share + z * z / (2 * rows)) / (1 + z * z / rows)
+    half = z / (1 + z * z / rows) * float(np.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows)))
+    return centre - half, centre + half
+
+
+def adjusted(p_values: npt.ArrayLike) -> Floats:
+    """Return p-values adjusted for their number after Benjamini and Hochberg."""
+    values = np.asarray(p_values, dtype=np.float64)
+    if not values.size:
+        return values
+    order = np.argsort(values)[::-1]
+    ranks = np.arange(values.size, 0, -1)
+    found = np.empty_like(values)
+    found[order] = np.minimum.accumulate(np.minimum(1.0, values[order] * values.size / ranks))
+    return found
+
+
+def detectable_effect(n: int, m: int, level: float, tests: int) -> float:
+    """Return the smallest Kolmogorov-Smirnov distance that is found four times in five.
+
+    Parameters
+    ----------
+    n, m
+        Rows of both sides.
+    level, tests
+        Level of the check and number of tests in it; the worst case of the adjustment is assumed.
+
+    Notes
+    -----
+    The asymptotic critical value, and 0.84 of the largest standard deviation that a difference of two
+    empirical distribution functions can have (1/2).
+    """
+    if not n or not m:
+        return 1.0
+    return min(1.0, _critical(level, tests) * float(np.sqrt(1 / n + 1 / m)))
+
+
+def rows_needed(other: int, effect: float, level: float, tests: int) -> int | None:
+    """Return how many rows one side needs for `effect` to be detectable; None if no number is enough.
+
+    Parameters
+    ----------
+    other
+        Rows of the other side.
+    effect, level, tests
+        As in :func:`detectable_effect`.
+    """
+    left = (effect / _critical(level, tests)) ** 2 - 1 / other if other and effect > 0 else -1.0
+    return int(np.ceil(1 / left)) if left > 0 else None
+
+
+def _critical(level: float, tests: int) -> float:
+    return float(np.sqrt(-np.log(level / max(1, tests) / 2) / 2)) + 0.84 * 0.5
+
+
+def population_stability(reference: Counts, current: Counts, groups: int | None = 10) -> tuple[float, float]:
+    """Return the population stability index and the Jensen-Shannon distance (base 2).
+
+    For people who think in them: they decide nothing. Neighbouring cells are put together to about
+    `groups` groups of equal mass in the reference (None: every cell is a group); half a row stands for
+    no rows.
+    """
+    n, m = int(reference.sum()), int(current.sum())
+    if not n or not m:
+        return float("nan"), float("nan")
+    if groups is None:
+        groups = reference.size
+        group = np.arange(groups)
+    else:
+        group = np.minimum((np.cumsum(reference) - reference) * groups // n, groups - 1).astype(np.int64)
+    before, now = np.bincount(group, reference, groups), np.bincount(group, current, groups)
+    used = before + now > 0
+    p, q = np.maximum(before[used], 0.5) / n, np.maximum(now[used], 0.5) / m
+    p, q = p / p.sum(), q / q.sum()
+    index = float(((p - q) * np.log(p / q)).sum())
+    middle = (p + q) / 2
+    divergence = float((p * np.log2(p / middle) + q * np.log2(q / middle)).sum() / 2)
+    return index, float(np.sqrt(max(0.0, divergence)))

@@ -1,0 +1,1 @@
+"""Champion against challenger on the same rows: metrics, intervals, slices, leaks, the verdict."""

@@ -1,0 +1,268 @@
+"""Plans: where the cells of a profile are cut, decided once on the reference.
+
+Numeric cells are cut at quantiles of a sample of the reference, with a cell of its own for every value
+that is common enough; categorical cells are its most common values. Counts are exact whatever the
+cuts, so a bad sample costs resolution and never correctness.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from modelmonitor_api.spec import DataFormat, Feature, FeatureType
+from modelmonitor_trainer.data.tables import Unreadable, scan
+from modelmonitor_trainer.profile.columns import Floats, count_values, floats_of, kind_of
+from modelmonitor_trainer.storage.store import ObjectInfo, Store
+
+#: Cells a numeric column; fewer where there are many columns, so that memory stays bounded.
+CELLS, CELLS_WIDE, WIDE_COLUMNS = 1024, 256, 64
+#: Categories that are counted by name.
+MAX_CATEGORIES = 1000
+#: Rows of the reference that are looked at to cut the cells.
+SAMPLE_ROWS = 131_072
+#: Objects that they come from at least, where there are as many.
+SAMPLE_OBJECTS = 4
+
+#: Part of every key of the cache: a change of what a profile is makes old ones strangers.
+PROFILE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class NumericPlan:
+    """How a numeric column is profiled.
+
+    Attributes
+    ----------
+    name
+        Column.
+    edges : (k,)
+        Strictly increasing cuts between cells.
+    minimum, maximum
+        Declared range; values outside are counted.
+    """
+
+    name: str
+    edges: Floats
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return int(self.edges.size) + 1
+
+
+@dataclass(frozen=True)
+class CategoricalPlan:
+    """How a categorical column is profiled.
+
+    Attributes
+    ----------
+    name
+        Column.
+    categories
+        Values that are counted by name, the most common first; one more cell takes all others.
+    allowed
+        Values that the contract allows, sorted; None is all.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    allowed: tuple[str, ...] | None = None
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return len(self.categories) + 1
+
+
+ColumnPlan = NumericPlan | CategoricalPlan
+Plan = tuple[ColumnPlan, ...]
+
+
+def fit_edges(sample: Floats, cells: int = CELLS) -> Floats:
+    """Return cuts at the quantiles of a sample.
+
+    Parameters
+    ----------
+    sample : (n,)
+        Values; NaN and infinities are left out.
+    cells
+        How many cells of equal mass to aim for.
+
+    Returns
+    -------
+    (k,)
+        Strictly increasing. A value v that fills a cell of equal mass has the cell [v, next float), so
+        discrete and zero-inflated columns lose nothing.
+    """
+    values = np.sort(sample[np.isfinite(sample)])
+    if not values.size:
+        return np.empty(0)
+    ranks = (np.arange(1, cells) * values.size) // cells
+    distinct, counts = np.unique(values, return_counts=True)
+    heavy = distinct[counts >= max(2, -(-values.size // cells))]
+    edges: Floats = np.unique(np.concatenate([values[ranks], heavy, np.nextafter(heavy, np.inf)]))
+    return edges[np.isfinite(edges)]
+
+
+def fit_plan(
+    store: Store,
+    objects: Sequence[ObjectInfo],
+    features: Sequence[Feature],
+    fmt: DataFormat,
+    *,
+    skip_unreadable: bool = False,
+) -> Plan:
+    """Return the plan for `features` from a sample of the objects of the reference.
+
+    The sample is the same for the same objects: they are read in an order that spreads over them
+    evenly, until there are SAMPLE_ROWS rows.
+
+    Raises
+    ------
+    Unreadable
+        If an object cannot be read, unless `skip_unreadable`.
+    """
+    text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
+    numbers: dict[str, list[Floats]] = {feature.name: [] for feature in features}
+    words: dict[str, Counter[str]] = {name: Counter() for name in text}
+    seen: Counter[str] = Counter()
+    quota = SAMPLE_ROWS // max(1, min(SAMPLE_OBJECTS, len(objects)))
+    for place in spread(len(objects)):
+        wanted = [feature.name for feature in features if seen[feature.name] < SAMPLE_ROWS]
+        if not wanted:
+            break
+        try:
+            seen += _sample(store, objects[place], wanted, fmt, quota, numbers, words)
+        except Unreadable:
+            if not skip_unreadable:
+                raise
+    cells = CELLS if len(features) <= WIDE_COLUMNS else CELLS_WIDE
+    return tuple(_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in features)
+
+
+def _sample(
+    store: Store,
+    info: ObjectInfo,
+    wanted: Sequence[str],
+    fmt: DataFormat,
+    quota: int,
+    numbers: dict[str, list[Floats]],
+    words: dict[str, Counter[str]],
+) -> Counter[str]:
+    """Add the first `quota` rows of an object to the sample, and return how many were seen of each column."""
+    here: Counter[str] = Counter()
+    with scan(store, info, wanted, fmt, text=list(words)) as opened:
+        for name, column in opened.chunks:
+            rows = column.slice(0, max(0, quota - here[name]))
+            here[name] += len(rows)
+            _look_at(name, rows, numbers, words)
+            if name == wanted[-1] and here[name] >= quota:
+                break
+    for name in set(wanted) - opened.types.keys():
+        here[name] += opened.rows  # a column that is nowhere must not make us read everything
+    return here
+
+
+def _look_at(
+    name: str, rows: pa.ChunkedArray, numbers: dict[str, list[Floats]], words: dict[str, Counter[str]]
+) -> None:
+    for part in rows.chunks:
+        if name in words:
+            values, counts, _ = count_values(part)
+            words[name].update({v: c for v, c in zip(values, counts.tolist(), strict=True) if c})
+        elif kind_of(part.type) == "number":
+            numbers[name].append(floats_of(part)[0])
+
+
+def _column_plan(feature: Feature, numbers: list[Floats], words: Counter[str] | None, cells: int) -> ColumnPlan:
+    if words is not None:
+        common = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES]
+        allowed = tuple(sorted(feature.allowed_values)) if feature.allowed_values is not None else None
+        return CategoricalPlan(feature.name, tuple(value for value, _ in common), allowed)
+    sample = np.concatenate(numbers) if numbers else np.empty(0)
+    return NumericPlan(
+        feature.name,
+        fit_edges(sample, cells),
+        float(feature.minimum) if feature.minimum is not None else None,
+        float(feature.maximum) if feature.maximum is not None else None,
+    )
+
+
+def spread(count: int) -> Iterator[int]:
+    """Yield 0 … count-1 so that every beginning of the sequence is spread evenly (van der Corput).
+
+    >>> list(spread(5))
+    [0, 4, 2, 1, 3]
+    """
+    bits = max(1, (count - 1).bit_length())
+    for number in range(1 << bits):
+        place = int(format(number, f"0{bits}b")[::-1], 2)
+        if place < count:
+            yield place
+
+
+def plan_to_json(plan: Plan) -> bytes:
+    """Return a plan as canonical JSON; edges are base64 of little-endian doubles, so exact."""
+    columns: list[dict[str, object]] = []
+    for column in plan:
+        if isinstance(column, NumericPlan):
+            edges = base64.b64encode(column.edges.astype("<f8").tobytes()).decode()
+            columns.append({"name": column.name, "edges": edges, "minimum": column.minimum, "maximum": column.maximum})
+        else:
+            columns.append({"name": column.name, "categories": column.categories, "allowed": column.allowed})
+    return json.dumps({"version": PROFILE_VERSION, "columns": columns}, sort_keys=True).encode()
+
+
+def plan_from_json(data: bytes) -> Plan:
+    """Return the plan in `data`.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged or of another version.
+    """
+    try:
+        document = json.loads(data)
+        if document["version"] != PROFILE_VERSION:
+            raise ValueError("another version")
+        return tuple(_column_from(column) for column in document["columns"])
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise ValueError(f"the plan is damaged: {error!r}") from error
+
+
+def _column_from(column: dict[str, object]) -> ColumnPlan:
+    name = str(column["name"])
+    if "edges" in column:
+        edges = np.frombuffer(base64.b64decode(str(column["edges"]), validate=True), dtype="<f8").astype(np.float64)
+        if edges.size and (not np.all(np.isfinite(edges)) or np.any(np.diff(edges) <= 0)):
+            raise ValueError("the edges do not increase")
+        minimum, maximum = column["minimum"], column["maximum"]
+        return NumericPlan(
+            name,
+            edges,
+            float(minimum) if isinstance(minimum, (int, float)) else None,
+            float(maximum) if isinstance(maximum, (int, float)) else None,
+        )
+    categories, allowed = column["categories"], column["allowed"]
+    if not isinstance(categories, list) or not (allowed is None or isinstance(allowed, list)):
+        raise ValueError("the categories are damaged")
+    return CategoricalPlan(name, tuple(map(str, categories)), None if allowed is None else tuple(map(str, allowed)))
+
+
+def digest(*parts: bytes | Iterable[str]) -> str:
+    """Return 32 hex digits that identify `parts`."""
+    found = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else "\x00".join(part).encode()
+        found.update(len(data).to_bytes(8, "big") + data)
+    return found.hexdigest()[:32]

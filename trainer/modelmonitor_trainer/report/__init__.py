@@ -1,0 +1,1 @@
+"""Pages that people read: of a check, of a comparison, of a model."""

@@ -1,0 +1,128 @@
+"""Small charts as SVG geometry: numbers computed here, drawn and escaped by the templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelmonitor_trainer.profile.columns import CategoricalProfile, Counts, Floats, NumericProfile
+from modelmonitor_trainer.profile.plan import CategoricalPlan, ColumnPlan, NumericPlan
+
+#: Size of a histogram, in units of its view box.
+WIDTH, HEIGHT = 320.0, 96.0
+_BINS = 32
+_BARS = 6
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Two distributions over one axis.
+
+    Attributes
+    ----------
+    reference, current
+        ``d`` of their paths: an area and an outline.
+    low, high
+        What the ends of the axis stand for.
+    """
+
+    reference: str
+    current: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One category: its label, and its shares of both windows between 0 and 1."""
+
+    label: str
+    reference: float
+    current: float
+
+
+@dataclass(frozen=True)
+class Bars:
+    """The categories with the largest shares, and the scale that the longest bar fills."""
+
+    bars: tuple[Bar, ...]
+    largest: float
+
+
+def chart_of(
+    plan: ColumnPlan, reference: NumericProfile | CategoricalProfile, current: NumericProfile | CategoricalProfile
+) -> Histogram | Bars | None:
+    """Return the chart of a column; None where neither side has values."""
+    if not reference.present and not current.present:
+        return None
+    if isinstance(plan, NumericPlan):
+        ends = [end for p in (reference, current) if isinstance(p, NumericProfile) for end in (p.minimum, p.maximum)]
+        return _histogram(plan.edges, reference.counts, current.counts, [e for e in ends if np.isfinite(e)])
+    return _bars(plan, reference.counts, current.counts)
+
+
+def number(value: float) -> str:
+    """Return a number for people.
+
+    >>> number(1234567.0), number(0.00001234), number(5e-324)
+    ('1.235e+06', '1.234e-05', '0')
+    """
+    return f"{0.0 if abs(value) < 1e-300 else value:.4g}"
+
+
+def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[float]) -> Histogram | None:
+    """Return the histogram between the outer half percents of both sides."""
+    if not edges.size or not ends:
+        return None
+    # The outer cells are open; what lies in them is drawn up to the outermost values.
+    places = np.concatenate([[min([*ends, edges[0]])], edges, [max([*ends, edges[-1]])]])
+    below = [np.concatenate([[0.0], np.cumsum(counts) / max(1, int(counts.sum()))]) for counts in (reference, current)]
+    shown = [b for b, counts in zip(below, (reference, current), strict=True) if counts.sum()]
+    low = min(_quantile(places, b, 0.005) for b in shown)
+    high = max(_quantile(places, b, 0.995) for b in shown)
+    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
+        reach = max(abs(low), 1.0) / 2
+        low, high = low - reach, high + reach
+    shares = [_shares(places, b, np.linspace(low, high, _BINS + 1)) for b in below]
+    top = max(float(share.max()) for share in shares) or 1.0
+    before, now = (_steps(share / top) for share in shares)
+    return Histogram(f"M0,{HEIGHT:g}{before}L{WIDTH:g},{HEIGHT:g}Z", "M" + now[1:], number(low), number(high))
+
+
+def _quantile(places: Floats, below: Floats, share: float) -> float:
+    """Return the place below which `share` of the values lie, evenly spread within cells."""
+    after = max(1, int(np.searchsorted(below, share)))
+    left, right = below[after - 1], below[after]
+    part = (share - left) / (right - left) if right > left else 1.0
+    return float(places[after - 1] + part * (places[after] - places[after - 1]))
+
+
+def _shares(places: Floats, below: Floats, cuts: Floats) -> Floats:
+    """Return the share of values in each bin; the outer bins take what lies beyond."""
+    at = np.interp(cuts, places, below)
+    at[0], at[-1] = 0.0, below[-1]
+    shares: Floats = np.diff(at)
+    return shares
+
+
+def _steps(heights: Floats) -> str:
+    step = WIDTH / heights.size
+    parts = []
+    for place, height in enumerate(heights):
+        y = HEIGHT * (1 - float(height))
+        parts.append(f"L{place * step:.1f},{y:.1f}L{(place + 1) * step:.1f},{y:.1f}")
+    return "".join(parts)
+
+
+def _bars(plan: CategoricalPlan, reference: Counts, current: Counts) -> Bars:
+    p = reference / max(1, int(reference.sum()))
+    q = current / max(1, int(current.sum()))
+    named = len(plan.categories)
+    order = sorted(range(named), key=lambda place: -max(p[place], q[place]))[:_BARS]
+    bars = [Bar(plan.categories[place], float(p[place]), float(q[place])) for place in order]
+    rest_p, rest_q = 1 - sum(bar.reference for bar in bars), 1 - sum(bar.current for bar in bars)
+    if named > len(bars) or max(float(p[-1]), float(q[-1])) > 0:
+        both = reference.sum() > 0, current.sum() > 0
+        bars.append(Bar("all others", max(0.0, rest_p) * both[0], max(0.0, rest_q) * both[1]))
+    return Bars(tuple(bars), max([bar.reference for bar in bars] + [bar.current for bar in bars]) or 1.0)

@@ -1,0 +1,130 @@
+"""Report pages: one file each, no scripts, nothing loaded from anywhere, all text escaped."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from modelmonitor_trainer.check.result import CheckResult
+from modelmonitor_trainer.check.verdict import hidden_by_variation, probability
+from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult
+from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
+from modelmonitor_trainer.report.charts import HEIGHT, WIDTH, Bars, Histogram, chart_of, number
+
+#: Columns with a card of their own; all of them are in the table.
+_CARDS = 60
+#: Objects that are listed by name.
+_OBJECTS = 400
+
+_TONES = {"NoDrift": "good", "Drift": "bad", "Corrupted": "bad", "Inconclusive": "unsure"}
+_TITLES = {"NoDrift": "No drift", "Drift": "Drift", "Corrupted": "Corrupted data", "Inconclusive": "Inconclusive"}
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("modelmonitor_trainer.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": lambda value: "–" if value is None or math.isnan(value) else number(value),
+        "share": lambda value: "–" if value is None else f"{value:.2%}",
+        "thousands": lambda value: f"{value:,}",
+        "probability": probability,
+    }
+    return environment
+
+
+def render_page(template: str, context: Mapping[str, Any]) -> str:
+    """Return a page made from a template that extends ``base.html.j2``.
+
+    Parameters
+    ----------
+    template
+        Name of a file in ``templates/``.
+    context
+        What it shows. ``base.html.j2`` asks for ``title``, ``tone`` (good, bad, unsure), ``heading``,
+        ``sentence`` and ``subtitle``; it has the blocks ``body`` and ``footer``, and the filters
+        ``number``, ``share``, ``thousands`` and ``probability``.
+    """
+    return _environment().get_template(template).render(context)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the page shows of one column."""
+
+    column: ColumnResult
+    kind: str
+    chart: Histogram | Bars | None
+    reference: NumericProfile | CategoricalProfile
+    current: NumericProfile | CategoricalProfile
+
+    @property
+    def is_histogram(self) -> bool:
+        """Whether the chart is a histogram."""
+        return isinstance(self.chart, Histogram)
+
+    @property
+    def unknown(self) -> list[str]:
+        """Some values of the current window that the reference does not have among its common ones."""
+        others = self.current.others if isinstance(self.current, CategoricalProfile) else {}
+        return sorted(others, key=lambda value: -others[value])[:3]
+
+
+def render(result: CheckResult) -> str:
+    """Return the report page of a check."""
+    verdict = result.verdict
+    heading = _TITLES[verdict.verdict]
+    tone = _TONES[verdict.verdict]
+    if verdict.performance_dropped and verdict.verdict == "NoDrift":
+        heading, tone = "No drift, but the champion scores worse", "bad"
+    drift = result.drift
+    name = f"{result.monitor.namespace}/{result.monitor.name}" if result.monitor else "two sets of files"
+    wanted = float(result.sensitivity.detectable_effect)
+    return render_page(
+        "check.html.j2",
+        {
+            "title": f"{heading} – {name}",
+            "tone": tone,
+            "heading": heading,
+            "sentence": verdict.message,
+            "subtitle": f"Check of {name}, {_time(verdict.time)}",
+            "result": result,
+            "verdict": verdict,
+            "drift": drift,
+            "cards": [_card(column) for column in drift.columns[:_CARDS]] if drift else [],
+            "columns": drift.columns if drift else (),
+            "hidden": hidden_by_variation(drift, wanted) if drift else [],
+            "distribution": DISTRIBUTION,
+            "sides": (result.reference, result.current),
+            "max_objects": _OBJECTS,
+            "chart_width": WIDTH,
+            "chart_height": HEIGHT,
+            "seconds": sum(result.timings.values()),
+        },
+    )
+
+
+def _card(column: ColumnResult) -> Card:
+    reference, current = column.comparison.reference.total, column.comparison.current.total
+    return Card(
+        column=column,
+        kind="Numeric" if isinstance(reference, NumericProfile) else "Categorical",
+        chart=chart_of(column.comparison.plan, reference, current),
+        reference=reference,
+        current=current,
+    )
+
+
+def _time(time: dt.datetime) -> str:
+    return f"{time.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"

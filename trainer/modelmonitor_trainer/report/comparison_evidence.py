@@ -1,0 +1,172 @@
+"""What a comparison found, as plain data: kept with the version, and all that its report page shows.
+
+A pod that is started again after the version was written draws the page from this, without the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from modelmonitor_api.messages import MetricComparison
+from modelmonitor_api.spec import Metric, ModelMonitorSpec, Task, metric_fits
+from modelmonitor_trainer.data.labels import Dataset
+from modelmonitor_trainer.data.manifest import Manifest
+from modelmonitor_trainer.gate.interval import Difference
+from modelmonitor_trainer.gate.metrics import Array, Floats, Undefined, greater_is_better, score_places, title
+from modelmonitor_trainer.gate.verdict import Contest, GateResult
+
+_CURVE_POINTS = 100
+_BINS = 10
+_SCATTER = 400
+
+
+def evidence(
+    spec: ModelMonitorSpec,
+    manifest: Manifest,
+    datasets: Mapping[str, Dataset],
+    contest: Contest,
+    result: GateResult,
+    champion: str | None,
+) -> dict[str, Any]:
+    """Return what a comparison found, as JSON data.
+
+    Parameters
+    ----------
+    spec, manifest
+        Of the training.
+    datasets
+        "train" and "holdout".
+    contest, result
+        What the gate was given, and what it said.
+    champion
+        Version of the champion.
+    """
+    return {
+        "schemaVersion": 1,
+        "task": spec.model.task.value,
+        "metric": result.metric.value,
+        "metricTitle": title(result.metric),
+        "greaterIsBetter": greater_is_better(result.metric),
+        "confidence": float(spec.promotion.confidence),
+        "requirement": spec.promotion.requirement.value,
+        "margin": float(spec.promotion.non_inferiority_margin),
+        "maxSliceDrop": float(spec.promotion.max_slice_drop),
+        "championVersion": champion,
+        "outcome": result.outcome.value,
+        "reason": result.reason.value,
+        "message": result.message,
+        "rows": result.rows,
+        "champion": _difference(result.champion),
+        "baseline": _difference(result.baseline),
+        "slices": [asdict(part) for part in result.slices],
+        "checks": [asdict(check) for check in result.checks],
+        "metrics": _all_metrics(spec.model.task, contest),
+        "curves": _curves(spec.model.task, contest),
+        "windows": [_window(name, datasets[name], manifest) for name in ("train", "holdout")],
+        "objects": sum(len(day.objects) for day in (*manifest.features, *manifest.labels)),
+        "bytes": sum(item.size for day in (*manifest.features, *manifest.labels) for item in day.objects),
+        "manifestSHA256": manifest.sha256,
+    }
+
+
+def metric_comparison(found: Mapping[str, Any]) -> MetricComparison | None:
+    """Return the figures of a comparison for the operator; None where there are none."""
+    difference = found["champion"]
+    if difference is not None:
+        return MetricComparison(
+            name=found["metric"],
+            champion=difference["champion"],
+            challenger=difference["challenger"],
+            difference=difference["value"],
+            low=difference["low"],
+            high=difference["high"],
+        )
+    if found["baseline"] is not None:
+        return MetricComparison(name=found["metric"], challenger=found["baseline"]["challenger"])
+    return None
+
+
+def _difference(found: Difference | None) -> dict[str, Any] | None:
+    return None if found is None else asdict(found)
+
+
+def _all_metrics(task: Task, contest: Contest) -> list[dict[str, Any]]:
+    """Return every metric that fits the task, for readers who know another one better."""
+    models = {"champion": contest.champion, "challenger": contest.challenger, "baseline": contest.baseline}
+    return [
+        {
+            "metric": title(metric),
+            "greaterIsBetter": greater_is_better(metric),
+            **{name: _score_or_none(metric, contest.truth, scores) for name, scores in models.items()},
+        }
+        for metric in Metric
+        if metric_fits(metric, task)
+    ]
+
+
+def _score_or_none(metric: Metric, truth: Array, scores: Array | None) -> float | None:
+    if scores is None:
+        return None
+    try:
+        return score_places(metric, truth, scores)
+    except Undefined:
+        return None
+
+
+def _curves(task: Task, contest: Contest) -> dict[str, Any]:
+    """Return the points of the charts, by model."""
+    models = {"challenger": contest.challenger}
+    if contest.champion is not None:
+        models["champion"] = contest.champion
+    if task is Task.REGRESSION:
+        return {"residuals": {name: _residuals(contest.truth, scores) for name, scores in models.items()}}
+    if task is not Task.BINARY_CLASSIFICATION or np.unique(contest.truth).size < 2:
+        return {}
+    return {
+        "roc": {name: _roc(contest.truth, scores) for name, scores in models.items()},
+        "calibration": {name: _calibration(contest.truth, scores) for name, scores in models.items()},
+    }
+
+
+def _roc(truth: Array, scores: Floats) -> list[list[float]]:
+    """Return points of the ROC curve: share of negatives, and of positives, at or above a threshold."""
+    from sklearn.metrics import roc_curve
+
+    negatives, positives, _ = roc_curve(truth, scores)
+    places = np.unique(np.linspace(0, len(negatives) - 1, _CURVE_POINTS).astype(int))
+    return _points(negatives[places], positives[places])
+
+
+def _calibration(truth: Array, scores: Floats) -> list[list[float]]:
+    """Return mean score and share of positives in ten bins with equally many rows."""
+    parts = [part for part in np.array_split(np.argsort(scores, kind="stable"), _BINS) if part.size]
+    return _points([scores[part].mean() for part in parts], [truth[part].mean() for part in parts])
+
+
+def _residuals(truth: Array, scores: Floats) -> list[list[float]]:
+    """Return predicted value and error of a sample of rows."""
+    chosen = np.unique(np.linspace(0, len(truth) - 1, min(_SCATTER, len(truth))).astype(int))
+    return _points(scores[chosen], (truth - scores)[chosen])
+
+
+def _points(x: Sequence[float] | Floats, y: Sequence[float] | Floats) -> list[list[float]]:
+    return [[float(f"{a:.6g}"), float(f"{b:.6g}")] for a, b in zip(x, y, strict=True)]
+
+
+def _window(name: str, dataset: Dataset, manifest: Manifest) -> dict[str, Any]:
+    first, last = manifest.train if name == "train" else manifest.holdout
+    report = dataset.report
+    return {
+        "name": name,
+        "start": first.isoformat(),
+        "end": last.isoformat(),
+        "featureRows": report.feature_rows,
+        "rows": report.matched,
+        "unlabelled": report.unlabelled,
+        "duplicateKeys": report.duplicate_keys,
+        "orphanedLabels": report.orphaned_labels,
+    }

@@ -1,0 +1,211 @@
+"""Files of this machine as an object store, with the ETags and conditional writes of S3."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import datetime as dt
+import errno
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO
+
+from modelmonitor_trainer.failures import (
+    BadConfiguration,
+    CredentialsRefused,
+    DiskFull,
+    NotFound,
+    ObjectChanged,
+    PreconditionFailed,
+    StorageUnavailable,
+)
+from modelmonitor_trainer.storage.store import BINARY, ObjectInfo
+
+_SCHEME = "file://"
+#: Names of files that are being written; never listed.
+_UNFINISHED = ".modelmonitor-"
+
+
+def path_of(uri: str) -> Path:
+    """Return the path that a file URI names."""
+    return Path(uri.removeprefix(_SCHEME))
+
+
+def uri_of(path: Path) -> str:
+    """Return the file URI of a path, absolute."""
+    return f"{_SCHEME}{path.absolute()}"
+
+
+@contextlib.contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    """Turn errors of the operating system into ours, with a sentence."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFound(f"{uri} does not exist; check the path") from error
+    except PermissionError as error:
+        raise CredentialsRefused(f"{uri} may not be accessed by this user; change its permissions") from error
+    except IsADirectoryError as error:
+        raise BadConfiguration(f"{uri} is a folder where a file is needed; add the file's name") from error
+    except NotADirectoryError as error:
+        raise BadConfiguration(f"{uri} has a file where a folder is needed; check the path") from error
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(f"no space is left for {uri}; free some, or write elsewhere") from error
+        raise StorageUnavailable(f"{uri} cannot be accessed: {error.strerror}") from error
+
+
+class LocalStore:
+    """A :class:`~modelmonitor_trainer.storage.store.Store` over folders; the ETag is the SHA-256 of the content."""
+
+    def __init__(self) -> None:
+        self._etags: dict[tuple[str, int, int, int], str] = {}
+
+    def list(self, prefix_uri: str) -> list[ObjectInfo]:
+        """Return the files whose URI begins with `prefix_uri`."""
+        with _explained(prefix_uri):
+            return [self._info(path) for path in _walk(prefix_uri)]
+
+    def children(self, prefix_uri: str) -> builtins.list[str]:
+        """Return the files and folders one level below, or beginning with a part of a name."""
+        folder, start = _folder_and_start(prefix_uri)
+        with _explained(prefix_uri):
+            if not folder.is_dir():
+                return []
+            shown = [p for p in folder.iterdir() if p.name.startswith(start) and not p.name.startswith(_UNFINISHED)]
+            base = prefix_uri[: len(prefix_uri) - len(start)]
+            return sorted(f"{base}{p.name}/" if p.is_dir() else f"{base}{p.name}" for p in shown)
+
+    def head(self, uri: str) -> ObjectInfo | None:
+        """Return the file, or None."""
+        path = path_of(uri)
+        with _explained(uri):
+            return self._info(path, uri) if path.is_file() else None
+
+    def read(self, uri: str, *, etag: str | None = None) -> bytes:
+        """Return the content of a file."""
+        data, found = self.read_versioned(uri)
+        if etag is not None and found != etag:
+            raise _changed(uri)
+        return data
+
+    def read_versioned(self, uri: str) -> tuple[bytes, str]:
+        """Return the content of a file and its hash."""
+        with _explained(uri):
+            data = path_of(uri).read_bytes()
+        return data, hashlib.sha256(data).hexdigest()
+
+    def open(self, info: ObjectInfo) -> BinaryIO:
+        """Return the file if it is still the one that was listed.
+
+        Files are replaced by renaming, so the open one stays what it was.
+        """
+        with _explained(info.uri):
+            file = path_of(info.uri).open("rb")
+            if self._etag(file, str(path_of(info.uri))) != info.etag:
+                file.close()
+                raise _changed(info.uri)
+            return file
+
+    def write(
+        self,
+        uri: str,
+        data: bytes,
+        *,
+        if_match: str | None = None,
+        if_absent: bool = False,
+        content_type: str = BINARY,  # noqa: ARG002 - files have none
+    ) -> str:
+        """Write a file by renaming; conditions are checked under a lock on its folder."""
+        path = path_of(uri)
+        with _explained(uri):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(path.parent):
+                if if_absent and path.exists():
+                    raise PreconditionFailed(f"{uri} exists already, and is not overwritten")
+                if if_match is not None and (not path.exists() or _digest(path) != if_match):
+                    raise PreconditionFailed(f"{uri} has been changed by another process since it was read")
+                _replace(path, data)
+        return hashlib.sha256(data).hexdigest()
+
+    def delete(self, uri: str) -> None:
+        """Remove a file."""
+        with _explained(uri):
+            path_of(uri).unlink(missing_ok=True)
+
+    def _info(self, path: Path, uri: str | None = None) -> ObjectInfo:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            return ObjectInfo(
+                uri=uri or f"{_SCHEME}{path}",
+                etag=self._etag(file, str(path)),
+                size=status.st_size,
+                last_modified=dt.datetime.fromtimestamp(status.st_mtime, dt.UTC),
+            )
+
+    def _etag(self, file: BufferedReader, path: str) -> str:
+        """Return the hash of an open file, computed once for as long as the file looks untouched."""
+        status = os.fstat(file.fileno())
+        key = (path, status.st_ino, status.st_mtime_ns, status.st_size)
+        if key not in self._etags:
+            self._etags[key] = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+        return self._etags[key]
+
+
+def _changed(uri: str) -> ObjectChanged:
+    return ObjectChanged(f"{uri} has been replaced since it was listed; run again to use the new content")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder_and_start(prefix_uri: str) -> tuple[Path, str]:
+    """Return the folder of a prefix and the part of a name that follows it."""
+    folder, _, start = prefix_uri.removeprefix(_SCHEME).rpartition("/")
+    return Path(folder or ("/" if prefix_uri.startswith(f"{_SCHEME}/") else ".")), start
+
+
+def _walk(prefix_uri: str) -> builtins.list[Path]:
+    """Return the files below a prefix, in the order of their URIs."""
+    folder, start = _folder_and_start(prefix_uri)
+    if not folder.is_dir():
+        return []
+    found: list[Path] = []
+    for top in folder.iterdir():
+        if not top.name.startswith(start):
+            continue
+        found += [path for path in top.rglob("*") if path.is_file()] if top.is_dir() else [top]
+    return sorted((path for path in found if not path.name.startswith(_UNFINISHED)), key=str)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; no file is left behind."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:  # a signal as well: nothing half-written is left behind
+        Path(name).unlink(missing_ok=True)
+        raise

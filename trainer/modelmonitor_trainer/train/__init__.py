@@ -1,0 +1,1 @@
+"""One training: frozen manifest → challenger → comparison → conclusion; built-in and own trainers."""

@@ -1,0 +1,84 @@
+"""Two stored versions on the newest rows that neither has seen: what the gate would say today."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_trainer.data.manifest import freeze
+from modelmonitor_trainer.data.windows import TrainingWindows, latest_partition, training_windows
+from modelmonitor_trainer.failures import BadConfiguration, NotFound
+from modelmonitor_trainer.gate.baseline import baseline_scores
+from modelmonitor_trainer.gate.verdict import Contest, judge
+from modelmonitor_trainer.registry.champion import champion_pointer, load_model, read_manifest
+from modelmonitor_trainer.report.comparison_evidence import evidence
+from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.train.rows import aligned, load_rows, slice_values
+from modelmonitor_trainer.train.run import Undecided
+
+
+def compare(
+    store: Store, spec: ModelMonitorSpec, prefix: str, challenger: str, champion: str | None, *, now: dt.datetime
+) -> dict[str, Any]:
+    """Return what a comparison of two versions finds, as JSON data; nothing is written.
+
+    Parameters
+    ----------
+    store, spec, prefix
+        The monitor.
+    challenger, champion
+        The versions; None for the present champion.
+    now
+        The present, with time zone.
+
+    Raises
+    ------
+    NotFound
+        If there is no such version, or no champion.
+    BadConfiguration
+        If there are no rows to compare them on, or a trainer of the user's own made one of them.
+    """
+    other = champion or _present(store, prefix)
+    if other == challenger:
+        raise BadConfiguration(f"{challenger} is the champion itself; name another version with --with")
+    models = [load_model(store, prefix, version) for version in (other, challenger)]
+    seen = max(read_manifest(store, prefix, model.version.version).train[1] for model in models)
+    manifest = freeze(store, spec, _windows(store, spec, seen, now))
+    try:
+        rows = load_rows(store, spec, manifest, [name for model in models for name in model.columns])
+    except Undecided as why:
+        raise BadConfiguration(f"{challenger} and {other} cannot be compared: {why}") from why
+    scores = [aligned(model.predict_scores(rows.holdout.table), model.classes, rows.classes) for model in models]
+    metric, task = spec.promotion.metric, spec.model.task
+    contest = Contest(
+        truth=rows.holdout_truth,
+        challenger=scores[1],
+        champion=scores[0],
+        baseline=baseline_scores(metric, task, rows.train_truth, len(rows.classes), rows.holdout.rows),
+        slices=slice_values(rows.holdout, spec.model.slices),
+        days=rows.holdout.days,
+    )
+    result = judge(contest, spec.promotion, seed=spec.retraining.random_seed)
+    datasets = {"train": rows.train, "holdout": rows.holdout}
+    return {"challengerVersion": challenger} | evidence(spec, manifest, datasets, contest, result, other)
+
+
+def _present(store: Store, prefix: str) -> str:
+    pointer = champion_pointer(store, prefix)
+    if pointer is None:
+        raise NotFound("there is no champion to compare with; name a version with --with")
+    return pointer.version
+
+
+def _windows(store: Store, spec: ModelMonitorSpec, seen: dt.date, now: dt.datetime) -> TrainingWindows:
+    data = spec.data
+    today = now.astimezone(dt.UTC).date()
+    latest = latest_partition(store, data.live.uri, until=today)
+    latest_labels = latest_partition(store, data.labels.uri, until=today) if data.labels else None
+    if latest is None or (data.labels is not None and latest_labels is None):
+        raise NotFound(f"there are no labelled rows under {data.live.uri}; check spec.data")
+    windows = training_windows(spec, latest, seen, latest_labels=latest_labels)
+    if windows.holdout_days == 0:
+        raise BadConfiguration(f"one of the versions has seen all days until {seen}; wait for newer data")
+    return windows

@@ -1,0 +1,258 @@
+"""From scores to a verdict: the gate, the version, the promotion, the page.
+
+The same for models of the built-in trainer and of a trainer of the user's own. Every step first looks whether an
+earlier pod has done it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from modelmonitor_api.messages import RunVerdict
+from modelmonitor_api.spec import PromotionMode, Task
+from modelmonitor_trainer.data.manifest import Manifest
+from modelmonitor_trainer.gate.baseline import baseline_scores
+from modelmonitor_trainer.gate.leaks import suspects
+from modelmonitor_trainer.gate.metrics import Floats
+from modelmonitor_trainer.gate.verdict import Contest, GateResult, judge
+from modelmonitor_trainer.registry.champion import (
+    ChampionChanged,
+    Pointer,
+    VersionRecord,
+    champion_pointer,
+    promote,
+)
+from modelmonitor_trainer.registry.versions import (
+    MANIFEST_FILE,
+    Period,
+    StoredFile,
+    files_as_json,
+    folder_of,
+    read_file,
+    write_file,
+    write_record,
+)
+from modelmonitor_trainer.report.card import model_card
+from modelmonitor_trainer.report.comparison_evidence import evidence, metric_comparison
+from modelmonitor_trainer.report.comparison_page import render_comparison
+from modelmonitor_trainer.storage.store import HTML
+from modelmonitor_trainer.train.pipeline import libraries
+from modelmonitor_trainer.train.rows import Rows, aligned, arrays_of, slice_values
+from modelmonitor_trainer.train.run import Run, Undecided, finish, version_of
+
+_LOG = logging.getLogger(__name__)
+_COMPARISON = "comparison.json"
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A model that was trained, and what it said of the hold-out rows.
+
+    Attributes
+    ----------
+    scores : (n,) or (n, k)
+        Of the hold-out rows, in the order of its classes.
+    classes
+        Names of its classes; empty for a regression.
+    kind
+        Who made it.
+    files
+        What was written of it already.
+    parameters
+        What it was made with, as JSON data.
+    notes
+        What the fit had to say.
+    """
+
+    scores: Floats
+    classes: tuple[str, ...]
+    kind: Literal["Skops", "Own"]
+    files: tuple[StoredFile, ...]
+    parameters: Mapping[str, Any]
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The champion's answers to the same rows.
+
+    Attributes
+    ----------
+    version
+        Which version.
+    scores, classes
+        As of the challenger.
+    """
+
+    version: str
+    scores: Floats
+    classes: tuple[str, ...]
+
+
+def conclude(
+    run: Run, manifest: Manifest, rows: Rows, challenger: Challenger, rival: Rival | None, now: dt.datetime
+) -> VersionRecord:
+    """Judge a challenger and write its version; return the record that stands.
+
+    Parameters
+    ----------
+    run, manifest, rows
+        The training.
+    challenger, rival
+        Both models' scores; no rival where there is no champion.
+    now
+        The present.
+    """
+    spec = run.spec
+    contest = _contest(run, rows, challenger, rival)
+    result = judge(contest, spec.promotion, seed=spec.retraining.random_seed)
+    _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)
+    datasets = {"train": rows.train, "holdout": rows.holdout}
+    found = evidence(spec, manifest, datasets, contest, result, rival.version if rival else None)
+    record = _record(run, manifest, rows, challenger, rival, result, now)
+    environment = {
+        "libraries": libraries(),
+        "image": run.request.trainer_image,
+        "seed": spec.retraining.random_seed,
+    }
+    documents = files_as_json(
+        {
+            "parameters.json": challenger.parameters,
+            "environment.json": environment,
+            "metrics.json": {
+                key: found[key] for key in ("metric", "rows", "champion", "baseline", "slices", "metrics")
+            },
+            _COMPARISON: found,
+        }
+    )
+    documents[MANIFEST_FILE] = manifest.to_json()
+    documents["card.md"] = model_card(record, result, environment, challenger.notes).encode()
+    folder = folder_of(run.prefix, record.version)
+    stored = [write_file(run.store, folder, name, data)[0] for name, data in documents.items()]
+    return write_record(run.store, run.prefix, record.model_copy(update={"files": [*challenger.files, *stored]}))
+
+
+def settle(run: Run, record: VersionRecord, now: dt.datetime) -> RunVerdict:
+    """Promote a version that has passed, write the page, and end the run with the verdict."""
+    found = json.loads(read_file(run.store, run.prefix, record, _COMPARISON))
+    outcome, reason, message, pointer = _promoted(run, record, now)
+    parameters = json.loads(read_file(run.store, run.prefix, record, "parameters.json"))
+    page = render_comparison(run.request, record, found, parameters, outcome, reason, message)
+    run.store.write(run.report_uri, page.encode(), content_type=HTML)
+    return finish(
+        run,
+        RunVerdict(
+            outcome=outcome,
+            reason=reason,
+            message=message[:1024],
+            version=record.version,
+            champion=pointer.to_champion() if pointer else None,
+            comparison=metric_comparison(found),
+            train_rows=record.train.rows,
+            holdout_rows=record.holdout.rows,
+            report_uri=run.report_uri,
+        ),
+    )
+
+
+def undecided(run: Run, why: Undecided) -> RunVerdict:
+    """End a run in which nothing could be compared."""
+    _LOG.info("Inconclusive (%s): %s", why.reason, why)
+    pointer = champion_pointer(run.store, run.prefix)
+    return finish(
+        run,
+        RunVerdict(
+            outcome="Inconclusive",
+            reason=why.reason.value,
+            message=_sentence(str(why))[:1024],
+            champion=pointer.to_champion() if pointer else None,
+        ),
+    )
+
+
+def _promoted(
+    run: Run, record: VersionRecord, now: dt.datetime
+) -> tuple[Literal["Promoted", "Rejected", "Inconclusive", "AwaitingApproval"], str, str, Pointer | None]:
+    """Return outcome, reason and message of a version, and the champion after it."""
+    message = _sentence(record.message)
+    if record.outcome != "Passed":
+        return record.outcome, record.reason, message, champion_pointer(run.store, run.prefix)
+    if run.spec.promotion.mode is PromotionMode.MANUAL:
+        message += f" It waits for the annotation modelmonitor.io/promote: {record.version}."
+        return "AwaitingApproval", record.reason, message, champion_pointer(run.store, run.prefix)
+    try:
+        pointer = promote(run.store, run.prefix, record, instead_of=record.compared_with, by=run.job, now=now)
+    except ChampionChanged as changed:
+        return "Inconclusive", "ChampionChanged", _sentence(str(changed)), changed.pointer
+    return "Promoted", record.reason, message, pointer
+
+
+def _contest(run: Run, rows: Rows, challenger: Challenger, rival: Rival | None) -> Contest:
+    model, promotion = run.spec.model, run.spec.promotion
+    baseline = baseline_scores(promotion.metric, model.task, rows.train_truth, len(rows.classes), rows.holdout.rows)
+    alone = suspects(
+        arrays_of(rows.train, run.spec),
+        rows.train_truth,
+        arrays_of(rows.holdout, run.spec),
+        rows.holdout_truth,
+        model.task,
+    )
+    return Contest(
+        truth=rows.holdout_truth,
+        challenger=aligned(challenger.scores, challenger.classes, rows.classes),
+        champion=aligned(rival.scores, rival.classes, rows.classes) if rival else None,
+        baseline=baseline,
+        slices=slice_values(rows.holdout, model.slices),
+        days=rows.holdout.days,
+        suspects=alone,
+    )
+
+
+def _record(
+    run: Run,
+    manifest: Manifest,
+    rows: Rows,
+    challenger: Challenger,
+    rival: Rival | None,
+    result: GateResult,
+    now: dt.datetime,
+) -> VersionRecord:
+    spec, request = run.spec, run.request
+    compared = result.champion or result.baseline
+    scores = np.ascontiguousarray(challenger.scores, dtype="<f8")
+    return VersionRecord(
+        version=version_of(run, manifest),
+        number=request.number,
+        monitor_uid=request.monitor.uid,
+        created=now,
+        trigger=request.reason,
+        kind=challenger.kind,
+        image=request.trainer_image,
+        seed=spec.retraining.random_seed,
+        task=spec.model.task,
+        target=spec.model.target,
+        features=spec.model.features,
+        classes=list(challenger.classes) if spec.model.task is not Task.REGRESSION else [],
+        train=Period(start=manifest.train[0], end=manifest.train[1], rows=rows.train.rows),
+        holdout=Period(start=manifest.holdout[0], end=manifest.holdout[1], rows=rows.holdout.rows),
+        manifest_sha256=manifest.sha256,
+        predictions_sha256=hashlib.sha256(scores.tobytes()).hexdigest(),
+        metric=result.metric,
+        score=compared.challenger if compared else None,
+        compared_with=rival.version if rival else None,
+        outcome=result.outcome.value,
+        reason=result.reason.value,
+        message=result.message,
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,0 +1,240 @@
+"""Trainers of the user's own: what is laid out for them, and what is taken from them.
+
+``prepare`` and ``conclude`` frame the user's containers, which share a folder with them and are given no
+credentials of the store. The layout of the folder is version 1 of the trainer protocol, in
+``docs/trainer-protocol.md``. Outcomes of the hold-out rows never enter the folder.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelmonitor_api.messages import RunVerdict, TrainRequest
+from modelmonitor_api.spec import Task
+from modelmonitor_trainer.data.manifest import Manifest
+from modelmonitor_trainer.failures import BadConfiguration, BadData
+from modelmonitor_trainer.registry.champion import Pointer, champion_pointer, load_model, need_version, read_version
+from modelmonitor_trainer.registry.versions import MODEL_FOLDER, StoredFile, folder_of, read_file, write_file
+from modelmonitor_trainer.storage.store import JSON, Store
+from modelmonitor_trainer.train import conclude as train_conclude
+from modelmonitor_trainer.train.conclude import Challenger, Rival, settle, undecided
+from modelmonitor_trainer.train.own_trainer_files import empty_folder, model_files, read_predictions, write_json
+from modelmonitor_trainer.train.rows import Rows, load_rows, refuse_seen_rows
+from modelmonitor_trainer.train.run import Run, Undecided, finished, frozen_manifest, open_run, version_of
+
+_LOG = logging.getLogger(__name__)
+
+PROTOCOL = 1
+_PREPARED = "prepared.json"
+_STEPS = ("train", "predict-challenger", "predict-champion")
+
+
+def prepare(store: Store, request: TrainRequest, work: str | Path, *, job: str, now: dt.datetime) -> None:
+    """Freeze the data of a training and lay them out for a trainer of the user's own.
+
+    Where there is nothing to train, the requests in the folder say that its steps are to be skipped, and
+    :func:`conclude` gives the verdict.
+
+    Parameters
+    ----------
+    store, request, job, now
+        As for :func:`~modelmonitor_trainer.train.train.train`.
+    work
+        The folder that all containers share.
+
+    Raises
+    ------
+    BadConfiguration
+        If the spec names no trainer image.
+    ModelMonitorError
+        If the data or the store cannot be used.
+    """
+    if request.spec.retraining.trainer.image is None:
+        raise BadConfiguration(
+            "spec.retraining.trainer.image is not set; modelmonitor train is the command of the built-in trainer"
+        )
+    folder = Path(work).absolute()
+    run = open_run(store, request, job)
+    if finished(run) is not None:
+        _skip_all(folder, "the training is finished")
+        return
+    champion = champion_pointer(store, run.prefix)
+    try:
+        manifest = frozen_manifest(run, champion, now)
+        if read_version(store, run.prefix, version_of(run, manifest)) is not None:
+            _skip_all(folder, "the version is stored")
+            return
+        refuse_seen_rows(manifest, champion)
+        rows = load_rows(store, run.spec, manifest)
+    except Undecided as why:
+        undecided(run, why)
+        _skip_all(folder, str(why))
+        return
+    _lay_out(run, folder, rows, champion)
+
+
+def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str, now: dt.datetime) -> RunVerdict:
+    """Judge what a trainer of the user's own has made, store it, and promote it if it passes.
+
+    Parameters
+    ----------
+    store, request, work, job, now
+        As for :func:`prepare`, which came before.
+
+    Raises
+    ------
+    BadData
+        If its model or its predictions are not there or not as the protocol says.
+    ModelMonitorError
+        If the data or the store cannot be used.
+    """
+    folder = Path(work).absolute()
+    run = open_run(store, request, job)
+    earlier = finished(run)
+    if earlier is not None:
+        return earlier
+    manifest = frozen_manifest(run, champion_pointer(store, run.prefix), now)
+    record = read_version(store, run.prefix, version_of(run, manifest))
+    if record is None:
+        champion = _prepared_champion(run)
+        built_in = None
+        if champion is not None and need_version(store, run.prefix, champion).kind == "Skops":
+            built_in = load_model(store, run.prefix, champion)
+        try:
+            rows = load_rows(store, run.spec, manifest, built_in.columns if built_in else ())
+        except Undecided as why:
+            return undecided(run, why)
+        rival = None
+        if built_in is not None:
+            rival = Rival(built_in.version.version, built_in.predict_scores(rows.holdout.table), built_in.classes)
+        elif champion is not None:
+            theirs = _own_champion_classes(run, champion, rows)
+            scores = read_predictions(folder / "predict-champion", rows.holdout.rows, theirs, request.spec.model.task)
+            rival = Rival(champion, scores, theirs)
+        challenger = _challenger(run, manifest, folder, rows)
+        record = train_conclude.conclude(run, manifest, rows, challenger, rival, now)
+    return settle(run, record, now)
+
+
+def _lay_out(run: Run, folder: Path, rows: Rows, champion: Pointer | None) -> None:
+    """Write data and requests into the shared folder, and note on the store which champion they are for."""
+    spec = run.spec
+    for name in ("train", "holdout", "challenger", "champion/model", "predict-challenger", "predict-champion"):
+        empty_folder(folder / name)
+    columns = list(dict.fromkeys([*(feature.name for feature in spec.model.features), *spec.model.slices]))
+    features = rows.train.table.select(columns)
+    pq.write_table(
+        features.append_column(spec.model.target, _target(rows, spec.model.task)), folder / "train/data.parquet"
+    )
+    pq.write_table(rows.holdout.table.select(columns), folder / "holdout/features.parquet")
+    skip, has_model = _stage_champion(run, folder, champion)
+    about = {
+        "protocol": PROTOCOL,
+        "task": spec.model.task.value,
+        "target": spec.model.target,
+        "features": [feature.to_wire() for feature in spec.model.features],
+        "classes": list(rows.known_classes),
+        "seed": spec.retraining.random_seed,
+    }
+    write_json(
+        folder / "train/request.json",
+        about
+        | {
+            "kind": "Train",
+            "skip": None,
+            "data": str(folder / "train/data.parquet"),
+            "model": str(folder / "challenger"),
+            "champion": str(folder / "champion/model") if has_model else None,
+        },
+    )
+    for step, model, why in (("predict-challenger", "challenger", None), ("predict-champion", "champion/model", skip)):
+        write_json(
+            folder / step / "request.json",
+            about
+            | {
+                "kind": "Predict",
+                "skip": why,
+                "data": str(folder / "holdout/features.parquet"),
+                "model": str(folder / model),
+                "predictions": str(folder / step / "predictions.parquet"),
+            },
+        )
+    prepared = {"champion": champion.version if champion else None}
+    run.store.write(run.folder + _PREPARED, json.dumps(prepared).encode(), content_type=JSON)
+    _LOG.info("%s rows to train on and %s to compare on are in %s", rows.train.rows, rows.holdout.rows, folder)
+
+
+def _stage_champion(run: Run, folder: Path, champion: Pointer | None) -> tuple[str | None, bool]:
+    """Copy the champion's files; return why it need not predict, and whether its files are there."""
+    if champion is None:
+        return "there is no champion", False
+    record = need_version(run.store, run.prefix, champion.version)
+    if record.kind == "Skops":
+        return "the champion is a model of the built-in trainer", False
+    for stored in record.files:
+        if stored.name.startswith(MODEL_FOLDER):
+            path = folder / "champion/model" / stored.name.removeprefix(MODEL_FOLDER)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(read_file(run.store, run.prefix, record, stored.name))
+    return None, True
+
+
+def _skip_all(folder: Path, why: str) -> None:
+    for step in _STEPS:
+        empty_folder(folder / step)
+        kind = "Train" if step == "train" else "Predict"
+        write_json(folder / step / "request.json", {"protocol": PROTOCOL, "kind": kind, "skip": why})
+
+
+def _target(rows: Rows, task: Task) -> pa.Array:
+    """Return the outcomes of the training rows: 0 and 1, names of classes, or values."""
+    if task is Task.MULTICLASS_CLASSIFICATION:
+        return pa.array([rows.classes[place] for place in rows.train_truth], pa.string())
+    if task is Task.BINARY_CLASSIFICATION:
+        return pa.array(rows.train_truth, pa.int8())
+    return pa.array(np.asarray(rows.train_truth), pa.float64())
+
+
+def _prepared_champion(run: Run) -> str | None:
+    """Return the version that the requests in the folder were written for."""
+    uri = run.folder + _PREPARED
+    if run.store.head(uri) is None:
+        raise BadConfiguration("nothing was prepared for this training; modelmonitor train-prepare comes first")
+    found: Any = json.loads(run.store.read(uri))
+    champion = found.get("champion") if isinstance(found, dict) else None
+    if champion is not None and not isinstance(champion, str):
+        raise BadData(f"{uri} is damaged; remove it and run modelmonitor train-prepare again")
+    return champion
+
+
+def _own_champion_classes(run: Run, champion: str, rows: Rows) -> tuple[str, ...]:
+    record = need_version(run.store, run.prefix, champion)
+    return tuple(record.classes) or rows.known_classes
+
+
+def _challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows) -> Challenger:
+    """Read the predictions and store the files of what was trained."""
+    task = run.spec.model.task
+    classes = rows.known_classes
+    scores = read_predictions(folder / "predict-challenger", rows.holdout.rows, classes, task)
+    version = folder_of(run.prefix, version_of(run, manifest))
+    files: list[StoredFile] = []
+    for name, path in model_files(folder / "challenger"):
+        files.append(write_file(run.store, version, MODEL_FOLDER + name, path.read_bytes())[0])
+    trainer = run.spec.retraining.trainer
+    parameters = {
+        "trainer": {"image": trainer.image, "env": [item.to_wire() for item in trainer.env]},
+        "features": [feature.to_wire() for feature in run.spec.model.features],
+        "classes": list(classes),
+        "seed": run.spec.retraining.random_seed,
+        "protocol": PROTOCOL,
+    }
+    return Challenger(scores, classes, "Own", tuple(files), parameters)
