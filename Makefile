@@ -69,7 +69,7 @@ test-chart: install binaries-api ## The chart: lint, render, and validate agains
 	$(PYTEST) tests/chart
 
 .PHONY: test-cluster
-test-cluster: install cluster images ## The whole on a real kind cluster.
+test-cluster: install cluster images helm ## The whole on a real kind cluster.
 	$(PYTEST) tests/cluster
 
 ##@ Cluster
@@ -89,13 +89,17 @@ cluster: ## Start the kind cluster of this project; a second call puts right wha
 cluster-down: ## Remove the kind cluster.
 	hack/cluster.sh down
 
+.PHONY: helm
+helm: # the one of the machine where it has one
+	@command -v helm >/dev/null || hack/binaries.sh helm
+
 .PHONY: images
 images: ## Build the images of the operator, the trainer and the S3 server, and load them into the cluster.
 	hack/images.sh | xargs hack/cluster.sh load
 
 ##@ Try it
 .PHONY: demo
-demo: install cluster images ## Watch a ModelMonitor on the cluster work through a year of flights.
+demo: install cluster images helm ## Watch a ModelMonitor on the cluster work through a year of flights.
 	$(BIN)/python hack/demo
 
 .PHONY: demo-down

@@ -13,7 +13,7 @@ from modelmonitor_trainer.gate.interval import (
     delong_variance,
     paired_difference,
 )
-from modelmonitor_trainer.gate.metrics import Undefined, score_places, sign
+from modelmonitor_trainer.model.metrics import Undefined, score_places, sign
 
 
 def two_models(seed, rows=400, *, better=0.0):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from modelmonitor_api.spec import Metric, Task, metric_fits
-from modelmonitor_trainer.gate.metrics import (
+from modelmonitor_trainer.model.metrics import (
     Undefined,
     greater_is_better,
     is_regression,

@@ -7,8 +7,7 @@ from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Estimator, EstimatorName, Feature, Metric, Task
 from modelmonitor_trainer.failures import BadConfiguration, BadData
 from modelmonitor_trainer.gate.baseline import baseline_scores
-from modelmonitor_trainer.registry.models import TRUSTED_TYPES, dump_model, read_pipeline
-from modelmonitor_trainer.train.pipeline import (
+from modelmonitor_trainer.model.pipeline import (
     ESTIMATORS,
     build,
     checked_parameters,
@@ -17,6 +16,7 @@ from modelmonitor_trainer.train.pipeline import (
     frame,
     libraries,
 )
+from modelmonitor_trainer.registry.models import TRUSTED_TYPES, dump_model, read_pipeline
 
 FEATURES = [
     Feature(name="x", type="Numeric"),

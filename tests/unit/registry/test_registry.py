@@ -17,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Estimator, Feature, Metric, Task
 from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
+from modelmonitor_trainer.model.pipeline import fit
 from modelmonitor_trainer.registry import champion as registry
 from modelmonitor_trainer.registry.champion import ChampionChanged
 from modelmonitor_trainer.registry.models import dump_model, read_pipeline
@@ -31,7 +32,6 @@ from modelmonitor_trainer.registry.versions import (
 )
 from modelmonitor_trainer.storage.local import path_of, uri_of
 from modelmonitor_trainer.storage.store import open_store
-from modelmonitor_trainer.train.pipeline import fit
 
 NOW = dt.datetime(2013, 5, 1, tzinfo=dt.UTC)
 FEATURES = [Feature(name="x", type="Numeric"), Feature(name="kind", type="Categorical")]

@@ -17,9 +17,9 @@ from modelmonitor_api.status import MAX_TOP_FEATURES, RowCounts
 from modelmonitor_trainer.check.compare import Stopwatch, Workplace, broken, compare, profile_pair
 from modelmonitor_trainer.check.inputs import Pair
 from modelmonitor_trainer.check.outcomes import Finding, notes_on, outcomes
-from modelmonitor_trainer.check.result import CheckResult, Side, top_features
-from modelmonitor_trainer.check.verdict import decide
 from modelmonitor_trainer.data.tables import is_text, scan
+from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
+from modelmonitor_trainer.detect.verdict import decide
 from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.profile.columns import kind_of
 from modelmonitor_trainer.profile.window import Block

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from modelmonitor_api.spec import Detector, DetectorType
 from modelmonitor_trainer.check.compare import Windows
-from modelmonitor_trainer.check.result import DetectorOutcome
 from modelmonitor_trainer.detect.drift import DriftResult
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
+from modelmonitor_trainer.detect.result import DetectorOutcome
 
 
 @dataclass(frozen=True)

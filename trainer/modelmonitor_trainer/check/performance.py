@@ -101,7 +101,7 @@ def _judged(
     classes: Sequence[str],
     level: float,
 ) -> PerformanceResult:
-    from modelmonitor_trainer.gate import metrics
+    from modelmonitor_trainer.model import metrics
 
     metric = Metric(result.metric)
     names = np.asarray(classes)

@@ -19,12 +19,12 @@ from modelmonitor_trainer.check.compare import Stopwatch, Windows, Workplace, br
 from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs, resolve
 from modelmonitor_trainer.check.outcomes import Finding, notes_on, outcomes
 from modelmonitor_trainer.check.performance import measure
-from modelmonitor_trainer.check.result import CheckResult, Side, to_json, top_features
-from modelmonitor_trainer.check.verdict import decide
 from modelmonitor_trainer.data.tables import scan
 from modelmonitor_trainer.data.windows import days_of, partitions
 from modelmonitor_trainer.detect.drift import level_of
 from modelmonitor_trainer.detect.quality import missing_partitions, structural_violations
+from modelmonitor_trainer.detect.result import CheckResult, Side, to_json, top_features
+from modelmonitor_trainer.detect.verdict import decide
 from modelmonitor_trainer.registry.versions import monitor_prefix
 from modelmonitor_trainer.report.check_page import render
 from modelmonitor_trainer.storage.store import HTML, JSON, Store

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelmonitor_api.messages import CheckRequest, CheckVerdict
-    from modelmonitor_trainer.check.result import CheckResult
+    from modelmonitor_trainer.detect.result import CheckResult
 
 _BUDGET = re.compile(r"^(\d+)/(\d+)d$")
 
@@ -145,8 +145,8 @@ def _sensitivity(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print(result: CheckResult, args: argparse.Namespace) -> None:
-    from modelmonitor_trainer.check.result import to_json
-    from modelmonitor_trainer.check.verdict import probability
+    from modelmonitor_trainer.detect.result import to_json
+    from modelmonitor_trainer.detect.verdict import probability
 
     if args.output == "json":
         print(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=2))

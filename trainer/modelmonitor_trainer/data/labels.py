@@ -29,7 +29,7 @@ from modelmonitor_trainer.data.manifest import (
 from modelmonitor_trainer.data.tables import is_number, is_text, read_table
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.failures import BadData
-from modelmonitor_trainer.gate.metrics import Array, Floats, Ints
+from modelmonitor_trainer.model.metrics import Array, Floats, Ints
 from modelmonitor_trainer.storage.store import Store
 
 

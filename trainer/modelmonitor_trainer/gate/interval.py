@@ -24,7 +24,7 @@ import numpy as np
 from scipy import stats
 
 from modelmonitor_api.spec import Metric
-from modelmonitor_trainer.gate.metrics import (
+from modelmonitor_trainer.model.metrics import (
     Array,
     Floats,
     Ints,

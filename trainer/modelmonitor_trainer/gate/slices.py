@@ -15,7 +15,7 @@ import numpy as np
 
 from modelmonitor_api.spec import Metric, Promotion
 from modelmonitor_trainer.gate.interval import paired_difference
-from modelmonitor_trainer.gate.metrics import Array, Ints, Undefined
+from modelmonitor_trainer.model.metrics import Array, Ints, Undefined
 
 #: Values of a column beyond these, the least frequent, are not looked at.
 MAX_VALUES = 200

@@ -19,10 +19,10 @@ from sklearn.pipeline import Pipeline
 from modelmonitor_api.spec import Feature, Task
 from modelmonitor_trainer.data.labels import feature_arrays
 from modelmonitor_trainer.failures import BadConfiguration, BadData
-from modelmonitor_trainer.gate.metrics import Floats
+from modelmonitor_trainer.model.metrics import Floats
+from modelmonitor_trainer.model.pipeline import Model
 from modelmonitor_trainer.registry.versions import MODEL_FILE, VersionRecord, need_version, read_file
 from modelmonitor_trainer.storage.store import Store
-from modelmonitor_trainer.train.pipeline import Model
 
 _LOG = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class LoadedModel:
         -------
         (n,) or (n, k)
             Probability of the positive class, of all classes, or predicted values; see
-            :mod:`~modelmonitor_trainer.gate.metrics`.
+            :mod:`~modelmonitor_trainer.model.metrics`.
 
         Raises
         ------

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from modelmonitor_trainer.gate.metrics import title
 from modelmonitor_trainer.gate.verdict import GateResult
+from modelmonitor_trainer.model.metrics import title
 from modelmonitor_trainer.registry.versions import VersionRecord
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import jinja2
 
-from modelmonitor_trainer.check.result import CheckResult
-from modelmonitor_trainer.check.verdict import hidden_by_variation, probability
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult
+from modelmonitor_trainer.detect.result import CheckResult
+from modelmonitor_trainer.detect.verdict import hidden_by_variation, probability
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.report.charts import HEIGHT, WIDTH, Bars, Histogram, chart_of, number
 

@@ -21,8 +21,9 @@ from modelmonitor_api.spec import PromotionMode, Task
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.gate.baseline import baseline_scores
 from modelmonitor_trainer.gate.leaks import suspects
-from modelmonitor_trainer.gate.metrics import Floats
 from modelmonitor_trainer.gate.verdict import Contest, GateResult, judge
+from modelmonitor_trainer.model.metrics import Floats
+from modelmonitor_trainer.model.pipeline import libraries
 from modelmonitor_trainer.registry.champion import (
     ChampionChanged,
     Pointer,
@@ -44,7 +45,6 @@ from modelmonitor_trainer.report.card import model_card
 from modelmonitor_trainer.report.comparison_evidence import evidence, metric_comparison
 from modelmonitor_trainer.report.comparison_page import render_comparison
 from modelmonitor_trainer.storage.store import HTML
-from modelmonitor_trainer.train.pipeline import libraries
 from modelmonitor_trainer.train.rows import Rows, aligned, arrays_of, slice_values
 from modelmonitor_trainer.train.run import Run, Undecided, finish, version_of
 

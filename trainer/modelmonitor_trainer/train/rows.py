@@ -20,8 +20,8 @@ from modelmonitor_trainer.data.labels import (
     true_values,
 )
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest
-from modelmonitor_trainer.gate.metrics import Array, Floats
 from modelmonitor_trainer.gate.verdict import GateReason
+from modelmonitor_trainer.model.metrics import Array, Floats
 from modelmonitor_trainer.registry.champion import Pointer
 from modelmonitor_trainer.storage.store import Store
 from modelmonitor_trainer.train.run import Undecided

@@ -17,12 +17,12 @@ from modelmonitor_api.messages import RunVerdict, TrainRequest
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.failures import BadConfiguration
 from modelmonitor_trainer.gate.verdict import GateReason
+from modelmonitor_trainer.model.pipeline import Model, build, effective_parameters, fit
 from modelmonitor_trainer.registry.champion import Pointer, champion_pointer, load_model, read_version
 from modelmonitor_trainer.registry.models import LoadedModel, dump_model, read_pipeline
 from modelmonitor_trainer.registry.versions import MODEL_FILE, folder_of, write_file
 from modelmonitor_trainer.storage.store import Store
 from modelmonitor_trainer.train.conclude import Challenger, Rival, conclude, settle, undecided
-from modelmonitor_trainer.train.pipeline import Model, build, effective_parameters, fit
 from modelmonitor_trainer.train.rows import Rows, arrays_of, load_rows, refuse_seen_rows
 from modelmonitor_trainer.train.run import Run, Undecided, finished, frozen_manifest, open_run, version_of
 

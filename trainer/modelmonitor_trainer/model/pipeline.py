@@ -38,7 +38,7 @@ from modelmonitor_api.spec import (
     Task,
 )
 from modelmonitor_trainer.failures import BadConfiguration, BadData
-from modelmonitor_trainer.gate.metrics import Array, Floats
+from modelmonitor_trainer.model.metrics import Array, Floats
 
 #: The allow-list: nothing else is ever instantiated from a spec.
 ESTIMATORS: Mapping[EstimatorName, type[Any]] = {
@@ -102,7 +102,7 @@ class Model:
         Returns
         -------
         (n,) or (n, k)
-            As in :mod:`~modelmonitor_trainer.gate.metrics`.
+            As in :mod:`~modelmonitor_trainer.model.metrics`.
 
         Raises
         ------
