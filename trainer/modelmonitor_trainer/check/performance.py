@@ -19,9 +19,10 @@ from modelmonitor_api.spec import (
     Task,
 )
 from modelmonitor_api.status import Champion
+from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs
 from modelmonitor_trainer.data.tables import read_table
-from modelmonitor_trainer.detect.performance import Array, PerformanceResult, judge
+from modelmonitor_trainer.detect.performance import PerformanceResult, judge
 from modelmonitor_trainer.failures import BadConfiguration, BadData
 from modelmonitor_trainer.profile.window import Block
 from modelmonitor_trainer.storage.store import ObjectInfo, Store

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmonitor_api.spec import Feature, FeatureType, ModelMonitorSpec, Task
+from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.data.manifest import (
     Manifest,
     PinnedDay,
@@ -29,7 +30,6 @@ from modelmonitor_trainer.data.manifest import (
 from modelmonitor_trainer.data.tables import is_number, is_text, read_table
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.failures import BadData
-from modelmonitor_trainer.model.metrics import Array, Floats, Ints
 from modelmonitor_trainer.storage.store import Store
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelmonitor_trainer.profile.columns import Counts, Floats
+from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.profile.plan import NumericPlan
 from modelmonitor_trainer.profile.window import ColumnWindow
 

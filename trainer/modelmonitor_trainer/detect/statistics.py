@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from modelmonitor_trainer.profile.columns import Counts, Floats
+from modelmonitor_trainer.arrays import Counts, Floats
 
 #: One minus the confidence of the intervals of effects.
 _ALPHA = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from modelmonitor_api.spec import Metric, Task
-from modelmonitor_trainer.model.metrics import Array, Floats
+from modelmonitor_trainer.arrays import Array, Floats
 
 
 def baseline_scores(metric: Metric, task: Task, train_truth: Array, classes: int, rows: int) -> Floats:

@@ -24,16 +24,8 @@ import numpy as np
 from scipy import stats
 
 from modelmonitor_api.spec import Metric
-from modelmonitor_trainer.model.metrics import (
-    Array,
-    Floats,
-    Ints,
-    Undefined,
-    labels_of,
-    score_places,
-    sign,
-    true_class_probability,
-)
+from modelmonitor_trainer.arrays import Array, Floats, Ints
+from modelmonitor_trainer.model.metrics import Undefined, labels_of, score_places, sign, true_class_probability
 
 #: Replicates of a bootstrap.
 REPLICATES = 2000

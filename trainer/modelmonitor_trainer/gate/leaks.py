@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from modelmonitor_api.spec import Metric, Task
-from modelmonitor_trainer.model.metrics import Array, Floats
+from modelmonitor_trainer.arrays import Array, Floats
 
 #: From here on a score is suspicious.
 _PERFECT = 0.999

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelmonitor_api.spec import Metric, Promotion
+from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import paired_difference
-from modelmonitor_trainer.model.metrics import Array, Ints, Undefined
+from modelmonitor_trainer.model.metrics import Undefined
 
 #: Values of a column beyond these, the least frequent, are not looked at.
 MAX_VALUES = 200

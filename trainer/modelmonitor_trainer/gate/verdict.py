@@ -14,10 +14,11 @@ from enum import StrEnum
 import numpy as np
 
 from modelmonitor_api.spec import Metric, Promotion, Requirement
+from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import Difference, paired_difference
 from modelmonitor_trainer.gate.leaks import Suspect, too_good
 from modelmonitor_trainer.gate.slices import SliceResult, compare_slices
-from modelmonitor_trainer.model.metrics import Array, Ints, Undefined, is_regression, score_places, title
+from modelmonitor_trainer.model.metrics import Undefined, is_regression, score_places, title
 
 
 class Outcome(StrEnum):

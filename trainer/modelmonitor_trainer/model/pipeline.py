@@ -37,8 +37,8 @@ from modelmonitor_api.spec import (
     Scaling,
     Task,
 )
+from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.failures import BadConfiguration, BadData
-from modelmonitor_trainer.model.metrics import Array, Floats
 
 #: The allow-list: nothing else is ever instantiated from a spec.
 ESTIMATORS: Mapping[EstimatorName, type[Any]] = {

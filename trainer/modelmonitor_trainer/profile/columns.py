@@ -16,14 +16,11 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.data.tables import is_number, is_text
-
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
 
 #: How many of the values outside the cells are kept by name.
 EXAMPLES = 32

@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
+from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.tables import Unreadable, scan
-from modelmonitor_trainer.profile.columns import Floats, count_values, floats_of, kind_of
+from modelmonitor_trainer.profile.columns import count_values, floats_of, kind_of
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
 
 #: Cells a numeric column; fewer where there are many columns, so that memory stays bounded.

@@ -10,9 +10,10 @@ from itertools import groupby
 import numpy as np
 
 from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.arrays import Counts
 from modelmonitor_trainer.data.windows import Partition
 from modelmonitor_trainer.failures import BadData
-from modelmonitor_trainer.profile.columns import ColumnProfile, Counts, merge
+from modelmonitor_trainer.profile.columns import ColumnProfile, merge
 from modelmonitor_trainer.profile.objects import ObjectProfile, ProfileCache, empty_profile, profile_objects
 from modelmonitor_trainer.profile.plan import Plan
 from modelmonitor_trainer.progress import shown

@@ -17,9 +17,9 @@ import skops.io
 from sklearn.pipeline import Pipeline
 
 from modelmonitor_api.spec import Feature, Task
+from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.labels import feature_arrays
 from modelmonitor_trainer.failures import BadConfiguration, BadData
-from modelmonitor_trainer.model.metrics import Floats
 from modelmonitor_trainer.model.pipeline import Model
 from modelmonitor_trainer.registry.versions import MODEL_FILE, VersionRecord, need_version, read_file
 from modelmonitor_trainer.storage.store import Store

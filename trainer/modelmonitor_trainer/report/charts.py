@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelmonitor_trainer.profile.columns import CategoricalProfile, Counts, Floats, NumericProfile
+from modelmonitor_trainer.arrays import Counts, Floats
+from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.profile.plan import CategoricalPlan, ColumnPlan, NumericPlan
 
 #: Size of a histogram, in units of its view box.

@@ -13,11 +13,12 @@ import numpy as np
 
 from modelmonitor_api.messages import MetricComparison
 from modelmonitor_api.spec import Metric, ModelMonitorSpec, Task, metric_fits
+from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.data.labels import Dataset
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.gate.interval import Difference
 from modelmonitor_trainer.gate.verdict import Contest, GateResult
-from modelmonitor_trainer.model.metrics import Array, Floats, Undefined, greater_is_better, score_places, title
+from modelmonitor_trainer.model.metrics import Undefined, greater_is_better, score_places, title
 
 _CURVE_POINTS = 100
 _BINS = 10

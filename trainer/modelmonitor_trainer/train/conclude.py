@@ -18,11 +18,11 @@ import numpy as np
 
 from modelmonitor_api.messages import RunVerdict
 from modelmonitor_api.spec import PromotionMode, Task
+from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.gate.baseline import baseline_scores
 from modelmonitor_trainer.gate.leaks import suspects
 from modelmonitor_trainer.gate.verdict import Contest, GateResult, judge
-from modelmonitor_trainer.model.metrics import Floats
 from modelmonitor_trainer.model.pipeline import libraries
 from modelmonitor_trainer.registry.champion import (
     ChampionChanged,

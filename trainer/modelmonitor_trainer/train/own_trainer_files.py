@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import Task
+from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.failures import BadData
-from modelmonitor_trainer.model.metrics import Floats
 
 #: The largest model that is taken; files are read whole, one at a time.
 MAX_MODEL_BYTES = 2 * 1024**3

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelmonitor_api.spec import ModelMonitorSpec, Task
+from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.data.labels import (
     Dataset,
     check_binary,
@@ -21,7 +22,6 @@ from modelmonitor_trainer.data.labels import (
 )
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest
 from modelmonitor_trainer.gate.verdict import GateReason
-from modelmonitor_trainer.model.metrics import Array, Floats
 from modelmonitor_trainer.registry.champion import Pointer
 from modelmonitor_trainer.storage.store import Store
 from modelmonitor_trainer.train.run import Undecided
