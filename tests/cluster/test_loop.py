@@ -137,11 +137,3 @@ def test_what_a_user_sees(watched: Watched) -> None:
 
 def test_helm_test_passes(release: Kind) -> None:
     assert "Succeeded" in release.run("helm", "test", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--timeout", "90s")
-
-
-def test_uninstalling_leaves_monitors_and_their_checks(watched: Watched) -> None:
-    watched.kind.run("helm", "uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--wait")
-    assert watched.status()["champion"]
-    assert watched.kind.get("cronjob", f"{NAME}-check")
-    watched.kind.kubectl("delete", "modelmonitor", NAME, "--wait", "--timeout=60s")
-    watched.kind.wait("the end of its children", lambda: not watched.kind.get("cronjob", f"{NAME}-check"), 60)

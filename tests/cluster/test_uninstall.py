@@ -1,0 +1,18 @@
+"""What is left when the operator goes. Last by its name: no test after it has an operator."""
+
+from __future__ import annotations
+
+from support.kind import RELEASE, SYSTEM_NAMESPACE, Kind
+from support.lake import Lake
+
+NAME = "left-behind"
+
+
+def test_uninstalling_leaves_monitors_and_their_checks(release: Kind, lake: Lake) -> None:
+    release.apply(lake.monitor(name=NAME, namespace=release.namespace, suspend=True))
+    release.wait("its CronJob", lambda: release.get("cronjob", f"{NAME}-check"), 60)
+    release.run("helm", "uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--wait")
+    assert release.get("modelmonitor", NAME)["status"]["conditions"]
+    assert release.get("cronjob", f"{NAME}-check")
+    release.kubectl("delete", "modelmonitor", NAME, "--wait", "--timeout=60s")
+    release.wait("the end of its children", lambda: not release.get("cronjob", f"{NAME}-check"), 60)
