@@ -40,6 +40,12 @@ ANNOTATION_CHECK_REQUESTED = f"{GROUP}/check-requested-at"
 ANNOTATION_RETRAIN_REQUESTED = f"{GROUP}/retrain-requested-at"
 ANNOTATION_ROLLBACK_TO = f"{GROUP}/rollback-to"
 ANNOTATION_PROMOTE = f"{GROUP}/promote"
+#: On the pod template of a Deployment that serves the champion: its version.
+ANNOTATION_CHAMPION = f"{GROUP}/champion"
+
+# Environment of the container that serves the champion
+VARIABLE_MODEL_VERSION = "MODELMONITOR_MODEL_VERSION"
+VARIABLE_MODEL_URI = "MODELMONITOR_MODEL_URI"
 
 #: Where a pod finds its request, and where it leaves its verdict.
 REQUEST_DIRECTORY = "/etc/modelmonitor"
@@ -69,6 +75,7 @@ class ConditionType(StrEnum):
     DRIFT_DETECTED = "DriftDetected"
     TRAINING = "Training"
     SUSPENDED = "Suspended"
+    ROLLED_OUT = "RolledOut"
 
 
 class Reason(StrEnum):
@@ -119,6 +126,11 @@ class Reason(StrEnum):
     ROLLBACK_FAILED = "RollbackFailed"
     PROMOTION_STARTED = "PromotionStarted"
     PROMOTION_FAILED = "PromotionFailed"
+    # RolledOut
+    ROLLOUT_PROGRESSING = "RolloutProgressing"
+    ROLLOUT_AVAILABLE = "RolloutAvailable"
+    ROLLOUT_FAILED = "RolloutFailed"
+    ROLLOUT_BLOCKED = "RolloutBlocked"
 
 
 class FailureReason(StrEnum):
@@ -150,6 +162,15 @@ class ExitCode:
     BAD_CONFIGURATION = 2
     UNAVAILABLE = 3
     INTERRUPTED = 143
+
+
+def version_uri(results_uri: str, namespace: str, monitor: str, version: str) -> str:
+    """Return the folder of a version of a monitor's model.
+
+    >>> version_uri("s3://models/", "ml", "churn", "v1-0badcafe")
+    's3://models/ml/churn/versions/v1-0badcafe/'
+    """
+    return f"{results_uri}{namespace}/{monitor}/versions/{version}/"
 
 
 def short_hash(*parts: str) -> str:

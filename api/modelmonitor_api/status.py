@@ -131,6 +131,21 @@ class Champion(Message):
     data_end: Time | None = Field(None, description="End of its training window.")
 
 
+class Rollout(Message):
+    """How the champion gets to the Deployment that serves it."""
+
+    deployment: Text = Field(description="Deployment.")
+    version: Text = Field(description="Version that it was told to serve.")
+    reason: Text = Field(
+        description="RolloutProgressing, RolloutAvailable, RolloutFailed, or RolloutBlocked where it cannot be told."
+    )
+    message: Text = Field("", description="The same in a sentence.")
+    time: Time = Field(description="Since when.")
+    available_version: Text | None = Field(
+        None, description="The version with which it last became available: where a failed rollout goes back to."
+    )
+
+
 class HistoryEntry(Message):
     """One decision and its outcome."""
 
@@ -157,7 +172,8 @@ class ModelMonitorStatus(Message):
     conditions: list[Condition] = Field(
         default_factory=list,
         description="Ready: the spec is accepted and the CronJob in place. Stalled: the spec must be changed. "
-        "Reconciling: the operator is at work. DriftDetected, Training and Suspended: as they say.",
+        "Reconciling: the operator is at work. DriftDetected, Training and Suspended: as they say. "
+        "RolledOut: whether the Deployment of spec.promotion.rollout serves the champion.",
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
@@ -178,6 +194,7 @@ class ModelMonitorStatus(Message):
         max_length=100,
     )
     champion: Champion | None = Field(None, description="The model in production.")
+    rollout: Rollout | None = Field(None, description="How the champion gets to the Deployment that serves it.")
     handled_requests: HandledRequests = Field(
         HandledRequests(), description="Tokens of the annotations that have been acted on."
     )

@@ -18,6 +18,8 @@ def set_conditions(
 ) -> ModelMonitorStatus:
     """Return the status with `findings`; a time of transition changes with the truth alone."""
     before = {condition.type: condition for condition in status.conditions}
+    if not any(kind is ConditionType.ROLLED_OUT for kind, *_ in findings):
+        before.pop(ConditionType.ROLLED_OUT.value, None)  # no Deployment is declared any more
     for kind, truth, reason, message in findings:
         old = before.get(kind.value)
         since = old.last_transition_time if old is not None and old.status == truth else now
@@ -88,3 +90,12 @@ def training(status: ModelMonitorStatus, decision: Decision | None) -> list[Find
         reason = Reason.TRAINING_FAILED if last.outcome == "Failed" else last.outcome
         return [(kind, "False", reason, last.message)]
     return [(kind, "False", Reason.NOT_TRIGGERED, "Nothing asks for a training")]
+
+
+def rolled_out(status: ModelMonitorStatus) -> list[Finding]:
+    """Return what the Deployment that serves the champion means; nothing where none is declared."""
+    rollout = status.rollout
+    if rollout is None:
+        return []
+    truth: Truth = "True" if rollout.reason == Reason.ROLLOUT_AVAILABLE else "False"
+    return [(ConditionType.ROLLED_OUT, truth, rollout.reason, rollout.message)]

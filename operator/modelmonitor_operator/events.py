@@ -22,11 +22,19 @@ _WARNINGS = frozenset(
         Reason.ROLLBACK_FAILED.value,
         Reason.PROMOTION_FAILED.value,
         Reason.BACKING_OFF.value,
+        Reason.ROLLOUT_FAILED.value,
+        Reason.ROLLOUT_BLOCKED.value,
         Reason.CORRUPTED_DATA.value,
     }
 )
 #: Conditions whose transitions are worth an event; the others say the same again.
-_TOLD = (ConditionType.READY, ConditionType.DRIFT_DETECTED, ConditionType.TRAINING, ConditionType.SUSPENDED)
+_TOLD = (
+    ConditionType.READY,
+    ConditionType.DRIFT_DETECTED,
+    ConditionType.TRAINING,
+    ConditionType.SUSPENDED,
+    ConditionType.ROLLED_OUT,
+)
 #: The kubelet's limit for the message of an event.
 _MAX_MESSAGE = 1024
 

@@ -78,6 +78,15 @@ RIGHTS = (
 )
 
 
+#: What the gateway uses besides where champions are rolled out to Deployments.
+ROLLOUT_RIGHTS = (
+    Verb("apps", "deployments", "get"),
+    Verb("apps", "deployments", "list"),
+    Verb("apps", "deployments", "watch"),
+    Verb("apps", "deployments", "patch"),
+)
+
+
 class Gateway(Protocol):
     """A Kubernetes API; every method may raise a GatewayError."""
 
@@ -101,6 +110,12 @@ class Gateway(Protocol):
 
     async def get_job(self, namespace: str, name: str) -> Object | None:
         """Return a Job, or None where there is none."""
+
+    async def get_deployment(self, namespace: str, name: str) -> Object | None:
+        """Return a Deployment, or None where there is none."""
+
+    async def apply_deployment(self, fields: Object) -> Object:
+        """Make some fields of a Deployment those of `fields`, by server-side apply; return what is there now."""
 
     async def apply_cron_job(self, cron_job: Object) -> Object:
         """Make the fields of a CronJob those of `cron_job`, by server-side apply; return what is there now."""

@@ -29,6 +29,7 @@ POOL = 16
 
 _MONITORS = f"/apis/{GROUP}/{VERSION}"
 _BATCH = "/apis/batch/v1"
+_APPS = "/apis/apps/v1"
 _CORE = "/api/v1"
 
 _ERRORS: Mapping[int, type[GatewayError]] = {
@@ -104,16 +105,17 @@ class KubernetesGateway:
         """Return a Job, or None where there is none."""
         return await self._get(_path(_BATCH, "jobs", namespace, name))
 
+    async def get_deployment(self, namespace: str, name: str) -> Object | None:
+        """Return a Deployment, or None where there is none."""
+        return await self._get(_path(_APPS, "deployments", namespace, name))
+
+    async def apply_deployment(self, fields: Object) -> Object:
+        """Make some fields of a Deployment those of `fields`, by server-side apply; return what is there now."""
+        return await self._apply(_APPS, "deployments", fields)
+
     async def apply_cron_job(self, cron_job: Object) -> Object:
         """Make the fields of a CronJob those of `cron_job`, by server-side apply; return what is there now."""
-        meta = cron_job["metadata"]
-        return await self._request(
-            "PATCH",
-            _path(_BATCH, "cronjobs", meta["namespace"], meta["name"]),
-            query={"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"},
-            body=cron_job,
-            content_type="application/apply-patch+yaml",
-        )
+        return await self._apply(_BATCH, "cronjobs", cron_job)
 
     async def create_job(self, job: Object) -> Object:
         """Create a Job and return it; Conflict where the name is taken.
@@ -144,6 +146,16 @@ class KubernetesGateway:
             await self._request("POST", _path(_CORE, "events", event["metadata"]["namespace"]), body=event)
         except Conflict:
             return
+
+    async def _apply(self, root: str, plural: str, fields: Object) -> Object:
+        meta = fields["metadata"]
+        return await self._request(
+            "PATCH",
+            _path(root, plural, meta["namespace"], meta["name"]),
+            query={"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"},
+            body=fields,
+            content_type="application/apply-patch+yaml",
+        )
 
     async def _get(self, path: str) -> Object | None:
         try:

@@ -55,6 +55,9 @@ class Operator:
         kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)(self._monitor_seen)
         for plural in ("cronjobs", "jobs"):
             kopf.on.event("batch", "v1", plural, registry=registry, labels=ours)(self._child_seen)
+        if self._settings.rollouts:
+            told = {names.LABEL_MONITOR: kopf.PRESENT}
+            kopf.on.event("apps", "v1", "deployments", registry=registry, labels=told)(self._child_seen)
         return registry
 
     async def _start(self, settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -108,6 +111,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     selector = f"{names.LABEL_MANAGED_BY}={names.FIELD_MANAGER}"
     settings.watching.label_selectors["jobs.batch"] = selector
     settings.watching.label_selectors["cronjobs.batch"] = selector
+    settings.watching.label_selectors["deployments.apps"] = names.LABEL_MONITOR
     # The initial lists in pages, for memory at the start.
     settings.watching.chunk_size = 500
     # Neither CRDs nor namespaces are watched, which would need rights over the whole cluster.

@@ -21,6 +21,7 @@ from modelmonitor_operator.events import events_between
 from modelmonitor_operator.fold import fold, handled, known_jobs, lost_training
 from modelmonitor_operator.gateway import Conflict, Forbidden, Gateway, GatewayError, Invalid, Object, Unavailable
 from modelmonitor_operator.gather import JobFact, belongs_to, belongs_to_predecessor, gather_jobs, job_fact
+from modelmonitor_operator.rollout import blocked, next_step
 from modelmonitor_operator.settings import Settings
 from modelmonitor_policy import Action, ChampionSeen, CheckSeen, Decision, Facts, InFlight, TrainingSeen, decide
 
@@ -36,6 +37,10 @@ _REQUESTS = (
 _MAX_TOKEN = 253
 #: The token of the check that a new monitor begins with, so that nobody waits for the schedule.
 INITIAL = "initial"
+NO_ROLLOUTS = (
+    "The operator has no right to change Deployments: install the chart with rollouts.enabled=true, or remove "
+    "spec.promotion.rollout"
+)
 
 
 class NameCollision(Exception):
@@ -94,7 +99,7 @@ class Reconciler:
         except (Invalid, Forbidden) as error:
             sentence = f"The API server refuses an object of this monitor: {error}"
             findings = [*conditions.refused(Reason.OBJECT_REFUSED, sentence), *conditions.training(status, None)]
-        findings += [conditions.suspension(suspended), *conditions.observed(status)]
+        findings += [conditions.suspension(suspended), *conditions.observed(status), *conditions.rolled_out(status)]
         await self._write(found, old, conditions.set_conditions(status, findings, generation, now), now)
 
     async def _act(
@@ -112,7 +117,7 @@ class Reconciler:
         decision = decide(facts_of(monitor, found, status, jobs), now)
         if decision.action is Action.TRAIN:
             status = await self._train(monitor, found, status, jobs, decision)
-        return status, decision
+        return await self._roll_out(monitor, found, status, jobs, now), decision
 
     async def _ensure_cron_job(self, monitor: Monitor, found: Object) -> None:
         wanted = builders.cron_job(monitor, self._settings)
@@ -160,6 +165,31 @@ class Reconciler:
             monitor, self._settings, 1 + max([last, *numbers]), decision.reason, decision.message, token
         )
         return fold(status, [await self._create_or_adopt(job, found)])
+
+    async def _roll_out(
+        self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobFact], now: dt.datetime
+    ) -> ModelMonitorStatus:
+        """Tell the Deployment that serves the champion which it is; go one step back where it does not come up.
+
+        What is wrong with the Deployment is told in its own condition, and stops neither checks nor trainings.
+        """
+        declared, champion, before = monitor.spec.promotion.rollout, status.champion, status.rollout
+        if declared is None or champion is None:
+            return status.model_copy(update={"rollout": None})
+        if not self._settings.rollouts:
+            return status.model_copy(update={"rollout": blocked(monitor, champion, before, NO_ROLLOUTS, now)})
+        try:
+            deployment = await self._gateway.get_deployment(monitor.namespace, declared.deployment_ref.name)
+            step = next_step(monitor, champion, deployment, before, now)
+            if step.apply is not None:
+                await self._gateway.apply_deployment(step.apply)
+        except (Invalid, Forbidden) as error:
+            return status.model_copy(update={"rollout": blocked(monitor, champion, before, str(error), now)})
+        if step.go_back_to is not None and _running(jobs) is None:
+            # The token is of this version: each rollout that fails is answered by one rollback.
+            token = f"{step.go_back_to}#rollout-of-{champion.version}"
+            await self._create_or_adopt(builders.requested_job(monitor, self._settings, Role.ROLLBACK, token), found)
+        return status.model_copy(update={"rollout": step.status})
 
     async def _create_or_adopt(self, job: Object, found: Object) -> JobFact:
         try:

@@ -24,6 +24,8 @@ class Settings:
         Of those pods, names in the namespace of the monitor (IMAGE_PULL_SECRETS, comma-separated).
     resync_seconds
         How often every monitor is looked at without an event (RESYNC_SECONDS).
+    rollouts
+        Whether Deployments may be told of new champions (ROLLOUTS, true or false).
     """
 
     trainer_image: str
@@ -31,6 +33,7 @@ class Settings:
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
     resync_seconds: float = 90.0
+    rollouts: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -50,11 +53,15 @@ class Settings:
         policy = environment.get("JOB_IMAGE_PULL_POLICY") or "IfNotPresent"
         if policy not in _PULL_POLICIES:
             raise ValueError(f"JOB_IMAGE_PULL_POLICY is {policy!r}; it must be one of {', '.join(_PULL_POLICIES)}")
+        rollouts = environment.get("ROLLOUTS") or "false"
+        if rollouts not in {"true", "false"}:
+            raise ValueError(f"ROLLOUTS is {rollouts!r}; it must be true or false")
         return cls(
             trainer_image=image,
             namespaces=_names(environment.get("WATCH_NAMESPACES", "")),
             image_pull_policy=policy,
             image_pull_secrets=_names(environment.get("IMAGE_PULL_SECRETS", "")),
+            rollouts=rollouts == "true",
             resync_seconds=float(resync),
         )
 

@@ -28,7 +28,9 @@ def shared_operator(
     home = f"operator-{uuid.uuid4().hex[:8]}"
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
     folder = tmp_path_factory.mktemp(home)
-    operator = OperatorProcess(install(api_server, folder, home, watchAllNamespaces=True), folder)
+    operator = OperatorProcess(
+        install(api_server, folder, home, **{"watchAllNamespaces": True, "rollouts.enabled": True}), folder
+    )
     operator.start()
     yield operator
     _end(operator)

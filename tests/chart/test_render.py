@@ -28,13 +28,15 @@ from chart.helm import (
     the,
 )
 from modelmonitor_api.crd import custom_resource_definition
-from modelmonitor_operator.gateway import RIGHTS
+from modelmonitor_operator.gateway import RIGHTS, ROLLOUT_RIGHTS
 from modelmonitor_operator.settings import Settings
 
 #: Asked for by OpenShift of whoever makes an object owned by a ModelMonitor; the operator does not call it.
 FOR_OPENSHIFT = ("modelmonitor.io", "modelmonitors/finalizers", "update")
 #: What the operator itself says that it needs.
 NEEDED = {(right.group, right.resource, right.verb) for right in RIGHTS}
+#: And where champions are rolled out to Deployments.
+NEEDED_FOR_ROLLOUTS = {(right.group, right.resource, right.verb) for right in ROLLOUT_RIGHTS}
 
 
 def granted(role: Object) -> set[tuple[str, str, str]]:
@@ -88,7 +90,8 @@ def test_the_operator_may_do_what_it_does_and_nothing_else(values: str) -> None:
             and found["metadata"]["name"] == binding["roleRef"]["name"]
             and found["metadata"].get("namespace") == binding["metadata"].get("namespace")
         ]
-        assert granted(role) == NEEDED | {FOR_OPENSHIFT}
+        rollouts = NEEDED_FOR_ROLLOUTS if values == "namespaces-values.yaml" else set()
+        assert granted(role) == NEEDED | rollouts | {FOR_OPENSHIFT}
 
 
 @pytest.mark.parametrize("values", VALUES)

@@ -16,6 +16,8 @@ from support.processes import Process, ProcessEnded, free_port, program, wait_un
 _CONTROLLERS = (
     "job-controller",
     "cronjob-controller",
+    "deployment-controller",
+    "replicaset-controller",
     "garbage-collector-controller",
     "namespace-controller",
     "ttl-after-finished-controller",

@@ -27,6 +27,7 @@ _KINDS: Mapping[str, tuple[str, str, bool]] = {
     "ConfigMap": ("v1", "configmaps", True),
     "CronJob": ("batch/v1", "cronjobs", True),
     "CustomResourceDefinition": ("apiextensions.k8s.io/v1", "customresourcedefinitions", False),
+    "Deployment": ("apps/v1", "deployments", True),
     "Event": ("v1", "events", True),
     "Job": ("batch/v1", "jobs", True),
     "Namespace": ("v1", "namespaces", False),

@@ -20,7 +20,7 @@ from modelmonitor_api.spec.detection import (
 )
 from modelmonitor_api.spec.model import Feature, FeatureType, Model, Task
 from modelmonitor_api.spec.monitor import ModelMonitorSpec, metric_fits
-from modelmonitor_api.spec.promotion import Promotion, PromotionMode, Requirement
+from modelmonitor_api.spec.promotion import Promotion, PromotionMode, Requirement, RolloutTarget
 from modelmonitor_api.spec.retraining import (
     CategoricalEncoding,
     CheckPod,
@@ -71,6 +71,7 @@ __all__ = [
     "ResourceRequirements",
     "Retraining",
     "RetrainingMode",
+    "RolloutTarget",
     "Scaling",
     "Sensitivity",
     "Storage",

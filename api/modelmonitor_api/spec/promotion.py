@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from modelmonitor_api.resource import MAX_COUNT, Fraction, NonNegative, OpenFraction, Resource
+from modelmonitor_api.resource import MAX_COUNT, Fraction, NonNegative, ObjectName, OpenFraction, Resource
+from modelmonitor_api.spec.data import LocalObjectReference
 from modelmonitor_api.spec.detection import Metric
 
 
@@ -22,6 +23,17 @@ class Requirement(StrEnum):
 
     NOT_WORSE = "NotWorse"
     BETTER = "Better"
+
+
+class RolloutTarget(Resource):
+    """A Deployment that serves the champion."""
+
+    deployment_ref: LocalObjectReference = Field(
+        description="Deployment in the namespace of the monitor. The operator sets the annotation "
+        "modelmonitor.io/champion on its pod template, and MODELMONITOR_MODEL_VERSION and MODELMONITOR_MODEL_URI in "
+        "one of its containers; the chart's rollouts.enabled gives it the right to."
+    )
+    container: ObjectName | None = Field(None, description="Container that is told. Absent: the first.")
 
 
 class Promotion(Resource):
@@ -55,4 +67,10 @@ class Promotion(Resource):
     )
     min_slice_rows: int = Field(
         200, description="Slices with fewer rows are reported and do not decide.", ge=20, le=MAX_COUNT
+    )
+    rollout: RolloutTarget | None = Field(
+        None,
+        description="Deployment that is told of every new champion. Where it does not become available within its own "
+        "progressDeadlineSeconds, the version that it served before becomes the champion again. Absent: whoever serves "
+        "the model reads the champion pointer.",
     )

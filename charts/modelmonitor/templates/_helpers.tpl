@@ -67,6 +67,12 @@ both come from here, so they cannot differ. */}}
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create]
+{{- if .Values.rollouts.enabled }}
+# spec.promotion.rollout: a Deployment is told which model to serve.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, patch]
+{{- end }}
 # The termination message of a Job's pod is its verdict.
 - apiGroups: [""]
   resources: [pods]

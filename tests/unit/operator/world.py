@@ -19,7 +19,7 @@ from support.monitors import merged, monitor
 
 START = dt.datetime(2013, 4, 2, 12, tzinfo=dt.UTC)
 NAMESPACE = "demo"
-SETTINGS = Settings(trainer_image="modelmonitor/trainer:test")
+SETTINGS = Settings(trainer_image="modelmonitor/trainer:test", rollouts=True)
 
 _T = TypeVar("_T")
 
@@ -49,6 +49,7 @@ class World:
         self.monitors: dict[str, Object] = {}
         self.cron_jobs: dict[str, Object] = {}
         self.jobs: dict[str, Object] = {}
+        self.deployments: dict[str, Object] = {}
         self.pods: list[Object] = []
         self.events: list[Object] = []
         self.writes: list[tuple[str, str]] = []
@@ -149,6 +150,26 @@ class World:
                 return
         raise AssertionError(f"the operator does not come to rest: {self.writes[-6:]}")
 
+    def deploy(self, name: str = "scorer", **spec: Any) -> None:
+        """Apply a Deployment of two replicas."""
+        template = {"metadata": {}, "spec": {"containers": [{"name": "server"}, {"name": "proxy"}]}}
+        self.deployments[name] = {
+            "metadata": {**self._meta(), "name": name, "namespace": NAMESPACE, "generation": 1},
+            "spec": {"replicas": 2, "template": template} | spec,
+        }
+
+    def deployed(self, name: str = "scorer", *, available: int = 2, late: bool = False) -> None:
+        """Let the Deployment controller say how far it has come; `late` is beyond the deadline."""
+        found = self.deployments[name]
+        late_condition = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+        found["status"] = {
+            "observedGeneration": found["metadata"]["generation"],
+            "replicas": 2,
+            "updatedReplicas": 2,
+            "availableReplicas": available,
+            "conditions": [late_condition | {"message": "ReplicaSet has timed out progressing."}] if late else [],
+        }
+
     # What the operator sees: the methods of a Gateway
 
     async def list_monitors(self, namespace: str | None) -> list[Object]:
@@ -178,6 +199,26 @@ class World:
     async def get_job(self, namespace: str, name: str) -> Object | None:
         assert namespace == NAMESPACE
         return await self._answer(lambda: self.jobs.get(name))
+
+    async def get_deployment(self, namespace: str, name: str) -> Object | None:
+        assert namespace == NAMESPACE
+        return await self._answer(lambda: self.deployments.get(name), "get_deployment")
+
+    async def apply_deployment(self, fields: Object) -> Object:
+        def apply() -> Object:
+            live = self.deployments[fields["metadata"]["name"]]
+            template = fields["spec"]["template"]
+            live["metadata"]["labels"] = live["metadata"].get("labels", {}) | fields["metadata"]["labels"]
+            live["spec"]["template"]["metadata"]["annotations"] = template["metadata"]["annotations"]
+            for mine in template["spec"]["containers"]:
+                theirs = next(c for c in live["spec"]["template"]["spec"]["containers"] if c["name"] == mine["name"])
+                theirs["env"] = mine["env"]
+            live["metadata"]["generation"] += 1
+            self._touch(live)
+            self.writes.append(("apply", fields["metadata"]["name"]))
+            return live
+
+        return await self._answer(apply, "apply_deployment")
 
     async def apply_cron_job(self, cron_job: Object) -> Object:
         def apply() -> Object:
