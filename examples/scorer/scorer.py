@@ -1,0 +1,260 @@
+"""A small inference server for models of the built-in trainer.
+
+Speaks the Open Inference Protocol, version 2, over HTTP (what KServe, Triton and MLServer speak), serves the version
+that ``MODELMONITOR_MODEL_URI`` names, and logs what it was asked and what it said as Parquet partitions, which a
+ModelMonitor reads as its live data. It runs in the trainer image, which has all that it imports.
+
+Environment: MODELMONITOR_MODEL_URI and MODELMONITOR_MODEL_VERSION (set by the operator), MODEL_NAME, LOG_URI (with %Y,
+%m, %d; absent: nothing is logged), LOG_SECONDS (how often), TIME_INPUT (input tensor whose times say to which day a row
+belongs; absent: now), AWS_ENDPOINT_URL and the usual credentials, PORT.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import logging
+import os
+import re
+import signal
+import threading
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelmonitor_trainer.failures import ModelMonitorError
+from modelmonitor_trainer.registry.models import LoadedModel, load_model
+from modelmonitor_trainer.storage.s3 import S3Store
+
+_LOG = logging.getLogger("scorer")
+_MAX_BODY = 64 * 1024 * 1024
+_DATATYPES = {
+    **{name: pa.float64() for name in ("FP64", "FP32", "FP16")},
+    **{name: pa.int64() for name in ("INT64", "INT32", "INT16", "INT8", "UINT32", "UINT16", "UINT8")},
+    "BOOL": pa.bool_(),
+    "BYTES": pa.string(),
+}
+#: …/versions/<version>/: what comes before is the prefix of the monitor.
+_VERSION_FOLDER = re.compile(r"^(?P<prefix>.+/)versions/(?P<version>[^/]+)/?$")
+
+
+class BadRequest(Exception):
+    """The request cannot be answered; the text says what to change."""
+
+
+def table_of(request: Any) -> pa.Table:
+    """Return the input tensors of an inference request as columns; None stands for a missing value.
+
+    Raises
+    ------
+    BadRequest
+        If it is not an inference request, or its tensors are not columns of one length.
+    """
+    inputs = request.get("inputs") if isinstance(request, dict) else None
+    if not isinstance(inputs, list) or not inputs:
+        raise BadRequest("'inputs' must be a list of tensors, one for each column")
+    columns: dict[str, pa.Array] = {}
+    for tensor in inputs:
+        try:
+            name, datatype, shape, data = (tensor[key] for key in ("name", "datatype", "shape", "data"))
+            kind = _DATATYPES[datatype]
+            column = pa.array(data, kind)
+        except (TypeError, KeyError, pa.ArrowException) as error:
+            raise BadRequest(f"an input is not a tensor with name, datatype, shape and data: {error}") from error
+        if shape not in ([len(column)], [len(column), 1]):
+            raise BadRequest(f"input {name!r} has {len(column)} values and the shape {shape}")
+        columns[str(name)] = column
+    if len({len(column) for column in columns.values()}) > 1:
+        raise BadRequest("the inputs have different numbers of rows")
+    return pa.table(columns)
+
+
+def infer(model: LoadedModel, request: Any) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the rows of a request with their scores, and the response."""
+    rows = table_of(request)
+    scores = model.predict_scores(rows)
+    shape = list(np.shape(scores))
+    output = {"name": "score", "datatype": "FP64", "shape": shape, "data": np.ravel(scores).tolist()}
+    response = {"model_version": model.version.version, "outputs": [output]}
+    if isinstance(request.get("id"), str):
+        response["id"] = request["id"]
+    version = pa.array([model.version.version] * len(rows))
+    rows = rows.append_column("score", pa.array(scores if len(shape) == 1 else list(scores)))
+    return rows.append_column("model_version", version), response
+
+
+class RequestLog:
+    """Rows that wait to be written, a Parquet object a day and batch.
+
+    Parameters
+    ----------
+    store
+        Where to.
+    template
+        URI of a day's partition, with %Y, %m and %d.
+    time_input
+        Column of ISO times that say to which day a row belongs; None is now.
+    """
+
+    def __init__(self, store: S3Store, template: str, time_input: str | None) -> None:
+        self._store = store
+        self._template = template
+        self._time_input = time_input
+        self._batches: list[tuple[str, pa.Table]] = []
+        self._lock = threading.Lock()
+
+    def add(self, rows: pa.Table) -> None:
+        """Keep rows until the next flush."""
+        with self._lock:
+            self._batches.append((uuid.uuid4().hex[:12], rows))
+
+    def flush(self) -> int:
+        """Write what waits; return how many rows. What could not be written waits on."""
+        with self._lock:
+            waiting, self._batches = self._batches, []
+        written = 0
+        try:
+            while waiting:
+                written += self._write(*waiting[0])
+                waiting.pop(0)
+        except ModelMonitorError as error:
+            _LOG.warning("%d batches could not be logged, they are tried again: %s", len(waiting), error)
+            with self._lock:
+                self._batches = [*waiting, *self._batches]
+        return written
+
+    def _write(self, name: str, rows: pa.Table) -> int:
+        """Write a batch: the same name again writes the same objects again, and no row twice."""
+        for day, part in self._by_day(rows):
+            body = io.BytesIO()
+            pq.write_table(part, body, compression="zstd")
+            self._store.write(f"{day.strftime(self._template)}part-{name}.parquet", body.getvalue())
+        return len(rows)
+
+    def _by_day(self, rows: pa.Table) -> list[tuple[dt.date, pa.Table]]:
+        if self._time_input is None or self._time_input not in rows.column_names:
+            return [(dt.datetime.now(dt.UTC).date(), rows)]
+        days = np.array([str(time)[:10] for time in rows.column(self._time_input).to_pylist()])
+        return [(dt.date.fromisoformat(str(day)), rows.filter(pa.array(days == day))) for day in np.unique(days)]
+
+
+class Server(ThreadingHTTPServer):
+    """The model and its log behind HTTP; without a model it lives and is not ready."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int, name: str, model: LoadedModel | None, log: RequestLog | None) -> None:
+        super().__init__(("0.0.0.0", port), Handler)  # noqa: S104 - a pod is reached by its address
+        self.name = name
+        self.model = model
+        self.log = log
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The paths of the protocol."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer questions about the server and the model."""
+        found = self._known().get(self.path.rstrip("/"))
+        if found is None:
+            self._answer(404, {"error": f"there is no {self.path}"})
+        else:
+            self._answer(200 if found.get("ready", True) else 503, found)
+
+    def do_POST(self) -> None:
+        """Answer an inference request."""
+        path, _, verb = self.path.rpartition("/")
+        size = int(self.headers.get("Content-Length") or 0)
+        if verb != "infer" or path not in self._models() or self.server.model is None or size > _MAX_BODY:
+            self.close_connection = True  # the body stays unread
+            self._answer(413 if size > _MAX_BODY else 404, {"error": f"there is no {self.path}, or not so large"})
+            return
+        try:
+            rows, response = infer(self.server.model, json.loads(self.rfile.read(size)))
+        except (BadRequest, ModelMonitorError, ValueError) as error:
+            self._answer(400, {"error": str(error)})
+            return
+        if self.server.log is not None:
+            self.server.log.add(rows)
+        self._answer(200, {"model_name": self.server.name, **response})
+
+    def _models(self) -> list[str]:
+        """Return the paths of the model, with and without its version."""
+        if self.server.model is None:
+            return []
+        path = f"/v2/models/{self.server.name}"
+        return [path, f"{path}/versions/{self.server.model.version.version}"]
+
+    def _known(self) -> dict[str, dict[str, Any]]:
+        """Return the answers to all questions."""
+        ready = self.server.model is not None
+        known: dict[str, dict[str, Any]] = {
+            "/v2": {"name": "modelmonitor-scorer", "version": "1", "extensions": []},
+            "/v2/health/live": {"live": True},
+            "/v2/health/ready": {"ready": ready},
+        }
+        for path in self._models():
+            known |= {path: self._metadata(), f"{path}/ready": {"name": self.server.name, "ready": ready}}
+        return known
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that the base class gives it
+        """Log requests at a level that is off by default: probes come every second."""
+        _LOG.debug(format, *args)
+
+    def _metadata(self) -> dict[str, Any]:
+        model = self.server.model
+        assert model is not None
+        inputs = [
+            {"name": f.name, "datatype": "FP64" if f.type.value == "Numeric" else "BYTES", "shape": [-1]}
+            for f in model.features
+        ]
+        return {
+            "name": self.server.name,
+            "versions": [model.version.version],
+            "platform": "scikit-learn",
+            "inputs": inputs,
+            "outputs": [{"name": "score", "datatype": "FP64", "shape": [-1]}],
+        }
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def main() -> None:
+    """Serve until SIGTERM, then finish what was begun and write the log."""
+    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO"), format="%(levelname)s %(name)s: %(message)s")
+    uri = os.environ.get("MODELMONITOR_MODEL_URI", "")
+    where = _VERSION_FOLDER.match(uri)
+    store = S3Store(os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_REGION"))
+    model = load_model(store, where["prefix"], where["version"]) if where else None
+    log_uri = os.environ.get("LOG_URI")
+    log = RequestLog(store, log_uri, os.environ.get("TIME_INPUT")) if log_uri else None
+    server = Server(int(os.environ.get("PORT", "8080")), os.environ.get("MODEL_NAME", "model"), model, log)
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    _LOG.info("serving %s on port %d", model.version.version if model else "no model yet", server.server_address[1])
+    while not stopped.wait(float(os.environ.get("LOG_SECONDS", "60"))):
+        if log is not None and (written := log.flush()):
+            _LOG.info("logged %d rows", written)
+    server.shutdown()
+    if log is not None:
+        log.flush()
+
+
+if __name__ == "__main__":
+    main()
