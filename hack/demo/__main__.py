@@ -1,4 +1,4 @@
-"""A year of flights in a few minutes: drift, training, refusal, promotion, corruption, rollback.
+"""A year of flights in a few minutes: drift, training, refusal, promotion, serving, corruption, rollback.
 
 Each step prints what happened and the command that shows it. A step that has happened in an
 earlier run is not done again. The exit code is 1 where a step did not happen.
@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 from flights import Day, corrupt, days, load
 from lake import Lake
+from serving import ask
 
 from cluster import MONITOR, NAMESPACE, REPOSITORY, NotSeen, annotate, apply, forwarded, kubectl, monitor, run, wait_for
 
@@ -56,11 +57,24 @@ def install() -> None:
         *("helm", "upgrade", "--install", "modelmonitor", REPOSITORY / "charts" / "modelmonitor"),
         *("--namespace", "modelmonitor-system", "--create-namespace", "--wait", "--timeout", "120s"),
         *("--set-string", "image.tag=dev,trainerImage.tag=dev", "--set", f"watchNamespaces={{{NAMESPACE}}}"),
+        *("--set", "rollouts.enabled=true"),
         # The tag stays, so a new image must be told apart by its digest.
         *("--set-string", f"podAnnotations.modelmonitor\\.io/image={digest}"),
     )
     say("   " + said.strip().replace("\n", "\n   "))
     kubectl("rollout", "status", "deployment/s3", "--timeout", "90s")
+    deploy_scorer()
+
+
+def deploy_scorer() -> None:
+    """Deploy the example scorer; it is not ready before there is a champion."""
+    folder = REPOSITORY / "examples" / "scorer"
+    made = kubectl(
+        *("create", "configmap", "scorer", f"--from-file={folder / 'scorer.py'}", "--dry-run=client", "--output=yaml")
+    )
+    kubectl("apply", "--server-side", "--filename", "-", text=made)
+    kubectl("apply", "--server-side", "--filename", str(folder / "deployment.yaml"))
+    say("   A scorer is deployed; it waits for a model: kubectl --namespace demo get deployment scorer")
 
 
 def land(lake: Lake, partitions: list[Day]) -> None:
@@ -69,6 +83,44 @@ def land(lake: Lake, partitions: list[Day]) -> None:
     first, last = partitions[0].date, partitions[-1].date
     there = f", {len(partitions) - count} were there" if count < len(partitions) else ""
     say(f"   {count} daily partitions of flights landed on S3, {first:%-d %B} to {last:%-d %B} 2013{there}")
+
+
+def fly(lake: Lake, partitions: list[Day]) -> None:
+    """Ask the scorer about flights that it has not seen; it logs them, and their outcomes land later."""
+    missing = lake.missing(partitions)
+    first, last = partitions[0].date, partitions[-1].date
+    if not missing:
+        say(f"   the flights of {first:%-d %B} to {last:%-d %B} 2013 were scored and logged in an earlier run")
+        return
+    wait_for("a scorer that serves the champion", lambda status: serving(status) is not None)
+    late, versions = 0, set()
+    with forwarded("service/scorer", 80) as port:
+        for day in missing:
+            found, version = ask(port, day)
+            late += found
+            versions.add(version)
+    flights = sum(len(day.features) for day in missing)
+    say(f"   {', '.join(sorted(versions))} scored {flights:,} flights of {first:%-d %B} to {last:%-d %B} 2013,")
+    say(f"   {late:,} of them as late, and logged them to S3 as partitions; their outcomes follow")
+    lake.land_labels(missing)
+    deadline = time.monotonic() + 60
+    while lake.missing(missing):
+        if time.monotonic() > deadline:
+            raise NotSeen(f"the scorer has not logged {lake.missing(missing)[0].date}: kubectl logs deployment/scorer")
+        time.sleep(1)
+
+
+def serving(status: Status) -> str | None:
+    """Return the version that the scorer serves, if that is the champion."""
+    rollout = status.get("rollout", {})
+    done = rollout.get("reason") == "RolloutAvailable" and rollout["version"] == status["champion"]["version"]
+    return rollout["version"] if done else None
+
+
+def tell_serving() -> None:
+    """Wait until the scorer serves the champion, and say so."""
+    status = wait_for("a scorer that serves the champion", lambda status: serving(status) is not None)
+    say(f"   {status['rollout']['message']}")
 
 
 def check(token: str) -> None:
@@ -141,12 +193,13 @@ def winter(lake: Lake, flights: pd.DataFrame) -> None:
     apply("monitor.yaml")
     say("   $ kubectl apply -f hack/demo/monitor.yaml")
     tell(entry(wait_for("the first training", trained(1)), "Promoted"))
+    tell_serving()
     see(f"describe mmon {MONITOR}")
 
 
 def spring(lake: Lake, flights: pd.DataFrame) -> None:
     """Land the spring: drift, a training, and a challenger that is refused."""
-    land(lake, list(days(flights, *SPRING)))
+    fly(lake, list(days(flights, *SPRING)))
     check("spring")
     status = wait_for("the check of spring", checked("spring"))
     tell_check(status, "spring")
@@ -156,17 +209,18 @@ def spring(lake: Lake, flights: pd.DataFrame) -> None:
 
 def summer(lake: Lake, flights: pd.DataFrame) -> None:
     """Land early summer: drift again, and a challenger that is better."""
-    land(lake, list(days(flights, *SUMMER)))
+    fly(lake, list(days(flights, *SUMMER)))
     check("summer")
     status = wait_for("the check of summer", checked("summer"))
     tell_check(status, "summer")
     tell(entry(wait_for("the training of summer", trained(3)), "Promoted", nth=2))
+    tell_serving()
     see(f"get mmon {MONITOR} --output jsonpath='{{.status.champion}}'")
 
 
 def corruption(lake: Lake, flights: pd.DataFrame) -> None:
     """Land a broken day: it is refused as training data."""
-    land(lake, [corrupt(day) for day in days(flights, BROKEN, BROKEN)])
+    fly(lake, [corrupt(day) for day in days(flights, BROKEN, BROKEN)])
     check("corruption")
     status = wait_for("the check of the broken day", checked("corruption"))
     verdict = status["lastCheck"]
@@ -186,6 +240,7 @@ def rollback() -> None:
         "the rollback", lambda status: any(item["action"] == "RolledBack" for item in status.get("history", []))
     )
     tell(entry(status, "RolledBack"))
+    tell_serving()
     see(f"get mmon {MONITOR}")
 
 

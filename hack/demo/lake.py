@@ -43,15 +43,21 @@ class Lake:
                 self._s3.create_bucket(Bucket=bucket)
 
     def land(self, days: Iterable[Day]) -> int:
-        """Upload the partitions that are not there yet; return how many."""
-        missing = [day for day in days if not self._has(_features_key(day.date))]
+        """Upload the partitions that are not there yet, features and labels; return how many."""
+        missing = self.missing(days)
+        self.land_labels(missing)
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(self._land_one, missing))
+            list(pool.map(lambda day: self._put(f"{_folder(day.date)}part-0.parquet", day.features), missing))
         return len(missing)
 
-    def _land_one(self, day: Day) -> None:
-        self._put(f"labels/date={day.date}/part-0.parquet", day.labels)
-        self._put(_features_key(day.date), day.features)
+    def missing(self, days: Iterable[Day]) -> list[Day]:
+        """Return the days whose flights are not there yet."""
+        return [day for day in days if not self._has(_folder(day.date))]
+
+    def land_labels(self, days: Iterable[Day]) -> None:
+        """Upload which flights were late."""
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda day: self._put(f"labels/date={day.date}/part-0.parquet", day.labels), days))
 
     def _put(self, key: str, rows: pd.DataFrame) -> None:
         body = io.BytesIO()
@@ -77,5 +83,5 @@ class Lake:
         return path
 
 
-def _features_key(date: dt.date) -> str:
-    return f"features/date={date}/part-0.parquet"
+def _folder(date: dt.date) -> str:
+    return f"features/date={date}/"
