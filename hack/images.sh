@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Build the images of the project, each only when what goes into it has changed.
-# usage: [TAG=dev] hack/images.sh [operator|trainer|versitygw...]     (default: all three; prints the images' names)
+# usage: [TAG=dev] hack/images.sh [operator|trainer|versitygw|example-lightgbm...]
+#   (default: the first three; prints the images' names)
 . "$(dirname "$0")/lib.sh"
 cd "$HACK/.."
 TAG=${TAG:-dev}
@@ -24,6 +25,15 @@ build_project_image() { # NAME
     git ls-files -z --cached --others --exclude-standard -- "$dockerfile" "${SOURCES[@]}" | sort -zu | xargs -0 sha256sum; } | hash_of)
   image_is "$image" "$inputs" || step "image-$1" docker build -f "$dockerfile" -t "$image" "${ARGUMENTS[@]}" \
     --label "modelmonitor.image=$1" --label "modelmonitor.inputs=$inputs" .
+  echo "$image"
+}
+
+build_example() { # NAME: the image of examples/NAME-trainer, which is all that goes into it
+  local image=modelmonitor/example-$1:$TAG folder=examples/$1-trainer inputs
+  inputs=$({ printf '%s\n' "${ARGUMENTS[@]}" "$BASE_ID"
+    git ls-files -z --cached --others --exclude-standard -- "$folder" | sort -zu | xargs -0 sha256sum; } | hash_of)
+  image_is "$image" "$inputs" || step "image-example-$1" docker build -t "$image" "${ARGUMENTS[@]}" \
+    --label "modelmonitor.image=example-$1" --label "modelmonitor.inputs=$inputs" "$folder"
   echo "$image"
 }
 
@@ -62,7 +72,8 @@ for name in "$@"; do
   case $name in
     operator | trainer) build_project_image "$name" ;;
     versitygw) build_versitygw ;;
-    *) die "no image '$name'; there are: operator trainer versitygw" ;;
+    example-lightgbm) build_example lightgbm ;;
+    *) die "no image '$name'; there are: operator trainer versitygw example-lightgbm" ;;
   esac
 done
 prune_replaced

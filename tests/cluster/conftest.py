@@ -15,7 +15,6 @@ from support.kind import RELEASE, ROOT, SYSTEM_NAMESPACE, ClusterS3, Kind
 from support.lake import Lake
 
 NAMESPACE = "modelmonitor-test"
-BUCKET = "flights"
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +54,8 @@ def release(kind: Kind) -> Iterator[Kind]:
 
 
 @pytest.fixture(scope="session")
-def lake(kind: Kind) -> Iterator[Lake]:
-    """Flights on an S3 server inside the cluster."""
+def s3(kind: Kind) -> Iterator[ClusterS3]:
+    """An S3 server inside the cluster."""
     manifest = (ROOT / "hack" / "demo" / "s3.yaml").read_text().replace("namespace: demo", f"namespace: {NAMESPACE}")
     image = subprocess.run(
         [ROOT / "hack" / "images.sh", "versitygw"], capture_output=True, text=True, check=True
@@ -64,6 +63,12 @@ def lake(kind: Kind) -> Iterator[Lake]:
     kind.kubectl("apply", "--filename", "-", text=Template(manifest).substitute(S3_IMAGE=image))
     kind.kubectl("rollout", "status", "deployment/s3", "--timeout=90s")
     with kind.forwarded("service/s3", 9000) as port:
-        server = ClusterS3(kind, port)
-        server.client.create_bucket(Bucket=BUCKET)
-        yield Lake(server, BUCKET)
+        yield ClusterS3(kind, port)
+
+
+@pytest.fixture(scope="module")
+def lake(s3: ClusterS3, request: pytest.FixtureRequest) -> Lake:
+    """Flights of the module's own."""
+    bucket = request.module.__name__.rpartition(".")[2].replace("_", "-")
+    s3.client.create_bucket(Bucket=bucket)
+    return Lake(s3, bucket)

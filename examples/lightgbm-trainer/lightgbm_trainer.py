@@ -1,0 +1,210 @@
+# ruff: noqa: INP001 - a program of its own, not part of a package
+"""A trainer for ModelMonitor that fits gradient-boosted trees of LightGBM.
+
+It follows version 1 of the trainer protocol (docs/trainer-protocol.md): ``train --request FILE`` learns a model
+and writes it into a folder, ``predict --request FILE`` asks such a folder about rows. Everything else (reading the
+store, the comparison, the promotion) is ModelMonitor's.
+
+The model is two files: ``booster.txt`` is LightGBM's own text, which runs no code when it is read, and
+``encoding.json`` says which number stands for which category.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+
+PROTOCOL = 1
+BOOSTER, ENCODING = "booster.txt", "encoding.json"
+
+_LOG = logging.getLogger("lightgbm_trainer")
+_OBJECTIVES = {"BinaryClassification": "binary", "MulticlassClassification": "multiclass", "Regression": "regression"}
+
+Floats = npt.NDArray[np.float64]
+Request = Mapping[str, Any]
+
+
+class BadRequest(Exception):
+    """The request cannot be served; the text says why."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user of this image may choose, in ``spec.retraining.trainer.env``.
+
+    Attributes
+    ----------
+    rounds, learning_rate, leaves
+        Of the boosting.
+    threads
+        How many; 0 takes all cores of the node, which is more than a pod's limit allows.
+    warm_start
+        Whether new trees are added to those of the champion, instead of starting from none.
+    """
+
+    rounds: int = 200
+    learning_rate: float = 0.05
+    leaves: int = 31
+    threads: int = 1
+    warm_start: bool = False
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Settings:
+        """Return the settings in environment variables.
+
+        Raises
+        ------
+        BadRequest
+            Naming the variable that is not a number.
+        """
+        try:
+            return cls(
+                rounds=int(environment.get("ROUNDS", cls.rounds)),
+                learning_rate=float(environment.get("LEARNING_RATE", cls.learning_rate)),
+                leaves=int(environment.get("LEAVES", cls.leaves)),
+                threads=int(environment.get("THREADS", cls.threads)),
+                warm_start=environment.get("WARM_START", "false").lower() == "true",
+            )
+        except ValueError as error:
+            raise BadRequest(f"ROUNDS, LEARNING_RATE, LEAVES and THREADS are numbers: {error}") from error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says and return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    parser = argparse.ArgumentParser(description="LightGBM trainer for ModelMonitor")
+    parser.add_argument("command", choices=("train", "predict"))
+    parser.add_argument("--request", required=True, type=Path)
+    asked = parser.parse_args(arguments)
+    request = json.loads(asked.request.read_text(encoding="utf-8"))
+    if request["protocol"] != PROTOCOL:
+        _LOG.error("this image speaks version %s of the protocol, not %s", PROTOCOL, request["protocol"])
+        return 1
+    if request["skip"] is not None:
+        _LOG.info("nothing to do: %s", request["skip"])
+        return 0
+    try:
+        if asked.command == "train":
+            train(request, Settings.of(os.environ))
+        else:
+            predict(request)
+    except BadRequest as error:
+        _LOG.error("%s", error)
+        return 1
+    return 0
+
+
+def train(request: Request, settings: Settings) -> None:
+    """Fit a model to the rows of a request and write it into the request's folder."""
+    table = pq.read_table(request["data"])
+    before = Path(request["champion"]) if settings.warm_start and request["champion"] else None
+    known = read_encoding(before) if before else {}
+    encoding = learn_encoding(table, request["features"], known)
+    parameters = {
+        "objective": _OBJECTIVES[request["task"]],
+        "learning_rate": settings.learning_rate,
+        "num_leaves": settings.leaves,
+        "num_threads": settings.threads,
+        "seed": request["seed"],
+        # The same request gives the same model, whatever the number of threads.
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbosity": -1,
+    }
+    if request["task"] == "MulticlassClassification":
+        parameters["num_class"] = len(request["classes"])
+    names = [feature["name"] for feature in request["features"]]
+    data = lightgbm.Dataset(
+        matrix(table, request["features"], encoding),
+        label=target(table, request),
+        feature_name=[f"f{place}" for place in range(len(names))],  # LightGBM takes no JSON characters in names
+        categorical_feature=[place for place, name in enumerate(names) if name in encoding],
+        free_raw_data=False,
+    )
+    booster = lightgbm.train(
+        parameters,
+        data,
+        num_boost_round=settings.rounds,
+        init_model=str(before / BOOSTER) if before else None,
+    )
+    folder = Path(request["model"])
+    (folder / BOOSTER).write_text(booster.model_to_string(num_iteration=-1), encoding="utf-8")
+    (folder / ENCODING).write_text(json.dumps(encoding, ensure_ascii=False), encoding="utf-8")
+    _LOG.info("%s trees learnt from %s rows", booster.num_trees(), table.num_rows)
+
+
+def predict(request: Request) -> None:
+    """Ask a model about the rows of a request and write what it says."""
+    folder = Path(request["model"])
+    booster = lightgbm.Booster(model_file=str(folder / BOOSTER))
+    rows = matrix(pq.read_table(request["data"]), request["features"], read_encoding(folder))
+    said = np.asarray(booster.predict(rows, num_threads=1), dtype=np.float64)
+    if request["task"] == "MulticlassClassification":
+        columns = {name: said[:, place] for place, name in enumerate(request["classes"])}
+    else:
+        columns = {"prediction": said}
+    pq.write_table(pa.table(columns), request["predictions"])
+    _LOG.info("%s rows predicted", len(said))
+
+
+def learn_encoding(
+    table: pa.Table, features: Sequence[Request], known: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Return the categories of each categorical feature, the known ones first, so that codes keep their meaning."""
+    encoding = {}
+    for feature in features:
+        if feature["type"] != "Categorical":
+            continue
+        name = feature["name"]
+        before = list(known.get(name, ()))
+        seen = set(table.column(name).cast(pa.string()).drop_null().to_pylist())
+        encoding[name] = [*before, *sorted(seen - set(before))]
+    return encoding
+
+
+def read_encoding(folder: Path) -> dict[str, list[str]]:
+    """Return the encoding of a model."""
+    found: dict[str, list[str]] = json.loads((folder / ENCODING).read_text(encoding="utf-8"))
+    return found
+
+
+def matrix(table: pa.Table, features: Sequence[Request], encoding: Mapping[str, Sequence[str]]) -> Floats:
+    """Return features as numbers; (rows, features), NaN for what is missing or was never seen in training."""
+    columns = []
+    for feature in features:
+        values = table.column(feature["name"])
+        if feature["type"] == "Categorical":
+            categories = pa.array(encoding[feature["name"]], pa.string())
+            codes = pa.compute.index_in(values.cast(pa.string()), value_set=categories)
+            columns.append(codes.cast(pa.float64()).to_numpy())
+        else:
+            numbers = values.cast(pa.float64()).to_numpy()
+            columns.append(np.where(np.isfinite(numbers), numbers, np.nan))
+    return np.column_stack(columns)
+
+
+def target(table: pa.Table, request: Request) -> Floats:
+    """Return the outcomes as LightGBM takes them: 0 and 1, places of classes, or values; (rows,)."""
+    values = table.column(request["target"])
+    if request["task"] == "MulticlassClassification":
+        values = pa.compute.index_in(values, value_set=pa.array(request["classes"], pa.string()))
+    found: Floats = values.cast(pa.float64()).to_numpy()
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
