@@ -46,6 +46,7 @@ def release(kind: Kind) -> Iterator[Kind]:
         *("helm", "upgrade", "--install", RELEASE, ROOT / "charts" / "modelmonitor"),
         *("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "120s"),
         *("--set-string", "image.tag=dev,trainerImage.tag=dev", "--set", f"watchNamespaces={{{NAMESPACE}}}"),
+        *("--set", "rollouts.enabled=true"),
         # The tag stays, so a new image must be told apart by its digest.
         *("--set-string", f"podAnnotations.modelmonitor\\.io/image={image}"),
     )
