@@ -18,7 +18,8 @@ API_BINARIES := etcd kube-apiserver kube-controller-manager kubectl helm versity
 help: ## Explain every target.
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.installed: requirements/dev.txt api/pyproject.toml policy/pyproject.toml operator/pyproject.toml trainer/pyproject.toml
+$(VENV)/.installed: requirements/dev.txt api/pyproject.toml policy/pyproject.toml operator/pyproject.toml trainer/pyproject.toml \
+  trainer/hatch_build.py trainer/modelmonitor_trainer/profile/binning.c
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
@@ -40,7 +41,7 @@ manifests: install binaries-api ## Generate the CRD, the plain manifests and the
 
 .PHONY: lock
 lock: ## Resolve requirements/*.in anew into hash-locked requirements/*.txt (needs uv).
-	for name in build operator trainer dev; do \
+	for name in build compiler operator trainer dev; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --upgrade requirements/$$name.in --output-file requirements/$$name.txt; done
 
