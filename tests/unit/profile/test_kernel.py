@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelmonitor_trainer.profile import kernel
@@ -42,6 +42,7 @@ def same(array: pa.Array, edges: np.ndarray, minimum: float | None = None, maxim
 
 
 @needs_it
+@settings(deadline=None)
 @given(st.lists(FLOATS, max_size=80), EDGES, st.integers(0, 20), st.integers(0, 90))
 @example([1.0, None, float("nan")], np.empty(0), 0, 90)
 def test_same_counts(values: list[float | None], edges: np.ndarray, start: int, length: int) -> None:
@@ -49,6 +50,7 @@ def test_same_counts(values: list[float | None], edges: np.ndarray, start: int, 
 
 
 @needs_it
+@settings(deadline=None)
 @given(EDGES)
 def test_edges_themselves_and_their_neighbours(edges: np.ndarray) -> None:
     with np.errstate(over="ignore"):
@@ -92,12 +94,27 @@ def test_other_types_are_converted(kind: pa.DataType) -> None:
 
 
 @needs_it
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60), st.floats(-1e6, 1e6))
 def test_moments(values: list[float], edge: float) -> None:
     found = kernel.bin_column(pa.array(values), np.array([edge]), None, None)
     assert found.mean == pytest.approx(np.mean(values), rel=1e-9, abs=1e-3)
     assert found.m2 == pytest.approx(np.var(values) * len(values), rel=1e-6, abs=1e2)
     assert found.m2 >= 0
+
+
+@needs_it
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.none(), st.sampled_from("abcdef")), max_size=60), st.integers(0, 9), st.integers(0, 60))
+def test_codes_of_words(words: list[str | None], start: int, length: int) -> None:
+    array = pa.array(words, pa.string()).dictionary_encode().slice(start, length)
+    counts, missing = kernel.count_codes(array.indices, len(array.dictionary))
+    found = dict(zip(array.dictionary.to_pylist(), counts.tolist(), strict=True))
+    wanted = words[start : start + length]
+    assert {word: count for word, count in found.items() if count} == {
+        word: wanted.count(word) for word in set(wanted) - {None}
+    }
+    assert missing == wanted.count(None)
 
 
 def test_numpy_alone_counts_as_searchsorted_does() -> None:
@@ -107,7 +124,7 @@ def test_numpy_alone_counts_as_searchsorted_does() -> None:
 
 
 def test_without_the_library_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "_FUNCTION", kernel._load(kernel.LIBRARY.with_name("no such library")))
+    monkeypatch.setattr(kernel, "_KERNEL", kernel._load(kernel.LIBRARY.with_name("no such library")))
     assert not kernel.compiled()
     with pytest.raises(RuntimeError, match="not compiled"):
         kernel.bin_column(pa.array([1.0]), np.array([0.0]), None, None)

@@ -126,7 +126,7 @@ def test_refused_by_the_system(store, base, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(CredentialsRefused, match="permissions"):
         store.read(f"{base}x")
 

@@ -25,6 +25,8 @@ NULL_WORDS = ("", "NA", "NaN", "nan", "NULL", "null")
 
 #: A line of JSON must not be longer than this.
 _TEXT_BLOCK = 8 * 1024 * 1024
+#: Rows of a column that are decoded at once.
+BATCH_ROWS = 1 << 20
 
 
 class MissingColumn(BadData):
@@ -142,21 +144,27 @@ class Scan:
 
 @contextlib.contextmanager
 def scan(
-    store: Store, info: ObjectInfo, columns: Sequence[str] | None, fmt: DataFormat, *, text: Collection[str] = ()
+    store: Store,
+    info: ObjectInfo,
+    columns: Sequence[str] | None,
+    fmt: DataFormat,
+    *,
+    text: Collection[str] = (),
+    head: int | None = None,
 ) -> Iterator[Scan]:
     """Open an object for reading column by column.
 
-    Memory is that of one column of one row group (Parquet) or of the object (text formats). Parameters
-    are those of :func:`read_table`, and `columns` may be None for all; what fails within the ``with`` block
-    is told of this object.
+    Memory is that of one column of one row group of at most BATCH_ROWS rows (Parquet) or of the object (text
+    formats). Parameters are those of :func:`read_table`; `columns` may be None for all, and of each only the first
+    `head` rows are read if it is given. What fails within the ``with`` block is told of this object.
     """
     with reading(info.uri, fmt), store.open(info) as file:
         if fmt is DataFormat.PARQUET:
-            yield _scan_parquet(file, columns)
+            yield _scan_parquet(file, columns, head)
         else:
             table = _text_table(file, info.uri, columns, fmt, text)
             chunks = (
-                (name, column.dictionary_encode() if is_text(column.type) else column)
+                (name, (column.dictionary_encode() if is_text(column.type) else column).slice(0, head))
                 for name, column in zip(table.column_names, table.columns, strict=True)
             )
             yield Scan({field.name: field.type for field in table.schema}, table.num_rows, chunks)
@@ -187,7 +195,7 @@ def is_number(kind: pa.DataType) -> bool:
     )
 
 
-def _scan_parquet(file: BinaryIO, columns: Sequence[str] | None) -> Scan:
+def _scan_parquet(file: BinaryIO, columns: Sequence[str] | None, head: int | None) -> Scan:
     schema: pa.Schema = pq.read_schema(file)
     file.seek(0)
     wanted = schema.names if columns is None else columns
@@ -196,11 +204,32 @@ def _scan_parquet(file: BinaryIO, columns: Sequence[str] | None) -> Scan:
     parquet = pq.ParquetFile(file, read_dictionary=strings, pre_buffer=False)
 
     def chunks() -> Iterator[tuple[str, pa.ChunkedArray]]:
+        seen = 0
         for group in range(parquet.num_row_groups):
+            rows = parquet.metadata.row_group(group).num_rows
+            wanted = rows if head is None else min(rows, head - seen)
+            if wanted <= 0 < seen:
+                return
             for name in present:
-                yield name, parquet.read_row_group(group, columns=[name], use_threads=False).column(0)
+                yield from ((name, part) for part in _read_column(parquet, group, name, rows, wanted))
+            seen += rows
 
     return Scan({field.name: field.type for field in schema}, parquet.metadata.num_rows, chunks())
+
+
+def _read_column(parquet: pq.ParquetFile, group: int, name: str, rows: int, wanted: int) -> Iterator[pa.ChunkedArray]:
+    """Yield the first `wanted` of the `rows` rows of a column of a row group."""
+    if rows == wanted <= BATCH_ROWS:
+        yield parquet.read_row_group(group, columns=[name], use_threads=False).column(0)
+        return
+    # A giant row group must not be decoded at once, nor a whole one where a few rows are wanted.
+    batches = parquet.iter_batches(min(wanted, BATCH_ROWS), row_groups=[group], columns=[name], use_threads=False)
+    for batch in batches:
+        part = batch.column(0).slice(0, wanted)
+        wanted -= len(part)
+        yield pa.chunked_array([part], part.type)
+        if wanted <= 0:
+            return
 
 
 def _read_object(

@@ -7,6 +7,7 @@
  * edges in its fullest bucket is taken. Nothing branches on data.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -78,47 +79,80 @@ static void fit(map *by, const double *edges, int64_t count) {
   while ((width >> by->shift) >= BUCKETS - 1) by->shift++;
 }
 
-#define PASS(NAME, BUCKET, COMPARISONS) \
-  static void NAME(const double *values, const uint8_t *valid, int64_t offset, int64_t n, const map *by, \
-                   const int32_t *first, const double *edges, int64_t count, int64_t fullest, double shift, \
-                   double lowest, double highest, int64_t *cells, moments *out) { \
-    const map local = *by; \
-    const int64_t nowhere = count + 1; /* where missing values are counted */ \
-    int64_t *const other = cells + count + 2; /* neighbours often fall into one cell: two tables, so that none waits */ \
-    int64_t nulls = 0, finite = 0, below = 0, above = 0; \
-    double sum = 0, square_sum = 0, minimum = INFINITY, maximum = -INFINITY; \
-    for (int64_t i = 0; i < n; i++) { \
-      const int present = valid ? (valid[(offset + i) >> 3] >> ((offset + i) & 7)) & 1 : 1; \
-      const double raw = values[i]; \
-      const int number = present & (raw == raw); \
-      const double value = number ? raw : shift; \
-      int64_t cell = first[BUCKET(&local, value)]; \
-      COMPARISONS \
-      cell = number ? cell : nowhere; \
-      (i & 1 ? other : cells)[cell]++; \
-      nulls += !present; \
-      const int is_finite = number & (value - value == 0); \
-      const double deviation = is_finite ? value - shift : 0; \
-      finite += is_finite; \
-      sum += deviation; \
-      square_sum += deviation * deviation; \
-      minimum = number & (value < minimum) ? value : minimum; \
-      maximum = number & (value > maximum) ? value : maximum; \
-      below += number & (value < lowest); \
-      above += number & (value > highest); \
-    } \
-    for (int64_t cell = 0; cell <= nowhere; cell++) cells[cell] += other[cell]; \
-    *out = (moments){nulls, cells[nowhere] - nulls, finite, below, above, sum, square_sum, minimum, maximum}; \
+typedef struct {
+  const double *values;
+  const uint8_t *valid;
+  int64_t offset, n;
+  double shift;
+} column;
+
+static inline int is_valid(const uint8_t *valid, int64_t bit) { return (valid[bit >> 3] >> (bit & 7)) & 1; }
+
+#define PASS(NAME, BUCKET, COMPARISONS, PRESENT)                                                                      \
+  static void NAME(const column *of, const map *by, const int32_t *first, const double *edges, int64_t count,         \
+                   int64_t fullest, int64_t *cells, moments *out) {                                                   \
+    const map local = *by;                                                                                            \
+    const double *const values = of->values, shift = of->shift;                                                       \
+    const uint8_t *const valid = of->valid;                                                                           \
+    const int64_t n = of->n, offset = of->offset, nowhere = count + 1; /* where missing values are counted */         \
+    int64_t *const other = cells + count + 2; /* neighbours often fall into one cell: two tables, so that none waits */\
+    double sum = 0, square_sum = 0, minimum = INFINITY, maximum = -INFINITY;                                          \
+    (void)valid, (void)offset, (void)fullest;                                                                         \
+    for (int64_t i = 0; i < n; i++) {                                                                                 \
+      const double raw = values[i];                                                                                   \
+      const int number = PRESENT & (raw == raw);                                                                      \
+      const double value = number ? raw : shift;                                                                      \
+      int64_t cell = first[BUCKET(&local, value)];                                                                    \
+      COMPARISONS                                                                                                     \
+      cell = number ? cell : nowhere;                                                                                 \
+      (i & 1 ? other : cells)[cell]++;                                                                                \
+      const double deviation = value - shift;                                                                         \
+      sum += deviation;                                                                                               \
+      square_sum += deviation * deviation;                                                                            \
+      minimum = number & (value < minimum) ? value : minimum;                                                         \
+      maximum = number & (value > maximum) ? value : maximum;                                                         \
+    }                                                                                                                 \
+    for (int64_t cell = 0; cell <= nowhere; cell++) cells[cell] += other[cell];                                       \
+    out->sum = sum, out->square_sum = square_sum, out->minimum = minimum, out->maximum = maximum;                     \
   }
 
+#define ALL 1
+#define SOME is_valid(valid, offset + i)
 #define STEP cell += edges[cell] <= value;
 /* Beyond the last edge stands NaN, which is below nothing: edges has UNROLLED of them at its end. */
-PASS(pass_linear, bucket_linear, STEP STEP)
-PASS(pass_bits, bucket_bits, STEP STEP)
-PASS(pass_linear_4, bucket_linear, STEP STEP STEP STEP)
-PASS(pass_bits_4, bucket_bits, STEP STEP STEP STEP)
-PASS(pass_linear_any, bucket_linear, for (int64_t j = 0; j < fullest; j++) STEP)
-PASS(pass_bits_any, bucket_bits, for (int64_t j = 0; j < fullest; j++) STEP)
+#define PASSES(NAME, COMPARISONS)                             \
+  PASS(NAME##_linear_all, bucket_linear, COMPARISONS, ALL)    \
+  PASS(NAME##_linear_some, bucket_linear, COMPARISONS, SOME)  \
+  PASS(NAME##_bits_all, bucket_bits, COMPARISONS, ALL)        \
+  PASS(NAME##_bits_some, bucket_bits, COMPARISONS, SOME)
+PASSES(two, STEP STEP)
+PASSES(four, STEP STEP STEP STEP)
+PASSES(any, for (int64_t j = 0; j < fullest; j++) STEP)
+
+typedef void pass(const column *, const map *, const int32_t *, const double *, int64_t, int64_t, int64_t *, moments *);
+
+static pass *const PASS_OF[3][2][2] = {
+    {{two_linear_all, two_linear_some}, {two_bits_all, two_bits_some}},
+    {{four_linear_all, four_linear_some}, {four_bits_all, four_bits_some}},
+    {{any_linear_all, any_linear_some}, {any_bits_all, any_bits_some}},
+};
+
+/* What the pass leaves out because it is rare: infinities, which have no moments, and values out of range. */
+static void look_again(const column *of, double lowest, double highest, moments *out) {
+  out->sum = out->square_sum = 0;
+  out->finite = out->below = out->above = 0;
+  for (int64_t i = 0; i < of->n; i++) {
+    const double value = of->values[i];
+    if ((of->valid && !is_valid(of->valid, of->offset + i)) || value != value) continue;
+    out->below += value < lowest;
+    out->above += value > highest;
+    if (isinf(value)) continue;
+    const double deviation = value - of->shift;
+    out->finite++;
+    out->sum += deviation;
+    out->square_sum += deviation * deviation;
+  }
+}
 
 /* values: n doubles. valid: bitmap whose bit offset + i says whether values[i] is there, or NULL for all.
  * edges: count of them, increasing and finite, and UNROLLED NaNs. cells: 2 * (count + 2) zeros; what is beyond count + 1 is scratch.
@@ -126,8 +160,10 @@ PASS(pass_bits_any, bucket_bits, for (int64_t j = 0; j < fullest; j++) STEP)
 EXPORT void modelmonitor_bin(const double *values, const uint8_t *valid, int64_t offset, int64_t n,
                              const double *edges, int64_t count, double shift, double lowest, double highest,
                              int32_t *first, int64_t *cells, moments *out) {
+  const column of = {values, valid, offset, n, shift};
   map by = {0};
-  int64_t fullest = 0;
+  int64_t fullest = 0, nulls = 0;
+  memset(out, 0, sizeof *out);
   if (count == 0) {
     memset(first, 0, BUCKETS * sizeof *first);
   } else {
@@ -140,14 +176,25 @@ EXPORT void modelmonitor_bin(const double *values, const uint8_t *valid, int64_t
       if (with_bits < fullest) by = bits, fullest = with_bits, first += BUCKETS;
     }
   }
-#define RUN(pass) pass(values, valid, offset, n, &by, first, edges, count, fullest, shift, lowest, highest, cells, out)
-  if (by.by_bits) {
-    if (fullest <= 2) RUN(pass_bits);
-    else if (fullest <= UNROLLED) RUN(pass_bits_4);
-    else RUN(pass_bits_any);
-  } else {
-    if (fullest <= 2) RUN(pass_linear);
-    else if (fullest <= UNROLLED) RUN(pass_linear_4);
-    else RUN(pass_linear_any);
+  const int steps = fullest <= 2 ? 0 : fullest <= UNROLLED ? 1 : 2;
+  PASS_OF[steps][by.by_bits][valid != NULL](&of, &by, first, edges, count, fullest, cells, out);
+  for (int64_t i = 0; valid && i < n; i++) nulls += !is_valid(valid, offset + i);
+  out->nulls = nulls;
+  out->nans = cells[count + 1] - nulls;
+  out->finite = n - cells[count + 1];
+  if (isinf(out->minimum) || isinf(out->maximum) || out->minimum < lowest || out->maximum > highest)
+    look_again(&of, lowest, highest, out);
+}
+
+/* codes: n places in a dictionary of count words. counts: 2 * (count + 1) zeros; how often each word occurs, then the
+ * missing, then scratch. Codes out of range, which no valid array has, count as missing. */
+EXPORT void modelmonitor_count(const int32_t *codes, const uint8_t *valid, int64_t offset, int64_t n, int64_t count,
+                               int64_t *counts) {
+  int64_t *const other = counts + count + 1;
+  for (int64_t i = 0; i < n; i++) {
+    const int present = valid ? (valid[(offset + i) >> 3] >> ((offset + i) & 7)) & 1 : 1;
+    const int64_t code = present && codes[i] >= 0 && codes[i] < count ? codes[i] : count;
+    (i & 1 ? other : counts)[code]++;
   }
+  for (int64_t code = 0; code <= count; code++) counts[code] += other[code];
 }

@@ -10,7 +10,8 @@ same tasks (column, cells) → profile may run anywhere. Counts are exact; momen
 
 from __future__ import annotations
 
-import hashlib
+import heapq
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -226,15 +227,14 @@ def profile_categories(
     for chunk in column.chunks:
         values, found, missing = count_values(chunk)
         nulls += missing
-        for value, count in zip(values, found.tolist(), strict=True):
-            if not count:
-                continue
-            place = cells.get(value, -1)
-            counts[place] += count
-            if place < 0:
-                others[value] = others.get(value, 0) + count
-            if allowed is not None and value not in allowed:
-                disallowed[value] = disallowed.get(value, 0) + count
+        places = np.fromiter((cells.get(value, -1) for value in values), dtype=np.int64, count=len(values))
+        np.add.at(counts, places, found)
+        for place in np.flatnonzero((places < 0) & (found > 0)).tolist():
+            others[values[place]] = others.get(values[place], 0) + int(found[place])
+        if allowed is not None:
+            for value, count in zip(values, found.tolist(), strict=True):
+                if count and value not in allowed:
+                    disallowed[value] = disallowed.get(value, 0) + count
     return CategoricalProfile(
         counts=counts,
         rows=len(column),
@@ -289,8 +289,11 @@ def count_values(array: pa.Array) -> tuple[list[str], Counts, int]:
         array = _whole_if_possible(array).dictionary_encode()
     codes = array.indices
     words: list[str | None] = pc.cast(_whole_if_possible(array.dictionary), pa.string()).to_pylist()
-    valid, missing = floats_of(codes)
-    counts = np.bincount(valid.astype(np.int64), minlength=len(words)).astype(np.int64)
+    if kernel.compiled() and pa.types.is_int32(codes.type):
+        counts, missing = kernel.count_codes(codes, len(words))
+    else:
+        valid, missing = floats_of(codes)
+        counts = np.bincount(valid.astype(np.int64), minlength=len(words)).astype(np.int64)
     absent = [i for i, word in enumerate(words) if word is None or word == "nan"]
     if absent and (array.dictionary.null_count or pa.types.is_floating(array.dictionary.type)):
         missing += int(counts[absent].sum())
@@ -355,6 +358,6 @@ def _examples(items: Iterable[tuple[str, int]]) -> dict[str, int]:
     for value, count in items:
         total[value] = total.get(value, 0) + count
     if len(total) > EXAMPLES:
-        kept = sorted(total, key=lambda value: hashlib.blake2b(value.encode(), digest_size=8).digest())[:EXAMPLES]
-        return {value: total[value] for value in kept}
+        kept = heapq.nsmallest(EXAMPLES, ((zlib.crc32(value.encode()), value) for value in total))
+        return {value: total[value] for _, value in kept}
     return total

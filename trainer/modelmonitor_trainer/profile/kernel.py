@@ -59,29 +59,29 @@ class _Moments(ctypes.Structure):
     )
 
 
-def _load(path: Path) -> ctypes._NamedFuncPointer | None:
+def _load(path: Path) -> ctypes.CDLL | None:
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
-        _LOG.debug("numeric columns are profiled with numpy: %s", error)
+        _LOG.debug("columns are profiled with numpy: %s", error)
         return None
     pointer, whole, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-    function = library.modelmonitor_bin
-    function.restype = None
-    function.argtypes = (
+    library.modelmonitor_bin.restype = library.modelmonitor_count.restype = None
+    library.modelmonitor_bin.argtypes = (
         *(pointer, pointer, whole, whole),
         *(pointer, whole, real, real, real),
         *(pointer, pointer, pointer),
     )
-    return function
+    library.modelmonitor_count.argtypes = (pointer, pointer, whole, whole, whole, pointer)
+    return library
 
 
-_FUNCTION = _load(LIBRARY)
+_KERNEL = _load(LIBRARY)
 
 
 def compiled() -> bool:
     """Whether there is a compiled kernel."""
-    return _FUNCTION is not None
+    return _KERNEL is not None
 
 
 def bin_column(array: pa.DoubleArray, edges: Floats, minimum: float | None, maximum: float | None) -> Binned:
@@ -101,7 +101,7 @@ def bin_column(array: pa.DoubleArray, edges: Floats, minimum: float | None, maxi
     RuntimeError
         If there is no compiled kernel.
     """
-    if _FUNCTION is None:
+    if _KERNEL is None:
         raise RuntimeError("binning.c was not compiled when modelmonitor-trainer was installed")
     validity, data = array.buffers()
     cells = np.zeros(2 * (edges.size + 2), dtype=np.int64)
@@ -110,7 +110,7 @@ def bin_column(array: pa.DoubleArray, edges: Floats, minimum: float | None, maxi
     # Deviations from a value amid the data lose no digits to a mean far from zero.
     shift = float(edges[edges.size // 2]) if edges.size else 0.0
     found = _Moments()
-    _FUNCTION(
+    _KERNEL.modelmonitor_bin(
         data.address + 8 * array.offset if data is not None else None,
         validity.address if validity is not None and array.null_count else None,
         array.offset,
@@ -138,6 +138,29 @@ def bin_column(array: pa.DoubleArray, edges: Floats, minimum: float | None, maxi
         below=found.below,
         above=found.above,
     )
+
+
+def count_codes(codes: pa.Int32Array, words: int) -> tuple[Counts, int]:
+    """Return how often each code from 0 to `words` - 1 occurs, and how many are missing.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no compiled kernel.
+    """
+    if _KERNEL is None:
+        raise RuntimeError("binning.c was not compiled when modelmonitor-trainer was installed")
+    validity, data = codes.buffers()
+    counts = np.zeros(2 * (words + 1), dtype=np.int64)
+    _KERNEL.modelmonitor_count(
+        data.address + 4 * codes.offset if data is not None else None,
+        validity.address if validity is not None and codes.null_count else None,
+        codes.offset,
+        len(codes),
+        words,
+        counts.ctypes.data,
+    )
+    return counts[:words].copy(), int(counts[words])
 
 
 def _moments(found: _Moments, shift: float) -> tuple[float, float]:

@@ -33,7 +33,7 @@ SAMPLE_ROWS = 131_072
 SAMPLE_OBJECTS = 4
 
 #: Part of every key of the cache: a change of what a profile is makes old ones strangers.
-PROFILE_VERSION = 1
+PROFILE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -162,13 +162,10 @@ def _sample(
 ) -> Counter[str]:
     """Add the first `quota` rows of an object to the sample, and return how many were seen of each column."""
     here: Counter[str] = Counter()
-    with scan(store, info, wanted, fmt, text=list(words)) as opened:
+    with scan(store, info, wanted, fmt, text=list(words), head=quota) as opened:
         for name, column in opened.chunks:
-            rows = column.slice(0, max(0, quota - here[name]))
-            here[name] += len(rows)
-            _look_at(name, rows, numbers, words)
-            if name == wanted[-1] and here[name] >= quota:
-                break
+            here[name] += len(column)
+            _look_at(name, column, numbers, words)
     for name in set(wanted) - opened.types.keys():
         here[name] += opened.rows  # a column that is nowhere must not make us read everything
     return here
@@ -182,7 +179,8 @@ def _look_at(
             values, counts, _ = count_values(part)
             words[name].update({v: c for v, c in zip(values, counts.tolist(), strict=True) if c})
         elif kind_of(part.type) == "number":
-            numbers[name].append(floats_of(part)[0])
+            # A copy: a view of a few rows would keep the whole row group.
+            numbers[name].append(floats_of(part)[0].copy())
 
 
 def _column_plan(feature: Feature, numbers: list[Floats], words: Counter[str] | None, cells: int) -> ColumnPlan:
