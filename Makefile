@@ -73,6 +73,15 @@ test-chart: install binaries-api ## The chart: lint, render, and validate agains
 test-cluster: install cluster images helm ## The whole on a real kind cluster.
 	$(PYTEST) tests/cluster
 
+##@ Measure
+.PHONY: bench
+bench: install ## What a check costs beside decoding the same columns; some minutes, 3 GB in BENCH_DATA.
+	$(BIN)/python benchmarks/speed --all --record
+
+.PHONY: bench-trust
+bench-trust: install ## How often a check alarms for nothing, and what it sees, beside other tools; a quarter of an hour.
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/trust --write docs/trust.md
+
 ##@ Cluster
 .PHONY: binaries-api
 binaries-api:

@@ -28,9 +28,9 @@ CELLS, CELLS_WIDE, WIDE_COLUMNS = 1024, 256, 64
 #: Categories that are counted by name.
 MAX_CATEGORIES = 1000
 #: Rows of the reference that are looked at to cut the cells.
-SAMPLE_ROWS = 131_072
+SAMPLE_ROWS, SAMPLE_ROWS_WIDE = 131_072, 32_768
 #: Objects that they come from at least, where there are as many.
-SAMPLE_OBJECTS = 4
+SAMPLE_OBJECTS, SAMPLE_OBJECTS_WIDE = 4, 1
 
 #: Part of every key of the cache: a change of what a profile is makes old ones strangers.
 PROFILE_VERSION = 2
@@ -109,8 +109,10 @@ def fit_edges(sample: Floats, cells: int = CELLS) -> Floats:
     if not values.size:
         return np.empty(0)
     ranks = (np.arange(1, cells) * values.size) // cells
-    distinct, counts = np.unique(values, return_counts=True)
-    heavy = distinct[counts >= max(2, -(-values.size // cells))]
+    # Values that are alike stand together: where a run begins, and how long it is.
+    begins = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    counts = np.diff(begins, append=values.size)
+    heavy = values[begins[counts >= max(2, -(-values.size // cells))]]
     edges: Floats = np.unique(np.concatenate([values[ranks], heavy, np.nextafter(heavy, np.inf)]))
     return edges[np.isfinite(edges)]
 
@@ -126,20 +128,46 @@ def fit_plan(
     """Return the plan for `features` from a sample of the objects of the reference.
 
     The sample is the same for the same objects: they are read in an order that spreads over them
-    evenly, until there are SAMPLE_ROWS rows.
+    evenly, until there are enough rows.
 
     Raises
     ------
     Unreadable
         If an object cannot be read, unless `skip_unreadable`.
     """
+    wide = len(features) > WIDE_COLUMNS
+    cells, rows = (CELLS_WIDE, SAMPLE_ROWS_WIDE) if wide else (CELLS, SAMPLE_ROWS)
+    # To read the head of a column costs a page, which of many columns is much of what there is to read.
+    quota = rows // max(1, min(SAMPLE_OBJECTS_WIDE if wide else SAMPLE_OBJECTS, len(objects)))
+    found: list[ColumnPlan] = []
+    # Some columns at a time: the samples of all columns of wide data would not fit.
+    for start in range(0, len(features), WIDE_COLUMNS):
+        some = features[start : start + WIDE_COLUMNS]
+        numbers, words = _sample_objects(store, objects, some, fmt, (rows, quota), skip_unreadable=skip_unreadable)
+        found += [_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in some]
+    return tuple(found)
+
+
+def _sample_objects(
+    store: Store,
+    objects: Sequence[ObjectInfo],
+    features: Sequence[Feature],
+    fmt: DataFormat,
+    size: tuple[int, int],
+    *,
+    skip_unreadable: bool,
+) -> tuple[dict[str, list[Floats]], dict[str, Counter[str]]]:
+    """Return a sample of each column: numbers, or how often each word occurs.
+
+    `size` is how many rows of each, and how many of them at most from one object.
+    """
+    rows, quota = size
     text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
     numbers: dict[str, list[Floats]] = {feature.name: [] for feature in features}
     words: dict[str, Counter[str]] = {name: Counter() for name in text}
     seen: Counter[str] = Counter()
-    quota = SAMPLE_ROWS // max(1, min(SAMPLE_OBJECTS, len(objects)))
     for place in spread(len(objects)):
-        wanted = [feature.name for feature in features if seen[feature.name] < SAMPLE_ROWS]
+        wanted = [feature.name for feature in features if seen[feature.name] < rows]
         if not wanted:
             break
         try:
@@ -147,8 +175,7 @@ def fit_plan(
         except Unreadable:
             if not skip_unreadable:
                 raise
-    cells = CELLS if len(features) <= WIDE_COLUMNS else CELLS_WIDE
-    return tuple(_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in features)
+    return numbers, words
 
 
 def _sample(

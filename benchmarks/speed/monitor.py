@@ -1,0 +1,56 @@
+"""A monitor over a data set as daily partitions, so that profiles are kept, and its file for the command line."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import yaml
+from shapes import Shape
+
+FIRST = {"reference": dt.date(2013, 1, 1), "current": dt.date(2013, 3, 1)}
+
+
+def write(shape: Shape, data: Path, folder: Path) -> Path:
+    """Return a monitor's YAML file; its days are links to the files of a data set, its results begin empty."""
+    live = folder / "live"
+    for side, first in FIRST.items():
+        for number, path in enumerate(sorted((data / side).glob("*.parquet"))):
+            day = live / f"date={first + dt.timedelta(days=number)}"
+            day.mkdir(parents=True, exist_ok=True)
+            (day / path.name).hardlink_to(path)
+    features = [
+        {"name": name, "type": "Categorical" if name.startswith("c") else "Numeric"} for name in shape.column_names
+    ]
+    spec = {
+        "schedule": "0 6 * * *",
+        "storage": {"resultsURI": f"file://{folder}/results/"},
+        "data": {
+            "live": {"uri": f"file://{live}/date=%Y-%m-%d/", "windowDays": shape.files},
+            "reference": {
+                "start": str(FIRST["reference"]),
+                "end": str(FIRST["reference"] + dt.timedelta(days=shape.files - 1)),
+            },
+        },
+        "model": {"task": "BinaryClassification", "target": "none", "features": features},
+        "retraining": {"estimator": {"name": "HistGradientBoostingClassifier"}},
+        "promotion": {"metric": "ROCAUC"},
+    }
+    document = {
+        "apiVersion": "modelmonitor.io/v1alpha1",
+        "kind": "ModelMonitor",
+        "metadata": {"name": "bench"},
+        "spec": spec,
+    }
+    file = folder / "monitor.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+def forget_current(folder: Path) -> None:
+    """Remove the days of the current side, and add them as new files: their profiles are not kept."""
+    for path in sorted((folder / "live").glob("date=2013-03-*/*.parquet")):
+        copy = path.with_name(f"again-{path.name}")
+        copy.hardlink_to(path)
+        path.unlink()
+        copy.rename(path.with_name(f"x{path.name}"))
