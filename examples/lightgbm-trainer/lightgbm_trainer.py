@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a program of its own, not part of a package
 """A trainer for ModelMonitor that fits gradient-boosted trees of LightGBM.
 
 It follows version 1 of the trainer protocol (docs/trainer-protocol.md): ``train --request FILE`` learns a model
@@ -52,15 +51,12 @@ class Settings:
         Of the boosting.
     threads
         How many; 0 takes all cores of the node, which is more than a pod's limit allows.
-    warm_start
-        Whether new trees are added to those of the champion, instead of starting from none.
     """
 
     rounds: int = 200
     learning_rate: float = 0.05
     leaves: int = 31
     threads: int = 1
-    warm_start: bool = False
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Settings:
@@ -77,7 +73,6 @@ class Settings:
                 learning_rate=float(environment.get("LEARNING_RATE", cls.learning_rate)),
                 leaves=int(environment.get("LEAVES", cls.leaves)),
                 threads=int(environment.get("THREADS", cls.threads)),
-                warm_start=environment.get("WARM_START", "false").lower() == "true",
             )
         except ValueError as error:
             raise BadRequest(f"ROUNDS, LEARNING_RATE, LEAVES and THREADS are numbers: {error}") from error
@@ -111,7 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(request: Request, settings: Settings) -> None:
     """Fit a model to the rows of a request and write it into the request's folder."""
     table = pq.read_table(request["data"])
-    before = Path(request["champion"]) if settings.warm_start and request["champion"] else None
+    # A warm start adds trees to those of the champion; the other strategies begin with none.
+    warm = request.get("strategy") == "WarmStart" and request["champion"] is not None
+    before = Path(request["champion"]) if warm else None
     known = read_encoding(before) if before else {}
     encoding = learn_encoding(table, request["features"], known)
     parameters = {

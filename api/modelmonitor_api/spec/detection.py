@@ -15,8 +15,22 @@ class DetectorType(StrEnum):
 
     FEATURE_DRIFT = "FeatureDrift"
     TARGET_DRIFT = "TargetDrift"
+    PREDICTION_DRIFT = "PredictionDrift"
+    PREDICTION_BIAS = "PredictionBias"
+    CORRELATION_DRIFT = "CorrelationDrift"
+    ABLATION = "Ablation"
     DATA_QUALITY = "DataQuality"
     PERFORMANCE = "Performance"
+
+
+_OF_FEATURES = frozenset(
+    {
+        DetectorType.FEATURE_DRIFT,
+        DetectorType.DATA_QUALITY,
+        DetectorType.CORRELATION_DRIFT,
+        DetectorType.ABLATION,
+    }
+)
 
 
 class Metric(StrEnum):
@@ -45,12 +59,16 @@ class Detector(Resource):
     )
     type: DetectorType = Field(
         description="FeatureDrift: distributions and NULL rates of features. TargetDrift: distribution of the target. "
-        "DataQuality: the contract of the features, blocks training. Performance: the score of the champion, once "
-        "labels are mature."
+        "PredictionDrift: distribution of model.predictionColumn since the champion serves. PredictionBias: mean "
+        "prediction against mean outcome on mature rows, overall and by model.slices; for models whose scores are "
+        "probabilities, and regressions. CorrelationDrift: correlations of numeric features, on a sample. Ablation: "
+        "small models on single features and without each feature tell which relationship to the target broke; needs "
+        "labels. DataQuality: the contract of the features, blocks training. Performance: the score of the champion, "
+        "once labels are mature."
     )
     columns: list[ColumnName] | None = Field(
         None,
-        description="Features to look at. Absent: all. FeatureDrift and DataQuality only.",
+        description="Features to look at. Absent: all. FeatureDrift, DataQuality, CorrelationDrift and Ablation only.",
         min_length=1,
         max_length=500,
         json_schema_extra={"x-kubernetes-list-type": "set"},
@@ -69,11 +87,10 @@ class Detector(Resource):
             holds=lambda self: self.type == DetectorType.PERFORMANCE or (self.metric is None and self.max_drop is None),
         ),
         Rule(
-            cel="self.type in ['FeatureDrift', 'DataQuality'] || !has(self.columns)",
-            message="columns is for detectors of type FeatureDrift and DataQuality; remove it or change the type",
-            holds=lambda self: (
-                self.type in (DetectorType.FEATURE_DRIFT, DetectorType.DATA_QUALITY) or self.columns is None
-            ),
+            cel="self.type in ['FeatureDrift', 'DataQuality', 'CorrelationDrift', 'Ablation'] || !has(self.columns)",
+            message="columns is for detectors of type FeatureDrift and DataQuality, and for CorrelationDrift and "
+            "Ablation; remove it or change the type",
+            holds=lambda self: self.type in _OF_FEATURES or self.columns is None,
         ),
     )
 

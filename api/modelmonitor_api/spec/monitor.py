@@ -63,8 +63,8 @@ class ModelMonitorSpec(Resource):
     check: CheckPod = Field(CheckPod(), description="The pod that checks.")
     detectors: list[Detector] | None = Field(
         None,
-        description="What a check looks for. Absent: drift of features and of the target, the contract of the "
-        "features, and the champion's score by promotion.metric.",
+        description="What a check looks for. Absent: drift of features, of the target and of logged predictions, "
+        "the contract of the features, and the champion's score by promotion.metric.",
         min_length=1,
         max_length=32,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
@@ -123,9 +123,11 @@ class ModelMonitorSpec(Resource):
         """Return the detectors in force: the declared ones, or the default set."""
         if self.detectors is not None:
             return tuple(self.detectors)
+        logged = self.model.prediction_column is not None
         return (
             Detector(name="contract", type=DetectorType.DATA_QUALITY),
             Detector(name="features", type=DetectorType.FEATURE_DRIFT),
             Detector(name="target", type=DetectorType.TARGET_DRIFT),
+            *([Detector(name="predictions", type=DetectorType.PREDICTION_DRIFT)] if logged else []),
             Detector(name="performance", type=DetectorType.PERFORMANCE),
         )

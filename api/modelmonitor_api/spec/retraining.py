@@ -40,6 +40,11 @@ class Strategy(StrEnum):
     """What a training keeps of the champion."""
 
     REFIT = "Refit"
+    RETRAIN = "Retrain"
+    WARM_START = "WarmStart"
+
+
+_STARTING_WARM = ("RandomForestClassifier", "RandomForestRegressor", "SGDClassifier", "SGDRegressor")
 
 
 class EstimatorName(StrEnum):
@@ -51,6 +56,18 @@ class EstimatorName(StrEnum):
     RANDOM_FOREST_CLASSIFIER = "RandomForestClassifier"
     RANDOM_FOREST_REGRESSOR = "RandomForestRegressor"
     RIDGE = "Ridge"
+    SGD_CLASSIFIER = "SGDClassifier"
+    SGD_REGRESSOR = "SGDRegressor"
+
+    @property
+    def starts_warm(self) -> bool:
+        """Whether a fitted one can learn from further rows alone.
+
+        Linear models by stochastic gradient descent take steps from where they are; forests take further trees. The
+        others solve for given rows anew. HistGradientBoosting has a warm start of its own, and it is valid on the
+        same rows only: its bins are cut again for every fit.
+        """
+        return self.value in _STARTING_WARM
 
     @property
     def is_classifier(self) -> bool:
@@ -78,6 +95,30 @@ class CategoricalEncoding(StrEnum):
 
     ORDINAL = "Ordinal"
     ONE_HOT = "OneHot"
+    TARGET = "Target"
+
+
+class ClassWeights(StrEnum):
+    """How much the rows of a class count."""
+
+    NONE = "None"
+    BALANCED = "Balanced"
+
+
+class Calibration(StrEnum):
+    """How scores are made probabilities."""
+
+    NONE = "None"
+    SIGMOID = "Sigmoid"
+    ISOTONIC = "Isotonic"
+
+
+class SearchMethod(StrEnum):
+    """How a search space is searched."""
+
+    GRID = "Grid"
+    RANDOM = "Random"
+    SUCCESSIVE_HALVING = "SuccessiveHalving"
 
 
 class Preprocessing(Resource):
@@ -90,10 +131,16 @@ class Preprocessing(Resource):
     )
     scaling: Scaling = Field(Scaling.NONE, description="Standard: zero mean and unit variance.")
     categorical_encoding: CategoricalEncoding = Field(
-        CategoricalEncoding.ORDINAL, description="Ordinal: one number a category. OneHot: one column a category."
+        CategoricalEncoding.ORDINAL,
+        description="Ordinal: one number a category. OneHot: one column a category. Target: "
+        "the mean outcome of its training rows, drawn towards the mean of all where they are few; for features of "
+        "many categories.",
     )
     max_categories: int = Field(
-        50, description="Categories kept of each feature; rarer ones share a code.", ge=2, le=255
+        50,
+        description="Categories kept of each feature; rarer ones share a code. Target keeps all.",
+        ge=2,
+        le=255,
     )
 
 
@@ -115,6 +162,50 @@ class Parameter(Resource):
             return self.value
 
 
+#: A value in JSON; text may leave its quotes out.
+JSONText = Annotated[str, Field(max_length=253)]
+
+
+class SearchedParameter(Resource):
+    """Values of one parameter that a search tries."""
+
+    name: str = Field(
+        description="Name, as in scikit-learn.", min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"
+    )
+    values: list[JSONText] = Field(
+        description="Values in JSON, as of estimator.parameters.", min_length=1, max_length=32
+    )
+
+
+class Search(Resource):
+    """Parameters that a training chooses itself, by the score of later days of its training window."""
+
+    method: SearchMethod = Field(
+        SearchMethod.RANDOM,
+        description="Grid: every combination. Random: so many of them as candidates. SuccessiveHalving: so many, of "
+        "which the better third goes on to three times as many rows until one is left.",
+    )
+    space: list[SearchedParameter] = Field(
+        description="What is tried.",
+        min_length=1,
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    candidates: int = Field(
+        20,
+        description="Combinations that Random and SuccessiveHalving draw; the most that Grid may have.",
+        ge=2,
+        le=500,
+    )
+    folds: int = Field(
+        3,
+        description="How many times a combination is scored, each time on the days after those it was fitted to. The "
+        "score is promotion.metric; the hold-out is not touched.",
+        ge=2,
+        le=10,
+    )
+
+
 class Estimator(Resource):
     """A scikit-learn pipeline, fitted by the built-in trainer."""
 
@@ -126,6 +217,30 @@ class Estimator(Resource):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     preprocessing: Preprocessing = Field(Preprocessing(), description="Steps before the estimator.")
+    class_weights: ClassWeights = Field(
+        ClassWeights.NONE,
+        description="Balanced: the rows of each class together count the same, so that a rare class is not passed "
+        "over. Probabilities are then too high for the rare class; calibration puts them right.",
+    )
+    calibration: Calibration = Field(
+        Calibration.NONE,
+        description="Sigmoid, Isotonic: the estimator is fitted to the first four fifths of the days of the training "
+        "window, and its scores are made probabilities by the last fifth.",
+    )
+    search: Search | None = Field(
+        None,
+        description="Parameters to choose from. Refit searches for the first model and keeps what was found; Retrain "
+        "searches every time. Absent: the declared parameters are all.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="self.name.endsWith('Classifier') || self.name == 'LogisticRegression' "
+            "|| (self.calibration == 'None' && self.classWeights == 'None')",
+            message="calibration and classWeights are for classifiers; remove them, or change the estimator",
+            holds=lambda self: self.name.is_classifier or (self.calibration == "None" and self.class_weights == "None"),
+        ),
+    )
 
 
 #: A Kubernetes quantity such as 500m or 2Gi.
@@ -183,6 +298,44 @@ class Trainer(Resource):
     backoff_limit: int = Field(2, description="How many times a failed pod is started again.", ge=0, le=10)
 
 
+class WarmStart(Resource):
+    """How the strategy WarmStart goes on from the champion."""
+
+    full_refit_every: int = Field(
+        4,
+        description="After so many warm starts in a row, a model is fitted to the whole training window beside the "
+        "next one. Where it is better beyond chance, it takes the place of the other: slow forgetting shows.",
+        ge=1,
+        le=100,
+    )
+    batch_rows: int = Field(2000, description="Rows of a mini-batch, for the SGD estimators.", ge=10, le=1000000)
+    new_trees: int = Field(
+        20,
+        description="Trees that a forest is given for the new rows; so many of its oldest go.",
+        ge=1,
+        le=1000,
+    )
+
+
+class Retention(Resource):
+    """How much of what trainings and checks leave is kept."""
+
+    versions: int = Field(
+        50,
+        description="Newest versions of the model that are kept. The champion, the one before it, and versions that "
+        "await approval are kept besides.",
+        ge=2,
+        le=1000,
+    )
+    report_days: int = Field(
+        365,
+        description="Days for which reports of checks and trainings are kept; those of versions that are kept, and "
+        "the newest checks, for longer.",
+        ge=7,
+        le=3650,
+    )
+
+
 class Retraining(Resource):
     """When to train, with what, and within which limits."""
 
@@ -191,7 +344,13 @@ class Retraining(Resource):
         description="Auto: triggers train. DryRun: triggers are reported and nothing is trained. Manual: only the "
         "annotation modelmonitor.io/retrain-requested-at trains.",
     )
-    strategy: Strategy = Field(Strategy.REFIT, description="Refit: the declared hyperparameters, fitted to new data.")
+    strategy: Strategy = Field(
+        Strategy.REFIT,
+        description="Refit: the declared hyperparameters and those that the champion's search has found, fitted to new "
+        "data. Retrain: estimator.search is run again. WarmStart: the champion learns from the rows since its own "
+        "training window; where it cannot, as the first one, Refit. A trainer of your own is told.",
+    )
+    warm_start: WarmStart = Field(WarmStart(), description="How the strategy WarmStart goes on from the champion.")
     window_days: int = Field(90, description="How many days of data to train on.", ge=1, le=3650)
     min_new_rows: int = Field(
         0,
@@ -210,12 +369,33 @@ class Retraining(Resource):
     random_seed: int = Field(
         0, description="Seed of everything random in training and comparison.", ge=0, le=2147483647
     )
+    retention: Retention = Field(
+        Retention(), description="How much of what trainings and checks leave is kept. A training tidies up."
+    )
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="has(self.estimator) != (has(self.trainer) && has(self.trainer.image))",
             message="set either retraining.estimator (built-in trainer) or retraining.trainer.image (your own)",
             holds=lambda self: (self.estimator is not None) != (self.trainer.image is not None),
+        ),
+        Rule(
+            cel="self.strategy != 'Retrain' || !has(self.estimator) || has(self.estimator.search)",
+            message="the strategy Retrain runs a search again; set retraining.estimator.search, or the strategy Refit",
+            holds=lambda self: (
+                self.strategy is not Strategy.RETRAIN or self.estimator is None or self.estimator.search is not None
+            ),
+        ),
+        Rule(
+            cel="self.strategy != 'WarmStart' || !has(self.estimator) || (self.estimator.calibration == 'None' && "
+            f"self.estimator.name in {list(_STARTING_WARM)})",
+            message=f"the strategy WarmStart is for {', '.join(_STARTING_WARM)} without calibration; the others solve "
+            "for given rows anew, so use the strategy Refit",
+            holds=lambda self: (
+                self.strategy is not Strategy.WARM_START
+                or self.estimator is None
+                or (self.estimator.name.starts_warm and self.estimator.calibration is Calibration.NONE)
+            ),
         ),
     )
 

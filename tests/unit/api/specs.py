@@ -48,6 +48,20 @@ VALID = {
     "columns": spec(detectors=[{"name": "f", "type": "FeatureDrift", "columns": ["temp"]}]),
     "quality of columns": spec(detectors=[{"name": "q", "type": "DataQuality", "columns": ["temp"]}]),
     "own trainer": spec(retraining__estimator=None, retraining__trainer={"image": "trainer:1"}),
+    "search": spec(
+        retraining__strategy="Retrain",
+        retraining__estimator={
+            "name": "LogisticRegression",
+            "search": {"space": [{"name": "C", "values": ["0.1", "1"]}]},
+        },
+    ),
+    "warm start": spec(retraining__strategy="WarmStart", retraining__estimator={"name": "SGDClassifier"}),
+    "own trainer told to search": spec(
+        retraining__strategy="Retrain", retraining__estimator=None, retraining__trainer={"image": "trainer:1"}
+    ),
+    "calibration": spec(
+        retraining__estimator={"name": "LogisticRegression", "calibration": "Sigmoid", "classWeights": "Balanced"}
+    ),
     "trainer's resources only": spec(retraining__trainer={"resources": {"limits": {"memory": "4Gi"}}}),
 }
 INVALID = {
@@ -84,6 +98,22 @@ INVALID = {
     "columns of the target": (
         spec(detectors=[{"name": "t", "type": "TargetDrift", "columns": ["temp"]}]),
         "columns is for detectors of type FeatureDrift and DataQuality",
+    ),
+    "calibration of a regression": (
+        spec(
+            model__task="Regression",
+            promotion__metric="R2",
+            retraining__estimator={"name": "Ridge", "calibration": "Sigmoid"},
+        ),
+        "calibration and classWeights are for classifiers",
+    ),
+    "nothing to search": (spec(retraining__strategy="Retrain"), "set retraining.estimator.search"),
+    "warm start of boosting": (
+        spec(
+            retraining__strategy="WarmStart",
+            retraining__estimator={"name": "HistGradientBoostingClassifier"},
+        ),
+        "the strategy WarmStart is for RandomForestClassifier",
     ),
     "neither estimator nor image": (spec(retraining__estimator=None), "set either retraining.estimator"),
     "estimator and image": (spec(retraining__trainer={"image": "trainer:1"}), "set either retraining.estimator"),

@@ -119,9 +119,9 @@ def test_the_same_request_the_same_model(tmp_path, run_image):
 
 
 def test_a_warm_start_adds_to_the_champions_trees(tmp_path, run_image, monkeypatch):
-    monkeypatch.setenv("WARM_START", "true")
     monkeypatch.setenv("ROUNDS", "20")
     world = World(tmp_path, "BinaryClassification")
+    world.spec["retraining"]["strategy"] = "WarmStart"
     world.land(1, 14)
     world.train(run_image)
     trees = [(tmp_path / "work/challenger/booster.txt").read_text().count("\nTree=")]

@@ -7,13 +7,13 @@ from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Estimator, EstimatorName, Feature, Metric, Task
 from modelmonitor_trainer.failures import BadConfiguration, BadData
 from modelmonitor_trainer.gate.baseline import baseline_scores
+from modelmonitor_trainer.model.columns import frame
 from modelmonitor_trainer.model.pipeline import (
     ESTIMATORS,
     build,
     checked_parameters,
     effective_parameters,
     fit,
-    frame,
     libraries,
 )
 from modelmonitor_trainer.registry.models import TRUSTED_TYPES, dump_model, read_pipeline
@@ -64,6 +64,12 @@ def fitted(declared, task, seed=0, arrays=None):
     return fit(declared, FEATURES, task, arrays, truth_of(arrays, task), classes, seed=seed)
 
 
+LINEAR = {
+    EstimatorName.LOGISTIC_REGRESSION,
+    EstimatorName.RIDGE,
+    EstimatorName.SGD_CLASSIFIER,
+    EstimatorName.SGD_REGRESSOR,
+}
 EVERY = [
     (name, task, steps)
     for name in EstimatorName
@@ -75,7 +81,7 @@ EVERY = [
         {"numericImputation": "Mean", "scaling": "Standard", "categoricalEncoding": "OneHot"},
         {"scaling": "Standard", "maxCategories": 3},
     )
-    if steps.get("numericImputation") or name not in {EstimatorName.LOGISTIC_REGRESSION, EstimatorName.RIDGE}
+    if steps.get("numericImputation") or name not in LINEAR
 ]
 
 
@@ -147,6 +153,8 @@ def test_effective_parameters_are_plain_and_complete():
     [
         (estimator(n_trees=3), ["n_trees", "HistGradientBoostingClassifier", "max_iter"]),
         (estimator(random_state=3), ["random_state", "retraining.randomSeed"]),
+        (estimator(class_weight="balanced"), ["class_weight", "classWeights"]),
+        (estimator(warm_start="true"), ["warm_start", "retraining.strategy"]),
         (estimator(categorical_features="[0]"), ["categorical_features"]),
         (estimator(learning_rate="fast"), ["learning_rate", "fast"]),
         (estimator(max_bins=20), ["maxCategories", "max_bins"]),
@@ -221,3 +229,93 @@ def test_the_trivial_model():
     values = np.array([0.0, 1.0, 8.0])
     assert baseline_scores(Metric.MEAN_ABSOLUTE_ERROR, Task.REGRESSION, values, 0, 1).tolist() == [1.0]
     assert baseline_scores(Metric.R2, Task.REGRESSION, values, 0, 1).tolist() == [3.0]
+
+
+@pytest.mark.parametrize("method", ["Sigmoid", "Isotonic"])
+@pytest.mark.parametrize("task", [Task.BINARY_CLASSIFICATION, Task.MULTICLASS_CLASSIFICATION])
+@pytest.mark.parametrize("name", ["HistGradientBoostingClassifier", "RandomForestClassifier", "LogisticRegression"])
+def test_calibrated_models_travel_and_repeat_themselves(name, task, method):
+    declared = parse(
+        Estimator,
+        {
+            "name": name,
+            "parameters": [{"name": "n_estimators", "value": "5"}] if "Forest" in name else [],
+            "preprocessing": {"numericImputation": "Median"},
+            "calibration": method,
+        },
+    )
+    model, again = fitted(declared, task), fitted(declared, task)
+    later = rows(1)
+    said = model.scores(later)
+    assert again.scores(later).tobytes() == said.tobytes()
+    stored = read_pipeline(dump_model(model))
+    assert type(model)(stored, model.features, task, model.classes).scores(later).tobytes() == said.tobytes()
+    assert effective_parameters(model)
+
+
+def test_calibration_makes_probabilities_of_the_scores_of_a_balanced_model():
+    g = np.random.default_rng(0)
+    x = g.normal(size=4000)
+    truth = (g.random(4000) < 0.08 * np.exp(x) / (1 + 0.08 * np.exp(x))).astype(int)
+    features = [Feature(name="x", type="Numeric")]
+
+    def mean(**more):
+        declared = parse(Estimator, {"name": "LogisticRegression", **more})
+        days = np.arange(4000) // 100
+        model = fit(declared, features, Task.BINARY_CLASSIFICATION, {"x": x}, truth, ("0", "1"), seed=0, days=days)
+        return model.scores({"x": x}).mean()
+
+    share = truth.mean()
+    assert abs(mean() - share) < 0.01
+    assert mean(classWeights="Balanced") > 3 * share, "a rare class counts as much as the other"
+    assert abs(mean(classWeights="Balanced", calibration="Sigmoid") - share) < 0.03
+
+
+def test_calibration_by_days_that_lack_a_class():
+    arrays = rows()
+    truth = truth_of(arrays, Task.BINARY_CLASSIFICATION)
+    truth[240:] = 0
+    declared = parse(Estimator, {"name": "HistGradientBoostingClassifier", "calibration": "Sigmoid"})
+    with pytest.raises(BadData, match=r"lack 1 of 2 classes.*calibration to None"):
+        fit(declared, FEATURES, Task.BINARY_CLASSIFICATION, arrays, truth, ("0", "1"), seed=0)
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_target_encoding_of_many_categories(task):
+    """A category's number is its mean outcome, and unknown ones get the mean of all."""
+    g = np.random.default_rng(0)
+    level = {f"c{place}": g.normal() for place in range(300)}
+
+    def drawn(seed, count=6000):
+        h = np.random.default_rng(seed)
+        kind = h.choice(list(level), count).astype(object)
+        signal = np.array([level[name] for name in kind]) + 0.3 * h.normal(size=count)
+        kind[:20] = None
+        return {"kind": kind}, signal
+
+    features = [Feature(name="kind", type="Categorical")]
+    name = "Ridge" if task is Task.REGRESSION else "LogisticRegression"
+    declared = parse(Estimator, {"name": name, "preprocessing": {"categoricalEncoding": "Target"}})
+    arrays, signal = drawn(1)
+    cuts = {Task.BINARY_CLASSIFICATION: [0.0], Task.MULTICLASS_CLASSIFICATION: [-0.5, 0.5]}
+    # A regression of whole numbers is still one, not classes.
+    truth = np.round(3 * signal) if task is Task.REGRESSION else np.digitize(signal, cuts[task])
+    classes = {Task.BINARY_CLASSIFICATION: ("0", "1"), Task.MULTICLASS_CLASSIFICATION: ("a", "b", "c")}.get(task, ())
+    model = fit(declared, features, task, arrays, truth, classes, seed=0)
+    later, signal = drawn(2)
+    later["kind"][-1] = "never seen"
+    said = model.scores(later)
+    if task is Task.REGRESSION:
+        assert np.corrcoef(said, signal)[0, 1] > 0.9
+        assert abs(said[-1] - truth.mean()) < 0.2
+    else:
+        found = said.argmax(axis=1) if said.ndim == 2 else said > 0.5
+        assert np.mean(found == np.digitize(signal, cuts[task])) > 0.75
+    stored = read_pipeline(dump_model(model))
+    assert type(model)(stored, model.features, task, model.classes).scores(later).tobytes() == said.tobytes()
+
+
+def test_a_loss_without_probabilities_is_refused():
+    with pytest.raises(BadConfiguration, match="log_loss or modified_huber"):
+        build(estimator("SGDClassifier", loss="hinge"), FEATURES[:3], seed=0)
+    assert build(estimator("SGDClassifier"), FEATURES[:3], seed=0)["model"].loss == "log_loss"

@@ -16,6 +16,7 @@ from modelmonitor_trainer.storage.store import open_store
 from modelmonitor_trainer.train.compare import compare
 
 VERSION_FILES = {
+    "card.html",
     "card.md",
     "comparison.json",
     "environment.json",

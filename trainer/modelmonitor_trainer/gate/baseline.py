@@ -1,11 +1,15 @@
-"""The trivial model that every model must beat: it knows the training rows' outcomes and no feature."""
+"""The trivial models that every model must beat: they know the training rows' outcomes and no feature.
+
+One knows all of them, the other those of the last days only: where the level of the outcome moves, the latter is the
+harder to beat.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from modelmonitor_api.spec import Metric, Task
-from modelmonitor_trainer.arrays import Array, Floats
+from modelmonitor_trainer.arrays import Array, Floats, Ints
 
 
 def baseline_scores(metric: Metric, task: Task, train_truth: Array, classes: int, rows: int) -> Floats:
@@ -37,3 +41,26 @@ def baseline_scores(metric: Metric, task: Task, train_truth: Array, classes: int
     if task is Task.BINARY_CLASSIFICATION:
         return np.full(rows, float(shares[1]) if classes > 1 else 1.0)
     return np.tile(shares, (rows, 1))
+
+
+def last_period_scores(
+    metric: Metric, task: Task, train_truth: Array, days: Ints, period: int, classes: int, rows: int
+) -> Floats:
+    """Return what the trivial model says that goes on as the last period was.
+
+    Parameters
+    ----------
+    metric, task, train_truth, classes, rows
+        As for :func:`baseline_scores`.
+    days : (m,)
+        Number of the day of each training row.
+    period
+        Days of the period: as many as the hold-out has.
+
+    Returns
+    -------
+    (rows,) or (rows, classes)
+        As of :func:`baseline_scores`, of the outcomes of the last `period` days of the training window.
+    """
+    last = days > days.max() - period
+    return baseline_scores(metric, task, train_truth[last], classes, rows)

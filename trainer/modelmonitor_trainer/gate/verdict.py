@@ -64,6 +64,8 @@ class Contest:
         Number of the day of each row, or None where it is not known.
     suspects
         Features that alone predict the target.
+    last_period : (n,) or (n, k)
+        Scores of the trivial model that knows the last days only; None where it is not asked.
     """
 
     truth: Array
@@ -73,6 +75,7 @@ class Contest:
     slices: Mapping[str, Array] = field(default_factory=dict)
     days: Ints | None = None
     suspects: tuple[Suspect, ...] = ()
+    last_period: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ class GateResult:
         Challenger against champion; None without a champion, or where it could not be computed.
     baseline
         Challenger against the trivial baseline.
+    last_period
+        Challenger against the trivial model that knows the last days only.
     slices
         Every slice, also those with too few rows to decide.
     checks
@@ -121,6 +126,7 @@ class GateResult:
     rows: int
     champion: Difference | None = None
     baseline: Difference | None = None
+    last_period: Difference | None = None
     slices: tuple[SliceResult, ...] = ()
     checks: tuple[Check, ...] = ()
 
@@ -144,6 +150,9 @@ def judge(contest: Contest, promotion: Promotion, *, seed: int) -> GateResult:
     confidence = float(promotion.confidence)
     try:
         over_baseline = _against(contest, contest.baseline, metric, confidence, seed)
+        over_last = (
+            None if contest.last_period is None else _against(contest, contest.last_period, metric, confidence, seed)
+        )
         over_champion = (
             None if contest.champion is None else _against(contest, contest.champion, metric, confidence, seed)
         )
@@ -159,7 +168,7 @@ def judge(contest: Contest, promotion: Promotion, *, seed: int) -> GateResult:
         )
     steps = [
         (Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE, _check_leak(contest, metric, over_baseline)),
-        (Outcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE, _check_baseline(metric, over_baseline)),
+        (Outcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE, _check_baseline(metric, over_baseline, over_last)),
     ]
     if over_champion is not None:
         reason, check = _check_champion(over_champion, promotion, rows)
@@ -173,6 +182,7 @@ def judge(contest: Contest, promotion: Promotion, *, seed: int) -> GateResult:
         rows,
         over_champion,
         over_baseline,
+        over_last,
         slices,
         tuple(check for _, _, check in steps),
     )
@@ -222,15 +232,21 @@ def _check_leak(contest: Contest, metric: Metric, over_baseline: Difference) -> 
     )
 
 
-def _check_baseline(metric: Metric, found: Difference) -> Check:
-    kind = "the mean of the training rows" if is_regression(metric) else "the class shares of the training rows"
-    figures = f"{title(metric)} is {found.challenger:.4f}, that of a trivial model ({kind}) {found.champion:.4f}"
-    if found.low > 0:
+def _check_baseline(metric: Metric, found: Difference, last: Difference | None) -> Check:
+    what = "the mean" if is_regression(metric) else "the class shares"
+    figures = (
+        f"{title(metric)} is {found.challenger:.4f}, that of a trivial model ({what} of the training rows) "
+        f"{found.champion:.4f}"
+    )
+    if last is not None:
+        figures += f" and that of one which goes on as the last days were ({what} of these) {last.champion:.4f}"
+    failed = next((difference for difference in (found, last) if difference and difference.low <= 0), None)
+    if failed is None:
         return Check("Better than a trivial model", True, figures)
     return Check(
         "Better than a trivial model",
         False,
-        f"Not shown to be better than a trivial model: {figures}, difference {_interval(found)}",
+        f"Not shown to be better than a trivial model: {figures}, difference {_interval(failed)}",
     )
 
 

@@ -1,5 +1,8 @@
 """The built-in trainer: a declared estimator as a scikit-learn pipeline, fitted the same way every time.
 
+A pipeline has two steps: ``columns`` makes numbers of features, ``model`` is the estimator, or the estimator with its
+calibration around it.
+
 The same rows, parameters and seed give the same model, bit for bit in its predictions.
 """
 
@@ -14,31 +17,32 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
 from modelmonitor_api.spec import (
+    Calibration,
     CategoricalEncoding,
+    ClassWeights,
     Estimator,
     EstimatorName,
     Feature,
     FeatureType,
-    NumericImputation,
-    Preprocessing,
-    Scaling,
     Task,
 )
-from modelmonitor_trainer.arrays import Array, Floats
+from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.failures import BadConfiguration, BadData
+from modelmonitor_trainer.model.columns import columns_step, frame, missing_numbers
+from modelmonitor_trainer.model.folds import last_days
 
 #: The allow-list: nothing else is ever instantiated from a spec.
 ESTIMATORS: Mapping[EstimatorName, type[Any]] = {
@@ -48,20 +52,32 @@ ESTIMATORS: Mapping[EstimatorName, type[Any]] = {
     EstimatorName.RANDOM_FOREST_CLASSIFIER: RandomForestClassifier,
     EstimatorName.RANDOM_FOREST_REGRESSOR: RandomForestRegressor,
     EstimatorName.RIDGE: Ridge,
+    EstimatorName.SGD_CLASSIFIER: SGDClassifier,
+    EstimatorName.SGD_REGRESSOR: SGDRegressor,
 }
 _BOOSTING = frozenset({EstimatorName.HIST_GRADIENT_BOOSTING_CLASSIFIER, EstimatorName.HIST_GRADIENT_BOOSTING_REGRESSOR})
-_LINEAR = frozenset({EstimatorName.LOGISTIC_REGRESSION, EstimatorName.RIDGE})
+_LINEAR = frozenset(
+    {
+        EstimatorName.LOGISTIC_REGRESSION,
+        EstimatorName.RIDGE,
+        EstimatorName.SGD_CLASSIFIER,
+        EstimatorName.SGD_REGRESSOR,
+    }
+)
 
 #: Parameters that come from elsewhere in the spec, and from where.
 _NOT_HERE = {
     "random_state": "set retraining.randomSeed",
     "categorical_features": "the declared types of the features and preprocessing.categoricalEncoding say it",
-    "warm_start": "every training starts from nothing",
+    "warm_start": "set retraining.strategy to WarmStart",
+    "class_weight": "set retraining.estimator.classWeights",
     "verbose": "the log is the pod's",
 }
 
-#: What stands for a missing or unknown category where the estimator takes no NaN.
-_NO_CATEGORY = -1
+#: Losses of SGDClassifier that give probabilities.
+_PROBABLE = ("log_loss", "modified_huber")
+#: Share of the training days that calibrates.
+CALIBRATION_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -112,7 +128,7 @@ class Model:
         rows = frame(arrays, self.features)
         if len(rows) == 0:
             return np.zeros((0, len(self.classes)) if self.task is Task.MULTICLASS_CLASSIFICATION else 0)
-        _refuse_missing(self.pipeline, rows)
+        refuse_missing(self.pipeline, rows)
         with warnings.catch_warnings():
             # An unknown category is an ordinary event in production, and handled by the encoder.
             warnings.filterwarnings("ignore", message="Found unknown categories", category=UserWarning)
@@ -131,6 +147,7 @@ def fit(
     classes: Sequence[str],
     *,
     seed: int,
+    days: Ints | None = None,
 ) -> Model:
     """Return the declared estimator, fitted.
 
@@ -148,34 +165,87 @@ def fit(
         The classes as text; empty for a regression.
     seed
         Of everything random.
+    days : (n,)
+        Number of the day of each row, by which the rows that calibrate are the latest; None: the rows are in order.
 
     Raises
     ------
     BadConfiguration
         If the parameters do not go together, with scikit-learn's own words.
     BadData
-        If there are missing numbers and the estimator takes none, or no feature has any value.
+        If there are missing numbers and the estimator takes none, no feature has any value, or the rows that
+        calibrate lack a class.
     """
-    used = [feature for feature in features if _has_values(arrays[feature.name])]
-    if not used:
-        raise BadData("no feature has any value in the training window; check what is written to spec.data.live.uri")
+    used = with_values(features, arrays)
     pipeline = build(estimator, used, seed=seed)
     rows = frame(arrays, features)
-    _refuse_missing(pipeline, rows)
+    refuse_missing(pipeline, rows)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            pipeline.fit(rows, truth)
+            if estimator.calibration is Calibration.NONE:
+                pipeline.fit(rows, truth, **weights(estimator, truth))
+            else:
+                pipeline = _fit_calibrated(pipeline, estimator, rows, truth, days)
         except ValueError as error:
             raise BadConfiguration(
-                f"{estimator.name} cannot be fitted: {_one_line(error)}. Change retraining.estimator, or the data"
+                f"{estimator.name} cannot be fitted: {one_line(error)}. Change retraining.estimator, or the data"
             ) from error
-    if "n_jobs" in pipeline["model"].get_params():
+    inner = innermost(pipeline)
+    if "n_jobs" in inner.get_params():
         # Sums of several threads depend on which is first; a prediction must not.
-        pipeline["model"].set_params(n_jobs=None)
+        inner.set_params(n_jobs=None)
     ignored = tuple(feature.name for feature in features if feature not in used)
-    notes = tuple(dict.fromkeys(_one_line(warning.message) for warning in said))
+    notes = tuple(dict.fromkeys(one_line(warning.message) for warning in said))
     return Model(pipeline, tuple(features), task, tuple(classes), ignored, notes)
+
+
+def with_values(features: Sequence[Feature], arrays: Mapping[str, Array]) -> list[Feature]:
+    """Return the features that have any value.
+
+    Raises
+    ------
+    BadData
+        If none has.
+    """
+    used = [feature for feature in features if bool(pd.notna(arrays[feature.name]).any())]
+    if not used:
+        raise BadData("no feature has any value in the training window; check what is written to spec.data.live.uri")
+    return used
+
+
+def weights(estimator: Estimator, truth: Array) -> dict[str, Array]:
+    """Return what ``fit`` of a pipeline is told of how much each row counts."""
+    if estimator.class_weights is ClassWeights.NONE:
+        return {}
+    return {"model__sample_weight": compute_sample_weight("balanced", truth)}
+
+
+def innermost(pipeline: Pipeline) -> Any:
+    """Return the declared estimator in a pipeline, without the calibration around it."""
+    model = pipeline["model"]
+    if isinstance(model, CalibratedClassifierCV):
+        model = model.estimator
+    return model.estimator if isinstance(model, FrozenEstimator) else model
+
+
+def _fit_calibrated(
+    pipeline: Pipeline, estimator: Estimator, rows: pd.DataFrame, truth: Array, days: Ints | None
+) -> Pipeline:
+    """Return the pipeline fitted to the earlier days, and calibrated by the later ones, which it has not seen."""
+    later = last_days(days, len(truth), CALIBRATION_SHARE)
+    lacking = np.setdiff1d(truth, truth[later])
+    if lacking.size:
+        raise BadData(
+            f"the last {CALIBRATION_SHARE:.0%} of the training days, {int(later.sum()):,} rows which calibrate, lack "
+            f"{lacking.size} of {np.unique(truth).size} classes; raise retraining.windowDays, or set "
+            "retraining.estimator.calibration to None"
+        )
+    earlier = ~later
+    pipeline.fit(rows[earlier], truth[earlier], **weights(estimator, truth[earlier]))
+    calibrated = CalibratedClassifierCV(FrozenEstimator(pipeline["model"]), method=estimator.calibration.value.lower())
+    calibrated.fit(pipeline["columns"].transform(rows[later]), truth[later])
+    return Pipeline([("columns", pipeline["columns"]), ("model", calibrated)])
 
 
 def build(estimator: Estimator, features: Sequence[Feature], *, seed: int) -> Pipeline:
@@ -191,19 +261,23 @@ def build(estimator: Estimator, features: Sequence[Feature], *, seed: int) -> Pi
         If a parameter is unknown, not for here, or of the wrong kind.
     """
     steps = estimator.preprocessing
-    numeric = [feature.name for feature in features if feature.type is FeatureType.NUMERIC]
-    categorical = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
     codes = steps.categorical_encoding is CategoricalEncoding.ORDINAL
     parameters = checked_parameters(estimator)
     if estimator.name in _BOOSTING:
-        first = len(numeric)
-        parameters["categorical_features"] = list(range(first, first + len(categorical))) if codes else None
+        categorical = sum(feature.type is FeatureType.CATEGORICAL for feature in features)
+        first = len(features) - categorical
+        parameters["categorical_features"] = list(range(first, len(features))) if codes else None
         bins = parameters.get("max_bins", 255)
         if codes and categorical and steps.max_categories > bins:
             raise BadConfiguration(
                 f"retraining.estimator: preprocessing.maxCategories is {steps.max_categories} and max_bins {bins}; "
                 "the estimator needs a bin for each category, so lower the first or raise the second"
             )
+    if estimator.name is EstimatorName.SGD_CLASSIFIER and parameters.setdefault("loss", "log_loss") not in _PROBABLE:
+        raise BadConfiguration(
+            f"retraining.estimator.parameters: with loss {parameters['loss']!r} SGDClassifier gives no probabilities, "
+            f"which scores and comparisons need; use {' or '.join(_PROBABLE)}"
+        )
     model = ESTIMATORS[estimator.name]
     if "random_state" in inspect.signature(model).parameters:
         parameters["random_state"] = seed
@@ -213,14 +287,13 @@ def build(estimator: Estimator, features: Sequence[Feature], *, seed: int) -> Pi
         # read, an hour later.
         made._validate_params()  # noqa: SLF001
     except ValueError as error:
-        raise BadConfiguration(f"retraining.estimator: {_one_line(error)}") from error
-    columns = ColumnTransformer(
-        [
-            ("numeric", _numeric_steps(steps), numeric),
-            ("categorical", _encoder(steps, takes_nan=estimator.name not in _LINEAR), categorical),
-        ],
-        remainder="drop",
-        sparse_threshold=0.0,
+        raise BadConfiguration(f"retraining.estimator: {one_line(error)}") from error
+    columns = columns_step(
+        steps,
+        features,
+        takes_nan=estimator.name not in _LINEAR,
+        classifies=estimator.name.is_classifier,
+        seed=seed,
     )
     return Pipeline([("columns", columns), ("model", made)])
 
@@ -254,7 +327,7 @@ def checked_parameters(estimator: Estimator) -> dict[str, Any]:
 
 def effective_parameters(model: Model) -> dict[str, Any]:
     """Return all parameters of the estimator, defaults included, as plain data; for the record."""
-    return {name: value for name, value in model.pipeline["model"].get_params(deep=False).items() if _is_plain(value)}
+    return {name: value for name, value in innermost(model.pipeline).get_params(deep=False).items() if _is_plain(value)}
 
 
 def libraries() -> dict[str, str]:
@@ -263,56 +336,20 @@ def libraries() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in named}
 
 
-def frame(arrays: Mapping[str, Array], features: Sequence[Feature]) -> pd.DataFrame:
-    """Return features as a data frame: float columns with NaN for what is not finite, object columns with None."""
-    return pd.DataFrame({feature.name: _column(arrays[feature.name], feature) for feature in features})
+def refuse_missing(pipeline: Pipeline, rows: pd.DataFrame) -> None:
+    """Refuse missing numbers before an estimator that takes none does so in words of its own.
 
-
-def _column(values: Array, feature: Feature) -> pd.Series[Any]:
-    if feature.type is FeatureType.CATEGORICAL:
-        return pd.Series(values, dtype=object)
-    numbers = np.asarray(values, dtype=np.float64)
-    return pd.Series(np.where(np.isfinite(numbers), numbers, np.nan))
-
-
-def _has_values(values: Array) -> bool:
-    return bool(pd.notna(values).any())
-
-
-def _numeric_steps(steps: Preprocessing) -> Any:
-    chain: list[tuple[str, Any]] = []
-    if steps.numeric_imputation is not NumericImputation.NONE:
-        chain.append(("impute", SimpleImputer(strategy=steps.numeric_imputation.value.lower())))
-    if steps.scaling is Scaling.STANDARD:
-        chain.append(("scale", StandardScaler()))
-    return Pipeline(chain) if chain else "passthrough"
-
-
-def _encoder(steps: Preprocessing, *, takes_nan: bool) -> Any:
-    if steps.categorical_encoding is CategoricalEncoding.ONE_HOT:
-        return OneHotEncoder(
-            handle_unknown="infrequent_if_exist", max_categories=steps.max_categories, sparse_output=False
-        )
-    missing = np.nan if takes_nan else _NO_CATEGORY
-    return OrdinalEncoder(
-        handle_unknown="use_encoded_value",
-        unknown_value=missing,
-        encoded_missing_value=missing,
-        max_categories=steps.max_categories,
-        dtype=np.float64,
-    )
-
-
-def _refuse_missing(pipeline: Pipeline, rows: pd.DataFrame) -> None:
-    """Refuse missing numbers before an estimator that takes none does so in words of its own."""
-    columns, model = pipeline["columns"], pipeline["model"]
-    _, steps, numeric = columns.transformers[0]
-    imputed = isinstance(steps, Pipeline) and "impute" in steps.named_steps
-    if imputed or not isinstance(model, LogisticRegression | Ridge):
+    Raises
+    ------
+    BadData
+        Naming the columns.
+    """
+    model = innermost(pipeline)
+    if not isinstance(model, LogisticRegression | Ridge | SGDClassifier | SGDRegressor):
         return
-    missing = rows[numeric].isna().sum()
-    if missing.any():
-        named = ", ".join(f"{name} ({count:,} rows)" for name, count in missing[missing > 0].head(5).items())
+    missing = missing_numbers(pipeline["columns"], rows)
+    if missing:
+        named = ", ".join(f"{name} ({count:,} rows)" for name, count in [*missing.items()][:5])
         raise BadData(
             f"{type(model).__name__} takes no missing numbers, and there are some in {named}; set "
             "retraining.estimator.preprocessing.numericImputation to Median or Mean"
@@ -325,5 +362,6 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and np.isfinite(value))
 
 
-def _one_line(said: object) -> str:
+def one_line(said: object) -> str:
+    """Return what a library says in one line that is not too long."""
     return " ".join(str(said).split())[:300]

@@ -26,14 +26,18 @@ from modelmonitor_trainer.storage.store import Store
 
 _LOG = logging.getLogger(__name__)
 
-#: What our estimators need beyond the types that skops trusts by itself: their trees, and the step with which
-#: HistGradientBoosting checks its codes. None of them runs what a file says: a partial is created only of functions
-#: that are trusted themselves.
+#: What our estimators need beyond the types that skops trusts by itself: their trees, their calibration, the parts of
+#: a target encoder, and the step with which HistGradientBoosting checks its codes. None of them runs what a file says:
+#: a partial is created only of functions that are trusted themselves.
 TRUSTED_TYPES = frozenset(
     {
         "functools.partial",
         "numpy.dtype",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.model_selection._split.KFold",
+        "sklearn.model_selection._split.StratifiedKFold",
         "sklearn.tree._tree.Tree",
         "sklearn.utils.validation.check_array",
     }

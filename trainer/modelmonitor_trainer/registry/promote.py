@@ -16,6 +16,7 @@ from modelmonitor_trainer.registry.champion import (
     promote,
     rollback,
 )
+from modelmonitor_trainer.registry.tracking import move_alias, tracked_name
 from modelmonitor_trainer.registry.versions import check_files
 from modelmonitor_trainer.storage.store import Store
 
@@ -67,6 +68,7 @@ def promote_version(store: Store, request: PromoteRequest, *, job: str, now: dt.
             version=record.version,
             champion=changed.pointer.to_champion() if changed.pointer else None,
         )
+    move_alias(tracked_name(request.monitor), record.version)
     return RunVerdict(
         outcome="Promoted",
         reason=_REQUESTED,
@@ -96,6 +98,7 @@ def roll_back(store: Store, request: RollbackRequest, *, job: str, now: dt.datet
         message = f"{pointer.version} is the champion again, in place of {pointer.previous}."
     else:
         message = f"{pointer.version} is the champion already; nothing was changed."
+    move_alias(tracked_name(request.monitor), pointer.version)
     return RunVerdict(
         outcome="RolledBack",
         reason=_REQUESTED,

@@ -21,13 +21,14 @@ from modelmonitor_api.spec import Feature, Metric, ModelMonitorSpec, Task
 from modelmonitor_api.status import Time
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.failures import BadData, NotFound, PreconditionFailed
-from modelmonitor_trainer.storage.store import BINARY, JSON, Store
+from modelmonitor_trainer.storage.store import BINARY, HTML, JSON, Store
 
 VERSION_FILE = "version.json"
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.skops"
 #: Prefix of the files that a trainer of the user's own made.
 MODEL_FOLDER = "model/"
+_CONTENT_TYPES = {"json": JSON, "html": HTML}
 
 Outcome = Literal["Passed", "Rejected", "Inconclusive"]
 
@@ -70,6 +71,12 @@ class VersionRecord(Message):
     holdout: Period = Field(description="What it was compared on.")
     manifest_sha256: str = Field(description="SHA-256 of the data manifest.")
     predictions_sha256: str = Field(description="SHA-256 of its scores of the hold-out rows: equal fits, equal sums.")
+    fitted_sha256: str | None = Field(
+        None, description="SHA-256 of its fitted parameters: equal fits, equal sums, although the files differ."
+    )
+    train_seconds: float | None = Field(None, description="How long it was fitted.", ge=0)
+    peak_memory_bytes: int | None = Field(None, description="The most memory that its training has had.", ge=0)
+    strategy: str | None = Field(None, description="How it was made: Refit, Retrain or WarmStart.")
     metric: Metric = Field(description="Name of the score.")
     score: float | None = Field(None, description="Score on the hold-out rows.")
     compared_with: str | None = Field(None, description="Champion that it was compared with.")
@@ -117,7 +124,7 @@ def put_once(store: Store, uri: str, data: bytes, content_type: str = BINARY) ->
 
 def write_file(store: Store, folder: str, name: str, data: bytes) -> tuple[StoredFile, bytes]:
     """Write a file of a version once; return its record and the content that is there now."""
-    kept = put_once(store, folder + name, data, JSON if name.endswith(".json") else BINARY)
+    kept = put_once(store, folder + name, data, _CONTENT_TYPES.get(name.rpartition(".")[2], BINARY))
     return StoredFile(name=name, sha256=hashlib.sha256(kept).hexdigest(), size=len(kept)), kept
 
 

@@ -63,9 +63,11 @@ def evidence(
         "rows": result.rows,
         "champion": _difference(result.champion),
         "baseline": _difference(result.baseline),
+        "lastPeriod": _difference(result.last_period),
         "slices": [asdict(part) for part in result.slices],
         "checks": [asdict(check) for check in result.checks],
         "metrics": _all_metrics(spec.model.task, contest),
+        "calibration": _calibrations(spec.model.task, contest),
         "curves": _curves(spec.model.task, contest),
         "windows": [_window(name, datasets[name], manifest) for name in ("train", "holdout")],
         "objects": sum(len(day.objects) for day in (*manifest.features, *manifest.labels)),
@@ -97,7 +99,12 @@ def _difference(found: Difference | None) -> dict[str, Any] | None:
 
 def _all_metrics(task: Task, contest: Contest) -> list[dict[str, Any]]:
     """Return every metric that fits the task, for readers who know another one better."""
-    models = {"champion": contest.champion, "challenger": contest.challenger, "baseline": contest.baseline}
+    models = {
+        "champion": contest.champion,
+        "challenger": contest.challenger,
+        "baseline": contest.baseline,
+        "lastPeriod": contest.last_period,
+    }
     return [
         {
             "metric": title(metric),
@@ -125,11 +132,13 @@ def _curves(task: Task, contest: Contest) -> dict[str, Any]:
         models["champion"] = contest.champion
     if task is Task.REGRESSION:
         return {"residuals": {name: _residuals(contest.truth, scores) for name, scores in models.items()}}
-    if task is not Task.BINARY_CLASSIFICATION or np.unique(contest.truth).size < 2:
+    if task is Task.MULTICLASS_CLASSIFICATION:
+        return {"calibration": {name: _curve(*_surest(contest.truth, scores)) for name, scores in models.items()}}
+    if np.unique(contest.truth).size < 2:
         return {}
     return {
         "roc": {name: _roc(contest.truth, scores) for name, scores in models.items()},
-        "calibration": {name: _calibration(contest.truth, scores) for name, scores in models.items()},
+        "calibration": {name: _curve(contest.truth, scores) for name, scores in models.items()},
     }
 
 
@@ -142,9 +151,44 @@ def _roc(truth: Array, scores: Floats) -> list[list[float]]:
     return _points(negatives[places], positives[places])
 
 
-def _calibration(truth: Array, scores: Floats) -> list[list[float]]:
-    """Return mean score and share of positives in ten bins with equally many rows."""
-    parts = [part for part in np.array_split(np.argsort(scores, kind="stable"), _BINS) if part.size]
+def _calibrations(task: Task, contest: Contest) -> dict[str, Any]:
+    """Return by model how far its probabilities, or its predicted values, are from what came."""
+    models = {"challenger": contest.challenger, "champion": contest.champion}
+    return {
+        name: None if scores is None else _calibration(task, contest.truth, scores) for name, scores in models.items()
+    }
+
+
+def _calibration(task: Task, truth: Array, scores: Floats) -> dict[str, float | None]:
+    """Return the figures of one model.
+
+    ``bias`` is what it says on average less what came. ``error`` is the expected calibration error: the mean distance
+    of the calibration curve from the diagonal, weighted by rows (Naeini, Cooper, Hauskrecht: Obtaining well
+    calibrated probabilities using Bayesian binning, AAAI 2015; bins of equally many rows). Of several classes, it is
+    of the class that the model holds for the likeliest.
+    """
+    if task is Task.REGRESSION:
+        return {"bias": float(np.mean(scores - truth)), "error": None}
+    came, said = _surest(truth, scores) if task is Task.MULTICLASS_CLASSIFICATION else (truth, scores)
+    parts = _bins(said)
+    distance = sum(abs(float(said[part].mean() - came[part].mean())) * part.size for part in parts)
+    return {"bias": float(np.mean(said) - np.mean(came)), "error": distance / len(came)}
+
+
+def _surest(truth: Array, scores: Floats) -> tuple[Array, Floats]:
+    """Return whether the likeliest class came, and its probability; (n,) each."""
+    likeliest = scores.argmax(axis=1)
+    return (truth == likeliest).astype(np.int64), scores[np.arange(len(scores)), likeliest]
+
+
+def _bins(scores: Floats) -> list[Array]:
+    """Return places of rows in ten bins with equally many rows."""
+    return [part for part in np.array_split(np.argsort(scores, kind="stable"), _BINS) if part.size]
+
+
+def _curve(truth: Array, scores: Floats) -> list[list[float]]:
+    """Return mean score and share of positives in each bin."""
+    parts = _bins(scores)
     return _points([scores[part].mean() for part in parts], [truth[part].mean() for part in parts])
 
 

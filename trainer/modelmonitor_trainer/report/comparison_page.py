@@ -23,6 +23,8 @@ SIZE = 240.0
 WIDTH = 320.0
 #: Slices that are drawn; all are counted.
 _SLICES = 100
+#: Trainings that are shown for comparison.
+_TRAININGS = 20
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def render_comparison(
     outcome: str,
     reason: str,
     message: str,
+    earlier: Sequence[VersionRecord] = (),
 ) -> str:
     """Return the page.
 
@@ -98,6 +101,8 @@ def render_comparison(
         What the version was made with.
     outcome, reason, message
         How the training ended.
+    earlier
+        Versions before it, the newest first.
     """
     monitor = request.monitor
     slices = sorted(found["slices"], key=lambda part: (not part["worse"], not part["decides"], -part["rows"]))
@@ -119,10 +124,34 @@ def render_comparison(
             "bar": interval_bar(found["champion"], found["margin"]),
             "charts": charts(found["curves"]),
             "parameters": parameters,
+            "trend": trend([record, *earlier]),
+            "limit": request.spec.retraining.trainer.resources.limits.memory,
             "size": SIZE,
             "width": WIDTH,
         },
     )
+
+
+def trend(records: Sequence[VersionRecord]) -> list[dict[str, Any]]:
+    """Return what each training took and gave, the newest first, as the rows of a table.
+
+    ``share`` is its memory in hundredths of the most that any of them has had.
+    """
+    shown = records[:_TRAININGS]
+    most = max((record.peak_memory_bytes or 0 for record in shown), default=0)
+    return [
+        {
+            "version": record.version,
+            "made": f"{record.created:%Y-%m-%d %H:%M}",
+            "outcome": record.outcome,
+            "score": record.score,
+            "rows": record.train.rows,
+            "seconds": record.train_seconds,
+            "mebibytes": None if record.peak_memory_bytes is None else record.peak_memory_bytes / 2**20,
+            "share": round(100 * (record.peak_memory_bytes or 0) / most, 1) if most else 0.0,
+        }
+        for record in shown
+    ]
 
 
 def interval_bar(difference: Mapping[str, float] | None, margin: float) -> IntervalBar | None:
@@ -155,7 +184,7 @@ def charts(curves: Mapping[str, Any]) -> list[Chart]:
         points = curves["calibration"]
         lines = {name: _path(found) for name, found in points.items()}
         dots = {name: [_place(x, y) for x, y in found] for name, found in points.items()}
-        made.append(Chart("Calibration", "predicted probability", "share of positives", lines, dots, diagonal, unit))
+        made.append(Chart("Calibration", "predicted probability", "share that came", lines, dots, diagonal, unit))
     if "residuals" in curves:
         made.append(_residual_chart(curves["residuals"]))
     return made

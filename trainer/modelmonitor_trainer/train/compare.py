@@ -9,7 +9,7 @@ from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import freeze
 from modelmonitor_trainer.data.windows import TrainingWindows, latest_partition, training_windows
 from modelmonitor_trainer.failures import BadConfiguration, NotFound
-from modelmonitor_trainer.gate.baseline import baseline_scores
+from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scores
 from modelmonitor_trainer.gate.verdict import Contest, judge
 from modelmonitor_trainer.registry.champion import champion_pointer, load_model, read_manifest
 from modelmonitor_trainer.report.comparison_evidence import evidence
@@ -58,6 +58,15 @@ def compare(
         baseline=baseline_scores(metric, task, rows.train_truth, len(rows.classes), rows.holdout.rows),
         slices=slice_values(rows.holdout, spec.model.slices),
         days=rows.holdout.days,
+        last_period=last_period_scores(
+            metric,
+            task,
+            rows.train_truth,
+            rows.train.days,
+            spec.promotion.holdout_days,
+            len(rows.classes),
+            rows.holdout.rows,
+        ),
     )
     result = judge(contest, spec.promotion, seed=spec.retraining.random_seed)
     datasets = {"train": rows.train, "holdout": rows.holdout}

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,9 @@ from modelmonitor_api.messages import RunVerdict
 from modelmonitor_api.spec import PromotionMode, Task
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.gate.baseline import baseline_scores
+from modelmonitor_trainer.failures import BadData, ModelMonitorError
+from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scores
+from modelmonitor_trainer.gate.beside import Beside, shared_confidence
 from modelmonitor_trainer.gate.leaks import suspects
 from modelmonitor_trainer.gate.verdict import Contest, GateResult, judge
 from modelmonitor_trainer.model.pipeline import libraries
@@ -29,8 +31,11 @@ from modelmonitor_trainer.registry.champion import (
     Pointer,
     VersionRecord,
     champion_pointer,
+    list_versions,
     promote,
 )
+from modelmonitor_trainer.registry.retention import tidy
+from modelmonitor_trainer.registry.tracking import record_training, tracked_name
 from modelmonitor_trainer.registry.versions import (
     MANIFEST_FILE,
     Period,
@@ -41,10 +46,11 @@ from modelmonitor_trainer.registry.versions import (
     write_file,
     write_record,
 )
-from modelmonitor_trainer.report.card import model_card
+from modelmonitor_trainer.report.card import model_card, model_card_page
 from modelmonitor_trainer.report.comparison_evidence import evidence, metric_comparison
 from modelmonitor_trainer.report.comparison_page import render_comparison
 from modelmonitor_trainer.storage.store import HTML
+from modelmonitor_trainer.train.cost import Cost
 from modelmonitor_trainer.train.rows import Rows, aligned, arrays_of, slice_values
 from modelmonitor_trainer.train.run import Run, Undecided, finish, version_of
 
@@ -70,6 +76,12 @@ class Challenger:
         What it was made with, as JSON data.
     notes
         What the fit had to say.
+    cost
+        What the training took; None where another process has trained.
+    fitted_sha256
+        Digest of what was fitted; None where it is not known how to read it.
+    beside
+        Comparison of a warm start with a full refit on the same rows, of which one is the challenger.
     """
 
     scores: Floats
@@ -78,6 +90,9 @@ class Challenger:
     files: tuple[StoredFile, ...]
     parameters: Mapping[str, Any]
     notes: tuple[str, ...] = field(default=())
+    cost: Cost | None = None
+    fitted_sha256: str | None = None
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True)
@@ -113,10 +128,17 @@ def conclude(
     """
     spec = run.spec
     contest = _contest(run, rows, challenger, rival)
-    result = judge(contest, spec.promotion, seed=spec.retraining.random_seed)
+    promotion = spec.promotion
+    if challenger.beside is not None:
+        # The hold-out was asked twice, so each answer needs to be surer.
+        confidence = f"{shared_confidence(float(promotion.confidence)):.10g}"
+        promotion = promotion.model_copy(update={"confidence": confidence})
+    result = judge(contest, promotion, seed=spec.retraining.random_seed)
     _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)
     datasets = {"train": rows.train, "holdout": rows.holdout}
-    found = evidence(spec, manifest, datasets, contest, result, rival.version if rival else None)
+    judged = spec.model_copy(update={"promotion": promotion})
+    found = evidence(judged, manifest, datasets, contest, result, rival.version if rival else None)
+    found["beside"] = asdict(challenger.beside) if challenger.beside else None
     record = _record(run, manifest, rows, challenger, rival, result, now)
     environment = {
         "libraries": libraries(),
@@ -128,13 +150,15 @@ def conclude(
             "parameters.json": challenger.parameters,
             "environment.json": environment,
             "metrics.json": {
-                key: found[key] for key in ("metric", "rows", "champion", "baseline", "slices", "metrics")
+                key: found[key]
+                for key in ("metric", "rows", "champion", "baseline", "lastPeriod", "slices", "metrics", "calibration")
             },
             _COMPARISON: found,
         }
     )
     documents[MANIFEST_FILE] = manifest.to_json()
     documents["card.md"] = model_card(record, result, environment, challenger.notes).encode()
+    documents["card.html"] = model_card_page(record, result, environment, challenger.notes).encode()
     folder = folder_of(run.prefix, record.version)
     stored = [write_file(run.store, folder, name, data)[0] for name, data in documents.items()]
     return write_record(run.store, run.prefix, record.model_copy(update={"files": [*challenger.files, *stored]}))
@@ -145,9 +169,9 @@ def settle(run: Run, record: VersionRecord, now: dt.datetime) -> RunVerdict:
     found = json.loads(read_file(run.store, run.prefix, record, _COMPARISON))
     outcome, reason, message, pointer = _promoted(run, record, now)
     parameters = json.loads(read_file(run.store, run.prefix, record, "parameters.json"))
-    page = render_comparison(run.request, record, found, parameters, outcome, reason, message)
+    page = render_comparison(run.request, record, found, parameters, outcome, reason, message, _earlier(run, record))
     run.store.write(run.report_uri, page.encode(), content_type=HTML)
-    return finish(
+    verdict = finish(
         run,
         RunVerdict(
             outcome=outcome,
@@ -161,6 +185,55 @@ def settle(run: Run, record: VersionRecord, now: dt.datetime) -> RunVerdict:
             report_uri=run.report_uri,
         ),
     )
+    _track(run, record, found, parameters, serves=pointer is not None and pointer.version == record.version)
+    _tidy(run, now)
+    return verdict
+
+
+def _track(
+    run: Run, record: VersionRecord, found: Mapping[str, Any], parameters: Mapping[str, Any], *, serves: bool
+) -> None:
+    """Tell an MLflow server, where there is one."""
+    scores = {
+        f"{model}.{row['metric']}": row[model] for row in found["metrics"] for model in ("challenger", "champion")
+    }
+    figures = {name: value for name, value in (found["champion"] or {}).items() if name in {"value", "low", "high"}}
+    metrics = {
+        **{name.replace("²", "2"): value for name, value in scores.items()},
+        **{f"difference.{name}": value for name, value in figures.items()},
+        "train_rows": float(record.train.rows),
+        "holdout_rows": float(record.holdout.rows),
+        "train_seconds": record.train_seconds,
+        "peak_memory_bytes": record.peak_memory_bytes,
+    }
+    made_with = {
+        "strategy": record.strategy,
+        "seed": record.seed,
+        "train": f"{record.train.start} to {record.train.end}",
+        "holdout": f"{record.holdout.start} to {record.holdout.end}",
+        "estimator": parameters.get("estimator", {}).get("name", record.image),
+        **parameters.get("effectiveParameters", {}),
+    }
+    record_training(run.prefix, tracked_name(run.request.monitor), record, metrics, made_with, serves=serves)
+
+
+def _earlier(run: Run, record: VersionRecord) -> list[VersionRecord]:
+    """Return the versions before one, the newest first, for comparison."""
+    try:
+        made = list_versions(run.store, run.prefix)
+    except BadData as error:
+        # Of an old version that is damaged its own reader is told; this training is none the worse.
+        _LOG.warning("earlier trainings are not shown: %s", error)
+        return []
+    return [other for other in made if (other.created, other.number) < (record.created, record.number)]
+
+
+def _tidy(run: Run, now: dt.datetime) -> None:
+    """Delete what is past the retention; the training has ended, whether or not that works."""
+    try:
+        tidy(run.store, run.prefix, run.request.monitor.uid, run.spec.retraining.retention, now=now)
+    except ModelMonitorError as error:
+        _LOG.warning("old versions and reports were not all deleted, the next training goes on: %s", error)
 
 
 def undecided(run: Run, why: Undecided) -> RunVerdict:
@@ -213,6 +286,15 @@ def _contest(run: Run, rows: Rows, challenger: Challenger, rival: Rival | None) 
         slices=slice_values(rows.holdout, model.slices),
         days=rows.holdout.days,
         suspects=alone,
+        last_period=last_period_scores(
+            promotion.metric,
+            model.task,
+            rows.train_truth,
+            rows.train.days,
+            promotion.holdout_days,
+            len(rows.classes),
+            rows.holdout.rows,
+        ),
     )
 
 
@@ -245,6 +327,10 @@ def _record(
         holdout=Period(start=manifest.holdout[0], end=manifest.holdout[1], rows=rows.holdout.rows),
         manifest_sha256=manifest.sha256,
         predictions_sha256=hashlib.sha256(scores.tobytes()).hexdigest(),
+        fitted_sha256=challenger.fitted_sha256,
+        train_seconds=round(challenger.cost.seconds, 3) if challenger.cost else None,
+        peak_memory_bytes=challenger.cost.peak_bytes if challenger.cost else None,
+        strategy=challenger.parameters.get("strategy"),
         metric=result.metric,
         score=compared.challenger if compared else None,
         compared_with=rival.version if rival else None,

@@ -153,6 +153,7 @@ def _lay_out(run: Run, folder: Path, rows: Rows, champion: Pointer | None) -> No
             "data": str(folder / "train/data.parquet"),
             "model": str(folder / "challenger"),
             "champion": str(folder / "champion/model") if has_model else None,
+            "strategy": spec.retraining.strategy.value,
         },
     )
     for step, model, why in (("predict-challenger", "challenger", None), ("predict-champion", "champion/model", skip)):
@@ -231,6 +232,7 @@ def _challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows) -> Chall
         files.append(write_file(run.store, version, MODEL_FOLDER + name, path.read_bytes())[0])
     trainer = run.spec.retraining.trainer
     parameters = {
+        "strategy": run.spec.retraining.strategy.value,
         "trainer": {"image": trainer.image, "env": [item.to_wire() for item in trainer.env]},
         "features": [feature.to_wire() for feature in run.spec.model.features],
         "classes": list(classes),

@@ -14,17 +14,23 @@ from dataclasses import replace
 from typing import Any
 
 from modelmonitor_api.messages import RunVerdict, TrainRequest
+from modelmonitor_api.spec import Strategy
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.failures import BadConfiguration
+from modelmonitor_trainer.gate.beside import Beside, full_refit_beside
 from modelmonitor_trainer.gate.verdict import GateReason
-from modelmonitor_trainer.model.pipeline import Model, build, effective_parameters, fit
+from modelmonitor_trainer.model.pipeline import build, effective_parameters
+from modelmonitor_trainer.model.search import check_search
 from modelmonitor_trainer.registry.champion import Pointer, champion_pointer, load_model, read_version
+from modelmonitor_trainer.registry.digest import fitted_digest
 from modelmonitor_trainer.registry.models import LoadedModel, dump_model, read_pipeline
 from modelmonitor_trainer.registry.versions import MODEL_FILE, folder_of, write_file
 from modelmonitor_trainer.storage.store import Store
 from modelmonitor_trainer.train.conclude import Challenger, Rival, conclude, settle, undecided
-from modelmonitor_trainer.train.rows import Rows, arrays_of, load_rows, refuse_seen_rows
+from modelmonitor_trainer.train.cost import measured
+from modelmonitor_trainer.train.rows import Rows, aligned, arrays_of, load_rows, refuse_seen_rows
 from modelmonitor_trainer.train.run import Run, Undecided, finished, frozen_manifest, open_run, version_of
+from modelmonitor_trainer.train.strategy import Seed, Trained, seed_of, train_by_strategy
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,7 +73,7 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
             refuse_seen_rows(manifest, champion)
             rival = champion_model(run, champion)
             rows = load_rows(store, run.spec, manifest, rival.columns if rival else ())
-            challenger = _challenger(run, manifest, rows)
+            challenger = _challenger(run, manifest, rows, seed_of(store, run.prefix, rival))
             record = conclude(run, manifest, rows, challenger, _rival(rival, rows), now)
         else:
             _LOG.info("an earlier pod has written version %s", record.version)
@@ -112,35 +118,61 @@ def _check_configuration(request: TrainRequest) -> None:
             "modelmonitor train needs spec.retraining.estimator"
         )
     build(estimator, request.spec.model.features, seed=request.spec.retraining.random_seed)
+    check_search(estimator, request.spec.model.features, seed=request.spec.retraining.random_seed)
 
 
-def _challenger(run: Run, manifest: Manifest, rows: Rows) -> Challenger:
+def _challenger(run: Run, manifest: Manifest, rows: Rows, champion: Seed | None) -> Challenger:
     """Fit the challenger, write its file, and have the one that was written score the hold-out rows."""
-    spec = run.spec
-    assert spec.retraining.estimator is not None
     begun = time.monotonic()
-    model = fit(
-        spec.retraining.estimator,
-        spec.model.features,
-        spec.model.task,
-        arrays_of(rows.train, spec),
-        rows.train_truth,
-        rows.known_classes,
-        seed=spec.retraining.random_seed,
-    )
-    _LOG.info("%s fitted in %.1f s", spec.retraining.estimator.name, time.monotonic() - begun)
-    for note in model.notes:
+    trained = train_by_strategy(run.spec, rows, champion)
+    cost = measured(begun)
+    _LOG.info("%s in %.1f s and %.0f MiB", trained.strategy, cost.seconds, cost.peak_bytes / 2**20)
+    trained, beside = _guarded(run, rows, trained)
+    model = trained.model
+    notes = _notes(trained)
+    for note in notes:
         _LOG.warning("%s", note)
     folder = folder_of(run.prefix, version_of(run, manifest))
     stored, kept = write_file(run.store, folder, MODEL_FILE, dump_model(model))
     # What is judged is what will be served: the file, not the object in memory.
-    scores = replace(model, pipeline=read_pipeline(kept)).scores(arrays_of(rows.holdout, spec))
-    return Challenger(scores, model.classes, "Skops", (stored,), _parameters(run, model), _notes(model))
+    scores = replace(model, pipeline=read_pipeline(kept)).scores(arrays_of(rows.holdout, run.spec))
+    return Challenger(
+        scores,
+        model.classes,
+        "Skops",
+        (stored,),
+        _parameters(run, trained, notes),
+        notes,
+        cost=cost,
+        fitted_sha256=fitted_digest(kept),
+        beside=beside,
+    )
 
 
-def _parameters(run: Run, model: Model) -> Mapping[str, Any]:
+def _guarded(run: Run, rows: Rows, trained: Trained) -> tuple[Trained, Beside | None]:
+    """Take the model that was fitted to the whole window where it is better than the warm start beyond chance."""
+    if trained.beside is None:
+        return trained, None
+    holdout = arrays_of(rows.holdout, run.spec)
+    beside = full_refit_beside(
+        run.spec.promotion,
+        rows.holdout_truth,
+        warm=aligned(trained.model.scores(holdout), trained.model.classes, rows.classes),
+        full=aligned(trained.beside.scores(holdout), trained.beside.classes, rows.classes),
+        days=rows.holdout.days,
+        seed=run.spec.retraining.random_seed,
+    )
+    _LOG.info("%s", beside.sentence)
+    if not beside.full_is_better:
+        return trained, beside
+    refit = Trained(trained.beside, Strategy.REFIT, trained.chosen, notes=(beside.sentence,))
+    return refit, beside
+
+
+def _parameters(run: Run, trained: Trained, notes: tuple[str, ...]) -> Mapping[str, Any]:
     estimator = run.spec.retraining.estimator
     assert estimator is not None
+    model = trained.model
     return {
         "estimator": estimator.to_wire(),
         "effectiveParameters": effective_parameters(model),
@@ -148,15 +180,18 @@ def _parameters(run: Run, model: Model) -> Mapping[str, Any]:
         "ignoredFeatures": list(model.ignored),
         "classes": list(model.classes),
         "seed": run.spec.retraining.random_seed,
-        "strategy": run.spec.retraining.strategy.value,
-        "notes": list(model.notes),
+        "declaredStrategy": run.spec.retraining.strategy.value,
+        "notes": list(notes),
+        **trained.to_json(),
     }
 
 
-def _notes(model: Model) -> tuple[str, ...]:
-    if not model.ignored:
-        return model.notes
-    return (*model.notes, f"without any value in the training window, and ignored: {', '.join(model.ignored)}")
+def _notes(trained: Trained) -> tuple[str, ...]:
+    model = trained.model
+    said = [*model.notes, *trained.notes]
+    if model.ignored:
+        said.append(f"without any value in the training window, and ignored: {', '.join(model.ignored)}")
+    return tuple(dict.fromkeys(said))
 
 
 def _rival(model: LoadedModel | None, rows: Rows) -> Rival | None:

@@ -1,0 +1,250 @@
+"""The strategies from end to end: what each keeps of the champion, and what the record says of it."""
+
+import json
+
+import pytest
+
+from modelmonitor_trainer.failures import CredentialsRefused
+from modelmonitor_trainer.registry import champion as registry
+from modelmonitor_trainer.registry.versions import read_file
+from modelmonitor_trainer.train.strategy import _made_alike
+
+SEARCH = {
+    "method": "Grid",
+    "space": [{"name": "C", "values": ["0.000001", "1"]}],
+    "folds": 2,
+}
+
+
+def record_of(world, verdict):
+    return registry.need_version(world.store, world.prefix, verdict.version)
+
+
+def parameters_of(world, verdict):
+    return json.loads(read_file(world.store, world.prefix, record_of(world, verdict), "parameters.json"))
+
+
+def page_of(world, number):
+    return world.results()[f"runs/u-1/{number}/report.html"].decode()
+
+
+def searching(world, strategy):
+    world.spec["retraining"]["estimator"]["search"] = SEARCH
+    world.spec["retraining"]["strategy"] = strategy
+    world.spec["promotion"]["metric"] = "LogLoss"
+
+
+def warm(world, **settings):
+    world.spec["retraining"]["strategy"] = "WarmStart"
+    world.spec["retraining"]["warmStart"] = settings
+    world.spec["retraining"]["estimator"] = {
+        "name": "SGDClassifier",
+        "preprocessing": {"numericImputation": "Median", "categoricalEncoding": "OneHot"},
+    }
+    world.spec["promotion"] |= {"holdoutDays": 4, "nonInferiorityMargin": "0.05", "maxSliceDrop": "0.2"}
+
+
+def test_refit_keeps_what_the_first_search_found(world):
+    searching(world, "Refit")
+    first = world.train(1)
+    found = parameters_of(world, first)
+    assert found["chosen"] == [{"name": "C", "value": "1"}]
+    assert found["search"]["tried"] == 2
+    assert found["effectiveParameters"]["C"] == 1
+    assert "2 combinations" in page_of(world, 1)
+    world.land(19, 40)
+    second = parameters_of(world, world.train(2))
+    assert (second["chosen"], second["search"], second["strategy"]) == (found["chosen"], None, "Refit")
+    world.spec["retraining"]["estimator"]["search"] = {**SEARCH, "space": [{"name": "C", "values": ["2", "3"]}]}
+    world.land(41, 60)
+    third = parameters_of(world, world.train(3))
+    assert third["search"]["tried"] == 2, "of another declaration the champion's choice is none"
+
+
+def test_retrain_searches_every_time(world):
+    searching(world, "Retrain")
+    assert parameters_of(world, world.train(1))["search"]["tried"] == 2
+    world.land(19, 40)
+    verdict = world.train(2)
+    again = parameters_of(world, verdict)
+    assert (again["search"]["tried"], again["strategy"]) == (2, "Retrain")
+    assert record_of(world, verdict).strategy == "Retrain"
+
+
+def test_a_warm_start_learns_from_new_rows_alone(world):
+    warm(world, fullRefitEvery=100)
+    first = world.train(1)
+    assert first.outcome == "Promoted", first.message
+    assert parameters_of(world, first)["strategy"] == "Refit", "there was nothing to go on from"
+    world.land(19, 24)
+    second = world.train(2)
+    found = parameters_of(world, second)
+    end = record_of(world, first).train.end
+    assert found["strategy"] == "WarmStart"
+    assert found["warmStart"]["from"] == first.version
+    assert found["warmStart"]["firstDay"] > str(end)
+    assert found["warmStart"]["inARow"] == 1
+    assert found["warmStart"]["rows"] == 100 * (record_of(world, second).train.end - end).days
+    assert second.comparison.champion is not None
+    assert "went on from" in page_of(world, 2)
+
+
+def test_every_so_often_a_full_refit_stands_beside(world):
+    warm(world, fullRefitEvery=1)
+    world.train(1)
+    world.land(19, 24)
+    second = world.train(2)
+    assert second.outcome == "Promoted", second.message
+    assert parameters_of(world, second)["warmStart"]["inARow"] == 1
+    assert "Warm start and full refit" not in page_of(world, 2)
+    world.land(25, 30)
+    third = world.train(3)
+    found = json.loads(read_file(world.store, world.prefix, record_of(world, third), "comparison.json"))
+    assert found["confidence"] == pytest.approx(0.975), "two answers of the same rows share the chance to err"
+    assert found["beside"]["difference"]["method"]
+    assert parameters_of(world, third)["warmStart"]["inARow"] == 0
+    assert "Warm start and full refit" in page_of(world, 3)
+
+
+def test_slow_forgetting_shows(world):
+    """The world turns round: a few steps with a small rate do not follow, a full refit does, and takes over."""
+    warm(world, fullRefitEvery=1)
+    world.spec["retraining"]["estimator"]["parameters"] = [
+        {"name": "learning_rate", "value": "constant"},
+        {"name": "eta0", "value": "0.0001"},
+        {"name": "max_iter", "value": "3000"},
+        {"name": "tol", "value": "null"},
+    ]
+    world.train(1)
+    world.land(19, 24)
+    second = world.train(2)
+    assert second.outcome == "Promoted", second.message
+    assert record_of(world, second).strategy == "WarmStart"
+    world.land(25, 50, slope=-2.0)
+    third = world.train(3)
+    assert (third.outcome, third.reason) == ("Promoted", "Better"), third.message
+    record = record_of(world, third)
+    assert record.strategy == "Refit"
+    assert any("forgotten" in note for note in parameters_of(world, third)["notes"])
+
+
+def test_a_warm_start_without_new_rows_waits(world):
+    warm(world)
+    world.train(1)
+    world.spec["promotion"]["holdoutDays"] = 1
+    world.land(19, 23)
+    world.spec["retraining"]["windowDays"] = 30
+    held = world.train(2)
+    assert held.outcome in {"Promoted", "Rejected"}, held.message
+    world.spec["promotion"]["holdoutDays"] = 4
+    third = world.train(3)
+    assert (third.outcome, third.reason) == ("Inconclusive", "TooFewRows"), third.message
+
+
+def test_a_champion_of_another_declaration_is_fitted_anew(world):
+    world.train(1)
+    warm(world)
+    world.land(19, 30)
+    second = world.train(2)
+    found = parameters_of(world, second)
+    assert (found["strategy"], found["warmStart"]) == ("Refit", None)
+    assert any("not what v1" in note for note in found["notes"])
+
+
+def test_the_same_training_twice_is_the_same_model(world, another):
+    searching(world, "Retrain")
+    other = another()
+    searching(other, "Retrain")
+    records = [record_of(each, each.train(1)) for each in (world, other)]
+    assert records[0].predictions_sha256 == records[1].predictions_sha256
+    assert records[0].fitted_sha256 == records[1].fitted_sha256
+    assert len(records[0].fitted_sha256) == 64
+
+
+def test_what_a_training_takes_is_on_record_and_shown_as_a_trend(world):
+    first = record_of(world, world.train(1))
+    assert first.train_seconds > 0
+    assert 10 * 2**20 < first.peak_memory_bytes < 100 * 2**30
+    world.land(19, 30)
+    world.train(2)
+    page = page_of(world, 2)
+    assert "Trainings so far" in page
+    assert first.version in page.split("Trainings so far")[1]
+    assert "Expected calibration error" in page
+
+
+def test_the_level_of_the_last_days_is_a_baseline_too(world):
+    """Beside the trivial model of all training rows, the page and the gate have that of the last days."""
+    world.spec["promotion"]["metric"] = "BrierScore"
+    world.spec["promotion"]["holdoutDays"] = 4
+    verdict = world.train(1)
+    found = json.loads(read_file(world.store, world.prefix, record_of(world, verdict), "comparison.json"))
+    assert found["lastPeriod"]["champion"] != found["baseline"]["champion"]
+    assert "goes on as the last days were" in next(
+        check["sentence"] for check in found["checks"] if check["name"] == "Better than a trivial model"
+    )
+
+
+def test_old_versions_and_reports_are_tidied_up(world):
+    world.spec["retraining"]["retention"] = {"versions": 2}
+    names = []
+    for number in range(1, 5):
+        names.append(world.train(number).version)
+        world.land(18 + 6 * number - 5, 18 + 6 * number)
+    kept = {record.version for record in registry.list_versions(world.store, world.prefix)}
+    champion = world.champion()
+    assert {champion.version, champion.previous} - {None} <= kept
+    assert set(names[-2:]) <= kept
+    assert len(kept) < 4, "something went"
+    assert world.roll_back().outcome == "RolledBack"
+
+
+def test_a_store_that_forbids_deleting_does_not_fail_a_training(world, caplog):
+    class Forbidding:
+        def __getattr__(self, name):
+            return getattr(world.store, name)
+
+        def delete(self, uri):
+            raise CredentialsRefused(f"no right to delete {uri}")
+
+    world.spec["retraining"]["retention"] = {"versions": 2}
+    for number in range(1, 5):
+        verdict = world.train(number, store=Forbidding())
+        world.land(18 + 6 * number - 5, 18 + 6 * number)
+    assert verdict.outcome in {"Promoted", "Rejected"}
+    assert "no right to delete" in caplog.text
+
+
+def test_the_card_is_a_page_too(world):
+    world.spec["model"]["features"][2]["allowedValues"] = ["a", "b", "<script>"]
+    record = record_of(world, world.train(1))
+    page = read_file(world.store, world.prefix, record, "card.html").decode()
+    text = read_file(world.store, world.prefix, record, "card.md").decode()
+    for words in (record.version, record.manifest_sha256, record.fitted_sha256, "Better than a trivial model", "Refit"):
+        assert words in page
+        assert words in text
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_damaged_old_version_does_not_fail_a_training(world, caplog):
+    first = world.train(1)
+    world.spec["promotion"]["mode"] = "Manual"
+    world.land(19, 24)
+    second = world.train(2)
+    world.store.write(f"{world.prefix}versions/{second.version}/version.json", b"{}")
+    world.land(25, 30)
+    third = world.train(3)
+    assert third.outcome in {"AwaitingApproval", "Rejected"}
+    assert world.champion().version == first.version
+    assert "earlier trainings are not shown" in caplog.text
+
+
+def test_a_declaration_is_the_same_whatever_fields_came_since(world):
+    """A champion of an earlier release, whose parameters.json lacks fields that have defaults now."""
+    declared = world.parsed().retraining.estimator
+    older = {"name": "LogisticRegression", "preprocessing": world.spec["retraining"]["estimator"]["preprocessing"]}
+    assert _made_alike(declared, {"estimator": older})
+    assert not _made_alike(declared, {"estimator": {**older, "name": "Ridge"}})
+    assert not _made_alike(declared, {"estimator": {**older, "colour": "blue"}})
+    assert not _made_alike(declared, {"trainer": {"image": "mine:1"}})

@@ -1,0 +1,108 @@
+"""Steps before the estimator: features as numbers, fitted on the training rows only and stored with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+
+from modelmonitor_api.spec import (
+    CategoricalEncoding,
+    Feature,
+    FeatureType,
+    NumericImputation,
+    Preprocessing,
+    Scaling,
+)
+from modelmonitor_trainer.arrays import Array
+
+#: What stands for a missing or unknown category where the estimator takes no NaN.
+_NO_CATEGORY = -1
+#: Parts in which a target encoder is fitted: a row's own outcome must not be in the number for its category.
+_ENCODER_FOLDS = 5
+
+
+def columns_step(
+    steps: Preprocessing, features: Sequence[Feature], *, takes_nan: bool, classifies: bool, seed: int
+) -> ColumnTransformer:
+    """Return the steps before the estimator, not yet fitted: the numeric columns first, then the categorical ones.
+
+    Parameters
+    ----------
+    steps
+        ``spec.retraining.estimator.preprocessing``.
+    features
+        What the model takes.
+    takes_nan
+        Whether the estimator takes missing numbers.
+    classifies
+        Whether it predicts classes.
+    seed
+        Of everything random.
+    """
+    numeric = [feature.name for feature in features if feature.type is FeatureType.NUMERIC]
+    categorical = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
+    return ColumnTransformer(
+        [
+            ("numeric", _numeric_steps(steps), numeric),
+            ("categorical", _encoder(steps, takes_nan=takes_nan, classifies=classifies, seed=seed), categorical),
+        ],
+        remainder="drop",
+        sparse_threshold=0.0,
+    )
+
+
+def frame(arrays: Mapping[str, Array], features: Sequence[Feature]) -> pd.DataFrame:
+    """Return features as a data frame: float columns with NaN for what is not finite, object columns with None."""
+    return pd.DataFrame({feature.name: _column(arrays[feature.name], feature) for feature in features})
+
+
+def missing_numbers(columns: ColumnTransformer, rows: pd.DataFrame) -> dict[str, int]:
+    """Return how many numbers are missing in each column where no step replaces them; only columns with some."""
+    _, steps, numeric = columns.transformers[0]
+    if isinstance(steps, Pipeline) and "impute" in steps.named_steps:
+        return {}
+    return {str(name): int(count) for name, count in rows[numeric].isna().sum().items() if count}
+
+
+def _column(values: Array, feature: Feature) -> pd.Series[Any]:
+    if feature.type is FeatureType.CATEGORICAL:
+        return pd.Series(values, dtype=object)
+    numbers = np.asarray(values, dtype=np.float64)
+    return pd.Series(np.where(np.isfinite(numbers), numbers, np.nan))
+
+
+def _numeric_steps(steps: Preprocessing) -> Any:
+    chain: list[tuple[str, Any]] = []
+    if steps.numeric_imputation is not NumericImputation.NONE:
+        chain.append(("impute", SimpleImputer(strategy=steps.numeric_imputation.value.lower())))
+    if steps.scaling is Scaling.STANDARD:
+        chain.append(("scale", StandardScaler()))
+    return Pipeline(chain) if chain else "passthrough"
+
+
+def _encoder(steps: Preprocessing, *, takes_nan: bool, classifies: bool, seed: int) -> Any:
+    if steps.categorical_encoding is CategoricalEncoding.ONE_HOT:
+        return OneHotEncoder(
+            handle_unknown="infrequent_if_exist", max_categories=steps.max_categories, sparse_output=False
+        )
+    if steps.categorical_encoding is CategoricalEncoding.TARGET:
+        parts = StratifiedKFold if classifies else KFold
+        # Told, not guessed: a regression's outcomes that happen to be whole numbers are not classes.
+        kind = "auto" if classifies else "continuous"
+        return TargetEncoder(target_type=kind, cv=parts(_ENCODER_FOLDS, shuffle=True, random_state=seed))
+    missing = np.nan if takes_nan else _NO_CATEGORY
+    return OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=missing,
+        encoded_missing_value=missing,
+        max_categories=steps.max_categories,
+        dtype=np.float64,
+    )
