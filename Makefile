@@ -81,6 +81,7 @@ bench: install ## What a check costs beside decoding the same columns; some minu
 .PHONY: bench-trust
 bench-trust: install ## How often a check alarms for nothing, and what it sees, beside other tools; a quarter of an hour.
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/trust --write docs/trust.md
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/gate --append docs/trust.md
 
 ##@ Cluster
 .PHONY: binaries-api

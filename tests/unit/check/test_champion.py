@@ -146,3 +146,28 @@ def test_many_rows_are_sampled_alike_from_each_day(crowned, monkeypatch):
     monkeypatch.setattr(check_performance, "MAX_ROWS", 600)
     _, result = crowned(probability).check()
     assert result.performance[0].rows == 600
+
+
+def test_join_keys_that_repeat_are_broken_data_and_no_drop(crowned):
+    world = crowned(worse)
+    world.land(dt.date(2013, 2, 3), lambda r: r | {"id": [r["id"][n // 2] for n in range(150)]})
+    verdict, result = world.check()
+    assert verdict.verdict == "Corrupted"
+    assert "75 of 150 rows repeat a 'id' in 2013-02-03" in verdict.message
+    assert result.performance == ()
+
+
+def test_bias_of_the_champions_own_predictions(crowned):
+    world = crowned(lambda rows: np.clip(probability(rows) + 0.15, 0, 1))
+    world.spec["detectors"] = [{"name": "bias", "type": "PredictionBias"}, {"name": "f", "type": "FeatureDrift"}]
+    verdict, result = world.check()
+    assert (verdict.verdict, result.drift.relations[0].changed[0].name) == ("Drift", "all rows")
+
+
+def test_logged_predictions_of_an_earlier_model_are_not_compared(crowned, world):
+    world.spec["model"]["predictionColumn"] = "score"
+    world.land_days(1, 40, lambda r: r | {"score": r["x"]})
+    crowned(probability)
+    _, result = world.check()
+    found = next(o for o in result.detectors if o.name == "predictions")
+    assert (found.outcome, "no logged predictions of this model" in found.message) == ("NotTested", True)

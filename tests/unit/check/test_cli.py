@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and its exit codes."""
 
 import errno
+import io
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.messages import CheckVerdict, Failure, decode_answer, encode
+from modelmonitor_trainer import progress
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.cli.pod import run_in_pod
 from modelmonitor_trainer.failures import BadData, StorageUnavailable
@@ -216,3 +218,62 @@ def test_help_is_there_at_once():
     )
     assert time.perf_counter() - started < 3
     assert not {"numpy", "pyarrow", "pandas", "sklearn", "boto3", "pydantic"} & set(found.stdout.split())
+
+
+def test_a_check_imports_nothing_that_only_training_needs(files):
+    code = (
+        "import sys; from modelmonitor_trainer.cli.main import main; code = main(sys.argv[1:]); "
+        "print(*sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    args = ["--reference", str(files / "reference/0.parquet"), "--current", str(files / "current/0.parquet")]
+    found = subprocess.run(
+        [sys.executable, "-c", code, "check", *args, "--output", "json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    imported = set(found.stderr.split())
+    assert not {"sklearn", "skops", "pandas", "boto3", "jinja2", "scipy.stats", "yaml"} & imported
+    assert "pyarrow" in imported
+
+
+def test_to_know_the_champion_costs_no_library_that_only_training_needs():
+    code = (
+        "import sys; import modelmonitor_trainer.check.run, modelmonitor_trainer.registry.champion; print(*sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert not {"sklearn", "skops", "pandas", "boto3", "scipy.stats"} & set(found.stdout.split())
+
+
+class Terminal(io.StringIO):
+    """What stderr is where somebody looks."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_bar_on_a_terminal_says_bytes_rows_columns_and_time_left(monkeypatch):
+    monkeypatch.setattr(progress, "_DELAY", 0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+
+    def slow():
+        for rows in (10, 20, 30):
+            time.sleep(0.15)  # the bar is drawn ten times a second at most
+            yield rows
+
+    made = progress.shown(slow(), sizes=[2_000_000, 1_000_000, 1], what="reference", columns=7, rows_of=lambda n: n)
+    assert list(made) == [10, 20, 30]
+    said = sys.stderr.getvalue()
+    assert "reference:  67%" in said
+    assert "2.00M/3.00M [00:00<00:00" in said
+    assert "10 rows x 7 columns" in said
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert list(progress.shown([1], sizes=[5], what="reference", columns=7, rows_of=lambda n: n)) == [1]
+    assert sys.stderr.getvalue() == ""

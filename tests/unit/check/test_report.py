@@ -2,7 +2,9 @@
 
 import datetime as dt
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +12,11 @@ import pytest
 
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.check.files import Files, check_files
+from modelmonitor_trainer.detect.performance import PerformanceResult
+from modelmonitor_trainer.detect.relation import RelationTest, Subject
 from modelmonitor_trainer.profile.columns import profile_categories, profile_numbers
 from modelmonitor_trainer.profile.plan import CategoricalPlan, NumericPlan, fit_edges
-from modelmonitor_trainer.report.charts import Bars, Histogram, chart_of
+from modelmonitor_trainer.report.charts import Bars, Histogram, chart_of, heat_map, scale_of
 from modelmonitor_trainer.report.check_page import render
 
 NOW = dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC)
@@ -22,7 +26,7 @@ HOSTILE = '<script>alert("1")</script>\'"><img src=x onerror=alert(1)>{{7*7}}\u2
 class Tags(HTMLParser):
     """Every tag and attribute of a page, and whether tags are balanced."""
 
-    VOID = frozenset({"meta", "rect", "path", "line", "br"})
+    VOID = frozenset({"meta", "path", "line", "br"})
 
     def __init__(self):
         super().__init__()
@@ -147,3 +151,84 @@ def test_bars_show_the_largest_categories_and_the_rest():
     assert {bar.label for bar in chart.bars} >= {"a", "h", "all others"}
     assert sum(bar.reference for bar in chart.bars) == pytest.approx(1)
     assert sum(bar.current for bar in chart.bars) == pytest.approx(1)
+
+
+def hostile_result(tmp_path, world):
+    """A drifted check whose columns have names that are code, quotes and 250 characters."""
+    g = np.random.default_rng(0)
+    names = [HOSTILE, "long" * 60, "a and b", "x"]
+    for side, shift in (("reference", 0.0), ("current", 1.0)):
+        world.put(f"{side}/0.parquet", {name: g.normal(shift, 1, 900) for name in names})
+    files = Files(f"{world.base}/reference", f"{world.base}/current")
+    return check_files(world.store, files, Sensitivity(), 1.0, now=NOW), names
+
+
+def test_correlations_are_a_map_and_a_table(tmp_path, world):
+    result, names = hostile_result(tmp_path, world)
+    subjects = [
+        Subject(f"{one} and {other}", 0.5, -0.25, -0.375, -0.4, -0.35, 1e-9, changed=one == HOSTILE)
+        for one, other in combinations(names, 2)
+    ]
+    made = RelationTest("links", "CorrelationDrift", "Pearson correlations", tuple(subjects), "6 pairs", 1e-9, True)
+    page = render(replace(result, drift=replace(result.drift, relations=(made,))))
+    tags = parsed(page)
+    assert not tags.tags & {"script", "img", "a"}
+    assert not {name for name in tags.attributes if name.startswith("on")}
+    drawn = re.findall(r'<rect class="(positive|negative)( changed)?"', page)
+    assert sorted(drawn) == sorted(
+        [("positive", ""), ("negative", "")] * 3 + [("positive", " changed"), ("negative", " changed")] * 3
+    )
+    assert "Pearson correlations" in page
+    assert "-0.400 – -0.350" in page
+
+
+@pytest.mark.parametrize(
+    ("names", "drawn", "cells", "of"),
+    [(["a", "b"], ("a", "b"), 2, 2), (["a", "c"], (), 0, 0)],
+    ids=["known", "unknown"],
+)
+def test_pairs_of_unknown_columns_are_not_drawn(names, drawn, cells, of):
+    found = heat_map([Subject("b and a", 0.1, 0.2, 0.05, 0.0, 0.1, 0.5)], names)
+    assert (found.names, len(found.cells), found.of) == (drawn, cells, of) if found else cells == 0
+
+
+def test_a_map_of_many_columns_shows_those_with_most_evidence():
+    columns = [f"c{number}" for number in range(40)]
+    pairs = [Subject(f"{one} and {other}", 0, 0, 0, 0, 0, 1) for one, other in combinations(reversed(columns), 2)]
+    found = heat_map(pairs, columns)
+    assert (len(found.names), found.of) == (24, 40)
+    assert "c39" in found.names
+    assert "c0" not in found.names
+    assert len(found.cells) == 24 * 23
+
+
+@pytest.mark.parametrize(
+    ("metric", "low", "score", "high", "promised", "order"),
+    [
+        ("ROCAUC", 0.69, 0.71, 0.73, 0.78, ["low", "score", "high", "allowed", "promised"]),
+        ("LogLoss", 0.6, 0.62, 0.64, 0.5, ["promised", "allowed", "low", "score", "high"]),
+    ],
+)
+def test_a_score_on_its_scale(metric, low, score, high, promised, order):
+    found = scale_of(PerformanceResult("d", metric, 900, score, low, high, promised, 0.02))
+    places = [getattr(found, name) for name in order]
+    assert places == sorted(places)
+    assert all(0 < place < 320 for place in places)
+
+
+def test_scores_without_a_place_are_not_drawn():
+    assert scale_of(PerformanceResult("d", "ROCAUC")) is None
+    assert scale_of(PerformanceResult("d", "ROCAUC", 900, 0.7, float("-inf"), float("inf"), 0.7)) is None
+    alone = scale_of(PerformanceResult("d", "ROCAUC", 900, 0.7, 0.7, 0.7))
+    assert (alone.promised, alone.allowed, alone.score) == (None, None, 160)
+
+
+def test_the_score_of_the_champion_comes_before_the_columns(tmp_path, world):
+    result, _ = hostile_result(tmp_path, world)
+    dropped = PerformanceResult("score", "ROCAUC", 900, 0.7, 0.69, 0.71, 0.8, 0.02, True, "it <b>dropped</b>")
+    unknown = PerformanceResult("other", "F1", message="no labels")
+    page = render(replace(result, performance=(dropped, unknown)))
+    parsed(page)
+    assert page.index("Score of the champion") < page.index("Columns, strongest evidence first")
+    assert "it &lt;b&gt;dropped" in page
+    assert page.count('class="score') == 1

@@ -119,6 +119,81 @@ def test_values_that_the_reference_happened_not_to_show_are_no_drift():
     assert min(p_values) > 1e-4
 
 
+@pytest.mark.parametrize(
+    ("values", "n", "m"), [(2000, 10_000, 10_000), (10_000, 100_000, 100_000), (5000, 30_000, 300_000)]
+)
+def test_values_that_were_common_by_luck_are_no_drift(values, n, m):
+    """More values than cells: the cells are those of the reference's luckiest values."""
+    g = generator()
+    for _ in range(5):
+        reference, current = (g.multinomial(rows, np.full(values, 1 / values)) for rows in (n, m))
+        named = np.argsort(-reference, kind="stable")[:1000]
+        found = compare_categories(
+            np.append(reference[named], n - reference[named].sum()),
+            np.append(current[named], m - current[named].sum()),
+        )
+        assert found.p_value > 1e-3
+        assert found.effect < 0.03
+
+
+def test_common_values_are_still_seen_where_there_are_more_values_than_cells():
+    g = generator()
+    shares = 1 / np.arange(1, 10_001)
+    shares /= shares.sum()
+    moved = shares * 0.9
+    moved[10] += 0.1
+    reference, current = g.multinomial(20_000, shares), g.multinomial(20_000, moved)
+    named = np.argsort(-reference, kind="stable")[:1000]
+    found = compare_categories(
+        np.append(reference[named], 20_000 - reference[named].sum()),
+        np.append(current[named], 20_000 - current[named].sum()),
+    )
+    assert found.p_value < 1e-100
+    assert found.effect == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize("mean", [0.1, 1.0, 5.0])
+def test_p_values_of_tied_numbers_are_conservative(mean):
+    g = generator()
+    p_values = []
+    for _ in range(300):
+        reference, current = g.poisson(mean, 800).astype(float), g.poisson(mean, 500).astype(float)
+        edges = fit_edges(reference)
+        p_values.append(compare_numbers(bin_counts(reference, edges), bin_counts(current, edges), edges).p_value)
+    # Three standard deviations of the share of 300 uniform p-values.
+    for level in (0.05, 0.2):
+        assert np.mean(np.array(p_values) < level) <= level + 3 * np.sqrt(level * (1 - level) / 300)
+
+
+def test_p_values_of_numbers_are_uniform_without_drift():
+    g = generator()
+    p_values = []
+    for _ in range(400):
+        reference, current = g.normal(size=1000), g.normal(size=700)
+        edges = fit_edges(reference)
+        p_values.append(compare_numbers(bin_counts(reference, edges), bin_counts(current, edges), edges).p_value)
+    assert stats.kstest(p_values, "uniform").pvalue > 1e-3
+
+
+def test_intervals_of_rates_are_newcombes():
+    """Newcombe 1998, table II, method 10, example (a): 56/70 - 48/80 lies in 0.0524 ... 0.3339."""
+    found = compare_rates(48, 80, 56, 70)
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+@given(
+    st.lists(st.tuples(st.integers(5, 500), st.integers(5, 500)), min_size=2, max_size=30),
+)
+@settings(max_examples=50)
+def test_chi_square_of_any_table_is_scipys(table):
+    reference, current = (np.array([*side, 0]) for side in zip(*table, strict=True))
+    n, m = reference.sum(), current.sum()
+    if ((reference + current)[:-1] * (min(n, m) / (n + m)) < 5).any():
+        return  # pooled first
+    exact = stats.chi2_contingency(np.array([reference[:-1], current[:-1]]), correction=False)
+    assert compare_categories(reference, current).p_value == pytest.approx(exact.pvalue, rel=1e-9, abs=1e-300)
+
+
 def test_total_variation_is_without_what_chance_adds():
     g = generator()
     shares = np.full(500, 1 / 500)

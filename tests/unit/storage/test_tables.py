@@ -2,6 +2,7 @@
 
 import gzip
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -134,3 +135,20 @@ def test_columns_with_strange_names(put):
     assert read_table(store, objects, [name], PARQUET).to_pydict() == {name: [1.0, None, 2.0]}
     with scan(store, objects[0], [name], PARQUET) as opened:
         assert sum(len(column) for _, column in opened.chunks) == 3
+
+
+def test_a_damaged_page_is_not_taken_for_values(tmp_path):
+    path = tmp_path / "damaged.parquet"
+    values = np.random.default_rng(0).normal(size=20_000)
+    pq.write_table(pa.table({"x": values}), path, compression="none", use_dictionary=False, write_page_checksum=True)
+    data = bytearray(path.read_bytes())
+    data[80_000] ^= 0xFF
+    path.write_bytes(data)
+    store = open_store(None)
+    [info] = store.list(uri_of(path))
+    with (
+        pytest.raises(Unreadable, match=r"damaged\.parquet") as raised,
+        scan(store, info, ["x"], DataFormat.PARQUET) as opened,
+    ):
+        list(opened.chunks)
+    assert ".." not in str(raised.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def find_champion(store: Store, prefix: str) -> tuple[Champion | None, ChampionF
         window=manifest.train,
         features=_blocks(manifest.features, manifest.train),
         labels=_blocks(manifest.labels, manifest.train),
+        since=pointer.to_champion().since.astimezone(dt.UTC).date(),
     )
 
 

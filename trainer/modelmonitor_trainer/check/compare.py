@@ -12,6 +12,8 @@ from modelmonitor_api.spec import DataFormat, Detector, DetectorType, Feature, S
 from modelmonitor_trainer.check.inputs import Pair
 from modelmonitor_trainer.detect.drift import Comparison, DriftResult, comparisons_of, find_drift
 from modelmonitor_trainer.detect.quality import Violation, contract_violations, structural_violations
+from modelmonitor_trainer.detect.relation import RelationTest
+from modelmonitor_trainer.detect.units import row_count_violations, unit_changes
 from modelmonitor_trainer.failures import BadConfiguration, NotFound
 from modelmonitor_trainer.profile.objects import ProfileCache
 from modelmonitor_trainer.profile.plan import Plan, digest, fit_plan, plan_from_json, plan_to_json
@@ -148,37 +150,46 @@ def compare(
     windows: Sequence[Windows],
     sensitivity: Sensitivity,
     checks_per_day: float,
+    *,
+    prediction: str | None = None,
+    relations: Sequence[RelationTest] = (),
 ) -> DriftResult | None:
     """Test what the detectors ask for; None where there is no reference.
 
     Parameters
     ----------
-    detectors, features, target
+    detectors, features, target, prediction
         What to look at.
     windows
-        The rows first; then the labels, if the target comes with them.
+        The rows first; then the labels, if the target comes with them, and the predictions.
     sensitivity, checks_per_day
         Give the level.
+    relations
+        Tests of what holds between columns: they share the level.
     """
     by_feature = features_of(detectors, DetectorType.FEATURE_DRIFT, features)
-    by_target = next((d.name for d in detectors if d.type is DetectorType.TARGET_DRIFT), None)
+    special = {}
+    for name, kind, role in (
+        (prediction, DetectorType.PREDICTION_DRIFT, "Prediction"),
+        (target, DetectorType.TARGET_DRIFT, "Target"),
+    ):
+        if name is not None:
+            special[name] = (role, next((d.name for d in detectors if d.type is kind), None))
     comparisons: list[Comparison] = []
     blocks: dict[str, int] = {}
     for pair in windows:
         if pair.reference is None:
             continue
         for column in pair.plan:
-            is_target = column.name == target
-            detector = by_target if is_target else by_feature.get(column.name)
+            role, detector = special.get(column.name, ("Feature", by_feature.get(column.name)))
             if detector is not None:
-                role = "Target" if is_target else "Feature"
                 comparisons += comparisons_of(detector, role, [column], pair.reference, pair.current)
                 blocks[role] = sum(1 for block in pair.current.blocks if block.rows)
     first = windows[0]
     if first.reference is None:
         return None
     rows = (first.reference.rows, first.current.rows)
-    return find_drift(comparisons, sensitivity, checks_per_day, rows=rows, current_blocks=blocks)
+    return find_drift(comparisons, sensitivity, checks_per_day, rows=rows, current_blocks=blocks, relations=relations)
 
 
 def broken(detectors: Sequence[Detector], features: Sequence[Feature], windows: Windows) -> list[Violation]:
@@ -186,6 +197,9 @@ def broken(detectors: Sequence[Detector], features: Sequence[Feature], windows: 
     found = structural_violations(windows.current)
     asked = features_of(detectors, DetectorType.DATA_QUALITY, features)
     judged = [feature for feature in features if feature.name in asked]
+    if windows.reference is not None and judged:
+        found += unit_changes(judged, windows.current, windows.reference)
+        found += row_count_violations(windows.current, windows.reference)
     return found + contract_violations(judged, windows.current, windows.reference)
 
 

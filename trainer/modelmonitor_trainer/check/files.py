@@ -33,6 +33,8 @@ _SUFFIXES = {
     ".ndjson": DataFormat.JSON_LINES,
 }
 _GLOB = frozenset("*?[")
+#: Characters in the name of a feature, as the spec allows them.
+_LONGEST_NAME = 253
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,14 @@ def check_files(
         Detector(name="contract", type=DetectorType.DATA_QUALITY),
         Detector(name="features", type=DetectorType.FEATURE_DRIFT),
         *([Detector(name="target", type=DetectorType.TARGET_DRIFT)] if files.target else []),
+        *([Detector(name="predictions", type=DetectorType.PREDICTION_DRIFT)] if files.prediction else []),
     ]
-    features = [column for column in columns if column.name != files.target]
+    features = [column for column in columns if column.name not in {files.target, files.prediction}]
     with watch.step("tests"):
         violations = tuple(broken(detectors, features, windows))
-        drift = compare(detectors, features, files.target, [windows], sensitivity, checks_per_day)
+        drift = compare(
+            detectors, features, files.target, [windows], sensitivity, checks_per_day, prediction=files.prediction
+        )
     found = Finding(windows, None, drift, violations, ())
     rows = (windows.reference.rows if windows.reference else 0, windows.current.rows)
     decided = decide(drift, violations, (), sensitivity, rows=rows)
@@ -167,7 +172,9 @@ def infer_columns(
             raise BadConfiguration(f"{option} {column!r} is not a column of {info.uri}")
     found, ignored = [], []
     for name, kind in types.items():
-        if kind_of(kind) in {"number", "null"} and not pa.types.is_boolean(kind):
+        if not 1 <= len(name) <= _LONGEST_NAME:
+            ignored.append(f"{name[:40]}… (its name has {len(name)} characters)" if name else "a column without a name")
+        elif kind_of(kind) in {"number", "null"} and not pa.types.is_boolean(kind):
             found.append(Feature(name=name, type=FeatureType.NUMERIC))
         elif is_text(kind) or pa.types.is_boolean(kind):
             found.append(Feature(name=name, type=FeatureType.CATEGORICAL))

@@ -6,11 +6,14 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelmonitor_api.spec import Data, DataFormat, Feature, FeatureType, ModelMonitorSpec, Task
+from modelmonitor_api.spec import Data, DataFormat, DetectorType, Feature, FeatureType, ModelMonitorSpec, Task
 from modelmonitor_trainer.data.windows import Window, latest_partition, live_window, partitions
 from modelmonitor_trainer.failures import NotFound
 from modelmonitor_trainer.profile.window import Block, blocks_of
 from modelmonitor_trainer.storage.store import Store
+
+#: Days before the live window whose predictions are its reference, at most.
+MAX_PREDICTION_DAYS = 90
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,15 @@ class ChampionFacts:
         First and last day that it was trained on.
     features, labels
         The objects that it was trained on, by day.
+    since
+        The day on which it was promoted; None if that is not known.
     """
 
     version: str
     window: Window
     features: tuple[Block, ...]
     labels: tuple[Block, ...]
+    since: dt.date | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class Inputs:
         All labels that have come since the window began: those of a mature row may lie in a later day.
     mature
         The last day whose labels are expected to be there.
+    predictions
+        The logged predictions of the model in production: since it serves, before the live window and in it.
     """
 
     fmt: DataFormat
@@ -80,6 +88,7 @@ class Inputs:
     labels: Pair | None
     arrived: tuple[Block, ...]
     mature: dt.date
+    predictions: Pair | None = None
 
 
 def resolve(store: Store, spec: ModelMonitorSpec, champion: ChampionFacts | None, today: dt.date) -> Inputs:
@@ -106,15 +115,17 @@ def resolve(store: Store, spec: ModelMonitorSpec, champion: ChampionFacts | None
     target = target_column(spec)
     arrived = _partitions(store, data.labels.uri, window) if data.labels else ()
     columns = (*spec.model.features, *(() if data.labels else (target,)))
+    live = _partitions(store, data.live.uri, window)
     return Inputs(
         fmt=data.format,
         window=window,
         reference_window=period,
         reference_title=title,
-        rows=Pair(columns, reference, _partitions(store, data.live.uri, window)),
+        rows=Pair(columns, reference, live),
         labels=_labels(store, data, champion, period, [b for b in arrived if b.day and b.day <= mature], target),
         arrived=arrived,
         mature=mature,
+        predictions=_predictions(store, spec, champion, reference, live),
     )
 
 
@@ -122,6 +133,41 @@ def target_column(spec: ModelMonitorSpec) -> Feature:
     """Return the target as a column that is compared like a feature."""
     kind = FeatureType.NUMERIC if spec.model.task is Task.REGRESSION else FeatureType.CATEGORICAL
     return Feature(name=spec.model.target, type=kind)
+
+
+def prediction_column(spec: ModelMonitorSpec) -> Feature | None:
+    """Return the logged prediction as a column that is compared like a feature; None where there is none."""
+    if spec.model.prediction_column is None:
+        return None
+    many = spec.model.task is Task.MULTICLASS_CLASSIFICATION
+    kind = FeatureType.CATEGORICAL if many else FeatureType.NUMERIC
+    return Feature(name=spec.model.prediction_column, type=kind)
+
+
+def _predictions(
+    store: Store,
+    spec: ModelMonitorSpec,
+    champion: ChampionFacts | None,
+    reference: tuple[Block, ...],
+    live: tuple[Block, ...],
+) -> Pair | None:
+    """Return the predictions of one and the same model.
+
+    Those of the champion's training window are its predecessor's: compared with them, every promotion
+    would be drift. So they are those of the days after its own promotion.
+    """
+    column = prediction_column(spec)
+    wanted = any(detector.type is DetectorType.PREDICTION_DRIFT for detector in spec.effective_detectors())
+    if column is None or not wanted:
+        return None
+    if champion is None:
+        return Pair((column,), reference, live)
+    if champion.since is None or not live or live[0].day is None:
+        return None
+    start = max(champion.since, live[0].day - dt.timedelta(days=MAX_PREDICTION_DAYS)) + dt.timedelta(days=1)
+    before = (start, live[0].day - dt.timedelta(days=1))
+    earlier = _partitions(store, spec.data.live.uri, before) if before[0] <= before[1] else ()
+    return Pair((column,), earlier, live) if earlier else None
 
 
 def _reference_period(spec: ModelMonitorSpec, champion: ChampionFacts | None) -> tuple[Window | None, str]:

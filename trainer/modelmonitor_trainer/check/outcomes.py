@@ -10,7 +10,22 @@ from modelmonitor_trainer.check.compare import Windows
 from modelmonitor_trainer.detect.drift import DriftResult
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
+from modelmonitor_trainer.detect.relation import in_words
 from modelmonitor_trainer.detect.result import DetectorOutcome
+
+#: From here on a reader should know that limits were stretched.
+NOTABLE_STRETCH = 1.05
+
+_ROLES = {
+    DetectorType.FEATURE_DRIFT: "Feature",
+    DetectorType.TARGET_DRIFT: "Target",
+    DetectorType.PREDICTION_DRIFT: "Prediction",
+}
+_NOTHING = {
+    "Feature": "one of the sides has no values",
+    "Target": "one of the sides has no labels",
+    "Prediction": "there are no logged predictions of this model from before the live window",
+}
 
 
 @dataclass(frozen=True)
@@ -19,8 +34,8 @@ class Finding:
 
     Attributes
     ----------
-    windows, labels
-        The profiles of the rows, and of the labels where the target comes with them.
+    windows, labels, predictions
+        The profiles of the rows, of the labels where the target comes with them, and of the predictions.
     drift
         None where there was nothing to compare with.
     violations, performance
@@ -32,6 +47,7 @@ class Finding:
     drift: DriftResult | None
     violations: tuple[Violation, ...]
     performance: tuple[PerformanceResult, ...]
+    predictions: Windows | None = None
 
 
 def outcomes(detectors: Sequence[Detector], found: Finding) -> tuple[DetectorOutcome, ...]:
@@ -41,6 +57,10 @@ def outcomes(detectors: Sequence[Detector], found: Finding) -> tuple[DetectorOut
         DetectorType.PERFORMANCE: _performance,
         DetectorType.FEATURE_DRIFT: _drift,
         DetectorType.TARGET_DRIFT: _drift,
+        DetectorType.PREDICTION_DRIFT: _drift,
+        DetectorType.PREDICTION_BIAS: _relation,
+        DetectorType.CORRELATION_DRIFT: _relation,
+        DetectorType.ABLATION: _relation,
     }
     return tuple(
         DetectorOutcome(detector.name, detector.type.value, *by_type[detector.type](detector, found))
@@ -63,10 +83,22 @@ def _performance(detector: Detector, found: Finding) -> tuple[str, str]:
     return "Dropped" if result.dropped else "Held", result.message
 
 
+def _relation(detector: Detector, found: Finding) -> tuple[str, str]:
+    if found.violations:
+        return "NotTested", "the data are broken"
+    made = [r for r in found.drift.relations if r.detector == detector.name] if found.drift else []
+    if not made:
+        return "NotTested", "there is nothing to compare with"
+    said = "; ".join(f"{in_words(r)} ({r.message})" if r.drifted else f"{r.what}: {r.message}" for r in made)
+    if any(relation.drifted for relation in made):
+        return "Drift", said
+    return "NoDrift" if any(relation.subjects for relation in made) else "NotTested", said
+
+
 def _drift(detector: Detector, found: Finding) -> tuple[str, str]:
     if found.drift is None:
         return "NotTested", "there is nothing to compare with"
-    role = "Target" if detector.type is DetectorType.TARGET_DRIFT else "Feature"
+    role = _ROLES[detector.type]
     wanted = set(detector.columns or [])
     looked = [
         column
@@ -74,7 +106,7 @@ def _drift(detector: Detector, found: Finding) -> tuple[str, str]:
         if column.comparison.role == role and column.tests and (not wanted or column.name in wanted)
     ]
     if not looked:
-        return "NotTested", "one of the sides has no values" if role == "Feature" else "one of the sides has no labels"
+        return "NotTested", _NOTHING[role]
     drifted = [column.name for column in looked if column.drifted]
     if drifted:
         return "Drift", f"{', '.join(drifted)}; {len(looked)} columns tested"
@@ -95,8 +127,12 @@ def notes_on(drift: DriftResult | None, windows: Windows) -> tuple[str, ...]:
             how = "neighbouring" if calibration.method == "Contiguous" else "randomly drawn"
             found.append(
                 f"{role}: drift must also exceed what {calibration.windows} pseudo-current windows of {how} partitions "
-                "of the reference reach."
+                "of the reference reach. The level of one check is extrapolated from about "
+                f"{calibration.independent:.0f} independent ones, and the limits are widened for it."
             )
+            if calibration.stretch > NOTABLE_STRETCH:
+                times = f"{calibration.stretch:.1f} times"
+                found.append(f"{role}: neighbouring days are alike, so limits are stretched up to {times}.")
     if windows.reference is not None:
         found += [
             f"Column {name!r} is missing from the reference and could not be compared."

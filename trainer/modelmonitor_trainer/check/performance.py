@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,6 @@ from modelmonitor_api.spec import (
     DEFAULT_MAX_DROP,
     Detector,
     DetectorType,
-    FeatureType,
     Metric,
     ModelMonitorSpec,
     Task,
@@ -21,15 +20,14 @@ from modelmonitor_api.spec import (
 from modelmonitor_api.status import Champion
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs
-from modelmonitor_trainer.data.tables import read_table
+from modelmonitor_trainer.check.labelled import LabelledDay, read_days
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
 from modelmonitor_trainer.failures import BadConfiguration, BadData
 from modelmonitor_trainer.profile.window import Block
-from modelmonitor_trainer.storage.store import ObjectInfo, Store
+from modelmonitor_trainer.storage.store import Store
 
 #: Rows that are scored at most; the same number of each day.
 MAX_ROWS = 100_000
-_SEED = 20130101
 
 
 @dataclass(frozen=True)
@@ -75,12 +73,15 @@ def measure(
         return tuple(replace(result, message=why) for result in started)
     try:
         predictor = predictor_of(store, prefix, spec, champion.version)
-        scored, unmatched = _scored(store, spec, inputs, days, predictor)
+        scored, looked = _scored(store, spec, inputs, days, predictor)
     except (BadData, BadConfiguration) as error:
         return tuple(replace(result, message=str(error)) for result in started)
+    told: dict[str, Any] = {
+        "unmatched": sum(day.unlabelled for day in looked),
+        "duplicates": tuple((day.block.name, day.read, day.repeated) for day in looked if day.repeated),
+    }
     return tuple(
-        _judged(replace(result, unmatched=unmatched), spec.model.task, scored, predictor.classes, level)
-        for result in started
+        _judged(replace(result, **told), spec.model.task, scored, predictor.classes, level) for result in started
     )
 
 
@@ -128,8 +129,9 @@ def predictor_of(store: Store, prefix: str, spec: ModelMonitorSpec, version: str
 
     column = spec.model.prediction_column
     if column is not None and spec.model.task is not Task.MULTICLASS_CLASSIFICATION:
-        known = registry.read_version(store, prefix, version)
-        classes = tuple(known.classes) if known else ()
+        known = registry.read_version(store, prefix, version) if version else None
+        # Without a model of ours the outcomes are what the spec asks of a binary target: true/false or 1/0.
+        classes = tuple(known.classes) if known and known.classes else ("0", "1")
         return Predictor((column,), classes, lambda rows: _floats(rows.column(column), column))
     model = registry.load_model(store, prefix, version)
     return Predictor(tuple(model.columns), tuple(model.classes), model.predict_scores)
@@ -147,64 +149,33 @@ def _floats(values: pa.ChunkedArray, name: str) -> Array:
 
 def _scored(
     store: Store, spec: ModelMonitorSpec, inputs: Inputs, days: Sequence[Block], predictor: Predictor
-) -> tuple[list[tuple[Array, Array]], int]:
-    """Return the outcomes and predictions of each day, and how many rows have no label."""
-    generator = np.random.default_rng(_SEED)
-    quota = max(1, MAX_ROWS // len(days))
+) -> tuple[list[tuple[Array, Array]], list[LabelledDay]]:
+    """Return the outcomes and predictions of each day, and the days with what was sampled of their rows."""
     found: list[tuple[Array, Array]] = []
-    unmatched = 0
-    for block in days:
-        rows, target, lacking = _labelled(store, spec, inputs, block, predictor)
-        unmatched += lacking
-        if rows.num_rows > quota:
-            chosen = pa.array(np.sort(generator.choice(rows.num_rows, quota, replace=False)))
-            rows, target = rows.take(chosen), target.take(chosen)
-        if rows.num_rows:
-            truth, scores = _truth(target, spec, predictor), np.asarray(predictor.scores(rows))
-            # A class that the model never saw has no place; a prediction that was not logged cannot be judged.
-            usable = np.ones(truth.size, dtype=bool) if spec.model.task is Task.REGRESSION else truth >= 0
-            if scores.ndim == 1:
-                usable &= ~np.isnan(scores)
+    looked: list[LabelledDay] = []
+    for day in read_days(store, spec, inputs.fmt, days, predictor.columns, inputs.arrived, MAX_ROWS):
+        if day.rows.num_rows:
+            truth, scores = truth_of(day.target, spec, predictor.classes), np.asarray(predictor.scores(day.rows))
+            usable = usable_rows(truth, scores, spec.model.task)
             found.append((truth[usable], scores[usable]))
-    return found, unmatched
+        # Only its numbers are wanted from here on: one day is in memory at a time.
+        looked.append(replace(day, rows=day.rows.slice(0, 0), target=day.target.slice(0, 0)))
+    return found, looked
 
 
-def _truth(target: pa.ChunkedArray, spec: ModelMonitorSpec, predictor: Predictor) -> Array:
+def truth_of(target: pa.ChunkedArray, spec: ModelMonitorSpec, classes: Sequence[str]) -> Array:
+    """Return outcomes as places among `classes` (-1 for none of them), or as values; (n,)."""
     from modelmonitor_trainer.data.labels import class_places, true_values
 
     if spec.model.task is Task.REGRESSION:
         return true_values(target, spec.model.target)
-    return class_places(target, spec.model.target, predictor.classes)
+    return class_places(target, spec.model.target, classes)
 
 
-def _labelled(
-    store: Store, spec: ModelMonitorSpec, inputs: Inputs, block: Block, predictor: Predictor
-) -> tuple[pa.Table, pa.ChunkedArray, int]:
-    """Return a day's rows with a label, their labels, and how many rows have none.
+def usable_rows(truth: Array, scores: Array, task: Task) -> Array:
+    """Return which rows can be judged; (n,) of booleans.
 
-    A label lies in the partition of its row's day, or in that of the day on which it came: the latter are
-    read only where the former has no label of these rows.
+    A class that the model never saw has no place; a prediction that was not logged cannot be judged.
     """
-    labels = spec.data.labels
-    text = [feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL]
-    if labels is None:
-        columns = [*predictor.columns, spec.model.target]
-        rows = read_table(store, block.objects, columns, inputs.fmt, text=text)
-        rows = rows.filter(rows.column(spec.model.target).is_valid())
-        return rows, rows.column(spec.model.target), 0
-    from modelmonitor_trainer.data.labels import join
-
-    key = labels.join_key
-    rows = read_table(store, block.objects, [*predictor.columns, key], inputs.fmt, text=[*text, key])
-    assert block.day is not None
-    for delay in dict.fromkeys((0, labels.delay_days)):
-        objects = _labels(inputs, block.day, block.day + dt.timedelta(days=delay))
-        known = read_table(store, objects, [key, spec.model.target], inputs.fmt, text=[key])
-        met = join(rows, known, np.zeros(rows.num_rows, dtype=np.int64), key=key, target=spec.model.target)
-        if met.rows:
-            return met.table, met.target, met.report.unlabelled
-    return rows.slice(0, 0), known.column(spec.model.target).slice(0, 0), rows.num_rows
-
-
-def _labels(inputs: Inputs, first: dt.date, last: dt.date) -> list[ObjectInfo]:
-    return [info for block in inputs.arrived if block.day and first <= block.day <= last for info in block.objects]
+    usable = np.ones(truth.size, dtype=bool) if task is Task.REGRESSION else truth >= 0
+    return usable & ~np.isnan(scores) if scores.ndim == 1 else usable

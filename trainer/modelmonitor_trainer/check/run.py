@@ -19,10 +19,12 @@ from modelmonitor_trainer.check.compare import Stopwatch, Windows, Workplace, br
 from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs, resolve
 from modelmonitor_trainer.check.outcomes import Finding, notes_on, outcomes
 from modelmonitor_trainer.check.performance import measure
+from modelmonitor_trainer.check.relations import Scene, find_relations
 from modelmonitor_trainer.data.tables import scan
 from modelmonitor_trainer.data.windows import days_of, partitions
-from modelmonitor_trainer.detect.drift import level_of
-from modelmonitor_trainer.detect.quality import missing_partitions, structural_violations
+from modelmonitor_trainer.detect.drift import DriftResult, level_of
+from modelmonitor_trainer.detect.quality import duplicate_keys, missing_partitions, structural_violations
+from modelmonitor_trainer.detect.relation import RelationTest
 from modelmonitor_trainer.detect.result import CheckResult, Side, to_json, top_features
 from modelmonitor_trainer.detect.verdict import decide
 from modelmonitor_trainer.registry.versions import monitor_prefix
@@ -111,13 +113,17 @@ def _checked(store: Store, request: CheckRequest, prefix: str, due: dt.datetime,
         inputs = resolve(store, spec, facts, now.astimezone(dt.UTC).date())
     at = Workplace(store, f"{prefix}profiles/", spec.data.format, watch)
     _LOG.info("live window %s to %s, reference: %s", *inputs.window, inputs.reference_title)
-    found = _look(at, spec, detectors, request.checks_per_day, inputs)
+    found = _look(at, spec, detectors, inputs)
+    level = level_of(spec.sensitivity, request.checks_per_day)
     # Scores of a model on broken rows would accuse the model.
     if champion is not None and facts is not None and not found.violations:
         with watch.step("performance"):
-            level = level_of(spec.sensitivity, request.checks_per_day)
             measured = measure(store, prefix, spec, champion, facts, inputs, level)
-        found = replace(found, performance=measured)
+        found = _without_duplicates(replace(found, performance=measured), spec, detectors)
+    scene = Scene(at, spec, inputs, found.windows, prefix, facts, level)
+    relations = () if found.violations else find_relations(scene, detectors)
+    with watch.step("tests"):
+        found = replace(found, drift=_drift(spec, detectors, request.checks_per_day, found, relations))
     with watch.step("new rows"):
         new_rows = _new_rows(store, spec, facts, inputs, found.windows)
     return _result(request, inputs, found, champion, new_rows, due, watch)
@@ -127,13 +133,13 @@ def _look(
     at: Workplace,
     spec: ModelMonitorSpec,
     detectors: Sequence[Detector],
-    checks_per_day: float,
     inputs: Inputs,
 ) -> Finding:
-    """Return what the detectors of drift and of data quality find."""
+    """Return the profiles of everything, and what the detectors of data quality find."""
     windows = profile_pair(at, inputs.rows, "rows")
     wants_target = any(detector.type is DetectorType.TARGET_DRIFT for detector in detectors)
     labels = profile_pair(at, inputs.labels, "labels") if inputs.labels and wants_target else None
+    predictions = profile_pair(at, inputs.predictions, "predictions") if inputs.predictions else None
     with at.watch.step("tests"):
         violations = broken(detectors, spec.model.features, windows)
         if any(detector.type is DetectorType.DATA_QUALITY for detector in detectors):
@@ -144,15 +150,36 @@ def _look(
             )
         if labels is not None:
             violations += [v for v in structural_violations(labels.current) if v.kind != "NoRows"]
-        drift = compare(
-            detectors,
-            spec.model.features,
-            spec.model.target,
-            [windows, *([labels] if labels else [])],
-            spec.sensitivity,
-            checks_per_day,
-        )
-    return Finding(windows, labels, drift, tuple(violations), ())
+    return Finding(windows, labels, None, tuple(violations), (), predictions)
+
+
+def _without_duplicates(found: Finding, spec: ModelMonitorSpec, detectors: Sequence[Detector]) -> Finding:
+    """Return `found` with the days whose join keys repeat, where a detector asks: then scores mean nothing."""
+    asked = any(detector.type is DetectorType.DATA_QUALITY for detector in detectors)
+    counted = found.performance[0].duplicates if found.performance else ()
+    if spec.data.labels is None or not asked:
+        return found
+    broken_days = duplicate_keys(spec.data.labels.join_key, counted)
+    return replace(found, violations=tuple(broken_days), performance=()) if broken_days else found
+
+
+def _drift(
+    spec: ModelMonitorSpec,
+    detectors: Sequence[Detector],
+    checks_per_day: float,
+    found: Finding,
+    relations: Sequence[RelationTest],
+) -> DriftResult | None:
+    return compare(
+        detectors,
+        spec.model.features,
+        spec.model.target,
+        [windows for windows in (found.windows, found.labels, found.predictions) if windows is not None],
+        spec.sensitivity,
+        checks_per_day,
+        prediction=spec.model.prediction_column,
+        relations=relations,
+    )
 
 
 def _new_rows(

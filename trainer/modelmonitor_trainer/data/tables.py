@@ -26,7 +26,7 @@ NULL_WORDS = ("", "NA", "NaN", "nan", "NULL", "null")
 #: A line of JSON must not be longer than this.
 _TEXT_BLOCK = 8 * 1024 * 1024
 #: Rows of a column that are decoded at once.
-BATCH_ROWS = 1 << 20
+BATCH_ROWS = 1 << 17
 
 
 class MissingColumn(BadData):
@@ -59,7 +59,7 @@ class Unreadable(BadData):
     """
 
     def __init__(self, uri: str, fmt: DataFormat, why: object) -> None:
-        first_line = (str(why).splitlines() or [""])[0][:200]
+        first_line = (str(why).splitlines() or [""])[0][:200].rstrip(". ")
         super().__init__(f"{uri} cannot be read as {fmt.value}: {first_line}. Write it again, or correct data.format")
         self.uri = uri
 
@@ -201,7 +201,8 @@ def _scan_parquet(file: BinaryIO, columns: Sequence[str] | None, head: int | Non
     wanted = schema.names if columns is None else columns
     present = [name for name in dict.fromkeys(wanted) if schema.get_field_index(name) >= 0]
     strings = [name for name in present if is_text(schema.field(name).type)]
-    parquet = pq.ParquetFile(file, read_dictionary=strings, pre_buffer=False)
+    # Checksums of pages where there are any: a damaged page could pass for values.
+    parquet = pq.ParquetFile(file, read_dictionary=strings, pre_buffer=False, page_checksum_verification=True)
 
     def chunks() -> Iterator[tuple[str, pa.ChunkedArray]]:
         seen = 0
@@ -237,7 +238,7 @@ def _read_object(
 ) -> pa.Table:
     with store.open(info) as file:
         if fmt is DataFormat.PARQUET:
-            parquet = pq.ParquetFile(file)
+            parquet = pq.ParquetFile(file, page_checksum_verification=True)
             _require(info.uri, columns, parquet.schema_arrow.names)
             table = parquet.read(columns=list(dict.fromkeys(columns)))
         else:

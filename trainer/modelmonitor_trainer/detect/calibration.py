@@ -4,7 +4,8 @@ Pseudo-current windows are cut from the reference and each is compared with the 
 exceed is a high quantile of T, the largest distance over all columns in units of each column's own
 ordinary distance. With few windows the maximum alone cannot resolve a small level; a Gumbel
 distribution fitted by moments can, and its quantile is moved away from the mean by 2/sqrt(blocks) of
-the distance because the fit itself is uncertain.
+the distance because the fit itself is uncertain. Where neighbouring days are alike, limits are stretched
+(:mod:`~modelmonitor_trainer.detect.memory`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from modelmonitor_trainer.arrays import Counts, Floats
+from modelmonitor_trainer.detect.memory import fit_memory, variogram
+from modelmonitor_trainer.detect.statistics import rare_categories
 from modelmonitor_trainer.profile.plan import NumericPlan
 from modelmonitor_trainer.profile.window import ColumnWindow
 
@@ -25,7 +28,6 @@ MIN_BLOCKS = 20
 MIN_CONTIGUOUS = 10
 _RANDOM_WINDOWS = 200
 _SEED = 20130101
-_MIN_EXPECTED = 5.0
 #: Median of Kolmogorov's distribution, and of the absolute value of a normal variable.
 _KOLMOGOROV_MEDIAN, _NORMAL_MEDIAN = 0.8276, 0.6745
 
@@ -67,6 +69,10 @@ class Calibration:
         The same as a distance of each series: what its distance must exceed.
     observed : (series,)
         The distance of the current window, measured alike.
+    independent
+        How many independent windows the level is extrapolated from; fewer than `windows` where days are alike.
+    stretch
+        By how much the limit of the slowest series is stretched for its memory of the days before; 1 is not.
     """
 
     method: str
@@ -75,6 +81,8 @@ class Calibration:
     level: float
     limits: Floats
     observed: Floats
+    independent: float = 0.0
+    stretch: float = 1.0
 
     def exceeded(self) -> npt.NDArray[np.bool_]:
         """Return for every series whether it is farther than ordinary variation reaches."""
@@ -84,16 +92,12 @@ class Calibration:
 def distribution_series(plan: NumericPlan | object, reference: ColumnWindow, current: ColumnWindow) -> Series:
     """Return the distribution of a column as a series.
 
-    Categories that are rare in the reference are pooled with all others, whatever they are in the
-    current window.
+    Rare categories are pooled as in the test itself.
     """
     counts, now = reference.counts, current.total.counts
     if isinstance(plan, NumericPlan):
         return Series(counts, now, ordered=True)
-    whole = counts.sum(axis=0)
-    n, m = max(1, int(whole.sum())), int(now.sum())
-    rare = whole * (min(n, m) / n) < _MIN_EXPECTED
-    rare[-1] = True
+    rare = rare_categories(counts.sum(axis=0), now)
     pooled = np.concatenate([counts[:, ~rare], counts[:, rare].sum(axis=1, keepdims=True)], axis=1)
     return Series(pooled, np.append(now[~rare], now[rare].sum()), ordered=False)
 
@@ -128,11 +132,40 @@ def calibrate(series: Sequence[Series], current_blocks: int, level: float) -> Ca
     squares = np.square(ordinary)
     floors = np.array([_floor(s) for s in series])[:, None]
     others = np.sqrt((squares.sum(axis=1, keepdims=True) - squares).clip(0) / (len(chosen) - 1))
-    largest = (ordinary / np.maximum(others, floors)).max(axis=0)
+    measures = np.maximum(others, floors)
+    # A series of one cell, such as a column of identifiers whose values are all rare, cannot vary: it has no
+    # measure and no distance, and must not make those of the others undefined.
+    largest = np.divide(ordinary, measures, out=np.zeros_like(ordinary), where=measures > 0).max(axis=0)
     scales = np.maximum(np.sqrt(squares.mean(axis=1)), floors[:, 0])
-    independent = len(chosen) if method == "Contiguous" else blocks
+    stretches, remaining = _memories(series, chosen, current_blocks)
+    independent = max(2.0, (len(chosen) if method == "Contiguous" else blocks) * remaining)
     threshold = gumbel_quantile(largest, level, independent)
-    return Calibration(method, len(chosen), threshold, level, scales * threshold, observed)
+    return Calibration(
+        method=method,
+        windows=len(chosen),
+        threshold=threshold,
+        level=level,
+        limits=scales * stretches * threshold,
+        observed=observed,
+        independent=independent,
+        stretch=float(stretches.max()),
+    )
+
+
+def _memories(series: Sequence[Series], chosen: npt.NDArray[np.bool_], current_blocks: int) -> tuple[Floats, float]:
+    """Return how much farther each series may lie for its memory, and which share of blocks is independent.
+
+    One series says little of its own memory, all together hide a single slow one: the longer reach counts.
+    """
+    found = [variogram(s.reference, ordered=s.ordered) for s in series]
+    varying = [values for values in found if values.any()]
+    if not varying:
+        return np.ones(len(series)), 1.0
+    together = fit_memory(np.mean(varying, axis=0))
+    least = together.stretch(chosen, current_blocks)
+    own = [fit_memory(values).stretch(chosen, current_blocks) if values.any() else 1.0 for values in found]
+    blocks = chosen.shape[1]
+    return np.maximum(own, least), together.independent(blocks) / blocks
 
 
 def pseudo_windows(blocks: int, size: int) -> tuple[str, npt.NDArray[np.bool_]]:
@@ -155,7 +188,7 @@ def pseudo_windows(blocks: int, size: int) -> tuple[str, npt.NDArray[np.bool_]]:
     return "Random", chosen
 
 
-def gumbel_quantile(largest: Floats, level: float, independent: int) -> float:
+def gumbel_quantile(largest: Floats, level: float, independent: float) -> float:
     """Return the 1 - `level` quantile of a Gumbel distribution fitted by moments, widened.
 
     Parameters

@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from modelmonitor_api.spec import Sensitivity
+from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.detect.calibration import Calibration, calibrate, distribution_series, missing_series
+from modelmonitor_trainer.detect.relation import RelationTest
+from modelmonitor_trainer.detect.relation import decide as decide_relation
 from modelmonitor_trainer.detect.statistics import (
     Evidence,
     adjusted,
@@ -38,7 +41,7 @@ class Comparison:
     detector
         Name of the detector that asks for it.
     role
-        "Feature" or "Target".
+        "Feature", "Target" or "Prediction".
     plan, reference, current
         The column, and its profiles.
     """
@@ -130,6 +133,8 @@ class DriftResult:
         Smallest effect that the rows would have shown four times in five.
     rows_needed
         How many rows the current window must have for ``detectableEffect``; None if no number is enough.
+    relations
+        Tests of what holds between columns; one p-value each among the tests.
     """
 
     columns: tuple[ColumnResult, ...]
@@ -138,11 +143,17 @@ class DriftResult:
     calibrations: dict[str, Calibration]
     detectable: float
     rows_needed: int | None
+    relations: tuple[RelationTest, ...] = ()
 
     @property
     def drifted(self) -> tuple[ColumnResult, ...]:
         """The columns that have drifted, the strongest evidence first."""
         return tuple(column for column in self.columns if column.drifted)
+
+    @property
+    def changed_relations(self) -> tuple[RelationTest, ...]:
+        """The relations that have changed."""
+        return tuple(relation for relation in self.relations if relation.drifted)
 
 
 def level_of(sensitivity: Sensitivity, checks_per_day: float) -> float:
@@ -162,6 +173,7 @@ def find_drift(
     *,
     rows: tuple[int, int],
     current_blocks: dict[str, int],
+    relations: Sequence[RelationTest] = (),
 ) -> DriftResult:
     """Compare all columns and decide which have drifted.
 
@@ -175,10 +187,13 @@ def find_drift(
         Of the reference and of the current window.
     current_blocks
         Role → blocks of the current window.
+    relations
+        Tests of what holds between columns, not yet decided.
     """
     level = level_of(sensitivity, checks_per_day)
     results = [_tested(comparison) for comparison in comparisons]
-    p_values = adjusted([test.evidence.p_value for result in results for test in result.tests])
+    raw = [test.evidence.p_value for result in results for test in result.tests]
+    p_values = adjusted([*raw, *(p for relation in relations if (p := relation.p_value) is not None)])
     calibrations = _calibrations(results, level, len(p_values), current_blocks)
     minimum = float(sensitivity.minimum_effect)
     decided, place, used = [], 0, dict.fromkeys(calibrations, 0)
@@ -210,6 +225,17 @@ def find_drift(
         calibrations=calibrations,
         detectable=detectable_effect(*rows, level, count),
         rows_needed=rows_needed(rows[0], float(sensitivity.detectable_effect), level, count),
+        relations=_decided_relations(relations, p_values[len(raw) :], level, minimum),
+    )
+
+
+def _decided_relations(
+    relations: Sequence[RelationTest], p_values: Floats, level: float, minimum: float
+) -> tuple[RelationTest, ...]:
+    left = iter(p_values.tolist())
+    return tuple(
+        relation if relation.p_value is None else decide_relation(relation, next(left), level, minimum)
+        for relation in relations
     )
 
 

@@ -44,6 +44,8 @@ class PerformanceResult:
         The same in a sentence, or why nothing can be said.
     unmatched
         Mature rows without a label.
+    duplicates
+        Day, rows, and rows beyond the first of their join key.
     """
 
     detector: str
@@ -57,6 +59,7 @@ class PerformanceResult:
     dropped: bool = False
     message: str = ""
     unmatched: int = 0
+    duplicates: tuple[tuple[str, int, int], ...] = ()
 
 
 def judge(

@@ -27,6 +27,8 @@ BURST_ERRORS = 6.0
 _MIN_ROWS_STUCK = 100
 #: Probability at which a column that shows one value only counts as stuck.
 _STUCK_LEVEL = 1e-9
+#: More rows than this share, and than this number, with the key of another row are too many.
+DUPLICATES, MIN_DUPLICATES = 0.01, 10
 #: A day of the week is expected where the reference has this share of such days.
 _EXPECTED_SHARE = 0.8
 
@@ -39,7 +41,7 @@ class Violation:
     ----------
     kind
         Unreadable, MissingColumn, TypeChanged, UnexpectedNull, OutOfRange, NotAllowed, NullBurst, Stuck,
-        NoRows or MissingPartition.
+        UnitChanged, RowCount, DuplicateKeys, NoRows or MissingPartition.
     column
         Which column; None where it is about rows.
     blocks
@@ -105,6 +107,25 @@ def contract_violations(
                 if kind == "TypeChanged":
                     break  # all values of such a partition count as missing: no use in saying so again
     return found
+
+
+def duplicate_keys(key: str, counted: Iterable[tuple[str, int, int]]) -> list[Violation]:
+    """Return the days whose rows share join keys: a label would be joined to one of them by chance.
+
+    Parameters
+    ----------
+    key
+        The join key.
+    counted
+        Day, rows, and rows beyond the first of their key.
+    """
+    hits = [(day, rows, extra) for day, rows, extra in counted if extra >= MIN_DUPLICATES and extra > DUPLICATES * rows]
+    if not hits:
+        return []
+    day, rows, extra = hits[0]
+    more = f", and likewise in {len(hits) - 1} more" if len(hits) > 1 else ""
+    text = f"{extra:,} of {rows:,} rows repeat a {key!r} in {day}{more}; was the partition written more than once?"
+    return [Violation("DuplicateKeys", key, tuple(hit[0] for hit in hits), text)]
 
 
 def missing_partitions(window: Window, days: Iterable[dt.date], reference_days: Sequence[dt.date]) -> list[Violation]:

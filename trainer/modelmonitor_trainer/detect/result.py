@@ -17,8 +17,12 @@ from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
+from modelmonitor_trainer.detect.relation import RelationTest
 from modelmonitor_trainer.profile.columns import NumericProfile
 from modelmonitor_trainer.profile.window import Block
+
+#: Subjects of a relation test that the JSON names; a hundred columns have 4950 correlations.
+MAX_SUBJECTS = 200
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ def to_json(result: CheckResult) -> dict[str, Any]:
             {"kind": v.kind, "column": v.column, "partitions": list(v.blocks), "message": v.message}
             for v in result.violations
         ],
+        "relations": [_relation(relation) for relation in drift.relations] if drift else [],
         "performance": [_performance(performance) for performance in result.performance],
         "detectors": [vars(detector) for detector in result.detectors],
         "decision": _decision(result),
@@ -184,6 +189,23 @@ def _column(column: ColumnResult) -> dict[str, Any]:
 
 def _performance(performance: PerformanceResult) -> dict[str, Any]:
     return {camel(key): _without_nan(value) for key, value in vars(performance).items()}
+
+
+def _relation(relation: RelationTest) -> dict[str, Any]:
+    return {
+        "detector": relation.detector,
+        "type": relation.type,
+        "what": relation.what,
+        "drifted": relation.drifted,
+        "pValue": relation.p_value,
+        "adjustedPValue": relation.adjusted_p if relation.subjects else None,
+        "subjectsTested": len(relation.subjects),
+        "subjects": [
+            _without_nan({camel(key): value for key, value in vars(subject).items()})
+            for subject in relation.subjects[:MAX_SUBJECTS]
+        ],
+        "message": relation.message,
+    }
 
 
 def _test(test: ColumnTest) -> dict[str, Any]:

@@ -121,17 +121,41 @@ def compare_categories(reference: Counts, current: Counts) -> Evidence | None:
     return Evidence(effect, min(low, effect), min(1.0, distance + radius), p_value, distance)
 
 
-def _pool_rare(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
-    """Return the counts with the rare categories in one cell, together with the last cell: all others.
+def rare_categories(reference: Counts, current: Counts) -> npt.NDArray[np.bool_]:
+    """Return which categories are to be pooled: those too rare, and the last cell, that of all others.
 
-    Rare by the rows of both sides together, so that which are pooled says nothing of drift. The last cell
-    must be among them: it holds what the reference happened not to show, of which the current window
-    always has more.
+    Parameters
+    ----------
+    reference, current : (k,)
+        Rows of each category, and last of all values that have no cell.
+
+    Returns
+    -------
+    (k,)
+        Rare by the rows of both sides together, so that which are pooled says nothing of drift.
+
+    Notes
+    -----
+    The last cell must be among them: it holds what the reference happened not to show, of which the current
+    window always has more. Where the reference has more values than cells, those with a cell are the ones
+    that were common in it, some by luck, and luck does not last: near the smallest of them, c rows, being
+    named is itself a sign of a lucky reference. So a category must be so common by both sides that it would
+    have been named with any luck: it would have, if e rows are expected of it in the reference and
+    e - 3 sqrt(e) >= c, because its rows there vary by sqrt(e) at most.
     """
     n, m = int(reference.sum()), int(current.sum())
-    expected = (reference + current) * (min(n, m) / (n + m))
-    rare = expected < _MIN_EXPECTED
+    both = reference + current
+    rare = both * (min(n, m) / (n + m)) < _MIN_EXPECTED
+    if reference[-1] and reference.size > 1:
+        least = ((3 + np.sqrt(9 + 4 * float(reference[:-1].min()))) / 2) ** 2
+        rare |= both * (n / (n + m)) < least
     rare[-1] = True
+    return np.asarray(rare)
+
+
+def _pool_rare(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
+    """Return the counts with the rare categories in one cell, the last."""
+    rare = rare_categories(reference, current)
     return (
         np.append(reference[~rare], reference[rare].sum()),
         np.append(current[~rare], current[rare].sum()),

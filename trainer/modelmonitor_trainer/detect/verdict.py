@@ -11,6 +11,7 @@ from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, DriftResult
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
+from modelmonitor_trainer.detect.relation import in_words
 
 Name = Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"]
 
@@ -51,11 +52,11 @@ def decide(
     dropped = " ".join(_sentence(result.message) for result in performance if result.dropped)
     if violations:
         return Verdict("Corrupted", Reason.CORRUPTED, _corrupted(violations))
-    if drift is None or not drift.tests:
+    if drift is not None and (drift.drifted or drift.changed_relations):
+        return Verdict("Drift", Reason.DRIFT, _joined(_drifted(drift), dropped))
+    if drift is None or not any(column.tests for column in drift.columns):
         why = nothing_to_compare or "no column could be compared: one of the sides has no values"
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(_sentence(why), dropped))
-    if drift.drifted:
-        return Verdict("Drift", Reason.DRIFT, _joined(_drifted(drift), dropped))
     wanted = float(sensitivity.detectable_effect)
     if drift.detectable > wanted:
         text = _too_few(drift, wanted, rows)
@@ -106,10 +107,16 @@ def _corrupted(violations: Sequence[Violation]) -> str:
 
 def _drifted(drift: DriftResult) -> str:
     found = drift.drifted
-    shown = ", ".join(evidence_in_words(column) for column in found[:3])
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    verb = "has" if len(found) == 1 else "have"
-    return f"{len(found)} of {len(drift.columns)} columns {verb} drifted: {shown}{more}."
+    said = []
+    if found:
+        shown = ", ".join(evidence_in_words(column) for column in found[:3])
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        verb = "has" if len(found) == 1 else "have"
+        said.append(f"{len(found)} of {len(drift.columns)} columns {verb} drifted: {shown}{more}.")
+    if drift.changed_relations:
+        relations = "; ".join(in_words(relation) for relation in drift.changed_relations)
+        said.append(f"What holds between columns has changed: {relations}.")
+    return " ".join(said)
 
 
 def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int]) -> str:

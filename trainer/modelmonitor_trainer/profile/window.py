@@ -118,10 +118,14 @@ def profile_window(
     """
     objects = [info for block in blocks for info in block.objects]
     owners = [place for place, block in enumerate(blocks) for _ in block.objects]
-    found = profile_objects(store, objects, plan, fmt, cache)
-    grouped = groupby(
-        zip(owners, shown(found, total=len(objects), what=what, unit="object"), strict=True), key=lambda item: item[0]
+    found = shown(
+        profile_objects(store, objects, plan, fmt, cache),
+        sizes=[info.size for info in objects],
+        what=what,
+        columns=len(plan),
+        rows_of=lambda made: made.rows if isinstance(made, ObjectProfile) else 0,
     )
+    grouped = groupby(zip(owners, found, strict=True), key=lambda item: item[0])
     profiled = [_profile_block(blocks[place], [made for _, made in items], plan) for place, items in grouped]
     return stack(profiled, plan)
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
 from modelmonitor_api.resource import Message
 from modelmonitor_api.status import Champion, Time
 from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged, PreconditionFailed
-from modelmonitor_trainer.registry.models import LoadedModel, load_model
 from modelmonitor_trainer.registry.versions import (
     VersionRecord,
     check_files,
@@ -28,9 +27,11 @@ from modelmonitor_trainer.registry.versions import (
 )
 from modelmonitor_trainer.storage.store import JSON, Store
 
+if TYPE_CHECKING:
+    from modelmonitor_trainer.registry.models import LoadedModel
+
 __all__ = [
     "ChampionChanged",
-    "LoadedModel",
     "Pointer",
     "Reign",
     "VersionRecord",
@@ -138,6 +139,14 @@ def champion_pointer(store: Store, prefix: str) -> Pointer | None:
     """Return the champion, or None where none has been promoted yet; see :func:`read_pointer`."""
     found = read_pointer(store, prefix)
     return found[0] if found else None
+
+
+def load_model(store: Store, prefix: str, version: str) -> LoadedModel:
+    """Return the model of a version; as :func:`modelmonitor_trainer.registry.models.load_model`."""
+    # scikit-learn takes a second to import: who only reads the pointer, as most checks do, must not pay for it.
+    from modelmonitor_trainer.registry import models
+
+    return models.load_model(store, prefix, version)
 
 
 def load_champion(store: Store, prefix: str) -> LoadedModel | None:

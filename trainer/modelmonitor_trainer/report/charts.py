@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
+from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.arrays import Counts, Floats
+from modelmonitor_trainer.detect.performance import PerformanceResult
+from modelmonitor_trainer.detect.relation import Subject
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.profile.plan import CategoricalPlan, ColumnPlan, NumericPlan
 
@@ -14,6 +19,8 @@ from modelmonitor_trainer.profile.plan import CategoricalPlan, ColumnPlan, Numer
 WIDTH, HEIGHT = 320.0, 96.0
 _BINS = 32
 _BARS = 6
+#: Columns of a heat map; of more, those with the strongest evidence are drawn.
+_CELLS = 24
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,127 @@ class Bars:
 
     bars: tuple[Bar, ...]
     largest: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One correlation of a heat map.
+
+    Attributes
+    ----------
+    column, row
+        Its place.
+    value
+        The correlation, between -1 and 1.
+    changed
+        Whether its change counts.
+    title
+        What a pointer over it is told.
+    """
+
+    column: int
+    row: int
+    value: float
+    changed: bool
+    title: str
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Correlations of columns: the reference below the diagonal, the current window above it.
+
+    Attributes
+    ----------
+    names
+        The columns.
+    cells
+        The pairs that were tested, each twice.
+    of
+        How many columns there are in all.
+    """
+
+    names: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    of: int
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A score with its interval on an axis; places are between 0 and WIDTH.
+
+    Attributes
+    ----------
+    low, score, high
+        Of the champion now.
+    promised, allowed
+        Its score at promotion, and the worst that it may have; None where they are not known.
+    ends
+        What the ends of the axis stand for.
+    """
+
+    low: float
+    score: float
+    high: float
+    promised: float | None
+    allowed: float | None
+    ends: tuple[str, str]
+
+
+def heat_map(subjects: Sequence[Subject], columns: Sequence[str]) -> HeatMap | None:
+    """Return the heat map of tests of pairs; None where no pair is of two of `columns`.
+
+    Parameters
+    ----------
+    subjects
+        The pairs, the strongest evidence first, named "one and other".
+    columns
+        Every column that a pair may be made of.
+    """
+    # Names may contain " and ", so pairs are looked up and not taken apart.
+    named = {f"{one} and {other}": (one, other) for a, b in combinations(columns, 2) for one, other in ((a, b), (b, a))}
+    pairs = [(named[subject.name], subject) for subject in subjects if subject.name in named]
+    every = list(dict.fromkeys(name for pair, _ in pairs for name in pair))
+    chosen = set(every[:_CELLS])
+    names = tuple(name for name in columns if name in chosen)
+    places = {name: place for place, name in enumerate(names)}
+    cells = []
+    for pair, subject in pairs:
+        if chosen.issuperset(pair):
+            first, last = sorted(places[name] for name in pair)
+            title = f"{subject.name}: {subject.before:.2f} before, {subject.now:.2f} now"
+            cells.append(Cell(first, last, subject.before, subject.changed, title))
+            cells.append(Cell(last, first, subject.now, subject.changed, title))
+    return HeatMap(names, tuple(cells), len(every)) if cells else None
+
+
+def scale_of(found: PerformanceResult) -> Scale | None:
+    """Return a champion's score on an axis; None where it could not be computed."""
+    if found.score is None or found.low is None or found.high is None:
+        return None
+    if not np.isfinite([found.low, found.score, found.high]).all():
+        return None
+    # Imports scikit-learn, which a score has already cost; other checks must not pay for it.
+    from modelmonitor_trainer.model.metrics import sign
+
+    allowed = None
+    if found.promised is not None:
+        allowed = found.promised - sign(Metric(found.metric)) * found.max_drop
+    marks = [mark for mark in (found.low, found.score, found.high, found.promised, allowed) if mark is not None]
+    left, right = min(marks), max(marks)
+    reach = 0.08 * (right - left) or max(abs(left), 1.0) * 0.05
+    left, right = left - reach, right + reach
+
+    def place(value: float) -> float:
+        return WIDTH * (value - left) / (right - left)
+
+    return Scale(
+        low=place(found.low),
+        score=place(found.score),
+        high=place(found.high),
+        promised=None if found.promised is None else place(found.promised),
+        allowed=None if allowed is None else place(allowed),
+        ends=(number(left), number(right)),
+    )
 
 
 def chart_of(

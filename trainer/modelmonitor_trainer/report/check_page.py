@@ -12,15 +12,30 @@ from typing import Any
 import jinja2
 
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult
+from modelmonitor_trainer.detect.performance import PerformanceResult
+from modelmonitor_trainer.detect.relation import CORRELATION, RelationTest
 from modelmonitor_trainer.detect.result import CheckResult
 from modelmonitor_trainer.detect.verdict import hidden_by_variation, probability
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.report.charts import HEIGHT, WIDTH, Bars, Histogram, chart_of, number
+from modelmonitor_trainer.report.charts import (
+    HEIGHT,
+    WIDTH,
+    Bars,
+    HeatMap,
+    Histogram,
+    Scale,
+    chart_of,
+    heat_map,
+    number,
+    scale_of,
+)
 
 #: Columns with a card of their own; all of them are in the table.
 _CARDS = 60
 #: Objects that are listed by name.
 _OBJECTS = 400
+#: Pairs, slices or features that are listed of each relation.
+_SUBJECTS = 10
 
 _TONES = {"NoDrift": "good", "Drift": "bad", "Corrupted": "bad", "Inconclusive": "unsure"}
 _TITLES = {"NoDrift": "No drift", "Drift": "Drift", "Corrupted": "Corrupted data", "Inconclusive": "Inconclusive"}
@@ -81,6 +96,27 @@ class Card:
         return sorted(others, key=lambda value: -others[value])[:3]
 
 
+@dataclass(frozen=True)
+class Relation:
+    """What the page shows of a relation test: all of it in words, its strongest subjects, and a map of correlations."""
+
+    test: RelationTest
+    chart: HeatMap | None
+
+    @property
+    def strongest(self) -> tuple[Any, ...]:
+        """The subjects that are listed."""
+        return self.test.subjects[:_SUBJECTS]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What the page shows of a score that is followed."""
+
+    found: PerformanceResult
+    scale: Scale | None
+
+
 def render(result: CheckResult) -> str:
     """Return the report page of a check."""
     verdict = result.verdict
@@ -105,14 +141,23 @@ def render(result: CheckResult) -> str:
             "cards": [_card(column) for column in drift.columns[:_CARDS]] if drift else [],
             "columns": drift.columns if drift else (),
             "hidden": hidden_by_variation(drift, wanted) if drift else [],
+            "relations": _relations(result),
+            "scores": [Followed(found, scale_of(found)) for found in result.performance],
             "distribution": DISTRIBUTION,
             "sides": (result.reference, result.current),
             "max_objects": _OBJECTS,
             "chart_width": WIDTH,
             "chart_height": HEIGHT,
+            "steps": ", ".join(f"{step} {seconds:.2f} s" for step, seconds in result.timings.items()),
             "seconds": sum(result.timings.values()),
         },
     )
+
+
+def _relations(result: CheckResult) -> list[Relation]:
+    tests = result.drift.relations if result.drift else ()
+    columns = [column.name for column in result.drift.columns] if result.drift else []
+    return [Relation(test, heat_map(test.subjects, columns) if test.type == CORRELATION else None) for test in tests]
 
 
 def _card(column: ColumnResult) -> Card:

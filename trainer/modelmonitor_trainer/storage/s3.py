@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import io
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef, PutObjectRequestTypeDef
 
 #: Seconds to connect, and to wait for a part of an answer.
-_CONNECT_TIMEOUT, _READ_TIMEOUT = 5, 60
+_CONNECT_TIMEOUT, _READ_TIMEOUT = 5, 20
 #: Attempts in all; botocore's standard mode backs off up to 20 s between them.
 _ATTEMPTS = 5
 #: Objects up to this size come in one request; larger ones in blocks, some of them ahead.
@@ -138,7 +139,7 @@ class S3Store:
     Parameters
     ----------
     endpoint
-        URL of an S3-compatible store; None is AWS.
+        URL of an S3-compatible store; None is that of AWS_ENDPOINT_URL in the environment, or AWS.
     region
         Region; None is the environment's, or us-east-1.
     client
@@ -146,6 +147,7 @@ class S3Store:
     """
 
     def __init__(self, endpoint: str | None, region: str | None, client: S3Client | None = None) -> None:
+        endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._endpoint = endpoint or "Amazon S3"
         self._client: S3Client = client or boto3.client(
             "s3",

@@ -1,0 +1,132 @@
+"""How often the gate lets a worse model pass, and a better one not: the second half of `make bench-trust`.
+
+Scores of two models on the same rows are drawn from normal laws whose ROC AUCs are known: those of negative
+rows around 0, of positive rows around d, so that the AUC is Phi(d / sqrt(2)). Both models err together
+(correlation of their scores within a class), and on some days the challenger is better than on others, so
+that rows of one day are alike. The product's own gate decides, beside the rule that promotes whatever scores
+no less. The exit code is 1 where a model that is worse by the margin or more passes too often.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import zlib
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy import special, stats
+
+from modelmonitor_api.spec import Metric, Promotion
+from modelmonitor_trainer.gate.verdict import Contest, Outcome, judge
+
+_CHAMPION = 0.75
+_TOGETHER = 0.9
+_BY_DAY = 0.1
+_POSITIVE = 0.3
+_PROMOTION = Promotion(metric=Metric.ROC_AUC)
+_HEADING = "\n## The gate: who passes"
+
+
+@dataclass(frozen=True)
+class Duel:
+    """A true difference of ROC AUCs, and the rows that are to show it."""
+
+    difference: float
+    rows: int
+    days: int
+    sets: int
+
+
+def duels(*, quick: bool) -> list[Duel]:
+    """Return the rows of the table."""
+    sizes = {2000: 20} if quick else {2000: 80, 10_000: 60, 50_000: 20}
+    return [
+        Duel(difference, rows, days, sets)
+        for rows, sets in sizes.items()
+        for days in (14, 28)
+        for difference in (-0.02, -0.005, 0.0, 0.01, 0.03)
+    ]
+
+
+def contest(duel: Duel, seed: int) -> Contest:
+    """Return the scores of one hold-out."""
+    generator = np.random.default_rng([zlib.crc32(str(replace(duel, sets=0)).encode()), seed])
+    truth = (generator.random(duel.rows) < _POSITIVE).astype(np.int64)
+    days = np.sort(generator.integers(0, duel.days, duel.rows))
+    by_day = generator.normal(0, _BY_DAY, duel.days)[days]
+    common = generator.standard_normal(duel.rows) * np.sqrt(_TOGETHER)
+    own = generator.standard_normal((2, duel.rows)) * np.sqrt(1 - _TOGETHER)
+    champion = common + own[0] + truth * np.sqrt(2) * special.ndtri(_CHAMPION)
+    # Over all days the positive rows have the variance 1 + _BY_DAY**2.
+    reach = np.sqrt(2 + _BY_DAY**2) * special.ndtri(_CHAMPION + duel.difference)
+    challenger = common + own[1] + truth * (reach + by_day)
+    baseline = np.full(duel.rows, _POSITIVE)
+    return Contest(truth, special.expit(challenger), special.expit(champion), baseline, days=days)
+
+
+def measure(duel: Duel) -> tuple[Duel, Counter[str]]:
+    """Return how often each rule promotes."""
+    found: Counter[str] = Counter()
+    for seed in range(duel.sets):
+        result = judge(contest(duel, seed), _PROMOTION, seed=seed)
+        assert result.champion is not None
+        found["gate"] += result.outcome is Outcome.PASSED
+        found["estimate"] += result.champion.value >= 0
+    return duel, found
+
+
+def main() -> int:
+    """Measure, print, and say whether the bar is kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small table, in some seconds")
+    parser.add_argument("--sets", type=int, default=10**6, help="at most so many hold-outs a row")
+    parser.add_argument("--rows", type=int, default=10**9, help="no larger hold-outs")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--append", type=Path, help="keep the table at the end of this file")
+    options = parser.parse_args()
+    margin, allowed = float(_PROMOTION.non_inferiority_margin), 1 - float(_PROMOTION.confidence)
+    lines = [
+        _HEADING,
+        "",
+        f"Champion of ROC AUC {_CHAMPION}, scores correlated {_TOGETHER} within a class, the challenger's positive",
+        f"rows moved by {_BY_DAY} sd from day to day; default promotion (margin {margin:g}, confidence",
+        f"{1 - allowed:g}). Share of hold-outs on which the challenger passes, in brackets its 95 % interval",
+        f"(Clopper-Pearson); bar: a model worse by the margin or more passes in at most {allowed:.2g}, beyond what",
+        "chance explains. Beside it the rule that promotes whatever scores no less.",
+        "",
+        "| true difference | rows | days | hold-outs | passes | bar | scores no less |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    kept = True
+    chosen = [
+        replace(duel, sets=min(duel.sets, options.sets))
+        for duel in duels(quick=options.quick)
+        if duel.rows <= options.rows
+    ]
+    with ProcessPoolExecutor(options.processes, mp_context=multiprocessing.get_context("fork")) as pool:
+        for duel, found in pool.map(measure, chosen):
+            span = stats.binomtest(found["gate"], duel.sets).proportion_ci(0.95, "exact")
+            bar = "–"
+            if duel.difference <= -margin:
+                kept = kept and bool(span.low <= allowed)
+                bar = f"≤ {allowed:.2g} {'PASS' if span.low <= allowed else '**FAIL**'}"
+            lines.append(
+                f"| {duel.difference:+g} | {duel.rows:,} | {duel.days} | {duel.sets} | {found['gate'] / duel.sets:.3f} "
+                f"({span.low:.3f} to {span.high:.3f}) | {bar} | {found['estimate'] / duel.sets:.2f} |"
+            )
+            sys.stderr.write(lines[-1] + "\n")
+    text = "\n".join([*lines, ""])
+    sys.stdout.write(text)
+    if options.append:
+        before = options.append.read_text(encoding="utf-8").split(_HEADING)[0]
+        options.append.write_text(before + text, encoding="utf-8")
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""Seeded columns whose law is known: every value is a monotone image of a normal variable of the row.
+
+So one shift, in standard deviations of that variable, means the same for every kind of column: a day
+effect moves the mean of the day, a drift the mean of the current window. Categories move towards rarer
+ones, missing values become more or fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy import special, stats
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of known law.
+
+    Attributes
+    ----------
+    name
+        Its kind and number.
+    image
+        From normal variables to values; None for categories.
+    cuts : (k - 1,)
+        From normal variables to codes of `k` categories; None for numbers.
+    missing
+        Share of NULLs.
+    """
+
+    name: str
+    image: Callable[[Floats], Floats] | None = None
+    cuts: Floats | None = None
+    missing: float = 0.0
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the values are categories."""
+        return self.cuts is not None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What differs between rows and the law of their column.
+
+    Attributes
+    ----------
+    shift
+        Of the mean, in standard deviations: one, or one per row.
+    missing
+        Added to the share of NULLs.
+    moved
+        Share of rows whose category becomes the last but one.
+    """
+
+    shift: float | Floats = 0.0
+    missing: float = 0.0
+    moved: float = 0.0
+
+
+def draw(column: Column, rows: int, change: Change, generator: np.random.Generator) -> pa.ChunkedArray:
+    """Return `rows` rows of a column."""
+    latent = generator.standard_normal(rows) + change.shift
+    absent = None
+    if column.missing or change.missing:
+        # A share of missing values has days too; its own chance, so that it says nothing of the value.
+        bound = special.ndtri(column.missing + change.missing)
+        absent = generator.standard_normal(rows) - change.shift < bound
+    if column.cuts is not None:
+        codes = np.searchsorted(column.cuts, latent).astype(np.int32)
+        if change.moved:
+            codes[generator.random(rows) < change.moved] = max(0, column.cuts.size - 1)
+        words = names_of(column.cuts.size + 1)
+        values = pa.DictionaryArray.from_arrays(pa.array(codes, mask=absent), words)
+    else:
+        assert column.image is not None
+        values = pa.array(column.image(latent), mask=absent)
+    return pa.chunked_array([values])
+
+
+@cache
+def names_of(categories: int) -> pa.Array:
+    """Return the names of categories."""
+    return pa.array([f"c{number}" for number in range(categories)])
+
+
+def columns_of(kind: str) -> list[Column]:
+    """Return the 20 columns of a kind of data set."""
+    return [replace_name(column, f"{number:02d}-{column.name}") for number, column in enumerate(_KINDS[kind])]
+
+
+def replace_name(column: Column, name: str) -> Column:
+    """Return a column under another name."""
+    return Column(name, column.image, column.cuts, column.missing)
+
+
+def kinds() -> list[str]:
+    """Return the kinds of data sets there are."""
+    return list(_KINDS)
+
+
+def _same(latent: Floats) -> Floats:
+    return latent
+
+
+def _lognormal(latent: Floats) -> Floats:
+    return np.exp(2 * latent)
+
+
+def _student(latent: Floats) -> Floats:
+    # Two degrees of freedom: the quantile function is (2p - 1) sqrt(2 / (4p(1 - p))).
+    p = special.ndtr(latent)
+    return np.asarray((2 * p - 1) * np.sqrt(2 / np.maximum(4 * p * (1 - p), 1e-300)))
+
+
+def _pareto(latent: Floats) -> Floats:
+    return np.asarray(np.maximum(special.ndtr(-latent), 1e-300) ** (-1 / 1.5))
+
+
+def _poisson(mean: float) -> Callable[[Floats], Floats]:
+    cuts = special.ndtri(stats.poisson.cdf(np.arange(int(mean * 4 + 12)), mean))
+    return lambda latent: np.searchsorted(cuts, latent).astype(np.float64)
+
+
+def _rounded(latent: Floats) -> Floats:
+    return np.round(latent * 2)
+
+
+def _zero_inflated(latent: Floats) -> Floats:
+    return np.maximum(latent, 0.0)
+
+
+def _cuts(shares: Floats) -> Floats:
+    return np.asarray(special.ndtri(np.minimum(np.cumsum(shares / shares.sum())[:-1], 1 - 1e-12)))
+
+
+def _zipf(categories: int) -> Floats:
+    return _cuts(1 / np.arange(1, categories + 1))
+
+
+def _even(categories: int) -> Floats:
+    return _cuts(np.ones(categories))
+
+
+def _categories() -> list[Column]:
+    zipf = [Column(f"zipf-{size}", cuts=_zipf(size)) for size in (20, 100, 1000, 10_000) for _ in range(3)]
+    return zipf + [Column(f"even-{size}", cuts=_even(size)) for size in (20, 100, 1000, 10_000) for _ in range(2)]
+
+
+_NORMAL = Column("normal", _same)
+_HEAVY = [Column("lognormal", _lognormal), Column("student", _student), Column("pareto", _pareto)]
+_TIES = [
+    Column("poisson", _poisson(3.0)),
+    Column("rare-events", _poisson(0.1)),
+    Column("rounded", _rounded),
+    Column("zero-inflated", _zero_inflated),
+]
+_NULLS = [Column(f"null-{share:g}", _same, missing=share) for share in (0.001, 0.02, 0.1, 0.5)]
+_KINDS: dict[str, list[Column]] = {
+    "normal": [_NORMAL] * 20,
+    "heavy tails": (_HEAVY * 7)[:20],
+    "ties": _TIES * 5,
+    "categories": _categories(),
+    "NULLs": _NULLS * 5,
+    "mixed": [
+        *[_NORMAL] * 4,
+        *_HEAVY,
+        *_TIES,
+        *_NULLS,
+        *[Column(f"zipf-{size}", cuts=_zipf(size), missing=0.02) for size in (20, 100, 1000, 10_000)],
+        Column("even-1000", cuts=_even(1000)),
+    ],
+}

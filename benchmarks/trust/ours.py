@@ -1,0 +1,79 @@
+"""The product's own verdict on two windows, through its own plans, profiles and rule."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pyarrow as pa
+from columns import Column
+
+from modelmonitor_api.spec import Sensitivity
+from modelmonitor_trainer.detect.drift import DriftResult, comparisons_of, find_drift
+from modelmonitor_trainer.profile.columns import (
+    ColumnProfile,
+    NumericProfile,
+    count_values,
+    floats_of,
+    profile_categories,
+    profile_numbers,
+)
+from modelmonitor_trainer.profile.plan import (
+    MAX_CATEGORIES,
+    SAMPLE_ROWS,
+    CategoricalPlan,
+    ColumnPlan,
+    NumericPlan,
+    fit_edges,
+)
+from modelmonitor_trainer.profile.window import Block, BlockProfile, WindowProfile, stack
+
+#: Column → its rows, day by day.
+Table = dict[str, list[pa.ChunkedArray]]
+
+SENSITIVITY = Sensitivity()
+CHECKS_PER_DAY = 1.0
+
+
+def plan_of(column: Column, reference: list[pa.ChunkedArray]) -> ColumnPlan:
+    """Return the plan of a column, cut as a check cuts it, on the first rows of the reference."""
+    sample = pa.chunked_array([chunk for day in reference for chunk in day.chunks]).slice(0, SAMPLE_ROWS)
+    if not column.categorical:
+        values = pa.concat_arrays(sample.chunks)
+        return NumericPlan(column.name, fit_edges(floats_of(values)[0]))
+    words: Counter[str] = Counter()
+    for chunk in sample.chunks:
+        values, counts, _ = count_values(chunk)
+        words.update({value: count for value, count in zip(values, counts.tolist(), strict=True) if count})
+    common = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES]
+    return CategoricalPlan(column.name, tuple(value for value, _ in common))
+
+
+def verdict(columns: list[Column], reference: Table, current: Table) -> DriftResult:
+    """Return what the product's rule says of two windows."""
+    plans = tuple(plan_of(column, reference[column.name]) for column in columns)
+    before, now = _window(plans, reference), _window(plans, current)
+    return find_drift(
+        comparisons_of("features", "Feature", plans, before, now),
+        SENSITIVITY,
+        CHECKS_PER_DAY,
+        rows=(before.rows, now.rows),
+        current_blocks={"Feature": len(now.blocks)},
+    )
+
+
+def _window(plans: tuple[ColumnPlan, ...], table: Table) -> WindowProfile:
+    days = len(next(iter(table.values())))
+    profiles = {plan.name: [_profile(plan, rows) for rows in table[plan.name]] for plan in plans}
+    blocks = []
+    for day in range(days):
+        of_day = {name: found[day] for name, found in profiles.items()}
+        rows = next(iter(of_day.values())).rows
+        blocks.append(BlockProfile(Block(str(day), ()), rows, of_day, {}))
+    return stack(blocks, plans)
+
+
+def _profile(plan: ColumnPlan, rows: pa.ChunkedArray) -> ColumnProfile:
+    if isinstance(plan, NumericPlan):
+        found: NumericProfile = profile_numbers(rows, plan.edges)
+        return found
+    return profile_categories(rows, {value: place for place, value in enumerate(plan.categories)})

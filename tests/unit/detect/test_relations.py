@@ -1,0 +1,272 @@
+"""What holds between columns: bias, correlations, ablation."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from modelmonitor_trainer.detect import ablation
+from modelmonitor_trainer.detect.ablation import Labelled, find_broken_relations
+from modelmonitor_trainer.detect.bias import Judged, clustered_mean, find_bias, t_test
+from modelmonitor_trainer.detect.correlation import find_correlation_drift, fisher_test
+from modelmonitor_trainer.detect.relation import RelationTest, Subject, decide, family
+from modelmonitor_trainer.profile.columns import bin_counts
+from modelmonitor_trainer.profile.moments import correlations, moments_of, scale_of, total
+from modelmonitor_trainer.profile.plan import NumericPlan, fit_edges
+
+LEVEL = 1 / 90
+
+
+def judged_alone(test, minimum=0.03):
+    """Decide a test as the only one of its check."""
+    return decide(test, 1.0 if test.p_value is None else test.p_value, LEVEL, minimum)
+
+
+def subject(name, p_value, effect=0.2, limit=None):
+    return Subject(name, 0.1, 0.3, effect, 0.1, 0.3, p_value, limit=limit)
+
+
+def test_a_family_has_the_p_value_of_simes_and_adjusts_like_scipy():
+    p_values = [0.001, 0.04, 0.2, 0.9]
+    made = family(RelationTest("d", "t", "w"), [subject(str(p), p) for p in p_values])
+    assert made.p_value == pytest.approx(0.004)
+    assert sorted(s.adjusted_p for s in made.subjects) == pytest.approx(
+        sorted(stats.false_discovery_control(p_values)), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "family_p", "drifted"),
+    [
+        (subject("a", 1e-6), 1e-6, True),
+        (subject("a", 1e-6, effect=-0.2), 1e-6, True),
+        (subject("a", 1e-6, effect=0.01), 1e-6, False),
+        (subject("a", 1e-6, limit=0.3), 1e-6, False),
+        (subject("a", 1e-6), 0.5, False),
+        (subject("a", 0.5), 1e-6, False),
+    ],
+)
+def test_what_counts(one, family_p, drifted):
+    made = family(RelationTest("d", "t", "w"), [one])
+    assert decide(made, family_p, LEVEL, 0.03).drifted is drifted
+
+
+def test_the_error_of_a_mean_over_equal_days_is_that_of_the_means_of_days():
+    g = np.random.default_rng(0)
+    days = np.repeat(np.arange(12), 50)
+    values = g.normal(size=600) + np.repeat(g.normal(size=12), 50)
+    mean, error, freedom = clustered_mean(values, days)
+    means = values.reshape(12, 50).mean(axis=1)
+    assert (mean, error, freedom) == pytest.approx((means.mean(), stats.sem(means), 11), rel=1e-12)
+    assert t_test(mean, error, freedom)[0] == pytest.approx(stats.ttest_1samp(means, 0).pvalue, rel=1e-9)
+
+
+def judged(seed, off=0.0, day_effect=0.0, days=20, rows=300, bad_slice=0.0):
+    g = np.random.default_rng(seed)
+    numbers = np.repeat(np.arange(days), rows)
+    chance = np.clip(g.uniform(0.1, 0.5, numbers.size), 0.01, 0.99)
+    place = g.choice(np.array(["JFK", "LGA", None], dtype=object), numbers.size)
+    real = np.clip(chance + np.repeat(g.normal(0, day_effect, days), rows) + bad_slice * (place == "JFK"), 0, 1)
+    truth = (g.random(numbers.size) < real).astype(float)
+    return Judged(truth, chance + off, numbers, {"origin": place})
+
+
+def test_bias_overall_and_of_one_slice():
+    made = judged_alone(find_bias("b", judged(0, off=0.06), binary=True))
+    assert {s.name for s in made.changed} == {"all rows", "origin=JFK", "origin=LGA"}
+    assert all(s.effect == pytest.approx(0.06, abs=0.02) for s in made.changed)
+    made = judged_alone(find_bias("b", judged(0, bad_slice=-0.09), binary=True))
+    assert made.changed[0].name == "origin=JFK"
+    assert "origin=LGA" not in {s.name for s in made.changed}
+
+
+@pytest.mark.parametrize("days", [1, 6, 20])
+def test_no_bias_no_alarm(days):
+    effect = 0.05 if days > 1 else 0.0
+    made = [find_bias("b", judged(seed, day_effect=effect, days=days), binary=True) for seed in range(60)]
+    assert sum(judged_alone(m, 0.0).drifted for m in made) <= 3
+
+
+def test_bias_says_nothing_of_few_rows():
+    rows = judged(0, days=1, rows=50)
+    assert "50 usable labelled rows are too few" in find_bias("b", rows, binary=True).message
+    nothing = Judged(np.empty(0), np.empty(0), np.empty(0), {})
+    assert find_bias("b", nothing, binary=False).p_value is None
+
+
+# Correlations
+
+
+def scales_of(matrix, cells=256):
+    made = []
+    for place, column in enumerate(matrix.T):
+        column = column[np.isfinite(column)]  # noqa: PLW2901 - the finite part of the same column
+        plan = NumericPlan(f"x{place}", fit_edges(column, cells))
+        made.append(scale_of(plan, bin_counts(column, plan.edges)))
+    return made
+
+
+def sample(g, rows, rho=0.0, columns=4, shift=0.0):
+    made = g.normal(size=(rows, columns)) + shift
+    made[:, 1] = rho * made[:, 0] + np.sqrt(1 - rho**2) * made[:, 1]
+    return made
+
+
+def moments(matrix, scales):
+    return moments_of(list(matrix.T), scales)
+
+
+def test_correlations_agree_with_numpy_and_merge():
+    g = np.random.default_rng(0)
+    rows = sample(g, 3000, 0.6)
+    rows[g.random(rows.shape) < 0.1] = np.nan
+    scales = scales_of(rows)
+    whole = moments(rows, scales)
+    parts = total([moments(rows[:100], scales), moments(rows[100:100], scales), moments(rows[100:], scales)], 4)
+    clipped = np.column_stack([np.clip(rows[:, i], s.low, s.high) for i, s in enumerate(scales)])
+    ranked = np.column_stack(
+        [
+            np.where(
+                np.isnan(rows[:, i]),
+                np.nan,
+                s.ranks[np.searchsorted(s.edges, rows[:, i], side="right").clip(0, s.ranks.size - 1)],
+            )
+            for i, s in enumerate(scales)
+        ]
+    )
+    for values, sums in ((clipped, "values"), (ranked, "ranks")):
+        for made in (whole, parts):
+            r, variance = correlations(made.rows, getattr(made, sums))
+            for place, (i, j) in enumerate(zip(*np.triu_indices(4, 1), strict=True)):
+                both = np.isfinite(values[:, i]) & np.isfinite(values[:, j])
+                assert r[place] == pytest.approx(np.corrcoef(values[both, i], values[both, j])[0, 1], abs=1e-9)
+                assert made.rows[place] == both.sum()
+                assert variance[place] == pytest.approx((1 - r[place] ** 2) ** 2 / both.sum(), rel=0.25)
+
+
+def test_rank_correlation_is_spearmans_up_to_the_cells():
+    g = np.random.default_rng(0)
+    rows = np.exp(sample(g, 5000, 0.7, columns=2) * 2)
+    made = moments(rows, scales_of(rows, 1024))
+    r, _ = correlations(made.rows, made.ranks)
+    assert r[0] == pytest.approx(stats.spearmanr(rows[:, 0], rows[:, 1]).statistic, abs=1e-4)
+
+
+def test_fisher_is_the_textbook_test():
+    z, variance = fisher_test(np.array([0.5, 0.3]), np.zeros(2), np.array([103.0, 203.0]))
+    p = 2 * stats.norm.sf(abs(z[0] - z[1]) / np.sqrt(variance.sum()))
+    expected = 2 * stats.norm.sf(abs(np.arctanh(0.5) - np.arctanh(0.3)) / np.sqrt(1 / 100 + 1 / 200))
+    assert p == pytest.approx(expected, rel=1e-12)
+
+
+def drifted(reference, current, scales=None):
+    scales = scales or scales_of(np.concatenate(reference))
+    names = [s.name for s in scales]
+    found = find_correlation_drift(
+        "c", names, [moments(m, scales) for m in reference], [moments(m, scales) for m in current], LEVEL
+    )
+    return [judged_alone(test) for test in found if test.subjects]
+
+
+@pytest.mark.parametrize("blocks", [1, 30])
+def test_a_changed_correlation_is_found_and_only_that(blocks):
+    g = np.random.default_rng(1)
+    reference = [sample(g, 6000 // blocks, 0.6) for _ in range(blocks)]
+    for test in drifted(reference, [sample(g, 3000, 0.2)]):
+        assert [s.name for s in test.changed] == ["x0 and x1"]
+        assert test.changed[0].effect == pytest.approx(-0.2, abs=0.05)
+        assert test.changed[0].low < -0.2 + 0.05 < 0.05 + test.changed[0].high
+
+
+def alarms(make, blocks, seeds=40):
+    count = 0
+    for seed in range(seeds):
+        g = np.random.default_rng(seed)
+        count += any(t.drifted for t in drifted([make(g) for _ in range(blocks)], [make(g)]))
+    return count
+
+
+def common_scale(g):
+    return sample(g, 500) * g.lognormal(0, 1, (500, 1))
+
+
+def day_effects(g):
+    return sample(g, 200, 0.5 + 0.1 * g.standard_normal()) + g.normal(0, 0.5, 4)
+
+
+@pytest.mark.parametrize(
+    ("make", "blocks"),
+    [
+        (lambda g: sample(g, 500, 0.5), 1),
+        (lambda g: np.exp(2 * sample(g, 500, 0.5)), 1),
+        (lambda g: g.standard_t(2, (500, 4)), 1),
+        (common_scale, 1),
+        (day_effects, 30),
+    ],
+)
+def test_ordinary_rows_do_not_alarm(make, blocks):
+    assert alarms(make, blocks) <= 2
+
+
+def test_a_few_arbitrary_values_change_no_correlation():
+    g = np.random.default_rng(0)
+    reference, current = [sample(g, 10_000)], sample(g, 10_000)
+    current[:10] = 1e9
+    current[10] = np.inf
+    assert not any(t.drifted for t in drifted(reference, [np.where(np.isfinite(current), current, np.nan)]))
+
+
+def test_columns_that_do_not_vary_and_empty_sides():
+    g = np.random.default_rng(0)
+    rows = sample(g, 500)
+    plan = NumericPlan("x", fit_edges(np.ones(10), 16))
+    assert scale_of(plan, bin_counts(np.ones(10), plan.edges)) is None
+    assert scale_of(plan, np.zeros(plan.cells, dtype=np.int64)) is None
+    scales = scales_of(rows)
+    still = rows.copy()
+    still[:, 2] = 1.0
+    tests = find_correlation_drift(
+        "c", [s.name for s in scales], [moments(rows, scales)], [moments(still, scales)], LEVEL
+    )
+    assert {len(t.subjects) for t in tests} == {3}
+    nothing = find_correlation_drift("c", [s.name for s in scales], [moments(rows, scales)], [], LEVEL)
+    assert {t.p_value for t in nothing} == {None}
+    assert "fewer than two" in find_correlation_drift("c", ["x"], [], [], LEVEL)[0].message
+
+
+# Ablation
+
+
+def labelled(seed, slope, days=12, rows=250, regression=False):
+    g = np.random.default_rng(seed)
+    n = days * rows
+    x, z = g.normal(size=n), g.normal(size=n)
+    kind = g.choice(np.array(["a", "b", None], dtype=object), n)
+    score = slope * x + z
+    truth = score + g.normal(size=n) if regression else (g.random(n) < 1 / (1 + np.exp(-score))).astype(float)
+    return Labelled({"x": x, "z": z, "kind": kind}, truth, np.repeat(np.arange(days), rows))
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_the_relationship_that_broke_is_named(regression):
+    classes = 0 if regression else 2
+    made = find_broken_relations(
+        "a", labelled(0, 2, regression=regression), labelled(1, 0, regression=regression), classes=classes
+    )[0]
+    names = {s.name for s in judged_alone(made).changed}
+    assert {"x alone", "what x adds"} <= names
+    assert not {"z alone", "kind alone", "what kind adds"} & names
+
+
+def test_relationships_that_hold():
+    for seed in range(2):
+        made = find_broken_relations("a", labelled(seed, 1), labelled(seed + 100, 1), classes=2)[0]
+        assert not judged_alone(made).drifted
+
+
+def test_ablation_says_nothing_of_few_rows_or_one_class():
+    few = find_broken_relations("a", labelled(0, 1), labelled(0, 1, days=1), classes=2)[0]
+    assert (few.p_value, "250 labelled rows; 500 are needed" in few.message) == (None, True)
+    one = labelled(0, 1)
+    same = Labelled(one.columns, np.zeros_like(one.truth), one.days)
+    assert "same outcome" in find_broken_relations("a", one, same, classes=2)[0].message
+    assert ablation.FOLDS >= 2

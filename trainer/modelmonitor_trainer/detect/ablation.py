@@ -1,0 +1,223 @@
+"""Ablation: which relationship to the target broke, by small models on one or two features and without each.
+
+Models are fitted on parts of the reference and scored on the part left out, and on the current rows, each
+current row by one of the same models, so both sides are scored by models of the same strength. What a set
+of features explains is the share of the loss (log loss, squared error) of the side's own mean outcome that
+it takes away, so a change of the share of positives alone changes nothing much:
+
+* single features and pairs of the best of them: explained now, less explained before;
+* without a feature: what it adds to all others, now less before.
+
+Only less counts: where one relationship breaks, the other features explain more of what is left. Losses
+are compared by means over rows with standard errors of days as clusters (see
+:mod:`~modelmonitor_trainer.detect.bias`), their difference by Welch's t. The leave-one-out idea is that of
+J. Lei, M. G'Sell, A. Rinaldo, R. Tibshirani, L. Wasserman, Distribution-free predictive inference for
+regression, 2018, section 6 (LOCO).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from modelmonitor_trainer.arrays import Array, Floats
+from modelmonitor_trainer.detect.bias import clustered_mean
+from modelmonitor_trainer.detect.relation import ABLATION, RelationTest, Subject, family
+
+#: With fewer labelled rows on a side nothing is said.
+MIN_ROWS = 500
+#: Parts of the reference; days stay together where there are enough.
+FOLDS = 3
+#: Features that models are made of one by one, at most, and how many of the best are paired.
+MAX_FEATURES, PAIRED = 30, 3
+_CATEGORIES = 50
+_FLOOR = 1e-6
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows with an outcome.
+
+    Attributes
+    ----------
+    columns
+        Feature → (n,) floats with NaN, or text with None.
+    truth : (n,)
+        Places of the classes, or values.
+    days : (n,)
+        A number for each row's day.
+    """
+
+    columns: dict[str, Array]
+    truth: Floats
+    days: Array
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Encoded rows of both sides, the parts they belong to, and the losses of their own mean outcome."""
+
+    matrices: tuple[Floats, Floats]
+    truths: tuple[Floats, Floats]
+    days: tuple[Array, Array]
+    parts: tuple[Array, Array]
+    constant: tuple[Floats, Floats]
+    classes: int
+    categorical: tuple[bool, ...]
+
+
+def find_broken_relations(detector: str, reference: Labelled, current: Labelled, *, classes: int) -> list[RelationTest]:
+    """Return which relationships of features to the target have changed.
+
+    Parameters
+    ----------
+    detector
+        Its name.
+    reference, current
+        Rows of the same columns.
+    classes
+        How many classes there are; 0 for values.
+    """
+    test = RelationTest(detector, ABLATION, "explained share of the loss")
+    sizes = [int(side.truth.size) for side in (reference, current)]
+    if min(sizes) < MIN_ROWS:
+        text = f"{sizes[0]:,} and {sizes[1]:,} labelled rows; {MIN_ROWS} are needed on both sides"
+        return [RelationTest(**(vars(test) | {"message": text}))]
+    if any(np.unique(side.truth).size < 2 for side in (reference, current)):
+        return [RelationTest(**(vars(test) | {"message": "all rows of a side have the same outcome"}))]
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    # Models this small are slower on several threads, the more so where cores are shared.
+    with threadpool_limits(1):
+        subjects = _compared(reference, current, classes)
+    text = f"{len(subjects)} comparisons of small models on {sizes[0]:,} and {sizes[1]:,} labelled rows"
+    return [RelationTest(**(vars(family(test, subjects)) | {"message": text}))]
+
+
+def _compared(reference: Labelled, current: Labelled, classes: int) -> list[Subject]:
+    names = list(reference.columns)[:MAX_FEATURES]
+    sides = _prepared(names, reference, current, classes)
+    alone = {name: _gains(sides, [place]) for place, name in enumerate(names)}
+    best = sorted(names, key=lambda name: -float(alone[name][0].mean()))[:PAIRED]
+    found = [(f"{name} alone", *alone[name]) for name in names]
+    for one, other in combinations(best if len(names) > 2 else [], 2):
+        found.append((f"{one} with {other}", *_gains(sides, [names.index(one), names.index(other)])))
+    if len(names) > 1:
+        everything = _gains(sides, list(range(len(names))))
+        for place, name in enumerate(names):
+            without = _gains(sides, [other for other in range(len(names)) if other != place])
+            found.append((f"what {name} adds", everything[0] - without[0], everything[1] - without[1]))
+    return [_subject(name, sides, (before, now)) for name, before, now in found]
+
+
+def _prepared(names: Sequence[str], reference: Labelled, current: Labelled, classes: int) -> _Sides:
+    encoded, categorical = [], []
+    for name in names:
+        one, other, is_category = _encoded(reference.columns[name], current.columns[name])
+        encoded.append((one, other))
+        categorical.append(is_category)
+    both = tuple(np.column_stack([pair[side] for pair in encoded]) for side in (0, 1))
+    truths = (reference.truth, current.truth)
+    return _Sides(
+        matrices=(both[0], both[1]),
+        truths=truths,
+        days=(reference.days, current.days),
+        parts=(_parts(reference.days), _parts(current.days)),
+        constant=(_constant_loss(truths[0], classes), _constant_loss(truths[1], classes)),
+        classes=classes,
+        categorical=tuple(categorical),
+    )
+
+
+def _encoded(reference: Array, current: Array) -> tuple[Floats, Floats, bool]:
+    """Return a column as numbers: categories by their rank of frequency in the reference, others as missing."""
+    if reference.dtype.kind == "f":
+        return reference, current, False
+    known = np.array([value for value in reference if value is not None], dtype=object).astype(str)
+    values, counts = np.unique(known, return_counts=True)
+    order = np.lexsort((values, -counts))[:_CATEGORIES]
+    place = {str(values[index]): float(rank) for rank, index in enumerate(order)}
+    one, other = (
+        np.array([place.get(str(value), np.nan) if value is not None else np.nan for value in side], dtype=np.float64)
+        for side in (reference, current)
+    )
+    return one, other, bool(place)
+
+
+def _parts(days: Array) -> Array:
+    """Return the part of each row: whole days where there are enough of them."""
+    distinct, which = np.unique(days, return_inverse=True)
+    return np.asarray((which if distinct.size >= 2 * FOLDS else np.arange(days.size)) % FOLDS)
+
+
+def _gains(sides: _Sides, chosen: Sequence[int]) -> tuple[Floats, Floats]:
+    """Return for every row of both sides how much less it loses than by the mean outcome, in units of that loss."""
+    losses = [np.full(truth.size, np.nan) for truth in sides.truths]
+    for part in range(FOLDS):
+        fit = sides.parts[0] != part
+        model = _model(sides.classes, [sides.categorical[place] for place in chosen])
+        model.fit(sides.matrices[0][fit][:, chosen], sides.truths[0][fit])
+        for side in (0, 1):
+            rows = sides.parts[side] == part
+            if rows.any():
+                matrix = sides.matrices[side][rows][:, chosen]
+                losses[side][rows] = _loss(model, matrix, sides.truths[side][rows], sides.classes)
+    before, now = (
+        (constant - loss) / max(float(constant.mean()), _FLOOR)
+        for constant, loss in zip(sides.constant, losses, strict=True)
+    )
+    return before, now
+
+
+def _model(classes: int, categorical: Sequence[bool]) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    made = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+    return made(
+        max_iter=40,
+        max_leaf_nodes=8,
+        min_samples_leaf=50,
+        learning_rate=0.15,
+        early_stopping=False,
+        categorical_features=list(categorical) if any(categorical) else None,
+        random_state=0,
+    )
+
+
+def _loss(model: Any, matrix: Floats, truth: Floats, classes: int) -> Floats:
+    if not classes:
+        return np.asarray(np.square(model.predict(matrix) - truth), dtype=np.float64)
+    scores = model.predict_proba(matrix)
+    place = np.searchsorted(model.classes_, truth)
+    known = (place < model.classes_.size) & (model.classes_[np.minimum(place, model.classes_.size - 1)] == truth)
+    given = np.where(known, scores[np.arange(truth.size), np.minimum(place, model.classes_.size - 1)], 0.0)
+    # A class that the parts fitted on have not shown must not decide everything by itself.
+    return np.asarray(-np.log(np.clip(given, 1e-3, 1.0)), dtype=np.float64)
+
+
+def _constant_loss(truth: Floats, classes: int) -> Floats:
+    if not classes:
+        return np.asarray(np.square(truth - truth.mean()), dtype=np.float64)
+    shares = np.bincount(truth.astype(np.int64), minlength=classes) / truth.size
+    return np.asarray(-np.log(np.clip(shares[truth.astype(np.int64)], 1e-3, 1.0)), dtype=np.float64)
+
+
+def _subject(name: str, sides: _Sides, gains: tuple[Floats, Floats]) -> Subject:
+    (before, error_r, freedom_r), (now, error_c, freedom_c) = (
+        clustered_mean(gain, days) for gain, days in zip(gains, sides.days, strict=True)
+    )
+    change, variance = now - before, error_r**2 + error_c**2
+    error = float(np.sqrt(variance))
+    if not error:
+        return Subject(name, before, now, change, change, change, 1.0)
+    # Welch and Satterthwaite.
+    freedom = variance**2 / (error_r**4 / freedom_r + error_c**4 / freedom_c)
+    # One-sided: what others explain grows by itself where one relationship breaks.
+    p_value = float(special.stdtr(freedom, change / error))
+    half = float(special.stdtrit(freedom, 0.975)) * error
+    return Subject(name, before, now, change, change - half, change + half, p_value)

@@ -1,0 +1,138 @@
+"""Prediction bias: whether predictions are right on average, overall and on every slice.
+
+The mean of prediction minus outcome over rows that are alike within a day, so the standard error is that
+of clusters: with G days, sums R_g of the residuals and n_g rows,
+
+    SE² = G / (G - 1) · Σ (R_g - n_g · mean)² / N²,
+
+    W. G. Cochran, Sampling Techniques, 3rd edition, 1977, section 9A (ratio to size),
+
+and the test is t with G - 1 degrees of freedom. With fewer than MIN_DAYS days rows count as independent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from modelmonitor_trainer.arrays import Array, Floats
+from modelmonitor_trainer.detect.relation import BIAS, RelationTest, Subject, family
+
+#: With fewer rows nothing is said of a slice.
+MIN_ROWS = 100
+MIN_DAYS = 5
+#: A binary outcome must occur, and not occur, as often as this for its mean to be nearly normal.
+MIN_OUTCOMES = 10
+#: Slices that are looked at, the largest ones.
+MAX_SLICES = 40
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Rows with an outcome and a prediction.
+
+    Attributes
+    ----------
+    truth, predicted : (n,)
+        Outcomes (0 and 1, or values) and predictions (probabilities, or values).
+    days : (n,)
+        A number for each row's day.
+    slices
+        Column → (n,) text, None where missing.
+    """
+
+    truth: Floats
+    predicted: Floats
+    days: Array
+    slices: dict[str, Array]
+
+
+def clustered_mean(values: Floats, clusters: Array) -> tuple[float, float, float]:
+    """Return the mean, its standard error and the degrees of freedom.
+
+    Parameters
+    ----------
+    values : (n,)
+        At least two.
+    clusters : (n,)
+        Whose rows are alike; fewer than MIN_DAYS distinct ones count as none.
+    """
+    mean = float(values.mean())
+    distinct, which = np.unique(clusters, return_inverse=True)
+    groups = int(distinct.size)
+    if groups < MIN_DAYS:
+        return mean, float(values.std(ddof=1)) / float(np.sqrt(values.size)), float(values.size - 1)
+    sums = np.bincount(which, values - mean, groups)
+    variance = groups / (groups - 1) * float(np.square(sums).sum()) / values.size**2
+    return mean, float(np.sqrt(variance)), float(groups - 1)
+
+
+def t_test(mean: float, error: float, freedom: float) -> tuple[float, float]:
+    """Return the two-sided p-value of a mean of zero, and half the width of its 95 % interval."""
+    if error <= 0:
+        return (0.0 if mean else 1.0), 0.0
+    p_value = 2 * float(special.stdtr(freedom, -abs(mean) / error))
+    return p_value, float(special.stdtrit(freedom, (1 + _CONFIDENCE) / 2)) * error
+
+
+def find_bias(detector: str, rows: Judged, *, binary: bool) -> RelationTest:
+    """Return the bias of predictions.
+
+    Parameters
+    ----------
+    detector
+        Its name.
+    rows
+        What was predicted and what came.
+    binary
+        Whether outcomes are 0 and 1: the effect is then the difference of the rates; of values it is in
+        units of the standard deviation of the outcomes.
+    """
+    test = RelationTest(detector, BIAS, "mean prediction against mean outcome (outcome to prediction)")
+    unit = 1.0 if binary else float(rows.truth.std()) if rows.truth.size else 0.0
+    if rows.truth.size < MIN_ROWS or not unit:
+        return RelationTest(**(vars(test) | {"message": f"{rows.truth.size} usable labelled rows are too few"}))
+    everywhere = np.ones(rows.truth.size, dtype=bool)
+    parts = [("all rows", everywhere), *_slices(rows)]
+    subjects = [_subject(name, rows, chosen, unit) for name, chosen in parts if _enough(rows, chosen, binary)]
+    days = int(np.unique(rows.days).size)
+    how = f"{days} days as clusters" if days >= MIN_DAYS else f"{days} days are too few, so rows count as independent"
+    made = family(test, subjects)
+    text = f"{rows.truth.size:,} labelled rows, {len(subjects)} groups tested; {how}"
+    return RelationTest(**(vars(made) | {"message": text}))
+
+
+def _slices(rows: Judged) -> list[tuple[str, Array]]:
+    found = []
+    for column, values in rows.slices.items():
+        texts = np.array(["" if value is None else str(value) for value in values])
+        present = np.array([value is not None for value in values], dtype=bool)
+        for value, count in zip(*np.unique(texts[present], return_counts=True), strict=True):
+            found.append((int(count), f"{column}={value[:40]}", present & (texts == value)))
+    return [(name, chosen) for _, name, chosen in sorted(found, key=lambda item: (-item[0], item[1]))[:MAX_SLICES]]
+
+
+def _enough(rows: Judged, chosen: Array, binary: bool) -> bool:
+    count = int(chosen.sum())
+    if count < MIN_ROWS:
+        return False
+    sums = [float(values[chosen].sum()) for values in (rows.truth, rows.predicted)]
+    return not binary or (max(sums) >= MIN_OUTCOMES and min(sums) <= count - MIN_OUTCOMES)
+
+
+def _subject(name: str, rows: Judged, chosen: Array, unit: float) -> Subject:
+    truth, predicted = rows.truth[chosen], rows.predicted[chosen]
+    mean, error, freedom = clustered_mean(predicted - truth, rows.days[chosen])
+    p_value, half = t_test(mean, error, freedom)
+    return Subject(
+        name=name,
+        before=float(truth.mean()),
+        now=float(predicted.mean()),
+        effect=mean / unit,
+        low=(mean - half) / unit,
+        high=(mean + half) / unit,
+        p_value=p_value,
+    )
