@@ -210,11 +210,13 @@ def test_the_environment_is_what_the_operator_reads() -> None:
         "JOB_IMAGE_PULL_POLICY": "IfNotPresent",
         "IMAGE_PULL_SECRETS": "pull,mirror",
         "RESYNC_SECONDS": "30",
+        "ROLLOUTS": "true",
         "LOG_LEVEL": "debug",
         "LOG_FORMAT": "plain",
         "HTTPS_PROXY": "http://proxy.example:3128",
     }
     settings = Settings.from_environment(found)
+    assert settings.rollouts
     assert settings.image_pull_secrets == ("pull", "mirror")
     assert settings.resync_seconds == 30
 
