@@ -20,24 +20,30 @@ class Days:
         Of the mean of a day, in standard deviations of the rows.
     memory
         Correlation of the means of neighbouring days: 0 for days on their own, towards 1 for slow seasons.
+    weekly
+        By how many standard deviations of the rows week-ends lie higher than other days.
+    heavy
+        Whether days have Student's t distribution with 4 degrees of freedom: now and then, quite another day.
     """
 
     reference: int
     current: int
     deviation: float
     memory: float = 0.0
+    weekly: float = 0.0
+    heavy: bool = False
 
     def shifts(self, generator: np.random.Generator) -> Floats:
         """Return the mean of each day of both windows, (reference + current,), in standard deviations."""
         total = self.reference + self.current
-        steps = generator.standard_normal(total)
+        steps = generator.standard_t(4, total) / np.sqrt(2) if self.heavy else generator.standard_normal(total)
         found = np.empty(total)
         level = steps[0]
         for day in range(total):
             if day:
                 level = self.memory * level + np.sqrt(1 - self.memory**2) * steps[day]
             found[day] = level
-        return found * self.deviation
+        return found * self.deviation + self.weekly * (np.arange(total) % 7 > 4)
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,10 @@ def _by_days(*, quick: bool) -> list[Cell]:
             for current in (1, 7):
                 days = Days(reference, current, deviation, memory)
                 found.append(Cell("mixed", 200, 100 if reference < 90 else 60, days, peers=3))
+    for reference, current in ((60, 1), (60, 7)):
+        found.append(Cell("mixed", 200, 100, Days(reference, current, 0.15, heavy=True), peers=3))
+    for reference, current in ((60, 7), (75, 28)):
+        found.append(Cell("mixed", 200, 100, Days(reference, current, 0.05, weekly=0.5), peers=3))
     return found
 
 
@@ -131,4 +141,5 @@ def _power(*, quick: bool) -> list[Cell]:
         if not quick:
             # The same number of rows in the current window, which is one day of 10,000.
             found.append(Cell("mixed", 2000, 40, Days(30, 5, 0.05), drift=drift))
+            found.append(Cell("mixed", 1000, 40, Days(60, 14, 0.05, weekly=0.5), drift=drift))
     return found

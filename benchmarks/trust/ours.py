@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 
 import pyarrow as pa
 from columns import Column
 
 from modelmonitor_api.spec import Sensitivity
+from modelmonitor_trainer.detect.calibration import Calendar
 from modelmonitor_trainer.detect.drift import DriftResult, comparisons_of, find_drift
 from modelmonitor_trainer.profile.columns import (
     ColumnProfile,
@@ -32,6 +34,7 @@ Table = dict[str, list[pa.ChunkedArray]]
 
 SENSITIVITY = Sensitivity()
 CHECKS_PER_DAY = 1.0
+_FIRST_DAY = dt.date(2013, 1, 1)
 
 
 def plan_of(column: Column, reference: list[pa.ChunkedArray]) -> ColumnPlan:
@@ -51,24 +54,29 @@ def plan_of(column: Column, reference: list[pa.ChunkedArray]) -> ColumnPlan:
 def verdict(columns: list[Column], reference: Table, current: Table) -> DriftResult:
     """Return what the product's rule says of two windows."""
     plans = tuple(plan_of(column, reference[column.name]) for column in columns)
-    before, now = _window(plans, reference), _window(plans, current)
+    before = _window(plans, reference)
+    now = _window(plans, current, first=len(before.blocks))
     return find_drift(
         comparisons_of("features", "Feature", plans, before, now),
         SENSITIVITY,
         CHECKS_PER_DAY,
         rows=(before.rows, now.rows),
-        current_blocks={"Feature": len(now.blocks)},
+        calendars={"Feature": Calendar.of(_days_of(before), _days_of(now))},
     )
 
 
-def _window(plans: tuple[ColumnPlan, ...], table: Table) -> WindowProfile:
+def _days_of(window: WindowProfile) -> list[dt.date | None]:
+    return [block.block.day for block in window.blocks]
+
+
+def _window(plans: tuple[ColumnPlan, ...], table: Table, first: int = 0) -> WindowProfile:
     days = len(next(iter(table.values())))
     profiles = {plan.name: [_profile(plan, rows) for rows in table[plan.name]] for plan in plans}
     blocks = []
     for day in range(days):
         of_day = {name: found[day] for name, found in profiles.items()}
         rows = next(iter(of_day.values())).rows
-        blocks.append(BlockProfile(Block(str(day), ()), rows, of_day, {}))
+        blocks.append(BlockProfile(Block(str(day), (), _FIRST_DAY + dt.timedelta(days=first + day)), rows, of_day, {}))
     return stack(blocks, plans)
 
 

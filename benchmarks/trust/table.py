@@ -121,7 +121,9 @@ def _days(cell: Cell) -> str:
         return "independent rows"
     days = cell.days
     slow = f", neighbours correlated {days.memory:g}" if days.memory else ""
-    return f"{days.current} after {days.reference}, day effect {days.deviation:g} sd{slow}"
+    heavy = " with heavy tails" if days.heavy else ""
+    weekly = f", week-ends {days.weekly:g} sd higher" if days.weekly else ""
+    return f"{days.current} after {days.reference}, day effect {days.deviation:g} sd{heavy}{slow}{weekly}"
 
 
 def _bar(one: Measured) -> str:

@@ -24,8 +24,8 @@ from cluster import MONITOR, NAMESPACE, REPOSITORY, NotSeen, annotate, apply, fo
 
 OUTPUT = REPOSITORY / "demo-output"
 WINTER = (dt.date(2013, 1, 1), dt.date(2013, 3, 31))
-SPRING = (dt.date(2013, 4, 1), dt.date(2013, 4, 23))
-SUMMER = (dt.date(2013, 4, 24), dt.date(2013, 6, 2))
+SPRING = (dt.date(2013, 4, 1), dt.date(2013, 5, 4))
+SUMMER = (dt.date(2013, 5, 5), dt.date(2013, 6, 2))
 BROKEN = dt.date(2013, 6, 3)
 
 Status = dict[str, Any]
@@ -77,20 +77,24 @@ def deploy_scorer() -> None:
     say("   A scorer is deployed; it waits for a model: kubectl --namespace demo get deployment scorer")
 
 
+def span(partitions: list[Day]) -> str:
+    """Return which days some partitions are."""
+    first, last = partitions[0].date, partitions[-1].date
+    return f"{last:%-d %B %Y}" if first == last else f"{first:%-d %B} to {last:%-d %B %Y}"
+
+
 def land(lake: Lake, partitions: list[Day]) -> None:
     """Land partitions, those that are not there yet."""
     count = lake.land(partitions)
-    first, last = partitions[0].date, partitions[-1].date
     there = f", {len(partitions) - count} were there" if count < len(partitions) else ""
-    say(f"   {count} daily partitions of flights landed on S3, {first:%-d %B} to {last:%-d %B} 2013{there}")
+    say(f"   {count} daily partitions of flights landed on S3, {span(partitions)}{there}")
 
 
 def fly(lake: Lake, partitions: list[Day]) -> None:
     """Ask the scorer about flights that it has not seen; it logs them, and their outcomes land later."""
     missing = lake.missing(partitions)
-    first, last = partitions[0].date, partitions[-1].date
     if not missing:
-        say(f"   the flights of {first:%-d %B} to {last:%-d %B} 2013 were scored and logged in an earlier run")
+        say(f"   the flights of {span(partitions)} were scored and logged in an earlier run")
         return
     wait_for("a scorer that serves the champion", lambda status: serving(status) is not None)
     late, versions = 0, set()
@@ -100,7 +104,7 @@ def fly(lake: Lake, partitions: list[Day]) -> None:
             late += found
             versions.add(version)
     flights = sum(len(day.features) for day in missing)
-    say(f"   {', '.join(sorted(versions))} scored {flights:,} flights of {first:%-d %B} to {last:%-d %B} 2013,")
+    say(f"   {', '.join(sorted(versions))} scored {flights:,} flights of {span(missing)},")
     say(f"   {late:,} of them as late, and logged them to S3 as partitions; their outcomes follow")
     lake.land_labels(missing)
     deadline = time.monotonic() + 60

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from modelmonitor_api.spec import RateLimit, Sensitivity
-from modelmonitor_trainer.detect.calibration import gumbel_quantile, pseudo_windows
+from modelmonitor_trainer.detect.calibration import Calendar, gumbel_quantile, pseudo_windows
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, Comparison, find_drift, level_of
 from modelmonitor_trainer.profile.columns import merge, profile_categories, profile_numbers
 from modelmonitor_trainer.profile.plan import CategoricalPlan, NumericPlan, fit_edges
@@ -39,6 +39,11 @@ def comparison(name, reference, current, role="Feature"):
     return Comparison("features", role, plan, window(plan, reference), window(plan, current))
 
 
+def calendar(reference, current):
+    """Return the calendar of columns whose blocks are no days."""
+    return Calendar.of([None] * reference.counts.shape[0], [None] * current.counts.shape[0])
+
+
 def drift(comparisons, sensitivity=None, checks_per_day=1.0):
     first = comparisons[0]
     return find_drift(
@@ -46,7 +51,7 @@ def drift(comparisons, sensitivity=None, checks_per_day=1.0):
         sensitivity or Sensitivity(),
         checks_per_day,
         rows=(int(first.reference.rows.sum()), int(first.current.rows.sum())),
-        current_blocks={"Feature": first.current.counts.shape[0]},
+        calendars={"Feature": calendar(first.reference, first.current)},
     )
 
 
@@ -150,13 +155,15 @@ def test_labels_that_have_not_come_are_no_drift_of_the_target():
     late = g.normal(size=2000)
     late[:1500] = np.nan
     made = comparison("y", [g.normal(size=2000)], [late], role="Target")
-    found = find_drift([made], Sensitivity(), 1.0, rows=(2000, 2000), current_blocks={"Target": 1})
+    found = find_drift(
+        [made], Sensitivity(), 1.0, rows=(2000, 2000), calendars={"Target": calendar(made.reference, made.current)}
+    )
     assert [test.what for test in found.columns[0].tests] == [DISTRIBUTION]
     assert not found.drifted
 
 
 def test_nothing_to_test():
-    found = find_drift([], Sensitivity(), 1.0, rows=(0, 0), current_blocks={})
+    found = find_drift([], Sensitivity(), 1.0, rows=(0, 0), calendars={})
     assert (found.tests, found.columns, found.detectable) == (0, (), 1.0)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modelmonitor_trainer.detect.calibration import Series, calibrate, pseudo_windows
+from modelmonitor_trainer.detect.calibration import Calendar, Series, calibrate, pseudo_windows
 from modelmonitor_trainer.detect.memory import Memory, fit_memory, variogram
 
 
@@ -20,7 +20,7 @@ def counted(g, shifts, rows=2000, cells=32):
     return np.stack([np.bincount(np.searchsorted(cuts, g.normal(s, 1, rows)), minlength=cells) for s in shifts])
 
 
-@pytest.mark.parametrize("truth", [Memory(0.3, 0.7, 0.9), Memory(0.0, 1.0, 0.5), Memory(1.0, 0.0, 0.1)])
+@pytest.mark.parametrize("truth", [Memory(0.3, 0.7, 0.8), Memory(0.0, 1.0, 0.5), Memory(1.0, 0.0, 0.1)])
 def test_an_exact_variogram_gives_its_memory(truth):
     lags = np.arange(1, 60)
     found = fit_memory(truth.own + truth.shared * (1 - truth.phi**lags))
@@ -42,11 +42,28 @@ def test_the_stretch_is_that_of_a_simulation():
 def test_days_on_their_own_stretch_nothing():
     memory = Memory(1.0, 0.0, 0.5)
     assert memory.stretch(pseudo_windows(30, 7)[1], 7) == pytest.approx(1.0)
-    assert memory.independent(30) == pytest.approx(30)
+    assert memory.independent(np.eye(30)) == pytest.approx(30)
 
 
 def test_slow_days_are_few():
-    assert Memory(0.0, 1.0, 0.8).independent(90) == pytest.approx(90 * (1 - 0.8) / (1 + 0.8), rel=0.1)
+    assert Memory(0.0, 1.0, 0.8).independent(np.eye(90)) == pytest.approx(90 * (1 - 0.8) / (1 + 0.8), rel=0.1)
+
+
+def test_runs_of_days_are_more_nearly_independent_than_days():
+    memory = Memory(0.0, 1.0, 0.8)
+    runs = np.kron(np.eye(10), np.full((1, 7), 1 / 7))
+    assert memory.independent(np.eye(70)) / 70 < 0.2
+    assert 5 < memory.independent(runs) < 10
+    assert Memory(1.0, 0.0, 0.1).independent(runs) == pytest.approx(10)
+
+
+def test_what_days_share_for_long_is_a_trend():
+    """A reference that warms all along does not excuse a window that is warmer still."""
+    g = np.random.default_rng(5)
+    trend = np.concatenate([np.linspace(0, 0.5, 75), np.full(28, 1.5)])
+    blocks = counted(g, trend + g.normal(0, 0.15, 103))
+    series = Series(blocks[:75], blocks[75:].sum(axis=0), ordered=True)
+    assert calibrate([series], Calendar.of([None] * 75, [None] * 28), 0.011).exceeded().all()
 
 
 def test_a_column_that_never_changes_has_no_variogram():
@@ -64,5 +81,15 @@ def test_a_slow_season_is_no_drift(days):
         for _ in range(8):
             blocks = counted(g, season(g, days + 7, 0.8))
             series.append(Series(blocks[:days], blocks[days:].sum(axis=0), ordered=True))
-        alarms += calibrate(series, 7, 0.011).exceeded().any()
+        alarms += calibrate(series, Calendar.of([None] * days, [None] * 7), 0.011).exceeded().any()
     assert alarms <= 2
+
+
+def test_a_weekly_pattern_is_no_memory():
+    g = np.random.default_rng(0)
+    days = np.arange(70)
+    blocks = counted(g, np.where(days % 7 < 2, 1.0, 0.0) + g.normal(0, 0.1, 70))
+    found = variogram(blocks, ordered=True, weekdays=days % 7)
+    assert found.max() < 2
+    plain = variogram(blocks, ordered=True)
+    assert plain[6] < 0.2 * plain[2]

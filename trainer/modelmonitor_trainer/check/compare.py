@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from modelmonitor_api.spec import DataFormat, Detector, DetectorType, Feature, Sensitivity
 from modelmonitor_trainer.check.inputs import Pair
+from modelmonitor_trainer.detect.calibration import Calendar
 from modelmonitor_trainer.detect.drift import Comparison, DriftResult, comparisons_of, find_drift
 from modelmonitor_trainer.detect.quality import Violation, contract_violations, structural_violations
 from modelmonitor_trainer.detect.relation import RelationTest
@@ -176,7 +177,7 @@ def compare(
         if name is not None:
             special[name] = (role, next((d.name for d in detectors if d.type is kind), None))
     comparisons: list[Comparison] = []
-    blocks: dict[str, int] = {}
+    calendars: dict[str, Calendar] = {}
     for pair in windows:
         if pair.reference is None:
             continue
@@ -184,12 +185,17 @@ def compare(
             role, detector = special.get(column.name, ("Feature", by_feature.get(column.name)))
             if detector is not None:
                 comparisons += comparisons_of(detector, role, [column], pair.reference, pair.current)
-                blocks[role] = sum(1 for block in pair.current.blocks if block.rows)
+                calendars[role] = _calendar(pair.reference, pair.current)
     first = windows[0]
     if first.reference is None:
         return None
     rows = (first.reference.rows, first.current.rows)
-    return find_drift(comparisons, sensitivity, checks_per_day, rows=rows, current_blocks=blocks, relations=relations)
+    return find_drift(comparisons, sensitivity, checks_per_day, rows=rows, calendars=calendars, relations=relations)
+
+
+def _calendar(reference: WindowProfile, current: WindowProfile) -> Calendar:
+    filled = [profile.block.day for profile in current.blocks if profile.rows]
+    return Calendar.of([profile.block.day for profile in reference.blocks], filled)
 
 
 def broken(detectors: Sequence[Detector], features: Sequence[Feature], windows: Windows) -> list[Violation]:

@@ -1,23 +1,28 @@
 """Calibration: how far apart windows of the reference itself lie, because the rows of a day are alike.
 
-Pseudo-current windows are cut from the reference and each is compared with the rest. What drift must
-exceed is a high quantile of T, the largest distance over all columns in units of each column's own
-ordinary distance. With few windows the maximum alone cannot resolve a small level; a Gumbel
-distribution fitted by moments can, and its quantile is moved away from the mean by 2/sqrt(blocks) of
-the distance because the fit itself is uncertain. Where neighbouring days are alike, limits are stretched
-(:mod:`~modelmonitor_trainer.detect.memory`).
+Pseudo-current windows are cut from the reference, with the weekdays of the current one, and each is
+compared with the rest. What drift must exceed is a high quantile of T, the largest distance over all
+columns in units of each column's own ordinary distance. With few windows the maximum alone cannot resolve
+a small level; a Gumbel distribution fitted by moments can, and its quantile is moved away from the mean by
+WIDENING/sqrt(blocks) of the distance because the fit itself is uncertain. Where neighbouring days are alike,
+limits are stretched (:mod:`~modelmonitor_trainer.detect.memory`).
+
+Distances end at 1 and multiples of them do not, so all of this is done with z = artanh(distance), R. A.
+Fisher's transformation: proportional to the distance where that is small, and for logistic variables
+proportional to the shift that causes it however large. A limit is therefore below 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from modelmonitor_trainer.arrays import Counts, Floats
-from modelmonitor_trainer.detect.memory import fit_memory, variogram
+from modelmonitor_trainer.detect.memory import Memory, fit_memory, variogram
 from modelmonitor_trainer.detect.statistics import rare_categories
 from modelmonitor_trainer.profile.plan import NumericPlan
 from modelmonitor_trainer.profile.window import ColumnWindow
@@ -26,8 +31,11 @@ from modelmonitor_trainer.profile.window import ColumnWindow
 MIN_BLOCKS = 20
 #: With fewer contiguous windows than this, blocks are drawn at random instead.
 MIN_CONTIGUOUS = 10
+#: By how much an extrapolated quantile is moved away for its uncertainty, times the root of the blocks.
+WIDENING = 3.0
 _RANDOM_WINDOWS = 200
 _SEED = 20130101
+_WEEK = 7
 #: Median of Kolmogorov's distribution, and of the absolute value of a normal variable.
 _KOLMOGOROV_MEDIAN, _NORMAL_MEDIAN = 0.8276, 0.6745
 
@@ -49,6 +57,35 @@ class Series:
     reference: Counts
     current: Counts
     ordered: bool
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Which days the blocks of both windows are.
+
+    Attributes
+    ----------
+    reference, current : (blocks,)
+        Weekday of each block, from 0 for Monday; -1 for a block that is no day.
+    """
+
+    reference: Counts
+    current: Counts
+
+    @classmethod
+    def of(cls, reference: Iterable[dt.date | None], current: Iterable[dt.date | None]) -> Calendar:
+        """Return the calendar of blocks that are days, or None where they are not."""
+        return cls(_weekdays(reference), _weekdays(current))
+
+    @property
+    def weekly(self) -> bool:
+        """Whether the current window has a week or more, so that a pattern of weekdays is no surprise in it."""
+        days = bool((self.reference >= 0).all() and (self.current >= 0).all())
+        return days and len(set(self.current.tolist())) == _WEEK
+
+
+def _weekdays(days: Iterable[dt.date | None]) -> Counts:
+    return np.array([-1 if day is None else day.weekday() for day in days], dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -109,70 +146,74 @@ def missing_series(reference: ColumnWindow, current: ColumnWindow) -> Series:
     return Series(blocks, np.array([total.missing, total.present], dtype=np.int64), ordered=False)
 
 
-def calibrate(series: Sequence[Series], current_blocks: int, level: float) -> Calibration:
+def calibrate(series: Sequence[Series], calendar: Calendar, level: float) -> Calibration:
     """Return what ordinary variation reaches, over all `series` together.
 
     Parameters
     ----------
     series
         Over the same blocks of the reference.
-    current_blocks
-        Of how many blocks the current window is.
+    calendar
+        The blocks of both windows.
     level
         Probability that any series exceeds its limit without drift.
     """
     blocks = series[0].reference.shape[0] if series else 0
     observed = np.array([_distances(s.reference.sum(axis=0)[None], s.current[None], s.ordered)[0] for s in series])
-    if blocks < MIN_BLOCKS or not current_blocks:
+    if blocks < MIN_BLOCKS or not calendar.current.size:
         return Calibration("None", 0, 0.0, level, np.zeros(len(series)), observed)
-    method, chosen = pseudo_windows(blocks, current_blocks)
-    ordinary = np.stack([_pseudo_distances(s, chosen, current_blocks) for s in series])
+    method, chosen = pseudo_windows(blocks, calendar.current.size, calendar if calendar.weekly else None)
+    ordinary = np.stack([_pseudo_distances(s, chosen, calendar.current.size) for s in series])
     # The root mean square, not the median: series with rare large distances would set everyone's limit.
     # Each window is measured by the others, as the current one is: it must not shrink its own measure.
     squares = np.square(ordinary)
-    floors = np.array([_floor(s) for s in series])[:, None]
+    floors = _fisher(np.array([_floor(s) for s in series]))[:, None]
     others = np.sqrt((squares.sum(axis=1, keepdims=True) - squares).clip(0) / (len(chosen) - 1))
     measures = np.maximum(others, floors)
     # A series of one cell, such as a column of identifiers whose values are all rare, cannot vary: it has no
     # measure and no distance, and must not make those of the others undefined.
     largest = np.divide(ordinary, measures, out=np.zeros_like(ordinary), where=measures > 0).max(axis=0)
     scales = np.maximum(np.sqrt(squares.mean(axis=1)), floors[:, 0])
-    stretches, remaining = _memories(series, chosen, current_blocks)
-    independent = max(2.0, (len(chosen) if method == "Contiguous" else blocks) * remaining)
+    stretches, together = _memories(series, chosen, calendar)
+    # Runs of days are more nearly independent than the days that they are of.
+    means = chosen / chosen.sum(axis=1, keepdims=True) if method == "Contiguous" else np.eye(blocks)
+    independent = together.independent(means)
     threshold = gumbel_quantile(largest, level, independent)
     return Calibration(
         method=method,
         windows=len(chosen),
         threshold=threshold,
         level=level,
-        limits=scales * stretches * threshold,
+        limits=np.tanh(scales * stretches * threshold),
         observed=observed,
         independent=independent,
         stretch=float(stretches.max()),
     )
 
 
-def _memories(series: Sequence[Series], chosen: npt.NDArray[np.bool_], current_blocks: int) -> tuple[Floats, float]:
-    """Return how much farther each series may lie for its memory, and which share of blocks is independent.
+def _memories(series: Sequence[Series], chosen: npt.NDArray[np.bool_], calendar: Calendar) -> tuple[Floats, Memory]:
+    """Return how much farther each series may lie for its memory, and the memory of all of them.
 
-    One series says little of its own memory, all together hide a single slow one: the longer reach counts.
+    A variogram of a few dozen days says little of its own memory, and that of all together hides a slow one among
+    many: each series goes by the mean of both.
     """
-    found = [variogram(s.reference, ordered=s.ordered) for s in series]
+    weekdays = calendar.reference if calendar.weekly else None
+    found = [variogram(s.reference, ordered=s.ordered, weekdays=weekdays) for s in series]
     varying = [values for values in found if values.any()]
     if not varying:
-        return np.ones(len(series)), 1.0
-    together = fit_memory(np.mean(varying, axis=0))
-    least = together.stretch(chosen, current_blocks)
-    own = [fit_memory(values).stretch(chosen, current_blocks) if values.any() else 1.0 for values in found]
-    blocks = chosen.shape[1]
-    return np.maximum(own, least), together.independent(blocks) / blocks
+        return np.ones(len(series)), Memory(1.0, 0.0, 0.0)
+    pooled = np.mean(varying, axis=0)
+    memories = [fit_memory((values + pooled) / 2) if values.any() else None for values in found]
+    stretches = [memory.stretch(chosen, calendar.current.size) if memory else 1.0 for memory in memories]
+    return np.array(stretches), fit_memory(pooled)
 
 
-def pseudo_windows(blocks: int, size: int) -> tuple[str, npt.NDArray[np.bool_]]:
+def pseudo_windows(blocks: int, size: int, calendar: Calendar | None = None) -> tuple[str, npt.NDArray[np.bool_]]:
     """Return how pseudo-current windows are cut, and which blocks each has; shape (windows, blocks).
 
     Disjoint runs of `size` neighbours where there are enough of them; otherwise random sets of as many
-    blocks, or of half of all where that is less (distances are then scaled).
+    blocks, or of half of all where that is less (distances are then scaled). Random sets have each weekday as
+    often as the current window of `calendar`, where the reference has enough of each.
     """
     runs = blocks // size
     if runs >= MIN_CONTIGUOUS:
@@ -181,11 +222,27 @@ def pseudo_windows(blocks: int, size: int) -> tuple[str, npt.NDArray[np.bool_]]:
             chosen[run, run * size : (run + 1) * size] = True
         return "Contiguous", chosen
     size = min(size, blocks // 2)
-    generator = np.random.default_rng(_SEED)
+    strata = _strata(calendar, size) if calendar is not None else None
+    if strata is None:
+        strata = [(np.arange(blocks), size)]
+    keys = np.random.default_rng(_SEED).random((_RANDOM_WINDOWS, blocks))
     chosen = np.zeros((_RANDOM_WINDOWS, blocks), dtype=bool)
-    for row in chosen:
-        row[generator.choice(blocks, size, replace=False)] = True
+    for places, wanted in strata:
+        smallest = np.argsort(keys[:, places], axis=1)[:, :wanted]
+        np.put_along_axis(chosen, places[smallest], values=True, axis=1)
     return "Random", chosen
+
+
+def _strata(calendar: Calendar, size: int) -> list[tuple[Counts, int]] | None:
+    """Return the blocks of each weekday and how many of them a window of `size` has; None: too few of one."""
+    shares = np.bincount(calendar.current, minlength=_WEEK) * (size / calendar.current.size)
+    wanted = np.floor(shares).astype(np.int64)
+    # What rounding left goes to the weekdays that lost most by it.
+    wanted[np.argsort(wanted - shares, kind="stable")[: size - int(wanted.sum())]] += 1
+    places = [np.flatnonzero(calendar.reference == weekday) for weekday in range(_WEEK)]
+    if any(place.size <= count for place, count in zip(places, wanted.tolist(), strict=True)):
+        return None
+    return list(zip(places, wanted.tolist(), strict=True))
 
 
 def gumbel_quantile(largest: Floats, level: float, independent: float) -> float:
@@ -199,19 +256,19 @@ def gumbel_quantile(largest: Floats, level: float, independent: float) -> float:
         Probability to exceed the quantile.
     independent
         How many independent blocks the maxima come from; the distance of the quantile from the mean is
-        widened by ``2 / sqrt(independent)`` of itself.
+        widened by ``WIDENING / sqrt(independent)`` of itself.
     """
     mean, deviation = float(largest.mean()), float(largest.std(ddof=1))
     scale = deviation * float(np.sqrt(6)) / float(np.pi)
     distance = scale * (-float(np.log(-np.log1p(-level))) - float(np.euler_gamma))
-    return mean + distance * (1 + 2 / float(np.sqrt(independent)))
+    return mean + distance * (1 + WIDENING / float(np.sqrt(independent)))
 
 
 def _pseudo_distances(series: Series, chosen: npt.NDArray[np.bool_], current_blocks: int) -> Floats:
-    """Return the distance of every pseudo-current window from the rest, as if of the size of the real one."""
+    """Return artanh of the distance of every pseudo-current window from the rest, as if of the real one's size."""
     parts = (chosen.astype(np.float64) @ series.reference).round().astype(np.int64)
     rest = series.reference.sum(axis=0) - parts
-    found = _distances(rest, parts, series.ordered)
+    found = _fisher(_distances(rest, parts, series.ordered))
     blocks, size = chosen.shape[1], int(chosen[0].sum())
     by_blocks = (1 / current_blocks + 1 / blocks) / (1 / size + 1 / (blocks - size))
     whole, now = int(series.reference.sum()), int(series.current.sum())
@@ -227,6 +284,11 @@ def _distances(one: Counts, other: Counts, ordered: bool) -> Floats:
     difference = one / np.maximum(n, 1) - other / np.maximum(m, 1)
     found = np.abs(np.cumsum(difference, axis=1)).max(axis=1) if ordered else np.abs(difference).sum(axis=1) / 2
     return np.asarray(np.where((n[:, 0] > 0) & (m[:, 0] > 0), found, 0.0), dtype=np.float64)
+
+
+def _fisher(distances: Floats) -> Floats:
+    """Return artanh of distances; of 1, which a sample of a few rows may show, it stays finite."""
+    return np.asarray(np.arctanh(np.minimum(distances, 1 - 1e-9)), dtype=np.float64)
 
 
 def _floor(series: Series) -> float:

@@ -8,12 +8,18 @@ size is at least the one that the user cares about.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.arrays import Floats
-from modelmonitor_trainer.detect.calibration import Calibration, calibrate, distribution_series, missing_series
+from modelmonitor_trainer.detect.calibration import (
+    Calendar,
+    Calibration,
+    calibrate,
+    distribution_series,
+    missing_series,
+)
 from modelmonitor_trainer.detect.relation import RelationTest
 from modelmonitor_trainer.detect.relation import decide as decide_relation
 from modelmonitor_trainer.detect.statistics import (
@@ -29,6 +35,7 @@ from modelmonitor_trainer.detect.statistics import (
 from modelmonitor_trainer.profile.plan import ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.window import ColumnWindow, WindowProfile
 
+_NO_BLOCKS = Calendar.of((), ())
 DISTRIBUTION, MISSING = "Distribution", "MissingValues"
 
 
@@ -172,7 +179,7 @@ def find_drift(
     checks_per_day: float,
     *,
     rows: tuple[int, int],
-    current_blocks: dict[str, int],
+    calendars: Mapping[str, Calendar],
     relations: Sequence[RelationTest] = (),
 ) -> DriftResult:
     """Compare all columns and decide which have drifted.
@@ -185,8 +192,8 @@ def find_drift(
         Give the level, and the effect that matters.
     rows
         Of the reference and of the current window.
-    current_blocks
-        Role → blocks of the current window.
+    calendars
+        Role → blocks of both windows; a role without one is not calibrated.
     relations
         Tests of what holds between columns, not yet decided.
     """
@@ -194,7 +201,7 @@ def find_drift(
     results = [_tested(comparison) for comparison in comparisons]
     raw = [test.evidence.p_value for result in results for test in result.tests]
     p_values = adjusted([*raw, *(p for relation in relations if (p := relation.p_value) is not None)])
-    calibrations = _calibrations(results, level, len(p_values), current_blocks)
+    calibrations = _calibrations(results, level, len(p_values), calendars)
     minimum = float(sensitivity.minimum_effect)
     decided, place, used = [], 0, dict.fromkeys(calibrations, 0)
     for result in results:
@@ -265,7 +272,7 @@ def _tested(comparison: Comparison) -> ColumnResult:
 
 
 def _calibrations(
-    results: Sequence[ColumnResult], level: float, tests: int, current_blocks: dict[str, int]
+    results: Sequence[ColumnResult], level: float, tests: int, calendars: Mapping[str, Calendar]
 ) -> dict[str, Calibration]:
     """Return the calibration of each role; the level is shared out by the number of tests."""
     found = {}
@@ -278,7 +285,7 @@ def _calibrations(
             if result.comparison.role == role
             for test in result.tests
         ]
-        found[role] = calibrate(series, current_blocks.get(role, 0), level * len(series) / max(1, tests))
+        found[role] = calibrate(series, calendars.get(role, _NO_BLOCKS), level * len(series) / max(1, tests))
     return found
 
 

@@ -10,6 +10,9 @@ mean of the reference, so that it is not biased by one. To it is fitted
 variation that each block has to itself, and an autoregressive process of order one. The mean squared
 distance of weighted sums of blocks with weights w that add up to 0 is then the quadratic form w' K w,
 K(i, j) = a [i = j] + b phi ** abs(i - j)  (N. Cressie, Statistics for Spatial Data, 1993, section 2.3).
+Only the shorter lags are fitted, for few pairs of days are far apart (at most half of the lags: A. G. Journel,
+C. J. Huijbregts, Mining Geostatistics, 1978, section III.B.6), and no memory is longer than that of the largest
+PHI: what days share for longer is a trend, and to be told of a trend is what drift detection is for.
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ import numpy.typing as npt
 
 from modelmonitor_trainer.arrays import Counts, Floats
 
-_PHIS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.96, 0.98])
+#: Correlations of neighbouring days that are tried; of 0.85 half is left after four days.
+_PHIS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85])
+#: Share of the lags that are fitted.
+_LAGS = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -69,14 +75,22 @@ class Memory:
         typical = float(near.mean()) / (1 / size + 1 / (blocks - size))
         return max(1.0, float(np.sqrt(far / typical))) if typical > 0 else 1.0
 
-    def independent(self, blocks: int) -> float:
-        """Return how many independent blocks say as much of the mean as these; from 2 to `blocks`."""
-        whole = float(self.covariance(blocks).sum())
-        return float(np.clip((self.own + self.shared) * blocks * blocks / whole, 2, blocks)) if whole > 0 else blocks
+    def independent(self, means: Floats) -> float:
+        """Return how many independent means say as much of their mean as these; from 2 to all of them.
+
+        Parameters
+        ----------
+        means : (means, blocks)
+            The weight of each block in each mean.
+        """
+        kernel = means @ self.covariance(means.shape[1]) @ means.T
+        whole = float(kernel.sum())
+        count = means.shape[0]
+        return float(np.clip(float(np.trace(kernel)) * count / whole, 2, count)) if whole > 0 else float(count)
 
 
-def variogram(counts: Counts, *, ordered: bool) -> Floats:
-    """Return half the mean squared distance of blocks by their lag, (blocks - 1,); in units of its mean.
+def variogram(counts: Counts, *, ordered: bool, weekdays: Counts | None = None) -> Floats:
+    """Return half the mean squared distance of blocks by their lag, (lags,); in units of its mean.
 
     Parameters
     ----------
@@ -84,16 +98,22 @@ def variogram(counts: Counts, *, ordered: bool) -> Floats:
         Rows of each cell, block by block.
     ordered
         Whether the distance is that of the distribution functions, or of the shares.
+    weekdays : (blocks,)
+        Where given, distances are those from the mean of each weekday: a weekly pattern is no memory.
     """
     blocks = counts.shape[0]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     points = np.cumsum(shares, axis=1) if ordered else shares
+    if weekdays is not None:
+        own = (weekdays[:, None] == weekdays).astype(np.float64)
+        points = points - own @ points / own.sum(axis=1, keepdims=True)
     products = points @ points.T
     squares = np.diag(products)
+    lags = np.arange(1, max(2, int((blocks - 1) * _LAGS)) + 1)
     halves = (squares[:, None] + squares) / 2 - products
-    found = np.array([np.diagonal(halves, lag).mean() for lag in range(1, blocks)]).clip(0)
-    mean = float(np.average(found, weights=np.arange(blocks - 1, 0, -1)))
-    return found / mean if mean > 1e-15 else np.zeros(blocks - 1)
+    found = np.array([np.diagonal(halves, lag).mean() for lag in lags]).clip(0)
+    mean = float(np.average(found, weights=blocks - lags))
+    return found / mean if mean > 1e-15 else np.zeros(lags.size)
 
 
 def fit_memory(found: Floats) -> Memory:
