@@ -18,15 +18,24 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.names import ExitCode
-from support.processes import free_port
+from modelmonitor_trainer.cli.main import main
+from modelmonitor_trainer.failures import PreconditionFailed
+from modelmonitor_trainer.storage import s3
+from support.faulty import Asked, Fault, FaultyProxy, faulty_proxy, silent_store
+from support.processes import Process, free_port, wait_until
 from support.s3 import S3Server
 
 Check = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def parquet(seed: int) -> bytes:
+#: Rows of an object that comes in several blocks.
+LARGE = 2_500_000
+
+
+def parquet(seed: int, rows: int = 2000) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(pa.table({"x": np.random.default_rng(seed).normal(size=2000)}), buffer)
+    table = pa.table({"x": np.random.default_rng(seed).normal(size=rows)})
+    pq.write_table(table, buffer, compression="none", use_dictionary=False, row_group_size=500_000)
     return buffer.getvalue()
 
 
@@ -62,7 +71,7 @@ def check(s3_server: S3Server, bucket: str, tmp_path: Path) -> Check:
     return checked
 
 
-def sentence(found: subprocess.CompletedProcess[str], code: ExitCode) -> str:
+def sentence(found: subprocess.CompletedProcess[str], code: int) -> str:
     """Return the sentence of a failure, which is all that was said."""
     assert found.returncode == code, found.stderr
     assert found.stdout == ""
@@ -127,6 +136,217 @@ def skewed() -> Iterator[str]:
 def test_a_clock_that_is_wrong(check: Check, skewed: str) -> None:
     said = sentence(check(AWS_ENDPOINT_URL=skewed), ExitCode.BAD_CONFIGURATION)
     assert "the clock of this machine differs from the store's; set it" in said
+
+
+@pytest.fixture
+def proxy(s3_server: S3Server) -> Iterator[FaultyProxy]:
+    """The store of the tests, behind a proxy that fails as they want."""
+    with faulty_proxy(s3_server.endpoint) as made:
+        yield made
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks in this process wait for a second, twice."""
+    monkeypatch.setattr(s3, "PATIENCE", s3.Patience(connect_seconds=1, read_seconds=1, attempts=2))
+
+
+@pytest.fixture
+def check_here(
+    s3_server: S3Server,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    impatient: None,
+) -> Callable[[str], tuple[int, str, str]]:
+    """Checks as the command line does, in this process: objects of three blocks, and of one."""
+    for side, seed in (("reference", 0), ("current", 1)):
+        s3_server.client.put_object(Bucket=bucket, Key=f"{side}/0.parquet", Body=parquet(seed, LARGE))
+        s3_server.client.put_object(Bucket=bucket, Key=f"{side}/1.parquet", Body=parquet(seed + 2))
+
+    def checked(endpoint: str) -> tuple[int, str, str]:
+        for name, value in {
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_REGION": s3_server.region,
+            **s3_server.environment,
+        }.items():
+            monkeypatch.setenv(name, value)
+        sides = [f"--{side}=s3://{bucket}/{side}/" for side in ("reference", "current")]
+        code = main(["check", *sides])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return checked
+
+
+CheckHere = Callable[[str], tuple[int, str, str]]
+
+
+def failed(found: tuple[int, str, str], code: int = ExitCode.UNAVAILABLE) -> str:
+    """Return the sentence of a failure, which is all that was said."""
+    assert found[:2] == (code, ""), found
+    assert found[2].count("\n") == 1
+    return found[2]
+
+
+def reads_data(asked: Asked, name: str = "current/0") -> bool:
+    """Whether a request is for bytes of an object."""
+    return asked.method == "GET" and name in asked.path and "list-type" not in asked.path
+
+
+def test_all_is_well_through_the_proxy(check_here: CheckHere, proxy: FaultyProxy) -> None:
+    code, out, err = check_here(proxy.endpoint)
+    assert (code, err) == (0, "")
+    assert out.startswith("NoDrift: ")
+    assert len({asked.range for asked in proxy.asked if reads_data(asked)}) >= 3, "it comes in blocks"
+
+
+def test_a_store_that_accepts_and_never_answers(check_here: CheckHere) -> None:
+    started = time.monotonic()
+    with silent_store() as endpoint:
+        said = failed(check_here(endpoint))
+    assert f"{endpoint} does not answer for s3://" in said
+    assert time.monotonic() - started < 10, "twice a second, and what lies between"
+
+
+@pytest.mark.parametrize("where", ["at once", "body"])
+def test_a_store_that_stops_answering_while_data_are_read(
+    check_here: CheckHere, proxy: FaultyProxy, where: str
+) -> None:
+    proxy.fault = lambda asked: Fault(hang=where) if reads_data(asked) else None
+    started = time.monotonic()
+    said = failed(check_here(proxy.endpoint))
+    assert "does not answer" in said
+    assert "current/0.parquet" in said
+    assert time.monotonic() - started < 15
+
+
+def test_our_patience_ends_after_about_a_minute() -> None:
+    patience = s3.Patience()
+    # Between attempts botocore waits for up to 1, 2, 4, … seconds.
+    assert patience.attempts * patience.read_seconds + 2 ** (patience.attempts - 1) - 1 <= 75
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(check_here: CheckHere, proxy: FaultyProxy) -> None:
+    seen: set[tuple[str, str]] = set()
+
+    def once(asked: Asked) -> Fault | None:
+        first = (asked.path, asked.range) not in seen
+        seen.add((asked.path, asked.range))
+        return Fault(cut=True) if first and asked.method == "GET" else None
+
+    proxy.fault = once
+    code, out, err = check_here(proxy.endpoint)
+    assert (code, err) == (0, "")
+    assert out.startswith("NoDrift: ")
+
+
+def test_answers_that_always_break_off(check_here: CheckHere, proxy: FaultyProxy) -> None:
+    proxy.fault = lambda asked: Fault(cut=True) if reads_data(asked) else None
+    said = failed(check_here(proxy.endpoint))
+    assert "breaks its answers off" in said
+    assert "current/0.parquet" in said
+
+
+def test_a_store_that_is_overloaded_for_a_moment(check_here: CheckHere, proxy: FaultyProxy) -> None:
+    proxy.fault = lambda asked: Fault(refuse=(503, "SlowDown")) if asked.number % 5 == 0 else None
+    code, out, err = check_here(proxy.endpoint)
+    assert (code, err) == (0, "")
+    assert out.startswith("NoDrift: ")
+
+
+def test_a_store_that_is_overloaded_for_long(check_here: CheckHere, proxy: FaultyProxy) -> None:
+    proxy.fault = lambda asked: Fault(refuse=(503, "SlowDown")) if reads_data(asked) else None
+    said = failed(check_here(proxy.endpoint))
+    assert "answered SlowDown for s3://" in said
+    assert ", 2 times; the store is overloaded" in said
+
+
+def test_an_object_that_is_deleted_after_the_listing(
+    check_here: CheckHere, proxy: FaultyProxy, s3_server: S3Server, bucket: str
+) -> None:
+    def gone(asked: Asked) -> Fault | None:
+        if not reads_data(asked, "current/1"):
+            return None
+        return Fault(before=lambda: s3_server.client.delete_object(Bucket=bucket, Key="current/1.parquet"))
+
+    proxy.fault = gone
+    said = failed(check_here(proxy.endpoint))
+    assert f"s3://{bucket}/current/1.parquet has been removed since it was listed" in said
+    code, out, _ = check_here(proxy.endpoint)
+    assert code == 0, "the next try goes on without it"
+    assert out.startswith("NoDrift: ")
+
+
+def test_an_object_that_is_replaced_while_it_is_read(
+    check_here: CheckHere, proxy: FaultyProxy, s3_server: S3Server, bucket: str
+) -> None:
+    other = parquet(9, LARGE)
+
+    def replaced(asked: Asked) -> Fault | None:
+        blocks = [one for one in list(proxy.asked) if reads_data(one)]
+        if not reads_data(asked) or len(blocks) != 3:
+            return None
+        return Fault(before=lambda: s3_server.client.put_object(Bucket=bucket, Key="current/0.parquet", Body=other))
+
+    proxy.fault = replaced
+    said = failed(check_here(proxy.endpoint))
+    assert f"s3://{bucket}/current/0.parquet has been replaced since it was listed" in said
+
+
+@pytest.mark.parametrize("kind", ["absent", "match"])
+def test_a_write_whose_answer_is_lost_has_won(
+    proxy: FaultyProxy, s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The second try of a conditional write meets what the first one has written."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    store, uri = s3.S3Store(proxy.endpoint, "us-east-1"), f"s3://{bucket}/champion.json"
+    before = store.write(uri, b"1") if kind == "match" else None
+    proxy.fault = lambda asked: Fault(cut=True) if asked.method == "PUT" and asked.number == len(written) else None
+    written = list(proxy.asked)
+    etag = store.write(uri, b"2", if_match=before, if_absent=before is None)
+    assert sum(asked.method == "PUT" for asked in proxy.asked) == len(written) + 2
+    assert store.read_versioned(uri) == (b"2", etag)
+    # Whoever lost to somebody else has lost, however often it was tried.
+    written = list(proxy.asked)
+    with pytest.raises(PreconditionFailed):
+        store.write(uri, b"3", if_match=before, if_absent=before is None)
+    assert store.read(uri) == b"2"
+
+
+def test_a_check_that_is_stopped_while_the_store_hangs_ends_at_once(
+    check_here: CheckHere, proxy: FaultyProxy, s3_server: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    """Threads that wait for the store must not hold up the farewell."""
+
+    def reads_rows(asked: Asked) -> bool:
+        return reads_data(asked) and asked.range.startswith(("bytes=0-", "bytes=4-"))
+
+    proxy.fault = lambda asked: Fault(hang="at once") if reads_rows(asked) else None
+    process = Process(
+        [
+            *(sys.executable, "-m", "modelmonitor_trainer.cli.main", "check"),
+            *(f"--{side}=s3://{bucket}/{side}/" for side in ("reference", "current")),
+        ],
+        log=tmp_path / "log",
+        environment={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "AWS_ENDPOINT_URL": proxy.endpoint,
+            "AWS_REGION": s3_server.region,
+            **s3_server.environment,
+        },
+    )
+    try:
+        wait_until(lambda: any(map(reads_rows, list(proxy.asked))), "request for the data", hint=process.output())
+        time.sleep(0.5)
+        started = time.monotonic()
+        assert process.stop() == ExitCode.INTERRUPTED, process.output()
+        assert time.monotonic() - started < 5
+    finally:
+        process.kill()
 
 
 def test_an_object_that_is_not_what_its_name_says(check: Check, s3_server: S3Server, bucket: str) -> None:

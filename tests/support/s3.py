@@ -25,7 +25,7 @@ class S3Server:
     Parameters
     ----------
     folder
-        An empty folder for objects, their metadata and the log.
+        Takes objects, their metadata and the log; what an earlier server left there is served again.
 
     Attributes
     ----------
@@ -41,8 +41,8 @@ class S3Server:
         self.folder = folder
         self.access_key, self.secret_key = "tester", secrets.token_hex(16)
         objects, metadata = folder / "objects", folder / "metadata"
-        objects.mkdir()
-        metadata.mkdir()
+        objects.mkdir(exist_ok=True)
+        metadata.mkdir(exist_ok=True)
         port = free_port()
         self.endpoint = f"http://127.0.0.1:{port}"
         self._process = Process(

@@ -21,7 +21,9 @@ from modelmonitor_trainer.failures import (
     PreconditionFailed,
     StorageUnavailable,
 )
-from modelmonitor_trainer.storage.s3 import _BLOCK, S3Store, explain
+from modelmonitor_trainer.storage.blocks import BLOCK
+from modelmonitor_trainer.storage.explain import explain
+from modelmonitor_trainer.storage.s3 import S3Store
 from modelmonitor_trainer.storage.store import ObjectInfo
 
 URI = "s3://bucket/key"
@@ -56,7 +58,8 @@ def store(stub):
         ("RequestTimeTooSkewed", 403, CredentialsRefused, "clock"),
         ("", 403, CredentialsRefused, "may not do this"),
         ("NoSuchBucket", 404, NotFound, "bucket of s3://bucket/key"),
-        ("NoSuchKey", 404, NotFound, "does not exist"),
+        ("NoSuchKey", 404, ObjectChanged, "removed"),
+        ("InvalidRange", 416, ObjectChanged, "replaced"),
         ("PreconditionFailed", 412, ObjectChanged, "replaced"),
         ("SlowDown", 503, StorageUnavailable, "overloaded"),
         ("InternalError", 500, StorageUnavailable, "try again"),
@@ -139,28 +142,61 @@ def test_a_missing_bucket_name_is_explained(store):
         store.read("s3:///key")
 
 
-def test_large_objects_are_read_in_pinned_blocks(monkeypatch):
+class Client:
+    """A client over one object in memory that takes ranges as S3 does, and keeps what it was asked."""
+
+    def __init__(self, data, etag="e"):
+        self.data, self.etag, self.asked = data, etag, []
+
+    def get_object(self, **request):
+        self.asked.append(request)
+        first, last = (0, len(self.data) - 1)
+        if "Range" in request:
+            first, last = map(int, request["Range"].removeprefix("bytes=").split("-"))
+        body = self.data[first : last + 1]
+        return {
+            "Body": StreamingBody(io.BytesIO(body), len(body)),
+            "ContentLength": len(body),
+            "ETag": f'"{self.etag}"',
+            "ResponseMetadata": {"HTTPStatusCode": 206 if "Range" in request else 200},
+        }
+
+
+def test_large_objects_are_read_in_pinned_blocks():
     size = 17 * 1024 * 1024
     data = bytes(range(256)) * (size // 256)
-    asked = []
-
-    class Client:
-        def get_object(self, **request):
-            asked.append(request)
-            first, last = map(int, request["Range"].removeprefix("bytes=").split("-"))
-            body = data[first : last + 1]
-            return {"Body": StreamingBody(io.BytesIO(body), len(body)), "ETag": '"e"'}
-
-    store = S3Store(None, None, client=Client())
+    client = Client(data)
+    store = S3Store(None, None, client=client)
     with store.open(ObjectInfo(URI, "e", size, WHEN)) as file:
         assert file.seek(-8, io.SEEK_END) == size - 8
         assert file.read() == data[-8:]
-        file.seek(_BLOCK - 3)
-        assert file.read(6) == data[_BLOCK - 3 : _BLOCK + 3]
-        assert file.tell() == _BLOCK + 3
+        file.seek(BLOCK - 3)
+        assert file.read(6) == data[BLOCK - 3 : BLOCK + 3]
+        assert file.tell() == BLOCK + 3
         file.seek(0)
         assert file.readall() == data
-    assert all(request["IfMatch"] == '"e"' for request in asked)
+    assert all(request["IfMatch"] == '"e"' for request in client.asked)
+
+
+def test_a_store_that_does_not_obey_if_match_is_found_out():
+    store = S3Store(None, None, client=Client(b"other", etag="other"))
+    with store.open(ObjectInfo(URI, "e", 5, WHEN)) as file, pytest.raises(ObjectChanged, match="replaced"):
+        file.read()
+    with pytest.raises(ObjectChanged, match="replaced"):
+        store.read(URI, etag="e")
+    with pytest.raises(ObjectChanged, match="replaced"):
+        store.open(ObjectInfo(URI, "e", 0, WHEN))
+
+
+def test_a_store_that_ignores_ranges_is_found_out_before_it_sends_everything():
+    class Whole(Client):
+        def get_object(self, **request):
+            return super().get_object(**{key: value for key, value in request.items() if key != "Range"})
+
+    size = 3 * BLOCK
+    store = S3Store(None, None, client=Whole(bytes(size)))
+    with store.open(ObjectInfo(URI, "e", size, WHEN)) as file, pytest.raises(BadConfiguration, match="ranged requests"):
+        file.read()
 
 
 @pytest.fixture

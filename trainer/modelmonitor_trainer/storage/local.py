@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -20,11 +20,10 @@ from modelmonitor_trainer.failures import (
     CredentialsRefused,
     DiskFull,
     NotFound,
-    ObjectChanged,
     PreconditionFailed,
     StorageUnavailable,
 )
-from modelmonitor_trainer.storage.store import BINARY, ObjectInfo
+from modelmonitor_trainer.storage.store import BINARY, ObjectInfo, changed, removed
 
 _SCHEME = "file://"
 #: Names of files that are being written; never listed.
@@ -92,9 +91,14 @@ class LocalStore:
 
     def read(self, uri: str, *, etag: str | None = None) -> bytes:
         """Return the content of a file."""
-        data, found = self.read_versioned(uri)
+        try:
+            data, found = self.read_versioned(uri)
+        except NotFound as error:
+            if etag is None:
+                raise
+            raise removed(uri) from error
         if etag is not None and found != etag:
-            raise _changed(uri)
+            raise changed(uri)
         return data
 
     def read_versioned(self, uri: str) -> tuple[bytes, str]:
@@ -108,12 +112,23 @@ class LocalStore:
 
         Files are replaced by renaming, so the open one stays what it was.
         """
-        with _explained(info.uri):
-            file = path_of(info.uri).open("rb")
-            if _etag(file) != info.etag:
-                file.close()
-                raise _changed(info.uri)
-            return file
+        try:
+            with _explained(info.uri):
+                file = path_of(info.uri).open("rb")
+                if _etag(file) != info.etag:
+                    file.close()
+                    raise changed(info.uri)
+                return file
+        except NotFound as error:
+            raise removed(info.uri) from error
+
+    def ahead(self, objects: Sequence[ObjectInfo]) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002 - near
+        """Do nothing: files of this machine are near."""
+        return contextlib.nullcontext()
+
+    def write_behind(self, uri: str, data: bytes) -> None:
+        """Write a file now."""
+        self.write(uri, data)
 
     def write(
         self,
@@ -163,10 +178,6 @@ def _etag(file: BufferedReader) -> str:
     found = hashlib.file_digest(file, "sha256").hexdigest()
     file.seek(0)
     return found
-
-
-def _changed(uri: str) -> ObjectChanged:
-    return ObjectChanged(f"{uri} has been replaced since it was listed; run again to use the new content")
 
 
 def _folder_and_start(prefix_uri: str) -> tuple[Path, str]:

@@ -6,9 +6,12 @@ import builtins
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, BinaryIO, cast
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import boto3
 from botocore.config import Config
@@ -17,59 +20,50 @@ from botocore.exceptions import (
     ClientError,
     HTTPClientError,
     IncompleteReadError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    PartialCredentialsError,
-    ReadTimeoutError,
-    ResponseStreamingError,
-    TokenRetrievalError,
 )
 from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 
-from modelmonitor_trainer.failures import (
-    BadConfiguration,
-    CredentialsRefused,
-    ModelMonitorError,
-    NotFound,
-    ObjectChanged,
-    PreconditionFailed,
-    StorageUnavailable,
-)
-from modelmonitor_trainer.storage.store import BINARY, ObjectInfo
+from modelmonitor_trainer.failures import BadConfiguration, ModelMonitorError, NotFound, PreconditionFailed
+from modelmonitor_trainer.storage.ahead import REQUESTS, Ahead
+from modelmonitor_trainer.storage.blocks import Span
+from modelmonitor_trainer.storage.explain import explain
+from modelmonitor_trainer.storage.slabs import Content, Slabs, needs_slab
+from modelmonitor_trainer.storage.store import BINARY, ObjectInfo, changed, removed
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef, PutObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, GetObjectRequestTypeDef, PutObjectRequestTypeDef
 
-#: Seconds to connect, and to wait for a part of an answer.
-_CONNECT_TIMEOUT, _READ_TIMEOUT = 5, 20
-#: Attempts in all; botocore's standard mode backs off up to 20 s between them.
-_ATTEMPTS = 5
-#: Objects up to this size come in one request; larger ones in blocks, some of them ahead.
-_WHOLE_OBJECT = 16 * 1024 * 1024
-_BLOCK = 4 * 1024 * 1024
-_BLOCKS_AHEAD = 4
+#: Connections that are kept: those of the background, and some for those who ask themselves.
+_CONNECTIONS = 2 * REQUESTS
+#: Bytes to take from a socket at a time: more of them would cost memory in every thread, fewer time.
+_PART = 1024 * 1024
+#: What is raised when an answer breaks off in its body, which botocore does not retry.
+_BROKEN_OFF = (HTTPClientError, BotoConnectionError, IncompleteReadError)
 
-_REFUSED = {
-    "ExpiredToken": "the credentials have expired; renew the Secret that credentialsSecretRef names",
-    "TokenRefreshRequired": "the credentials have expired; renew the Secret that credentialsSecretRef names",
-    "InvalidToken": "AWS_SESSION_TOKEN is not valid; renew the Secret that credentialsSecretRef names",
-    "InvalidAccessKeyId": "the store does not know AWS_ACCESS_KEY_ID; correct the Secret",
-    "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY does not belong to the access key; correct the Secret",
-    "AccessDenied": "these credentials may not do this; allow it in the store's policy, or use others",
-    "AllAccessDisabled": "access to the bucket is disabled; enable it in the store",
-    "RequestTimeTooSkewed": "the clock of this machine differs from the store's; set it",
-    "AuthorizationHeaderMalformed": "the signature is for another region; correct spec.storage.region",
-    "401": "the store asks for credentials; correct the Secret that credentialsSecretRef names",
-    "403": "these credentials may not do this; allow it in the store's policy, or use others",
-}
-_MISSING = {"NoSuchKey", "NoSuchVersion", "404", "NotFound"}
-_LOST_RACE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
-_REDIRECTS = {"301", "302", "307", "308", "PermanentRedirect", "TemporaryRedirect", "Redirect"}
-_BUSY = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "RequestLimitExceeded"}
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a store: `attempts` times `read_seconds`, and some seconds between them.
+
+    Attributes
+    ----------
+    connect_seconds, read_seconds
+        To connect, and to wait for a part of an answer.
+    attempts
+        How often to ask in all. Between them is a random time of up to 1, 2, 4, … seconds.
+    """
+
+    connect_seconds: float = 5
+    read_seconds: float = 15
+    attempts: int = 4
+
+
+#: A store that accepts requests and never answers is given up after about a minute.
+PATIENCE = Patience()
 
 
 def parts_of(uri: str) -> tuple[str, str]:
@@ -86,53 +80,6 @@ def parts_of(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def explain(error: BotoCoreError | ClientError, uri: str, endpoint: str) -> ModelMonitorError:
-    """Return our failure for what boto3 raised when it accessed `uri`."""
-    if isinstance(error, ClientError):
-        return _explain_answer(error, uri, endpoint)
-    if isinstance(error, (NoCredentialsError, PartialCredentialsError, TokenRetrievalError)):
-        return CredentialsRefused(
-            f"there are no usable credentials for {uri}; name a Secret with AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY in spec.storage.credentialsSecretRef, or a service account with an identity"
-        )
-    if isinstance(error, (ParamValidationError, NoRegionError)):
-        return BadConfiguration(f"{uri} is not a location that S3 can hold: {error}")
-    if isinstance(
-        error,
-        (BotoConnectionError, HTTPClientError, ReadTimeoutError, ResponseStreamingError, IncompleteReadError),
-    ):
-        return StorageUnavailable(
-            f"{endpoint} cannot be reached for {uri} ({type(error).__name__}); "
-            "check spec.storage.endpoint, the network and the store"
-        )
-    return StorageUnavailable(f"{uri} cannot be accessed at {endpoint}: {error}")
-
-
-def _explain_answer(error: ClientError, uri: str, endpoint: str) -> ModelMonitorError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = f"{endpoint} answered {code or status} for {uri}"
-    failure: ModelMonitorError
-    if code == "NoSuchBucket":
-        failure = NotFound(f"the bucket of {uri} does not exist at {endpoint}; create it, or correct the URI")
-    elif code in _MISSING:
-        failure = NotFound(f"{uri} does not exist; check the URI")
-    elif code in _LOST_RACE or status in {409, 412}:
-        failure = PreconditionFailed(f"{uri} has been written by another process since it was read")
-    elif code in _REFUSED or status in {401, 403}:
-        failure = CredentialsRefused(f"{said}: {_REFUSED.get(code, _REFUSED['403'])}")
-    elif code in _REDIRECTS or 300 <= status < 400:
-        failure = BadConfiguration(
-            f"{said}: it sends us elsewhere, which is not followed; correct spec.storage.endpoint and region"
-        )
-    elif code in _BUSY or status >= 500:
-        failure = StorageUnavailable(f"{said}, {_ATTEMPTS} times; the store is overloaded or broken, try again later")
-    else:
-        text = str(error.response.get("Error", {}).get("Message", ""))[:200]
-        failure = BadConfiguration(f"{said}: {text or 'it refuses the request'}; check the URI and the endpoint")
-    return failure
-
-
 class S3Store:
     """A :class:`~modelmonitor_trainer.storage.store.Store` on S3.
 
@@ -144,9 +91,19 @@ class S3Store:
         Region; None is the environment's, or us-east-1.
     client
         A boto3 client to use instead of one made here, for tests.
+    patience
+        How long to wait for the store.
     """
 
-    def __init__(self, endpoint: str | None, region: str | None, client: S3Client | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str | None,
+        region: str | None,
+        client: S3Client | None = None,
+        *,
+        patience: Patience | None = None,
+    ) -> None:
+        self._patience = patience or PATIENCE
         endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._endpoint = endpoint or "Amazon S3"
         self._client: S3Client = client or boto3.client(
@@ -155,16 +112,17 @@ class S3Store:
             region_name=region or boto3.Session().region_name or "us-east-1",
             config=Config(
                 signature_version="s3v4",
-                connect_timeout=_CONNECT_TIMEOUT,
-                read_timeout=_READ_TIMEOUT,
-                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-                max_pool_connections=16,
+                connect_timeout=self._patience.connect_seconds,
+                read_timeout=self._patience.read_seconds,
+                retries={"mode": "standard", "total_max_attempts": self._patience.attempts},
+                max_pool_connections=_CONNECTIONS,
                 # Compatible stores often know neither virtual hosts nor the newer checksums.
                 s3={"addressing_style": "path" if endpoint else "auto"},
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
             ),
         )
+        self._ahead = Ahead(self._fetch)
 
     @contextlib.contextmanager
     def _explained(self, uri: str) -> Iterator[None]:
@@ -209,46 +167,88 @@ class S3Store:
 
     def read(self, uri: str, *, etag: str | None = None) -> bytes:
         """Return the content of an object."""
-        return self._get(uri, etag=etag)[0]
+        early = self._ahead.early(uri, etag)
+        return early if early is not None else self._ahead.awaited(lambda: self._read(uri, etag)[0])
 
     def read_versioned(self, uri: str) -> tuple[bytes, str]:
         """Return the content of an object and its ETag."""
         return self._get(uri)
 
-    def _get(self, uri: str, *, etag: str | None = None, span: tuple[int, int] | None = None) -> tuple[bytes, str]:
-        """Return bytes `span` (first, one past the last) of an object, and its ETag."""
+    def open(self, info: ObjectInfo) -> BinaryIO:
+        """Return a file over an object, read in blocks that are pinned to its ETag."""
+        if not info.size:  # there is no block to notice that it is another one now
+            return io.BytesIO(self.read(info.uri, etag=info.etag))
+        return self._ahead.open(info)
+
+    def ahead(self, objects: Sequence[ObjectInfo]) -> contextlib.AbstractContextManager[None]:
+        """Read small objects before they are wanted, and write behind."""
+        return self._ahead.session(objects)
+
+    def write_behind(self, uri: str, data: bytes) -> None:
+        """Write an object in the background."""
+        self._ahead.write_behind(lambda: self.write(uri, data), len(data))
+
+    def _fetch(self, info: ObjectInfo, span: Span, slabs: Slabs) -> Content:
+        """Return some bytes of an object as it was listed."""
+        whole, size = span == (0, info.size), span[1] - span[0]
+        if not needs_slab(size):
+            return self._read(info.uri, info.etag, None if whole else span)[0]
+        slab = slabs.take(size)
+        self._read(info.uri, info.etag, span, into=memoryview(slab.memory)[:size])
+        return slab
+
+    def _read(
+        self, uri: str, etag: str | None, span: Span | None = None, *, into: memoryview | None = None
+    ) -> tuple[bytes, str]:
+        """Return what an object was when it was listed, as :meth:`_get` does.
+
+        Raises
+        ------
+        ObjectChanged
+            If it is another one now, or is no more. Some stores do not obey If-Match, so their answer is compared.
+        """
+        if etag is None:
+            return self._get(uri)
+        try:
+            data, found = self._get(uri, etag, span, into=into)
+        except PreconditionFailed as error:
+            raise changed(uri) from error
+        except NotFound as error:
+            if _answer(error).get("Error", {}).get("Code") == "NoSuchBucket":
+                raise
+            raise removed(uri) from error
+        if found != etag:
+            raise changed(uri)
+        return data, found
+
+    def _get(
+        self, uri: str, etag: str | None = None, span: Span | None = None, *, into: memoryview | None = None
+    ) -> tuple[bytes, str]:
+        """Return an object or the bytes `span` of it, and its ETag; the bytes are written `into` memory if given."""
         bucket, key = parts_of(uri)
         request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
         if etag is not None:
             request["IfMatch"] = f'"{etag}"'
         if span is not None:
             request["Range"] = f"bytes={span[0]}-{span[1] - 1}"
-        try:
-            with self._explained(uri):
-                for attempt in range(_ATTEMPTS):
-                    answer = self._client.get_object(**request)
-                    try:
-                        data = answer["Body"].read()
-                    except (HTTPClientError, BotoConnectionError, IncompleteReadError):
-                        # botocore retries until the headers have come, not the body.
-                        if attempt == _ATTEMPTS - 1:
-                            raise
-                        continue
-                    return data, answer["ETag"].strip('"')
-        except PreconditionFailed as error:
-            raise ObjectChanged(
-                f"{uri} has been replaced since it was listed; run again to use the new content"
-            ) from error
+        patience, started = self._patience, time.monotonic()
+        with self._explained(uri):
+            for attempt in count(1):
+                answer = self._client.get_object(**request)
+                if span is not None and answer["ContentLength"] != span[1] - span[0]:
+                    answer["Body"].close()
+                    raise _other_bytes(uri, self._endpoint, span, answer)
+                try:
+                    data = _body(answer["Body"], into)
+                except _BROKEN_OFF:
+                    # botocore retries until the headers have come, not the body.
+                    waited = time.monotonic() - started
+                    if attempt >= patience.attempts or waited > patience.attempts * patience.read_seconds:
+                        raise
+                    time.sleep(random.uniform(0, 2 ** (attempt - 1)))  # noqa: S311 - no secret
+                    continue
+                return data, etag_of(answer)
         raise AssertionError("unreachable")
-
-    def open(self, info: ObjectInfo) -> BinaryIO:
-        """Return a file over an object, read in blocks that are pinned to its ETag."""
-        if info.size <= _WHOLE_OBJECT:
-            return io.BytesIO(self.read(info.uri, etag=info.etag))
-        return cast(
-            "BinaryIO",
-            _BlockFile(info.size, lambda start, end: self._get(info.uri, etag=info.etag, span=(start, end))[0]),
-        )
 
     def write(
         self,
@@ -268,12 +268,24 @@ class S3Store:
             request["IfNoneMatch"] = "*"
         try:
             with self._explained(uri):
-                answer = self._client.put_object(**request)
+                return etag_of(self._client.put_object(**request))
         except NotFound as error:
             if if_match is None:
                 raise
             raise PreconditionFailed(f"{uri} has been removed by another process since it was read") from error
-        return answer["ETag"].strip('"')
+        except PreconditionFailed as error:
+            # Where the answer to a write was lost, the next try met what the first one had written.
+            mine = self._written_before(uri, data) if _answer(error)["ResponseMetadata"].get("RetryAttempts") else None
+            if mine is None:
+                raise
+            return mine
+
+    def _written_before(self, uri: str, data: bytes) -> str | None:
+        """Return the ETag of an object if it is what we wanted to write."""
+        with contextlib.suppress(NotFound):
+            present, etag = self._get(uri)
+            return etag if present == data else None
+        return None
 
     def delete(self, uri: str) -> None:
         """Remove an object."""
@@ -282,68 +294,31 @@ class S3Store:
             self._client.delete_object(Bucket=bucket, Key=key)
 
 
-class _BlockFile(io.RawIOBase):
-    """A seekable file over ranged requests: blocks of equal size, a few read ahead, few kept.
+def _body(body: StreamingBody, into: memoryview | None) -> bytes:
+    if into is None:
+        return body.read()
+    position = 0
+    while part := body.read(_PART):
+        into[position : position + len(part)] = part
+        position += len(part)
+    return b""
 
-    Column chunks lie one after the other, so reading row group by row group, column by column,
-    is reading forwards.
-    """
 
-    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
-        super().__init__()
-        self._size = size
-        self._fetch = fetch
-        self._position = 0
-        self._pool = ThreadPoolExecutor(_BLOCKS_AHEAD, thread_name_prefix="s3")
-        self._blocks: dict[int, Future[bytes]] = {}
+def etag_of(answer: Mapping[str, Any]) -> str:
+    """Return the ETag of an answer as a listing shows it; proxies that compress mark it as weak."""
+    return str(answer["ETag"]).removeprefix("W/").strip('"')
 
-    def readable(self) -> bool:
-        return True
 
-    def seekable(self) -> bool:
-        return True
+def _answer(error: ModelMonitorError) -> Mapping[str, Any]:
+    """Return the answer that a failure explains."""
+    return error.__cause__.response if isinstance(error.__cause__, ClientError) else {}
 
-    def tell(self) -> int:
-        return self._position
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def readall(self) -> bytes:
-        return self.read(self._size - self._position)
-
-    def read(self, size: int = -1, /) -> bytes:
-        if size < 0:
-            return self.readall()
-        end = min(self._size, self._position + size)
-        parts = []
-        while self._position < end:
-            number, offset = divmod(self._position, _BLOCK)
-            part = self._block(number)[offset : offset + end - self._position]
-            parts.append(part)
-            self._position += len(part)
-        return b"".join(parts)
-
-    def readinto(self, buffer: object, /) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # any writable buffer
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._blocks.clear()
-        super().close()
-
-    def _block(self, number: int) -> bytes:
-        """Return a block, and start fetching those that follow it."""
-        last = (self._size - 1) // _BLOCK
-        for wanted in range(number, min(last, number + _BLOCKS_AHEAD - 1) + 1):
-            if wanted not in self._blocks:
-                span = (wanted * _BLOCK, min(self._size, (wanted + 1) * _BLOCK))
-                self._blocks[wanted] = self._pool.submit(self._fetch, *span)
-        for old in [block for block in self._blocks if block < number - 1 or block >= number + _BLOCKS_AHEAD]:
-            self._blocks.pop(old).cancel()
-        return self._blocks[number].result()
+def _other_bytes(uri: str, endpoint: str, span: Span, answer: GetObjectOutputTypeDef) -> ModelMonitorError:
+    """Return the failure for an answer that is not of the bytes that were asked for."""
+    if answer["ResponseMetadata"]["HTTPStatusCode"] == 206:
+        return changed(uri)  # it is shorter now, and the store does not obey If-Match
+    return BadConfiguration(
+        f"{endpoint} answered with the whole of {uri} when asked for the bytes {span[0]} to {span[1] - 1}; "
+        "it, or a proxy before it, must support ranged requests"
+    )

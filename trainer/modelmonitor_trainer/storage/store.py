@@ -8,8 +8,10 @@ conditional on one, on both kinds of store alike.
 from __future__ import annotations
 
 import builtins
+import contextlib
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -64,6 +66,16 @@ class ObjectInfo:
     last_modified: dt.datetime
 
 
+def changed(uri: str) -> ObjectChanged:
+    """Return the failure for an object that is another one than was listed."""
+    return ObjectChanged(f"{uri} has been replaced since it was listed; run again to use the new content")
+
+
+def removed(uri: str) -> ObjectChanged:
+    """Return the failure for an object that was listed and is no more."""
+    return ObjectChanged(f"{uri} has been removed since it was listed; run again to go on without it")
+
+
 class Store(Protocol):
     """Objects by URI. Every method may raise CredentialsRefused and StorageUnavailable."""
 
@@ -107,7 +119,24 @@ class Store(Protocol):
     def open(self, info: ObjectInfo) -> BinaryIO:
         """Return a seekable file over an object as it was listed.
 
-        Reading raises ObjectChanged once the object is another one.
+        Reading raises ObjectChanged once the object is another one. A file is for one thread; several may be open over
+        one object, and share what they fetch.
+        """
+        ...
+
+    def ahead(self, objects: Sequence[ObjectInfo]) -> AbstractContextManager[None]:
+        """Read these objects in about this order within the ``with`` block.
+
+        A store far away fetches the small ones before they are opened or read. The block ends when everything has
+        been written that was to be written behind; if it ends with an exception, nothing is waited for, and threads
+        that wait for the store go on with StorageUnavailable.
+        """
+        ...
+
+    def write_behind(self, uri: str, data: bytes) -> None:
+        """Write an object some time before the block of :meth:`ahead` ends; outside of one, now.
+
+        What goes wrong is raised by a later call, or at the end of the block.
         """
         ...
 
@@ -189,6 +218,19 @@ class _StoreByScheme:
 
     def open(self, info: ObjectInfo) -> BinaryIO:
         return self._store(info.uri).open(info)
+
+    @contextlib.contextmanager
+    def ahead(self, objects: Sequence[ObjectInfo]) -> Iterator[None]:
+        by_scheme: dict[str, list[ObjectInfo]] = {scheme: [] for scheme in self._stores}
+        for info in objects:
+            by_scheme.setdefault(scheme_of(info.uri), []).append(info)
+        with contextlib.ExitStack() as all_of_them:
+            for scheme, some in by_scheme.items():
+                all_of_them.enter_context(self._store(f"{scheme}://").ahead(some))
+            yield
+
+    def write_behind(self, uri: str, data: bytes) -> None:
+        self._store(uri).write_behind(uri, data)
 
     def write(
         self,
