@@ -28,6 +28,7 @@ from modelmonitor_trainer.profile.plan import (
     fit_edges,
 )
 from modelmonitor_trainer.profile.window import Block, BlockProfile, WindowProfile, stack
+from modelmonitor_trainer.profile.words import BUCKETS
 
 #: Column → its rows, day by day.
 Table = dict[str, list[pa.ChunkedArray]]
@@ -48,7 +49,8 @@ def plan_of(column: Column, reference: list[pa.ChunkedArray]) -> ColumnPlan:
         values, counts, _ = count_values(chunk)
         words.update({value: count for value, count in zip(values, counts.tolist(), strict=True) if count})
     common = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES]
-    return CategoricalPlan(column.name, tuple(value for value, _ in common))
+    buckets = BUCKETS if len(words) > MAX_CATEGORIES else 0
+    return CategoricalPlan(column.name, tuple(value for value, _ in common), buckets=buckets)
 
 
 def verdict(columns: list[Column], reference: Table, current: Table) -> DriftResult:
@@ -84,4 +86,4 @@ def _profile(plan: ColumnPlan, rows: pa.ChunkedArray) -> ColumnProfile:
     if isinstance(plan, NumericPlan):
         found: NumericProfile = profile_numbers(rows, plan.edges)
         return found
-    return profile_categories(rows, {value: place for place, value in enumerate(plan.categories)})
+    return profile_categories(rows, {value: place for place, value in enumerate(plan.categories)}, None, plan.buckets)

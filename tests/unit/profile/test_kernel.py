@@ -128,3 +128,12 @@ def test_without_the_library_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert not kernel.compiled()
     with pytest.raises(RuntimeError, match="not compiled"):
         kernel.bin_column(pa.array([1.0]), np.array([0.0]), None, None)
+
+
+@needs_it
+def test_moments_far_from_the_edges_keep_their_digits() -> None:
+    passes = kernel.Binning(kernel.CellTable(np.array([1.0])), None, None)
+    for part in ([None, None], [None, 1e9, None, 1e9 + 2, None], [1e9 + 4]):
+        passes.add(pa.array(part, pa.float64()))
+    found = passes.found()
+    assert (found.mean, found.m2, found.nulls, found.finite) == (1e9 + 2, 8.0, 5, 3)

@@ -17,16 +17,13 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.parquet import Part, is_text, open_file, spans_of
+from modelmonitor_trainer.data.text import BLOCK_BYTES, NULL_WORDS, open_text
 from modelmonitor_trainer.failures import BadData
+from modelmonitor_trainer.storage.remote import expect
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
 
-#: What stands for a missing value in text formats unless it is quoted.
-NULL_WORDS = ("", "NA", "NaN", "nan", "NULL", "null")
-
-#: A line of JSON must not be longer than this.
-_TEXT_BLOCK = 8 * 1024 * 1024
-#: Rows of a column that are decoded at once.
-BATCH_ROWS = 1 << 17
+__all__ = ["MissingColumn", "Scan", "Unreadable", "is_number", "is_text", "read_table", "reading", "scan", "schema_of"]
 
 
 class MissingColumn(BadData):
@@ -101,10 +98,11 @@ def read_table(
         If a column has types in two objects that do not go together.
     """
     whole: pa.Table | None = None
-    for info in objects:
-        with reading(info.uri, fmt):
-            part = _read_object(store, info, columns, fmt, text)
-        whole = part if whole is None else _concatenate(whole, part, info.uri)
+    with store.ahead(objects):
+        for info in objects:
+            with reading(info.uri, fmt):
+                part = _read_object(store, info, columns, fmt, text)
+            whole = part if whole is None else _concatenate(whole, part, info.uri)
     if whole is None:
         return pa.table({name: pa.nulls(0) for name in columns})
     return whole
@@ -135,11 +133,14 @@ class Scan:
     chunks
         (column, values) a part of the rows and a column at a time, strings as dictionaries. Within a
         column the parts come in the order of the rows. Columns that the object lacks are left out.
+    others
+        Parts of a large object that are to be scanned each on its own; what is above is the first.
     """
 
     types: Mapping[str, pa.DataType]
     rows: int
     chunks: Iterator[tuple[str, pa.ChunkedArray]]
+    others: tuple[Part, ...] = ()
 
 
 @contextlib.contextmanager
@@ -151,23 +152,27 @@ def scan(
     *,
     text: Collection[str] = (),
     head: int | None = None,
+    in_parts: bool = False,
+    part: Part | None = None,
 ) -> Iterator[Scan]:
     """Open an object for reading column by column.
 
-    Memory is that of one column of one row group of at most BATCH_ROWS rows (Parquet) or of the object (text
-    formats). Parameters are those of :func:`read_table`; `columns` may be None for all, and of each only the first
-    `head` rows are read if it is given. What fails within the ``with`` block is told of this object.
+    Memory is that of some rows of one column (Parquet) or of one block (text formats). Parameters are those of
+    :func:`read_table`; `columns` may be None for all, and of each only the first `head` rows are read if it is given.
+    What fails within the ``with`` block is told of this object. A large object is cut where it can be if it is to be
+    read `in_parts`: then this is the first part or, if it is given, another `part`.
     """
-    with reading(info.uri, fmt), store.open(info) as file:
+    with reading(info.uri, fmt), contextlib.ExitStack() as files:
+
+        def opener() -> BinaryIO:
+            return files.enter_context(store.open(info))
+
         if fmt is DataFormat.PARQUET:
-            yield _scan_parquet(file, columns, head)
+            opened = open_file(opener(), columns, head, whole=not in_parts, part=part)
+            yield Scan({field.name: field.type for field in opened.schema}, opened.rows, opened.values, opened.others)
         else:
-            table = _text_table(file, info.uri, columns, fmt, text)
-            chunks = (
-                (name, (column.dictionary_encode() if is_text(column.type) else column).slice(0, head))
-                for name, column in zip(table.column_names, table.columns, strict=True)
-            )
-            yield Scan({field.name: field.type for field in table.schema}, table.num_rows, chunks)
+            found = open_text(opener, info.uri, columns, fmt, text, head)
+            yield Scan({field.name: field.type for field in found.schema}, found.rows, found.values)
 
 
 def schema_of(
@@ -176,13 +181,6 @@ def schema_of(
     """Return the types of an object's columns, and its number of rows; of Parquet only the footer is read."""
     with scan(store, info, columns, fmt, text=text) as opened:
         return opened.types, opened.rows
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a type is text, plain or as a dictionary."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -195,44 +193,6 @@ def is_number(kind: pa.DataType) -> bool:
     )
 
 
-def _scan_parquet(file: BinaryIO, columns: Sequence[str] | None, head: int | None) -> Scan:
-    schema: pa.Schema = pq.read_schema(file)
-    file.seek(0)
-    wanted = schema.names if columns is None else columns
-    present = [name for name in dict.fromkeys(wanted) if schema.get_field_index(name) >= 0]
-    strings = [name for name in present if is_text(schema.field(name).type)]
-    # Checksums of pages where there are any: a damaged page could pass for values.
-    parquet = pq.ParquetFile(file, read_dictionary=strings, pre_buffer=False, page_checksum_verification=True)
-
-    def chunks() -> Iterator[tuple[str, pa.ChunkedArray]]:
-        seen = 0
-        for group in range(parquet.num_row_groups):
-            rows = parquet.metadata.row_group(group).num_rows
-            wanted = rows if head is None else min(rows, head - seen)
-            if wanted <= 0 < seen:
-                return
-            for name in present:
-                yield from ((name, part) for part in _read_column(parquet, group, name, rows, wanted))
-            seen += rows
-
-    return Scan({field.name: field.type for field in schema}, parquet.metadata.num_rows, chunks())
-
-
-def _read_column(parquet: pq.ParquetFile, group: int, name: str, rows: int, wanted: int) -> Iterator[pa.ChunkedArray]:
-    """Yield the first `wanted` of the `rows` rows of a column of a row group."""
-    if rows == wanted <= BATCH_ROWS:
-        yield parquet.read_row_group(group, columns=[name], use_threads=False).column(0)
-        return
-    # A giant row group must not be decoded at once, nor a whole one where a few rows are wanted.
-    batches = parquet.iter_batches(min(wanted, BATCH_ROWS), row_groups=[group], columns=[name], use_threads=False)
-    for batch in batches:
-        part = batch.column(0).slice(0, wanted)
-        wanted -= len(part)
-        yield pa.chunked_array([part], part.type)
-        if wanted <= 0:
-            return
-
-
 def _read_object(
     store: Store, info: ObjectInfo, columns: Sequence[str], fmt: DataFormat, text: Collection[str]
 ) -> pa.Table:
@@ -240,7 +200,11 @@ def _read_object(
         if fmt is DataFormat.PARQUET:
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
             _require(info.uri, columns, parquet.schema_arrow.names)
-            table = parquet.read(columns=list(dict.fromkeys(columns)))
+            wanted = list(dict.fromkeys(columns))
+            # Here Arrow reads all of them together, in the order in which they lie.
+            chunks = [(group, name) for group in range(parquet.num_row_groups) for name in wanted]
+            expect(file, sorted(spans_of(parquet.metadata, parquet.schema_arrow.names, chunks).values()))
+            table = parquet.read(columns=wanted)
         else:
             table = _text_table(file, info.uri, columns, fmt, text)
             _require(info.uri, columns, table.column_names)
@@ -298,7 +262,7 @@ def _text_table(
             ),
         )
     else:
-        table = pyarrow.json.read_json(stream, read_options=pyarrow.json.ReadOptions(block_size=_TEXT_BLOCK))
+        table = pyarrow.json.read_json(stream, read_options=pyarrow.json.ReadOptions(block_size=BLOCK_BYTES))
     if columns is None:
         return table
     return table.select([name for name in dict.fromkeys(columns) if name in table.column_names])

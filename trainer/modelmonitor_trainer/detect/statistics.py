@@ -14,16 +14,19 @@ Y. Hochberg, Controlling the false discovery rate, 1995.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from modelmonitor_trainer.arrays import Counts, Floats
+from modelmonitor_trainer.detect.chance import chi_square_tail, kolmogorov
 
 #: One minus the confidence of the intervals of effects.
 _ALPHA = 0.05
+#: The quantile of the normal distribution that goes with it.
+_TWO_SIDED = 1.959963984540054
 #: Smallest expected number of rows in a cell of the chi-square test.
 _MIN_EXPECTED = 5.0
 
@@ -93,7 +96,7 @@ def compare_numbers(reference: Counts, current: Counts, edges: Floats) -> Eviden
     low, high = ks_bounds(reference, current, edges)
     root = np.sqrt(n * m / (n + m))
     # The lower bound, so that the p-value is never smaller than that of the rows themselves.
-    p_value = float(special.kolmogorov((root + 0.12 + 0.11 / root) * low))
+    p_value = kolmogorov(float((root + 0.12 + 0.11 / root) * low))
     radius = sum(np.sqrt(np.log(4 / _ALPHA) / (2 * size)) for size in (n, m))
     return Evidence(low, max(0.0, low - radius), min(1.0, high + radius), p_value, low)
 
@@ -172,7 +175,7 @@ def _homogeneity(reference: Counts, current: Counts) -> float:
         return 1.0
     expected_r, expected_c = both * (n / (n + m)), both * (m / (n + m))
     statistic = ((reference - expected_r) ** 2 / expected_r).sum() + ((current - expected_c) ** 2 / expected_c).sum()
-    return float(special.chdtrc(both.size - 1, statistic))
+    return chi_square_tail(both.size - 1, float(statistic))
 
 
 def compare_rates(reference: int, n: int, current: int, m: int) -> Evidence | None:
@@ -192,12 +195,12 @@ def compare_rates(reference: int, n: int, current: int, m: int) -> Evidence | No
     if 0 < both < n + m:
         variance = both / (n + m) * (1 - both / (n + m)) * (1 / n + 1 / m)
         corrected = max(0.0, abs(signed) - (1 / n + 1 / m) / 2)
-        p_value = float(special.erfc(corrected / np.sqrt(2 * variance)))
+        p_value = math.erfc(corrected / math.sqrt(2 * variance))
     return Evidence(abs(signed), smallest, largest, p_value, abs(signed))
 
 
 def _wilson(share: float, rows: int) -> tuple[float, float]:
-    z = float(special.ndtri(1 - _ALPHA / 2))
+    z = _TWO_SIDED
     centre = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z / (1 + z * z / rows) * float(np.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows)))
     return centre - half, centre + half

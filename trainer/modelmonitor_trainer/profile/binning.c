@@ -4,14 +4,16 @@
  * into lower buckets are below every value of a bucket, so that a table gives a first candidate and only the edges of
  * the same bucket are compared. Whatever the map rounds, the result is exact, because edges and values go through the
  * same map. Two maps are tried, linear and by the order-preserving bit pattern (for tails), and the one with fewer
- * edges in its fullest bucket is taken. Nothing branches on data.
+ * edges in its fullest bucket is taken. Nothing branches on data, and a tile of values goes through every step before
+ * the next one does.
  */
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#define BUCKETS 8192
+#define FEW 512 /* edges up to which a small table, which leaves the nearest cache to others, does */
+#define BUCKETS_OF(count) ((count) > FEW ? 8192 : 2048)
 #define UNROLLED 4 /* edges in a bucket up to which the comparisons are unrolled */
 
 #ifdef _WIN32
@@ -21,7 +23,7 @@
 #endif
 
 typedef struct {
-  int64_t nulls, nans, finite, below, above;
+  int64_t finite, below, above;
   double sum, square_sum; /* of finite values, after the shift */
   double minimum, maximum; /* of values that are neither NULL nor NaN; +inf and -inf where there are none */
 } moments;
@@ -29,6 +31,7 @@ typedef struct {
 typedef struct {
   int by_bits;
   int shift;
+  int32_t buckets;
   uint64_t low_bits;
   double low, scale;
 } map;
@@ -40,43 +43,84 @@ static inline uint64_t ordered(double value) {
   return bits ^ ((uint64_t)((int64_t)bits >> 63) | 0x8000000000000000u);
 }
 
-static inline uint32_t bucket_linear(const map *by, double value) {
+static inline int32_t bucket_linear(const map *by, double value) {
   double place = (value - by->low) * by->scale;
   place = place > 0 ? place : 0;
-  place = place < BUCKETS - 1 ? place : BUCKETS - 1;
-  return (uint32_t)place;
+  const double last = by->buckets - 1;
+  place = place < last ? place : last;
+  return (int32_t)(value == value ? place : by->buckets);
 }
 
-static inline uint32_t bucket_bits(const map *by, double value) {
+static inline int32_t bucket_bits(const map *by, double value) {
   uint64_t bits = ordered(value);
   uint64_t place = bits > by->low_bits ? (bits - by->low_bits) >> by->shift : 0;
-  return place < BUCKETS - 1 ? (uint32_t)place : BUCKETS - 1;
+  const uint64_t last = (uint64_t)by->buckets - 1;
+  place = place < last ? place : last;
+  return (int32_t)(value == value ? place : (uint64_t)by->buckets);
 }
 
-/* Fills first[bucket] with the number of edges in lower buckets; returns how many edges the fullest bucket has. */
-static int64_t fill(const map *by, const double *edges, int64_t count, int32_t *first) {
+/* Where the cells begin, worked out once for any number of columns of values. */
+typedef struct {
+  map by;
+  int64_t count, fullest;
+  uint16_t *first; /* bucket -> how many edges lie in lower buckets; and last where NaN is counted */
+  double edges[];  /* count of them, and UNROLLED NaNs: beyond the last edge stands what is below nothing */
+} table;
+
+/* Fills first; returns how many edges the fullest bucket has. */
+static int64_t fill(const map *by, const double *edges, int64_t count, uint16_t *first) {
   int64_t fullest = 0, run = 0, edge = 0;
-  uint32_t bucket = 0, last = BUCKETS;
+  int32_t bucket = 0, last = -1;
   for (edge = 0; edge < count; edge++) {
-    uint32_t here = by->by_bits ? bucket_bits(by, edges[edge]) : bucket_linear(by, edges[edge]);
+    int32_t here = by->by_bits ? bucket_bits(by, edges[edge]) : bucket_linear(by, edges[edge]);
     run = here == last ? run + 1 : 1;
     last = here;
     if (run > fullest) fullest = run;
-    for (; bucket <= here; bucket++) first[bucket] = (int32_t)(edge - (run - 1));
+    for (; bucket <= here; bucket++) first[bucket] = (uint16_t)(edge - (run - 1));
   }
-  for (; bucket < BUCKETS; bucket++) first[bucket] = (int32_t)count;
+  for (; bucket < by->buckets; bucket++) first[bucket] = (uint16_t)count;
   return fullest;
 }
 
 static void fit(map *by, const double *edges, int64_t count) {
   double low = edges[0], high = edges[count - 1];
   by->low = low;
-  by->scale = (BUCKETS - 2) / (high - low);
+  by->scale = (by->buckets - 2) / (high - low);
   if (!(by->scale > 0) || isinf(by->scale)) by->scale = 0; /* one edge, or a width that overflows */
   by->low_bits = ordered(low);
   uint64_t width = ordered(high) - by->low_bits;
   by->shift = 0;
-  while ((width >> by->shift) >= BUCKETS - 1) by->shift++;
+  while ((width >> by->shift) >= (uint64_t)by->buckets - 1) by->shift++;
+}
+
+/* How many bytes the table of count edges takes, of which there may be 65534. */
+EXPORT int64_t modelmonitor_table_size(int64_t count) {
+  return (int64_t)(sizeof(table) + (size_t)(count + UNROLLED) * sizeof(double) +
+                   (BUCKETS_OF(count) + 1) * sizeof(uint16_t));
+}
+
+/* edges: count of them, increasing and finite. made: modelmonitor_table_size(count) bytes, aligned to 8. */
+EXPORT void modelmonitor_make_table(const double *edges, int64_t count, table *made) {
+  memset(made, 0, (size_t)modelmonitor_table_size(count));
+  made->count = count;
+  made->by.buckets = BUCKETS_OF(count);
+  made->first = (uint16_t *)(made->edges + count + UNROLLED);
+  for (int64_t i = 0; i < count; i++) made->edges[i] = edges[i];
+  for (int i = 0; i < UNROLLED; i++) made->edges[count + i] = NAN;
+  made->first[made->by.buckets] = (uint16_t)(count + 1);
+  if (count == 0) return;
+  fit(&made->by, edges, count);
+  made->fullest = fill(&made->by, edges, count, made->first);
+  if (made->fullest <= 2) return;
+  map linear = made->by;
+  made->by.by_bits = 1;
+  int64_t with_bits = fill(&made->by, edges, count, made->first);
+  if (with_bits < made->fullest) {
+    made->fullest = with_bits;
+  } else {
+    made->by = linear;
+    fill(&made->by, edges, count, made->first);
+  }
 }
 
 typedef struct {
@@ -88,54 +132,114 @@ typedef struct {
 
 static inline int is_valid(const uint8_t *valid, int64_t bit) { return (valid[bit >> 3] >> (bit & 7)) & 1; }
 
-#define PASS(NAME, BUCKET, COMPARISONS, PRESENT)                                                                      \
-  static void NAME(const column *of, const map *by, const int32_t *first, const double *edges, int64_t count,         \
-                   int64_t fullest, int64_t *cells, moments *out) {                                                   \
-    const map local = *by;                                                                                            \
-    const double *const values = of->values, shift = of->shift;                                                       \
-    const uint8_t *const valid = of->valid;                                                                           \
-    const int64_t n = of->n, offset = of->offset, nowhere = count + 1; /* where missing values are counted */         \
-    int64_t *const other = cells + count + 2; /* neighbours often fall into one cell: two tables, so that none waits */\
-    double sum = 0, square_sum = 0, minimum = INFINITY, maximum = -INFINITY;                                          \
-    (void)valid, (void)offset, (void)fullest;                                                                         \
-    for (int64_t i = 0; i < n; i++) {                                                                                 \
-      const double raw = values[i];                                                                                   \
-      const int number = PRESENT & (raw == raw);                                                                      \
-      const double value = number ? raw : shift;                                                                      \
-      int64_t cell = first[BUCKET(&local, value)];                                                                    \
-      COMPARISONS                                                                                                     \
-      cell = number ? cell : nowhere;                                                                                 \
-      (i & 1 ? other : cells)[cell]++;                                                                                \
-      const double deviation = value - shift;                                                                         \
-      sum += deviation;                                                                                               \
-      square_sum += deviation * deviation;                                                                            \
-      minimum = number & (value < minimum) ? value : minimum;                                                         \
-      maximum = number & (value > maximum) ? value : maximum;                                                         \
-    }                                                                                                                 \
-    for (int64_t cell = 0; cell <= nowhere; cell++) cells[cell] += other[cell];                                       \
-    out->sum = sum, out->square_sum = square_sum, out->minimum = minimum, out->maximum = maximum;                     \
+/* The loops below are written for vectors: the compiler makes one version for every x86-64, and one for those of the
+ * last ten years, of which the loader takes the best. Sums go by LANES whatever the version, so they are the same. */
+#if defined(MULTIVERSION)
+#define VERSIONS __attribute__((target_clones("avx2", "default")))
+#else
+#define VERSIONS
+#endif
+#define TILE 1024 /* values whose buckets stay in the nearest cache */
+#define LANES 4
+
+typedef struct {
+  double sum[LANES], square_sum[LANES], minimum[LANES], maximum[LANES];
+} lanes;
+
+/* Copies a tile with NaN, which has all bits set, for what is missing. */
+VERSIONS static void gather(const column *of, int64_t start, int64_t n, double *restrict values) {
+  const int64_t first = of->offset + start;
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 8) { /* so that the byte after the one of these eight is there as well */
+    const uint8_t *const bytes = of->valid + ((first + i) >> 3);
+    const uint64_t bits = (uint64_t)(bytes[0] | bytes[1] << 8) >> ((first + i) & 7);
+    for (int j = 0; j < 8; j++) {
+      uint64_t value;
+      memcpy(&value, of->values + start + i + j, sizeof value);
+      value |= (bits >> j & 1) - 1;
+      memcpy(values + i + j, &value, sizeof value);
+    }
   }
+  for (; i < n; i++) values[i] = is_valid(of->valid, first + i) ? of->values[start + i] : NAN;
+}
 
-#define ALL 1
-#define SOME is_valid(valid, offset + i)
+VERSIONS static void add_moments(const double *values, int64_t n, double shift, lanes *to) {
+  lanes local = *to;
+  for (int64_t i = 0; i + LANES <= n; i += LANES) {
+    for (int lane = 0; lane < LANES; lane++) {
+      const double value = values[i + lane];
+      const double deviation = value == value ? value - shift : 0;
+      local.sum[lane] += deviation;
+      local.square_sum[lane] += deviation * deviation;
+      local.minimum[lane] = value < local.minimum[lane] ? value : local.minimum[lane];
+      local.maximum[lane] = value > local.maximum[lane] ? value : local.maximum[lane];
+    }
+  }
+  *to = local;
+}
+
+VERSIONS static void find_buckets_linear(const map *by, const double *values, int64_t n, int32_t *buckets) {
+  const map local = *by;
+  for (int64_t i = 0; i < n; i++) buckets[i] = bucket_linear(&local, values[i]);
+}
+
+VERSIONS static void find_buckets_by_bits(const map *by, const double *values, int64_t n, int32_t *buckets) {
+  const map local = *by;
+  for (int64_t i = 0; i < n; i++) buckets[i] = bucket_bits(&local, values[i]);
+}
+
+/* cells: two tables, the other of which begins after count + 2, so that neighbours that fall into one cell do not wait
+ * for one another. */
+#define COUNT(NAME, COMPARISONS)                                                                                      \
+  static void NAME(const double *values, const int32_t *buckets, int64_t n, const uint16_t *first, const double *edges,\
+                   int64_t count, int64_t fullest, int64_t *cells) {                                                  \
+    int64_t *const other = cells + count + 2;                                                                         \
+    (void)fullest;                                                                                                    \
+    for (int64_t i = 0; i < n; i++) {                                                                                 \
+      const double value = values[i];                                                                                 \
+      int64_t cell = first[buckets[i]];                                                                               \
+      COMPARISONS                                                                                                     \
+      (i & 1 ? other : cells)[cell]++;                                                                                \
+    }                                                                                                                 \
+  }
 #define STEP cell += edges[cell] <= value;
-/* Beyond the last edge stands NaN, which is below nothing: edges has UNROLLED of them at its end. */
-#define PASSES(NAME, COMPARISONS)                             \
-  PASS(NAME##_linear_all, bucket_linear, COMPARISONS, ALL)    \
-  PASS(NAME##_linear_some, bucket_linear, COMPARISONS, SOME)  \
-  PASS(NAME##_bits_all, bucket_bits, COMPARISONS, ALL)        \
-  PASS(NAME##_bits_some, bucket_bits, COMPARISONS, SOME)
-PASSES(two, STEP STEP)
-PASSES(four, STEP STEP STEP STEP)
-PASSES(any, for (int64_t j = 0; j < fullest; j++) STEP)
+COUNT(count_two, STEP STEP)
+COUNT(count_four, STEP STEP STEP STEP)
+COUNT(count_any, for (int64_t j = 0; j < fullest; j++) STEP)
 
-typedef void pass(const column *, const map *, const int32_t *, const double *, int64_t, int64_t, int64_t *, moments *);
+typedef void count_tile(const double *, const int32_t *, int64_t, const uint16_t *, const double *, int64_t, int64_t,
+                        int64_t *);
 
-static pass *const PASS_OF[3][2][2] = {
-    {{two_linear_all, two_linear_some}, {two_bits_all, two_bits_some}},
-    {{four_linear_all, four_linear_some}, {four_bits_all, four_bits_some}},
-    {{any_linear_all, any_linear_some}, {any_bits_all, any_bits_some}},
-};
+static void pass(const column *of, const table *cut, int64_t *cells, moments *out) {
+  count_tile *const count_cells = cut->fullest <= 2 ? count_two : cut->fullest <= UNROLLED ? count_four : count_any;
+  double gathered[TILE];
+  int32_t buckets[TILE];
+  lanes found;
+  for (int lane = 0; lane < LANES; lane++) {
+    found.sum[lane] = found.square_sum[lane] = 0;
+    found.minimum[lane] = INFINITY, found.maximum[lane] = -INFINITY;
+  }
+  for (int64_t start = 0; start < of->n; start += TILE) {
+    const int64_t n = of->n - start < TILE ? of->n - start : TILE, padded = (n + LANES - 1) / LANES * LANES;
+    const double *values = of->values + start;
+    if (of->valid != NULL || padded > n) {
+      if (of->valid != NULL) gather(of, start, n, gathered);
+      else memcpy(gathered, values, (size_t)n * sizeof *values);
+      for (int64_t i = n; i < padded; i++) gathered[i] = NAN;
+      values = gathered;
+    }
+    add_moments(values, padded, of->shift, &found);
+    if (cut->by.by_bits) find_buckets_by_bits(&cut->by, values, n, buckets);
+    else find_buckets_linear(&cut->by, values, n, buckets);
+    count_cells(values, buckets, n, cut->first, cut->edges, cut->count, cut->fullest, cells);
+  }
+  out->minimum = INFINITY, out->maximum = -INFINITY;
+  for (int lane = 0; lane < LANES; lane++) {
+    out->sum += found.sum[lane], out->square_sum += found.square_sum[lane];
+    out->minimum = found.minimum[lane] < out->minimum ? found.minimum[lane] : out->minimum;
+    out->maximum = found.maximum[lane] > out->maximum ? found.maximum[lane] : out->maximum;
+  }
+}
 
 /* What the pass leaves out because it is rare: infinities, which have no moments, and values out of range. */
 static void look_again(const column *of, double lowest, double highest, moments *out) {
@@ -154,40 +258,27 @@ static void look_again(const column *of, double lowest, double highest, moments 
   }
 }
 
-/* values: n doubles. valid: bitmap whose bit offset + i says whether values[i] is there, or NULL for all.
- * edges: count of them, increasing and finite, and UNROLLED NaNs. cells: 2 * (count + 2) zeros; what is beyond count + 1 is scratch.
- * first: scratch, 2 * BUCKETS. */
-EXPORT void modelmonitor_bin(const double *values, const uint8_t *valid, int64_t offset, int64_t n,
-                             const double *edges, int64_t count, double shift, double lowest, double highest,
-                             int32_t *first, int64_t *cells, moments *out) {
+/* Adds n doubles to what has been found before. valid: bitmap whose bit offset + i says whether values[i] is there, or
+ * NULL for all. cells: 2 * (count + 2), zeros at first; the second half is to be added to the first, whose last cell is
+ * that of NaN and NULL. */
+EXPORT void modelmonitor_bin(const table *cut, const double *values, const uint8_t *valid, int64_t offset, int64_t n,
+                             double shift, double lowest, double highest, int64_t *cells, moments *all) {
   const column of = {values, valid, offset, n, shift};
-  map by = {0};
-  int64_t fullest = 0, nulls = 0;
-  memset(out, 0, sizeof *out);
-  if (count == 0) {
-    memset(first, 0, BUCKETS * sizeof *first);
-  } else {
-    fit(&by, edges, count);
-    fullest = fill(&by, edges, count, first);
-    if (fullest > 2) {
-      map bits = by;
-      bits.by_bits = 1;
-      int64_t with_bits = fill(&bits, edges, count, first + BUCKETS);
-      if (with_bits < fullest) by = bits, fullest = with_bits, first += BUCKETS;
-    }
-  }
-  const int steps = fullest <= 2 ? 0 : fullest <= UNROLLED ? 1 : 2;
-  PASS_OF[steps][by.by_bits][valid != NULL](&of, &by, first, edges, count, fullest, cells, out);
-  for (int64_t i = 0; valid && i < n; i++) nulls += !is_valid(valid, offset + i);
-  out->nulls = nulls;
-  out->nans = cells[count + 1] - nulls;
-  out->finite = n - cells[count + 1];
-  if (isinf(out->minimum) || isinf(out->maximum) || out->minimum < lowest || out->maximum > highest)
-    look_again(&of, lowest, highest, out);
+  const int64_t nowhere = cut->count + 1, missing = cells[nowhere] + cells[nowhere + cut->count + 2];
+  moments out = {0};
+  pass(&of, cut, cells, &out);
+  out.finite = n - (cells[nowhere] + cells[nowhere + cut->count + 2] - missing);
+  if (isinf(out.minimum) || isinf(out.maximum) || out.minimum < lowest || out.maximum > highest)
+    look_again(&of, lowest, highest, &out);
+  all->finite += out.finite, all->below += out.below, all->above += out.above;
+  all->sum += out.sum, all->square_sum += out.square_sum;
+  all->minimum = out.minimum < all->minimum ? out.minimum : all->minimum;
+  all->maximum = out.maximum > all->maximum ? out.maximum : all->maximum;
 }
 
-/* codes: n places in a dictionary of count words. counts: 2 * (count + 1) zeros; how often each word occurs, then the
- * missing, then scratch. Codes out of range, which no valid array has, count as missing. */
+/* Adds n places in a dictionary of count words. counts: 2 * (count + 1), zeros at first; the second half is to be added
+ * to the first: how often each word occurs, then the missing, as which codes out of range count that no valid array
+ * has. */
 EXPORT void modelmonitor_count(const int32_t *codes, const uint8_t *valid, int64_t offset, int64_t n, int64_t count,
                                int64_t *counts) {
   int64_t *const other = counts + count + 1;
@@ -196,5 +287,4 @@ EXPORT void modelmonitor_count(const int32_t *codes, const uint8_t *valid, int64
     const int64_t code = present && codes[i] >= 0 && codes[i] < count ? codes[i] : count;
     (i & 1 ? other : counts)[code]++;
   }
-  for (int64_t code = 0; code <= count; code++) counts[code] += other[code];
 }

@@ -15,20 +15,24 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.parquet import Part
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.failures import ModelMonitorError
 from modelmonitor_trainer.profile.columns import (
     CategoricalProfile,
+    CategoryCounter,
     ColumnProfile,
+    NumberCounter,
     NumericProfile,
+    cell_table,
     merge,
-    profile_categories,
-    profile_numbers,
 )
 from modelmonitor_trainer.profile.plan import (
     PROFILE_VERSION,
@@ -39,6 +43,7 @@ from modelmonitor_trainer.profile.plan import (
     digest,
     plan_to_json,
 )
+from modelmonitor_trainer.profile.words import REGISTERS, Vocabulary
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
 
 _LOG = logging.getLogger(__name__)
@@ -66,34 +71,78 @@ class ObjectProfile:
     columns: Mapping[str, ColumnProfile]
 
 
+class Preparation:
+    """What the columns of a plan need to be counted, worked out once; threads may share it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.columns = {column.name: column for column in plan}
+        self.text = [column.name for column in plan if isinstance(column, CategoricalPlan)]
+        self._tables = {c.name: cell_table(c.edges) for c in plan if isinstance(c, NumericPlan)}
+        self._vocabularies = {
+            c.name: Vocabulary.of(c.categories, c.allowed, c.buckets) for c in plan if isinstance(c, CategoricalPlan)
+        }
+
+    def counter(self, name: str) -> NumberCounter | CategoryCounter:
+        """Return what counts a column, from nothing."""
+        column = self.columns[name]
+        if isinstance(column, NumericPlan):
+            return NumberCounter(column.edges, column.minimum, column.maximum, self._tables[name])
+        return CategoryCounter(self._vocabularies[name])
+
+
+@dataclass(frozen=True)
+class _PartProfile:
+    """What one part of an object holds, and which other parts there are."""
+
+    rows: int
+    types: frozenset[str]
+    columns: Mapping[str, ColumnProfile]
+    others: tuple[Part, ...]
+
+
 def profile_object(store: Store, info: ObjectInfo, plan: Plan, fmt: DataFormat) -> ObjectProfile:
     """Return the profile of an object, read now."""
-    columns = {column.name: column for column in plan}
-    cells = {
-        column.name: {value: place for place, value in enumerate(column.categories)}
-        for column in plan
-        if isinstance(column, CategoricalPlan)
-    }
-    parts: dict[str, list[ColumnProfile]] = {}
-    with scan(store, info, list(columns), fmt, text=list(cells)) as opened:
-        for name, values in opened.chunks:
-            parts.setdefault(name, []).append(_profile_column(columns[name], cells.get(name), values))
-    for name in columns.keys() & opened.types.keys() - parts.keys():
-        parts[name] = [empty_profile(columns[name])]  # a file without row groups
-    return ObjectProfile(info.uri, opened.rows, {name: merge(parts[name]) for name in columns if name in parts})
+    prepared = Preparation(plan)
+    first = _profile_part(store, info, prepared, fmt)
+    others = [_profile_part(store, info, prepared, fmt, part) for part in first.others]
+    return _put_together(info, prepared, [first, *others])
 
 
-def _profile_column(column: ColumnPlan, cells: Mapping[str, int] | None, values: Any) -> ColumnProfile:
-    if isinstance(column, NumericPlan):
-        return profile_numbers(values, column.edges, column.minimum, column.maximum)
-    allowed = frozenset(column.allowed) if column.allowed is not None else None
-    return profile_categories(values, cells or {}, allowed)
+def _profile_part(
+    store: Store, info: ObjectInfo, prepared: Preparation, fmt: DataFormat, part: Part | None = None
+) -> _PartProfile:
+    """Return the profile of a part of an object, the first if none is given."""
+    found: dict[str, list[ColumnProfile]] = {}
+    wanted = list(prepared.columns)
+    with scan(store, info, wanted, fmt, text=prepared.text, in_parts=True, part=part) as opened:
+        for name, chunks in groupby(opened.chunks, key=itemgetter(0)):
+            counter = prepared.counter(name)
+            for _, values in chunks:
+                counter.add(values)
+            earlier = found.setdefault(name, [])
+            earlier[:] = [merge([*earlier, counter.profile()])]
+    columns = {name: profiles[0] for name, profiles in found.items()}
+    return _PartProfile(opened.rows, frozenset(opened.types), columns, opened.others)
+
+
+def _put_together(info: ObjectInfo, prepared: Preparation, parts: Sequence[_PartProfile]) -> ObjectProfile:
+    """Return parts of an object as its profile: they are merged in the order of the object, whoever made them."""
+    columns: dict[str, ColumnProfile] = {}
+    for name, column in prepared.columns.items():
+        having = [part.columns[name] for part in parts if name in part.columns]
+        if having:
+            columns[name] = merge(having)
+        elif name in parts[0].types:
+            columns[name] = empty_profile(column)  # a file without row groups
+    return ObjectProfile(info.uri, parts[0].rows, columns)
 
 
 def empty_profile(column: ColumnPlan) -> ColumnProfile:
     """Return the profile of no rows."""
     counts = np.zeros(column.cells, dtype=np.int64)
-    return NumericProfile(counts) if isinstance(column, NumericPlan) else CategoricalProfile(counts)
+    if isinstance(column, NumericPlan):
+        return NumericProfile(counts)
+    return CategoricalProfile(counts, buckets=np.zeros(column.buckets, dtype=np.int64))
 
 
 class ProfileCache:
@@ -109,11 +158,11 @@ class ProfileCache:
         self._store = store
         self._prefix = prefix
 
-    def known(self, plan_key: str) -> frozenset[str]:
-        """Return the URIs of the profiles that are kept for a plan: one listing instead of many misses."""
+    def known(self, plan_key: str) -> Mapping[str, ObjectInfo]:
+        """Return the profiles that are kept for a plan, by their URIs: one listing instead of many misses."""
         if self._prefix is None:
-            return frozenset()
-        return frozenset(info.uri for info in self._store.list(f"{self._prefix}{plan_key}/"))
+            return {}
+        return {info.uri: info for info in self._store.list(f"{self._prefix}{plan_key}/")}
 
     def uri(self, plan_key: str, info: ObjectInfo) -> str:
         """Return where the profile of an object is kept."""
@@ -133,45 +182,89 @@ class ProfileCache:
     def put(self, uri: str, profile: ObjectProfile) -> None:
         """Keep a profile."""
         if self._prefix is not None:
-            self._store.write(uri, to_bytes(profile))
+            self._store.write_behind(uri, to_bytes(profile))
 
 
 def profile_objects(
-    store: Store, objects: Sequence[ObjectInfo], plan: Plan, fmt: DataFormat, cache: ProfileCache
+    store: Store,
+    objects: Sequence[ObjectInfo],
+    plan: Plan,
+    fmt: DataFormat,
+    cache: ProfileCache,
+    *,
+    threads: int | None = None,
 ) -> Iterator[ObjectProfile | Unreadable]:
     """Yield the profile of every object, in their order; an object that cannot be read is its error.
 
     A few threads work ahead of the consumer by a few objects, so memory does not depend on how many
-    there are.
+    there are. Several may work on a large object. What they find does not depend on how many they are.
     """
-    plan_key = digest(plan_to_json(plan))
-    known = cache.known(plan_key)
-
-    def task(info: ObjectInfo) -> ObjectProfile | Unreadable:
-        uri = cache.uri(plan_key, info)
-        found = cache.get(uri, info, plan) if uri in known else None
-        if found is not None:
-            return found
-        try:
-            made = profile_object(store, info, plan, fmt)
-        except Unreadable as error:
-            return error
-        cache.put(uri, made)
-        return made
-
-    workers = min(4, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers, thread_name_prefix="profile") as pool:
-        waiting: deque[Future[ObjectProfile | Unreadable]] = deque()
+    workers = threads or min(4, os.cpu_count() or 1)
+    work = _Work(store, plan, fmt, cache)
+    ahead = [work.known.get(work.uri(info), info) for info in objects]
+    with ThreadPoolExecutor(workers, thread_name_prefix="profile") as pool, store.ahead(ahead):
+        waiting: deque[Future[ObjectProfile | _Begun]] = deque()
         try:
             for info in objects:
-                waiting.append(pool.submit(task, info))
+                waiting.append(pool.submit(work.begin, pool, info))
                 if len(waiting) >= 4 * workers:
-                    yield waiting.popleft().result()
+                    yield work.finish(waiting.popleft().result())
             while waiting:
-                yield waiting.popleft().result()
+                yield work.finish(waiting.popleft().result())
         finally:
-            for future in waiting:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """An object of which one part has been read, and the others are being read."""
+
+    info: ObjectInfo
+    first: _PartProfile | Unreadable
+    others: Sequence[Future[_PartProfile | Unreadable]]
+
+
+class _Work:
+    """The tasks of :func:`profile_objects`."""
+
+    def __init__(self, store: Store, plan: Plan, fmt: DataFormat, cache: ProfileCache) -> None:
+        self._store, self._plan, self._fmt, self._cache = store, plan, fmt, cache
+        self._plan_key = digest(plan_to_json(plan))
+        self._prepared = Preparation(plan)
+        self.known = cache.known(self._plan_key)
+
+    def uri(self, info: ObjectInfo) -> str:
+        """Return where the profile of an object is kept."""
+        return self._cache.uri(self._plan_key, info)
+
+    def begin(self, pool: ThreadPoolExecutor, info: ObjectInfo) -> ObjectProfile | _Begun:
+        """Return a kept profile; otherwise read the first part, and have `pool` read the others."""
+        uri = self.uri(info)
+        found = self._cache.get(uri, info, self._plan) if uri in self.known else None
+        if found is not None:
+            return found
+        first = self._part(info)
+        others = () if isinstance(first, Unreadable) else first.others
+        return _Begun(info, first, [pool.submit(self._part, info, part) for part in others])
+
+    def _part(self, info: ObjectInfo, part: Part | None = None) -> _PartProfile | Unreadable:
+        try:
+            return _profile_part(self._store, info, self._prepared, self._fmt, part)
+        except Unreadable as error:
+            return error
+
+    def finish(self, begun: ObjectProfile | _Begun) -> ObjectProfile | Unreadable:
+        """Wait for the other parts, put them together, and keep the profile; not for a thread of the pool."""
+        if isinstance(begun, ObjectProfile):
+            return begun
+        parts: list[_PartProfile] = []
+        for part in (begun.first, *(other.result() for other in begun.others)):
+            if isinstance(part, Unreadable):
+                return part
+            parts.append(part)
+        profile = _put_together(begun.info, self._prepared, parts)
+        self._cache.put(self.uri(begun.info), profile)
+        return profile
 
 
 def to_bytes(profile: ObjectProfile) -> bytes:
@@ -186,9 +279,14 @@ def to_bytes(profile: ObjectProfile) -> bytes:
         entry |= {key: repr(getattr(column, key)) for key in fields}
         if isinstance(column, CategoricalProfile):
             entry |= {"others": dict(column.others), "disallowed": dict(column.disallowed)}
+            entry |= {"buckets": column.buckets.tolist()}
         header["columns"].append(entry)
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {f"c{number}": profile.columns[name].counts for number, name in enumerate(names)}
+    for number, name in enumerate(names):
+        column = profile.columns[name]
+        if isinstance(column, CategoricalProfile):
+            arrays[f"r{number}"] = column.registers
     np.savez_compressed(buffer, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **arrays)
     return buffer.getvalue()
 
@@ -205,22 +303,31 @@ def from_bytes(data: bytes, plan: Plan) -> ObjectProfile:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             header = json.loads(archive["header"].tobytes())
             columns = {
-                str(entry["name"]): _column_from(entry, archive[f"c{number}"])
+                str(entry["name"]): _column_from(entry, archive, number)
                 for number, entry in enumerate(header["columns"])
             }
         profile = ObjectProfile(str(header["uri"]), int(header["rows"]), columns)
     except (zipfile.BadZipFile, KeyError, TypeError, EOFError, OSError, AttributeError) as error:
         raise ValueError(f"the archive is damaged: {error}") from error
-    cells = {column.name: column.cells for column in plan}
+    columns_of = {column.name: column for column in plan}
     for name, found in profile.columns.items():
-        if cells.get(name) != found.counts.size or int(found.counts.sum()) != found.present:
+        column = columns_of.get(name)
+        if column is None or column.cells != found.counts.size or int(found.counts.sum()) != found.present:
             raise ValueError(f"the counts of {name!r} do not add up")
+        if isinstance(found, CategoricalProfile) and isinstance(column, CategoricalPlan):
+            in_buckets = int(found.counts[-1]) if column.buckets else 0
+            if (
+                found.registers.shape != (REGISTERS,)
+                or found.buckets.size != column.buckets
+                or int(found.buckets.sum()) != in_buckets
+            ):
+                raise ValueError(f"the buckets of {name!r} do not add up")
     return profile
 
 
-def _column_from(entry: dict[str, Any], counts: Any) -> ColumnProfile:
+def _column_from(entry: dict[str, Any], archive: Mapping[str, Any], number: int) -> ColumnProfile:
     kinds = frozenset(map(str, entry["kinds"]))
-    counts = counts.astype(np.int64)
+    counts = archive[f"c{number}"].astype(np.int64)
     if "finite" in entry:
         integers = {key: int(entry[key]) for key in ("rows", "nulls", "nans", "finite", "below", "above")}
         floats = {key: float(entry[key]) for key in ("mean", "m2", "minimum", "maximum")}
@@ -240,5 +347,7 @@ def _column_from(entry: dict[str, Any], counts: Any) -> ColumnProfile:
         kinds=kinds,
         others={str(key): int(value) for key, value in entry["others"].items()},
         disallowed={str(key): int(value) for key, value in entry["disallowed"].items()},
+        buckets=np.array(list(map(int, entry["buckets"])), dtype=np.int64),
+        registers=archive[f"r{number}"].astype(np.uint8),
         **{key: int(entry[key]) for key in _CATEGORICAL_FIELDS},
     )

@@ -21,6 +21,7 @@ from modelmonitor_api.spec import DataFormat, Feature, FeatureType
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile.columns import count_values, floats_of, kind_of
+from modelmonitor_trainer.profile.words import BUCKETS
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
 
 #: Cells a numeric column; fewer where there are many columns, so that memory stays bounded.
@@ -33,7 +34,7 @@ SAMPLE_ROWS, SAMPLE_ROWS_WIDE = 131_072, 32_768
 SAMPLE_OBJECTS, SAMPLE_OBJECTS_WIDE = 4, 1
 
 #: Part of every key of the cache: a change of what a profile is makes old ones strangers.
-PROFILE_VERSION = 2
+PROFILE_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,14 @@ class CategoricalPlan:
         Values that are counted by name, the most common first; one more cell takes all others.
     allowed
         Values that the contract allows, sorted; None is all.
+    buckets
+        Where the reference has more values than cells: how many buckets the others are counted in as well.
     """
 
     name: str
     categories: tuple[str, ...]
     allowed: tuple[str, ...] | None = None
+    buckets: int = 0
 
     @property
     def cells(self) -> int:
@@ -166,15 +170,17 @@ def _sample_objects(
     numbers: dict[str, list[Floats]] = {feature.name: [] for feature in features}
     words: dict[str, Counter[str]] = {name: Counter() for name in text}
     seen: Counter[str] = Counter()
-    for place in spread(len(objects)):
-        wanted = [feature.name for feature in features if seen[feature.name] < rows]
-        if not wanted:
-            break
-        try:
-            seen += _sample(store, objects[place], wanted, fmt, quota, numbers, words)
-        except Unreadable:
-            if not skip_unreadable:
-                raise
+    order = [objects[place] for place in spread(len(objects))]
+    with store.ahead(order):
+        for info in order:
+            wanted = [feature.name for feature in features if seen[feature.name] < rows]
+            if not wanted:
+                break
+            try:
+                seen += _sample(store, info, wanted, fmt, quota, numbers, words)
+            except Unreadable:
+                if not skip_unreadable:
+                    raise
     return numbers, words
 
 
@@ -205,7 +211,7 @@ def _look_at(
         if name in words:
             values, counts, _ = count_values(part)
             words[name].update({v: c for v, c in zip(values, counts.tolist(), strict=True) if c})
-        elif kind_of(part.type) == "number":
+        elif kind_of(part.type) in {"number", "time"}:
             # A copy: a view of a few rows would keep the whole row group.
             numbers[name].append(floats_of(part)[0].copy())
 
@@ -214,7 +220,8 @@ def _column_plan(feature: Feature, numbers: list[Floats], words: Counter[str] | 
     if words is not None:
         common = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES]
         allowed = tuple(sorted(feature.allowed_values)) if feature.allowed_values is not None else None
-        return CategoricalPlan(feature.name, tuple(value for value, _ in common), allowed)
+        buckets = BUCKETS if len(words) > MAX_CATEGORIES else 0
+        return CategoricalPlan(feature.name, tuple(value for value, _ in common), allowed, buckets)
     sample = np.concatenate(numbers) if numbers else np.empty(0)
     return NumericPlan(
         feature.name,
@@ -245,7 +252,8 @@ def plan_to_json(plan: Plan) -> bytes:
             edges = base64.b64encode(column.edges.astype("<f8").tobytes()).decode()
             columns.append({"name": column.name, "edges": edges, "minimum": column.minimum, "maximum": column.maximum})
         else:
-            columns.append({"name": column.name, "categories": column.categories, "allowed": column.allowed})
+            named = {"name": column.name, "categories": column.categories, "allowed": column.allowed}
+            columns.append(named | {"buckets": column.buckets})
     return json.dumps({"version": PROFILE_VERSION, "columns": columns}, sort_keys=True).encode()
 
 
@@ -279,10 +287,13 @@ def _column_from(column: dict[str, object]) -> ColumnPlan:
             float(minimum) if isinstance(minimum, (int, float)) else None,
             float(maximum) if isinstance(maximum, (int, float)) else None,
         )
-    categories, allowed = column["categories"], column["allowed"]
+    categories, allowed, buckets = column["categories"], column["allowed"], column["buckets"]
     if not isinstance(categories, list) or not (allowed is None or isinstance(allowed, list)):
         raise ValueError("the categories are damaged")
-    return CategoricalPlan(name, tuple(map(str, categories)), None if allowed is None else tuple(map(str, allowed)))
+    if not isinstance(buckets, int) or not 0 <= buckets <= BUCKETS:
+        raise ValueError("the buckets are damaged")
+    named = None if allowed is None else tuple(map(str, allowed))
+    return CategoricalPlan(name, tuple(map(str, categories)), named, buckets)
 
 
 def digest(*parts: bytes | Iterable[str]) -> str:

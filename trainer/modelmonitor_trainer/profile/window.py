@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
@@ -13,7 +13,7 @@ from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Counts
 from modelmonitor_trainer.data.windows import Partition
 from modelmonitor_trainer.failures import BadData
-from modelmonitor_trainer.profile.columns import ColumnProfile, merge
+from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, merge
 from modelmonitor_trainer.profile.objects import ObjectProfile, ProfileCache, empty_profile, profile_objects
 from modelmonitor_trainer.profile.plan import Plan
 from modelmonitor_trainer.progress import shown
@@ -76,12 +76,15 @@ class ColumnWindow:
         Rows in each cell.
     rows, missing : (blocks,)
         All rows, and those without a value.
+    buckets : (blocks, buckets)
+        Rows of values without a cell, by their hash; no buckets where the plan has none.
     """
 
     total: ColumnProfile
     counts: Counts
     rows: Counts
     missing: Counts
+    buckets: Counts = field(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -141,8 +144,14 @@ def stack(blocks: Sequence[BlockProfile], plan: Plan) -> WindowProfile:
             counts=np.array([p.counts for p in profiles], dtype=np.int64).reshape(len(profiles), column.cells),
             rows=np.array([p.rows for p in profiles], dtype=np.int64),
             missing=np.array([p.missing for p in profiles], dtype=np.int64),
+            buckets=_buckets(profiles),
         )
     return WindowProfile(tuple(blocks), columns)
+
+
+def _buckets(profiles: Sequence[ColumnProfile]) -> Counts:
+    found = [profile.buckets for profile in profiles if isinstance(profile, CategoricalProfile)]
+    return np.stack(found) if found else np.empty((0, 0), dtype=np.int64)
 
 
 def require_readable(window: WindowProfile, what: str) -> None:

@@ -1,0 +1,86 @@
+"""Large objects in parts, on any number of threads: the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelmonitor_api.spec import DataFormat, Feature, FeatureType
+from modelmonitor_trainer.data import parquet
+from modelmonitor_trainer.data.tables import scan
+from modelmonitor_trainer.profile.objects import ProfileCache, profile_object, profile_objects, to_bytes
+from modelmonitor_trainer.profile.plan import fit_plan
+from modelmonitor_trainer.storage.store import open_store
+
+FEATURES = [Feature(name="x", type=FeatureType.NUMERIC), Feature(name="w", type=FeatureType.CATEGORICAL)]
+FMT = DataFormat.PARQUET
+
+
+@pytest.fixture
+def objects(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "PART_BYTES", 20_000)
+    draw = np.random.default_rng(3)
+    for number, rows in enumerate((30_000, 0, 700)):
+        values = draw.normal(1e6, 1e-3, rows)
+        words = pa.array(draw.choice(2_000, rows).astype(str)) if rows else pa.array([], pa.string())
+        table = pa.table({"x": pa.array(values, mask=draw.random(rows) < 0.1), "w": words})
+        pq.write_table(table, tmp_path / f"{number}.parquet", row_group_size=1_999)
+    return open_store(None), open_store(None).list(f"file://{tmp_path}/")
+
+
+def test_the_same_bytes_for_any_number_of_threads(objects):
+    store, infos = objects
+    plan = fit_plan(store, infos, FEATURES, FMT)
+    with scan(store, infos[0], ["x", "w"], FMT, in_parts=True) as opened:
+        assert len(opened.others) > 3
+    found = [
+        [
+            to_bytes(made)
+            for made in profile_objects(store, infos, plan, FMT, ProfileCache(store, None), threads=threads)
+        ]
+        for threads in (1, 2, 4)
+    ]
+    assert found[0] == found[1] == found[2]
+    assert found[0] == [to_bytes(profile_object(store, info, plan, FMT)) for info in infos]
+
+
+def test_parts_have_every_chunk_once(objects):
+    store, infos = objects
+    with scan(store, infos[0], None, FMT, in_parts=True) as opened:
+        chunks = [name for name, _ in opened.chunks]
+        rows = opened.rows
+        others = opened.others
+    read = 0
+    for part in others:
+        with scan(store, infos[0], None, FMT, part=part) as opened:
+            found = list(opened.chunks)
+        chunks += [name for name, _ in found]
+        read += sum(len(values) for name, values in found if name == "x")
+    assert chunks == ["x", "w"] * 16
+    with scan(store, infos[0], ["x"], FMT) as opened:  # unasked it stays whole
+        assert opened.others == ()
+        assert sum(len(values) for _, values in opened.chunks) == rows == 30_000
+    assert 0 < read < rows
+
+
+def test_a_column_whose_name_begins_like_another(tmp_path):
+    pq.write_table(pa.table({"a.b": [1.0, 2.0], "a": [5.0, 6.0]}), tmp_path / "dots.parquet")
+    store = open_store(None)
+    with scan(store, store.list(f"file://{tmp_path}/")[0], ["a"], FMT) as opened:
+        assert [(name, values.to_pylist()) for name, values in opened.chunks] == [("a", [5.0, 6.0])]
+
+
+def test_a_damaged_part_is_the_error_of_the_object(objects):
+    store, infos = objects
+    plan = fit_plan(store, infos, FEATURES, FMT)
+    with Path(infos[0].uri.removeprefix("file://")).open("r+b") as file:
+        file.seek(infos[0].size // 2)
+        file.write(b"\xff" * 30_000)
+    now = store.list(infos[0].uri)
+    (made,) = profile_objects(store, now, plan, FMT, ProfileCache(store, None), threads=2)
+    assert infos[0].uri in str(made)
+    assert isinstance(made, Exception)
