@@ -74,6 +74,26 @@ def test_a_champion_that_holds(crowned):
     assert {o.name: o.outcome for o in result.detectors}["performance"] == "Held"
 
 
+def test_the_score_of_every_mature_day_is_told(crowned):
+    world = crowned(probability)
+    verdict, result = world.check()
+    periods = result.performance[0].periods
+    assert [period.start for period in periods] == [TRAINED[1] + dt.timedelta(days=3 + n) for n in range(12)]
+    assert all(period.rows == 150 and period.low < period.score < period.high for period in periods)
+    page = world.store.read(verdict.report_uri).decode()
+    assert 'aria-label="Score over time, 2013-01-27 to 2013-02-07, 12 days; worse than tolerated in 0"' in page
+
+
+def test_a_score_that_nothing_was_promised_of_is_told_and_not_judged(crowned):
+    world = crowned(probability)
+    world.spec["detectors"] = [{"name": "loss", "type": "Performance", "metric": "LogLoss"}]
+    _, result = world.check()
+    (told,) = (o for o in result.detectors if o.name == "loss")
+    assert told.outcome == "NotTested"
+    assert "no score to compare it with" in told.message
+    assert len(result.performance[0].periods) == 12
+
+
 def test_a_champion_that_has_dropped(crowned):
     world = crowned(worse)
     verdict, result = world.check()

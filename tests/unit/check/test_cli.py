@@ -2,12 +2,12 @@
 
 import errno
 import io
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -212,11 +212,13 @@ def test_a_pod_that_is_stopped_says_so(tmp_path):
 def test_help_is_there_at_once():
     code = "import sys; from modelmonitor_trainer.cli.main import build_parser; build_parser(); print(*sys.modules)"
     path = os.pathsep.join(sys.path)
-    started = time.perf_counter()
+    before = os.times()
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | {"PYTHONPATH": path}
     )
-    assert time.perf_counter() - started < 3
+    # Processor time: what else runs on the machine must not fail this.
+    after = os.times()
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 3
     assert not {"numpy", "pyarrow", "pandas", "sklearn", "boto3", "pydantic"} & set(found.stdout.split())
 
 
@@ -262,17 +264,20 @@ class Terminal(io.StringIO):
 def test_a_bar_on_a_terminal_says_bytes_rows_columns_and_time_left(monkeypatch):
     monkeypatch.setattr(progress, "_DELAY", 0)
     monkeypatch.setattr(sys, "stderr", Terminal())
+    clock = itertools.count(0, 60)
+    now = [float(next(clock))]
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
 
     def slow():
         for rows in (10, 20, 30):
-            time.sleep(0.15)  # the bar is drawn ten times a second at most
+            now[0] = float(next(clock))
             yield rows
 
     made = progress.shown(slow(), sizes=[2_000_000, 1_000_000, 1], what="reference", columns=7, rows_of=lambda n: n)
     assert list(made) == [10, 20, 30]
     said = sys.stderr.getvalue()
     assert "reference:  67%" in said
-    assert "2.00M/3.00M [00:00<00:00" in said
+    assert "2.00M/3.00M [01:00<00:30" in said
     assert "10 rows x 7 columns" in said
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert list(progress.shown([1], sizes=[5], what="reference", columns=7, rows_of=lambda n: n)) == [1]

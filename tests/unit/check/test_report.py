@@ -12,12 +12,15 @@ import pytest
 
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.check.files import Files, check_files
+from modelmonitor_trainer.detect.over_time import Period
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.detect.relation import RelationTest, Subject
+from modelmonitor_trainer.detect.relation import BIAS, CORRELATION, RelationTest, Subject
+from modelmonitor_trainer.detect.result import to_json
 from modelmonitor_trainer.profile.columns import profile_categories, profile_numbers
 from modelmonitor_trainer.profile.plan import CategoricalPlan, NumericPlan, fit_edges
 from modelmonitor_trainer.report.charts import Bars, Histogram, chart_of, heat_map, scale_of
 from modelmonitor_trainer.report.check_page import render
+from modelmonitor_trainer.report.timeline import timeline_of
 
 NOW = dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC)
 HOSTILE = '<script>alert("1")</script>\'"><img src=x onerror=alert(1)>{{7*7}}\u202e'
@@ -179,7 +182,7 @@ def test_correlations_are_a_map_and_a_table(tmp_path, world):
         [("positive", ""), ("negative", "")] * 3 + [("positive", " changed"), ("negative", " changed")] * 3
     )
     assert "Pearson correlations" in page
-    assert "-0.400 – -0.350" in page
+    assert "-0.400 to -0.350" in page
 
 
 @pytest.mark.parametrize(
@@ -232,3 +235,115 @@ def test_the_score_of_the_champion_comes_before_the_columns(tmp_path, world):
     assert page.index("Score of the champion") < page.index("Columns, strongest evidence first")
     assert "it &lt;b&gt;dropped" in page
     assert page.count('class="score') == 1
+
+
+def followed(scores, metric="ROCAUC", promised=0.8):
+    """Return a score over days: (score, low, high) or None each."""
+    days = [dt.date(2013, 2, 1) + dt.timedelta(days=number) for number in range(len(scores))]
+    periods = tuple(
+        Period(day, day, 900, *score) if score else Period(day, day, 20)
+        for day, score in zip(days, scores, strict=True)
+    )
+    return PerformanceResult("score", metric, 900, 0.78, 0.77, 0.79, promised, 0.02, periods=periods)
+
+
+GOOD, BAD = (0.79, 0.77, 0.81), (0.70, 0.68, 0.72)
+
+
+def test_a_score_over_time():
+    found = timeline_of(followed([GOOD, None, BAD]))
+    assert [mark.worse for mark in found.marks] == [False, True]
+    assert [mark.x for mark in found.marks] == sorted(mark.x for mark in found.marks)
+    for mark in found.marks:
+        assert 0 <= mark.high < mark.y < mark.low <= 120
+    # Higher is better, and up.
+    assert found.promised < found.allowed < found.marks[1].y
+    assert (found.first, found.last, found.days) == ("2013-02-01", "2013-02-03", 1)
+    assert [(row.days, row.rows, row.score) for row in found.rows][1] == ("2013-02-02", 20, None)
+    assert found.summary == "Score over time, 2013-02-01 to 2013-02-03, 3 days; worse than tolerated in 1"
+
+
+@pytest.mark.parametrize(
+    ("metric", "promised", "worse"),
+    [("LogLoss", 0.65, [True, True]), ("LogLoss", 0.76, [False, False]), ("ROCAUC", None, [False, False])],
+)
+def test_what_is_worse_follows_the_metric(metric, promised, worse):
+    found = timeline_of(followed([(0.7, 0.69, 0.71), (0.75, 0.74, 0.76)], metric, promised))
+    assert [mark.worse for mark in found.marks] == worse
+    assert (found.allowed is None) == (promised is None)
+
+
+def test_one_wide_interval_does_not_flatten_the_others():
+    found = timeline_of(followed([GOOD, (0.78, -5.0, 6.5), BAD]))
+    assert found.marks[2].y - found.marks[0].y > 30
+    assert (found.marks[1].high, found.marks[1].low) == (0, 120)
+
+
+def test_scores_that_are_not_there_are_not_drawn_over_time():
+    assert timeline_of(PerformanceResult("d", "ROCAUC")) is None
+    assert timeline_of(followed([GOOD, None, None])) is None
+    still = timeline_of(followed([(0.8, 0.8, 0.8), (0.8, None, None)], promised=None))
+    assert [mark.y for mark in still.marks] == [60, 60]
+
+
+def test_the_page_shows_the_score_over_time_as_chart_and_table(tmp_path, world):
+    result, _ = hostile_result(tmp_path, world)
+    page = render(replace(result, performance=(followed([GOOD, None, BAD]),)))
+    parsed(page)
+    assert 'aria-label="Score over time, 2013-02-01 to 2013-02-03, 3 days; worse than tolerated in 1"' in page
+    assert page.count('<g class="worse">') == 1
+    assert "The same as a table" in page
+    assert "<td>2013-02-02</td>" in page
+    assert to_json(replace(result, performance=(followed([GOOD, None]),)))["performance"][0]["periods"] == [
+        {"start": "2013-02-01", "end": "2013-02-01", "rows": 900, "score": 0.79, "low": 0.77, "high": 0.81},
+        {"start": "2013-02-02", "end": "2013-02-02", "rows": 20, "score": None, "low": None, "high": None},
+    ]
+
+
+def places(path):
+    """Return the x of every point of a path."""
+    return [float(x) for x in re.findall(r"[ML]([\d.]+),", path)]
+
+
+def test_what_lies_outside_of_the_reference_is_dashed():
+    g = np.random.default_rng(0)
+    before, now = g.normal(0, 1, 5000), g.normal(4, 1, 5000)
+    edges = fit_edges(before, 200)
+    found = chart_of(NumericPlan("x", edges), numeric(edges, before), numeric(edges, now))
+    assert found.beyond
+    # Left of the reference there are no rows to be seen, right of it there are.
+    assert max(places(found.current)) == pytest.approx(min(places(found.beyond)))
+    assert max(places(found.beyond)) == 320
+    alike = chart_of(NumericPlan("x", edges), numeric(edges, before), numeric(edges, g.normal(0, 0.8, 5000)))
+    assert alike.beyond == ""
+    assert max(places(alike.current)) == 320
+
+
+@pytest.mark.parametrize(("step", "bins"), [(0.0, 32), (1.15, 24)])
+def test_values_in_steps_leave_no_gaps(step, bins):
+    g = np.random.default_rng(0)
+    speed = np.clip(g.normal(16, 6, 20_000), 0, 33)
+    values = np.round(speed / step) * step if step else speed
+    edges = fit_edges(values, 1024)
+    profile = numeric(edges, values)
+    found = chart_of(NumericPlan("x", edges), profile, profile)
+    assert len(places(found.current + found.beyond)) // 2 == pytest.approx(bins, abs=2)
+
+
+def test_maps_come_side_by_side_before_other_relations(tmp_path, world):
+    result, _ = hostile_result(tmp_path, world)
+    names = [column.name for column in result.drift.columns][:2]
+    pair = Subject(" and ".join(names), 0.1, 0.6, 0.25, 0.2, 0.3, 0.001)
+    bias = RelationTest("b", BIAS, "mean prediction", (replace(pair, name="all rows"),))
+    tests = (bias, RelationTest("c", CORRELATION, "Pearson correlations", (pair,)))
+    page = render(replace(result, drift=replace(result.drift, relations=tests)))
+    parsed(page)
+    assert page.index("Pearson correlations") < page.index("Mean prediction")
+    assert '<th>Rows</th><th class="n">Outcome</th><th class="n">Prediction</th>' in page
+
+
+def test_a_score_without_a_promise_is_not_said_to_hold(tmp_path, world):
+    result, _ = hostile_result(tmp_path, world)
+    page = render(replace(result, performance=(followed([GOOD, GOOD], promised=None),)))
+    assert "not compared" in page
+    assert "held" not in page

@@ -1,5 +1,9 @@
 """What holds between columns: bias, correlations, ablation."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -270,3 +274,18 @@ def test_ablation_says_nothing_of_few_rows_or_one_class():
     same = Labelled(one.columns, np.zeros_like(one.truth), one.days)
     assert "same outcome" in find_broken_relations("a", one, same, classes=2)[0].message
     assert ablation.FOLDS >= 2
+
+
+def test_small_models_are_held_to_one_thread_also_where_nothing_has_loaded_scikit_learn():
+    code = """
+import numpy as np
+from threadpoolctl import threadpool_info
+from modelmonitor_trainer.detect import ablation
+ablation._compared = lambda *_: print(*(pool["num_threads"] for pool in threadpool_info())) or []
+side = ablation.Labelled({"x": np.arange(900.0)}, np.arange(900.0) % 2, np.zeros(900))
+ablation.find_broken_relations("a", side, side, classes=2)
+"""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert set(found.stdout.split()) == {"1"}
+    assert len(found.stdout.split()) > 1

@@ -113,7 +113,7 @@ def _plan(at: Workplace, pair: Pair) -> Plan:
         except NotFound:
             pass
         except ValueError as error:
-            _LOG.warning("the plan %s is damaged and is made anew: %s", uri, error)
+            _LOG.warning("the plan %s cannot be used and is made anew: %s", uri, error)
     plan = fit_plan(at.store, objects, pair.columns, at.fmt, skip_unreadable=not pair.reference)
     # Without a reference the cells follow the live window: not worth keeping.
     if at.prefix is not None and pair.reference:

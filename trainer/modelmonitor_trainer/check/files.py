@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import fnmatch
 import shlex
@@ -10,14 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
 
 from modelmonitor_api.messages import CheckVerdict
 from modelmonitor_api.spec import DataFormat, Detector, DetectorType, Feature, FeatureType, Sensitivity
 from modelmonitor_api.status import MAX_TOP_FEATURES, RowCounts
-from modelmonitor_trainer.check.compare import Stopwatch, Workplace, broken, compare, profile_pair
+from modelmonitor_trainer.check.compare import Stopwatch, Windows, Workplace, broken, compare, profile_pair
+from modelmonitor_trainer.check.file_relations import FileScene, find_file_relations, too_many_to_correlate
 from modelmonitor_trainer.check.inputs import Pair
 from modelmonitor_trainer.check.outcomes import Finding, notes_on, outcomes
-from modelmonitor_trainer.data.tables import is_text, scan
+from modelmonitor_trainer.data.tables import Unreadable, is_text, reading, scan
+from modelmonitor_trainer.detect.drift import level_of
+from modelmonitor_trainer.detect.quality import in_words
+from modelmonitor_trainer.detect.relation import CORRELATION, RelationTest
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
 from modelmonitor_trainer.detect.verdict import decide
 from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
@@ -33,7 +40,7 @@ _SUFFIXES = {
     ".ndjson": DataFormat.JSON_LINES,
 }
 _GLOB = frozenset("*?[")
-#: Characters in the name of a feature, as the spec allows them.
+#: Characters in the name of a column, as the spec allows them.
 _LONGEST_NAME = 253
 
 
@@ -47,12 +54,16 @@ class Files:
         A file, a folder, or a pattern; a path or a URI.
     target, prediction
         Columns that are no features.
+    correlations, ablation
+        Whether these detectors are asked for; correlations of small files are compared unasked.
     """
 
     reference: str
     current: str
     target: str | None = None
     prediction: str | None = None
+    correlations: bool = False
+    ablation: bool = False
 
 
 def check_files(
@@ -65,29 +76,33 @@ def check_files(
     NotFound, BadConfiguration, BadData
         If there are no files, of one known format, or nothing in them can be compared.
     """
+    if files.ablation and files.target is None:
+        raise BadConfiguration("--ablation looks at what columns tell of the outcome; name its column with --target")
     watch = Stopwatch()
     with watch.step("windows"):
         sides = [find_files(store, where) for where in (files.reference, files.current)]
         fmt = format_of([info for side in sides for info in side])
-        columns, ignored = infer_columns(store, sides[0][0], fmt, files)
+        for side in sides:
+            _require_distinct_names(store, side[0], fmt)
+        found = infer_columns(store, sides[0][0], fmt, files)
     blocks = [tuple(Block(info.uri, (info,)) for info in side) for side in sides]
     at = Workplace(store, None, fmt, watch)
-    windows = profile_pair(at, Pair(columns, blocks[0], blocks[1]), "files")
-    detectors = [
-        Detector(name="contract", type=DetectorType.DATA_QUALITY),
-        Detector(name="features", type=DetectorType.FEATURE_DRIFT),
-        *([Detector(name="target", type=DetectorType.TARGET_DRIFT)] if files.target else []),
-        *([Detector(name="predictions", type=DetectorType.PREDICTION_DRIFT)] if files.prediction else []),
-    ]
-    features = [column for column in columns if column.name not in {files.target, files.prediction}]
+    windows = profile_pair(at, Pair(found.columns, blocks[0], blocks[1]), "files")
+    _require_one_kind(windows)
+    features = [column for column in found.columns if column.name not in {files.target, files.prediction}]
+    detectors = _detectors(files, features)
     with watch.step("tests"):
         violations = tuple(broken(detectors, features, windows))
+    level = level_of(sensitivity, checks_per_day)
+    relations = () if violations else _relations(at, windows, files, found.columns, detectors, level)
+    with watch.step("tests"):
         drift = compare(
-            detectors, features, files.target, [windows], sensitivity, checks_per_day, prediction=files.prediction
+            *(detectors, features, files.target, [windows], sensitivity, checks_per_day),
+            prediction=files.prediction,
+            relations=relations,
         )
-    found = Finding(windows, None, drift, violations, ())
     rows = (windows.reference.rows if windows.reference else 0, windows.current.rows)
-    decided = decide(drift, violations, (), sensitivity, rows=rows)
+    decided = decide(drift, violations, (), sensitivity, rows=rows, of_files=True)
     verdict = CheckVerdict(
         verdict=decided.name,
         reason=decided.reason.value,
@@ -96,7 +111,6 @@ def check_files(
         rows=RowCounts(reference=rows[0], current=rows[1]),
         top_features=top_features(drift.columns, MAX_TOP_FEATURES) if drift else [],
     )
-    skipped = (f"Not compared, being neither numbers nor text: {', '.join(ignored)}.",) if ignored else ()
     return CheckResult(
         verdict=verdict,
         monitor=None,
@@ -106,11 +120,102 @@ def check_files(
         current=Side(files.current, blocks[1], rows=rows[1]),
         drift=drift,
         violations=violations,
-        detectors=outcomes(detectors, found),
-        notes=notes_on(drift, windows) + skipped,
+        detectors=outcomes(detectors, Finding(windows, None, drift, violations, ())),
+        notes=notes_on(drift, windows) + found.notes + _on_both_sides(sides[0], sides[1]),
         timings=watch.seconds,
         reproduce=_command(files),
     )
+
+
+def _detectors(files: Files, features: Sequence[Feature]) -> list[Detector]:
+    """Return the detectors that the named columns and the options make sense of."""
+    numeric = sum(feature.type is FeatureType.NUMERIC for feature in features)
+    asked = (
+        ("contract", DetectorType.DATA_QUALITY, True),
+        ("features", DetectorType.FEATURE_DRIFT, True),
+        ("target", DetectorType.TARGET_DRIFT, files.target is not None),
+        ("predictions", DetectorType.PREDICTION_DRIFT, files.prediction is not None),
+        ("bias", DetectorType.PREDICTION_BIAS, files.target is not None and files.prediction is not None),
+        ("correlations", DetectorType.CORRELATION_DRIFT, numeric > 1 or files.correlations),
+        ("ablation", DetectorType.ABLATION, files.ablation),
+    )
+    return [Detector(name=name, type=kind) for name, kind, wanted in asked if wanted]
+
+
+def _relations(
+    at: Workplace,
+    windows: Windows,
+    files: Files,
+    columns: Sequence[Feature],
+    detectors: Sequence[Detector],
+    level: float,
+) -> tuple[RelationTest, ...]:
+    named = {column.name: column for column in columns}
+    features = tuple(column for column in columns if column.name not in {files.target, files.prediction})
+    target, prediction = (named.get(name) if name else None for name in (files.target, files.prediction))
+    why = "" if files.correlations else too_many_to_correlate(windows, features)
+    scene = FileScene(at, windows, features, target, prediction, level)
+    left = [d for d in detectors if why and d.type is DetectorType.CORRELATION_DRIFT]
+    skipped = tuple(RelationTest(detector.name, CORRELATION, "correlations", message=why) for detector in left)
+    return find_file_relations(scene, [d for d in detectors if d not in left]) + skipped
+
+
+def _require_distinct_names(store: Store, info: ObjectInfo, fmt: DataFormat) -> None:
+    """Refuse a file with two columns of one name: which of them is meant, nobody can say.
+
+    Raises
+    ------
+    BadData
+        Naming the column.
+    """
+    if fmt is DataFormat.JSON_LINES:
+        return
+    # A file that cannot be read is told of when its rows are read.
+    with contextlib.suppress(Unreadable), reading(info.uri, fmt), store.open(info) as file:
+        if fmt is DataFormat.PARQUET:
+            names = pq.read_schema(file).names
+        else:
+            stream = pa.CompressedInputStream(file, "gzip") if info.uri.endswith(".gz") else file
+            names = pyarrow.csv.open_csv(stream).schema.names
+        _refuse_repeated(info.uri, names)
+
+
+def _refuse_repeated(uri: str, names: Sequence[str]) -> None:
+    repeated = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if repeated is not None:
+        raise BadData(f"{uri} has more than one column named {repeated!r}; give each a name of its own")
+
+
+def _require_one_kind(windows: Windows) -> None:
+    """Refuse a reference whose files disagree on whether a column is numbers or text.
+
+    Raises
+    ------
+    BadData
+        Naming the column and two of the files.
+    """
+    if windows.reference is None:
+        return
+    for name in windows.reference.columns:
+        seen: dict[str, str] = {}
+        for block in windows.reference.blocks:
+            profile = block.columns.get(name)
+            for kind in profile.kinds - {"null"} if profile is not None else ():
+                seen.setdefault(kind, block.block.name)
+        if len(seen) > 1:
+            (one, first), (other, second) = list(seen.items())[:2]
+            raise BadData(
+                f"the files of the reference disagree on column {name!r}: {in_words([one])} in {first}, and "
+                f"{in_words([other])} in {second}; write it with one type, or leave one of the files out"
+            )
+
+
+def _on_both_sides(reference: Sequence[ObjectInfo], current: Sequence[ObjectInfo]) -> tuple[str, ...]:
+    both = sorted({info.uri for info in reference} & {info.uri for info in current})
+    if not both:
+        return ()
+    more = f" and {len(both) - 1} more" if len(both) > 1 else ""
+    return (f"On both sides, which hides what has changed: {both[0]}{more}.",)
 
 
 def find_files(store: Store, where: str) -> list[ObjectInfo]:
@@ -153,10 +258,16 @@ def format_of(objects: Sequence[ObjectInfo]) -> DataFormat:
     return kinds.pop()
 
 
-def infer_columns(
-    store: Store, info: ObjectInfo, fmt: DataFormat, files: Files
-) -> tuple[tuple[Feature, ...], list[str]]:
-    """Return the columns of a file as features, and those that are of no kind we compare.
+@dataclass(frozen=True)
+class Inferred:
+    """The columns of a file as features, and what to say of those that cannot be compared."""
+
+    columns: tuple[Feature, ...]
+    notes: tuple[str, ...] = ()
+
+
+def infer_columns(store: Store, info: ObjectInfo, fmt: DataFormat, files: Files) -> Inferred:
+    """Return the columns of a file as features.
 
     Raises
     ------
@@ -170,19 +281,24 @@ def infer_columns(
     for option, column in (("--target", files.target), ("--prediction", files.prediction)):
         if column is not None and column not in types:
             raise BadConfiguration(f"{option} {column!r} is not a column of {info.uri}")
-    found, ignored = [], []
+    found: list[Feature] = []
+    other, unnamed = [], []
     for name, kind in types.items():
         if not 1 <= len(name) <= _LONGEST_NAME:
-            ignored.append(f"{name[:40]}… (its name has {len(name)} characters)" if name else "a column without a name")
+            unnamed.append(f"{name[:40]}… ({len(name)} characters)" if name else "one without a name")
         elif kind_of(kind) in {"number", "null"} and not pa.types.is_boolean(kind):
             found.append(Feature(name=name, type=FeatureType.NUMERIC))
         elif is_text(kind) or pa.types.is_boolean(kind):
             found.append(Feature(name=name, type=FeatureType.CATEGORICAL))
         else:
-            ignored.append(name)
+            other.append(name)
     if not found:
         raise BadData(f"{info.uri} has no column of numbers or text")
-    return tuple(found), ignored
+    reasons = (
+        (other, "being neither numbers nor text"),
+        (unnamed, f"since names must have 1 to {_LONGEST_NAME} characters"),
+    )
+    return Inferred(tuple(found), tuple(f"Not compared, {why}: {', '.join(names)}." for names, why in reasons if names))
 
 
 def _suffix(uri: str) -> str:
@@ -194,4 +310,6 @@ def _command(files: Files) -> str:
     parts = ["modelmonitor", "check", "--reference", files.reference, "--current", files.current]
     for option, column in (("--target", files.target), ("--prediction", files.prediction)):
         parts += [option, column] if column else []
+    for option, asked in (("--correlations", files.correlations), ("--ablation", files.ablation)):
+        parts += [option] if asked else []
     return shlex.join(parts)

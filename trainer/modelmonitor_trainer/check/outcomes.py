@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from modelmonitor_api.spec import Detector, DetectorType
 from modelmonitor_trainer.check.compare import Windows
+from modelmonitor_trainer.detect.calibration import Calibration
 from modelmonitor_trainer.detect.drift import DriftResult
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
@@ -25,6 +26,11 @@ _NOTHING = {
     "Feature": "one of the sides has no values",
     "Target": "one of the sides has no labels",
     "Prediction": "there are no logged predictions of this model from before the live window",
+}
+_NOTHING_IN_FILES = {
+    "Feature": "one of the sides has no values",
+    "Target": "one of the sides has no values of the target",
+    "Prediction": "one of the sides has no predictions",
 }
 
 
@@ -78,7 +84,7 @@ def _performance(detector: Detector, found: Finding) -> tuple[str, str]:
     result = next((result for result in found.performance if result.detector == detector.name), None)
     if result is None:
         return "NotTested", "the data are broken" if found.violations else "there is no champion yet"
-    if result.score is None:
+    if result.score is None or result.promised is None:
         return "NotTested", result.message
     return "Dropped" if result.dropped else "Held", result.message
 
@@ -106,33 +112,27 @@ def _drift(detector: Detector, found: Finding) -> tuple[str, str]:
         if column.comparison.role == role and column.tests and (not wanted or column.name in wanted)
     ]
     if not looked:
-        return "NotTested", _NOTHING[role]
+        return "NotTested", (_NOTHING_IN_FILES if of_files(found.windows) else _NOTHING)[role]
+    tested = f"{len(looked)} columns tested" if len(looked) > 1 else "1 column tested"
     drifted = [column.name for column in looked if column.drifted]
     if drifted:
-        return "Drift", f"{', '.join(drifted)}; {len(looked)} columns tested"
-    return "NoDrift", f"{len(looked)} columns tested" if len(looked) > 1 else "1 column tested"
+        return "Drift", f"{', '.join(drifted)}; {tested}"
+    return "NoDrift", tested
+
+
+def of_files(windows: Windows) -> bool:
+    """Whether the current window is made of files, and not of partitions of days."""
+    return bool(windows.current.blocks) and not any(block.block.day for block in windows.current.blocks)
 
 
 def notes_on(drift: DriftResult | None, windows: Windows) -> tuple[str, ...]:
     """Return what a reader should know of how the verdict was reached."""
-    found = []
-    calibrations = drift.calibrations.items() if drift else ()
-    for role, calibration in calibrations:
-        if calibration.method == "None":
-            found.append(
-                f"{role}: the reference has too few partitions to measure how much they differ by themselves, so the "
-                "test assumes exchangeable rows. If the rows of a day are alike, expect more false alarms."
-            )
-        else:
-            how = "neighbouring" if calibration.method == "Contiguous" else "randomly drawn"
-            found.append(
-                f"{role}: drift must also exceed what {calibration.windows} pseudo-current windows of {how} partitions "
-                "of the reference reach. The level of one check is extrapolated from about "
-                f"{calibration.independent:.0f} independent ones, and the limits are widened for it."
-            )
-            if calibration.stretch > NOTABLE_STRETCH:
-                times = f"{calibration.stretch:.1f} times"
-                found.append(f"{role}: neighbouring days are alike, so limits are stretched up to {times}.")
+    parts = "files" if of_files(windows) else "partitions"
+    told: dict[str, list[str]] = {}
+    for role, calibration in drift.calibrations.items() if drift else ():
+        for said in _calibrated(calibration, parts):
+            told.setdefault(said, []).append(role)
+    found = [f"{', '.join(roles)}: {said}" for said, roles in told.items()]
     if windows.reference is not None:
         found += [
             f"Column {name!r} is missing from the reference and could not be compared."
@@ -140,3 +140,19 @@ def notes_on(drift: DriftResult | None, windows: Windows) -> tuple[str, ...]:
             if not windows.reference.columns[name].rows.sum()
         ]
     return tuple(found)
+
+
+def _calibrated(calibration: Calibration, parts: str) -> list[str]:
+    """Return how the limits of one kind of columns were found."""
+    if calibration.method == "None":
+        text = f"the reference has too few {parts} to measure how much they differ by themselves, so the test assumes "
+        return [text + "exchangeable rows. If the rows of a day are alike, expect more false alarms."]
+    how = "neighbouring" if calibration.method == "Contiguous" else "randomly drawn"
+    text = (
+        f"drift must also exceed what {calibration.windows} pseudo-current windows of {how} {parts} of the reference "
+        f"reach. The level of one check is extrapolated from about {calibration.independent:.0f} independent ones, and "
+        "the limits are widened for it."
+    )
+    if calibration.stretch <= NOTABLE_STRETCH:
+        return [text]
+    return [text, f"neighbouring days are alike, so limits are stretched up to {calibration.stretch:.1f} times."]

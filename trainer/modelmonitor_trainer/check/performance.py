@@ -21,6 +21,7 @@ from modelmonitor_api.status import Champion
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs
 from modelmonitor_trainer.check.labelled import LabelledDay, read_days
+from modelmonitor_trainer.detect.over_time import ScoredDay, score_over_time
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
 from modelmonitor_trainer.failures import BadConfiguration, BadData
 from modelmonitor_trainer.profile.window import Block
@@ -99,7 +100,7 @@ def _begin(detector: Detector, spec: ModelMonitorSpec, champion: Champion) -> Pe
 def _judged(
     result: PerformanceResult,
     task: Task,
-    days: Sequence[tuple[Array, Array]],
+    days: Sequence[ScoredDay],
     classes: Sequence[str],
     level: float,
 ) -> PerformanceResult:
@@ -112,7 +113,9 @@ def _judged(
         outcomes = names[truth] if task is Task.MULTICLASS_CLASSIFICATION else truth
         return metrics.score(metric, task, outcomes, predicted, names)
 
-    return judge(result, days, score, greater_is_better=metrics.greater_is_better(metric), level=level)
+    pairs = [(day.truth, day.predicted) for day in days]
+    judged = judge(result, pairs, score, greater_is_better=metrics.greater_is_better(metric), level=level)
+    return replace(judged, periods=score_over_time(days, score)) if judged.score is not None else judged
 
 
 def predictor_of(store: Store, prefix: str, spec: ModelMonitorSpec, version: str) -> Predictor:
@@ -149,15 +152,16 @@ def _floats(values: pa.ChunkedArray, name: str) -> Array:
 
 def _scored(
     store: Store, spec: ModelMonitorSpec, inputs: Inputs, days: Sequence[Block], predictor: Predictor
-) -> tuple[list[tuple[Array, Array]], list[LabelledDay]]:
+) -> tuple[list[ScoredDay], list[LabelledDay]]:
     """Return the outcomes and predictions of each day, and the days with what was sampled of their rows."""
-    found: list[tuple[Array, Array]] = []
+    found: list[ScoredDay] = []
     looked: list[LabelledDay] = []
     for day in read_days(store, spec, inputs.fmt, days, predictor.columns, inputs.arrived, MAX_ROWS):
         if day.rows.num_rows:
             truth, scores = truth_of(day.target, spec, predictor.classes), np.asarray(predictor.scores(day.rows))
             usable = usable_rows(truth, scores, spec.model.task)
-            found.append((truth[usable], scores[usable]))
+            assert day.block.day is not None
+            found.append(ScoredDay(day.block.day, truth[usable], scores[usable]))
         # Only its numbers are wanted from here on: one day is in memory at a time.
         looked.append(replace(day, rows=day.rows.slice(0, 0), target=day.target.slice(0, 0)))
     return found, looked

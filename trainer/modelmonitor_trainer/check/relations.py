@@ -145,9 +145,14 @@ def _correlations(scene: Scene, detector: Detector) -> list[RelationTest]:
         for plan in numeric[: cross.MAX_COLUMNS]
         if (scale := cross.scale_of(plan, reference.columns[plan.name].total.counts)) is not None
     ]
-    before, now = (
-        _moments(scene.at, window, scales) if len(scales) > 1 else [] for window in (reference, scene.windows.current)
-    )
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    # Objects are spread over threads already; more of them for each product of matrices only wait for each other.
+    with threadpool_limits(1):
+        before, now = (
+            _moments(scene.at, window, scales) if len(scales) > 1 else []
+            for window in (reference, scene.windows.current)
+        )
     names = [scale.name for scale in scales]
     found = find_correlation_drift(detector.name, names, before, now, scene.level)
     left = len(numeric) - cross.MAX_COLUMNS

@@ -20,6 +20,7 @@ from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs, resolve
 from modelmonitor_trainer.check.outcomes import Finding, notes_on, outcomes
 from modelmonitor_trainer.check.performance import measure
 from modelmonitor_trainer.check.relations import Scene, find_relations
+from modelmonitor_trainer.check.watch import Watched, watch_champion
 from modelmonitor_trainer.data.tables import scan
 from modelmonitor_trainer.data.windows import days_of, partitions
 from modelmonitor_trainer.detect.drift import DriftResult, level_of
@@ -124,9 +125,22 @@ def _checked(store: Store, request: CheckRequest, prefix: str, due: dt.datetime,
     relations = () if found.violations else find_relations(scene, detectors)
     with watch.step("tests"):
         found = replace(found, drift=_drift(spec, detectors, request.checks_per_day, found, relations))
+    with watch.step("watch"):
+        beside = _beside(store, prefix, spec, inputs, found, facts)
     with watch.step("new rows"):
         new_rows = _new_rows(store, spec, facts, inputs, found.windows)
-    return _result(request, inputs, found, champion, new_rows, due, watch)
+    result = _result(request, inputs, found, champion, new_rows, due, watch)
+    notes = (*result.notes, beside.note) if beside.note else result.notes
+    return replace(result, verdict=result.verdict.model_copy(update={"watch": beside.finding}), notes=notes)
+
+
+def _beside(
+    store: Store, prefix: str, spec: ModelMonitorSpec, inputs: Inputs, found: Finding, facts: ChampionFacts | None
+) -> Watched:
+    """Return how the champion does beside the version before it; on broken rows both would be accused."""
+    if facts is None or found.violations:
+        return Watched()
+    return watch_champion(store, prefix, spec, inputs)
 
 
 def _look(
@@ -193,8 +207,10 @@ def _new_rows(
     total = sum(rows for day, rows in known.items() if day and day >= start)
     unknown = [day for day in days_of((start, inputs.window[1])) if day < inputs.window[0]]
     if unknown:
-        for partition in partitions(store, spec.data.live.uri, unknown[0], unknown[-1]):
-            for info in partition.objects:
+        found = partitions(store, spec.data.live.uri, unknown[0], unknown[-1])
+        objects = [info for partition in found for info in partition.objects]
+        with store.ahead(objects):
+            for info in objects:
                 with scan(store, info, [], inputs.fmt) as opened:
                     total += opened.rows
     return total

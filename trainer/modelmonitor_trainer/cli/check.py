@@ -33,6 +33,12 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument("--target", metavar="COL", help="column with the true outcome (files only)")
     check.add_argument("--prediction", metavar="COL", help="column with the prediction (files only)")
     check.add_argument(
+        "--correlations", action="store_true", help="compare correlations, however many rows there are (files only)"
+    )
+    check.add_argument(
+        "--ablation", action="store_true", help="look which columns tell less of the target; takes a while (files only)"
+    )
+    check.add_argument(
         "--false-alarms", metavar="N/DAYSd", type=_budget, help="how many false alarms in how many days (default 1/90d)"
     )
     check.add_argument("--checks-per-day", metavar="N", type=float, default=1.0, help="how often you check (default 1)")
@@ -61,6 +67,9 @@ def _check(args: argparse.Namespace) -> int:
 
     if (args.reference is None) != (args.current is None):
         raise BadConfiguration("--reference and --current go together; give both")
+    for option in ("target", "prediction", "correlations", "ablation"):
+        if getattr(args, option) and not args.reference:
+            raise BadConfiguration(f"--{option} is for files; for a monitor spec.model and spec.detectors say it")
     if args.request:
         return _check_in_pod(args)
     result = _check_of_files(args) if args.reference else _check_of_monitor(args)
@@ -119,7 +128,7 @@ def _check_of_files(args: argparse.Namespace) -> CheckResult:
     from modelmonitor_trainer.check.files import Files, check_files
     from modelmonitor_trainer.storage.store import open_store
 
-    files = Files(args.reference, args.current, args.target, args.prediction)
+    files = Files(args.reference, args.current, args.target, args.prediction, args.correlations, args.ablation)
     sensitivity = Sensitivity().model_copy(update=_sensitivity(args))
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     return check_files(open_store(None), files, sensitivity, _checks_per_day(args), now=now)

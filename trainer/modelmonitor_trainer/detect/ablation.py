@@ -90,6 +90,8 @@ def find_broken_relations(detector: str, reference: Labelled, current: Labelled,
         return [RelationTest(**(vars(test) | {"message": text}))]
     if any(np.unique(side.truth).size < 2 for side in (reference, current)):
         return [RelationTest(**(vars(test) | {"message": "all rows of a side have the same outcome"}))]
+    # Only libraries that are loaded by then are held to one thread.
+    import sklearn.ensemble  # noqa: F401 - for what it loads
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # Models this small are slower on several threads, the more so where cores are shared.

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.detect.relation import BIAS, RelationTest, Subject, family
@@ -74,11 +73,13 @@ def t_test(mean: float, error: float, freedom: float) -> tuple[float, float]:
     """Return the two-sided p-value of a mean of zero, and half the width of its 95 % interval."""
     if error <= 0:
         return (0.0 if mean else 1.0), 0.0
+    from scipy import special  # only here: its import takes half as long as a small check
+
     p_value = 2 * float(special.stdtr(freedom, -abs(mean) / error))
     return p_value, float(special.stdtrit(freedom, (1 + _CONFIDENCE) / 2)) * error
 
 
-def find_bias(detector: str, rows: Judged, *, binary: bool) -> RelationTest:
+def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "days") -> RelationTest:
     """Return the bias of predictions.
 
     Parameters
@@ -90,6 +91,8 @@ def find_bias(detector: str, rows: Judged, *, binary: bool) -> RelationTest:
     binary
         Whether outcomes are 0 and 1: the effect is then the difference of the rates; of values it is in
         units of the standard deviation of the outcomes.
+    clusters
+        What ``rows.days`` numbers.
     """
     test = RelationTest(detector, BIAS, "mean prediction against mean outcome (outcome to prediction)")
     unit = 1.0 if binary else float(rows.truth.std()) if rows.truth.size else 0.0
@@ -99,9 +102,14 @@ def find_bias(detector: str, rows: Judged, *, binary: bool) -> RelationTest:
     parts = [("all rows", everywhere), *_slices(rows)]
     subjects = [_subject(name, rows, chosen, unit) for name, chosen in parts if _enough(rows, chosen, binary)]
     days = int(np.unique(rows.days).size)
-    how = f"{days} days as clusters" if days >= MIN_DAYS else f"{days} days are too few, so rows count as independent"
+    how = (
+        f"{days} {clusters} as clusters"
+        if days >= MIN_DAYS
+        else f"fewer than {MIN_DAYS} {clusters}, so rows count alone"
+    )
+    groups = f"{len(subjects)} groups tested" if len(subjects) != 1 else "1 group tested"
     made = family(test, subjects)
-    text = f"{rows.truth.size:,} labelled rows, {len(subjects)} groups tested; {how}"
+    text = f"{rows.truth.size:,} labelled rows, {groups}; {how}"
     return RelationTest(**(vars(made) | {"message": text}))
 
 

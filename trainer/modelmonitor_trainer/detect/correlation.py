@@ -16,12 +16,12 @@ change must exceed, as for single columns.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.detect.calibration import MIN_BLOCKS, gumbel_quantile, pseudo_windows
@@ -101,7 +101,7 @@ def _matrix(
                 effect=float(r[1][place] - r[0][place]) / 2,
                 low=low / 2,
                 high=high / 2,
-                p_value=float(special.erfc(score[place] / np.sqrt(2))),
+                p_value=math.erfc(float(score[place]) / math.sqrt(2)),
                 limit=None if limits is None else float(limits[place]),
             )
         )
@@ -127,7 +127,7 @@ def _ordinary(
     """Return what the size of a change of each pair reaches ordinarily, and how that was found."""
     filled = [moments for moments in reference if moments.rows.any()]
     if len(filled) < MIN_BLOCKS or not current_blocks or not tested.any():
-        return None, "the reference has too few partitions to calibrate, so rows count as independent"
+        return None, "the reference has too few parts to calibrate, so rows count as independent"
     method, chosen = pseudo_windows(len(filled), current_blocks)
     differences, errors = _pseudo_differences(filled, chosen, current_blocks, ranks=ranks)
     # Differences in units of each pair's own, by rows at the least: days can only add to what rows vary.

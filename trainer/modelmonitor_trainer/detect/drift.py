@@ -16,10 +16,12 @@ from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.detect.calibration import (
     Calendar,
     Calibration,
+    Series,
     calibrate,
     distribution_series,
     missing_series,
 )
+from modelmonitor_trainer.detect.rare import spread_rare
 from modelmonitor_trainer.detect.relation import RelationTest
 from modelmonitor_trainer.detect.relation import decide as decide_relation
 from modelmonitor_trainer.detect.statistics import (
@@ -261,7 +263,8 @@ def _tested(comparison: Comparison) -> ColumnResult:
         evidence = compare_numbers(before.counts, now.counts, plan.edges)
         stability = population_stability(before.counts, now.counts)
     else:
-        evidence = compare_categories(before.counts, now.counts)
+        cut = spread_rare(plan, comparison.reference, comparison.current)
+        evidence = compare_categories(cut[0].total.counts, cut[1].total.counts)
         stability = population_stability(before.counts, now.counts, groups=None)
     tests = [ColumnTest(DISTRIBUTION, evidence)] if evidence else []
     rates = compare_rates(before.missing, before.rows, now.missing, now.rows)
@@ -278,7 +281,7 @@ def _calibrations(
     found = {}
     for role in dict.fromkeys(result.comparison.role for result in results):
         series = [
-            distribution_series(result.comparison.plan, result.comparison.reference, result.comparison.current)
+            _distributions(result.comparison)
             if test.what == DISTRIBUTION
             else missing_series(result.comparison.reference, result.comparison.current)
             for result in results
@@ -287,6 +290,11 @@ def _calibrations(
         ]
         found[role] = calibrate(series, calendars.get(role, _NO_BLOCKS), level * len(series) / max(1, tests))
     return found
+
+
+def _distributions(comparison: Comparison) -> Series:
+    cut = spread_rare(comparison.plan, comparison.reference, comparison.current)
+    return distribution_series(comparison.plan, *cut)
 
 
 def _rank(test: ColumnTest) -> tuple[bool, float, float]:

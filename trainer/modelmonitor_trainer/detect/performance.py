@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+
+from modelmonitor_trainer.detect.over_time import Period, Score, or_none
 
 Array = npt.NDArray[Any]
-#: (true outcomes, predictions) → score.
-Score = Callable[[Array, Array], float]
-
 #: With fewer rows nothing is said.
 MIN_ROWS = 100
 #: With as many days, days are resampled instead of rows: the rows of one day err together.
@@ -46,6 +44,8 @@ class PerformanceResult:
         Mature rows without a label.
     duplicates
         Day, rows, and rows beyond the first of their join key.
+    periods
+        The score over time, for people to look at.
     """
 
     detector: str
@@ -60,6 +60,7 @@ class PerformanceResult:
     message: str = ""
     unmatched: int = 0
     duplicates: tuple[tuple[str, int, int], ...] = ()
+    periods: tuple[Period, ...] = ()
 
 
 def judge(
@@ -94,11 +95,13 @@ def judge(
         text = f"{rows} labelled rows are too few to score the champion; {MIN_ROWS} are needed"
         return PerformanceResult(**(vars(result) | {"rows": rows, "message": text}))
     truth, predicted = (np.concatenate([day[part] for day in filled]) for part in (0, 1))
-    now = _or_none(score, truth, predicted)
+    now = or_none(score, truth, predicted)
     if now is None:
         text = f"{result.metric} is not defined on the {rows} labelled rows (a single class?)"
         return PerformanceResult(**(vars(result) | {"rows": rows, "message": text}))
     deviation = _deviation(filled, score)
+    from scipy import special  # only here: its import takes half as long as a small check
+
     reach = float(special.ndtri(1 - level)) * deviation
     low, high = now - reach, now + reach
     found: dict[str, Any] = {"rows": rows, "score": now, "low": low, "high": high}
@@ -126,16 +129,7 @@ def _deviation(days: Sequence[tuple[Array, Array]], score: Score) -> float:
             chosen = np.concatenate([np.arange(bounds[day], bounds[day + 1]) for day in drawn])
         else:
             chosen = generator.integers(0, truth.size, truth.size)
-        value = _or_none(score, truth[chosen], predicted[chosen])
+        value = or_none(score, truth[chosen], predicted[chosen])
         if value is not None:
             found.append(value)
     return float(np.std(found, ddof=1)) if len(found) > 1 else float("inf")
-
-
-def _or_none(score: Score, truth: Array, predicted: Array) -> float | None:
-    """Return a score, or None where it is not defined (one class only)."""
-    try:
-        value = float(score(truth, predicted))
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None

@@ -31,6 +31,7 @@ _STUCK_LEVEL = 1e-9
 DUPLICATES, MIN_DUPLICATES = 0.01, 10
 #: A day of the week is expected where the reference has this share of such days.
 _EXPECTED_SHARE = 0.8
+_NO_ROWS = "the live window has no rows; is anything still written to it?"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def structural_violations(window: WindowProfile) -> list[Violation]:
                 Violation("MissingColumn", name, blocks, f"column {name!r} is missing from {objects[0]}{more}")
             )
     if not window.rows and not found:
-        found.append(Violation("NoRows", None, (), "the live window has no rows; is anything still written to it?"))
+        of_days = any(block.block.day for block in window.blocks)
+        text = "the current files have no rows" if window.blocks and not of_days else _NO_ROWS
+        found.append(Violation("NoRows", None, (), text))
     return found
 
 
@@ -181,16 +184,27 @@ def _violation(kind: str, feature: Feature, hits: Sequence[tuple[BlockProfile, s
 def _wrong_type(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
     """A Numeric feature must hold numbers; a Categorical one what the reference held."""
     kinds = profile.kinds - {"null"}
+    if "nested" in kinds:
+        return "holds lists or structs, which no feature can be (write their parts as columns),"
+    known = frozenset[str]().union(*(p.kinds for p in before)) - {"null"}
     if isinstance(profile, NumericProfile):
         strange = kinds - {"number"}
-        return f"is declared Numeric and holds {_words(strange)}" if strange else ""
-    known = frozenset[str]().union(*(p.kinds for p in before)) - {"null"}
+        if strange and known == {"number"}:
+            return f"holds {in_words(strange)}, where the reference holds numbers,"
+        return f"is declared Numeric and holds {in_words(strange)}" if strange else ""
     strange = kinds - known if known else frozenset[str]()
-    return f"holds {_words(strange)} where the reference holds {_words(known)}" if strange else ""
+    return f"holds {in_words(strange)}, where the reference holds {in_words(known)}," if strange else ""
 
 
-def _words(kinds: Iterable[str]) -> str:
-    names = {"number": "numbers", "text": "text", "other": "values of another type"}
+def in_words(kinds: Iterable[str]) -> str:
+    """Return kinds of values for people."""
+    names = {
+        "number": "numbers",
+        "text": "text",
+        "time": "dates or times",
+        "nested": "lists or structs",
+        "other": "values of another type",
+    }
     return " and ".join(names[kind] for kind in sorted(kinds))
 
 

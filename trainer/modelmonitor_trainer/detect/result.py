@@ -188,7 +188,8 @@ def _column(column: ColumnResult) -> dict[str, Any]:
 
 
 def _performance(performance: PerformanceResult) -> dict[str, Any]:
-    return {camel(key): _without_nan(value) for key, value in vars(performance).items()}
+    found = {camel(key): _without_nan(value) for key, value in vars(performance).items()}
+    return found | {"periods": [_without_nan(vars(period)) for period in performance.periods]}
 
 
 def _relation(relation: RelationTest) -> dict[str, Any]:

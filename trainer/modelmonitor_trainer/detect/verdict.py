@@ -33,6 +33,7 @@ def decide(
     *,
     rows: tuple[int, int],
     nothing_to_compare: str = "",
+    of_files: bool = False,
 ) -> Verdict:
     """Return the verdict of a check.
 
@@ -48,10 +49,12 @@ def decide(
         Of the reference and of the current window.
     nothing_to_compare
         Why `drift` is None.
+    of_files
+        Whether two sets of files are compared: there is no monitor, and nothing is trained.
     """
     dropped = " ".join(_sentence(result.message) for result in performance if result.dropped)
     if violations:
-        return Verdict("Corrupted", Reason.CORRUPTED, _corrupted(violations))
+        return Verdict("Corrupted", Reason.CORRUPTED, _corrupted(violations, of_files=of_files))
     if drift is not None and (drift.drifted or drift.changed_relations):
         return Verdict("Drift", Reason.DRIFT, _joined(_drifted(drift), dropped))
     if drift is None or not any(column.tests for column in drift.columns):
@@ -59,7 +62,7 @@ def decide(
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(_sentence(why), dropped))
     wanted = float(sensitivity.detectable_effect)
     if drift.detectable > wanted:
-        text = _too_few(drift, wanted, rows)
+        text = _too_few(drift, wanted, rows, of_files=of_files)
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
     reason = Reason.PERFORMANCE_DROP if dropped else Reason.NO_DRIFT
     return Verdict("NoDrift", reason, _joined(dropped, _quiet(drift, sensitivity, rows)))
@@ -99,9 +102,11 @@ def hidden_by_variation(drift: DriftResult, wanted: float) -> list[str]:
     ]
 
 
-def _corrupted(violations: Sequence[Violation]) -> str:
+def _corrupted(violations: Sequence[Violation], *, of_files: bool) -> str:
     shown = "; ".join(violation.message for violation in violations[:3])
     more = f"; and {len(violations) - 3} more" if len(violations) > 3 else ""
+    if of_files:
+        return f"The current files are broken, or not what the reference is: {shown}{more}."
     return f"The data break their contract: {shown}{more}. No training starts until they are put right."
 
 
@@ -119,17 +124,21 @@ def _drifted(drift: DriftResult) -> str:
     return " ".join(said)
 
 
-def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int]) -> str:
+def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int], *, of_files: bool) -> str:
     text = f"Nothing was found, but {rows[1]:,} rows against {rows[0]:,} could not have shown a change of {wanted:g}"
     if drift.rows_needed is None:
-        return f"{text}: the reference itself is too small. Choose a longer reference period."
+        hint = "Give more reference files." if of_files else "Choose a longer reference period."
+        return f"{text}: the reference itself is too small. {hint}"
     missing = max(1, drift.rows_needed - rows[1])
+    if of_files:
+        return f"{text}; {missing:,} more rows are needed."
     return f"{text}; {missing:,} more rows are needed. Wait for them, or lengthen data.live.windowDays."
 
 
 def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) -> str:
+    columns = f"{len(drift.columns)} columns" if len(drift.columns) > 1 else "1 column"
     text = (
-        f"No change of {sensitivity.minimum_effect} or more beyond chance in {len(drift.columns)} columns, "
+        f"No change of {sensitivity.minimum_effect} or more beyond chance in {columns}, "
         f"{rows[1]:,} rows against {rows[0]:,}."
     )
     hidden = hidden_by_variation(drift, float(sensitivity.detectable_effect))

@@ -100,8 +100,10 @@ def _recipe(record: VersionRecord, environment: Mapping[str, Any]) -> Iterator[t
     yield "Seed", str(record.seed)
     yield "Image", record.image or "not recorded"
     yield from environment["libraries"].items()
-    if record.train_seconds is not None and record.peak_memory_bytes is not None:
-        yield "Took", f"{record.train_seconds:.1f} s, {record.peak_memory_bytes / 2**20:,.0f} MiB at most"
+    if record.train_seconds is not None:
+        peak = record.peak_memory_bytes
+        memory = f", {peak / 2**20:,.0f} MiB at most" if peak is not None else ""
+        yield "Took", f"{record.train_seconds:.1f} s{memory}"
     if record.fitted_sha256 is not None:
         yield "SHA-256 of what was fitted", record.fitted_sha256
     yield "SHA-256 of its scores of the hold-out rows", record.predictions_sha256

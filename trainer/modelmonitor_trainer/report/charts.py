@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.arrays import Counts, Floats
@@ -17,7 +18,9 @@ from modelmonitor_trainer.profile.plan import CategoricalPlan, ColumnPlan, Numer
 
 #: Size of a histogram, in units of its view box.
 WIDTH, HEIGHT = 320.0, 96.0
-_BINS = 32
+#: Bins of a histogram: fewer where that closes gaps, which values in steps leave between many.
+_BINS = (32, 24, 16)
+_GAPS = 0.05
 _BARS = 6
 #: Columns of a heat map; of more, those with the strongest evidence are drawn.
 _CELLS = 24
@@ -31,12 +34,16 @@ class Histogram:
     ----------
     reference, current
         ``d`` of their paths: an area and an outline.
+    beyond
+        ``d`` of the parts of the outline that lie outside of the reference: how many rows are there is known,
+        and not how they are spread. Empty where there are none.
     low, high
         What the ends of the axis stand for.
     """
 
     reference: str
     current: str
+    beyond: str
     low: str
     high: str
 
@@ -213,10 +220,43 @@ def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[flo
     if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
         reach = max(abs(low), 1.0) / 2
         low, high = low - reach, high + reach
-    shares = [_shares(places, b, np.linspace(low, high, _BINS + 1)) for b in below]
+    cuts, shares = _binned(places, below, low, high)
     top = max(float(share.max()) for share in shares) or 1.0
-    before, now = (_steps(share / top) for share in shares)
-    return Histogram(f"M0,{HEIGHT:g}{before}L{WIDTH:g},{HEIGHT:g}Z", "M" + now[1:], number(low), number(high))
+    before, now = (share / top for share in shares)
+    middles = (cuts[1:] + cuts[:-1]) / 2
+    inside, outside = _outlines(now, (middles >= edges[0]) & (middles <= edges[-1]))
+    area = f"M0,{HEIGHT:g}{_steps(before)}L{WIDTH:g},{HEIGHT:g}Z"
+    return Histogram(area, inside, outside, number(low), number(high))
+
+
+def _binned(places: Floats, below: Sequence[Floats], low: float, high: float) -> tuple[Floats, list[Floats]]:
+    """Return the cuts between bins, and the share of each side in every bin."""
+    made = []
+    for bins in _BINS:
+        cuts = np.linspace(low, high, bins + 1)
+        shares = [_shares(places, b, cuts) for b in below]
+        made.append((max(_gaps(share) for share in shares), cuts, shares))
+    fewest = min(gaps for gaps, _, _ in made)
+    _, cuts, shares = next(item for item in made if item[0] <= fewest + _GAPS)
+    return cuts, shares
+
+
+def _gaps(shares: Floats) -> float:
+    """Return the part of the bins that are empty between others that are not."""
+    filled = np.flatnonzero(shares > 0)
+    return float(1 - filled.size / (filled[-1] - filled[0] + 1)) if filled.size else 0.0
+
+
+def _outlines(heights: Floats, known: npt.NDArray[np.bool_]) -> tuple[str, str]:
+    """Return the outline where it is known, and where it is not."""
+    width = WIDTH / heights.size
+    parts: dict[bool, list[str]] = {True: [], False: []}
+    for run in np.split(np.arange(heights.size), np.flatnonzero(np.diff(known)) + 1):
+        first = int(run[0])
+        # From the height of the bin before, so that the parts hang together.
+        start = HEIGHT * (1 - float(heights[max(0, first - 1)]))
+        parts[bool(known[first])].append(f"M{first * width:.1f},{start:.1f}{_steps(heights[run], first, heights.size)}")
+    return "".join(parts[True]), "".join(parts[False])
 
 
 def _quantile(places: Floats, below: Floats, share: float) -> float:
@@ -235,10 +275,11 @@ def _shares(places: Floats, below: Floats, cuts: Floats) -> Floats:
     return shares
 
 
-def _steps(heights: Floats) -> str:
-    step = WIDTH / heights.size
+def _steps(heights: Floats, first: int = 0, of: int | None = None) -> str:
+    """Return the steps of some bins, the first of which is number `first` of all."""
+    step = WIDTH / (of or heights.size)
     parts = []
-    for place, height in enumerate(heights):
+    for place, height in enumerate(heights, first):
         y = HEIGHT * (1 - float(height))
         parts.append(f"L{place * step:.1f},{y:.1f}L{(place + 1) * step:.1f},{y:.1f}")
     return "".join(parts)

@@ -13,7 +13,7 @@ import jinja2
 
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.detect.relation import CORRELATION, RelationTest
+from modelmonitor_trainer.detect.relation import ABLATION, BIAS, CORRELATION, RelationTest
 from modelmonitor_trainer.detect.result import CheckResult
 from modelmonitor_trainer.detect.verdict import hidden_by_variation, probability
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
@@ -29,6 +29,7 @@ from modelmonitor_trainer.report.charts import (
     number,
     scale_of,
 )
+from modelmonitor_trainer.report.timeline import TIMELINE_HEIGHT, Timeline, timeline_of
 
 #: Columns with a card of their own; all of them are in the table.
 _CARDS = 60
@@ -37,6 +38,11 @@ _OBJECTS = 400
 #: Pairs, slices or features that are listed of each relation.
 _SUBJECTS = 10
 
+_HEADS = {
+    BIAS: ("Rows", "Outcome", "Prediction"),
+    CORRELATION: ("Columns", "Before", "Now"),
+    ABLATION: ("Columns", "Before", "Now"),
+}
 _TONES = {"NoDrift": "good", "Drift": "bad", "Corrupted": "bad", "Inconclusive": "unsure"}
 _TITLES = {"NoDrift": "No drift", "Drift": "Drift", "Corrupted": "Corrupted data", "Inconclusive": "Inconclusive"}
 
@@ -104,6 +110,11 @@ class Relation:
     chart: HeatMap | None
 
     @property
+    def heads(self) -> tuple[str, str, str]:
+        """What the subjects are, and what is known of them on both sides."""
+        return _HEADS[self.test.type]
+
+    @property
     def strongest(self) -> tuple[Any, ...]:
         """The subjects that are listed."""
         return self.test.subjects[:_SUBJECTS]
@@ -115,6 +126,7 @@ class Followed:
 
     found: PerformanceResult
     scale: Scale | None
+    timeline: Timeline | None
 
 
 def render(result: CheckResult) -> str:
@@ -127,6 +139,7 @@ def render(result: CheckResult) -> str:
     drift = result.drift
     name = f"{result.monitor.namespace}/{result.monitor.name}" if result.monitor else "two sets of files"
     wanted = float(result.sensitivity.detectable_effect)
+    cards = [_card(column) for column in drift.columns[:_CARDS]] if drift else []
     return render_page(
         "check.html.j2",
         {
@@ -138,16 +151,18 @@ def render(result: CheckResult) -> str:
             "result": result,
             "verdict": verdict,
             "drift": drift,
-            "cards": [_card(column) for column in drift.columns[:_CARDS]] if drift else [],
+            "cards": cards,
+            "beyond": any(isinstance(chart := card.chart, Histogram) and chart.beyond for card in cards),
             "columns": drift.columns if drift else (),
             "hidden": hidden_by_variation(drift, wanted) if drift else [],
             "relations": _relations(result),
-            "scores": [Followed(found, scale_of(found)) for found in result.performance],
+            "scores": [Followed(found, scale_of(found), timeline_of(found)) for found in result.performance],
             "distribution": DISTRIBUTION,
             "sides": (result.reference, result.current),
             "max_objects": _OBJECTS,
             "chart_width": WIDTH,
             "chart_height": HEIGHT,
+            "timeline_height": TIMELINE_HEIGHT,
             "steps": ", ".join(f"{step} {seconds:.2f} s" for step, seconds in result.timings.items()),
             "seconds": sum(result.timings.values()),
         },
@@ -157,7 +172,9 @@ def render(result: CheckResult) -> str:
 def _relations(result: CheckResult) -> list[Relation]:
     tests = result.drift.relations if result.drift else ()
     columns = [column.name for column in result.drift.columns] if result.drift else []
-    return [Relation(test, heat_map(test.subjects, columns) if test.type == CORRELATION else None) for test in tests]
+    made = [Relation(test, heat_map(test.subjects, columns) if test.type == CORRELATION else None) for test in tests]
+    # The maps side by side.
+    return sorted(made, key=lambda relation: relation.chart is None)
 
 
 def _card(column: ColumnResult) -> Card:

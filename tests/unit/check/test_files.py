@@ -1,0 +1,277 @@
+"""Two sets of files: what holds between columns, and what is said of files that do not go together."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.check import file_relations
+from modelmonitor_trainer.check.sampled import numbers_of, sample_blocks
+from modelmonitor_trainer.cli.main import main
+from modelmonitor_trainer.profile.window import Block
+from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.store import open_store
+
+ROWS = 4000
+
+
+def table(seed, *, bias=0.0, together=0.0, broken=False):
+    """Return rows whose outcome follows x, with predictions of it."""
+    g = np.random.default_rng(seed)
+    x, z = g.normal(size=ROWS), g.normal(size=ROWS)
+    chance = 1 / (1 + np.exp(-2 * x))
+    late = g.random(ROWS) < (1 - chance if broken else chance)
+    z = together * x + np.sqrt(1 - together**2) * z
+    columns = {"x": x, "z": z, "w": g.choice(["a", "b"], ROWS).tolist(), "late": late}
+    return pa.table(columns | {"score": np.clip(chance + bias, 0, 1)})
+
+
+class Folder:
+    """A folder of two sides, each of some files, and checks of them."""
+
+    def __init__(self, path, capsys):
+        self.path, self.capsys = path, capsys
+
+    def put(self, side, *tables, suffix="parquet"):
+        (self.path / side).mkdir(exist_ok=True)
+        for number, rows in enumerate(tables):
+            write = pq.write_table if suffix == "parquet" else pyarrow.csv.write_csv
+            write(rows, self.path / side / f"{number}.{suffix}")
+
+    def check(self, *more, sides=("reference", "current")):
+        where = ("--reference", f"{self.path}/{sides[0]}", "--current", f"{self.path}/{sides[1]}")
+        code = main(["check", *where, "--output", "json", *more])
+        captured = self.capsys.readouterr()
+        return code, json.loads(captured.out) if captured.out else {}, captured.err
+
+
+@pytest.fixture
+def folder(tmp_path, capsys):
+    return Folder(tmp_path, capsys)
+
+
+def outcome(found, name):
+    return next(detector for detector in found["detectors"] if detector["name"] == name)
+
+
+NAMED = ("--target", "late", "--prediction", "score")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_good_files_are_looked_at_by_every_detector_that_their_columns_allow(folder, suffix):
+    folder.put("reference", table(1), table(2), suffix=suffix)
+    folder.put("current", table(3), suffix=suffix)
+    code, found, _ = folder.check(*NAMED)
+    assert (code, found["verdict"]) == (0, "NoDrift"), found["message"]
+    told = {detector["name"]: detector["outcome"] for detector in found["detectors"]}
+    assert told == {
+        "contract": "Kept",
+        "features": "NoDrift",
+        "target": "NoDrift",
+        "predictions": "NoDrift",
+        "bias": "NoDrift",
+        "correlations": "NoDrift",
+    }
+    assert "fewer than 5 files, so rows count alone" in outcome(found, "bias")["message"]
+    assert {"bias", "correlations"} <= found["timings"].keys()
+    assert found["rows"] == {"reference": 2 * ROWS, "current": ROWS}
+
+
+def test_biased_predictions(folder):
+    folder.put("reference", table(1))
+    folder.put("current", table(3, bias=0.1))
+    _, found, _ = folder.check(*NAMED)
+    assert (found["verdict"], outcome(found, "bias")["outcome"]) == ("Drift", "Drift")
+    assert "mean prediction against mean outcome (outcome to prediction): all rows" in found["message"]
+
+
+def test_biased_predictions_of_values(folder):
+    def values(seed, shift):
+        rows = table(seed).select(["x", "z"])
+        return rows.append_column("said", pa.array(np.asarray(rows["x"]) + shift))
+
+    folder.put("reference", values(1, 0.0))
+    folder.put("current", values(2, 0.3))
+    _, found, _ = folder.check("--target", "x", "--prediction", "said")
+    assert outcome(found, "bias")["outcome"] == "Drift"
+
+
+@pytest.mark.parametrize(
+    ("named", "says"),
+    [
+        (("--target", "w", "--prediction", "score"), "the target 'w' holds words"),
+        (("--target", "late", "--prediction", "w"), "'w' holds no numbers"),
+        (("--target", "late", "--prediction", "x"), "are no probabilities"),
+    ],
+)
+def test_bias_that_cannot_be_judged_is_said(folder, named, says):
+    folder.put("reference", table(1))
+    folder.put("current", table(2))
+    code, found, _ = folder.check(*named)
+    assert (code, outcome(found, "bias")["outcome"]) == (0, "NotTested")
+    assert says in outcome(found, "bias")["message"]
+
+
+def test_correlations_that_change(folder):
+    folder.put("reference", table(1))
+    folder.put("current", table(2, together=0.5))
+    _, found, _ = folder.check()
+    assert found["verdict"] == "Drift"
+    assert "What holds between columns has changed: Pearson correlations: x and z" in found["message"]
+    assert [feature["name"] for feature in found["features"] if feature["drifted"]] == []
+
+
+def test_correlations_of_many_rows_only_when_asked(folder, monkeypatch):
+    monkeypatch.setattr(file_relations, "SMALL", ROWS)
+    folder.put("reference", table(1))
+    folder.put("current", table(2, together=0.5))
+    _, found, _ = folder.check()
+    assert (found["verdict"], outcome(found, "correlations")["outcome"]) == ("NoDrift", "NotTested")
+    assert "ask for it with --correlations" in outcome(found, "correlations")["message"]
+    _, found, _ = folder.check("--correlations")
+    assert outcome(found, "correlations")["outcome"] == "Drift"
+    assert found["reproduce"].endswith(" --correlations")
+
+
+def test_sorted_files_of_several_lengths_show_no_correlation_that_is_not_there(folder):
+    whole = pa.concat_tables([table(seed) for seed in range(4)])
+    folder.put("reference", whole.sort_by("x").select(["x", "z"]))
+    parts = pa.concat_tables([table(seed) for seed in range(10, 14)]).sort_by("x").select(["x", "z"])
+    folder.put("current", *(parts.slice(start, ROWS) for start in range(0, 4 * ROWS, ROWS)))
+    _, found, _ = folder.check()
+    assert found["verdict"] == "NoDrift", found["message"]
+
+
+def test_one_column_of_numbers_has_no_correlations(folder):
+    for side, seed in (("reference", 1), ("current", 2)):
+        folder.put(side, table(seed).select(["x", "w"]))
+    _, found, _ = folder.check()
+    assert [detector["name"] for detector in found["detectors"]] == ["contract", "features"]
+    assert "in 2 columns" in found["message"]
+    _, found, _ = folder.check("--correlations")
+    assert "fewer than two columns of numbers vary" in outcome(found, "correlations")["message"]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_ablation_names_what_tells_less(folder, suffix):
+    folder.put("reference", table(1), suffix=suffix)
+    folder.put("current", table(2, broken=True), suffix=suffix)
+    _, found, _ = folder.check("--target", "late", "--ablation")
+    assert outcome(found, "ablation")["outcome"] == "Drift", outcome(found, "ablation")["message"]
+    assert "x alone" in found["message"]
+    assert outcome(found, "correlations")["outcome"] == "NoDrift"
+
+
+def test_ablation_of_values_and_of_too_many_words(folder):
+    for side, seed in (("reference", 1), ("current", 2)):
+        folder.put(side, table(seed).append_column("id", pa.array([f"r{number}" for number in range(ROWS)])))
+    _, found, _ = folder.check("--target", "score", "--ablation")
+    assert outcome(found, "ablation")["outcome"] == "NoDrift"
+    _, found, _ = folder.check("--target", "id", "--ablation")
+    assert "different words; at most 20 are classes" in outcome(found, "ablation")["message"]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--ablation"], "name its column with --target"),
+        (["--target", "nothing"], "--target 'nothing' is not a column of"),
+    ],
+)
+def test_options_that_do_not_go_together(folder, more, says):
+    folder.put("reference", table(1))
+    folder.put("current", table(2))
+    code, _, err = folder.check(*more)
+    assert code == 2
+    assert says in err
+
+
+@pytest.mark.parametrize("option", [["--target", "y"], ["--prediction", "y"], ["--correlations"], ["--ablation"]])
+def test_options_of_files_are_refused_for_a_monitor(capsys, world, tmp_path, option):
+    code = main(["check", "-f", world.manifest(tmp_path / "monitor.yaml"), *option])
+    assert code == 2
+    assert f"{option[0]} is for files" in capsys.readouterr().err
+
+
+def test_a_reference_whose_files_disagree_on_a_type(folder):
+    words = pa.array([str(value) for value in table(1)["x"].to_pylist()])
+    folder.put("reference", table(1), table(2).set_column(0, "x", words))
+    folder.put("current", table(3))
+    code, _, err = folder.check()
+    assert code == 2
+    assert "the files of the reference disagree on column 'x': numbers in file://" in err
+    assert "reference/0.parquet, and text in file://" in err
+    assert "reference/1.parquet; write it with one type" in err
+
+
+def test_a_column_that_is_null_throughout_one_file_disagrees_with_nothing(folder):
+    folder.put("reference", table(1), table(2).set_column(0, "x", pa.nulls(ROWS)))
+    folder.put("current", table(3))
+    assert folder.check()[0] == 0
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize("bad", ["reference", "current"])
+def test_two_columns_of_one_name(folder, suffix, bad):
+    for side, seed in (("reference", 1), ("current", 2)):
+        rows = table(seed).select(["x", "z", "w"])
+        folder.put(side, rows.rename_columns(["x", "x", "w"]) if side == bad else rows, suffix=suffix)
+    code, _, err = folder.check()
+    assert code == 2
+    assert f"{bad}/0.{suffix} has more than one column named 'x'; give each a name of its own" in err
+
+
+def test_a_file_on_both_sides_is_noted(folder):
+    folder.put("reference", table(1))
+    _, found, _ = folder.check(sides=("reference", "reference"))
+    assert any(note.startswith("On both sides, which hides what has changed: file://") for note in found["notes"])
+
+
+def test_files_are_not_told_of_live_windows_partitions_and_trainings(folder):
+    folder.put("reference", table(1))
+    folder.put("current", table(2).slice(0, 30))
+    _, few, _ = folder.check(*NAMED)
+    assert few["message"].endswith("more rows are needed.")
+    folder.put("current", table(2).drop_columns(["x"]))
+    _, broken, _ = folder.check(*NAMED)
+    assert broken["message"].startswith("The current files are broken, or not what the reference is: column 'x'")
+    folder.put("current", table(2).set_column(4, "score", pa.nulls(ROWS, pa.float64())))
+    _, empty, _ = folder.check(*NAMED)
+    for found in (few, broken, empty):
+        said = json.dumps({key: found[key] for key in ("message", "notes", "detectors")})
+        assert "live" not in said
+        assert "partition" not in said
+        assert "training" not in said
+
+
+def test_a_sample_is_of_whole_rows_from_everywhere(tmp_path):
+    store = open_store(None)
+    numbers = np.arange(30_000)
+    rows = pa.table({"n": numbers, "minus": -numbers.astype(float), "w": [f"v{n}" for n in numbers]})
+    pq.write_table(rows.slice(0, 10_000), tmp_path / "a.parquet", row_group_size=700)
+    pq.write_table(rows.slice(10_000), tmp_path / "b.parquet", row_group_size=20_000)
+    objects = sorted(store.list(f"{uri_of(tmp_path)}/"), key=lambda info: info.uri)
+    blocks = [(Block(info.uri, (info,)), count) for info, count in zip(objects, (10_000, 20_000), strict=True)]
+    parts = list(sample_blocks(store, blocks, ["w", "n", "minus", "lacking"], DataFormat.PARQUET, 3000))
+    assert [part.num_rows for part in parts] == [1000, 2000]
+    for part, low, high in zip(parts, (0, 10_000), (10_000, 30_000), strict=True):
+        n = numbers_of(part["n"])
+        assert part["w"].to_pylist() == [f"v{int(value)}" for value in n]
+        assert (numbers_of(part["minus"]) == -n).all()
+        assert np.isnan(numbers_of(part["lacking"])).all()
+        assert len(set(n)) == n.size
+        spread = np.histogram(n, 10, (low, high))[0] / n.size
+        assert 0.05 < spread.min() <= spread.max() < 0.15
+    assert next(iter(sample_blocks(store, blocks, ["n"], DataFormat.PARQUET, 10**9))).num_rows == 10_000
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.int32(), pa.decimal128(14, 2), pa.bool_()])
+def test_numbers_with_holes(kind):
+    whole = pa.array([None, 1, None, 0, 1], pa.int32()).cast(kind)
+    found = numbers_of(pa.chunked_array([whole.slice(1), whole.slice(0, 2)]))
+    assert np.array_equal(found, [1, np.nan, 0, 1, np.nan, 1], equal_nan=True)
+    assert np.isnan(numbers_of(pa.chunked_array([pa.array([np.inf, np.nan])]))).all()

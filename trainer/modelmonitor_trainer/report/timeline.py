@@ -1,0 +1,174 @@
+"""A score over time as SVG geometry: the blocks of days, and what the champion promised."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from modelmonitor_api.spec import Metric
+from modelmonitor_trainer.detect.over_time import Period
+from modelmonitor_trainer.detect.performance import PerformanceResult
+from modelmonitor_trainer.report.charts import WIDTH, number
+
+#: Height of the chart, in units of its view box; the width is that of every chart.
+TIMELINE_HEIGHT = 120.0
+#: Room at the sides, so that marks and their lines are not cut.
+_MARGIN = 8.0
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A block of days in the chart.
+
+    Attributes
+    ----------
+    x, y
+        Where its score is.
+    low, high
+        The y of the ends of its interval; those of the score where there is none.
+    worse
+        Whether all of its interval is worse than what is tolerated.
+    title
+        What a pointer over it is told.
+    """
+
+    x: float
+    y: float
+    low: float
+    high: float
+    worse: bool
+    title: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A block of days in words, for those who do not see the chart."""
+
+    days: str
+    rows: int
+    score: float | None
+    low: float | None
+    high: float | None
+    worse: bool
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A score over time.
+
+    Attributes
+    ----------
+    marks
+        The blocks that have a score.
+    line
+        ``points`` of the line through them.
+    promised, allowed
+        The y of the score at promotion, and of the worst that is tolerated; None where they are not known.
+    promise
+        The score at promotion, in words.
+    top, bottom
+        What the ends of the axis stand for.
+    first, last
+        First and last day.
+    rows
+        Every block, in words.
+    days
+        Days in a block.
+    """
+
+    marks: tuple[Mark, ...]
+    line: str
+    promised: float | None
+    allowed: float | None
+    promise: str
+    top: str
+    bottom: str
+    first: str
+    last: str
+    rows: tuple[Row, ...]
+    days: int
+
+    @property
+    def summary(self) -> str:
+        """The chart in a sentence."""
+        worse = sum(row.worse for row in self.rows)
+        what = "days" if self.days == 1 else f"blocks of {self.days} days"
+        said = f"Score over time, {self.first} to {self.last}, {len(self.rows)} {what}"
+        return said if self.allowed is None else f"{said}; worse than tolerated in {worse}"
+
+
+def timeline_of(found: PerformanceResult) -> Timeline | None:
+    """Return the score over time; None where fewer than two blocks have a score."""
+    scored = [period for period in found.periods if period.score is not None]
+    if len(scored) < 2:
+        return None
+    # Imports scikit-learn, which a score has already cost; other checks must not pay for it.
+    from modelmonitor_trainer.model.metrics import sign
+
+    direction = sign(Metric(found.metric))
+    allowed = None if found.promised is None else found.promised - direction * found.max_drop
+    low, high = _range(scored, [value for value in (found.promised, allowed) if value is not None])
+    start, end = found.periods[0].start, found.periods[-1].end
+    span = max(1, (end - start).days + 1)
+
+    def height(value: float) -> float:
+        return min(TIMELINE_HEIGHT, max(0.0, TIMELINE_HEIGHT * (high - value) / (high - low)))
+
+    marks = []
+    for period in scored:
+        assert period.score is not None
+        ends = (period.score, period.score) if period.low is None or period.high is None else (period.low, period.high)
+        middle = (period.start - start).days + (period.end - period.start).days / 2 + 0.5
+        marks.append(
+            Mark(
+                x=_MARGIN + (WIDTH - 2 * _MARGIN) * middle / span,
+                y=height(period.score),
+                low=height(ends[0]),
+                high=height(ends[1]),
+                worse=_worse(period, direction, allowed),
+                title=_title(period),
+            )
+        )
+    return Timeline(
+        marks=tuple(marks),
+        line=" ".join(f"{mark.x:.1f},{mark.y:.1f}" for mark in marks),
+        promised=None if found.promised is None else height(found.promised),
+        allowed=None if allowed is None else height(allowed),
+        promise="" if found.promised is None else f"{number(found.promised)} at promotion",
+        top=number(high),
+        bottom=number(low),
+        first=start.isoformat(),
+        last=end.isoformat(),
+        rows=tuple(
+            Row(_days(p.start, p.end), p.rows, p.score, p.low, p.high, _worse(p, direction, allowed))
+            for p in found.periods
+        ),
+        days=(found.periods[0].end - start).days + 1,
+    )
+
+
+def _range(periods: list[Period], lines: list[float]) -> tuple[float, float]:
+    """Return the ends of the axis: all scores and lines, and intervals as far as they leave room for the scores."""
+    values = [period.score for period in periods if period.score is not None] + lines
+    ends = [end for period in periods for end in (period.low, period.high) if end is not None]
+    low, high = min(values), max(values)
+    # One block with few rows must not press all others into a line.
+    room = (high - low) or max(abs(high), 1.0) * 0.05
+    low, high = max(min([low, *ends]), low - room), min(max([high, *ends]), high + room)
+    margin = 0.06 * (high - low) or max(abs(high), 1.0) * 0.05
+    return low - margin, high + margin
+
+
+def _worse(period: Period, direction: float, allowed: float | None) -> bool:
+    best = period.high if direction > 0 else period.low
+    return allowed is not None and best is not None and direction * (best - allowed) < 0
+
+
+def _title(period: Period) -> str:
+    interval = "" if period.low is None or period.high is None else f" ({number(period.low)} to {number(period.high)})"
+    score = "" if period.score is None else number(period.score)
+    return f"{_days(period.start, period.end)}: {score}{interval}, {period.rows:,} rows"
+
+
+def _days(start: dt.date, end: dt.date) -> str:
+    return f"{start}" if start == end else f"{start} to {end}"
