@@ -41,7 +41,7 @@ manifests: install binaries-api ## Generate the CRD, the plain manifests and the
 
 .PHONY: lock
 lock: ## Resolve requirements/*.in anew into hash-locked requirements/*.txt (needs uv).
-	for name in build compiler operator trainer dev; do \
+	for name in build compiler operator trainer dev mlflow; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --upgrade requirements/$$name.in --output-file requirements/$$name.txt; done
 
@@ -65,6 +65,10 @@ test-unit: install ## Pure code: tables, properties, simulations.
 test-api: install binaries-api ## The operator and the pods' code against a real API server and a real S3 server.
 	$(PYTEST) tests/api -n 2 --dist loadfile
 
+.PHONY: test-mlflow
+test-mlflow: ## Tracking, against a real MLflow server in an environment of its own.
+	hack/mlflow.sh pytest tests/tracking -q -p no:cacheprovider
+
 .PHONY: test-chart
 test-chart: install binaries-api ## The chart: lint, render, and validate against a real API server.
 	$(PYTEST) tests/chart
@@ -75,8 +79,17 @@ test-cluster: install cluster images helm ## The whole on a real kind cluster.
 
 ##@ Measure
 .PHONY: bench
-bench: install ## What a check costs beside decoding the same columns; some minutes, 3 GB in BENCH_DATA.
+bench: install ## What a check costs beside decoding the same columns, and on S3; half an hour, 5 GB in BENCH_DATA.
+	hack/binaries.sh versitygw
 	$(BIN)/python benchmarks/speed --all --record
+
+.PHONY: bench-peers
+bench-peers: install ## What a check costs beside evidently, nannyml and whylogs, each in an environment of its own.
+	$(BIN)/python -m benchmarks.peers A --write docs/speed.md --record
+
+.PHONY: bench-training
+bench-training: install ## What the training of five million rows takes, streamed and in memory.
+	$(BIN)/python benchmarks/training HistGradientBoostingClassifier LogisticRegression SGDClassifier
 
 .PHONY: bench-trust
 bench-trust: install ## How often a check alarms for nothing, and what it sees, beside other tools; a quarter of an hour.

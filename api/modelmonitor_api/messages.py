@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from modelmonitor_api.names import FailureReason
 from modelmonitor_api.resource import Message, Resource
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import MAX_TOP_FEATURES, Champion, FeatureEvidence, RowCounts, Time
+from modelmonitor_api.status import MAX_TOP_FEATURES, Champion, ChampionWatch, FeatureEvidence, RowCounts, Time
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -68,6 +68,11 @@ class RollbackRequest(_Request):
 
     kind: Literal["Rollback"] = "Rollback"
     to: Word = Field(description="Version, or 'previous'.")
+    instead_of: Word | None = Field(
+        None, description="The champion that this is about; where it is another by then, nothing is done."
+    )
+    reason: Word = Field("Requested", description="Why, in one CamelCase word.")
+    message: Sentence = Field("", description="Why, in a sentence.")
 
 
 class PromoteRequest(_Request):
@@ -98,6 +103,7 @@ class CheckVerdict(_Answer):
     data_end: Time | None = Field(None, description="End of the live window.")
     top_features: list[FeatureEvidence] = Field(default_factory=list, max_length=MAX_TOP_FEATURES)
     champion: Champion | None = Field(None, description="The champion that the check found.")
+    watch: ChampionWatch | None = Field(None, description="The champion beside the version before it.")
     report_uri: Location | None = Field(None, description="Report page.")
     result_uri: Location | None = Field(None, description="The whole result, as JSON.")
 

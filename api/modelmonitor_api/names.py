@@ -76,6 +76,7 @@ class ConditionType(StrEnum):
     TRAINING = "Training"
     SUSPENDED = "Suspended"
     ROLLED_OUT = "RolledOut"
+    CHAMPION_HEALTHY = "ChampionHealthy"
 
 
 class Reason(StrEnum):
@@ -131,6 +132,9 @@ class Reason(StrEnum):
     ROLLOUT_AVAILABLE = "RolloutAvailable"
     ROLLOUT_FAILED = "RolloutFailed"
     ROLLOUT_BLOCKED = "RolloutBlocked"
+    # ChampionHealthy; the first is also the reason of a rollback
+    WORSE_THAN_PREDECESSOR = "WorseThanPredecessor"
+    NOT_WORSE_THAN_PREDECESSOR = "NotWorseThanPredecessor"
 
 
 class FailureReason(StrEnum):

@@ -67,6 +67,21 @@ class RowCounts(Message):
     current: int = Field(description="Rows of the live window.", ge=0)
 
 
+class ChampionWatch(Message):
+    """The champion beside the version before it, on rows that neither has seen and that came after its promotion."""
+
+    champion: Text = Field(description="Version of the champion.")
+    since: Time = Field(description="When it became the champion.")
+    predecessor: Text = Field(description="The version before it.")
+    metric: Text = Field(description="Score that decides.")
+    days: int = Field(description="Days that were looked at.", ge=1)
+    rows: int = Field(description="Labelled rows that both have scored.", ge=0)
+    difference: Text = Field(description="How much better the champion is; negative is worse.")
+    low: Text = Field(description="Lower end of the interval of the difference.")
+    high: Text = Field(description="Upper end of the interval of the difference.")
+    worse: bool = Field(False, description="Whether it is worse beyond chance and beyond what promotion tolerates.")
+
+
 class LastCheck(Message):
     """The newest check."""
 
@@ -84,6 +99,9 @@ class LastCheck(Message):
         default_factory=list, description="The features with most evidence of drift.", max_length=MAX_TOP_FEATURES
     )
     report_uri: Text | None = Field(None, description="Report page.")
+    watch: ChampionWatch | None = Field(
+        None, description="The champion beside the version before it, while spec.promotion.watch asks for it."
+    )
     consecutive_drifts: int = Field(0, description="How many checks in a row have said Drift.")
 
 
@@ -163,6 +181,9 @@ class HandledRequests(Message):
     retrain: Text | None = Field(None, description="Of modelmonitor.io/retrain-requested-at.")
     rollback: Text | None = Field(None, description="Of modelmonitor.io/rollback-to.")
     promote: Text | None = Field(None, description="Of modelmonitor.io/promote.")
+    watch: Text | None = Field(
+        None, description="Version and time of the promotion that spec.promotion.watch has answered by a rollback."
+    )
 
 
 class ModelMonitorStatus(Message):
@@ -173,7 +194,8 @@ class ModelMonitorStatus(Message):
         default_factory=list,
         description="Ready: the spec is accepted and the CronJob in place. Stalled: the spec must be changed. "
         "Reconciling: the operator is at work. DriftDetected, Training and Suspended: as they say. "
-        "RolledOut: whether the Deployment of spec.promotion.rollout serves the champion.",
+        "RolledOut: whether the Deployment of spec.promotion.rollout serves the champion. ChampionHealthy: whether a "
+        "new champion is no worse than the version before it.",
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )

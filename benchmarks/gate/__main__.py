@@ -44,7 +44,7 @@ class Duel:
 
 def duels(*, quick: bool) -> list[Duel]:
     """Return the rows of the table."""
-    sizes = {2000: 20} if quick else {2000: 80, 10_000: 60, 50_000: 20}
+    sizes = {2000: 20} if quick else {2000: 200, 10_000: 150, 50_000: 80}
     return [
         Duel(difference, rows, days, sets)
         for rows, sets in sizes.items()

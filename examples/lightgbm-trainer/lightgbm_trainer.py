@@ -14,7 +14,9 @@ import argparse
 import json
 import logging
 import os
+import resource
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         if asked.command == "train":
+            begun = time.monotonic()
             train(request, Settings.of(os.environ))
+            write_resources(request, time.monotonic() - begun)
         else:
             predict(request)
     except BadRequest as error:
@@ -142,6 +146,19 @@ def train(request: Request, settings: Settings) -> None:
     (folder / BOOSTER).write_text(booster.model_to_string(num_iteration=-1), encoding="utf-8")
     (folder / ENCODING).write_text(json.dumps(encoding, ensure_ascii=False), encoding="utf-8")
     _LOG.info("%s trees learnt from %s rows", booster.num_trees(), table.num_rows)
+
+
+def write_resources(request: Request, seconds: float) -> None:
+    """Say what the training took, where the request has a place for it; ModelMonitor shows it over time."""
+    if request.get("resources") is None:
+        return
+    # Linux counts KiB; the container's own peak, where the kernel tells it, has what other processes took as well.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    cgroup = Path("/sys/fs/cgroup/memory.peak")
+    if cgroup.is_file() and (text := cgroup.read_text(encoding="ascii").strip()).isdigit():
+        peak = int(text)
+    said = {"seconds": round(seconds, 3), "peakMemoryBytes": peak}
+    Path(request["resources"]).write_text(json.dumps(said), encoding="utf-8")
 
 
 def predict(request: Request) -> None:

@@ -15,6 +15,7 @@ from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.pods import OUR_CONTAINERS, Work, containers_of, pod_template
 from modelmonitor_operator.schedule import per_day, shortest_interval
 from modelmonitor_operator.settings import Settings
+from modelmonitor_policy import StepBack
 
 #: How long finished Jobs that we create stay: far longer than a resync, long enough to look at.
 TTL_SECONDS = 7 * 24 * 3600
@@ -110,6 +111,24 @@ def requested_job(monitor: Monitor, settings: Settings, role: Role, token: str) 
     job = _job(monitor, settings, role, _request(monitor, role, token))
     job["metadata"]["name"] = names.requested_job_name(monitor.name, monitor.uid, role, token)
     job["metadata"]["annotations"] = {names.ANNOTATION_TOKEN: token}
+    job["spec"]["ttlSecondsAfterFinished"] = TTL_SECONDS
+    return job
+
+
+def step_back_job(monitor: Monitor, settings: Settings, step: StepBack) -> Object:
+    """Return the Job of a rollback that the watch on the champion calls for; a promotion has one."""
+    request = RollbackRequest(
+        monitor=monitor.ref,
+        spec=monitor.spec,
+        to=step.to,
+        instead_of=step.instead_of,
+        reason=step.reason.value,
+        message=step.message[:1024],
+    )
+    token = f"{step.to}#watch-of-{step.token}"
+    job = _job(monitor, settings, Role.ROLLBACK, request)
+    job["metadata"]["name"] = names.requested_job_name(monitor.name, monitor.uid, Role.ROLLBACK, token)
+    job["metadata"]["annotations"] = {names.ANNOTATION_TRIGGER: f"{step.reason}: {step.message}"}
     job["spec"]["ttlSecondsAfterFinished"] = TTL_SECONDS
     return job
 

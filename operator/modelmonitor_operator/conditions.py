@@ -6,11 +6,14 @@ import datetime as dt
 from typing import Literal
 
 from modelmonitor_api.names import ConditionType, Reason
-from modelmonitor_api.status import Condition, ModelMonitorStatus
+from modelmonitor_api.status import ChampionWatch, Condition, ModelMonitorStatus
 from modelmonitor_policy import Action, Decision
 
 Truth = Literal["True", "False", "Unknown"]
 Finding = tuple[ConditionType, Truth, str, str]
+
+#: Conditions that go when nothing is found: no Deployment is declared any more, another champion serves.
+_PASSING = (ConditionType.ROLLED_OUT, ConditionType.CHAMPION_HEALTHY)
 
 
 def set_conditions(
@@ -18,8 +21,9 @@ def set_conditions(
 ) -> ModelMonitorStatus:
     """Return the status with `findings`; a time of transition changes with the truth alone."""
     before = {condition.type: condition for condition in status.conditions}
-    if not any(kind is ConditionType.ROLLED_OUT for kind, *_ in findings):
-        before.pop(ConditionType.ROLLED_OUT.value, None)  # no Deployment is declared any more
+    for passing in _PASSING:
+        if not any(kind is passing for kind, *_ in findings):
+            before.pop(passing.value, None)
     for kind, truth, reason, message in findings:
         old = before.get(kind.value)
         since = old.last_transition_time if old is not None and old.status == truth else now
@@ -99,3 +103,31 @@ def rolled_out(status: ModelMonitorStatus) -> list[Finding]:
         return []
     truth: Truth = "True" if rollout.reason == Reason.ROLLOUT_AVAILABLE else "False"
     return [(ConditionType.ROLLED_OUT, truth, rollout.reason, rollout.message)]
+
+
+def champion_healthy(status: ModelMonitorStatus) -> list[Finding]:
+    """Return what the watch on a new champion means; nothing where nobody looks or nothing can be said yet."""
+    seen, champion = watched(status), status.champion
+    if seen is None or champion is None:
+        return []
+    if seen.worse:
+        return [(ConditionType.CHAMPION_HEALTHY, "False", Reason.WORSE_THAN_PREDECESSOR, watch_sentence(seen))]
+    return [(ConditionType.CHAMPION_HEALTHY, "True", Reason.NOT_WORSE_THAN_PREDECESSOR, watch_sentence(seen))]
+
+
+def watched(status: ModelMonitorStatus) -> ChampionWatch | None:
+    """Return what the newest check found of the champion's promotion; None where it was about another champion."""
+    seen = status.last_check.watch if status.last_check is not None else None
+    champion = status.champion
+    if seen is None or champion is None:
+        return None
+    return seen if (seen.champion, seen.since) == (champion.version, champion.since) else None
+
+
+def watch_sentence(seen: ChampionWatch) -> str:
+    """Return what a watch found, in a sentence."""
+    verdict = "worse than" if seen.worse else "not shown to be worse than"
+    return (
+        f"The champion {seen.champion} is {verdict} {seen.predecessor} before it: by {seen.metric} the difference is "
+        f"{seen.difference} ({seen.low} to {seen.high}) on {seen.rows} rows of {seen.days} days after its hold-out."
+    )

@@ -25,6 +25,7 @@ _WARNINGS = frozenset(
         Reason.ROLLOUT_FAILED.value,
         Reason.ROLLOUT_BLOCKED.value,
         Reason.CORRUPTED_DATA.value,
+        Reason.WORSE_THAN_PREDECESSOR.value,
     }
 )
 #: Conditions whose transitions are worth an event; the others say the same again.
@@ -34,6 +35,7 @@ _TOLD = (
     ConditionType.TRAINING,
     ConditionType.SUSPENDED,
     ConditionType.ROLLED_OUT,
+    ConditionType.CHAMPION_HEALTHY,
 )
 #: The kubelet's limit for the message of an event.
 _MAX_MESSAGE = 1024
@@ -56,6 +58,7 @@ def events_between(old: ModelMonitorStatus, new: ModelMonitorStatus, monitor: Ob
 #: Reasons of conditions that are the normal state, or whose story the history tells.
 _QUIET = frozenset(
     {Reason.NOT_CHECKED_YET.value, Reason.NOT_TRIGGERED.value, Reason.ACTIVE.value, Reason.IN_FLIGHT.value}
+    | {Reason.NOT_WORSE_THAN_PREDECESSOR.value}
     | {reason.value for reason in (Reason.NO_CHAMPION, Reason.DRIFT_DETECTED, Reason.PERFORMANCE_DROP)}
     | {reason.value for reason in (Reason.PERIOD_ELAPSED, Reason.ENOUGH_NEW_ROWS, Reason.REQUESTED)}
     | {reason.value for reason in (Reason.PROMOTED, Reason.REJECTED, Reason.AWAITING_APPROVAL)}

@@ -12,6 +12,7 @@ from modelmonitor_api.status import (
     MAX_HISTORY,
     MAX_RECENT_JOBS,
     Champion,
+    ChampionWatch,
     HistoryEntry,
     LastCheck,
     LastCheckFailure,
@@ -135,10 +136,19 @@ def _checked(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
         data_end=answer.data_end,
         top_features=answer.top_features,
         report_uri=answer.report_uri,
+        watch=answer.watch or _still_watched(status, answer.champion),
         consecutive_drifts=before + 1 if answer.verdict == Reason.DRIFT.value else 0,
     )
     status = _with(status, last_check=check, last_check_failure=None)
     return _with(status, champion=_newer(status.champion, answer.champion))
+
+
+def _still_watched(status: ModelMonitorStatus, champion: Champion | None) -> ChampionWatch | None:
+    """Return what an earlier check found of the same promotion: broken data on one day do not unsay it."""
+    found = status.last_check.watch if status.last_check is not None else None
+    if found is None or champion is None:
+        return None
+    return found if (found.champion, found.since) == (champion.version, champion.since) else None
 
 
 def _trained(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:

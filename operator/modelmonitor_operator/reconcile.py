@@ -12,18 +12,29 @@ from pydantic import ValidationError
 from modelmonitor_api import names
 from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.resource import InvalidSpec
-from modelmonitor_api.status import ModelMonitorStatus, parse_time
+from modelmonitor_api.status import HistoryEntry, ModelMonitorStatus, parse_time
 from modelmonitor_operator import builders, conditions, schedule
 from modelmonitor_operator.accept import accept
 from modelmonitor_operator.builders import Monitor
 from modelmonitor_operator.compare import contains, merge_patch
 from modelmonitor_operator.events import events_between
-from modelmonitor_operator.fold import fold, handled, known_jobs, lost_training
+from modelmonitor_operator.fold import fold, handled, known_jobs, lost_training, remember
 from modelmonitor_operator.gateway import Conflict, Forbidden, Gateway, GatewayError, Invalid, Object, Unavailable
 from modelmonitor_operator.gather import JobFact, belongs_to, belongs_to_predecessor, gather_jobs, job_fact
 from modelmonitor_operator.rollout import blocked, next_step
 from modelmonitor_operator.settings import Settings
-from modelmonitor_policy import Action, ChampionSeen, CheckSeen, Decision, Facts, InFlight, TrainingSeen, decide
+from modelmonitor_policy import (
+    Action,
+    ChampionSeen,
+    CheckSeen,
+    Decision,
+    Facts,
+    InFlight,
+    TrainingSeen,
+    WatchSeen,
+    decide,
+    step_back,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -100,6 +111,7 @@ class Reconciler:
             sentence = f"The API server refuses an object of this monitor: {error}"
             findings = [*conditions.refused(Reason.OBJECT_REFUSED, sentence), *conditions.training(status, None)]
         findings += [conditions.suspension(suspended), *conditions.observed(status), *conditions.rolled_out(status)]
+        findings += conditions.champion_healthy(status)
         await self._write(found, old, conditions.set_conditions(status, findings, generation, now), now)
 
     async def _act(
@@ -114,6 +126,7 @@ class Reconciler:
             due = schedule.next_time(monitor.spec.schedule, monitor.spec.time_zone, now)
             status = status.model_copy(update={"next_check_time": due})
         status, jobs = await self._answer_requests(monitor, found, status, jobs)
+        status, jobs = await self._step_back(monitor, found, status, jobs, now)
         decision = decide(facts_of(monitor, found, status, jobs), now)
         if decision.action is Action.TRAIN:
             status = await self._train(monitor, found, status, jobs, decision)
@@ -153,6 +166,23 @@ class Reconciler:
             jobs = [*jobs, await self._create_or_adopt(job, found)]
             status = handled(status, **{field: token})
         return status, jobs
+
+    async def _step_back(
+        self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobFact], now: dt.datetime
+    ) -> tuple[ModelMonitorStatus, list[JobFact]]:
+        """Start the rollback that the watch on a new champion calls for."""
+        step = step_back(facts_of(monitor, found, status, jobs))
+        if step is None:
+            return status, jobs
+        job = await self._create_or_adopt(builders.step_back_job(monitor, self._settings, step), found)
+        entry = HistoryEntry(
+            time=now,
+            action=Reason.ROLLBACK_STARTED,
+            reason=step.reason,
+            message=step.message[:1024],
+            version=step.to,
+        )
+        return remember(handled(status, watch=step.token), entry), [*jobs, job]
 
     async def _train(
         self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobFact], decision: Decision
@@ -222,7 +252,7 @@ class Reconciler:
 def facts_of(monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobFact]) -> Facts:
     """Return what the policy decides from."""
     check, last = status.last_check, status.last_training
-    running = _running(jobs)
+    running, watch = _running(jobs), conditions.watched(status)
     return Facts(
         spec=monitor.spec,
         generation=monitor.generation,
@@ -252,6 +282,16 @@ def facts_of(monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: 
         champion=ChampionSeen(status.champion.version, status.champion.since) if status.champion is not None else None,
         in_flight=InFlight(running.role, running.name) if running is not None else None,
         request=_pending_retrain(found, status),
+        watch=WatchSeen(
+            champion=watch.champion,
+            since=watch.since,
+            predecessor=watch.predecessor,
+            worse=watch.worse,
+            message=conditions.watch_sentence(watch),
+        )
+        if watch is not None
+        else None,
+        watch_answered=status.handled_requests.watch,
     )
 
 

@@ -5,8 +5,9 @@ data. There is no other place where it is decided whether to train, so the two c
 """
 
 from modelmonitor_policy.decision import Action, Decision, decide
-from modelmonitor_policy.facts import ChampionSeen, CheckSeen, Facts, InFlight, TrainingSeen
+from modelmonitor_policy.facts import ChampionSeen, CheckSeen, Facts, InFlight, TrainingSeen, WatchSeen
 from modelmonitor_policy.gates import backoff
+from modelmonitor_policy.watch import StepBack, promotion_token, step_back
 
 __version__ = "0.1.0"
 __all__ = [
@@ -16,7 +17,11 @@ __all__ = [
     "Decision",
     "Facts",
     "InFlight",
+    "StepBack",
     "TrainingSeen",
+    "WatchSeen",
     "backoff",
     "decide",
+    "promotion_token",
+    "step_back",
 ]

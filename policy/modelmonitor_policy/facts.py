@@ -90,6 +90,29 @@ class InFlight:
 
 
 @dataclass(frozen=True)
+class WatchSeen:
+    """What the newest check that looked found of the champion beside the version before it.
+
+    Parameters
+    ----------
+    champion, since
+        Which promotion was watched.
+    predecessor
+        The version before it.
+    worse
+        Whether the champion is worse beyond chance and beyond what promotion tolerates.
+    message
+        The same in a sentence.
+    """
+
+    champion: str
+    since: dt.datetime
+    predecessor: str
+    worse: bool
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Facts:
     """What is known of a monitor when it is decided whether to train.
 
@@ -111,6 +134,11 @@ class Facts:
         The Job that is at work on the champion, if there is one.
     request
         Token of a retrain request that has not been acted on.
+    watch
+        What the newest check that looked found of the champion beside the version before it.
+    watch_answered
+        The promotion that has been answered by a rollback, as :func:`modelmonitor_policy.watch.promotion_token` names
+        it.
     """
 
     spec: ModelMonitorSpec
@@ -122,3 +150,5 @@ class Facts:
     champion: ChampionSeen | None = None
     in_flight: InFlight | None = None
     request: str | None = None
+    watch: WatchSeen | None = None
+    watch_answered: str | None = None

@@ -34,6 +34,10 @@ def test_the_builders_monitor_is_accepted_and_given_its_defaults(cluster: Client
         pytest.param({"storage": {"resultsURI": "file:///tmp/"}}, "must start with s3://", id="results on disk"),
         pytest.param({"data": {"live": {"uri": "file:///tmp/%Y/"}}}, "must start with s3://", id="data on disk"),
         pytest.param({"data": {"labels": {"uri": "file:///tmp/%Y/"}}}, "must start with s3://", id="labels on disk"),
+        pytest.param({"data": {"live": {"uri": "s3://f/%Y-%m/"}}}, "live.uri must hold %Y, %m and %d", id="months"),
+        pytest.param(
+            {"model": {"predictionColumn": "temp"}}, "predictionColumn must be neither", id="prediction is feature"
+        ),
         pytest.param({"storage": {"resultsURI": "s3://monitors"}}, "must end with a slash", id="no prefix"),
         pytest.param(
             {"data": {"reference": {"start": "2013-02-01", "end": "2013-01-01"}}},

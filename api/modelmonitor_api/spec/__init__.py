@@ -20,7 +20,14 @@ from modelmonitor_api.spec.detection import (
 )
 from modelmonitor_api.spec.model import Feature, FeatureType, Model, Task
 from modelmonitor_api.spec.monitor import ModelMonitorSpec, metric_fits
-from modelmonitor_api.spec.promotion import Promotion, PromotionMode, Requirement, RolloutTarget
+from modelmonitor_api.spec.promotion import (
+    Promotion,
+    PromotionMode,
+    Requirement,
+    RolloutTarget,
+    Watch,
+    WatchAction,
+)
 from modelmonitor_api.spec.retraining import (
     Calibration,
     CategoricalEncoding,
@@ -93,6 +100,8 @@ __all__ = [
     "Trainer",
     "Triggers",
     "WarmStart",
+    "Watch",
+    "WatchAction",
     "WindowEnd",
     "metric_fits",
 ]

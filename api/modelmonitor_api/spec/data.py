@@ -89,6 +89,15 @@ class Storage(Resource):
     )
 
 
+def _one_day_each(field: str) -> Rule:
+    """Return the rule that a URI of partitions tells one day from another."""
+    return Rule(
+        cel=" && ".join(f"self.uri.contains('%{part}')" for part in "Ymd"),
+        message=f"{field} must hold %Y, %m and %d: a partition is one day",
+        holds=lambda self: all(f"%{part}" in self.uri for part in "Ymd"),
+    )
+
+
 class LiveData(Resource):
     """The rows that the model sees in production, as partitions that arrive over time."""
 
@@ -103,6 +112,8 @@ class LiveData(Resource):
         "whether it has arrived or not, so that data that stop arriving are noticed).",
     )
 
+    rules: ClassVar[tuple[Rule, ...]] = (_one_day_each("live.uri"),)
+
 
 class Labels(Resource):
     """The true outcomes, which arrive later than the rows they belong to."""
@@ -112,6 +123,8 @@ class Labels(Resource):
     delay_days: int = Field(
         0, description="How many days after its row a label is expected; younger rows are not scored.", ge=0, le=366
     )
+
+    rules: ClassVar[tuple[Rule, ...]] = (_one_day_each("labels.uri"),)
 
 
 class ReferencePeriod(Resource):

@@ -91,6 +91,15 @@ class Model(Resource):
             holds=lambda self: all(feature.name != self.target for feature in self.features),
         ),
         Rule(
+            cel="!has(self.predictionColumn) || (self.predictionColumn != self.target "
+            "&& !self.features.exists(f, f.name == self.predictionColumn))",
+            message="predictionColumn must be neither the target nor one of the features: it is what the model says",
+            holds=lambda self: (
+                self.prediction_column is None
+                or self.prediction_column not in {self.target, *(feature.name for feature in self.features)}
+            ),
+        ),
+        Rule(
             cel="",  # list type map: the API server refuses duplicates by itself
             message="each feature must have a name of its own",
             holds=lambda self: len({feature.name for feature in self.features}) == len(self.features),

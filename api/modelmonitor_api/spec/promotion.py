@@ -36,6 +36,31 @@ class RolloutTarget(Resource):
     container: ObjectName | None = Field(None, description="Container that is told. Absent: the first.")
 
 
+class WatchAction(StrEnum):
+    """What follows where a new champion turns out worse than the version before it."""
+
+    NONE = "None"
+    REPORT = "Report"
+    ROLLBACK = "Rollback"
+
+
+class Watch(Resource):
+    """How a new champion is watched."""
+
+    action: WatchAction = Field(
+        WatchAction.REPORT,
+        description="Report: the condition ChampionHealthy and an event say that the champion is worse than the one "
+        "before it. Rollback: that version becomes the champion again, too, once a promotion. None: nobody looks.",
+    )
+    days: int = Field(
+        28,
+        description="Days after the hold-out rows of its promotion on which both versions are scored, as their labels "
+        "come.",
+        ge=1,
+        le=366,
+    )
+
+
 class Promotion(Resource):
     """How a challenger is compared with the champion before it replaces it."""
 
@@ -67,6 +92,12 @@ class Promotion(Resource):
     )
     min_slice_rows: int = Field(
         200, description="Slices with fewer rows are reported and do not decide.", ge=20, le=MAX_COUNT
+    )
+    watch: Watch = Field(
+        Watch(),
+        description="How a new champion is watched: the version before it is scored on the same labelled rows, and "
+        "worse is what the whole interval of the difference says, by more than nonInferiorityMargin where the "
+        "requirement is NotWorse.",
     )
     rollout: RolloutTarget | None = Field(
         None,

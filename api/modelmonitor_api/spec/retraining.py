@@ -334,6 +334,18 @@ class Retention(Resource):
         ge=7,
         le=3650,
     )
+    checks: int = Field(
+        2000,
+        description="Newest reports of checks that are kept at most, young as they may be.",
+        ge=10,
+        le=100000,
+    )
+    profile_days: int = Field(
+        180,
+        description="Days for which profiles of partitions are kept. One that is still needed is made again.",
+        ge=7,
+        le=3650,
+    )
 
 
 class Retraining(Resource):

@@ -37,7 +37,8 @@ def numeric(**more: str) -> list[dict[str, Any]]:
 
 VALID = {
     "as it is": spec(),
-    "labels": spec(data__labels={"uri": "s3://data/labels/", "joinKey": "id"}),
+    "labels": spec(data__labels={"uri": "s3://data/labels/%Y/%m/%d/", "joinKey": "id"}),
+    "predictions": spec(model__predictionColumn="score"),
     "reference of one day": spec(data__reference={"start": "2013-01-01", "end": "2013-01-01"}),
     "range": spec(model__features=numeric(minimum="-1.5", maximum="10")),
     "range of one value": spec(model__features=numeric(minimum="0", maximum="0.0")),
@@ -85,6 +86,22 @@ INVALID = {
     "range backwards": (
         spec(model__features=numeric(minimum="10", maximum="9")),
         "minimum must not be greater than maximum",
+    ),
+    "live rows of several days together": (
+        spec(data__live={"uri": "s3://data/%Y-%m/"}),
+        "live.uri must hold %Y, %m and %d: a partition is one day",
+    ),
+    "labels of all days together": (
+        spec(data__labels={"uri": "s3://data/labels/", "joinKey": "id"}),
+        "labels.uri must hold %Y, %m and %d: a partition is one day",
+    ),
+    "prediction among the features": (
+        spec(model__predictionColumn="temp"),
+        "predictionColumn must be neither the target nor one of the features",
+    ),
+    "prediction that is the target": (
+        spec(model__target="late", model__predictionColumn="late"),
+        "predictionColumn must be neither the target nor one of the features",
     ),
     "target among the features": (spec(model__target="temp"), "the target must not be one of the features"),
     "metric of a drift detector": (

@@ -31,7 +31,8 @@ from modelmonitor_api.messages import (
 from modelmonitor_api.names import FailureReason
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import Champion, FeatureEvidence, RowCounts
+from modelmonitor_api.status import Champion, ChampionWatch, FeatureEvidence, RowCounts
+from support import monitors
 
 SPEC = parse(
     ModelMonitorSpec,
@@ -208,3 +209,32 @@ def test_numbers_that_are_no_numbers_are_not_sent() -> None:
     comparison = MetricComparison(name="R2", challenger=float("nan"))
     with pytest.raises(ValueError, match="not JSON compliant"):
         encode(RunVerdict(reason="Rejected", message="", outcome="Rejected", comparison=comparison))
+
+
+def test_what_a_watch_found_is_kept_when_the_rest_is_shortened() -> None:
+    found = ChampionWatch(
+        champion="v" * 64,
+        since=dt.datetime(2013, 4, 2, tzinfo=dt.UTC),
+        predecessor="w" * 64,
+        metric="RootMeanSquaredError",
+        days=28,
+        rows=100_000,
+        difference="-0.0400",
+        low="-0.0600",
+        high="-0.0200",
+        worse=True,
+    )
+    answer = monitors.check(watch=found, message="m" * 1024, report_uri="r" * 700, result_uri="s" * 700)
+    text = encode_answer(answer)
+    assert len(text.encode()) <= MAX_VERDICT_BYTES
+    back = decode_answer(text)
+    assert isinstance(back, CheckVerdict)
+    assert back.watch == found
+
+
+def test_a_verdict_of_a_release_without_a_watch_is_read() -> None:
+    wire = monitors.check().to_wire()
+    assert "watch" not in wire
+    back = decode_answer(json.dumps(wire))
+    assert isinstance(back, CheckVerdict)
+    assert back.watch is None

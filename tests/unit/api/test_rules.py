@@ -115,7 +115,7 @@ def test_a_cluster_needs_s3_and_a_laptop_does_not(path: str) -> None:
     *above, last = path.split("__")
     for name in above:
         level = level[name]
-    level[last] = "file:///tmp/data/"
+    level[last] = "file:///tmp/data/%Y-%m-%d/" if last == "uri" else "file:///tmp/data/"
     assert list(refusals(defaulted(written, SCHEMA), SCHEMA)) == [S3_ONLY]
     assert not parse(ModelMonitorSpec, written).only_s3()
     assert parse(ModelMonitorSpec, spec()).only_s3()

@@ -7,12 +7,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from modelmonitor_api.spec import Metric, Task, metric_fits
-from modelmonitor_trainer.gate.interval import (
-    _Ranked,
-    delong_components,
-    delong_variance,
-    paired_difference,
-)
+from modelmonitor_trainer.gate.delong import delong_components, delong_variance
+from modelmonitor_trainer.gate.interval import _Ranked, paired_difference
 from modelmonitor_trainer.model.metrics import Undefined, score_places, sign
 
 

@@ -2,18 +2,28 @@
 
 import datetime as dt
 import os
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmonitor_api.spec import Retention
-from modelmonitor_trainer.registry.champion import Pointer, Reign, VersionRecord
+from modelmonitor_trainer.failures import BadData, NotFound, ObjectChanged
+from modelmonitor_trainer.registry.champion import (
+    Pointer,
+    Reign,
+    VersionRecord,
+    champion_pointer,
+    read_version,
+    rollback,
+)
 from modelmonitor_trainer.registry.retention import expendable, tidy
 from modelmonitor_trainer.storage.local import path_of, uri_of
 from modelmonitor_trainer.storage.store import open_store
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+LATER = START + dt.timedelta(days=400)
 
 
 def record(number, outcome="Rejected", reason="Worse", compared_with="v1"):
@@ -63,7 +73,7 @@ RECORDS = st.lists(
     newest=st.integers(2, 6),
 )
 def test_what_is_never_expendable(records, champion, previous, newest):
-    gone = expendable(records, pointer(champion, previous), newest)
+    gone = expendable(records, pointer(champion, previous), newest, now=LATER)
     names = {each.version for each in gone}
     assert not names & {champion, previous}
     assert not names & {each.version for each in records[:newest]}
@@ -74,11 +84,17 @@ def test_what_is_never_expendable(records, champion, previous, newest):
 
 def test_rejected_and_bygone_versions_go():
     records = [record(number) for number in range(9, 0, -1)]
-    assert [each.version for each in expendable(records, pointer("v7", "v2"), 3)] == ["v1", "v3", "v4", "v5", "v6"]
+    assert [each.version for each in expendable(records, pointer("v7", "v2"), 3, now=LATER)] == [
+        "v1",
+        "v3",
+        "v4",
+        "v5",
+        "v6",
+    ]
     waiting = [*records[:-1], record(1, "Passed", "Better", "v7")]
-    assert "v1" not in [each.version for each in expendable(waiting, pointer("v7", "v2"), 3)]
+    assert "v1" not in [each.version for each in expendable(waiting, pointer("v7", "v2"), 3, now=LATER)]
     bygone = [*records[:-1], record(1, "Passed", "Better", "v5")]
-    assert "v1" in [each.version for each in expendable(bygone, pointer("v7", "v2"), 3)], (
+    assert "v1" in [each.version for each in expendable(bygone, pointer("v7", "v2"), 3, now=LATER)], (
         "it cannot be promoted anymore"
     )
 
@@ -169,3 +185,137 @@ def test_a_version_that_is_rolled_back_to_meanwhile_stays(results):
 
     found = tidy(Moving(), results.prefix, "u", Retention(versions=2), now=results.now)
     assert found.versions == ("v2",)
+
+
+def reigns(*spans):
+    """Return the pointer of versions that became the champion so many days ago, the present one first."""
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    history = [
+        Reign(version=name, since=now - dt.timedelta(days=days), action="Promoted", by="job") for name, days in spans
+    ]
+    return Pointer(**(history[0].model_dump() | {"previous": spans[1][0]}), history=history)
+
+
+def test_what_has_served_lately_stays():
+    records = [record(number) for number in range(9, 0, -1)]
+    # v3 served until 20 days ago, v2 until 40 days ago.
+    found = reigns(("v7", 5), ("v6", 15), ("v3", 20), ("v2", 20.5), ("v1", 40))
+    gone = expendable(records, found, 2, now=dt.datetime.now(dt.UTC))
+    assert [each.version for each in gone] == ["v4", "v5"], "v1 served until 20.5 days ago"
+    found = reigns(("v7", 35), ("v6", 45), ("v3", 50))
+    assert "v3" in [each.version for each in expendable(records, found, 2, now=dt.datetime.now(dt.UTC))]
+
+
+def test_profiles_go_by_age(results):
+    results.put("profiles/a/1.json", days_old=200)
+    results.put("profiles/a/2.json", days_old=20)
+    found = results.tidy()
+    assert found.profiles == 1
+    assert results.names() == {"profiles/a/2.json"}
+
+
+def test_more_checks_than_declared_go_however_young(results):
+    today = dt.datetime.now(dt.UTC)
+    for hour in range(30):
+        due = today - dt.timedelta(hours=hour)
+        results.put(f"checks/u/{due:%Y%m%dT%H%M%SZ}-mon-check/verdict.json")
+    assert results.tidy(checks=12).checks == 18
+    newest = today - dt.timedelta(hours=11)
+    assert min(results.names()) == f"checks/u/{newest:%Y%m%dT%H%M%SZ}-mon-check/verdict.json"
+
+
+def test_looks_at_a_champion_go_with_it(results):
+    for number in range(1, 5):
+        version(results, number)
+        results.put(f"watch/v{number}/4-0badcafe.json")
+    results.put("champion.json", pointer("v4", "v3").model_dump_json(by_alias=True).encode())
+    assert results.tidy(versions=2).versions == ("v1", "v2")
+    assert {name for name in results.names() if name.startswith("watch/")} == {
+        "watch/v3/4-0badcafe.json",
+        "watch/v4/4-0badcafe.json",
+    }
+    assert not [name for name in results.names() if name.startswith(("versions/v1", "versions/v2"))]
+
+
+class Interleaved:
+    """A store that lets somebody else do a step after each of its own calls, in turn."""
+
+    def __init__(self, store, other):
+        self.store, self.other = store, other
+
+    def __getattr__(self, name):
+        found = getattr(self.store, name)
+        if not callable(found):
+            return found
+
+        def call(*args, **more):
+            answer = found(*args, **more)
+            next(self.other, None)
+            return answer
+
+        return call
+
+
+@pytest.mark.parametrize("pause", range(40))
+def test_a_rollback_and_a_retention_never_leave_a_champion_without_its_files(results, pause):
+    """The whole rollback happens after the call number `pause` of the retention."""
+    for number in range(1, 6):
+        version(results, number)
+    old = pointer("v5", "v4")
+    served = [old.history[0], Reign(version="v1", since=START, action="Promoted", by="job")]
+    stored = old.model_copy(update={"history": served})
+    results.put("champion.json", stored.model_dump_json(by_alias=True).encode())
+    failed = []
+
+    def other():
+        for _ in range(pause):
+            yield
+        try:
+            rollback(results.store, results.prefix, "v1", by="by-hand", now=LATER)
+        except (NotFound, ObjectChanged, BadData) as error:
+            failed.append(error)
+        while True:
+            yield
+
+    now = dt.datetime.now(dt.UTC)
+    tidy(Interleaved(results.store, other()), results.prefix, "u", Retention(versions=2), now=now)
+    found = champion_pointer(results.store, results.prefix)
+    assert found is not None
+    assert read_version(results.store, results.prefix, found.version) is not None
+    assert f"versions/{found.version}/model.skops" in results.names()
+
+
+@pytest.mark.parametrize("pause", range(16))
+def test_a_retention_within_a_rollback_never_takes_its_target(results, pause):
+    """The whole retention happens after the call number `pause` of the rollback."""
+    for number in range(1, 6):
+        version(results, number)
+    old = pointer("v5", "v4")
+    served = [old.history[0], Reign(version="v1", since=START, action="Promoted", by="job")]
+    stored = old.model_copy(update={"history": served})
+    results.put("champion.json", stored.model_dump_json(by_alias=True).encode())
+
+    def other():
+        for _ in range(pause):
+            yield
+        results.tidy(versions=2)
+        while True:
+            yield
+
+    with suppress(NotFound, ObjectChanged, BadData):
+        rollback(Interleaved(results.store, other()), results.prefix, "v1", by="by-hand", now=LATER)
+    found = champion_pointer(results.store, results.prefix)
+    assert found is not None
+    assert read_version(results.store, results.prefix, found.version) is not None
+    assert f"versions/{found.version}/model.skops" in results.names()
+
+
+def test_a_claim_that_was_left_behind_is_forgotten(results):
+    for number in range(1, 4):
+        version(results, number)
+    results.put("champion.json", pointer("v3", "v2").model_dump_json(by_alias=True).encode())
+    results.put("versions/v1/wanted.json")
+    assert results.tidy(versions=2).versions == ()
+    results.put("versions/v1/wanted.json", days_old=2)
+    assert results.tidy(versions=2).versions == ("v1",)
+    assert not [name for name in results.names() if name.startswith("versions/v1/")]

@@ -1,19 +1,7 @@
-"""Tracking: a real MLflow server is told of every training; one that is absent or down changes nothing.
-
-The server and its client come with mlflow, which is not among what developers need; without it these tests are skipped,
-but for those of its absence.
-"""
+"""Tracking where nobody asks for it, or the package is not there; tests/mlflow asks a real server."""
 
 import datetime as dt
-import importlib.util
-import logging
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
-
-import pytest
 
 from modelmonitor_api.messages import MonitorRef
 from modelmonitor_trainer.registry.tracking import move_alias, record_training, tracked_name
@@ -21,7 +9,6 @@ from modelmonitor_trainer.registry.versions import VersionRecord
 
 NAME = tracked_name(MonitorRef(namespace="ns", name="flights", uid="u"))
 PREFIX = "s3://results/ns/flights/"
-NEEDS_MLFLOW = pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow is not installed")
 
 
 def record(number, outcome="Passed"):
@@ -52,85 +39,6 @@ def told(number, *, serves, outcome="Passed"):
     metrics = {"challenger.R2": 0.5, "champion.R2": None, "strange": float("inf"), "difference.value": 0.1}
     parameters = {"strategy": "Refit", "long": "x" * 9999, "nothing": None}
     record_training(PREFIX, NAME, record(number, outcome), metrics, parameters, serves=serves)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
-                *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
-                *("--artifacts-destination", str(folder / "files")),
-            ],
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=2).close()
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "log").read_text()[-2000:]
-                time.sleep(0.5)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-@NEEDS_MLFLOW
-@pytest.mark.filterwarnings("ignore")
-def test_a_real_server_is_told(server, monkeypatch, caplog):
-    from mlflow import MlflowClient
-
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    with caplog.at_level(logging.WARNING):
-        told(1, serves=True)
-        told(1, serves=True)
-        told(2, serves=False, outcome="Rejected")
-    assert "was not told" not in caplog.text
-    client = MlflowClient(server)
-    experiment = client.get_experiment_by_name(NAME)
-    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {"v1-0badcafe", "v2-0badcafe"}, "each once"
-    first = runs["v1-0badcafe"]
-    assert first.info.status == "FINISHED"
-    assert first.data.metrics == {"challenger.R2": 0.5, "difference.value": 0.1}
-    assert first.data.params["strategy"] == "Refit"
-    assert len(first.data.params["long"]) == 500
-    assert first.data.tags["modelmonitor.outcome"] == "Passed"
-    serving = client.get_model_version_by_alias(NAME, "champion")
-    assert serving.tags["modelmonitor.version"] == "v1-0badcafe"
-    assert serving.source == f"{PREFIX}versions/v1-0badcafe/"
-    move_alias(NAME, "v2-0badcafe")
-    assert client.get_model_version_by_alias(NAME, "champion").tags["modelmonitor.version"] == "v2-0badcafe"
-    with caplog.at_level(logging.WARNING):
-        move_alias(NAME, "v9-0badcafe")
-    assert "no version with the tag" in caplog.text
-    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
-    told(3, serves=True)
-    assert client.get_experiment_by_name("ours") is not None
-
-
-@NEEDS_MLFLOW
-@pytest.mark.filterwarnings("ignore")
-def test_a_server_that_is_down_changes_nothing(monkeypatch, caplog):
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{nobody.getsockname()[1]}")
-        begun = time.monotonic()
-        with caplog.at_level(logging.WARNING):
-            told(1, serves=True)
-    assert time.monotonic() - begun < 60
-    assert "was not told of version v1-0badcafe" in caplog.text
 
 
 def test_nothing_happens_unasked(monkeypatch, caplog):

@@ -93,8 +93,8 @@ class World:
     def monitor(self):
         return MonitorRef(namespace="ns", name="mon", uid="u-1")
 
-    def train(self, number=1, store=None):
-        return train(store or self.store, self.request(number), job=f"mon-train-{number}", now=NOW)
+    def train(self, number=1, store=None, now=NOW):
+        return train(store or self.store, self.request(number), job=f"mon-train-{number}", now=now)
 
     def promote(self, version, job="mon-promote-1"):
         request = PromoteRequest(monitor=self.monitor, spec=self.parsed(), version=version)

@@ -16,7 +16,7 @@ from modelmonitor_trainer.failures import BadConfiguration, BadData
 from modelmonitor_trainer.registry import champion as registry
 from modelmonitor_trainer.registry.versions import read_file
 from modelmonitor_trainer.train.own_trainer import conclude, prepare
-from modelmonitor_trainer.train.own_trainer_files import model_files, read_predictions
+from modelmonitor_trainer.train.own_trainer_files import model_files, own_cost, read_predictions
 
 NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
 
@@ -180,3 +180,65 @@ def test_model_files_are_sorted(tmp_path):
     for name in ("z", "b/a", "a"):
         (tmp_path / name).write_text(name)
     assert [name for name, _ in model_files(tmp_path)] == ["a", "b/a", "z"]
+
+
+def test_what_a_training_took_is_kept_and_shown(world, tmp_path):
+    own(world)
+
+    def telling(work):
+        run_trainer(work)
+        place = json.loads((work / "train/request.json").read_text())["resources"]
+        Path(place).write_text('{"seconds": 81.5, "peakMemoryBytes": 734003200}')
+
+    verdict = training(world, tmp_path, trainer=telling)
+    record = registry.read_version(world.store, world.prefix, verdict.version)
+    assert (record.train_seconds, record.peak_memory_bytes) == (81.5, 734003200)
+    assert "81.5 s, 700 MiB at most" in world.results()[f"versions/{verdict.version}/card.md"].decode()
+
+
+def test_the_time_of_a_trainer_that_says_nothing_is_seen(world, tmp_path):
+    own(world)
+
+    def slow(work):
+        run_trainer(work)
+        laid_out = (work / "train/request.json").stat().st_mtime
+        for path in (work / "challenger").rglob("*"):
+            os.utime(path, (laid_out + 60, laid_out + 60))
+
+    verdict = training(world, tmp_path, trainer=slow)
+    record = registry.read_version(world.store, world.prefix, verdict.version)
+    assert record.train_seconds == pytest.approx(60, abs=0.01)
+    assert record.peak_memory_bytes is None
+    card = world.results()[f"versions/{verdict.version}/card.md"].decode()
+    assert "60.0 s" in card
+    assert "MiB at most" not in card
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("nonsense", (10, None)),
+        ("[1]", (10, None)),
+        ('{"seconds": -1, "peakMemoryBytes": true}', (10, None)),
+        ('{"seconds": "5", "peakMemoryBytes": 1e300}', (10, None)),
+        ('{"seconds": 5}', (5, None)),
+        ('{"peakMemoryBytes": 7.0}', (10, 7)),
+        (" " * 5000, (10, None)),
+    ],
+)
+def test_what_a_trainer_says_of_itself_is_not_trusted(tmp_path, said, expected):
+    (tmp_path / "model").mkdir()
+    for name, time in (("request.json", 1000), ("model/file", 1010)):
+        (tmp_path / name).write_text("{}")
+        os.utime(tmp_path / name, (time, time))
+    (tmp_path / "resources.json").write_text(said)
+    found = own_cost(tmp_path / "request.json", tmp_path / "resources.json", tmp_path / "model")
+    assert (found.seconds, found.peak_bytes) == expected
+
+
+def test_a_clock_that_was_put_back_gives_no_time(tmp_path):
+    (tmp_path / "model").mkdir()
+    for name, time in (("request.json", 1000), ("model/file", 900)):
+        (tmp_path / name).write_text("{}")
+        os.utime(tmp_path / name, (time, time))
+    assert own_cost(tmp_path / "request.json", tmp_path / "none", tmp_path / "model") is None

@@ -1,5 +1,6 @@
 """The strategies from end to end: what each keeps of the champion, and what the record says of it."""
 
+import datetime as dt
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from modelmonitor_trainer.failures import CredentialsRefused
 from modelmonitor_trainer.registry import champion as registry
 from modelmonitor_trainer.registry.versions import read_file
 from modelmonitor_trainer.train.strategy import _made_alike
+from unit.train.conftest import NOW
 
 SEARCH = {
     "method": "Grid",
@@ -189,7 +191,8 @@ def test_old_versions_and_reports_are_tidied_up(world):
     world.spec["retraining"]["retention"] = {"versions": 2}
     names = []
     for number in range(1, 5):
-        names.append(world.train(number).version)
+        # What has served until 30 days ago stays.
+        names.append(world.train(number, now=NOW + dt.timedelta(days=40 * number)).version)
         world.land(18 + 6 * number - 5, 18 + 6 * number)
     kept = {record.version for record in registry.list_versions(world.store, world.prefix)}
     champion = world.champion()
@@ -209,7 +212,7 @@ def test_a_store_that_forbids_deleting_does_not_fail_a_training(world, caplog):
 
     world.spec["retraining"]["retention"] = {"versions": 2}
     for number in range(1, 5):
-        verdict = world.train(number, store=Forbidding())
+        verdict = world.train(number, store=Forbidding(), now=NOW + dt.timedelta(days=40 * number))
         world.land(18 + 6 * number - 5, 18 + 6 * number)
     assert verdict.outcome in {"Promoted", "Rejected"}
     assert "no right to delete" in caplog.text

@@ -10,8 +10,6 @@ Two sources of chance are looked at, and the wider one counts:
 
 References
 ----------
-X. Sun, W. Xu: Fast implementation of DeLong's algorithm for comparing the areas under correlated receiver
-operating characteristic curves. IEEE Signal Processing Letters 21 (2014), 1389-1393.
 B. Efron, R. Tibshirani: An introduction to the bootstrap (1993), chapters 11 and 13.
 """
 
@@ -25,6 +23,7 @@ from scipy import stats
 
 from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.arrays import Array, Floats, Ints
+from modelmonitor_trainer.gate.delong import auc_without_each_day, delong_variance
 from modelmonitor_trainer.model.metrics import Undefined, labels_of, score_places, sign, true_class_probability
 
 #: Replicates of a bootstrap.
@@ -69,6 +68,7 @@ def paired_difference(
     confidence: float,
     seed: int,
     days: Ints | None = None,
+    min_days: int = MIN_DAYS,
 ) -> Difference:
     """Return the difference of two models on the same rows with a two-sided interval.
 
@@ -86,6 +86,8 @@ def paired_difference(
         Of the bootstrap: the same rows give the same interval.
     days : (n,)
         Number of the day of each row. None: rows are taken for independent.
+    min_days
+        With fewer days, rows alone are looked at; two at least.
 
     Raises
     ------
@@ -96,53 +98,11 @@ def paired_difference(
     old, new = scored(champion), scored(challenger)
     value = sign(metric) * (new - old)
     low, high, method = _by_rows(metric, truth, champion, challenger, confidence, seed)
-    reach = _reach_by_days(metric, truth, champion, challenger, confidence, days)
+    reach = _reach_by_days(metric, truth, champion, challenger, confidence, days, min_days)
     if reach is not None and 2 * reach > high - low:
         low, high, method = value - reach, value + reach, "jackknife over days"
     # A percentile interval of a discrete score may miss its own estimate by a hair.
     return Difference(value, min(low, value), max(high, value), old, new, method)
-
-
-def delong_components(truth: Array, scores: Floats) -> tuple[Floats, Floats]:
-    """Return DeLong's structural components of the ROC AUC.
-
-    Parameters
-    ----------
-    truth : (n,)
-        1 for the positive class, 0 for the other.
-    scores : (n,)
-        Larger for the positive class.
-
-    Returns
-    -------
-    positive : (m,), negative : (n - m,)
-        For each positive row the share of negative rows that score lower (ties count a half), and for each
-        negative row the share of positive rows that score higher. Their means are the AUC.
-
-    Notes
-    -----
-    Sun & Xu (2014), equations 11 to 13: midranks within all rows less midranks within a class, in
-    O(n log n).
-    """
-    positive, negative = scores[truth == 1], scores[truth == 0]
-    m, n = positive.size, negative.size
-    if m == 0 or n == 0:
-        raise Undefined("ROC AUC needs rows of both classes")
-    together = stats.rankdata(np.concatenate([positive, negative]))
-    of_positive = (together[:m] - stats.rankdata(positive)) / n
-    of_negative = 1.0 - (together[m:] - stats.rankdata(negative)) / m
-    return of_positive, of_negative
-
-
-def delong_variance(truth: Array, champion: Floats, challenger: Floats) -> float:
-    """Return the variance of the difference of two ROC AUCs on the same rows."""
-    old, new = delong_components(truth, champion), delong_components(truth, challenger)
-    total = 0.0
-    for before, after in zip(old, new, strict=True):
-        if before.size < 2:
-            raise Undefined("ROC AUC needs two rows of each class for an interval")
-        total += float(np.var(after - before, ddof=1)) / before.size
-    return total
 
 
 def _by_rows(
@@ -327,7 +287,13 @@ class _Ranked:
 
 
 def _reach_by_days(
-    metric: Metric, truth: Array, champion: Array, challenger: Array, confidence: float, days: Ints | None
+    metric: Metric,
+    truth: Array,
+    champion: Array,
+    challenger: Array,
+    confidence: float,
+    days: Ints | None,
+    min_days: int,
 ) -> float | None:
     """Return half the width of the interval from leaving out one day at a time, or None with too few days.
 
@@ -337,20 +303,25 @@ def _reach_by_days(
     if days is None:
         return None
     numbers = np.unique(days)
-    if numbers.size < MIN_DAYS:
+    if numbers.size < min_days:
         return None
-    found = []
-    for number in numbers:
-        kept = days != number
-        try:
-            found.append(
-                score_places(metric, truth[kept], challenger[kept]) - score_places(metric, truth[kept], champion[kept])
+    try:
+        if metric is Metric.ROC_AUC and champion.ndim == 1:
+            found = auc_without_each_day(truth, challenger, days) - auc_without_each_day(truth, champion, days)
+        else:
+            found = _without_each_day(metric, truth, challenger, days) - _without_each_day(
+                metric, truth, champion, days
             )
-        except Undefined:
-            return None  # one day holds all rows of a class: its days say nothing
+    except Undefined:
+        return None  # one day holds all rows of a class: its days say nothing
     g = len(found)
-    variance = (g - 1) / g * float(np.sum((np.asarray(found) - np.mean(found)) ** 2))
+    variance = (g - 1) / g * float(np.sum((found - found.mean()) ** 2))
     return float(stats.t.ppf((1 + confidence) / 2, g - 1)) * float(np.sqrt(variance))
+
+
+def _without_each_day(metric: Metric, truth: Array, scores: Array, days: Ints) -> Floats:
+    """Return the score of all rows but those of each day, in the order of the days."""
+    return np.asarray([score_places(metric, truth[days != day], scores[days != day]) for day in np.unique(days)])
 
 
 def _defined(found: Floats) -> Floats:

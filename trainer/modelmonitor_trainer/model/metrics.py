@@ -11,6 +11,7 @@ classes, in int arrays; the positive class of a binary model is 1. Scores are of
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -187,3 +188,24 @@ def _label_score(metric: Metric, truth: Array, labels: Ints) -> float:
 def _need_both_classes(metric: Metric, truth: Array) -> None:
     if np.unique(truth).size < 2:
         raise Undefined(f"{title(metric)} needs rows of both classes")
+
+
+def aligned(scores: Floats, own: Sequence[str], classes: Sequence[str]) -> Floats:
+    """Return the scores of a model with one column for each of `classes`, zero for those it does not know.
+
+    Parameters
+    ----------
+    scores : (n,) or (n, k)
+        Binary and regression scores stay as they are.
+    own
+        The model's classes.
+    classes
+        The wanted ones, of which `own` may have more: a class that no longer occurs.
+    """
+    if scores.ndim == 1:
+        return scores
+    result = np.zeros((len(scores), len(classes)))
+    for column, name in enumerate(classes):
+        if name in own:
+            result[:, column] = scores[:, own.index(name)]
+    return result

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 from modelmonitor_api.resource import Message
 from modelmonitor_api.status import Champion, Time
 from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged, PreconditionFailed
+from modelmonitor_trainer.registry.claims import claim
 from modelmonitor_trainer.registry.versions import (
     VersionRecord,
     check_files,
@@ -64,6 +65,7 @@ class Reign(Message):
     action: Literal["Promoted", "RolledBack"] = Field(description="How.")
     by: str = Field(description="Job that did it.")
     message: str = Field("", description="Why, in a sentence.")
+    reason: str = Field("", description="Why, in one word, of a rollback.")
     previous: str | None = Field(None, description="Champion before it, to which one step back leads.")
     metric: str | None = Field(None, description="Name of its score.")
     score: float | None = Field(None, description="Score on the hold-out rows of its training.")
@@ -210,7 +212,16 @@ def promote(
         raise ChampionChanged(instead_of, pointer) from None
 
 
-def rollback(store: Store, prefix: str, to: str, *, by: str, now: dt.datetime) -> tuple[Pointer, bool]:
+def rollback(
+    store: Store,
+    prefix: str,
+    to: str,
+    *,
+    by: str,
+    now: dt.datetime,
+    reason: str = "",
+    instead_of: str | None = None,
+) -> tuple[Pointer, bool]:
     """Make an earlier champion the champion again.
 
     Parameters
@@ -224,6 +235,10 @@ def rollback(store: Store, prefix: str, to: str, *, by: str, now: dt.datetime) -
         Name of the Job; it rolls back once, however often its pod is started.
     now
         The present.
+    reason
+        Why, in one word.
+    instead_of
+        The champion that the rollback was decided about; None for whichever it is.
 
     Returns
     -------
@@ -238,6 +253,8 @@ def rollback(store: Store, prefix: str, to: str, *, by: str, now: dt.datetime) -
         If the version has never been the champion.
     BadData
         If a file of the version is damaged.
+    ChampionChanged
+        If the champion is not the one that the rollback was decided about.
     """
     for _ in range(_ATTEMPTS):
         pointer, etag = _read(store, prefix)
@@ -247,13 +264,15 @@ def rollback(store: Store, prefix: str, to: str, *, by: str, now: dt.datetime) -
             )
         if any(reign.by == by and reign.action == "RolledBack" for reign in pointer.history):
             return pointer, False
+        if instead_of is not None and pointer.version != instead_of:
+            raise ChampionChanged(instead_of, pointer)
         version = _target(pointer, to)
         if version == pointer.version:
             return pointer, False
-        record = need_version(store, prefix, version)
+        record = claim(store, prefix, version)
         check_files(store, prefix, record)
         message = f"rolled back from {pointer.version}"
-        reign = _reign(record, "RolledBack", by, message, pointer.version, now)
+        reign = _reign(record, "RolledBack", by, message, pointer.version, now).model_copy(update={"reason": reason})
         try:
             return _replace(store, prefix, pointer, etag, reign), True
         except PreconditionFailed:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 
 from modelmonitor_api.messages import PromoteRequest, RollbackRequest, RunVerdict
+from modelmonitor_api.names import Reason
 from modelmonitor_trainer.failures import BadConfiguration
 from modelmonitor_trainer.gate.verdict import GateReason
 from modelmonitor_trainer.registry.champion import (
     ChampionChanged,
+    Pointer,
     VersionRecord,
     champion_pointer,
     monitor_prefix,
@@ -16,6 +18,7 @@ from modelmonitor_trainer.registry.champion import (
     promote,
     rollback,
 )
+from modelmonitor_trainer.registry.claims import claim
 from modelmonitor_trainer.registry.tracking import move_alias, tracked_name
 from modelmonitor_trainer.registry.versions import check_files
 from modelmonitor_trainer.storage.store import Store
@@ -57,6 +60,7 @@ def promote_version(store: Store, request: PromoteRequest, *, job: str, now: dt.
     before = champion_pointer(store, prefix)
     if before is None or before.version != record.version:
         _refuse_what_did_not_pass(record)
+    claim(store, prefix, record.version)
     check_files(store, prefix, record)
     try:
         pointer = promote(store, prefix, record, instead_of=record.compared_with, by=job, now=now)
@@ -91,9 +95,23 @@ def roll_back(store: Store, request: RollbackRequest, *, job: str, now: dt.datet
         Name of the Job: it rolls back once, however often its pod is started.
     now
         The present, with time zone.
+
+    Returns
+    -------
+    RunVerdict
+        RolledBack; Inconclusive where the rollback was decided about another champion; Rejected where the watch asks
+        for a version that it has sent back itself: two versions must not take turns.
     """
     prefix = monitor_prefix(request.spec, request.monitor)
-    pointer, changed = rollback(store, prefix, request.to, by=job, now=now)
+    refused = _refused(champion_pointer(store, prefix), request, job)
+    if refused is not None:
+        return refused
+    try:
+        pointer, changed = rollback(
+            store, prefix, request.to, by=job, now=now, reason=request.reason, instead_of=request.instead_of
+        )
+    except ChampionChanged as moved:
+        return _overtaken(request, moved.pointer)
     if changed:
         message = f"{pointer.version} is the champion again, in place of {pointer.previous}."
     else:
@@ -101,9 +119,44 @@ def roll_back(store: Store, request: RollbackRequest, *, job: str, now: dt.datet
     move_alias(tracked_name(request.monitor), pointer.version)
     return RunVerdict(
         outcome="RolledBack",
-        reason=_REQUESTED,
-        message=message,
+        reason=request.reason,
+        message=f"{message} {request.message}".strip()[:1024],
         version=pointer.version,
+        champion=pointer.to_champion(),
+    )
+
+
+def _overtaken(request: RollbackRequest, pointer: Pointer | None) -> RunVerdict:
+    now = pointer.version if pointer else "none"
+    return RunVerdict(
+        outcome="Inconclusive",
+        reason=GateReason.CHAMPION_CHANGED.value,
+        message=f"Nothing was rolled back: the champion is {now} by now, and the rollback was decided about "
+        f"{request.instead_of}.",
+        version=request.to,
+        champion=pointer.to_champion() if pointer else None,
+    )
+
+
+def _refused(pointer: Pointer | None, request: RollbackRequest, job: str) -> RunVerdict | None:
+    """Return why the watch may not go back to a version: it was sent back by the watch itself."""
+    if pointer is None or request.reason != Reason.WORSE_THAN_PREDECESSOR:
+        return None
+    sent_back = any(
+        reign.action == "RolledBack"
+        and reign.reason == Reason.WORSE_THAN_PREDECESSOR
+        and reign.previous == request.to
+        and reign.by != job
+        for reign in pointer.history
+    )
+    if not sent_back:
+        return None
+    return RunVerdict(
+        outcome="Rejected",
+        reason=Reason.WORSE_THAN_PREDECESSOR.value,
+        message=f"Nothing was rolled back: {pointer.version} is worse than {request.to}, which was itself sent back as "
+        "worse than the version before it. Train again, or set modelmonitor.io/rollback-to by hand.",
+        version=request.to,
         champion=pointer.to_champion(),
     )
 

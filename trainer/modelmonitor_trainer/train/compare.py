@@ -11,10 +11,11 @@ from modelmonitor_trainer.data.windows import TrainingWindows, latest_partition,
 from modelmonitor_trainer.failures import BadConfiguration, NotFound
 from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scores
 from modelmonitor_trainer.gate.verdict import Contest, judge
+from modelmonitor_trainer.model.metrics import aligned
 from modelmonitor_trainer.registry.champion import champion_pointer, load_model, read_manifest
 from modelmonitor_trainer.report.comparison_evidence import evidence
 from modelmonitor_trainer.storage.store import Store
-from modelmonitor_trainer.train.rows import aligned, load_rows, slice_values
+from modelmonitor_trainer.train.rows import load_rows, slice_values
 from modelmonitor_trainer.train.run import Undecided
 
 

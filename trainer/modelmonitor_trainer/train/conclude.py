@@ -25,6 +25,7 @@ from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scor
 from modelmonitor_trainer.gate.beside import Beside, shared_confidence
 from modelmonitor_trainer.gate.leaks import suspects
 from modelmonitor_trainer.gate.verdict import Contest, GateResult, judge
+from modelmonitor_trainer.model.metrics import aligned
 from modelmonitor_trainer.model.pipeline import libraries
 from modelmonitor_trainer.registry.champion import (
     ChampionChanged,
@@ -51,7 +52,7 @@ from modelmonitor_trainer.report.comparison_evidence import evidence, metric_com
 from modelmonitor_trainer.report.comparison_page import render_comparison
 from modelmonitor_trainer.storage.store import HTML
 from modelmonitor_trainer.train.cost import Cost
-from modelmonitor_trainer.train.rows import Rows, aligned, arrays_of, slice_values
+from modelmonitor_trainer.train.rows import Rows, arrays_of, slice_values
 from modelmonitor_trainer.train.run import Run, Undecided, finish, version_of
 
 _LOG = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class Challenger:
     notes
         What the fit had to say.
     cost
-        What the training took; None where another process has trained.
+        What the training took; None where it is not known.
     fitted_sha256
         Digest of what was fitted; None where it is not known how to read it.
     beside
@@ -323,7 +324,7 @@ def _record(
         target=spec.model.target,
         features=spec.model.features,
         classes=list(challenger.classes) if spec.model.task is not Task.REGRESSION else [],
-        train=Period(start=manifest.train[0], end=manifest.train[1], rows=rows.train.rows),
+        train=Period(start=manifest.train[0], end=manifest.train[1], rows=rows.train.report.matched),
         holdout=Period(start=manifest.holdout[0], end=manifest.holdout[1], rows=rows.holdout.rows),
         manifest_sha256=manifest.sha256,
         predictions_sha256=hashlib.sha256(scores.tobytes()).hexdigest(),

@@ -17,11 +17,11 @@ class Cost:
     seconds
         From the first row to the fitted model.
     peak_bytes
-        The most memory that the process has had.
+        The most memory that the process has had; None where it did not say.
     """
 
     seconds: float
-    peak_bytes: int
+    peak_bytes: int | None
 
 
 def measured(begun: float) -> Cost:

@@ -26,7 +26,13 @@ from modelmonitor_trainer.registry.versions import MODEL_FOLDER, StoredFile, fol
 from modelmonitor_trainer.storage.store import JSON, Store
 from modelmonitor_trainer.train import conclude as train_conclude
 from modelmonitor_trainer.train.conclude import Challenger, Rival, settle, undecided
-from modelmonitor_trainer.train.own_trainer_files import empty_folder, model_files, read_predictions, write_json
+from modelmonitor_trainer.train.own_trainer_files import (
+    empty_folder,
+    model_files,
+    own_cost,
+    read_predictions,
+    write_json,
+)
 from modelmonitor_trainer.train.rows import Rows, load_rows, refuse_seen_rows
 from modelmonitor_trainer.train.run import Run, Undecided, finished, frozen_manifest, open_run, version_of
 
@@ -34,6 +40,7 @@ _LOG = logging.getLogger(__name__)
 
 PROTOCOL = 1
 _PREPARED = "prepared.json"
+_RESOURCES = "train/resources.json"
 _STEPS = ("train", "predict-challenger", "predict-champion")
 
 
@@ -152,6 +159,7 @@ def _lay_out(run: Run, folder: Path, rows: Rows, champion: Pointer | None) -> No
             "skip": None,
             "data": str(folder / "train/data.parquet"),
             "model": str(folder / "challenger"),
+            "resources": str(folder / _RESOURCES),
             "champion": str(folder / "champion/model") if has_model else None,
             "strategy": spec.retraining.strategy.value,
         },
@@ -239,4 +247,5 @@ def _challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows) -> Chall
         "seed": run.spec.retraining.random_seed,
         "protocol": PROTOCOL,
     }
-    return Challenger(scores, classes, "Own", tuple(files), parameters)
+    cost = own_cost(folder / "train/request.json", folder / _RESOURCES, folder / "challenger")
+    return Challenger(scores, classes, "Own", tuple(files), parameters, cost=cost)

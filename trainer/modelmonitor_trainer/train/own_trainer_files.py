@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import stat
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from modelmonitor_api.spec import Task
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.failures import BadData
+from modelmonitor_trainer.train.cost import Cost
 
 #: The largest model that is taken; files are read whole, one at a time.
 MAX_MODEL_BYTES = 2 * 1024**3
@@ -25,6 +27,11 @@ PREDICTION = "prediction"
 #: Probabilities of a row must add up to 1 within this.
 _TOLERANCE = 1e-3
 _FILE = "predictions.parquet"
+#: What a trainer says of itself is short, and within reason: 30 days, a pebibyte.
+_MAX_RESOURCES = 4096
+_LONGEST = 30 * 86400.0
+_MOST = 2**50
+_LOG = logging.getLogger(__name__)
 
 
 def empty_folder(path: Path) -> None:
@@ -72,6 +79,50 @@ def model_files(folder: Path) -> list[tuple[str, Path]]:
             f"{MAX_MODEL_BYTES:,} bytes are taken"
         )
     return sorted(found)
+
+
+def own_cost(request: Path, resources: Path, model: Path) -> Cost | None:
+    """Return what a trainer's container took.
+
+    How long: from the request that was laid out for it to the last file of its model, which holds for every image.
+    How much memory: what the trainer says of itself, as nobody else can see into its container.
+
+    Parameters
+    ----------
+    request
+        File that the trainer was given.
+    resources
+        File that it may have written.
+    model
+        Folder of its model.
+    """
+    written = [path.stat().st_mtime for _, path in model_files(model)]
+    seconds = max(written) - request.stat().st_mtime if request.is_file() else -1.0
+    said = _said_resources(resources)
+    told, peak = _amount(said.get("seconds")), _amount(said.get("peakMemoryBytes"))
+    seconds = seconds if told is None else told
+    if not 0 <= seconds <= _LONGEST:
+        return None
+    return Cost(seconds, None if peak is None else int(peak))
+
+
+def _said_resources(path: Path) -> dict[str, Any]:
+    """Return what a trainer says that it took; nothing where it says nothing, or nonsense."""
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > _MAX_RESOURCES:
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        _LOG.warning("%s of the trainer cannot be read, and is left out of the record", path.name)
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _amount(value: Any) -> float | None:
+    """Return a number that is an amount within reason; None for anything else."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _MOST:
+        return None
+    return float(value)
 
 
 def read_predictions(folder: Path, rows: int, classes: Sequence[str], task: Task) -> Floats:

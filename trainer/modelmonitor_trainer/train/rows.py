@@ -6,10 +6,8 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from modelmonitor_api.spec import ModelMonitorSpec, Task
-from modelmonitor_trainer.arrays import Array, Floats
+from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.data.labels import (
     Dataset,
     check_binary,
@@ -78,12 +76,32 @@ def load_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, more: Co
     train = load(store, manifest, manifest.train, spec)
     _LOG.info("training window: %s rows with labels of %s", f"{train.rows:,}", f"{train.report.feature_rows:,}")
     holdout = load(store, manifest, manifest.holdout, spec, more)
+    return rows_of(spec, train, holdout)
+
+
+def rows_of(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known: Sequence[str] | None = None) -> Rows:
+    """Return the rows of both windows with their outcomes as models take them.
+
+    Parameters
+    ----------
+    spec
+        Says the task and the target.
+    train, holdout
+        As read and joined.
+    known
+        All classes of the training window where `train` is a sample of it.
+
+    Raises
+    ------
+    Undecided, BadData
+        As :func:`load_rows`.
+    """
     _LOG.info("hold-out: %s rows with labels of %s", f"{holdout.rows:,}", f"{holdout.report.feature_rows:,}")
     _enough(spec, train, holdout)
     name = spec.model.target
     if spec.model.task is Task.REGRESSION:
         return Rows(train, holdout, (), 0, true_values(train.target, name), true_values(holdout.target, name))
-    known = class_names(train.target, name)
+    known = known or class_names(train.target, name)
     new = [value for value in class_names(holdout.target, name) if value not in known]
     classes = (*known, *new)
     if spec.model.task is Task.BINARY_CLASSIFICATION:
@@ -128,27 +146,6 @@ def slice_values(dataset: Dataset, columns: Sequence[str]) -> dict[str, Array]:
 def arrays_of(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, Array]:
     """Return the features of the spec as models take them."""
     return feature_arrays(dataset.table, spec.model.features)
-
-
-def aligned(scores: Floats, own: Sequence[str], classes: Sequence[str]) -> Floats:
-    """Return the scores of a model with one column for each of `classes`, zero for those it does not know.
-
-    Parameters
-    ----------
-    scores : (n,) or (n, k)
-        Binary and regression scores stay as they are.
-    own
-        The model's classes.
-    classes
-        The wanted ones, of which `own` may have more: a class that no longer occurs.
-    """
-    if scores.ndim == 1:
-        return scores
-    result = np.zeros((len(scores), len(classes)))
-    for column, name in enumerate(classes):
-        if name in own:
-            result[:, column] = scores[:, own.index(name)]
-    return result
 
 
 def _enough(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,8 @@ from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.failures import BadConfiguration
 from modelmonitor_trainer.gate.beside import Beside, full_refit_beside
 from modelmonitor_trainer.gate.verdict import GateReason
+from modelmonitor_trainer.model.batches import Source
+from modelmonitor_trainer.model.metrics import aligned
 from modelmonitor_trainer.model.pipeline import build, effective_parameters
 from modelmonitor_trainer.model.search import check_search
 from modelmonitor_trainer.registry.champion import Pointer, champion_pointer, load_model, read_version
@@ -28,9 +30,11 @@ from modelmonitor_trainer.registry.versions import MODEL_FILE, folder_of, write_
 from modelmonitor_trainer.storage.store import Store
 from modelmonitor_trainer.train.conclude import Challenger, Rival, conclude, settle, undecided
 from modelmonitor_trainer.train.cost import measured
-from modelmonitor_trainer.train.rows import Rows, aligned, arrays_of, load_rows, refuse_seen_rows
+from modelmonitor_trainer.train.memory import in_batches, memory_limit, need_of, refuse_what_does_not_fit
+from modelmonitor_trainer.train.rows import Rows, arrays_of, load_rows, refuse_seen_rows
 from modelmonitor_trainer.train.run import Run, Undecided, finished, frozen_manifest, open_run, version_of
 from modelmonitor_trainer.train.strategy import Seed, Trained, seed_of, train_by_strategy
+from modelmonitor_trainer.train.stream import Streamed, stream_rows, train_in_batches
 
 _LOG = logging.getLogger(__name__)
 
@@ -72,14 +76,30 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
         if record is None:
             refuse_seen_rows(manifest, champion)
             rival = champion_model(run, champion)
-            rows = load_rows(store, run.spec, manifest, rival.columns if rival else ())
-            challenger = _challenger(run, manifest, rows, seed_of(store, run.prefix, rival))
+            rows, source = _read(run, manifest, rival.columns if rival else ())
+            challenger = _challenger(run, manifest, rows, source, seed_of(store, run.prefix, rival))
             record = conclude(run, manifest, rows, challenger, _rival(rival, rows), now)
         else:
             _LOG.info("an earlier pod has written version %s", record.version)
     except Undecided as why:
         return undecided(run, why)
     return settle(run, record, now)
+
+
+def _read(run: Run, manifest: Manifest, more: Collection[str]) -> tuple[Rows, Source | None]:
+    """Return the rows; those of the training window as a sample and in batches where they would not fit.
+
+    Raises
+    ------
+    BadConfiguration
+        If they do not fit and the estimator cannot learn in batches.
+    """
+    need = need_of(run.spec, manifest)
+    if in_batches(run.spec, need):
+        streamed = stream_rows(run.store, run.spec, manifest, more)
+        return streamed.rows, streamed.source
+    refuse_what_does_not_fit(run.spec, need, memory_limit())
+    return load_rows(run.store, run.spec, manifest, more), None
 
 
 def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
@@ -121,12 +141,15 @@ def _check_configuration(request: TrainRequest) -> None:
     check_search(estimator, request.spec.model.features, seed=request.spec.retraining.random_seed)
 
 
-def _challenger(run: Run, manifest: Manifest, rows: Rows, champion: Seed | None) -> Challenger:
+def _challenger(run: Run, manifest: Manifest, rows: Rows, source: Source | None, champion: Seed | None) -> Challenger:
     """Fit the challenger, write its file, and have the one that was written score the hold-out rows."""
     begun = time.monotonic()
-    trained = train_by_strategy(run.spec, rows, champion)
+    if source is not None:
+        trained = train_in_batches(run.spec, Streamed(rows, source))
+    else:
+        trained = train_by_strategy(run.spec, rows, champion)
     cost = measured(begun)
-    _LOG.info("%s in %.1f s and %.0f MiB", trained.strategy, cost.seconds, cost.peak_bytes / 2**20)
+    _LOG.info("%s in %.1f s and %.0f MiB", trained.strategy, cost.seconds, (cost.peak_bytes or 0) / 2**20)
     trained, beside = _guarded(run, rows, trained)
     model = trained.model
     notes = _notes(trained)

@@ -1,0 +1,128 @@
+"""Tracking: a real MLflow server is told of every training, and one that is down changes nothing.
+
+`make test-mlflow` runs these with an environment of their own (hack/mlflow.sh), as mlflow is not among what developers
+need. Without it they fail: they are never skipped.
+"""
+
+import datetime as dt
+import logging
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from mlflow import MlflowClient
+
+from modelmonitor_api.messages import MonitorRef
+from modelmonitor_trainer.registry.tracking import move_alias, record_training, tracked_name
+from modelmonitor_trainer.registry.versions import VersionRecord
+
+NAME = tracked_name(MonitorRef(namespace="ns", name="flights", uid="u"))
+PREFIX = "s3://results/ns/flights/"
+
+
+def record(number, outcome="Passed"):
+    period = {"start": "2024-01-01", "end": "2024-01-10", "rows": 100}
+    return VersionRecord(
+        version=f"v{number}-0badcafe",
+        number=number,
+        monitor_uid="u",
+        created=dt.datetime(2024, 2, number, tzinfo=dt.UTC),
+        trigger="DriftDetected",
+        image="trainer:1",
+        seed=0,
+        task="Regression",
+        target="y",
+        features=[],
+        train=period,
+        holdout=period,
+        manifest_sha256="0" * 64,
+        predictions_sha256="0",
+        metric="R2",
+        outcome=outcome,
+        reason="Better",
+        message="it is better",
+    )
+
+
+def told(number, *, serves, outcome="Passed"):
+    metrics = {"challenger.R2": 0.5, "champion.R2": None, "strange": float("inf"), "difference.value": 0.1}
+    parameters = {"strategy": "Refit", "long": "x" * 9999, "nothing": None}
+    record_training(PREFIX, NAME, record(number, outcome), metrics, parameters, serves=serves)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mlflow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+                *("--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+                *("--artifacts-destination", str(folder / "files")),
+            ],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{address}/health", timeout=2).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "log").read_text()[-2000:]
+                time.sleep(0.5)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_real_server_is_told(server, monkeypatch, caplog):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    with caplog.at_level(logging.WARNING):
+        told(1, serves=True)
+        told(1, serves=True)
+        told(2, serves=False, outcome="Rejected")
+    assert "was not told" not in caplog.text
+    client = MlflowClient(server)
+    experiment = client.get_experiment_by_name(NAME)
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert set(runs) == {"v1-0badcafe", "v2-0badcafe"}, "each once"
+    first = runs["v1-0badcafe"]
+    assert first.info.status == "FINISHED"
+    assert first.data.metrics == {"challenger.R2": 0.5, "difference.value": 0.1}
+    assert first.data.params["strategy"] == "Refit"
+    assert len(first.data.params["long"]) == 500
+    assert first.data.tags["modelmonitor.outcome"] == "Passed"
+    serving = client.get_model_version_by_alias(NAME, "champion")
+    assert serving.tags["modelmonitor.version"] == "v1-0badcafe"
+    assert serving.source == f"{PREFIX}versions/v1-0badcafe/"
+    move_alias(NAME, "v2-0badcafe")
+    assert client.get_model_version_by_alias(NAME, "champion").tags["modelmonitor.version"] == "v2-0badcafe"
+    with caplog.at_level(logging.WARNING):
+        move_alias(NAME, "v9-0badcafe")
+    assert "no version with the tag" in caplog.text
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
+    told(3, serves=True)
+    assert client.get_experiment_by_name("ours") is not None
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_server_that_is_down_changes_nothing(monkeypatch, caplog):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{nobody.getsockname()[1]}")
+        begun = time.monotonic()
+        with caplog.at_level(logging.WARNING):
+            told(1, serves=True)
+    assert time.monotonic() - begun < 60
+    assert "was not told of version v1-0badcafe" in caplog.text

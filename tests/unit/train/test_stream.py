@@ -1,0 +1,243 @@
+"""Trainings that do not fit into memory: in batches where the estimator can, and otherwise refused in time."""
+
+import json
+
+import numpy as np
+import pytest
+
+from modelmonitor_api.resource import parse
+from modelmonitor_api.spec import Estimator, ModelMonitorSpec
+from modelmonitor_trainer.data.manifest import Manifest
+from modelmonitor_trainer.failures import BadConfiguration, BadData
+from modelmonitor_trainer.model.batches import Batch, Source, fit_in_batches, passes_over, why_not_in_batches
+from modelmonitor_trainer.registry.champion import load_model, read_version
+from modelmonitor_trainer.train import memory, stream
+from modelmonitor_trainer.train import train as train_module
+from modelmonitor_trainer.train.memory import Need, in_batches, memory_limit, quantity, refuse_what_does_not_fit
+
+SGD = {
+    "name": "SGDClassifier",
+    "preprocessing": {"numericImputation": "Median", "scaling": "Standard", "categoricalEncoding": "OneHot"},
+}
+
+
+def tiny(world, limit="1Ki"):
+    """Declare less memory than any training needs."""
+    world.spec["retraining"]["trainer"] = {"resources": {"limits": {"memory": limit}}}
+    return world
+
+
+def sgd(world, **changes):
+    world.spec["retraining"]["estimator"] = SGD | changes
+    return world
+
+
+def parameters(world, version):
+    return json.loads(world.results()[f"versions/{version}/parameters.json"])
+
+
+@pytest.fixture
+def small_batches(monkeypatch):
+    """Batches of two days of the world and a sample of a fifth of it."""
+    monkeypatch.setattr(stream, "BATCH_CELLS", 200 * 6)
+    monkeypatch.setattr(stream.batches_of, "__defaults__", (200 * 6,))
+    monkeypatch.setattr(stream, "SAMPLE_CELLS", 200 * 6)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_training_in_batches_learns_what_one_in_memory_learns(world, another):
+    whole = sgd(another())
+    plain = whole.train()
+    verdict = sgd(tiny(world)).train()
+    assert verdict.outcome == plain.outcome == "Promoted"
+    assert verdict.train_rows == plain.train_rows == 1000
+    assert verdict.comparison.challenger == pytest.approx(plain.comparison.challenger, abs=0.01)
+    [note] = [note for note in parameters(world, verdict.version)["notes"] if "batches" in note]
+    assert note.startswith("trained in 5 batches, 20 times over")
+    assert "a sample of 200 rows" in note
+    assert "batches" not in str(parameters(whole, plain.version))
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_what_was_fitted_is_the_same_bit_for_bit(world):
+    one = sgd(tiny(world)).train(1)
+    before = read_version(world.store, world.prefix, one.version)
+    for name in [*world.results()]:
+        if name.startswith(("versions/", "champion", "runs/")) and "manifest" not in name:
+            world.store.delete(world.prefix + name)
+    again = world.train(1)
+    assert read_version(world.store, world.prefix, again.version).fitted_sha256 == before.fitted_sha256
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_the_champion_of_batches_is_compared_with_and_served(world):
+    sgd(tiny(world)).train(1)
+    world.land(19, 34)
+    assert world.train(2).outcome in {"Promoted", "Rejected"}
+    model = load_model(world.store, world.prefix, world.champion().version)
+    assert model.classes == ("0", "1")
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_regression_in_batches(world):
+    for day in range(1, 19):
+        g = np.random.default_rng(day)
+        x = g.normal(size=100)
+        date = f"2013-01-{day:02d}"
+        ids = [f"{date}-{row}" for row in range(100)]
+        values = {"x": x, "gust": [None] * 100, "kind": ["a"] * 100, "origin": ["EWR"] * 100}
+        world.put(f"rows/date={date}/part.parquet", {"id": ids, **values})
+        world.put(f"labels/date={date}/part.parquet", {"id": ids, "late": 3 * x + g.normal(size=100)})
+    world.spec["model"]["task"] = "Regression"
+    world.spec["promotion"] |= {"metric": "R2"}
+    sgd(tiny(world), name="SGDRegressor")
+    verdict = world.train()
+    assert verdict.outcome == "Promoted", verdict.message
+    assert verdict.comparison.challenger > 0.85
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_warm_start_is_not_done_in_batches_and_says_so(world):
+    world.spec["retraining"]["strategy"] = "WarmStart"
+    sgd(tiny(world)).train(1)
+    world.land(19, 34)
+    verdict = world.train(2)
+    assert "instead of a warm start" in str(parameters(world, verdict.version)["notes"])
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_missing_numbers_are_refused_as_in_memory(world):
+    world.put(
+        "rows/date=2013-01-05/part.parquet",
+        {
+            "id": [f"2013-01-05-{row}" for row in range(100)],
+            "x": [None] * 100,
+            "gust": [1.0] * 100,
+            "kind": ["a"] * 100,
+            "origin": ["EWR"] * 100,
+        },
+    )
+    sgd(tiny(world), preprocessing={"categoricalEncoding": "OneHot"})
+    with pytest.raises(BadData, match="takes no missing numbers"):
+        world.train()
+
+
+def test_days_are_put_together_up_to_the_bound(world):
+    verdict = world.train()
+    manifest = Manifest.from_json(world.results()[f"versions/{verdict.version}/manifest.json"], "manifest")
+    found = stream.batches_of(manifest, columns=6, cells=3 * 600)
+    assert [(b - a).days + 1 for a, b in found] == [3, 3, 3, 1]
+    assert [(b - a).days + 1 for a, b in stream.batches_of(manifest, columns=6, cells=1)] == [1] * 10
+    assert stream.batches_of(manifest, columns=6, cells=10**9) == [manifest.train]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "why"),
+    [
+        ({"name": "HistGradientBoostingClassifier"}, "needs all rows at once"),
+        (SGD, None),
+        (SGD | {"calibration": "Sigmoid"}, "calibration"),
+        (SGD | {"preprocessing": {"categoricalEncoding": "Target"}}, "target encoding"),
+        (SGD | {"parameters": [{"name": "early_stopping", "value": "true"}]}, "early_stopping"),
+        (SGD | {"search": {"space": [{"name": "alpha", "values": ["0.1", "0.01"]}]}}, "search"),
+    ],
+)
+def test_what_can_be_trained_in_batches(estimator, why):
+    found = why_not_in_batches(parse(Estimator, estimator))
+    assert (found is None) == (why is None)
+    assert why is None or why in found
+
+
+def test_batches_balance_classes_by_all_rows():
+    g = np.random.default_rng(1)
+    x = g.normal(size=4000)
+    truth = (g.random(4000) < 0.05 / (1 + np.exp(-3 * x))).astype(np.int64)
+
+    def read(place):
+        part = slice(place * 1000, (place + 1) * 1000)
+        return Batch({"x": x[part]}, truth[part])
+
+    source = Source(4, read, 4000, np.bincount(truth))
+    features = parse(ModelMonitorSpec, spec_of_x()).model.features
+    averaged = [{"name": "average", "value": "true"}]
+    given = {"name": "SGDClassifier", "parameters": averaged, "preprocessing": {"scaling": "Standard"}}
+    shares = []
+    for weights in ("None", "Balanced"):
+        estimator = parse(Estimator, given | {"classWeights": weights})
+        model = fit_in_batches(estimator, features, "BinaryClassification", {"x": x[::7]}, source, ("0", "1"), seed=1)
+        shares.append(float((model.pipeline.predict_proba(_frame(x))[:, 1] > 0.5).mean()))
+    assert shares[0] < 0.02
+    assert shares[1] > 0.2
+
+
+def spec_of_x():
+    return {
+        "schedule": "0 6 * * *",
+        "storage": {"resultsURI": "file:///r/"},
+        "data": {"live": {"uri": "file:///d/%Y-%m-%d/"}},
+        "model": {"task": "BinaryClassification", "target": "y", "features": [{"name": "x", "type": "Numeric"}]},
+        "retraining": {"estimator": SGD},
+        "promotion": {"metric": "ROCAUC"},
+    }
+
+
+def _frame(x):
+    import pandas as pd
+
+    return pd.DataFrame({"x": x})
+
+
+def test_more_rows_need_fewer_passes():
+    assert [passes_over(rows) for rows in (1, 10**5, 10**6, 10**9)] == [20, 20, 2, 2]
+
+
+def test_what_does_not_fit_is_refused_before_a_row_is_read(world, monkeypatch):
+    monkeypatch.setattr(train_module, "memory_limit", lambda: memory.BASE_BYTES + 1400 * 7 * 24)
+    monkeypatch.setattr(train_module, "load_rows", lambda *_: pytest.fail("rows were read"))
+    with pytest.raises(BadConfiguration) as caught:
+        world.train()
+    text = str(caught.value)
+    assert "1,400 rows of 6 columns" in text
+    assert "raise retraining.trainer.resources.limits.memory" in text
+    assert "lower retraining.windowDays to about 5" in text
+    assert "SGDClassifier and SGDRegressor" in text or "SGDClassifier or SGDRegressor" in text
+
+
+def test_an_estimator_that_could_but_for_its_calibration_is_told(world, monkeypatch):
+    monkeypatch.setattr(train_module, "memory_limit", lambda: 1)
+    sgd(world, calibration="Sigmoid")
+    with pytest.raises(BadConfiguration, match=r"cannot be done in batches either: a calibration needs"):
+        world.train()
+
+
+def test_what_fits_is_not_refused(world):
+    spec = world.parsed()
+    refuse_what_does_not_fit(spec, Need(10**6, 10**5, 10), None)
+    refuse_what_does_not_fit(spec, Need(10**6, 10**5, 10), 2**30)
+    assert not in_batches(spec, Need(10**9, 1, 10))
+    assert in_batches(sgd(world).parsed(), Need(10**9, 1, 10))
+    assert not in_batches(sgd(world).parsed(), Need(10**6, 1, 10))
+
+
+def test_the_limit_of_a_container(tmp_path):
+    machine = memory_limit(tmp_path)
+    assert machine is not None
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory_limit(tmp_path) == machine
+    (tmp_path / "memory.max").write_text("1073741824\n")
+    assert memory_limit(tmp_path) == 2**30
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory/memory.limit_in_bytes").write_text("536870912\n")
+    assert memory_limit(tmp_path) == 2**29
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("2Gi", 2**31), ("1.5G", 1.5e9), ("128974848", 128974848), ("512Mi", 2**29), ("100m", 0.1)]
+)
+def test_quantities(text, expected):
+    assert quantity(text) == pytest.approx(expected)
+
+
+def test_a_quantity_that_is_none():
+    with pytest.raises(BadConfiguration, match="write it like 2Gi"):
+        quantity("2 gigs")

@@ -1,0 +1,188 @@
+"""A training window that is read in batches of days: once for a sample and the counts, then for every pass."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from modelmonitor_api.spec import ModelMonitorSpec, Strategy, Task
+from modelmonitor_trainer.data.labels import Dataset, JoinReport, class_names, class_places, load, true_values
+from modelmonitor_trainer.data.manifest import Manifest, days_within
+from modelmonitor_trainer.data.windows import Window
+from modelmonitor_trainer.model.batches import Batch, Source, fit_in_batches, passes_over
+from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.train.rows import Rows, arrays_of, rows_of
+from modelmonitor_trainer.train.strategy import Trained
+
+_LOG = logging.getLogger(__name__)
+
+#: Cells, rows times columns, that a batch holds; a day is not divided.
+BATCH_CELLS = 2_000_000
+#: Cells of the sample of the whole window.
+SAMPLE_CELLS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A training window in batches.
+
+    Attributes
+    ----------
+    rows
+        A sample of the window, whose report counts all of it, and the hold-out.
+    source
+        All of it.
+    """
+
+    rows: Rows
+    source: Source
+
+
+def batches_of(manifest: Manifest, columns: int, cells: int = BATCH_CELLS) -> list[Window]:
+    """Return the training window as windows of whole days with at most `cells` cells, but for days that have more."""
+    found: list[tuple[dt.date, dt.date]] = []
+    size = 0
+    for day in days_within(manifest.features, manifest.train):
+        size += day.rows * columns
+        if found and size <= cells:
+            found[-1] = (found[-1][0], day.day)
+        else:
+            found.append((day.day, day.day))
+            size = day.rows * columns
+    return found
+
+
+def stream_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, more: Collection[str] = ()) -> Streamed:
+    """Return the rows that a manifest names, those of the training window in batches.
+
+    Keys that occur twice are found within a batch; a day and the labels that come late for it are in one.
+
+    Parameters
+    ----------
+    store, spec, manifest, more
+        As for :func:`~modelmonitor_trainer.train.rows.load_rows`.
+
+    Raises
+    ------
+    Undecided, BadData, ObjectChanged
+        As there.
+    """
+    columns = len(spec.model.features) + len(spec.model.slices) + 2
+    windows = batches_of(manifest, columns)
+    wanted = max(1, SAMPLE_CELLS // columns)
+    total = sum(day.rows for day in days_within(manifest.features, manifest.train))
+    generator = np.random.default_rng(spec.retraining.random_seed)
+    parts: list[Dataset] = []
+    reports: list[JoinReport] = []
+    counts: Counter[str] = Counter()
+    for window in windows:
+        batch = load(store, manifest, window, spec)
+        reports.append(batch.report)
+        counts.update(_classes(batch, spec))
+        parts.append(_sampled(batch, min(1.0, wanted / max(1, total)), generator))
+    sample = _joined(parts, _summed(reports, manifest, spec))
+    _LOG.info(
+        "training window: %s rows with labels in %s batches, %s of them as a sample",
+        f"{sample.report.matched:,}",
+        len(windows),
+        f"{sample.rows:,}",
+    )
+    holdout = load(store, manifest, manifest.holdout, spec, more)
+    names = class_names(pa.chunked_array([pa.array(list(counts), pa.string())]), spec.model.target)
+    rows = rows_of(spec, sample, holdout, known=names if spec.model.task is not Task.REGRESSION else None)
+
+    def read(place: int) -> Batch:
+        dataset = load(store, manifest, windows[place], spec)
+        return Batch(arrays_of(dataset, spec), _truth(dataset, spec, rows.known_classes))
+
+    per_class = np.asarray([counts[name] for name in rows.known_classes], dtype=np.int64)
+    return Streamed(rows, Source(len(windows), read, sample.report.matched, per_class))
+
+
+def train_in_batches(spec: ModelMonitorSpec, streamed: Streamed) -> Trained:
+    """Return a model that was fitted to the whole window in batches.
+
+    Raises
+    ------
+    BadConfiguration, BadData
+        As :func:`~modelmonitor_trainer.model.batches.fit_in_batches`.
+    """
+    declared, rows, source = spec.retraining.estimator, streamed.rows, streamed.source
+    assert declared is not None
+    model = fit_in_batches(
+        declared,
+        spec.model.features,
+        spec.model.task,
+        arrays_of(rows.train, spec),
+        source,
+        rows.known_classes,
+        seed=spec.retraining.random_seed,
+    )
+    note = (
+        f"trained in {source.count} batches, {passes_over(source.rows)} times over, as all rows at once would not fit "
+        f"into retraining.trainer.resources.limits.memory; numbers are scaled and categories coded by a sample of "
+        f"{rows.train.rows:,} rows"
+    )
+    notes = [note]
+    if spec.retraining.strategy is Strategy.WARM_START:
+        notes.append("fitted to the whole window instead of a warm start, which is not done in batches")
+    strategy = Strategy.RETRAIN if spec.retraining.strategy is Strategy.RETRAIN else Strategy.REFIT
+    return Trained(model, strategy, notes=tuple(notes))
+
+
+def _truth(dataset: Dataset, spec: ModelMonitorSpec, classes: Sequence[str]) -> np.ndarray:
+    if spec.model.task is Task.REGRESSION:
+        return true_values(dataset.target, spec.model.target)
+    return class_places(dataset.target, spec.model.target, classes)
+
+
+def _classes(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, int]:
+    """Return how many rows each class has."""
+    if spec.model.task is Task.REGRESSION:
+        return {}
+    names = class_names(dataset.target, spec.model.target)
+    counted = np.bincount(class_places(dataset.target, spec.model.target, names), minlength=len(names))
+    return dict(zip(names, counted.tolist(), strict=True))
+
+
+def _sampled(dataset: Dataset, share: float, generator: np.random.Generator) -> Dataset:
+    size = int(np.ceil(dataset.rows * share))
+    if size >= dataset.rows:
+        return dataset
+    chosen = np.sort(generator.choice(dataset.rows, size, replace=False))
+    places = pa.array(chosen)
+    return Dataset(dataset.table.take(places), dataset.target.take(places), dataset.days[chosen], dataset.report)
+
+
+def _joined(parts: Sequence[Dataset], report: JoinReport) -> Dataset:
+    table = pa.concat_tables([part.table for part in parts], promote_options="permissive")
+    target = pa.concat_tables(
+        [pa.table({"target": part.target}) for part in parts], promote_options="permissive"
+    ).column("target")
+    return Dataset(table, target, np.concatenate([part.days for part in parts]), report)
+
+
+def _summed(reports: Sequence[JoinReport], manifest: Manifest, spec: ModelMonitorSpec) -> JoinReport:
+    """Return how features and labels met in all batches; labels that two batches read count once."""
+    matched = sum(report.matched for report in reports)
+    duplicates = sum(report.duplicate_keys for report in reports)
+    labels = sum(report.label_rows for report in reports)
+    orphaned = 0
+    if spec.data.labels is not None:
+        last = manifest.train[1] + dt.timedelta(days=spec.data.labels.delay_days)
+        labels = sum(day.rows for day in days_within(manifest.labels, (manifest.train[0], last)))
+        orphaned = max(0, labels - matched - duplicates)
+    return JoinReport(
+        feature_rows=sum(report.feature_rows for report in reports),
+        label_rows=labels,
+        matched=matched,
+        unlabelled=sum(report.unlabelled for report in reports),
+        duplicate_keys=duplicates,
+        orphaned_labels=orphaned,
+    )
