@@ -17,7 +17,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 SOURCE = Path("modelmonitor_trainer/profile/binning.c")
 LIBRARY = SOURCE.with_name("_binning.so")
 # No fused multiply-add: the same sums on every processor.
-FLAGS = ("-O3", "-std=c99", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden")
+FLAGS = ("-O3", "-g0", "-std=c99", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden")
 #: A version for newer processors beside the one for all, where compiler and loader can.
 VERSIONS = ("-DMULTIVERSION",)
 

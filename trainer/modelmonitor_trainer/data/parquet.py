@@ -17,7 +17,7 @@ from modelmonitor_trainer.storage.blocks import Span
 from modelmonitor_trainer.storage.remote import expect
 
 #: Rows of a column that are decoded at once.
-BATCH_ROWS = 1 << 18
+BATCH_ROWS = 1 << 17
 #: Compressed bytes of a part of a file, more or less.
 PART_BYTES = 32 * 1024 * 1024
 

@@ -288,3 +288,18 @@ EXPORT void modelmonitor_count(const int32_t *codes, const uint8_t *valid, int64
     (i & 1 ? other : counts)[code]++;
   }
 }
+
+/* The CRC-32 of zlib of each of n texts; text i lies between ends[i] and ends[i + 1]. */
+EXPORT void modelmonitor_checksums(const int32_t *ends, const uint8_t *text, int64_t n, uint64_t *checksums) {
+  uint32_t table[256];
+  for (uint32_t byte = 0; byte < 256; byte++) {
+    uint32_t rest = byte;
+    for (int bit = 0; bit < 8; bit++) rest = rest >> 1 ^ (rest & 1 ? 0xEDB88320u : 0);
+    table[byte] = rest;
+  }
+  for (int64_t i = 0; i < n; i++) {
+    uint32_t checksum = 0xFFFFFFFFu;
+    for (int32_t at = ends[i]; at < ends[i + 1]; at++) checksum = checksum >> 8 ^ table[(checksum ^ text[at]) & 0xFF];
+    checksums[i] = checksum ^ 0xFFFFFFFFu;
+  }
+}

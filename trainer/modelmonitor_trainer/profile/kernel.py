@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from modelmonitor_trainer.arrays import Counts, Floats
@@ -72,10 +73,11 @@ def _load(path: Path) -> ctypes.CDLL | None:
             *(real, real, real, pointer, pointer),
         )
         library.modelmonitor_count.argtypes = (pointer, pointer, whole, whole, whole, pointer)
+        library.modelmonitor_checksums.argtypes = (pointer, pointer, whole, pointer)
     except (OSError, AttributeError) as error:  # none, or one of an older version
         _LOG.debug("columns are profiled with numpy: %s", error)
         return None
-    library.modelmonitor_make_table.restype = None
+    library.modelmonitor_make_table.restype = library.modelmonitor_checksums.restype = None
     library.modelmonitor_bin.restype = library.modelmonitor_count.restype = None
     return library
 
@@ -226,6 +228,16 @@ def count_codes(codes: pa.Int32Array, words: int) -> tuple[Counts, int]:
     counts = CodeCounts(words)
     counts.add(codes)
     return counts.found()
+
+
+def checksums(words: pa.StringArray) -> npt.NDArray[np.uint64]:
+    """Return the CRC-32 of each word, shape (n,); NULLs are words without letters."""
+    found = np.zeros(len(words), dtype=np.uint64)
+    _, ends, text = words.buffers()
+    if len(words) and text is not None:
+        first = ends.address + 4 * words.offset
+        _kernel().modelmonitor_checksums(first, text.address, len(words), found.ctypes.data)
+    return found
 
 
 def _amid(array: pa.DoubleArray) -> float | None:

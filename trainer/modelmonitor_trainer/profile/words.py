@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmonitor_trainer.arrays import Counts, Ints
+from modelmonitor_trainer.profile import kernel
 
 Hashes = npt.NDArray[np.uint64]
 Registers = npt.NDArray[np.uint8]
@@ -76,6 +77,11 @@ def no_registers() -> Registers:
 def checksums_of(words: Sequence[str]) -> Hashes:
     """Return the CRC-32 of each word, shape (n,)."""
     return np.fromiter((zlib.crc32(word.encode()) for word in words), dtype=np.uint64, count=len(words))
+
+
+def checksums_in(words: pa.StringArray) -> Hashes:
+    """Return the CRC-32 of each word of an array, shape (n,)."""
+    return kernel.checksums(words) if kernel.compiled() else checksums_of(words.to_pylist())
 
 
 def hashes_of(checksums: Hashes) -> Hashes:
@@ -198,11 +204,11 @@ class WordCounts:
         if of.allowed is not None:
             refused = np.flatnonzero(there & (_places(words, of.allowed) < 0))
             self.disallowed_rows += int(rows[refused].sum())
-            named = zip(_taken(words, refused), rows[refused].tolist(), strict=True)
+            named = zip(_taken(words, refused).to_pylist(), rows[refused].tolist(), strict=True)
             self.disallowed = examples([*self.disallowed.items(), *named])
 
-    def _add_others(self, words: list[str], rows: Counts) -> None:
-        checksums = checksums_of(words)
+    def _add_others(self, words: pa.StringArray, rows: Counts) -> None:
+        checksums = checksums_in(words)
         hashes = hashes_of(checksums)
         self.counts[-1] += int(rows.sum())
         if self.in_buckets.size:
@@ -210,8 +216,8 @@ class WordCounts:
         note(self.registers, hashes)
         if len(words) > EXAMPLES:  # what is sure not to be among the smallest need not be looked at one by one
             few = np.flatnonzero(checksums <= np.partition(checksums, EXAMPLES - 1)[EXAMPLES - 1])
-            words, rows = [words[place] for place in few], rows[few]
-        self.others = examples([*self.others.items(), *zip(words, rows.tolist(), strict=True)])
+            words, rows = _taken(words, few), rows[few]
+        self.others = examples([*self.others.items(), *zip(words.to_pylist(), rows.tolist(), strict=True)])
 
 
 def _places(words: pa.StringArray, among: pa.StringArray) -> Ints:
@@ -231,8 +237,7 @@ def nulls_of(words: pa.Array) -> npt.NDArray[np.bool_]:
     return np.asarray(bits[words.offset :] == 0)
 
 
-def _taken(words: pa.StringArray, places: Ints) -> list[str]:
+def _taken(words: pa.StringArray, places: Ints) -> pa.StringArray:
     """Return some of the words; without ``pa.array``, which would import pandas."""
     indices = pa.Array.from_buffers(pa.int64(), places.size, [None, pa.py_buffer(np.ascontiguousarray(places))])
-    found: list[str] = words.take(indices).to_pylist()
-    return found
+    return words.take(indices)

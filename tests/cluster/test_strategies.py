@@ -1,0 +1,112 @@
+"""What a training keeps of the champion, and the watch on a new one, on a real cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from modelmonitor_api.names import ANNOTATION_CHECK_REQUESTED, ANNOTATION_RETRAIN_REQUESTED, ConditionType, Reason
+from support.kind import Kind
+from support.lake import Lake
+
+Status = dict[str, Any]
+LOG_LOSS = {"name": "loss", "value": "log_loss"}
+QUIET = {"triggers": {"onDrift": False, "onPerformance": False}, "data": {"reference": None}}
+
+
+class Monitor:
+    """A monitor of these tests, and what its pods have written."""
+
+    def __init__(self, kind: Kind, lake: Lake, name: str, **changes: Any) -> None:
+        self.kind, self.lake, self.name = kind, lake, name
+        kind.apply(
+            lake.monitor(
+                name=name,
+                namespace=kind.namespace,
+                storage={"credentialsSecretRef": {"name": "s3"}},
+                **QUIET,
+                **changes,
+            )
+        )
+
+    def status(self) -> Status:
+        return dict(self.kind.get("modelmonitor", self.name).get("status", {}))
+
+    def annotate(self, key: str, value: str) -> None:
+        self.kind.kubectl("annotate", "--overwrite", "modelmonitor", self.name, f"{key}={value}")
+
+    def trained(self, number: int) -> Status:
+        """Wait until training `number` has ended, and return what the status says of it."""
+
+        def ended() -> bool:
+            last = self.status().get("lastTraining", {})
+            return last.get("number") == number and "completionTime" in last
+
+        self.kind.wait(f"training {number} of {self.name}", ended, 240)
+        return dict(self.status()["lastTraining"])
+
+    def parameters(self, version: str) -> Status:
+        prefix = f"results/{self.kind.namespace}/{self.name}/versions/{version}/"
+        return dict(json.loads(self.lake.read(f"{prefix}parameters.json")))
+
+
+@pytest.fixture(scope="module")
+def month(lake: Lake) -> Lake:
+    lake.add_days(0, 30)
+    return lake
+
+
+def test_a_search_is_run_again(release: Kind, month: Lake) -> None:
+    space = [{"name": "C", "values": ["0.01", "1"]}]
+    monitor = Monitor(
+        release,
+        month,
+        "search",
+        retraining={
+            "strategy": "Retrain",
+            "estimator": {"search": {"method": "SuccessiveHalving", "space": space, "candidates": 2, "folds": 2}},
+        },
+    )
+    first = monitor.trained(1)
+    assert first["outcome"] == "Promoted", first
+    monitor.annotate(ANNOTATION_RETRAIN_REQUESTED, "again")
+    again = monitor.trained(2)
+    for last in (first, again):
+        assert monitor.parameters(last["version"])["search"]["tried"] == 2
+
+
+def test_a_warm_start_goes_on_from_the_champion(release: Kind, month: Lake) -> None:
+    monitor = Monitor(
+        release,
+        month,
+        "warm",
+        retraining={"strategy": "WarmStart", "estimator": {"name": "SGDClassifier", "parameters": [LOG_LOSS]}},
+    )
+    first = monitor.trained(1)
+    assert first["outcome"] == "Promoted", first
+    month.add_days(30, 6)
+    monitor.annotate(ANNOTATION_RETRAIN_REQUESTED, "on")
+    second = monitor.trained(2)
+    found = monitor.parameters(second["version"])
+    assert (found["strategy"], found["warmStart"]["from"]) == ("WarmStart", first["version"])
+
+
+def test_a_champion_that_turns_out_worse_is_sent_back(release: Kind, lake: Lake, month: Lake) -> None:
+    """It is better on its hold-out; then the world turns back to what the version before it has learnt."""
+    watch = {"action": "Rollback", "days": 4}
+    monitor = Monitor(release, month, "watched", promotion={"watch": watch})
+    assert monitor.trained(1)["outcome"] == "Promoted"
+    lake.add_days(36, 20, slope=-0.15)
+    monitor.annotate(ANNOTATION_RETRAIN_REQUESTED, "turned")
+    second = monitor.trained(2)
+    assert second["outcome"] == "Promoted", second
+    lake.add_days(56, 6)
+    monitor.annotate(ANNOTATION_CHECK_REQUESTED, "back")
+    release.wait("the rollback", lambda: monitor.status().get("champion", {}).get("version", "").startswith("v1-"), 240)
+    actions = [(entry["action"], entry["reason"]) for entry in monitor.status()["history"]][:2]
+    assert actions[-1] == (Reason.ROLLBACK_STARTED, Reason.WORSE_THAN_PREDECESSOR), monitor.status()["history"]
+    assert actions[0] == (Reason.ROLLED_BACK, Reason.WORSE_THAN_PREDECESSOR)
+    kinds = [condition["type"] for condition in monitor.status()["conditions"]]
+    assert ConditionType.CHAMPION_HEALTHY not in kinds, "a version that came back is not watched"
