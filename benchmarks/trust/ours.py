@@ -11,14 +11,8 @@ from columns import Column
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.detect.calibration import Calendar
 from modelmonitor_trainer.detect.drift import DriftResult, comparisons_of, find_drift
-from modelmonitor_trainer.profile.columns import (
-    ColumnProfile,
-    NumericProfile,
-    count_values,
-    floats_of,
-    profile_categories,
-    profile_numbers,
-)
+from modelmonitor_trainer.profile.columns import ColumnProfile, NumericProfile
+from modelmonitor_trainer.profile.counting import count_values, profile_categories, profile_numbers
 from modelmonitor_trainer.profile.plan import (
     MAX_CATEGORIES,
     SAMPLE_ROWS,
@@ -27,6 +21,7 @@ from modelmonitor_trainer.profile.plan import (
     NumericPlan,
     fit_edges,
 )
+from modelmonitor_trainer.profile.values import floats_of
 from modelmonitor_trainer.profile.window import Block, BlockProfile, WindowProfile, stack
 from modelmonitor_trainer.profile.words import BUCKETS
 

@@ -16,7 +16,7 @@ from modelmonitor_trainer.detect.over_time import Period
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.relation import BIAS, CORRELATION, RelationTest, Subject
 from modelmonitor_trainer.detect.result import to_json
-from modelmonitor_trainer.profile.columns import profile_categories, profile_numbers
+from modelmonitor_trainer.profile.counting import profile_categories, profile_numbers
 from modelmonitor_trainer.profile.plan import CategoricalPlan, NumericPlan, fit_edges
 from modelmonitor_trainer.report.charts import Bars, Histogram, chart_of, heat_map, scale_of
 from modelmonitor_trainer.report.check_page import render

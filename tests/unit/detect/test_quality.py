@@ -13,7 +13,7 @@ from modelmonitor_trainer.detect.quality import (
     ranges,
     structural_violations,
 )
-from modelmonitor_trainer.profile.columns import profile_categories, profile_numbers
+from modelmonitor_trainer.profile.counting import profile_categories, profile_numbers
 from modelmonitor_trainer.profile.plan import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.window import Block, BlockProfile, stack
 

@@ -13,7 +13,7 @@ from modelmonitor_trainer.detect.ablation import Labelled, find_broken_relations
 from modelmonitor_trainer.detect.bias import Judged, clustered_mean, find_bias, t_test
 from modelmonitor_trainer.detect.correlation import find_correlation_drift, fisher_test
 from modelmonitor_trainer.detect.relation import RelationTest, Subject, decide, family
-from modelmonitor_trainer.profile.columns import bin_counts
+from modelmonitor_trainer.profile.counting import bin_counts
 from modelmonitor_trainer.profile.moments import correlations, moments_of, scale_of, total
 from modelmonitor_trainer.profile.plan import NumericPlan, fit_edges
 

@@ -16,7 +16,7 @@ from modelmonitor_trainer.detect.statistics import (
     population_stability,
     rows_needed,
 )
-from modelmonitor_trainer.profile.columns import bin_counts
+from modelmonitor_trainer.profile.counting import bin_counts
 from modelmonitor_trainer.profile.plan import fit_edges
 
 

@@ -9,7 +9,7 @@ import pytest
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.detect.quality import duplicate_keys
 from modelmonitor_trainer.detect.units import KNOWN_CHANGES, row_count_violations, unit_changes
-from modelmonitor_trainer.profile.columns import profile_numbers
+from modelmonitor_trainer.profile.counting import profile_numbers
 from modelmonitor_trainer.profile.plan import NumericPlan, fit_edges
 from modelmonitor_trainer.profile.window import Block, BlockProfile, stack
 

@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmonitor_trainer.profile.columns import (
-    EXAMPLES,
-    CategoricalProfile,
-    NumericProfile,
-    bin_counts,
-    merge,
-    profile_categories,
-    profile_numbers,
-)
+from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile, merge
+from modelmonitor_trainer.profile.counting import bin_counts, profile_categories, profile_numbers
 from modelmonitor_trainer.profile.plan import (
     CategoricalPlan,
     NumericPlan,
@@ -25,6 +18,7 @@ from modelmonitor_trainer.profile.plan import (
     plan_to_json,
     spread,
 )
+from modelmonitor_trainer.profile.words import EXAMPLES
 
 numbers = st.lists(st.one_of(st.none(), st.floats(width=32), st.integers(-3, 3).map(float)), max_size=40)
 words = st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "c", "d", "", "é"])), max_size=40)

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelmonitor_trainer.profile import kernel
-from modelmonitor_trainer.profile.columns import kind_of, merge, profile_categories, profile_numbers
+from modelmonitor_trainer.profile.columns import merge
+from modelmonitor_trainer.profile.counting import profile_categories, profile_numbers
 from modelmonitor_trainer.profile.objects import ObjectProfile, from_bytes, to_bytes
 from modelmonitor_trainer.profile.plan import CategoricalPlan
+from modelmonitor_trainer.profile.values import kind_of
 from modelmonitor_trainer.profile.words import (
     BUCKETS,
     bucket_of,

@@ -28,7 +28,7 @@ from modelmonitor_trainer.detect.relation import CORRELATION, RelationTest
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
 from modelmonitor_trainer.detect.verdict import decide
 from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
-from modelmonitor_trainer.profile.columns import kind_of
+from modelmonitor_trainer.profile.values import kind_of
 from modelmonitor_trainer.profile.window import Block
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
 

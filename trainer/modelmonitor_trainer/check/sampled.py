@@ -14,7 +14,7 @@ import pyarrow as pa
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Floats, Ints
 from modelmonitor_trainer.data.tables import scan
-from modelmonitor_trainer.profile.columns import doubles_of
+from modelmonitor_trainer.profile.values import doubles_of
 from modelmonitor_trainer.profile.window import Block
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
 

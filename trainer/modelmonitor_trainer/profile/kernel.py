@@ -1,6 +1,6 @@
 """The compiled passes over columns (``binning.c``), where a compiler was there when this was installed.
 
-They count what :mod:`~modelmonitor_trainer.profile.columns` counts with numpy, and the counts are the same: only the
+They count what :mod:`~modelmonitor_trainer.profile.counting` counts with numpy, and the counts are the same: only the
 last digits of sums may differ. They take about a third of the time, and run while other threads do.
 """
 

@@ -25,15 +25,8 @@ from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data.parquet import Part
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.failures import ModelMonitorError
-from modelmonitor_trainer.profile.columns import (
-    CategoricalProfile,
-    CategoryCounter,
-    ColumnProfile,
-    NumberCounter,
-    NumericProfile,
-    cell_table,
-    merge,
-)
+from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile, merge
+from modelmonitor_trainer.profile.counting import CategoryCounter, NumberCounter, cell_table
 from modelmonitor_trainer.profile.plan import (
     PROFILE_VERSION,
     CategoricalPlan,

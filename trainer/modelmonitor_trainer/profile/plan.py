@@ -20,7 +20,8 @@ import pyarrow as pa
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.tables import Unreadable, scan
-from modelmonitor_trainer.profile.columns import count_values, floats_of, kind_of
+from modelmonitor_trainer.profile.counting import count_values
+from modelmonitor_trainer.profile.values import floats_of, kind_of
 from modelmonitor_trainer.profile.words import BUCKETS
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
 
