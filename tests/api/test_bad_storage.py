@@ -250,10 +250,20 @@ def test_answers_that_always_break_off(check_here: CheckHere, proxy: FaultyProxy
 
 
 def test_a_store_that_is_overloaded_for_a_moment(check_here: CheckHere, proxy: FaultyProxy) -> None:
-    proxy.fault = lambda asked: Fault(refuse=(503, "SlowDown")) if asked.number % 5 == 0 else None
+    refused: set[tuple[str, str]] = set()
+
+    def some_once(asked: Asked) -> Fault | None:
+        this = (asked.path, asked.range)
+        if asked.number % 3 or this in refused:
+            return None
+        refused.add(this)
+        return Fault(refuse=(503, "SlowDown"))
+
+    proxy.fault = some_once
     code, out, err = check_here(proxy.endpoint)
     assert (code, err) == (0, "")
     assert out.startswith("NoDrift: ")
+    assert refused
 
 
 def test_a_store_that_is_overloaded_for_long(check_here: CheckHere, proxy: FaultyProxy) -> None:
