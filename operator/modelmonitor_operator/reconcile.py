@@ -275,6 +275,7 @@ def facts_of(monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: 
             completion=last.completion_time,
             failures=last.failures,
             generation=last.generation,
+            message=last.message,
         )
         if last is not None
         else None,

@@ -58,6 +58,8 @@ class TrainingSeen:
         How many trainings in a row have failed, this one included; 0 where it gave a verdict.
     generation
         Generation of the spec that it was started for.
+    message
+        How it ended, in a sentence.
     """
 
     number: int
@@ -66,6 +68,7 @@ class TrainingSeen:
     completion: dt.datetime | None = None
     failures: int = 0
     generation: int | None = None
+    message: str = ""
 
     @property
     def failed(self) -> bool:

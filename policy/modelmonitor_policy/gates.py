@@ -67,10 +67,11 @@ def backing_off(facts: Facts, trigger: Trigger, now: dt.datetime) -> Held | None
     if now >= until:
         return None
     times = "time" if training.failures == 1 else "times in a row"
+    why = f": {training.message.rstrip('.')}" if training.message else ""
     return Held(
         Reason.BACKING_OFF,
         f"Backing off until {format_time(until)}: training has failed {training.failures} {times}, last at "
-        f"{format_time(training.completion)}. A change of the spec ends the wait.",
+        f"{format_time(training.completion)}{why}. A change of the spec ends the wait.",
         until,
     )
 

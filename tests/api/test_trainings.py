@@ -196,10 +196,11 @@ def test_pods_that_leave_no_verdict(scene: Scene, ending: dict[str, Any], reason
     scene.create(monitor())
     scene.finish(Role.CHECK, monitors.check("NoDrift"))
     scene.finish(Role.TRAIN, **ending)
-    held(scene, Reason.BACKING_OFF)
+    waiting = held(scene, Reason.BACKING_OFF)
     entry = scene.status()["history"][0]
     assert (entry["action"], entry["reason"]) == (Reason.TRAINING_FAILED, str(reason))
     assert sentence in entry["message"]
+    assert sentence in waiting, "the condition says what to change, not only that it waits"
     assert "champion" not in scene.status()
 
 
