@@ -68,8 +68,9 @@ def s3(kind: Kind) -> Iterator[ClusterS3]:
 
 
 @pytest.fixture(scope="module")
-def lake(s3: ClusterS3, request: pytest.FixtureRequest) -> Lake:
-    """Flights of the module's own."""
+def lake(kind: Kind, s3: ClusterS3, request: pytest.FixtureRequest) -> Iterator[Lake]:
+    """Flights of the module's own. Its monitors go with it: what they go on doing is nobody else's load."""
     bucket = request.module.__name__.rpartition(".")[2].replace("_", "-")
     s3.client.create_bucket(Bucket=bucket)
-    return Lake(s3, bucket)
+    yield Lake(s3, bucket)
+    kind.kubectl("delete", "modelmonitors", "--all", "--wait", "--timeout=60s")

@@ -127,7 +127,7 @@ def test_one_step_back(watched: Watched) -> None:
 
 
 def test_what_a_user_sees(watched: Watched) -> None:
-    line = watched.kind.kubectl("get", "mmon", "--no-headers").split()
+    line = watched.kind.kubectl("get", "mmon", NAME, "--no-headers").split()
     assert line[:3] == [NAME, "True", "Corrupted"]
     described = watched.kind.kubectl("describe", "mmon", NAME)
     for event in ("TrainingStarted", "Promoted", "Drift", "Corrupted", "RolledBack"):
