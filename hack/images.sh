@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build the images of the project, each only when what goes into it has changed.
-# usage: [TAG=dev] hack/images.sh [operator|trainer|versitygw|example-lightgbm...]
+# usage: [TAG=dev] hack/images.sh [operator|trainer|versitygw|example-lightgbm|example-mlflow|mlflow-server...]
 #   (default: the first three; prints the images' names)
 . "$(dirname "$0")/lib.sh"
 cd "$HACK/.."
@@ -28,12 +28,26 @@ build_project_image() { # NAME
   echo "$image"
 }
 
-build_example() { # NAME: the image of examples/NAME-trainer, which is all that goes into it
-  local image=modelmonitor/example-$1:$TAG folder=examples/$1-trainer inputs
-  inputs=$({ printf '%s\n' "${ARGUMENTS[@]}" "$BASE_ID"
+build_example() { # NAME [ARGUMENT...]: the image of examples/NAME-trainer, which is all that goes into it
+  local image=modelmonitor/example-$1:$TAG folder=examples/$1-trainer name=$1 inputs; shift
+  inputs=$({ printf '%s\n' "${ARGUMENTS[@]}" "$@" "$BASE_ID"
     git ls-files -z --cached --others --exclude-standard -- "$folder" | sort -zu | xargs -0 sha256sum; } | hash_of)
-  image_is "$image" "$inputs" || step "image-example-$1" docker build -t "$image" "${ARGUMENTS[@]}" \
-    --label "modelmonitor.image=example-$1" --label "modelmonitor.inputs=$inputs" "$folder"
+  image_is "$image" "$inputs" || step "image-example-$name" docker build -t "$image" "${ARGUMENTS[@]}" "$@" \
+    --label "modelmonitor.image=example-$name" --label "modelmonitor.inputs=$inputs" "$folder"
+  echo "$image"
+}
+
+build_mlflow_example() { # upon the trainer image, which is among its inputs
+  local trainer
+  trainer=$(build_project_image trainer)
+  BASE_ID=$(docker image inspect -f '{{.Id}}' "$trainer") build_example mlflow --build-arg "TRAINER_IMAGE=$trainer"
+}
+
+build_mlflow_server() {
+  local image=modelmonitor/mlflow-server:$TAG inputs
+  inputs=$({ printf '%s\n' "${ARGUMENTS[@]}" "$BASE_ID"; sha256sum "$HACK/mlflow/Dockerfile" requirements/mlflow.txt; } | hash_of)
+  image_is "$image" "$inputs" || step image-mlflow-server docker build -f "$HACK/mlflow/Dockerfile" -t "$image" "${ARGUMENTS[@]}" \
+    --label modelmonitor.image=mlflow-server --label "modelmonitor.inputs=$inputs" .
   echo "$image"
 }
 
@@ -73,7 +87,9 @@ for name in "$@"; do
     operator | trainer) build_project_image "$name" ;;
     versitygw) build_versitygw ;;
     example-lightgbm) build_example lightgbm ;;
-    *) die "no image '$name'; there are: operator trainer versitygw example-lightgbm" ;;
+    example-mlflow) build_mlflow_example ;;
+    mlflow-server) build_mlflow_server ;;
+    *) die "no image '$name'; there are: operator trainer versitygw example-lightgbm example-mlflow mlflow-server" ;;
   esac
 done
 prune_replaced

@@ -27,7 +27,9 @@ MAX_TERMINATION_MESSAGE_BYTES = 4096
 MAX_REQUEST_BYTES = 200 * 1024
 
 Word = Annotated[str, Field(max_length=64)]
-Sentence = Annotated[str, Field(max_length=1024)]
+#: Characters of a sentence for a human.
+MAX_SENTENCE = 1024
+Sentence = Annotated[str, Field(max_length=MAX_SENTENCE)]
 Location = Annotated[str, Field(max_length=1024)]
 
 

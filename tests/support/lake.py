@@ -19,7 +19,9 @@ FIRST_DAY = dt.date(2013, 1, 1)
 
 @dataclass(frozen=True)
 class Lake:
-    """Days of rows whose temperature decides, with some noise, whether a flight is late.
+    """Days of rows whose temperature decides, with some noise, how late a flight is.
+
+    Labels are ``late`` (0 or 1), ``delay`` (one of three words) and ``minutes``.
 
     Attributes
     ----------
@@ -56,7 +58,9 @@ class Lake:
             ids = [f"{number}-{row}" for row in range(self.rows_per_day)]
             carrier = generator.choice(self.carriers, self.rows_per_day)
             self.put("features", number, {"id": ids, "temp": temperature, "carrier": carrier})
-            self.put("labels", number, {"id": ids, "late": late.astype(int)})
+            minutes = 100 * slope * (temperature - 50) + generator.normal(0, 60, self.rows_per_day)
+            delay = np.select([minutes < -120, minutes < 120], ["early", "punctual"], "late")
+            self.put("labels", number, {"id": ids, "late": late.astype(int), "delay": delay, "minutes": minutes})
 
     def put(self, kind: str, number: int, columns: Mapping[str, object]) -> None:
         """Write the object of one day from columns."""

@@ -21,9 +21,7 @@ class Monitor:
             lake.monitor(
                 name=name,
                 namespace=kind.namespace,
-                storage={"credentialsSecretRef": {"name": "s3"}},
-                **QUIET,
-                **changes,
+                **{"storage": {"credentialsSecretRef": {"name": "s3"}}, **QUIET, **changes},
             )
         )
 

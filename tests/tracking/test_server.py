@@ -50,7 +50,7 @@ def record(number, outcome="Passed"):
 def told(number, *, serves, outcome="Passed"):
     metrics = {"challenger.R2": 0.5, "champion.R2": None, "strange": float("inf"), "difference.value": 0.1}
     parameters = {"strategy": "Refit", "long": "x" * 9999, "nothing": None}
-    record_training(PREFIX, NAME, record(number, outcome), metrics, parameters, serves=serves)
+    return record_training(PREFIX, NAME, record(number, outcome), metrics, parameters, serves=serves)
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +86,11 @@ def server(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_real_server_is_told(server, monkeypatch, caplog):
+def test_a_real_server_is_told(server, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    with caplog.at_level(logging.WARNING):
-        told(1, serves=True)
-        told(1, serves=True)
-        told(2, serves=False, outcome="Rejected")
-    assert "was not told" not in caplog.text
+    assert told(1, serves=True) is None
+    assert told(1, serves=True) is None
+    assert told(2, serves=False, outcome="Rejected") is None
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name(NAME)
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
@@ -108,11 +106,9 @@ def test_a_real_server_is_told(server, monkeypatch, caplog):
     assert serving.source == f"{PREFIX}versions/v1-0badcafe/"
     move_alias(NAME, "v2-0badcafe")
     assert client.get_model_version_by_alias(NAME, "champion").tags["modelmonitor.version"] == "v2-0badcafe"
-    with caplog.at_level(logging.WARNING):
-        move_alias(NAME, "v9-0badcafe")
-    assert "no version with the tag" in caplog.text
+    assert "has no version with the tag" in (move_alias(NAME, "v9-0badcafe") or "")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
-    told(3, serves=True)
+    assert told(3, serves=True) is None
     assert client.get_experiment_by_name("ours") is not None
 
 

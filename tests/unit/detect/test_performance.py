@@ -21,7 +21,7 @@ def begun(promised, max_drop=0.02):
 
 
 def judged(result, data):
-    return judge(result, data, roc_auc_score, greater_is_better=True, level=1 / 90)
+    return judge(result, data, roc_auc_score, title="ROC AUC", greater_is_better=True, level=1 / 90)
 
 
 @pytest.mark.parametrize(("signal", "dropped"), [(1.5, False), (1.4, False), (0.8, True)])
@@ -47,8 +47,11 @@ def test_days_that_differ_widen_the_interval():
 def test_smaller_is_better():
     g = np.random.default_rng(0)
     data = [(g.normal(size=200), g.normal(size=200)) for _ in range(10)]
-    found = judge(begun(0.5), data, mean_absolute_error, greater_is_better=False, level=0.01)
+    found = judge(
+        begun(0.5), data, mean_absolute_error, title="Mean absolute error", greater_is_better=False, level=0.01
+    )
     assert found.dropped
+    assert found.message.startswith("Mean absolute error has risen to 1.")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_nothing_can_be_said(data, says):
     def score(truth, predicted):
         return roc_auc_score(truth, predicted) if len(set(truth)) > 1 else float("nan")
 
-    found = judge(begun(0.9), data, score, greater_is_better=True, level=0.01)
+    found = judge(begun(0.9), data, score, title="ROC AUC", greater_is_better=True, level=0.01)
     assert says in found.message
     assert not found.dropped
     assert found.score is None

@@ -1,10 +1,12 @@
-"""Tracking where nobody asks for it, or the package is not there; tests/mlflow asks a real server."""
+"""Tracking where nobody asks for it, or the package is not there; tests/tracking asks a real server."""
 
 import datetime as dt
 import sys
 
+import pytest
+
 from modelmonitor_api.messages import MonitorRef
-from modelmonitor_trainer.registry.tracking import move_alias, record_training, tracked_name
+from modelmonitor_trainer.registry.tracking import move_alias, record_training, tracked_name, with_note
 from modelmonitor_trainer.registry.versions import VersionRecord
 
 NAME = tracked_name(MonitorRef(namespace="ns", name="flights", uid="u"))
@@ -38,13 +40,13 @@ def record(number, outcome="Passed"):
 def told(number, *, serves, outcome="Passed"):
     metrics = {"challenger.R2": 0.5, "champion.R2": None, "strange": float("inf"), "difference.value": 0.1}
     parameters = {"strategy": "Refit", "long": "x" * 9999, "nothing": None}
-    record_training(PREFIX, NAME, record(number, outcome), metrics, parameters, serves=serves)
+    return record_training(PREFIX, NAME, record(number, outcome), metrics, parameters, serves=serves)
 
 
 def test_nothing_happens_unasked(monkeypatch, caplog):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    told(1, serves=True)
-    move_alias(NAME, "v1-0badcafe")
+    assert told(1, serves=True) is None
+    assert move_alias(NAME, "v1-0badcafe") is None
     assert caplog.text == ""
 
 
@@ -53,5 +55,19 @@ def test_an_image_without_the_package_says_so(monkeypatch, caplog):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    told(1, serves=True)
-    assert "mlflow-skinny is not installed" in caplog.text
+    said = told(1, serves=True)
+    assert said == "MLflow was not told of version v1-0badcafe: the package mlflow-skinny is not in the trainer image."
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("message", "untold", "whole"),
+    [
+        ("It is better.", None, "It is better."),
+        ("It is better.", "MLflow was not told.", "It is better. MLflow was not told."),
+        ("x" * 2000, None, "x" * 1024),
+        ("x" * 2000, "MLflow was not told.", "x" * 1003 + " MLflow was not told."),
+    ],
+)
+def test_a_note_stands_beside_the_outcome(message, untold, whole):
+    assert with_note(message, untold) == whole

@@ -114,7 +114,8 @@ def _judged(
         return metrics.score(metric, task, outcomes, predicted, names)
 
     pairs = [(day.truth, day.predicted) for day in days]
-    judged = judge(result, pairs, score, greater_is_better=metrics.greater_is_better(metric), level=level)
+    title, greater = metrics.title(metric), metrics.greater_is_better(metric)
+    judged = judge(result, pairs, score, title=title[:1].upper() + title[1:], greater_is_better=greater, level=level)
     return replace(judged, periods=score_over_time(days, score)) if judged.score is not None else judged
 
 

@@ -68,6 +68,7 @@ def judge(
     days: Sequence[tuple[Array, Array]],
     score: Score,
     *,
+    title: str,
     greater_is_better: bool,
     level: float,
 ) -> PerformanceResult:
@@ -79,8 +80,8 @@ def judge(
         With everything but the score.
     days
         For each day its true outcomes and predictions, rows alike in order.
-    score, greater_is_better
-        The metric.
+    score, title, greater_is_better
+        The metric, its name for people, and its direction.
     level
         Probability to call a drop of exactly ``max_drop`` one.
 
@@ -97,7 +98,7 @@ def judge(
     truth, predicted = (np.concatenate([day[part] for day in filled]) for part in (0, 1))
     now = or_none(score, truth, predicted)
     if now is None:
-        text = f"{result.metric} is not defined on the {rows} labelled rows (a single class?)"
+        text = f"{title} is not defined on the {rows} labelled rows (a single class?)"
         return PerformanceResult(**(vars(result) | {"rows": rows, "message": text}))
     deviation = _deviation(filled, score)
     from scipy import special  # only here: its import takes half as long as a small check
@@ -106,13 +107,13 @@ def judge(
     low, high = now - reach, now + reach
     found: dict[str, Any] = {"rows": rows, "score": now, "low": low, "high": high}
     if result.promised is None:
-        text = f"{result.metric} is {now:.4g} on {rows:,} labelled rows; the champion has no score to compare it with"
+        text = f"{title} is {now:.4g} on {rows:,} labelled rows; the champion has no score to compare it with"
         return PerformanceResult(**(vars(result) | found | {"message": text}))
     drop = result.promised - now if greater_is_better else now - result.promised
     dropped = drop - reach > result.max_drop
-    verb = "has dropped" if dropped else "is"
+    moved = "has dropped to" if greater_is_better else "has risen to"
     text = (
-        f"{result.metric} {verb} {'to ' if dropped else ''}{now:.4g} ({low:.4g} to {high:.4g}) on {rows:,} labelled "
+        f"{title} {moved if dropped else 'is'} {now:.4g} ({low:.4g} to {high:.4g}) on {rows:,} labelled "
         f"rows; it was {result.promised:.4g} at the champion's promotion, and {result.max_drop:g} worse is tolerated"
     )
     return PerformanceResult(**(vars(result) | found | {"dropped": dropped, "message": text}))

@@ -19,7 +19,7 @@ from modelmonitor_trainer.registry.champion import (
     rollback,
 )
 from modelmonitor_trainer.registry.claims import claim
-from modelmonitor_trainer.registry.tracking import move_alias, tracked_name
+from modelmonitor_trainer.registry.tracking import move_alias, tracked_name, with_note
 from modelmonitor_trainer.registry.versions import check_files
 from modelmonitor_trainer.storage.store import Store
 
@@ -72,11 +72,11 @@ def promote_version(store: Store, request: PromoteRequest, *, job: str, now: dt.
             version=record.version,
             champion=changed.pointer.to_champion() if changed.pointer else None,
         )
-    move_alias(tracked_name(request.monitor), record.version)
+    message = f"{record.version} is the champion, approved by hand. {record.message}."
     return RunVerdict(
         outcome="Promoted",
         reason=_REQUESTED,
-        message=f"{record.version} is the champion, approved by hand. {record.message}."[:1024],
+        message=with_note(message, move_alias(tracked_name(request.monitor), record.version)),
         version=record.version,
         champion=pointer.to_champion(),
     )
@@ -116,11 +116,11 @@ def roll_back(store: Store, request: RollbackRequest, *, job: str, now: dt.datet
         message = f"{pointer.version} is the champion again, in place of {pointer.previous}."
     else:
         message = f"{pointer.version} is the champion already; nothing was changed."
-    move_alias(tracked_name(request.monitor), pointer.version)
+    message = f"{message} {request.message}".strip()
     return RunVerdict(
         outcome="RolledBack",
         reason=request.reason,
-        message=f"{message} {request.message}".strip()[:1024],
+        message=with_note(message, move_alias(tracked_name(request.monitor), pointer.version)),
         version=pointer.version,
         champion=pointer.to_champion(),
     )

@@ -2,7 +2,7 @@
 
 Optional: it happens where ``MLFLOW_TRACKING_URI`` is set in the pod (the Secret of the credentials may hold it, and
 ``MLFLOW_TRACKING_TOKEN`` or whatever else MLflow's client reads) and the package ``mlflow-skinny`` is in the image. The
-truth stays on the store: what cannot be written is said in the log, and nothing waits for it for long or fails by it.
+truth stays on the store: what cannot be written is said in a sentence; nothing fails by it, or waits for it for long.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from modelmonitor_api.messages import MonitorRef
+from modelmonitor_api.messages import MAX_SENTENCE, MonitorRef
 from modelmonitor_trainer.registry.versions import VersionRecord, folder_of
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +26,8 @@ _TAG = "modelmonitor.version"
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 #: The longest value that MLflow takes for a parameter.
 _LONGEST = 500
+#: Characters of both ends of what the client says went wrong, so that it fits beside the outcome of a training.
+_ENDS = 140
 
 
 def tracked_name(monitor: MonitorRef) -> str:
@@ -41,7 +43,7 @@ def record_training(
     parameters: Mapping[str, Any],
     *,
     serves: bool,
-) -> None:
+) -> str | None:
     """Write a training as a run with its metrics and parameters, and its version as one of a registered model.
 
     A version that is there already, because an earlier pod has written it, is left as it is.
@@ -60,6 +62,11 @@ def record_training(
         Name → plain value.
     serves
         Whether it is the champion now.
+
+    Returns
+    -------
+    str or None
+        What went wrong, as a sentence; None where the server was told, or where there is none to tell.
     """
 
     def write(client: Any, refused: type[Exception]) -> None:
@@ -74,40 +81,64 @@ def record_training(
         if serves:
             client.set_registered_model_alias(name, CHAMPION, known)
 
-    _with_client(f"version {record.version}", write)
+    return _with_client(f"version {record.version}", write)
 
 
-def move_alias(name: str, version: str) -> None:
-    """Have the alias of the registered model follow a champion that was changed by hand."""
+def move_alias(name: str, version: str) -> str | None:
+    """Have the alias of the registered model follow a champion that was changed by hand.
+
+    Returns
+    -------
+    str or None
+        As of :func:`record_training`.
+    """
 
     def write(client: Any, refused: type[Exception]) -> None:
         del refused
         known = _number_of(client, name, version)
         if known is None:
-            _LOG.warning("MLflow: the registered model %s has no version with the tag %s = %s", name, _TAG, version)
-        else:
-            client.set_registered_model_alias(name, CHAMPION, known)
+            raise LookupError(f"its registered model {name} has no version with the tag {_TAG} = {version}")
+        client.set_registered_model_alias(name, CHAMPION, known)
 
-    _with_client(f"the champion {version}", write)
+    return _with_client(f"the champion {version}", write)
 
 
-def _with_client(what: str, write: Callable[[Any, type[Exception]], None]) -> None:
+def with_note(message: str, untold: str | None) -> str:
+    """Return the message of an outcome with what MLflow was not told, which is kept where both are too long."""
+    note = f" {untold}" if untold else ""
+    return message[: MAX_SENTENCE - len(note)] + note
+
+
+def _with_client(what: str, write: Callable[[Any, type[Exception]], None]) -> str | None:
     uri = os.environ.get(URI_VARIABLE)
     if not uri:
-        return
+        return None
+    untold = _told(uri, what, write)
+    if untold is not None:
+        _LOG.warning("%s", untold)
+    return untold
+
+
+def _told(uri: str, what: str, write: Callable[[Any, type[Exception]], None]) -> str | None:
     for variable, seconds in _PATIENCE.items():
         os.environ.setdefault(variable, seconds)
     try:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
     except ImportError:
-        _LOG.warning("%s is set, and the package mlflow-skinny is not installed; nothing is tracked", URI_VARIABLE)
-        return
+        return f"MLflow was not told of {what}: the package mlflow-skinny is not in the trainer image."
     try:
         write(MlflowClient(tracking_uri=uri, registry_uri=uri), MlflowException)
     # Whatever a foreign client raises must not undo a training that has ended.
     except Exception as error:  # noqa: BLE001 - see above
-        _LOG.warning("MLflow at %s was not told of %s: %s", uri.rpartition("@")[2], what, str(error)[:300])
+        return f"MLflow at {uri.rpartition('@')[2]} was not told of {what}: {_why(error)}."
+    return None
+
+
+def _why(error: Exception) -> str:
+    """Return what a client says went wrong: what it asked for comes first and the cause last, with much between."""
+    text = " ".join(str(error).split()).rstrip(". ")
+    return text if len(text) <= 2 * _ENDS else f"{text[:_ENDS]} … {text[-_ENDS:]}"
 
 
 def _write_run(

@@ -36,7 +36,7 @@ from modelmonitor_trainer.registry.champion import (
     promote,
 )
 from modelmonitor_trainer.registry.retention import tidy
-from modelmonitor_trainer.registry.tracking import record_training, tracked_name
+from modelmonitor_trainer.registry.tracking import record_training, tracked_name, with_note
 from modelmonitor_trainer.registry.versions import (
     MANIFEST_FILE,
     Period,
@@ -170,6 +170,9 @@ def settle(run: Run, record: VersionRecord, now: dt.datetime) -> RunVerdict:
     found = json.loads(read_file(run.store, run.prefix, record, _COMPARISON))
     outcome, reason, message, pointer = _promoted(run, record, now)
     parameters = json.loads(read_file(run.store, run.prefix, record, "parameters.json"))
+    # Before the run ends, so that a pod that is killed here is followed by one that does it.
+    serves = pointer is not None and pointer.version == record.version
+    message = with_note(message, _track(run, record, found, parameters, serves=serves))
     page = render_comparison(run.request, record, found, parameters, outcome, reason, message, _earlier(run, record))
     run.store.write(run.report_uri, page.encode(), content_type=HTML)
     verdict = finish(
@@ -177,7 +180,7 @@ def settle(run: Run, record: VersionRecord, now: dt.datetime) -> RunVerdict:
         RunVerdict(
             outcome=outcome,
             reason=reason,
-            message=message[:1024],
+            message=message,
             version=record.version,
             champion=pointer.to_champion() if pointer else None,
             comparison=metric_comparison(found),
@@ -186,15 +189,14 @@ def settle(run: Run, record: VersionRecord, now: dt.datetime) -> RunVerdict:
             report_uri=run.report_uri,
         ),
     )
-    _track(run, record, found, parameters, serves=pointer is not None and pointer.version == record.version)
     _tidy(run, now)
     return verdict
 
 
 def _track(
     run: Run, record: VersionRecord, found: Mapping[str, Any], parameters: Mapping[str, Any], *, serves: bool
-) -> None:
-    """Tell an MLflow server, where there is one."""
+) -> str | None:
+    """Tell an MLflow server, where there is one; return what went wrong."""
     scores = {
         f"{model}.{row['metric']}": row[model] for row in found["metrics"] for model in ("challenger", "champion")
     }
@@ -215,7 +217,7 @@ def _track(
         "estimator": parameters.get("estimator", {}).get("name", record.image),
         **parameters.get("effectiveParameters", {}),
     }
-    record_training(run.prefix, tracked_name(run.request.monitor), record, metrics, made_with, serves=serves)
+    return record_training(run.prefix, tracked_name(run.request.monitor), record, metrics, made_with, serves=serves)
 
 
 def _earlier(run: Run, record: VersionRecord) -> list[VersionRecord]:
