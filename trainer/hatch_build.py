@@ -26,7 +26,9 @@ def compilers() -> list[list[str]]:
     """Return the commands of the C compilers of this machine, the best first."""
     named = [shlex.split(os.environ["CC"])] if os.environ.get("CC") else []
     installed = [[name] for name in ("cc", "gcc", "clang") if shutil.which(name)]
-    packaged = [[sys.executable, "-m", "ziglang", "cc"]] if importlib.util.find_spec("ziglang") else []
+    # Unlike the others it compiles for the very processor that it runs on, where it is not told otherwise.
+    zig = [sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"]
+    packaged = [zig] if importlib.util.find_spec("ziglang") else []
     return [*named, *installed, *packaged]
 
 

@@ -111,7 +111,7 @@ EXPORT void modelmonitor_make_table(const double *edges, int64_t count, table *m
   if (count == 0) return;
   fit(&made->by, edges, count);
   made->fullest = fill(&made->by, edges, count, made->first);
-  if (made->fullest <= 2) return;
+  if (made->fullest <= 1) return;
   map linear = made->by;
   made->by.by_bits = 1;
   int64_t with_bits = fill(&made->by, edges, count, made->first);
@@ -140,39 +140,50 @@ static inline int is_valid(const uint8_t *valid, int64_t bit) { return (valid[bi
 #define VERSIONS
 #endif
 #define TILE 1024 /* values whose buckets stay in the nearest cache */
-#define LANES 4
+#define WIDTH 2 /* values in a vector, as all processors have them */
+#define VECTORS 2
+#define LANES (WIDTH * VECTORS)
+
+/* Vectors of the compilers' own: of comparisons of single values they make branches, which go wrong wherever something
+ * is missing. */
+typedef double vector __attribute__((vector_size(WIDTH * sizeof(double))));
+typedef int64_t mask __attribute__((vector_size(WIDTH * sizeof(double))));
+#define EITHER(first, one, other) (vector)(((first) & (mask)(one)) | (~(first) & (mask)(other)))
 
 typedef struct {
-  double sum[LANES], square_sum[LANES], minimum[LANES], maximum[LANES];
+  vector sum[VECTORS], square_sum[VECTORS], minimum[VECTORS], maximum[VECTORS];
 } lanes;
 
 /* Copies a tile with NaN, which has all bits set, for what is missing. */
 VERSIONS static void gather(const column *of, int64_t start, int64_t n, double *restrict values) {
   const int64_t first = of->offset + start;
-  int64_t i = 0;
-  for (; i + 16 <= n; i += 8) { /* so that the byte after the one of these eight is there as well */
-    const uint8_t *const bytes = of->valid + ((first + i) >> 3);
-    const uint64_t bits = (uint64_t)(bytes[0] | bytes[1] << 8) >> ((first + i) & 7);
-    for (int j = 0; j < 8; j++) {
-      uint64_t value;
-      memcpy(&value, of->values + start + i + j, sizeof value);
-      value |= (bits >> j & 1) - 1;
-      memcpy(values + i + j, &value, sizeof value);
-    }
+  const uint8_t *const bytes = of->valid + (first >> 3);
+  const double *const from = of->values + start;
+  const int skip = first & 7;
+  uint8_t present[TILE + 16];
+  for (int64_t byte = 0; byte < (skip + n + 7) / 8; byte++) {
+    const uint8_t bits = bytes[byte];
+    for (int bit = 0; bit < 8; bit++) present[8 * byte + bit] = bits >> bit & 1;
   }
-  for (; i < n; i++) values[i] = is_valid(of->valid, first + i) ? of->values[start + i] : NAN;
+  for (int64_t i = 0; i < n; i++) {
+    uint64_t value;
+    memcpy(&value, from + i, sizeof value);
+    value |= (uint64_t)present[skip + i] - 1;
+    memcpy(values + i, &value, sizeof value);
+  }
 }
 
 VERSIONS static void add_moments(const double *values, int64_t n, double shift, lanes *to) {
   lanes local = *to;
   for (int64_t i = 0; i + LANES <= n; i += LANES) {
-    for (int lane = 0; lane < LANES; lane++) {
-      const double value = values[i + lane];
-      const double deviation = value == value ? value - shift : 0;
-      local.sum[lane] += deviation;
-      local.square_sum[lane] += deviation * deviation;
-      local.minimum[lane] = value < local.minimum[lane] ? value : local.minimum[lane];
-      local.maximum[lane] = value > local.maximum[lane] ? value : local.maximum[lane];
+    for (int j = 0; j < VECTORS; j++) {
+      vector value;
+      memcpy(&value, values + i + j * WIDTH, sizeof value);
+      const vector deviation = (vector)((mask)(value - shift) & (value == value));
+      local.sum[j] += deviation;
+      local.square_sum[j] += deviation * deviation;
+      local.minimum[j] = EITHER(value < local.minimum[j], value, local.minimum[j]);
+      local.maximum[j] = EITHER(value > local.maximum[j], value, local.maximum[j]);
     }
   }
   *to = local;
@@ -188,36 +199,43 @@ VERSIONS static void find_buckets_by_bits(const map *by, const double *values, i
   for (int64_t i = 0; i < n; i++) buckets[i] = bucket_bits(&local, values[i]);
 }
 
+static inline int64_t cell_of(double value, int64_t first, const double *edges, int64_t steps) {
+  int64_t cell = first;
+  for (int64_t j = 0; j < steps; j++) cell += edges[cell] <= value;
+  return cell;
+}
+
 /* cells: two tables, the other of which begins after count + 2, so that neighbours that fall into one cell do not wait
  * for one another. */
-#define COUNT(NAME, COMPARISONS)                                                                                      \
+#define COUNT(NAME, STEPS)                                                                                            \
   static void NAME(const double *values, const int32_t *buckets, int64_t n, const uint16_t *first, const double *edges,\
                    int64_t count, int64_t fullest, int64_t *cells) {                                                  \
     int64_t *const other = cells + count + 2;                                                                         \
     (void)fullest;                                                                                                    \
-    for (int64_t i = 0; i < n; i++) {                                                                                 \
-      const double value = values[i];                                                                                 \
-      int64_t cell = first[buckets[i]];                                                                               \
-      COMPARISONS                                                                                                     \
-      (i & 1 ? other : cells)[cell]++;                                                                                \
+    for (int64_t i = 0; i + 1 < n; i += 2) {                                                                          \
+      cells[cell_of(values[i], first[buckets[i]], edges, STEPS)]++;                                                   \
+      other[cell_of(values[i + 1], first[buckets[i + 1]], edges, STEPS)]++;                                           \
     }                                                                                                                 \
+    if (n & 1) cells[cell_of(values[n - 1], first[buckets[n - 1]], edges, STEPS)]++;                                  \
   }
-#define STEP cell += edges[cell] <= value;
-COUNT(count_two, STEP STEP)
-COUNT(count_four, STEP STEP STEP STEP)
-COUNT(count_any, for (int64_t j = 0; j < fullest; j++) STEP)
+COUNT(count_one, 1)
+COUNT(count_two, 2)
+COUNT(count_three, 3)
+COUNT(count_four, 4)
+COUNT(count_any, fullest)
 
 typedef void count_tile(const double *, const int32_t *, int64_t, const uint16_t *, const double *, int64_t, int64_t,
                         int64_t *);
 
 static void pass(const column *of, const table *cut, int64_t *cells, moments *out) {
-  count_tile *const count_cells = cut->fullest <= 2 ? count_two : cut->fullest <= UNROLLED ? count_four : count_any;
+  count_tile *const by_fullest[UNROLLED + 1] = {count_one, count_one, count_two, count_three, count_four};
+  count_tile *const count_cells = cut->fullest <= UNROLLED ? by_fullest[cut->fullest] : count_any;
   double gathered[TILE];
   int32_t buckets[TILE];
   lanes found;
-  for (int lane = 0; lane < LANES; lane++) {
-    found.sum[lane] = found.square_sum[lane] = 0;
-    found.minimum[lane] = INFINITY, found.maximum[lane] = -INFINITY;
+  for (int j = 0; j < VECTORS; j++) {
+    found.sum[j] = found.square_sum[j] = (vector){0};
+    found.minimum[j] = (vector){0} + INFINITY, found.maximum[j] = (vector){0} - INFINITY;
   }
   for (int64_t start = 0; start < of->n; start += TILE) {
     const int64_t n = of->n - start < TILE ? of->n - start : TILE, padded = (n + LANES - 1) / LANES * LANES;
@@ -235,9 +253,10 @@ static void pass(const column *of, const table *cut, int64_t *cells, moments *ou
   }
   out->minimum = INFINITY, out->maximum = -INFINITY;
   for (int lane = 0; lane < LANES; lane++) {
-    out->sum += found.sum[lane], out->square_sum += found.square_sum[lane];
-    out->minimum = found.minimum[lane] < out->minimum ? found.minimum[lane] : out->minimum;
-    out->maximum = found.maximum[lane] > out->maximum ? found.maximum[lane] : out->maximum;
+    const int j = lane / WIDTH, k = lane % WIDTH;
+    out->sum += found.sum[j][k], out->square_sum += found.square_sum[j][k];
+    out->minimum = found.minimum[j][k] < out->minimum ? found.minimum[j][k] : out->minimum;
+    out->maximum = found.maximum[j][k] > out->maximum ? found.maximum[j][k] : out->maximum;
   }
 }
 
