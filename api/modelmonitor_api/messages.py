@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from modelmonitor_api.names import FailureReason
 from modelmonitor_api.resource import Message, Resource
@@ -145,8 +145,9 @@ class Failure(_Answer):
 
 Answer = Annotated[CheckVerdict | RunVerdict | Failure, Field(discriminator="kind")]
 
-_REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
-_ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
+_LATER = ConfigDict(defer_build=True)
+_REQUEST: TypeAdapter[Request] = TypeAdapter(Request, config=_LATER)
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer, config=_LATER)
 
 
 class Malformed(ValueError):

@@ -43,8 +43,14 @@ class Rule:
 class Resource(BaseModel):
     """A part of the resource, as a user writes it."""
 
+    # Validators are built when they are first needed: most programs read one or two kinds of documents.
     model_config = ConfigDict(
-        alias_generator=camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True
+        alias_generator=camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        defer_build=True,
     )
 
     #: Rules over several fields; rendered as ``x-kubernetes-validations``.

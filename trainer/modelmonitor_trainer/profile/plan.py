@@ -30,7 +30,7 @@ CELLS, CELLS_WIDE, WIDE_COLUMNS = 1024, 256, 64
 #: Categories that are counted by name.
 MAX_CATEGORIES = 1000
 #: Rows of the reference that are looked at to cut the cells.
-SAMPLE_ROWS, SAMPLE_ROWS_WIDE = 131_072, 32_768
+SAMPLE_ROWS, SAMPLE_ROWS_WIDE = 65_536, 32_768
 #: Objects that they come from at least, where there are as many.
 SAMPLE_OBJECTS, SAMPLE_OBJECTS_WIDE = 4, 1
 
