@@ -18,7 +18,7 @@ from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResul
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.relation import RelationTest
-from modelmonitor_trainer.profile.columns import NumericProfile
+from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.profile.window import Block
 
 #: Subjects of a relation test that the JSON names; a hundred columns have 4950 correlations.
@@ -183,6 +183,8 @@ def _column(column: ColumnResult) -> dict[str, Any]:
             side: {"minimum": p.minimum, "maximum": p.maximum, "mean": _mean(p), "deviation": p.deviation}
             for side, p in (("reference", reference), ("current", current))
         }
+    elif isinstance(reference, CategoricalProfile) and isinstance(current, CategoricalProfile):
+        found["distinctValues"] = {"reference": reference.distinct, "current": current.distinct}
     cleaned: dict[str, Any] = _without_nan(found)
     return cleaned
 

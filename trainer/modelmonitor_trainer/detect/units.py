@@ -132,7 +132,7 @@ def row_count_violations(current: WindowProfile, reference: WindowProfile) -> li
         if len(known) < MIN_BLOCKS or not block.rows or block.block.day is None:
             continue
         fewest, most = min(known), max(known)
-        usual = float(np.median(known))
+        usual = _middle(known)
         if usual >= MIN_VALUES and not fewest / _ROWS_FACTOR <= block.rows <= most * _ROWS_FACTOR:
             said = "fewer" if block.rows < fewest else "more"
             hint = "is it complete?" if said == "fewer" else "was it written more than once?"
@@ -180,12 +180,17 @@ def _usable(block: BlockProfile, name: str) -> NumericProfile | None:
     return profile if usable and isinstance(profile, NumericProfile) and profile.deviation > 0 else None
 
 
+def _middle(values: Sequence[float]) -> float:
+    # Not np.median, which imports masked arrays: a twentieth of the time of a small check.
+    return float(np.quantile(values, 0.5))
+
+
 def _ordinary(history: Sequence[NumericProfile]) -> _Ordinary:
     means = [profile.mean for profile in history]
     spreads = [profile.deviation for profile in history]
     return _Ordinary(
         (min(means), max(means)),
-        (min(spreads), float(np.median(spreads)), max(spreads)),
+        (min(spreads), _middle(spreads), max(spreads)),
         (min(profile.minimum for profile in history), max(profile.maximum for profile in history)),
         max(abs(b - a) for a, b in pairwise(means)),
     )

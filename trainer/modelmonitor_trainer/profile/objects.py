@@ -20,8 +20,10 @@ from operator import itemgetter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.arrays import Counts
 from modelmonitor_trainer.data.parquet import Part
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.failures import ModelMonitorError
@@ -275,13 +277,18 @@ def to_bytes(profile: ObjectProfile) -> bytes:
             entry |= {"buckets": column.buckets.tolist()}
         header["columns"].append(entry)
     buffer = io.BytesIO()
-    arrays: dict[str, Any] = {f"c{number}": profile.columns[name].counts for number, name in enumerate(names)}
+    arrays: dict[str, Any] = {f"c{number}": _narrow(profile.columns[name].counts) for number, name in enumerate(names)}
     for number, name in enumerate(names):
         column = profile.columns[name]
         if isinstance(column, CategoricalProfile):
             arrays[f"r{number}"] = column.registers
     np.savez_compressed(buffer, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **arrays)
     return buffer.getvalue()
+
+
+def _narrow(counts: Counts) -> npt.NDArray[np.unsignedinteger]:
+    """Return counts in the narrowest type that holds them: less to compress, and to keep."""
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
 def from_bytes(data: bytes, plan: Plan) -> ObjectProfile:

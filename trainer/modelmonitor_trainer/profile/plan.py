@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
@@ -115,11 +116,18 @@ def fit_edges(sample: Floats, cells: int = CELLS) -> Floats:
         return np.empty(0)
     ranks = (np.arange(1, cells) * values.size) // cells
     # Values that are alike stand together: where a run begins, and how long it is.
-    begins = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    begins = np.flatnonzero(_begins(values))
     counts = np.diff(begins, append=values.size)
     heavy = values[begins[counts >= max(2, -(-values.size // cells))]]
-    edges: Floats = np.unique(np.concatenate([values[ranks], heavy, np.nextafter(heavy, np.inf)]))
-    return edges[np.isfinite(edges)]
+    edges: Floats = np.sort(np.concatenate([values[ranks], heavy, np.nextafter(heavy, np.inf)]))
+    return edges[_begins(edges) & np.isfinite(edges)]
+
+
+def _begins(ordered: Floats) -> npt.NDArray[np.bool_]:
+    """Return where a run of equal values begins, shape (n,)."""
+    # Not with np.unique, which imports masked arrays: that takes longer than all the sorting.
+    first: npt.NDArray[np.bool_] = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    return first
 
 
 def fit_plan(

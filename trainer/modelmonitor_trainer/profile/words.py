@@ -197,7 +197,7 @@ class WordCounts:
             there &= ~nulls_of(words)
         known = there & (places >= 0)
         np.add.at(self.counts, places[known], rows[known])
-        note(self.registers, of.hashes[np.unique(places[known])])
+        note(self.registers, of.hashes[places[known]])
         strange = np.flatnonzero(there & (places < 0))
         if strange.size:
             self._add_others(_taken(words, strange), rows[strange])
