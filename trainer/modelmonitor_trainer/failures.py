@@ -55,10 +55,20 @@ class NotFound(ModelMonitorError):
 
 
 class ObjectChanged(ModelMonitorError):
-    """An object is no longer the one that was listed or recorded."""
+    """An object is no longer the one that was listed or recorded.
+
+    Attributes
+    ----------
+    uri
+        Which object; empty where it is not known.
+    """
 
     reason = FailureReason.OBJECT_CHANGED
     exit_code = ExitCode.UNAVAILABLE
+
+    def __init__(self, message: str, uri: str = "") -> None:
+        super().__init__(message)
+        self.uri = uri
 
 
 class PreconditionFailed(ObjectChanged):

@@ -24,6 +24,8 @@ VERSION_FILES = {
     "metrics.json",
     "model.skops",
     "parameters.json",
+    "reference-labels.zip",
+    "reference-rows.zip",
     "version.json",
 }
 NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
@@ -268,7 +270,8 @@ def test_a_number_that_is_given_again_is_another_training(world):
 def test_a_training_that_is_overtaken_does_not_promote(world):
     world.train(1)
     world.land(19, 40, slope=-2.0)
-    writes = 2 + len(VERSION_FILES)  # request, manifest, the version: all but the promotion
+    # Request, manifest, two plans of cells, the version: all but the promotion.
+    writes = 4 + len(VERSION_FILES)
     with pytest.raises(Stopped):
         world.train(2, store=Dying(writes))
     assert len(registry.list_versions(world.store, world.prefix)) == 2

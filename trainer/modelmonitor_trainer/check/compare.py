@@ -15,11 +15,12 @@ from modelmonitor_trainer.detect.drift import Comparison, DriftResult, compariso
 from modelmonitor_trainer.detect.quality import Violation, contract_violations, structural_violations
 from modelmonitor_trainer.detect.relation import RelationTest
 from modelmonitor_trainer.detect.units import row_count_violations, unit_changes
-from modelmonitor_trainer.failures import BadConfiguration, NotFound
+from modelmonitor_trainer.failures import BadConfiguration
 from modelmonitor_trainer.profile.objects import ProfileCache
-from modelmonitor_trainer.profile.plan import Plan, digest, fit_plan, plan_from_json, plan_to_json
-from modelmonitor_trainer.profile.window import Block, WindowProfile, profile_window, require_readable
-from modelmonitor_trainer.storage.store import JSON, Store
+from modelmonitor_trainer.profile.plan import Plan, fit_plan
+from modelmonitor_trainer.profile.reference import Reference, read_reference, reference_from_bytes
+from modelmonitor_trainer.profile.window import Block, WindowProfile, profile_window
+from modelmonitor_trainer.storage.store import Store
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,40 +86,27 @@ def profile_pair(at: Workplace, pair: Pair, what: str) -> Windows:
     BadData
         If the reference cannot be read; a broken current window is a finding, not a failure.
     """
-    with at.watch.step("plan"):
-        plan = _plan(at, pair)
-    cache = ProfileCache(at.store, at.prefix)
     reference = None
     if pair.reference:
         with at.watch.step("reference"):
-            reference = profile_window(at.store, pair.reference, plan, at.fmt, cache, what=f"{what}: reference")
-        require_readable(reference, "reference")
+            reference = _kept(pair) or read_reference(
+                at.store, pair.reference, pair.columns, at.fmt, at.prefix, what=f"{what}: reference"
+            )
+        plan = reference.plan
+    else:
+        with at.watch.step("plan"):
+            # Its cells follow the live window: not worth keeping.
+            objects = [info for block in pair.current for info in block.objects]
+            plan = fit_plan(at.store, objects, pair.columns, at.fmt, skip_unreadable=True)
     with at.watch.step("current"):
+        cache = ProfileCache(at.store, at.prefix)
         current = profile_window(at.store, pair.current, plan, at.fmt, cache, what=f"{what}: current")
-    return Windows(plan, reference, current)
+    return Windows(plan, reference.window if reference else None, current)
 
 
-def _plan(at: Workplace, pair: Pair) -> Plan:
-    """Return the plan of a pair: as it was cut before for the same reference, or cut now."""
-    blocks = pair.reference or pair.current
-    objects = [info for block in blocks for info in block.objects]
-    key = digest(
-        [column.model_dump_json() for column in pair.columns],
-        [f"{info.uri}\n{info.etag}\n{info.size}" for info in objects],
-    )
-    uri = f"{at.prefix}plans/{key}.json"
-    if at.prefix is not None:
-        try:
-            return plan_from_json(at.store.read(uri))
-        except NotFound:
-            pass
-        except ValueError as error:
-            _LOG.warning("the plan %s cannot be used and is made anew: %s", uri, error)
-    plan = fit_plan(at.store, objects, pair.columns, at.fmt, skip_unreadable=not pair.reference)
-    # Without a reference the cells follow the live window: not worth keeping.
-    if at.prefix is not None and pair.reference:
-        at.store.write(uri, plan_to_json(plan), content_type=JSON)
-    return plan
+def _kept(pair: Pair) -> Reference | None:
+    """Return the reference that the champion carries, where it is of these columns."""
+    return reference_from_bytes(pair.kept, pair.columns, pair.reference) if pair.kept is not None else None
 
 
 def features_of(detectors: Sequence[Detector], kind: DetectorType, features: Sequence[Feature]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from modelmonitor_api.spec import Data, DataFormat, DetectorType, Feature, FeatureType, ModelMonitorSpec, Task
 from modelmonitor_trainer.data.windows import Window, latest_partition, live_window, partitions
 from modelmonitor_trainer.failures import NotFound
+from modelmonitor_trainer.profile.reference import columns_of_rows, target_column
 from modelmonitor_trainer.profile.window import Block, blocks_of
 from modelmonitor_trainer.storage.store import Store
 
@@ -30,6 +31,8 @@ class ChampionFacts:
         The objects that it was trained on, by day.
     since
         The day on which it was promoted; None if that is not known.
+    kept_features, kept_labels
+        The profiles of these objects as the version carries them; None where it has none.
     """
 
     version: str
@@ -37,6 +40,8 @@ class ChampionFacts:
     features: tuple[Block, ...]
     labels: tuple[Block, ...]
     since: dt.date | None = None
+    kept_features: bytes | None = None
+    kept_labels: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,14 @@ class Pair:
         What is compared.
     reference, current
         Where its rows are.
+    kept
+        The profile of the reference as somebody has kept it; None where nobody has.
     """
 
     columns: tuple[Feature, ...]
     reference: tuple[Block, ...]
     current: tuple[Block, ...]
+    kept: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -114,25 +122,18 @@ def resolve(store: Store, spec: ModelMonitorSpec, champion: ChampionFacts | None
         )
     target = target_column(spec)
     arrived = _partitions(store, data.labels.uri, window) if data.labels else ()
-    columns = (*spec.model.features, *(() if data.labels else (target,)))
     live = _partitions(store, data.live.uri, window)
     return Inputs(
         fmt=data.format,
         window=window,
         reference_window=period,
         reference_title=title,
-        rows=Pair(columns, reference, live),
+        rows=Pair(columns_of_rows(spec), reference, live, champion.kept_features if champion else None),
         labels=_labels(store, data, champion, period, [b for b in arrived if b.day and b.day <= mature], target),
         arrived=arrived,
         mature=mature,
         predictions=_predictions(store, spec, champion, reference, live),
     )
-
-
-def target_column(spec: ModelMonitorSpec) -> Feature:
-    """Return the target as a column that is compared like a feature."""
-    kind = FeatureType.NUMERIC if spec.model.task is Task.REGRESSION else FeatureType.CATEGORICAL
-    return Feature(name=spec.model.target, type=kind)
 
 
 def prediction_column(spec: ModelMonitorSpec) -> Feature | None:
@@ -193,4 +194,4 @@ def _labels(
     if data.labels is None:
         return None
     reference = champion.labels if champion else _partitions(store, data.labels.uri, period)
-    return Pair((target,), reference, tuple(current))
+    return Pair((target,), reference, tuple(current), champion.kept_labels if champion else None)

@@ -21,7 +21,7 @@ from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.detect.bias import Judged, find_bias
 from modelmonitor_trainer.detect.correlation import find_correlation_drift
 from modelmonitor_trainer.detect.relation import ABLATION, BIAS, CORRELATION, RelationTest
-from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
+from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged
 from modelmonitor_trainer.profile import moments as cross
 from modelmonitor_trainer.profile.plan import NumericPlan, digest
 from modelmonitor_trainer.profile.window import Block, WindowProfile
@@ -58,7 +58,11 @@ class Scene:
 
 
 def find_relations(scene: Scene, detectors: Sequence[Detector]) -> tuple[RelationTest, ...]:
-    """Return what the detectors of relations find; data that cannot be used are said so, not raised."""
+    """Return what the detectors of relations find; data that cannot be used are said so, not raised.
+
+    Of the reference, rows that have been removed or replaced since the champion was trained are such data: only these
+    detectors need the rows themselves.
+    """
     known = {
         DetectorType.PREDICTION_BIAS: (_bias, BIAS),
         DetectorType.CORRELATION_DRIFT: (_correlations, CORRELATION),
@@ -74,7 +78,17 @@ def find_relations(scene: Scene, detectors: Sequence[Detector]) -> tuple[Relatio
                 found += look(scene, detector)
         except BadData as error:
             found.append(RelationTest(detector.name, kind, "not tested", message=str(error)))
+        except ObjectChanged as error:
+            if error.uri not in _reference(scene):
+                raise
+            text = f"rows of the reference are needed, and {error.uri} is not there as it was any more"
+            found.append(RelationTest(detector.name, kind, "not tested", message=text))
     return tuple(found)
+
+
+def _reference(scene: Scene) -> set[str]:
+    pairs = (scene.inputs.rows, scene.inputs.labels)
+    return {info.uri for pair in pairs if pair for block in pair.reference for info in block.objects}
 
 
 def _bias(scene: Scene, detector: Detector) -> list[RelationTest]:

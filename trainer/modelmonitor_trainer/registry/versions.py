@@ -26,6 +26,8 @@ from modelmonitor_trainer.storage.store import BINARY, HTML, JSON, Store
 VERSION_FILE = "version.json"
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.skops"
+#: Profiles of the training window, for checks; see :mod:`modelmonitor_trainer.profile.reference`.
+REFERENCE_ROWS_FILE, REFERENCE_LABELS_FILE = "reference-rows.zip", "reference-labels.zip"
 #: Prefix of the files that a trainer of the user's own made.
 MODEL_FOLDER = "model/"
 _CONTENT_TYPES = {"json": JSON, "html": HTML}
@@ -219,9 +221,31 @@ def read_manifest(store: Store, prefix: str, version: str) -> Manifest:
     NotFound, BadData
         If there is no such version, or its files are damaged.
     """
-    record = need_version(store, prefix, version)
-    where = folder_of(prefix, version) + MANIFEST_FILE
+    return manifest_of(store, prefix, need_version(store, prefix, version))
+
+
+def manifest_of(store: Store, prefix: str, record: VersionRecord) -> Manifest:
+    """Return the data manifest of a version whose record has been read.
+
+    Raises
+    ------
+    NotFound, BadData
+        If it is not there, or damaged.
+    """
+    where = folder_of(prefix, record.version) + MANIFEST_FILE
     return Manifest.from_json(read_file(store, prefix, record, MANIFEST_FILE), where)
+
+
+def file_if_any(store: Store, prefix: str, record: VersionRecord, name: str) -> bytes | None:
+    """Return a file of a version, or None where the version was made without it.
+
+    Raises
+    ------
+    NotFound, BadData
+        If it was made with it, and it is not there or has changed.
+    """
+    known = any(stored.name == name for stored in record.files)
+    return read_file(store, prefix, record, name) if known else None
 
 
 def files_as_json(documents: Mapping[str, object]) -> dict[str, bytes]:

@@ -68,12 +68,12 @@ class ObjectInfo:
 
 def changed(uri: str) -> ObjectChanged:
     """Return the failure for an object that is another one than was listed."""
-    return ObjectChanged(f"{uri} has been replaced since it was listed; run again to use the new content")
+    return ObjectChanged(f"{uri} has been replaced since it was listed; run again to use the new content", uri)
 
 
 def removed(uri: str) -> ObjectChanged:
     """Return the failure for an object that was listed and is no more."""
-    return ObjectChanged(f"{uri} has been removed since it was listed; run again to go on without it")
+    return ObjectChanged(f"{uri} has been removed since it was listed; run again to go on without it", uri)
 
 
 class Store(Protocol):

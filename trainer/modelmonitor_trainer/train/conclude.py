@@ -24,7 +24,7 @@ from modelmonitor_trainer.failures import BadData, ModelMonitorError
 from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scores
 from modelmonitor_trainer.gate.beside import Beside, shared_confidence
 from modelmonitor_trainer.gate.leaks import suspects
-from modelmonitor_trainer.gate.verdict import Contest, GateResult, judge
+from modelmonitor_trainer.gate.verdict import Contest, GateResult, Outcome, judge
 from modelmonitor_trainer.model.metrics import aligned
 from modelmonitor_trainer.model.pipeline import libraries
 from modelmonitor_trainer.registry.champion import (
@@ -52,6 +52,7 @@ from modelmonitor_trainer.report.comparison_evidence import evidence, metric_com
 from modelmonitor_trainer.report.comparison_page import render_comparison
 from modelmonitor_trainer.storage.store import HTML
 from modelmonitor_trainer.train.cost import Cost
+from modelmonitor_trainer.train.reference import references
 from modelmonitor_trainer.train.rows import Rows, arrays_of, slice_values
 from modelmonitor_trainer.train.run import Run, Undecided, finish, version_of
 
@@ -161,6 +162,8 @@ def conclude(
     documents["card.md"] = model_card(record, result, environment, challenger.notes).encode()
     documents["card.html"] = model_card_page(record, result, environment, challenger.notes).encode()
     folder = folder_of(run.prefix, record.version)
+    if result.outcome is not Outcome.REJECTED:
+        documents |= references(run, manifest)
     stored = [write_file(run.store, folder, name, data)[0] for name, data in documents.items()]
     return write_record(run.store, run.prefix, record.model_copy(update={"files": [*challenger.files, *stored]}))
 

@@ -1,0 +1,95 @@
+"""A version carries the profiles of its training window, and checks use them instead of its data."""
+
+import datetime as dt
+import json
+import shutil
+
+import pytest
+
+from modelmonitor_api.messages import CheckRequest
+from modelmonitor_trainer.check.run import check
+from modelmonitor_trainer.detect.result import to_json
+from modelmonitor_trainer.registry.versions import REFERENCE_ROWS_FILE
+from modelmonitor_trainer.storage.local import path_of
+
+NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
+
+
+def checked(world, number):
+    request = CheckRequest(monitor=world.monitor, spec=world.parsed())
+    _, result = check(world.store, request, job=f"mon-check-{number}", now=NOW)
+    return to_json(result)
+
+
+def forget_training_window(world, *, profiles=True):
+    """Remove the days that the champion was trained on, as a bucket with a lifetime for objects does."""
+    for day in range(3, 13):
+        for kind in ("rows", "labels"):
+            shutil.rmtree(path_of(f"{world.base}/{kind}/date=2013-01-{day:02}"))
+    if profiles:
+        shutil.rmtree(path_of(f"{world.prefix}profiles"))
+
+
+@pytest.fixture
+def crowned(world):
+    """A champion of the days 3 to 12, and live days after them."""
+    world.land(1, 18)
+    assert world.train().outcome == "Promoted"
+    world.land(19, 40, slope=-2.0)
+    return world
+
+
+def test_a_check_does_without_the_data_of_the_reference(crowned):
+    before = checked(crowned, 1)
+    assert before["reference"]["rows"] == 1000
+    forget_training_window(crowned)
+    after = checked(crowned, 2)
+    for part in ("features", "decision", "rows", "verdict", "message", "performance"):
+        assert after[part] == before[part], part
+
+
+def test_it_is_used_although_the_data_are_there(crowned):
+    shutil.rmtree(path_of(f"{crowned.prefix}profiles"))
+    checked(crowned, 1)
+    made = {path for path in crowned.results() if path.startswith("profiles/")}
+    assert made, "of the live days"
+    live = {path.name for path in (crowned.folder / "rows").iterdir()}
+    assert len(live) == 40
+    assert len([path for path in made if path.endswith(".npz")]) < 2 * 40
+    assert not [path for path in made if "/plans/" in path], "nothing was cut anew"
+
+
+def test_other_columns_are_read_from_the_data(crowned):
+    crowned.spec["model"]["features"][0] |= {"minimum": "-100"}
+    assert checked(crowned, 1)["rows"]["reference"] == 1000
+    assert {path for path in crowned.results() if path.startswith("profiles/plans/")}
+
+
+def test_what_needs_the_rows_says_that_they_are_gone(crowned):
+    crowned.spec["detectors"] = [
+        {"name": "features", "type": "FeatureDrift"},
+        {"name": "relations", "type": "Ablation"},
+    ]
+    forget_training_window(crowned)
+    outcome = {item["name"]: item for item in checked(crowned, 1)["detectors"]}["relations"]
+    assert outcome["outcome"] == "NotTested"
+    assert "rows of the reference are needed" in outcome["message"]
+    assert "2013-01-03" in outcome["message"]
+
+
+def test_a_rejected_version_carries_none(crowned):
+    crowned.spec["promotion"]["requirement"] = "Better"
+    crowned.land(19, 40)
+    verdict = crowned.train(2)
+    assert verdict.outcome == "Rejected"
+    carried = {path.rpartition("/")[2] for path in crowned.results() if f"/{verdict.version}/" in path}
+    assert "model.skops" in carried
+    assert REFERENCE_ROWS_FILE not in carried
+
+
+def test_a_damaged_one_is_named(crowned):
+    version = json.loads(crowned.results()["champion.json"])["version"]
+    path = path_of(f"{crowned.prefix}versions/{version}/{REFERENCE_ROWS_FILE}")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(Exception, match=REFERENCE_ROWS_FILE):
+        checked(crowned, 1)
