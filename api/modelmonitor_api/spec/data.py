@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field
 
-from modelmonitor_api.resource import ColumnName, ObjectName, Resource, Rule
+from modelmonitor_api.resource import ColumnName, Fraction, ObjectName, Resource, Rule
 
 
 class DataFormat(StrEnum):
@@ -122,6 +122,12 @@ class Labels(Resource):
     join_key: ColumnName = Field(description="Column that both sides carry and that names a row.")
     delay_days: int = Field(
         0, description="How many days after its row a label is expected; younger rows are not scored.", ge=0, le=366
+    )
+    min_share: Fraction = Field(
+        "0.5",
+        description="Share of rows that must have a label: outcomes that arrive first are not like the others. Days "
+        "with fewer are not scored yet, and a training whose rows or hold-out have fewer is Inconclusive. Lower it "
+        "where labels are given to a sample of rows.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (_one_day_each("labels.uri"),)

@@ -139,6 +139,21 @@ def test_labels_that_have_not_come(crowned):
     assert result.performance[0].unmatched == 12 * 150
 
 
+@pytest.mark.parametrize(("share", "days"), [("0.5", 10), ("0.3", 12), ("0", 12)])
+def test_a_day_of_which_few_labels_have_come_is_not_mature(crowned, share, days):
+    """Outcomes that come first are those of one kind: here of rows that were not late."""
+    world = crowned(probability)
+    world.spec["data"]["labels"]["minShare"] = share
+    for number in (33, 34):
+        day = dt.date(2013, 1, 1) + dt.timedelta(days=number - 1)
+        labels = world.rows(day)[1]
+        world.put(f"labels/date={day}/part.parquet", {name: values[:60] for name, values in labels.items()})
+    _, result = world.check()
+    found = result.performance[0]
+    assert found.rows == days * 150 - (180 if days == 12 else 0)
+    assert found.unmatched == (300 if days == 10 else 180)
+
+
 def test_labels_that_lie_in_the_partition_of_their_arrival(crowned):
     world = crowned(probability)
     labels = {}

@@ -60,7 +60,8 @@ def read_day(
     """Return the rows of a day that have a label.
 
     A label lies in the partition of its row's day, or in that of the day on which it came: the latter is
-    read only where the former has no label of these rows.
+    read only where the former has too few labels of these rows. A day of which fewer rows have a label than
+    ``data.labels.minShare`` asks for has none.
 
     Parameters
     ----------
@@ -101,7 +102,8 @@ def read_day(
         objects = _objects(arrived, block.day, block.day + dt.timedelta(days=delay))
         known = read_table(store, objects, [key, spec.model.target], fmt, text=[key])
         met = join(rows, known, np.zeros(rows.num_rows, dtype=np.int64), key=key, target=spec.model.target)
-        if met.rows:
+        # Until enough have come the day is not mature: those that come first are not like the others.
+        if met.rows and met.rows >= float(labels.min_share) * (met.rows + met.report.unlabelled):
             return LabelledDay(block, met.table, met.target, rows.num_rows, met.report.unlabelled, repeated)
     nothing = known.column(spec.model.target).slice(0, 0)
     return LabelledDay(block, rows.slice(0, 0), nothing, rows.num_rows, rows.num_rows, repeated)

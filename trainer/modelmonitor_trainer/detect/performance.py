@@ -94,6 +94,8 @@ def judge(
     rows = sum(int(day[0].size) for day in filled)
     if rows < MIN_ROWS:
         text = f"{rows} labelled rows are too few to score the champion; {MIN_ROWS} are needed"
+        if result.unmatched:
+            text += f", and {result.unmatched:,} rows have no label yet or lie in days of which too few rows have one"
         return PerformanceResult(**(vars(result) | {"rows": rows, "message": text}))
     truth, predicted = (np.concatenate([day[part] for day in filled]) for part in (0, 1))
     now = or_none(score, truth, predicted)

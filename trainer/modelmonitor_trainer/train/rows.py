@@ -10,6 +10,7 @@ from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.data.labels import (
     Dataset,
+    JoinReport,
     check_binary,
     class_names,
     class_places,
@@ -162,6 +163,21 @@ def _enough(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
             f"{holdout.rows:,} hold-out rows with labels (of {holdout.report.feature_rows:,}) are too few to compare "
             f"models, promotion.minHoldoutRows is {needed:,}; {_why(spec, holdout)}",
         )
+    _arrived(spec, "training window", train.report)
+    _arrived(spec, "hold-out", holdout.report)
+
+
+def _arrived(spec: ModelMonitorSpec, what: str, report: JoinReport) -> None:
+    """Refuse rows of which too few have a label: those that come first are not like the others."""
+    rows = report.matched + report.unlabelled
+    if spec.data.labels is None or report.matched >= float(spec.data.labels.min_share) * rows:
+        return
+    raise Undecided(
+        GateReason.TOO_FEW_ROWS,
+        f"{report.matched:,} of {rows:,} rows of the {what} have a label, which is less than data.labels.minShare "
+        f"({spec.data.labels.min_share}); wait for more labels, raise data.labels.delayDays, or lower the share where "
+        "labels are given to a sample of rows",
+    )
 
 
 def _why(spec: ModelMonitorSpec, dataset: Dataset) -> str:
