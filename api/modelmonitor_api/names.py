@@ -55,6 +55,8 @@ TERMINATION_LOG = "/dev/termination-log"
 ENV_JOB_NAME = "MODELMONITOR_JOB_NAME"
 ENV_TERMINATION_LOG = "MODELMONITOR_TERMINATION_LOG"
 CONTAINER_NAME = "modelmonitor"
+#: Of a trainer of the user's own: the one that trains.
+TRAIN_CONTAINER_NAME = "train"
 
 
 class Role(StrEnum):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-_ACRONYMS = {"uri": "URI", "uid": "UID", "sha256": "SHA256"}
+_ACRONYMS = {"uri": "URI", "uid": "UID", "id": "ID", "sha256": "SHA256"}
 
 
 def camel(name: str) -> str:

@@ -121,6 +121,19 @@ class RecentJob(Message):
     time: Time = Field(description="When it ended.")
 
 
+class ScoreComparison(Message):
+    """The scores of challenger and champion on the same later rows."""
+
+    metric: Text = Field(description="The score that decided.")
+    challenger: Text = Field(description="Score of the challenger.")
+    champion: Text | None = Field(None, description="Score of the champion; absent where there was none.")
+    difference: Text | None = Field(None, description="How much better the challenger is; negative is worse.")
+    low: Text | None = Field(None, description="Lower end of the interval of the difference.")
+    high: Text | None = Field(None, description="Upper end of the interval of the difference.")
+    train_rows: int | None = Field(None, description="Rows that the challenger was trained on.", ge=0)
+    holdout_rows: int | None = Field(None, description="Rows that both were scored on.", ge=0)
+
+
 class LastTraining(Message):
     """The newest training."""
 
@@ -134,6 +147,8 @@ class LastTraining(Message):
     )
     message: Text = Field("", description="Why, in a sentence.")
     version: Text | None = Field(None, description="Version of the model that it made.")
+    image_id: Text | None = Field(None, description="Image that trained, by its digest, as the node names it.")
+    comparison: ScoreComparison | None = Field(None, description="How the challenger did beside the champion.")
     report_uri: Text | None = Field(None, description="Report page.")
     failures: int = Field(0, description="How many trainings in a row have failed.", ge=0)
     generation: int | None = Field(None, description="Generation of the spec that it was started for.")

@@ -19,6 +19,7 @@ from modelmonitor_api.status import (
     LastTraining,
     ModelMonitorStatus,
     RecentJob,
+    ScoreComparison,
 )
 from modelmonitor_operator.gather import JobFact
 
@@ -161,15 +162,30 @@ def _trained(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
     if isinstance(answer, RunVerdict):
         outcome, reason, message, version = answer.outcome, answer.reason, answer.message, answer.version
         update: dict[str, Any] = {"failures": 0, "version": version, "report_uri": answer.report_uri}
+        update["comparison"] = _comparison(answer)
         status = _crowned(status, answer.champion)
         action = outcome
     else:
         reason, message = _why(answer)
         outcome, action, version = "Failed", Reason.TRAINING_FAILED, None
         update = {"failures": last.failures + 1}
-    update |= {"completion_time": job.finished, "outcome": outcome, "message": message}
+    update |= {"completion_time": job.finished, "outcome": outcome, "message": message, "image_id": job.image_id}
     entry = HistoryEntry(time=job.finished, action=action, reason=reason, message=message, version=version)
     return remember(_with(status, last_training=last.model_copy(update=update)), entry)
+
+
+def _comparison(answer: RunVerdict) -> ScoreComparison | None:
+    """Return the figures of a verdict as text: the API has no floating-point numbers."""
+    found = answer.comparison
+    if found is None:
+        return None
+    figures = {name: getattr(found, name) for name in ("challenger", "champion", "difference", "low", "high")}
+    return ScoreComparison(
+        metric=found.name,
+        train_rows=answer.train_rows,
+        holdout_rows=answer.holdout_rows,
+        **{name: f"{value:.4f}" for name, value in figures.items() if value is not None},
+    )
 
 
 def _moved(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:

@@ -39,6 +39,8 @@ class JobFact:
         Of a Job that was asked for by annotation.
     trigger
         Why a training was started, as "Reason: message".
+    image_id
+        What the kubelet calls the image that did the work: by digest. None where no pod is known.
     """
 
     name: str
@@ -50,6 +52,7 @@ class JobFact:
     number: int | None = None
     token: str | None = None
     trigger: str = ""
+    image_id: str | None = None
 
 
 async def gather_jobs(gateway: Gateway, monitor: Object, known: Collection[str]) -> list[JobFact]:
@@ -70,8 +73,8 @@ async def gather_jobs(gateway: Gateway, monitor: Object, known: Collection[str])
     jobs = [job for job in await gateway.list_jobs(namespace, labels) if _role(job) is not None]
     news = [job for job in jobs if _end(job) is not None and job["metadata"]["uid"] not in known]
     pods = await gateway.list_pods(namespace, labels) if news else []
-    answers = {job["metadata"]["uid"]: _answer(job, _pods_of(job, pods)) for job in news}
-    facts = [_fact(job, answers.get(job["metadata"]["uid"])) for job in jobs]
+    ended = {job["metadata"]["uid"]: _pods_of(job, pods) for job in news}
+    facts = [_fact(job, ended.get(job["metadata"]["uid"])) for job in jobs]
     return sorted(facts, key=lambda fact: (fact.finished is None, fact.finished or fact.started, fact.name))
 
 
@@ -98,7 +101,8 @@ def belongs_to_predecessor(child: Object, monitor: Object) -> bool:
     )
 
 
-def _fact(job: Object, answer: Answer | None) -> JobFact:
+def _fact(job: Object, pods: list[Object] | None) -> JobFact:
+    """Return what is known of a Job; `pods` are given where its end is news."""
     metadata = job["metadata"]
     annotations = metadata.get("annotations", {})
     number = metadata["labels"].get(names.LABEL_NUMBER, "")
@@ -108,10 +112,11 @@ def _fact(job: Object, answer: Answer | None) -> JobFact:
         role=Role(metadata["labels"][names.LABEL_ROLE]),
         started=parse_time(metadata["creationTimestamp"]),
         finished=_end(job),
-        answer=answer,
+        answer=None if pods is None else _answer(job, pods),
         number=int(number) if number.isdigit() else None,
         token=annotations.get(names.ANNOTATION_TOKEN),
         trigger=annotations.get(names.ANNOTATION_TRIGGER, ""),
+        image_id=next((image for pod in pods or () if (image := _image_id(pod))), None),
     )
 
 
@@ -179,9 +184,18 @@ def _said(pod: Object) -> Answer | None:
 
 def _terminated(pod: Object) -> list[tuple[str, Object]]:
     """Return the containers of a pod that have ended, by name, with how."""
+    return [(s["name"], s["state"]["terminated"]) for s in _statuses(pod) if "terminated" in s.get("state", {})]
+
+
+def _image_id(pod: Object) -> str | None:
+    """Return the image of the container that trains where it is the user's own, otherwise of ours."""
+    found = {status["name"]: status.get("imageID") for status in _statuses(pod)}
+    return found.get(names.TRAIN_CONTAINER_NAME) or found.get(names.CONTAINER_NAME) or None
+
+
+def _statuses(pod: Object) -> list[Object]:
     status = pod.get("status", {})
-    statuses = [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
-    return [(s["name"], s["state"]["terminated"]) for s in statuses if "terminated" in s.get("state", {})]
+    return [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
 
 
 def _field(job: Object) -> str:

@@ -132,7 +132,7 @@ def _ours(work: Work, settings: Settings, command: str, container: str) -> Objec
 def _own_trainer(work: Work, settings: Settings) -> list[Object]:
     """Return the containers of the user's image: train, then predict with each model on the same rows."""
     trainer = work.spec.retraining.trainer
-    steps = {"train": "train", "predict-challenger": "predict", "predict-champion": "predict"}
+    steps = {names.TRAIN_CONTAINER_NAME: "train", "predict-challenger": "predict", "predict-champion": "predict"}
     return [
         {
             "name": step,

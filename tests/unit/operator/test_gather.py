@@ -33,6 +33,21 @@ async def gathered(world: World, role: Role = Role.CHECK) -> JobFact:
     return fact
 
 
+@pytest.mark.parametrize(
+    ("statuses", "image"),
+    [
+        ({}, "sha256:5eed"),
+        ({"initContainerStatuses": [{"name": "train", "imageID": "theirs@sha256:1", "state": {}}]}, "theirs@sha256:1"),
+        ({"containerStatuses": []}, None),
+    ],
+)
+async def test_the_image_that_did_the_work(statuses: dict[str, Any], image: str | None) -> None:
+    world = World()
+    world.finish(await checked(world), check())
+    world.pods[-1]["status"] |= statuses
+    assert (await gathered(world)).image_id == image
+
+
 async def test_a_verdict() -> None:
     world = World()
     world.finish(await checked(world), check("Drift"))

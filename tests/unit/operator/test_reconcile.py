@@ -95,6 +95,17 @@ async def test_from_the_first_check_to_a_champion(world: World) -> None:
     status = world.status()
     assert status["champion"]["version"] == "v1-0a1b2c3d"
     assert status["lastTraining"]["outcome"] == "Promoted"
+    assert status["lastTraining"]["imageID"] == "sha256:5eed"
+    assert status["lastTraining"]["comparison"] == {
+        "metric": "ROCAUC",
+        "challenger": "0.8200",
+        "champion": "0.8100",
+        "difference": "0.0100",
+        "low": "0.0020",
+        "high": "0.0180",
+        "trainRows": 90000,
+        "holdoutRows": 14000,
+    }
     assert [entry["action"] for entry in status["history"]] == ["Promoted", "TrainingStarted"]
     assert world.condition("Training")[0] == "False"
     assert [event["reason"] for event in world.events].count("Promoted") == 1

@@ -126,7 +126,11 @@ class World:
                     "labels": {**job["metadata"]["labels"], "batch.kubernetes.io/controller-uid": uid},
                     "ownerReferences": [{"kind": "Job", "name": name, "uid": uid, "controller": True}],
                 },
-                "status": {"containerStatuses": [{"name": names.CONTAINER_NAME, "state": {"terminated": state}}]},
+                "status": {
+                    "containerStatuses": [
+                        {"name": names.CONTAINER_NAME, "imageID": "sha256:5eed", "state": {"terminated": state}}
+                    ]
+                },
             }
         )
         kind = "Complete" if failed is None else "Failed"
