@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from modelmonitor_api import names
 from modelmonitor_api.messages import CheckRequest, MonitorRef, PromoteRequest, RollbackRequest, TrainRequest, encode
@@ -115,8 +115,8 @@ def requested_job(monitor: Monitor, settings: Settings, role: Role, token: str) 
     return job
 
 
-def step_back_job(monitor: Monitor, settings: Settings, step: StepBack) -> Object:
-    """Return the Job of a rollback that the watch on the champion calls for; a promotion has one."""
+def step_back_job(monitor: Monitor, settings: Settings, step: StepBack, cause: Literal["watch", "rollout"]) -> Object:
+    """Return the Job of a rollback that the watch on the champion or its rollout calls for; each has one."""
     request = RollbackRequest(
         monitor=monitor.ref,
         spec=monitor.spec,
@@ -125,7 +125,7 @@ def step_back_job(monitor: Monitor, settings: Settings, step: StepBack) -> Objec
         reason=step.reason.value,
         message=step.message[:1024],
     )
-    token = f"{step.to}#watch-of-{step.token}"
+    token = f"{step.to}#{cause}-of-{step.token}"
     job = _job(monitor, settings, Role.ROLLBACK, request)
     job["metadata"]["name"] = names.requested_job_name(monitor.name, monitor.uid, Role.ROLLBACK, token)
     job["metadata"]["annotations"] = {names.ANNOTATION_TRIGGER: f"{step.reason}: {step.message}"}

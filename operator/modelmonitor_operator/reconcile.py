@@ -30,6 +30,7 @@ from modelmonitor_policy import (
     Decision,
     Facts,
     InFlight,
+    StepBack,
     TrainingSeen,
     WatchSeen,
     decide,
@@ -174,7 +175,7 @@ class Reconciler:
         step = step_back(facts_of(monitor, found, status, jobs))
         if step is None:
             return status, jobs
-        job = await self._create_or_adopt(builders.step_back_job(monitor, self._settings, step), found)
+        job = await self._create_or_adopt(builders.step_back_job(monitor, self._settings, step, "watch"), found)
         entry = HistoryEntry(
             time=now,
             action=Reason.ROLLBACK_STARTED,
@@ -217,8 +218,9 @@ class Reconciler:
             return status.model_copy(update={"rollout": blocked(monitor, champion, before, str(error), now)})
         if step.go_back_to is not None and _running(jobs) is None:
             # The token is of this version: each rollout that fails is answered by one rollback.
-            token = f"{step.go_back_to}#rollout-of-{champion.version}"
-            await self._create_or_adopt(builders.requested_job(monitor, self._settings, Role.ROLLBACK, token), found)
+            failed = Reason(step.status.reason)
+            back = StepBack(step.go_back_to, champion.version, champion.version, failed, step.status.message)
+            await self._create_or_adopt(builders.step_back_job(monitor, self._settings, back, "rollout"), found)
         return status.model_copy(update={"rollout": step.status})
 
     async def _create_or_adopt(self, job: Object, found: Object) -> JobFact:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from modelmonitor_api.names import ANNOTATION_PROMOTE, ConditionType, FailureReason, Reason
+from modelmonitor_api.names import (
+    ANNOTATION_PROMOTE,
+    ANNOTATION_RETRAIN_REQUESTED,
+    ConditionType,
+    FailureReason,
+    Reason,
+)
 from support.kind import Kind
 from support.lake import Lake
 from support.live import Monitor, Status
@@ -44,3 +50,54 @@ def test_a_training_killed_for_memory_says_what_to_raise(release: Kind, month: L
     message = _condition(monitor, ConditionType.TRAINING)["message"]
     assert "limit of 48Mi; raise spec.retraining.trainer.resources.limits.memory" in message
     assert monitor.status()["history"][0]["reason"] == FailureReason.OUT_OF_MEMORY
+
+
+def _picky(version: str) -> Status:
+    """Return a Deployment whose pods become ready with versions that begin like `version` alone."""
+    ready = f"case $MODELMONITOR_MODEL_VERSION in {version}-*) ;; *) exit 1 ;; esac"
+    container = {
+        "name": "server",
+        "image": "modelmonitor/trainer:dev",
+        "command": ["sleep", "infinity"],
+        "readinessProbe": {"exec": {"command": ["sh", "-c", ready]}, "periodSeconds": 1},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    pod = {
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 0,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    labels = {"app": "picky"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "picky"},
+        "spec": {
+            "progressDeadlineSeconds": 10,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+def test_a_champion_that_does_not_come_up_is_sent_back(release: Kind, lake: Lake, month: Lake) -> None:
+    release.apply(_picky("v1"))
+    rollout = {"rollout": {"deploymentRef": {"name": "picky"}}}
+    monitor = Monitor(release, month, "unservable", promotion=rollout)
+
+    def rolled_out(version: str) -> bool:
+        found = _condition(monitor, ConditionType.ROLLED_OUT)
+        served = monitor.status().get("rollout", {}).get("version", "")
+        return found.get("reason") == Reason.ROLLOUT_AVAILABLE and served.startswith(version)
+
+    first = monitor.trained(1)
+    release.wait("the first champion to come up", lambda: rolled_out("v1-"), 90)
+    lake.add_days(30, 20, slope=-0.15)
+    monitor.annotate(ANNOTATION_RETRAIN_REQUESTED, "turned")
+    assert monitor.trained(2)["outcome"] == "Promoted"
+    release.wait("the rollback", lambda: monitor.status()["champion"]["version"] == first["version"], 180)
+    release.wait("the first champion to come up again", lambda: rolled_out("v1-"), 90)
+    back = monitor.status()["history"][0]
+    assert (back["action"], back["reason"]) == (Reason.ROLLED_BACK, Reason.ROLLOUT_FAILED)
+    assert "Deployment picky did not become available with v2-" in back["message"]

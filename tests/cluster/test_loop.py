@@ -102,6 +102,8 @@ def test_drift_trains_and_a_better_model_is_promoted(watched: Watched, lake: Lak
     assert "temp" in [feature["name"] for feature in status["lastCheck"]["topFeatures"]]
     status = watched.trained(2)
     assert status["lastTraining"]["outcome"] == "Promoted", status["lastTraining"]
+    assert float(status["lastTraining"]["comparison"]["low"]) > 0, status["lastTraining"]
+    assert "sha256:" in status["lastTraining"]["imageID"]
     assert status["champion"]["version"].startswith("v2-")
     reports = [key for key in lake.keys("results/") if key.endswith(".html")]
     assert len(reports) >= 4, reports

@@ -49,6 +49,14 @@ def test_three_classes(release: Kind, month: Lake) -> None:
         month,
         "delays",
         model={"task": "MulticlassClassification", "target": "delay", "slices": ["carrier"]},
+        retraining={
+            "estimator": {
+                "name": "RandomForestClassifier",
+                "classWeights": "Balanced",
+                "calibration": "Sigmoid",
+                "preprocessing": {"categoricalEncoding": "Target", "scaling": "None"},
+            }
+        },
         promotion={"metric": "LogLoss", "minSliceRows": 100},
     )
     first = monitor.trained(1)

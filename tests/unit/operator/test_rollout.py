@@ -104,7 +104,8 @@ async def test_a_version_that_does_not_come_up_is_rolled_back_once(world: World)
     [job] = world.of_role(Role.ROLLBACK)
     request = decode_request(job["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_REQUEST])
     assert isinstance(request, RollbackRequest)
-    assert request.to == "v1-11111111"
+    assert (request.to, request.instead_of) == ("v1-11111111", "v2-22222222")
+    assert (request.reason, request.message) == ("RolloutFailed", world.status()["rollout"]["message"])
     await world.settle()
     assert len(world.of_role(Role.ROLLBACK)) == 1
     world.pass_time(minutes=1)
