@@ -1,5 +1,6 @@
 """The command line: what it prints, what it writes, and its exit codes."""
 
+import datetime as dt
 import errno
 import io
 import itertools
@@ -283,3 +284,50 @@ def test_a_bar_on_a_terminal_says_bytes_rows_columns_and_time_left(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert list(progress.shown([1], sizes=[5], what="reference", columns=7, rows_of=lambda n: n)) == [1]
     assert sys.stderr.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says"),
+    [
+        (["--reference", "", "--current", "x.parquet"], {}, "--reference and --current go together"),
+        (["--reference", "x.parquet", "--current", ""], {}, "--reference and --current go together"),
+        (
+            ["--reference", "s3://b/x", "--current", "s3://b/y"],
+            {"AWS_ENDPOINT_URL": "nonsense"},
+            "correct the endpoint",
+        ),
+        (["--reference", "s3://b/x", "--current", "s3://b/y"], {"AWS_PROFILE": "nope"}, "AWS_PROFILE"),
+    ],
+)
+def test_nonsense_is_a_sentence_and_no_crash(monkeypatch, capsys, arguments, environment, says):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["check", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_command_that_does_the_same_again_has_the_options(files, capsys):
+    sides = ["--reference", str(files / "reference/0.parquet"), "--current", str(files / "current/0.parquet")]
+    options = ["--false-alarms", "2/30d", "--checks-per-day", "24", "--minimum-effect", "0.1"]
+    assert main(["check", *sides, *options, "--output", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["reproduce"].endswith(" ".join(options))
+
+
+def test_names_from_data_give_a_terminal_no_orders(tmp_path, capsys):
+    for name, shift in (("before", 0), ("now", 3)):
+        rows = np.random.default_rng(shift).normal(shift, size=2000)
+        pq.write_table(pa.table({"\x1b[31mred": rows}), tmp_path / f"{name}.parquet")
+    main(["check", "--reference", str(tmp_path / "before.parquet"), "--current", str(tmp_path / "now.parquet")])
+    found = capsys.readouterr().out
+    assert "Drift" in found
+    assert "\x1b" not in found
+
+
+@pytest.mark.parametrize("column", ["day", "nested"])
+def test_a_target_that_cannot_be_compared_is_refused(tmp_path, capsys, column):
+    rows = {"x": [1.0, 2.0], "day": [dt.date(2024, 1, 1)] * 2, "nested": [{"a": 1}] * 2}
+    pq.write_table(pa.table(rows), tmp_path / "rows.parquet")
+    where = str(tmp_path / "rows.parquet")
+    assert main(["check", "--reference", where, "--current", where, "--target", column]) == 2
+    assert f"--target {column!r} is" in capsys.readouterr().err
+    assert main(["check", "--reference", where, "--current", where, "--target", "x", "--prediction", "x"]) == 2

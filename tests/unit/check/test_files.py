@@ -275,3 +275,58 @@ def test_numbers_with_holes(kind):
     found = numbers_of(pa.chunked_array([whole.slice(1), whole.slice(0, 2)]))
     assert np.array_equal(found, [1, np.nan, 0, 1, np.nan, 1], equal_nan=True)
     assert np.isnan(numbers_of(pa.chunked_array([pa.array([np.inf, np.nan])]))).all()
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_two_columns_of_one_name_in_a_later_file(folder, suffix):
+    good = table(1).select(["x", "z", "w"])
+    bad = good.rename_columns(["x", "x", "w"])
+    folder.put("reference", good, bad, suffix=suffix)
+    folder.put("current", good, suffix=suffix)
+    code, _, err = folder.check()
+    assert code == 2
+    assert f"reference/1.{suffix} cannot be read" in err
+    assert "more than one column named 'x'" in err
+    folder.put("reference", good, good, suffix=suffix)
+    folder.put("current", good, bad, suffix=suffix)
+    code, found, _ = folder.check()
+    assert (code, found["verdict"]) == (0, "Corrupted")
+    assert "more than one column named 'x'" in found["message"]
+
+
+def test_line_breaks_in_quotes_are_no_rows(folder, monkeypatch):
+    monkeypatch.setattr("modelmonitor_trainer.data.text.BLOCK_BYTES", 4096)
+    rows = pa.table({"x": np.arange(2000.0), "text": ["one\ntwo, and three"] * 2000})
+    folder.put("reference", rows, suffix="csv")
+    folder.put("current", rows, suffix="csv")
+    code, found, _ = folder.check()
+    assert (code, found["rows"]) == (0, {"reference": 2000, "current": 2000})
+
+
+def test_a_column_of_few_values_has_shown_nothing(folder):
+    g = np.random.default_rng(0)
+    for side, shift in (("reference", 0.0), ("current", 0.2)):
+        sparse = pa.array(g.normal(shift, size=10_000), mask=np.arange(10_000) >= 40)
+        folder.put(side, pa.table({"sparse": sparse, "x": g.normal(size=10_000)}))
+    _, found, _ = folder.check()
+    assert found["verdict"] == "NoDrift"
+    assert found["message"].endswith("would not be seen in sparse, of which most values are missing.")
+    for side in ("reference", "current"):
+        path = folder.path / side / "0.parquet"
+        pq.write_table(pq.read_table(path).select(["sparse"]), path)
+    _, found, _ = folder.check()
+    assert found["verdict"] == "Inconclusive"
+
+
+def test_very_many_files_are_taken_together(folder):
+    for side in ("reference", "current"):
+        folder.put(side, *(table(seed).slice(0, 20) for seed in range(450)))
+    code, found, _ = folder.check()
+    assert code == 0
+    assert found["rows"] == {"reference": 9000, "current": 9000}
+    assert len(found["current"]["objects"]) == 450
+    bad = folder.path / "current" / "17.parquet"
+    bad.write_bytes(bad.read_bytes()[:-9])
+    _, found, _ = folder.check()
+    assert found["verdict"] == "Corrupted"
+    assert "current/17.parquet cannot be read" in found["message"]

@@ -352,8 +352,10 @@ def test_the_most_urgent_job_is_done_first():
     def job(name):
         return Job(lambda: done.append(name))
 
-    first, hurried = Job(gate.wait), job("hurried")
+    begun = threading.Event()
+    first, hurried = Job(lambda: begun.set() or gate.wait()), job("hurried")
     fetchers.submit(first, Urgency.AHEAD)
+    assert begun.wait(5), "so that the only fetcher is busy while the others are submitted"
     jobs = [job("ahead"), hurried, job("written"), job("awaited")]
     for one, urgency in zip(jobs, (Urgency.AHEAD, Urgency.AHEAD, Urgency.WRITTEN, Urgency.AWAITED), strict=True):
         fetchers.submit(one, urgency)

@@ -8,6 +8,7 @@ import fnmatch
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,6 +40,8 @@ _SUFFIXES = {
     ".jsonl": DataFormat.JSON_LINES,
     ".ndjson": DataFormat.JSON_LINES,
 }
+#: Blocks of files, as of days, at most: a year of them tells enough of how they differ.
+MAX_BLOCKS = 366
 _GLOB = frozenset("*?[")
 #: Characters in the name of a column, as the spec allows them.
 _LONGEST_NAME = 253
@@ -76,6 +79,8 @@ def check_files(
     NotFound, BadConfiguration, BadData
         If there are no files, of one known format, or nothing in them can be compared.
     """
+    if files.target is not None and files.target == files.prediction:
+        raise BadConfiguration(f"--target and --prediction are both {files.target!r}; name two columns")
     if files.ablation and files.target is None:
         raise BadConfiguration("--ablation looks at what columns tell of the outcome; name its column with --target")
     watch = Stopwatch()
@@ -85,7 +90,7 @@ def check_files(
         for side in sides:
             _require_distinct_names(store, side[0], fmt)
         found = infer_columns(store, sides[0][0], fmt, files)
-    blocks = [tuple(Block(info.uri, (info,)) for info in side) for side in sides]
+    blocks = [_blocks(side) for side in sides]
     at = Workplace(store, None, fmt, watch)
     windows = profile_pair(at, Pair(found.columns, blocks[0], blocks[1]), "files")
     _require_one_kind(windows)
@@ -124,6 +129,16 @@ def check_files(
         notes=notes_on(drift, windows) + found.notes + _on_both_sides(sides[0], sides[1]),
         timings=watch.seconds,
         reproduce=_command(files),
+    )
+
+
+def _blocks(files: Sequence[ObjectInfo]) -> tuple[Block, ...]:
+    """Return files as blocks, consecutive ones together where there are very many: each is compared with each other."""
+    count = min(len(files), MAX_BLOCKS)
+    bounds = [len(files) * number // count for number in range(count + 1)]
+    parts = [tuple(files[start:end]) for start, end in pairwise(bounds)]
+    return tuple(
+        Block(part[0].uri if len(part) == 1 else f"{part[0].uri} and {len(part) - 1} more", part) for part in parts
     )
 
 
@@ -294,6 +309,10 @@ def infer_columns(store: Store, info: ObjectInfo, fmt: DataFormat, files: Files)
             other.append(name)
     if not found:
         raise BadData(f"{info.uri} has no column of numbers or text")
+    comparable = {column.name for column in found}
+    for option, column in (("--target", files.target), ("--prediction", files.prediction)):
+        if column is not None and column not in comparable:
+            raise BadConfiguration(f"{option} {column!r} is {types[column]}; it must be a column of numbers or text")
     reasons = (
         (other, "being neither numbers nor text"),
         (unnamed, f"since names must have 1 to {_LONGEST_NAME} characters"),

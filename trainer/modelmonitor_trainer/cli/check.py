@@ -7,7 +7,9 @@ import datetime as dt
 import json
 import os
 import re
+import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +67,7 @@ def _check(args: argparse.Namespace) -> int:
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     from modelmonitor_trainer.failures import BadConfiguration
 
-    if (args.reference is None) != (args.current is None):
+    if (args.reference is None) != (args.current is None) or "" in {args.reference, args.current}:
         raise BadConfiguration("--reference and --current go together; give both")
     for option in ("target", "prediction", "correlations", "ablation"):
         if getattr(args, option) and not args.reference:
@@ -95,7 +97,7 @@ def _check_in_pod(args: argparse.Namespace) -> int:
             raise BadConfiguration(f"{args.request} asks for {request.kind}, and this is modelmonitor check")
         store = open_store(request.spec.storage)
         verdict, _ = check(store, request, job=job_name(), now=dt.datetime.now(dt.UTC))
-        print(f"{verdict.verdict}: {verdict.message}", file=sys.stderr)
+        print(_printable(f"{verdict.verdict}: {verdict.message}"), file=sys.stderr)
         return verdict
 
     return run_in_pod(work)
@@ -109,7 +111,7 @@ def _check_of_monitor(args: argparse.Namespace) -> CheckResult:
     store = open_store(request.spec.storage)
     _, result = check(store, request, job="local", now=dt.datetime.now(dt.UTC))
     assert result is not None  # a check outside a cluster has no earlier pod
-    return result
+    return replace(result, reproduce=shlex.join(["modelmonitor", "check", "-f", args.file, *_options(args)]))
 
 
 def _request(args: argparse.Namespace) -> CheckRequest:
@@ -131,7 +133,20 @@ def _check_of_files(args: argparse.Namespace) -> CheckResult:
     files = Files(args.reference, args.current, args.target, args.prediction, args.correlations, args.ablation)
     sensitivity = Sensitivity().model_copy(update=_sensitivity(args))
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
-    return check_files(open_store(None), files, sensitivity, _checks_per_day(args), now=now)
+    result = check_files(open_store(None), files, sensitivity, _checks_per_day(args), now=now)
+    return replace(result, reproduce=shlex.join([*shlex.split(result.reproduce), *_options(args)]))
+
+
+def _options(args: argparse.Namespace) -> list[str]:
+    """Return the options that were given and decide, as they are written."""
+    given = []
+    if args.false_alarms is not None:
+        given += ["--false-alarms", "{}/{}d".format(*args.false_alarms)]
+    if args.checks_per_day != 1:
+        given += ["--checks-per-day", f"{args.checks_per_day:g}"]
+    if args.minimum_effect is not None:
+        given += ["--minimum-effect", args.minimum_effect]
+    return given
 
 
 def _checks_per_day(args: argparse.Namespace) -> float:
@@ -160,7 +175,7 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
     if args.output == "json":
         print(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=2))
         return
-    print(f"{result.verdict.verdict}: {result.verdict.message}")
+    print(_printable(f"{result.verdict.verdict}: {result.verdict.message}"))
     columns = result.drift.columns if result.drift else ()
     shown = [column for column in columns if column.decisive is not None][:10]
     if shown:
@@ -170,16 +185,19 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
             test = column.decisive
             assert test is not None
             mark = "*" if column.drifted else " "
-            name = "".join(c if c.isprintable() else "?" for c in column.name)
-            print(
-                f"{mark} {name:<{width}}  {test.evidence.effect:6.3f}  {probability(test.adjusted_p):>10}  {test.what}"
-            )
+            effect, p = f"{test.evidence.effect:6.3f}", f"{probability(test.adjusted_p):>10}"
+            print(f"{mark} {_printable(column.name):<{width}}  {effect}  {p}  {test.what}")
         if len(columns) > len(shown):
             print(f"  and {len(columns) - len(shown)} more")
     for note in result.notes:
-        print(f"\n{note}")
+        print(f"\n{_printable(note)}")
     where = args.html or result.verdict.report_uri
     print(f"\nReport: {where}" if where else "\nAdd --html FILE for a report page.")
+
+
+def _printable(text: str) -> str:
+    """Return text from data without what a terminal would take for orders."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _report(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ another or at once, on several threads. How it is cut depends on the file alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -86,6 +86,7 @@ def open_file(
     names = schema.names
     known = frozenset(names)
     present = [name for name in dict.fromkeys(names if columns is None else columns) if name in known]
+    refuse_repeated(names, present)
     strings = [name for name in present if is_text(schema.field(name).type)]
     file.seek(0)
     parquet = pq.ParquetFile(
@@ -106,6 +107,23 @@ def open_file(
         parts = _cut(metadata, chunks, spans if not whole else {})
         expect(file, [spans[chunk] for chunk in parts[0].chunks] if spans else [])
     return Opened(schema, metadata.num_rows, _values(parquet, parts[0], head), tuple(parts[1:]))
+
+
+def refuse_repeated(names: Sequence[str], wanted: Collection[str]) -> None:
+    """Refuse a file with two columns of a name that is wanted: which of them is meant, nobody can say.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        As whatever else is wrong with a file.
+    """
+    if len(set(names)) == len(names):
+        return
+    seen: set[str] = set()
+    for name in names:
+        if name in seen and name in wanted:
+            raise pa.ArrowInvalid(f"it has more than one column named {name!r}")
+        seen.add(name)
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -17,7 +17,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.data.parquet import Part, is_text, open_file, spans_of
+from modelmonitor_trainer.data.parquet import Part, is_text, open_file, refuse_repeated, spans_of
 from modelmonitor_trainer.data.text import BLOCK_BYTES, NULL_WORDS, open_text
 from modelmonitor_trainer.failures import BadData
 from modelmonitor_trainer.storage.remote import expect
@@ -200,6 +200,7 @@ def _read_object(
         if fmt is DataFormat.PARQUET:
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
             _require(info.uri, columns, parquet.schema_arrow.names)
+            refuse_repeated(parquet.schema_arrow.names, columns)
             wanted = list(dict.fromkeys(columns))
             # Here Arrow reads all of them together, in the order in which they lie.
             chunks = [(group, name) for group in range(parquet.num_row_groups) for name in wanted]
@@ -254,6 +255,7 @@ def _text_table(
     if fmt is DataFormat.CSV:
         table = pyarrow.csv.read_csv(
             stream,
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(text, pa.string()),
                 null_values=list(NULL_WORDS),
@@ -263,6 +265,7 @@ def _text_table(
         )
     else:
         table = pyarrow.json.read_json(stream, read_options=pyarrow.json.ReadOptions(block_size=BLOCK_BYTES))
+    refuse_repeated(table.column_names, table.column_names if columns is None else columns)
     if columns is None:
         return table
     return table.select([name for name in dict.fromkeys(columns) if name in table.column_names])

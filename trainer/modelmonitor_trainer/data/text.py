@@ -17,7 +17,7 @@ import pyarrow.csv
 import pyarrow.json
 
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.data.parquet import is_text
+from modelmonitor_trainer.data.parquet import is_text, refuse_repeated
 
 #: What stands for a missing value in text formats unless it is quoted.
 NULL_WORDS = ("", "NA", "NaN", "nan", "NULL", "null")
@@ -122,6 +122,7 @@ _Settled = tuple[pa.Schema, Batches, int, pa.RecordBatch | None]
 def _settled_csv(source: _Source, columns: Sequence[str] | None, text: Collection[str], head: int | None) -> _Settled:
     names, types = _first_types(source, text)
     wanted = names if columns is None else [name for name in dict.fromkeys(columns) if name in types]
+    refuse_repeated(names, wanted)
 
     def batches() -> Iterator[pa.RecordBatch]:
         convert = _conversion({name: types[name] for name in wanted}, wanted)
@@ -155,7 +156,9 @@ def _conversion(types: Mapping[str, pa.DataType], columns: Sequence[str] | None)
 def _csv(source: _Source, convert: pyarrow.csv.ConvertOptions) -> pyarrow.csv.CSVStreamingReader:
     # Without threads, which would decode blocks that nobody has asked for yet.
     read = pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False)
-    return pyarrow.csv.open_csv(source.stream(), read_options=read, convert_options=convert)
+    # A quoted line break may lie at the end of a block.
+    parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    return pyarrow.csv.open_csv(source.stream(), read_options=read, parse_options=parse, convert_options=convert)
 
 
 def _widen(types: dict[str, pa.DataType], names: Sequence[str], error: pa.ArrowInvalid) -> None:

@@ -12,6 +12,7 @@ from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, DriftR
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.relation import in_words
+from modelmonitor_trainer.detect.statistics import detectable_effect
 
 Name = Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"]
 
@@ -64,6 +65,9 @@ def decide(
     if drift.detectable > wanted:
         text = _too_few(drift, wanted, rows, of_files=of_files)
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
+    if 0 < len(_distributions(drift)) == len(hidden_by_few_values(drift, wanted)):
+        text = f"Nothing was found, but few values are not missing, too few to have shown a change of {wanted:g}."
+        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
     reason = Reason.PERFORMANCE_DROP if dropped else Reason.NO_DRIFT
     return Verdict("NoDrift", reason, _joined(dropped, _quiet(drift, sensitivity, rows)))
 
@@ -100,6 +104,25 @@ def hidden_by_variation(drift: DriftResult, wanted: float) -> list[str]:
         for column in drift.columns
         if any(test.what == DISTRIBUTION and test.limit is not None and test.limit > wanted for test in column.tests)
     ]
+
+
+def hidden_by_few_values(drift: DriftResult, wanted: float) -> list[str]:
+    """Return the columns with so few values, most being missing, that a change of `wanted` could not have been seen."""
+    return [
+        column.name
+        for column in _distributions(drift)
+        if detectable_effect(
+            column.comparison.reference.total.present,
+            column.comparison.current.total.present,
+            drift.level,
+            max(1, drift.tests),
+        )
+        > wanted
+    ]
+
+
+def _distributions(drift: DriftResult) -> list[ColumnResult]:
+    return [column for column in drift.columns if any(test.what == DISTRIBUTION for test in column.tests)]
 
 
 def _corrupted(violations: Sequence[Violation], *, of_files: bool) -> str:
@@ -141,10 +164,15 @@ def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) 
         f"No change of {sensitivity.minimum_effect} or more beyond chance in {columns}, "
         f"{rows[1]:,} rows against {rows[0]:,}."
     )
-    hidden = hidden_by_variation(drift, float(sensitivity.detectable_effect))
-    if hidden:
-        names = ", ".join(hidden[:3]) + (f" and {len(hidden) - 3} more" if len(hidden) > 3 else "")
-        text += f" Changes of {sensitivity.detectable_effect} would not be seen in {names}, which vary as much anyway."
+    wanted = float(sensitivity.detectable_effect)
+    reasons = (
+        (hidden_by_variation(drift, wanted), "which vary as much anyway"),
+        (hidden_by_few_values(drift, wanted), "of which most values are missing"),
+    )
+    for hidden, why in reasons:
+        if hidden:
+            names = ", ".join(hidden[:3]) + (f" and {len(hidden) - 3} more" if len(hidden) > 3 else "")
+            text += f" Changes of {sensitivity.detectable_effect} would not be seen in {names}, {why}."
     return text
 
 

@@ -2,7 +2,9 @@
 
 Numeric cells are cut at quantiles of a sample of the reference, with a cell of its own for every value
 that is common enough; categorical cells are its most common values. Counts are exact whatever the
-cuts, so a bad sample costs resolution and never correctness.
+cuts, but what moves within a cell is not seen. The first sample is of the heads of some objects, which
+costs little and is like the rest where rows are in no order; where the profile of the reference shows
+that it was not (:func:`badly_cut`), rows are drawn from everywhere (:func:`refit`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
-from modelmonitor_trainer.arrays import Floats
+from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile.counting import count_values
 from modelmonitor_trainer.profile.values import floats_of, kind_of
@@ -34,6 +36,14 @@ MAX_CATEGORIES = 1000
 SAMPLE_ROWS, SAMPLE_ROWS_WIDE = 65_536, 32_768
 #: Objects that they come from at least, where there are as many.
 SAMPLE_OBJECTS, SAMPLE_OBJECTS_WIDE = 4, 1
+
+#: A cell of several values that holds this many times its share of the rows, and rows enough for it to be no chance, …
+_TOO_FULL, _FEW_ROWS = 8, 64
+#: … or words without a cell with this share of the rows, where the sample had no more words than there are cells.
+_TOO_STRANGE = 0.02
+#: What lies beyond counts as infinite where there is nothing else; small enough for differences to be finite.
+_LARGEST = float(np.finfo(np.float64).max) / 4
+_SEED = 20130101
 
 #: Part of every key of the cache: a change of what a profile is makes old ones strangers.
 PROFILE_VERSION = 3
@@ -113,7 +123,8 @@ def fit_edges(sample: Floats, cells: int = CELLS) -> Floats:
     """
     values = np.sort(sample[np.isfinite(sample)])
     if not values.size:
-        return np.empty(0)
+        # Infinities alone: numbers are told from them.
+        return np.array([-_LARGEST, _LARGEST]) if sample.size else np.empty(0)
     ranks = (np.arange(1, cells) * values.size) // cells
     # Values that are alike stand together: where a run begins, and how long it is.
     begins = np.flatnonzero(_begins(values))
@@ -159,6 +170,73 @@ def fit_plan(
         numbers, words = _sample_objects(store, objects, some, fmt, (rows, quota), skip_unreadable=skip_unreadable)
         found += [_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in some]
     return tuple(found)
+
+
+def badly_cut(plan: ColumnPlan, counts: Counts, *, wide: bool) -> bool:
+    """Whether a sample was unlike the reference, so that much of it lies in one cell.
+
+    Parameters
+    ----------
+    plan
+        The column's.
+    counts : (cells,)
+        Rows of the reference in each cell.
+    wide
+        Whether there are more than WIDE_COLUMNS.
+    """
+    total = int(counts.sum())
+    if isinstance(plan, CategoricalPlan):
+        return not plan.buckets and int(counts[-1]) > max(_FEW_ROWS, _TOO_STRANGE * total)
+    several = np.ones(counts.size, dtype=bool)
+    several[1:-1] = plan.edges[1:] != np.nextafter(plan.edges[:-1], np.inf)
+    limit = max(_FEW_ROWS, _TOO_FULL * total / (CELLS_WIDE if wide else CELLS))
+    return bool(counts[several].max(initial=0) > limit)
+
+
+def refit(
+    store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: DataFormat, rows: int, *, wide: bool
+) -> Plan:
+    """Return the plan for `features` from rows drawn from everywhere, for which all of these columns are decoded.
+
+    Parameters
+    ----------
+    store, objects, features, fmt
+        What to read, and how.
+    rows
+        How many there are in all.
+    wide
+        Whether there are more than WIDE_COLUMNS, of which these may be some.
+
+    Raises
+    ------
+    Unreadable
+        If an object cannot be read.
+    """
+    found: list[ColumnPlan] = []
+    for start in range(0, len(features), WIDE_COLUMNS):
+        some = features[start : start + WIDE_COLUMNS]
+        numbers, words = _draw(store, objects, some, fmt, max(1, rows // (SAMPLE_ROWS_WIDE if wide else SAMPLE_ROWS)))
+        cells = CELLS_WIDE if wide else CELLS
+        found += [_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in some]
+    return tuple(found)
+
+
+def _draw(
+    store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: DataFormat, step: int
+) -> tuple[dict[str, list[Floats]], dict[str, Counter[str]]]:
+    """Return a sample of each column: one row, drawn at random, of every `step`."""
+    text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
+    numbers: dict[str, list[Floats]] = {feature.name: [] for feature in features}
+    words: dict[str, Counter[str]] = {name: Counter() for name in text}
+    generator = np.random.default_rng(_SEED)
+    with store.ahead(objects):
+        for info in objects:
+            with scan(store, info, [feature.name for feature in features], fmt, text=text) as opened:
+                for name, column in opened.chunks:
+                    starts = np.arange(0, len(column), step)
+                    places = starts + generator.integers(0, step, starts.size)
+                    _look_at(name, column.take(pa.array(places[places < len(column)])), numbers, words)
+    return numbers, words
 
 
 def _sample_objects(

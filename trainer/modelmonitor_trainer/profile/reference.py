@@ -10,7 +10,7 @@ import io
 import json
 import logging
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,16 @@ from modelmonitor_api.spec import DataFormat, Feature, FeatureType, ModelMonitor
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.failures import NotFound
 from modelmonitor_trainer.profile.objects import ObjectProfile, ProfileCache, from_bytes, to_bytes
-from modelmonitor_trainer.profile.plan import Plan, digest, fit_plan, plan_from_json, plan_to_json
+from modelmonitor_trainer.profile.plan import (
+    WIDE_COLUMNS,
+    Plan,
+    badly_cut,
+    digest,
+    fit_plan,
+    plan_from_json,
+    plan_to_json,
+    refit,
+)
 from modelmonitor_trainer.profile.window import (
     Block,
     BlockProfile,
@@ -90,36 +99,50 @@ def read_reference(
     BadData
         If an object cannot be read.
     """
-    plan = cut_plan(store, blocks, columns, fmt, prefix)
-    window = profile_window(store, blocks, plan, fmt, ProfileCache(store, prefix), what=what)
-    require_readable(window, "reference")
-    return Reference(plan, window)
-
-
-def cut_plan(
-    store: Store, blocks: Sequence[Block], columns: Sequence[Feature], fmt: DataFormat, prefix: str | None
-) -> Plan:
-    """Return the plan for a reference: as it was cut before for the same one, or cut now.
-
-    Raises
-    ------
-    Unreadable
-        If an object of the sample cannot be read.
-    """
     objects = [info for block in blocks for info in block.objects]
     key = digest(_described(columns), [f"{info.uri}\n{info.etag}\n{info.size}" for info in objects])
-    uri = f"{prefix}plans/{key}.json"
-    if prefix is not None:
-        try:
-            return plan_from_json(store.read(uri))
-        except NotFound:
-            pass
-        except ValueError as error:
-            _LOG.warning("the plan %s cannot be used and is made anew: %s", uri, error)
-    plan = fit_plan(store, objects, columns, fmt)
-    if prefix is not None:
+    first, better = (f"{prefix}plans/{key}{suffix}.json" if prefix is not None else None for suffix in ("", "-refit"))
+
+    def profiled(plan: Plan) -> Reference:
+        window = profile_window(store, blocks, plan, fmt, ProfileCache(store, prefix), what=what)
+        require_readable(window, "reference")
+        return Reference(plan, window)
+
+    kept = _kept_plan(store, better)
+    if kept is not None:
+        return profiled(kept)
+    found = profiled(_plan_at(store, first, lambda: fit_plan(store, objects, columns, fmt)))
+    wide = len(columns) > WIDE_COLUMNS
+    bad = {plan.name for plan in found.plan if badly_cut(plan, found.window.columns[plan.name].total.counts, wide=wide)}
+    if not bad:
+        return found
+    _LOG.info("rows are in an order that the heads of the objects do not show; %s columns are cut anew", len(bad))
+    some = [column for column in columns if column.name in bad]
+    anew = {plan.name: plan for plan in refit(store, objects, some, fmt, found.window.rows, wide=wide)}
+    return profiled(_plan_at(store, better, lambda: tuple(anew.get(plan.name, plan) for plan in found.plan)))
+
+
+def _plan_at(store: Store, uri: str | None, make: Callable[[], Plan]) -> Plan:
+    """Return the plan that is kept at `uri`; otherwise make it and keep it."""
+    kept = _kept_plan(store, uri)
+    if kept is not None:
+        return kept
+    plan = make()
+    if uri is not None:
         store.write(uri, plan_to_json(plan), content_type=JSON)
     return plan
+
+
+def _kept_plan(store: Store, uri: str | None) -> Plan | None:
+    if uri is None:
+        return None
+    try:
+        return plan_from_json(store.read(uri))
+    except NotFound:
+        return None
+    except ValueError as error:
+        _LOG.warning("the plan %s cannot be used and is made anew: %s", uri, error)
+        return None
 
 
 def reference_to_bytes(reference: Reference, columns: Sequence[Feature]) -> bytes:

@@ -106,23 +106,39 @@ class S3Store:
         self._patience = patience or PATIENCE
         endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._endpoint = endpoint or "Amazon S3"
-        self._client: S3Client = client or boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=region or boto3.Session().region_name or "us-east-1",
-            config=Config(
-                signature_version="s3v4",
-                connect_timeout=self._patience.connect_seconds,
-                read_timeout=self._patience.read_seconds,
-                retries={"mode": "standard", "total_max_attempts": self._patience.attempts},
-                max_pool_connections=_CONNECTIONS,
-                # Compatible stores often know neither virtual hosts nor the newer checksums.
-                s3={"addressing_style": "path" if endpoint else "auto"},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        self._client: S3Client = client or self._connected(endpoint, region)
         self._ahead = Ahead(self._fetch)
+
+    def _connected(self, endpoint: str | None, region: str | None) -> S3Client:
+        """Return a client, which has asked nobody yet.
+
+        Raises
+        ------
+        BadConfiguration
+            If the environment or the endpoint is nonsense.
+        """
+        try:
+            return boto3.client(
+                "s3",
+                endpoint_url=endpoint,
+                region_name=region or boto3.Session().region_name or "us-east-1",
+                config=Config(
+                    signature_version="s3v4",
+                    connect_timeout=self._patience.connect_seconds,
+                    read_timeout=self._patience.read_seconds,
+                    retries={"mode": "standard", "total_max_attempts": self._patience.attempts},
+                    max_pool_connections=_CONNECTIONS,
+                    # Compatible stores often know neither virtual hosts nor the newer checksums.
+                    s3={"addressing_style": "path" if endpoint else "auto"},
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                ),
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise BadConfiguration(
+                f"S3 at {self._endpoint} cannot be used: {error}; correct the endpoint, or AWS_PROFILE, AWS_REGION and "
+                "AWS_ENDPOINT_URL in the environment"
+            ) from error
 
     @contextlib.contextmanager
     def _explained(self, uri: str) -> Iterator[None]:
