@@ -74,7 +74,8 @@ def pod_template(work: Work, settings: Settings) -> Object:
         "volumes": volumes,
     }
     if own:
-        volumes.append({"name": "work", "emptyDir": {"sizeLimit": _SCRATCH}})
+        # Theirs have a scratch volume of their own: what they leave in the home of ours could redirect its requests.
+        volumes += [{"name": name, "emptyDir": {"sizeLimit": _SCRATCH}} for name in ("work", "their-tmp")]
         pod["initContainers"] = [_ours(work, settings, "train-prepare", PREPARE), *_own_trainer(work, settings)]
         pod["containers"] = [_ours(work, settings, "train-conclude", names.CONTAINER_NAME)]
     else:
@@ -142,7 +143,10 @@ def _own_trainer(work: Work, settings: Settings) -> list[Object]:
             "env": [{"name": item.name, "value": item.value} for item in trainer.env],
             "resources": _resources(trainer.resources),
             "securityContext": _security(),
-            "volumeMounts": [{"name": "work", "mountPath": WORK}, {"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+            "volumeMounts": [
+                {"name": "work", "mountPath": WORK},
+                {"name": "their-tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own emptyDir
+            ],
         }
         for step, verb in steps.items()
     ]

@@ -115,6 +115,10 @@ def test_only_our_containers_are_given_credentials() -> None:
         assert container["image"] == (SETTINGS.trainer_image if ours else "example/trainer:1")
         assert ("envFrom" in container) == ours
         assert ("request" in {mount["name"] for mount in container["volumeMounts"]}) == ours
+    mounted = {name: {mount["name"] for mount in by_name[name]["volumeMounts"]} for name in by_name}
+    for name in list(by_name)[1:4]:
+        # What else they could write to is read by ours, which has the credentials: the home of its libraries.
+        assert mounted[name] & mounted[names.CONTAINER_NAME] == {"work"}
     rules = JOBS["own trainer"]["spec"]["podFailurePolicy"]["rules"]
     assert {rule["onExitCodes"]["containerName"] for rule in rules[:-1]} == {"prepare", names.CONTAINER_NAME}
 

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -412,3 +413,23 @@ def test_few_labels_of_many_rows_are_not_enough(world, first, window):
     assert f"rows of the {window} have a label, which is less than data.labels.minShare (0.5)" in verdict.message
     world.spec["data"]["labels"]["minShare"] = "0.3"
     assert world.train(2).outcome == "Promoted"
+
+
+@pytest.mark.parametrize("among_rows", [False, True])
+def test_an_outcome_that_is_not_a_number_is_none(world, among_rows):
+    """NaN stands for missing in what pandas has written."""
+    for number in range(1, 19):
+        day = dt.date(2013, 1, number)
+        rows, labels = (path_of(f"{world.base}/{kind}/date={day}/part.parquet") for kind in ("rows", "labels"))
+        late = pq.read_table(labels).column("late").to_numpy().astype(float)
+        late[:5] = np.nan
+        where = rows if among_rows else labels
+        table = pq.read_table(where)
+        table = table.drop_columns(["late"]) if "late" in table.column_names else table
+        pq.write_table(table.append_column("late", pa.array(late)), where)
+    if among_rows:
+        del world.spec["data"]["labels"]
+    verdict = world.train()
+    assert verdict.outcome == "Promoted", verdict.message
+    assert verdict.train_rows == 950
+    assert registry.need_version(world.store, world.prefix, verdict.version).classes == ["0", "1"]

@@ -88,7 +88,7 @@ def read_day(
     if labels is None:
         wanted = [*columns, spec.model.target]
         rows = read_table(store, block.objects, wanted, fmt, text=text)
-        known = rows.filter(rows.column(spec.model.target).is_valid())
+        known = rows.filter(pc.invert(pc.is_null(rows.column(spec.model.target), nan_is_null=True)))
         # The outcome is one of the rows' own columns: a row without one has no label yet.
         return LabelledDay(block, known, known.column(spec.model.target), rows.num_rows)
     from modelmonitor_trainer.data.labels import join

@@ -129,7 +129,7 @@ def join(features: pa.Table, labels: pa.Table, days: Ints, *, key: str, target: 
     surer than it is.
     """
     left, right = _key_texts(features.column(key)), _key_texts(labels.column(key))
-    known = pc.is_valid(labels.column(target))
+    known = has_value(labels.column(target))
     labels = labels.filter(known)
     right = right.filter(known)
     place_of = pa.table({"key": right, "label": np.arange(len(right))}).filter(pc.is_valid(right))
@@ -150,6 +150,11 @@ def join(features: pa.Table, labels: pa.Table, days: Ints, *, key: str, target: 
     return Dataset(features.take(pa.array(rows)), taken, days[rows], report)
 
 
+def has_value(outcomes: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return whether each outcome is there: neither NULL nor NaN, which is how some writers put it."""
+    return pc.invert(pc.is_null(outcomes, nan_is_null=True))
+
+
 def _key_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return keys as text, so that both sides agree whatever their width or encoding."""
     return values.cast(pa.string())
@@ -157,7 +162,7 @@ def _key_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints) -> Dataset:
     """Return the rows whose own target column has a value."""
-    known = pc.is_valid(target)
+    known = has_value(target)
     kept = np.flatnonzero(known.to_numpy(zero_copy_only=False)) if len(known) else np.zeros(0, dtype=np.int64)
     report = JoinReport(len(known), len(known), len(kept), unlabelled=len(known) - len(kept))
     return Dataset(features.filter(known), target.filter(known), days[kept], report)
