@@ -12,6 +12,7 @@ from modelmonitor_operator.settings import Settings
 
 UID = 65532
 _SCRATCH = "2Gi"
+_TMP = "/tmp"  # noqa: S108 - where an emptyDir of the pod is mounted
 #: Files that a trainer of the user's own and ours pass to each other; see docs/trainer-protocol.md.
 WORK = "/work"
 #: The container that fetches the data for a trainer of the user's own.
@@ -103,7 +104,7 @@ def _ours(work: Work, settings: Settings, command: str, container: str) -> Objec
     resources = spec.retraining.trainer.resources if work.role is Role.TRAIN else spec.check.resources
     mounts = [
         {"name": "request", "mountPath": names.REQUEST_DIRECTORY, "readOnly": True},
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own emptyDir
+        {"name": "tmp", "mountPath": _TMP},
     ]
     if command.startswith("train-"):
         mounts.append({"name": "work", "mountPath": WORK})
@@ -145,7 +146,7 @@ def _own_trainer(work: Work, settings: Settings) -> list[Object]:
             "securityContext": _security(),
             "volumeMounts": [
                 {"name": "work", "mountPath": WORK},
-                {"name": "their-tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own emptyDir
+                {"name": "their-tmp", "mountPath": _TMP},
             ],
         }
         for step, verb in steps.items()

@@ -9,6 +9,7 @@ import pytest
 from modelmonitor_api.messages import CheckRequest
 from modelmonitor_trainer.check.run import check
 from modelmonitor_trainer.detect.result import to_json
+from modelmonitor_trainer.failures import BadData
 from modelmonitor_trainer.registry.versions import REFERENCE_ROWS_FILE
 from modelmonitor_trainer.storage.local import path_of
 
@@ -21,13 +22,12 @@ def checked(world, number):
     return to_json(result)
 
 
-def forget_training_window(world, *, profiles=True):
+def forget_training_window(world):
     """Remove the days that the champion was trained on, as a bucket with a lifetime for objects does."""
     for day in range(3, 13):
         for kind in ("rows", "labels"):
             shutil.rmtree(path_of(f"{world.base}/{kind}/date=2013-01-{day:02}"))
-    if profiles:
-        shutil.rmtree(path_of(f"{world.prefix}profiles"))
+    shutil.rmtree(path_of(f"{world.prefix}profiles"))
 
 
 @pytest.fixture
@@ -53,9 +53,6 @@ def test_it_is_used_although_the_data_are_there(crowned):
     checked(crowned, 1)
     made = {path for path in crowned.results() if path.startswith("profiles/")}
     assert made, "of the live days"
-    live = {path.name for path in (crowned.folder / "rows").iterdir()}
-    assert len(live) == 40
-    assert len([path for path in made if path.endswith(".npz")]) < 2 * 40
     assert not [path for path in made if "/plans/" in path], "nothing was cut anew"
 
 
@@ -90,5 +87,5 @@ def test_a_damaged_one_is_named(crowned):
     version = json.loads(crowned.results()["champion.json"])["version"]
     path = path_of(f"{crowned.prefix}versions/{version}/{REFERENCE_ROWS_FILE}")
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(Exception, match=REFERENCE_ROWS_FILE):
+    with pytest.raises(BadData, match=REFERENCE_ROWS_FILE):
         checked(crowned, 1)

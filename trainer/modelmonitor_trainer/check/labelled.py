@@ -85,14 +85,14 @@ def read_day(
         *(feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL),
         *(name for name in spec.model.slices if name not in numeric),
     ]
+    from modelmonitor_trainer.data.labels import has_value, join
+
     if labels is None:
         wanted = [*columns, spec.model.target]
         rows = read_table(store, block.objects, wanted, fmt, text=text)
-        known = rows.filter(pc.invert(pc.is_null(rows.column(spec.model.target), nan_is_null=True)))
+        known = rows.filter(has_value(rows.column(spec.model.target)))
         # The outcome is one of the rows' own columns: a row without one has no label yet.
         return LabelledDay(block, known, known.column(spec.model.target), rows.num_rows)
-    from modelmonitor_trainer.data.labels import join
-
     key = labels.join_key
     rows = read_table(store, block.objects, [*columns, key], fmt, text=[*text, key])
     keys = rows.column(key)

@@ -134,7 +134,7 @@ def _check_of_files(args: argparse.Namespace) -> CheckResult:
     sensitivity = Sensitivity().model_copy(update=_sensitivity(args))
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     result = check_files(open_store(None), files, sensitivity, _checks_per_day(args), now=now)
-    return replace(result, reproduce=shlex.join([*shlex.split(result.reproduce), *_options(args)]))
+    return replace(result, reproduce=" ".join([result.reproduce, *_options(args)]))
 
 
 def _options(args: argparse.Namespace) -> list[str]:
