@@ -5,7 +5,7 @@ import pytest
 
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Metric, Promotion, Task
-from modelmonitor_trainer.gate.leaks import Suspect, suspects, too_good
+from modelmonitor_trainer.gate.leaks import Suspect, leaps, suspects, too_good
 from modelmonitor_trainer.gate.slices import compare_slices
 from modelmonitor_trainer.gate.verdict import Contest, GateReason, Outcome, judge
 
@@ -50,6 +50,9 @@ def contest(champion=0.8, challenger=0.8, *, rows=ROWS, seed=0, **more):
         (contest(0.8, 1.4, rows=499), {}, Outcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS),
         (contest(None, 30.0), {}, Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
         (contest(0.8, 30.0), {}, Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
+        (contest(0.8, 3.2), {}, Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
+        # The champion has grown old; when it was young it was as good.
+        (contest(0.0, 3.2, promised=0.97), {}, Outcome.PASSED, GateReason.BETTER),
         # An easy problem, on which the champion was let through: not suspicious any more.
         (contest(30.0, 30.0), {}, Outcome.PASSED, GateReason.NOT_WORSE),
     ],
@@ -125,6 +128,31 @@ def test_thirty_slices_of_equal_models_do_not_refuse_by_chance():
     assert refused <= 5
 
 
+def test_every_slice_with_rows_enough_is_looked_at():
+    """Three hundred airports, and the one that gets worse is not among the largest."""
+    g = np.random.default_rng(0)
+    rows = 30_000
+    origin = np.array([f"a{number:03d}" for number in g.integers(0, 299, rows)], dtype=object)
+    origin[g.choice(rows, 90, replace=False)] = "small"
+    truth = g.integers(0, 2, rows)
+    old = np.clip(0.3 + 0.4 * truth + 0.1 * g.normal(size=rows), 0.01, 0.99)
+    new = np.where(origin == "small", 1 - old, old)
+    found = compare_slices(truth, old, new, {"origin": origin}, promotion(minSliceRows=80), 0)
+    assert sum(part.decides for part in found) > 200
+    assert [part.value for part in found if part.worse] == ["small"]
+    few = compare_slices(truth, old, new, {"origin": origin}, promotion(minSliceRows=5000), 0)
+    assert len(few) == 200, "those that do not decide are not all listed"
+
+
+def test_a_slice_of_one_class_says_so():
+    case = contest(0.8, 0.9)
+    values = np.where(case.truth == 1, "all late", "none late").astype(object)
+    found = judge(contest(0.8, 0.9, slices={"kind": values}), promotion(nonInferiorityMargin="0.02"), seed=0)
+    assert {part.undefined for part in found.slices} == {"ROC AUC needs rows of both classes"}
+    assert found.checks[-1].passed is None
+    assert "both classes" in found.checks[-1].sentence
+
+
 def test_missing_and_strange_slice_values():
     values = np.array([None, "<b>", "JFK"], dtype=object)[np.arange(ROWS) % 3]
     found = judge(contest(0.8, 0.9, slices={"origin": values}), promotion(), seed=0)
@@ -192,6 +220,50 @@ def test_a_suspect_makes_a_first_model_inconclusive():
     found = judge(contest(None, 0.8, suspects=(Suspect("arr_delay", 1.0),)), promotion(), seed=0)
     assert found.reason is GateReason.TOO_GOOD_TO_BE_TRUE
     assert "arr_delay" in found.message
+
+
+SURE = Suspect("arr_delay", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        (contest(0.8, 2.0, suspects=(SURE,)), GateReason.TOO_GOOD_TO_BE_TRUE),
+        (contest(0.8, 2.0, suspects=(Suspect("distance", 0.96, certain=False),)), GateReason.BETTER),
+        # It was there before, and it brings the new model nothing that the old one has not.
+        (contest(2.0, 2.0, suspects=(SURE,)), GateReason.NOT_WORSE),
+        (contest(30.0, 32.0, suspects=(SURE,)), GateReason.NOT_WORSE),
+    ],
+)
+def test_a_suspect_counts_where_it_makes_a_challenger_better_than_the_champion(case, reason):
+    found = judge(case, promotion(nonInferiorityMargin="0.02"), seed=0)
+    assert found.reason is reason, found.message
+
+
+def test_a_leap_names_the_features_that_could_explain_it():
+    strong = Suspect("arr_delay", 0.98, certain=False)
+    found = judge(contest(0.8, 3.2, suspects=(strong,)), promotion(), seed=0)
+    assert found.reason is GateReason.TOO_GOOD_TO_BE_TRUE
+    assert "arr_delay (0.9800 alone)" in found.message
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "earlier", "answer"),
+    [
+        (Metric.ROC_AUC, 0.98, (0.75,), True),
+        (Metric.ROC_AUC, 0.94, (0.75,), False),
+        (Metric.ROC_AUC, 0.98, (0.5, 0.97), False),  # as good as the champion was when it was young
+        (Metric.LOG_LOSS, 0.056, (0.5,), True),
+        (Metric.LOG_LOSS, 0.2, (0.5,), False),
+        (Metric.ROOT_MEAN_SQUARED_ERROR, 1.0, (30.0,), True),
+        (Metric.R2, 0.9989, (0.6,), True),
+        (Metric.R2, 0.9, (0.6,), False),
+        (Metric.R2, 0.9, (-4.0, 0.85), False),
+        (Metric.R2, 1.0, (1.0,), False),
+    ],
+)
+def test_leaps(metric, value, earlier, answer):
+    assert leaps(metric, value, *earlier) is answer
 
 
 def test_days_that_err_together_spare_a_slice():

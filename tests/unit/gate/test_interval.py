@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from modelmonitor_api.spec import Metric, Task, metric_fits
 from modelmonitor_trainer.gate.delong import delong_components, delong_variance
@@ -103,6 +103,28 @@ def test_several_classes(metric):
     old, new = (scores / scores.sum(axis=1, keepdims=True) for scores in (old, new))
     found = paired_difference(metric, truth, old, new, confidence=0.95, seed=0)
     assert 0 < found.low < found.high
+
+
+def test_f1_of_several_classes_where_the_third_does_not_occur():
+    """With rows and answers of two classes it still is the mean over them, not that of the second one."""
+    g = np.random.default_rng(0)
+    truth = g.integers(0, 2, 200)
+    scores = np.column_stack([1.0 - truth, truth, np.full(200, -9.0)]) + 0.9 * g.normal(size=(200, 3))
+    scores[:, 2] = -9.0
+    macro = f1_score(truth, scores.argmax(axis=1), average="macro")
+    found = paired_difference(Metric.F1, truth, scores, scores[:, [1, 0, 2]], confidence=0.95, seed=0)
+    assert found.champion == pytest.approx(macro)
+    assert found.low < found.value < found.high, "the bootstrap is of the same score"
+    assert (found.low + found.high) / 2 == pytest.approx(found.value, abs=0.02)
+
+
+@pytest.mark.parametrize("metric", [Metric.BALANCED_ACCURACY, Metric.LOG_LOSS, Metric.BRIER_SCORE])
+def test_a_bootstrap_keeps_the_classes_shares(metric):
+    """Models that err on a rare class alone: were its share to vary, so would their scores together."""
+    truth = np.repeat([0, 1], [980, 20])
+    old, new = np.where(truth == 1, 0.2, 0.1), np.where(truth == 1, 0.7, 0.1)
+    found = paired_difference(metric, truth, old, new, confidence=0.95, seed=0)
+    assert found.low == pytest.approx(found.high), "within a class all rows are alike, so nothing is left to chance"
 
 
 @pytest.mark.parametrize("metric", [Metric.ROC_AUC, Metric.F1, Metric.LOG_LOSS, Metric.AVERAGE_PRECISION])

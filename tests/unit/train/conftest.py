@@ -28,6 +28,7 @@ class World:
         self.folder = folder
         self.store = store or open_store(None)
         self.base = uri_of(folder)
+        self.image = ""
         self.spec = {
             "schedule": "0 6 * * *",
             "storage": {"resultsURI": f"{self.base}/results/"},
@@ -87,7 +88,14 @@ class World:
         return parse(ModelMonitorSpec, self.spec)
 
     def request(self, number=1, reason="DriftDetected"):
-        return TrainRequest(monitor=self.monitor, spec=self.parsed(), number=number, reason=reason, message="x drifted")
+        return TrainRequest(
+            monitor=self.monitor,
+            spec=self.parsed(),
+            number=number,
+            reason=reason,
+            message="x drifted",
+            trainer_image=self.image,
+        )
 
     @property
     def monitor(self):

@@ -125,6 +125,85 @@ def test_a_champion_of_the_built_in_trainer_is_asked_by_it(world, tmp_path):
     assert (third.outcome, third.reason) == ("Inconclusive", "Incomparable")
 
 
+def requests(work):
+    return {
+        step: json.loads((work / step / "request.json").read_text())
+        for step in ("train", "predict-challenger", "predict-champion")
+    }
+
+
+def test_a_champion_of_another_target_is_not_asked(world, tmp_path):
+    """Its answers to another question, scored by the new one's outcomes, would lose to anything."""
+    own(world)
+    first = training(world, tmp_path / "work")
+    world.land(19, 40)
+    world.spec["model"]["target"] = "cancelled"
+    for number in range(1, 41):
+        day = f"{dt.date(2013, 1, 1) + dt.timedelta(days=number - 1)}"
+        truth = np.random.default_rng(number).random(100) < 0.5
+        ids = [f"{day}-{row}" for row in range(100)]
+        world.put(f"labels/date={day}/part.parquet", {"id": ids, "cancelled": truth})
+    second = training(world, tmp_path / "work", 2)
+    assert (second.outcome, second.reason) == ("Inconclusive", "Incomparable"), second.message
+    assert "predicts late" in second.message
+    assert "a monitor of its own" in second.message
+    assert all(asked["skip"] for asked in requests(tmp_path / "work").values())
+    assert world.champion().version == first.version
+
+
+@pytest.mark.parametrize(
+    ("image", "outcome"),
+    [
+        ("registry.test:5000/mine:2", "Promoted"),
+        ("registry.test:5000/mine@sha256:0123", "Promoted"),
+        ("registry.test:5000/other:1", "Inconclusive"),
+    ],
+)
+def test_the_champion_of_another_image_is_not_asked(world, tmp_path, image, outcome):
+    own(world)
+    world.image = world.spec["retraining"]["trainer"]["image"] = "registry.test:5000/mine:1"
+    training(world, tmp_path / "work")
+    world.land(19, 40, slope=-2.0)
+    world.image = world.spec["retraining"]["trainer"]["image"] = image
+    second = training(world, tmp_path / "work", 2)
+    assert second.outcome == outcome, second.message
+    if outcome == "Inconclusive":
+        assert second.reason == "Incomparable"
+        assert "mine:1" in second.message
+        assert "other:1" in second.message
+
+
+def test_a_champion_is_given_the_features_that_it_was_trained_with(world, tmp_path):
+    own(world)
+    training(world, tmp_path / "work")
+    world.land(19, 40)
+    world.spec["model"]["features"] = [{"name": "kind", "type": "Categorical"}]
+    prepare(world.store, world.request(2), tmp_path / "work", job="mon-train-2", now=NOW)
+    asked = requests(tmp_path / "work")
+    names = {step: [feature["name"] for feature in request["features"]] for step, request in asked.items()}
+    assert names["train"] == names["predict-challenger"] == ["kind"]
+    assert names["predict-champion"] == ["x", "gust", "kind"]
+    assert set(pq.read_table(asked["predict-champion"]["data"]).column_names) == {"x", "gust", "kind", "origin"}
+    assert pq.read_table(asked["train"]["data"]).column_names == ["kind", "origin", "late"]
+
+
+def test_a_champion_that_changed_while_a_pod_was_away(world, tmp_path):
+    """What was laid out is for the champion of then; the version must not be compared with two."""
+    own(world)
+    first = training(world, tmp_path / "work")
+    world.land(19, 40, slope=-2.0)
+    second = training(world, tmp_path / "work", 2)
+    world.land(41, 60, slope=-2.0)
+    prepare(world.store, world.request(3), tmp_path / "one", job="mon-train-3", now=NOW)
+    world.roll_back()
+    assert world.champion().version == first.version
+    prepare(world.store, world.request(3), tmp_path / "two", job="mon-train-3", now=NOW)
+    assert "became the champion in place of" in requests(tmp_path / "two")["train"]["skip"]
+    verdict = conclude(world.store, world.request(3), tmp_path / "two", job="mon-train-3", now=NOW)
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionChanged")
+    assert second.version in verdict.message
+
+
 def test_without_an_image_there_is_nothing_to_frame(world, tmp_path):
     with pytest.raises(BadConfiguration, match=r"trainer\.image"):
         prepare(world.store, world.request(), tmp_path, job="j", now=NOW)

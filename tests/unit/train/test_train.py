@@ -12,6 +12,7 @@ from modelmonitor_api.messages import encode_answer
 from modelmonitor_trainer.data.manifest import objects_of
 from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged
 from modelmonitor_trainer.registry import champion as registry
+from modelmonitor_trainer.registry.versions import read_file
 from modelmonitor_trainer.storage.local import path_of
 from modelmonitor_trainer.storage.store import open_store
 from modelmonitor_trainer.train.compare import compare
@@ -67,7 +68,8 @@ def test_the_first_model(world):
     written = world.results()
     assert {path.rsplit("/", 1)[1] for path in written if path.startswith("versions/")} == VERSION_FILES
     assert {path for path in written if path.startswith("runs/")} == {
-        f"runs/u-1/1/{name}" for name in ("request.json", "manifest.json", "report.html", "verdict.json")
+        f"runs/u-1/1/{name}"
+        for name in ("request.json", "manifest.json", "compared-with.json", "report.html", "verdict.json")
     }
 
 
@@ -209,7 +211,7 @@ def test_what_cannot_be_trained_says_what_to_change(world, change, kind, words):
         world.train()
 
 
-def count_writes(world):
+def count_writes(world, number=1):
     """Return how many writes a whole training makes."""
 
     class Counting(Dying):
@@ -219,7 +221,7 @@ def count_writes(world):
             Counting.count += 1
             return self._store.write(*arguments, **conditions)
 
-    world.train(store=Counting(0))
+    world.train(number, store=Counting(0))
     return Counting.count
 
 
@@ -249,6 +251,39 @@ def test_a_pod_killed_after_any_write_ends_the_same(another):
         assert world.results() == before
 
 
+# After request, manifest, champion and two plans of cells come the files of the version.
+@pytest.mark.parametrize("killed_after", [3, 6, 9, 12, 5 + len(VERSION_FILES)])
+def test_a_pod_killed_between_two_champions_mixes_nothing(world, killed_after):
+    """Files that it had written speak of the champion of then; the version may not speak of another."""
+    world.train()
+    world.land(19, 40, slope=-2.0)
+    assert world.train(2).outcome == "Promoted"
+    world.land(41, 52, slope=-2.0)
+    with pytest.raises(Stopped):
+        world.train(3, store=Dying(killed_after))
+    world.roll_back()
+    verdict = world.train(3)
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionChanged")
+    for record in registry.list_versions(world.store, world.prefix):
+        found = json.loads(read_file(world.store, world.prefix, record, "comparison.json"))
+        assert found["championVersion"] == record.compared_with
+        assert found["message"] == record.message
+
+
+def test_a_pod_killed_after_its_promotion_and_before_somebody_s_rollback(world):
+    first = world.train()
+    world.land(19, 40, slope=-2.0)
+    with pytest.raises(Stopped):
+        world.train(2, store=Dying(6 + len(VERSION_FILES)))
+    second = world.champion().version
+    assert second != first.version
+    world.roll_back()
+    verdict = world.train(2)
+    assert (verdict.outcome, verdict.version) == ("Promoted", second)
+    assert verdict.champion.version == first.version
+    assert verdict.message.endswith(f"Since then {first.version} has taken its place.")
+
+
 def test_a_replaced_object_is_named(world):
     with pytest.raises(Stopped):
         world.train(store=Dying(2))  # the request and the manifest
@@ -271,8 +306,8 @@ def test_a_number_that_is_given_again_is_another_training(world):
 def test_a_training_that_is_overtaken_does_not_promote(world):
     world.train(1)
     world.land(19, 40, slope=-2.0)
-    # Request, manifest, two plans of cells, the version: all but the promotion.
-    writes = 4 + len(VERSION_FILES)
+    # Request, manifest, the champion, two plans of cells, the version: all but the promotion.
+    writes = 5 + len(VERSION_FILES)
     with pytest.raises(Stopped):
         world.train(2, store=Dying(writes))
     assert len(registry.list_versions(world.store, world.prefix)) == 2

@@ -3,7 +3,8 @@
 Two sources of chance are looked at, and the wider one counts:
 
 - **rows**: DeLong's covariance for the ROC AUC of two classes, exact enough and without resampling;
-  a seeded paired bootstrap for everything else;
+  a seeded paired bootstrap for everything else, of classes within each true class (stratified), so that every
+  replicate has as many rows of it;
 - **days**: where rows come from eight days or more, a jackknife that leaves out one day at a time. Rows of
   one day err together (one storm delays every flight), and an interval that takes them for independent is
   too narrow.
@@ -24,7 +25,14 @@ from scipy import stats
 from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.gate.delong import auc_without_each_day, delong_variance
-from modelmonitor_trainer.model.metrics import Undefined, labels_of, score_places, sign, true_class_probability
+from modelmonitor_trainer.model.metrics import (
+    Undefined,
+    is_regression,
+    labels_of,
+    score_places,
+    sign,
+    true_class_probability,
+)
 
 #: Replicates of a bootstrap.
 REPLICATES = 2000
@@ -116,7 +124,8 @@ def _by_rows(
     generator = np.random.default_rng(seed)
     scale = 1.0
     if metric in {Metric.ACCURACY, Metric.BALANCED_ACCURACY, Metric.F1}:
-        found = _bootstrap_labels(metric, truth, labels_of(champion), labels_of(challenger), generator)
+        binary = champion.ndim == 1
+        found = _bootstrap_labels(metric, truth, labels_of(champion), labels_of(challenger), generator, binary=binary)
     else:
         ranked = metric in {Metric.ROC_AUC, Metric.AVERAGE_PRECISION}
         most = _RANKED_ROWS if ranked else _ROWS
@@ -134,27 +143,31 @@ def _by_rows(
 
 
 def _bootstrap_labels(
-    metric: Metric, truth: Array, champion: Ints, challenger: Ints, generator: np.random.Generator
+    metric: Metric, truth: Array, champion: Ints, challenger: Ints, generator: np.random.Generator, *, binary: bool
 ) -> Floats:
     """Bootstrap a score of classes: it depends only on how many rows are in each cell of a table.
 
-    Drawing rows with replacement is drawing the table (true, champion's, challenger's class) from a
-    multinomial distribution, which costs nothing per row.
+    Drawing rows of a class with replacement is drawing its part of the table (true, champion's, challenger's class)
+    from a multinomial distribution, which costs nothing per row.
     """
     cells, counts = np.unique(np.stack([truth, champion, challenger]), axis=1, return_counts=True)
-    drawn = generator.multinomial(len(truth), counts / counts.sum(), size=REPLICATES).astype(np.float64)
-    old = _scores_of_tables(metric, cells[0], cells[1], drawn)
-    new = _scores_of_tables(metric, cells[0], cells[2], drawn)
+    drawn = np.empty((REPLICATES, counts.size))
+    for place in np.unique(cells[0]):
+        stratum = cells[0] == place
+        total = counts[stratum].sum()
+        drawn[:, stratum] = generator.multinomial(total, counts[stratum] / total, size=REPLICATES)
+    old = _scores_of_tables(metric, cells[0], cells[1], drawn, binary=binary)
+    new = _scores_of_tables(metric, cells[0], cells[2], drawn, binary=binary)
     return _defined(new - old)
 
 
-def _scores_of_tables(metric: Metric, truth: Array, said: Array, tables: Floats) -> Floats:
+def _scores_of_tables(metric: Metric, truth: Array, said: Array, tables: Floats, *, binary: bool) -> Floats:
     """Return the score of each table; truth, said : (cells,), tables : (replicates, cells)."""
     hit = truth == said
     if metric is Metric.ACCURACY:
         return np.asarray(tables @ hit / tables.sum(axis=1))
     places = np.union1d(truth, said)
-    if metric is Metric.F1 and places.max() <= 1:
+    if metric is Metric.F1 and binary:
         places = np.array([1])
     of_class = np.full((tables.shape[0], places.size), np.nan)
     for column, place in enumerate(places):
@@ -172,16 +185,18 @@ def _scores_of_tables(metric: Metric, truth: Array, said: Array, tables: Floats)
 def _bootstrap_means(
     metric: Metric, truth: Array, champion: Array, challenger: Array, generator: np.random.Generator
 ) -> Floats:
-    """Bootstrap a score that is a function of means over rows: losses, errors, R²."""
+    """Bootstrap a score that is a function of means over rows: losses, errors, R²; of classes, class by class."""
     rows = len(truth)
     parts = np.column_stack([*_contributions(metric, truth, champion), *_contributions(metric, truth, challenger)])
-    found = np.empty((REPLICATES, parts.shape[1]))
+    groups = [parts] if is_regression(metric) else [parts[truth == place] for place in np.unique(truth)]
+    found = np.zeros((REPLICATES, parts.shape[1]))
     step = max(1, _CHUNK // rows)
     for start in range(0, REPLICATES, step):
         size = min(step, REPLICATES - start)
-        drawn = generator.integers(0, rows, size=(size, rows), dtype=np.int32)
-        for column in range(parts.shape[1]):
-            found[start : start + size, column] = parts[:, column][drawn].mean(axis=1)
+        for group in groups:
+            drawn = generator.integers(0, len(group), size=(size, len(group)), dtype=np.int32)
+            for column in range(parts.shape[1]):
+                found[start : start + size, column] += group[:, column][drawn].sum(axis=1) / rows
     half = parts.shape[1] // 2
     difference = _from_means(metric, found[:, half:]) - _from_means(metric, found[:, :half])
     return _defined(sign(metric) * difference)

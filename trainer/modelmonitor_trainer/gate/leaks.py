@@ -15,12 +15,18 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from modelmonitor_api.spec import Metric, Task
 from modelmonitor_trainer.arrays import Array, Floats
+from modelmonitor_trainer.model.metrics import greater_is_better, score_places
 
 #: From here on a score is suspicious.
 _PERFECT = 0.999
 _PERFECT_R2 = 0.9999
 #: An error or loss below this share of the trivial model's is suspicious.
 _TINY = 0.001
+#: A challenger that leaves less than this share of the error that its predecessors left has learnt something
+#: that was not there to be learnt before.
+_LEAP = 0.2
+#: From here on a feature alone is worth naming, once something is suspicious.
+_STRONG = 0.95
 #: Rows that are looked at of each side; a leak shows on a few thousand.
 _ROWS = 10_000
 
@@ -36,10 +42,13 @@ class Suspect:
     score
         Of a small tree on this feature only, on hold-out rows: ROC AUC of two classes, balanced accuracy of
         several, R² of values.
+    certain
+        Whether it is beyond what real data allow, and not only strong.
     """
 
     feature: str
     score: float
+    certain: bool = True
 
 
 def too_good(metric: Metric, value: float, baseline: float) -> bool:
@@ -60,10 +69,49 @@ def too_good(metric: Metric, value: float, baseline: float) -> bool:
     return value > _PERFECT and 1 - value <= (1 - baseline) / 10
 
 
+def leaps(metric: Metric, value: float, *earlier: float) -> bool:
+    """Whether a score leaves less than a fifth of the error that the best of earlier models left.
+
+    A champion that has grown old may be far worse than its successor, so that its own comparison, when it was
+    young, belongs among `earlier`.
+
+    Parameters
+    ----------
+    metric, value
+        The challenger's score.
+    earlier
+        Scores of the champion; one at least.
+    """
+    return _left(metric, value) < _LEAP * min(_left(metric, score) for score in earlier)
+
+
+def _left(metric: Metric, value: float) -> float:
+    """Return the error that a score leaves; of R² the root, which is in units of the target."""
+    if not greater_is_better(metric):
+        return value
+    return float(max(1.0 - value, 0.0) ** 0.5) if metric is Metric.R2 else 1.0 - value
+
+
+def needs_no_leak(metric: Metric, truth: Array, champion: Array) -> bool:
+    """Whether a champion by itself scores as well as a feature that holds the answer: the problem is an easy one.
+
+    Parameters
+    ----------
+    metric
+        The declared one, which says whether values or classes are predicted.
+    truth, champion : (n,), (n,) or (n, k)
+        Outcomes and its scores.
+    """
+    if metric in {Metric.R2, Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR}:
+        return score_places(Metric.R2, truth, champion) > _PERFECT_R2
+    alike = Metric.ROC_AUC if champion.ndim == 1 else Metric.BALANCED_ACCURACY
+    return score_places(alike, truth, champion) > _PERFECT
+
+
 def suspects(
     train: Mapping[str, Array], train_truth: Array, holdout: Mapping[str, Array], holdout_truth: Array, task: Task
 ) -> tuple[Suspect, ...]:
-    """Return the features that alone predict the target on the hold-out rows, the strongest first.
+    """Return the features that alone predict the target on the hold-out rows, or nearly so, the strongest first.
 
     Parameters
     ----------
@@ -82,8 +130,8 @@ def suspects(
     for feature, values in train.items():
         before, after = _as_numbers(values[rows], holdout[feature][later], truth, task)
         value = _alone(before, truth, after, truth_later, task)
-        if value > (_PERFECT_R2 if task is Task.REGRESSION else _PERFECT):
-            found.append(Suspect(feature, value))
+        if value > _STRONG:
+            found.append(Suspect(feature, value, value > (_PERFECT_R2 if task is Task.REGRESSION else _PERFECT)))
     return tuple(sorted(found, key=lambda suspect: (-suspect.score, suspect.feature)))
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelmonitor_api.spec import Metric, Promotion
+from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import paired_difference
 from modelmonitor_trainer.model.metrics import Undefined
 
-#: Values of a column beyond these, the least frequent, are not looked at.
+#: Of values with too few rows to decide, the most frequent are reported; every other value is looked at.
 MAX_VALUES = 200
 MISSING = "(missing)"
 
@@ -41,6 +41,8 @@ class SliceResult:
         Whether it has rows enough to refuse a challenger.
     worse
         Whether it does.
+    undefined
+        Why it has no scores although it has rows enough; empty where it has.
     """
 
     column: str
@@ -52,6 +54,7 @@ class SliceResult:
     high: float | None = None
     decides: bool = False
     worse: bool = False
+    undefined: str = ""
 
 
 def compare_slices(
@@ -78,7 +81,7 @@ def compare_slices(
     days : (n,)
         Number of the day of each row, or None.
     """
-    parts = list(_parts(slices))
+    parts = list(_parts(slices, promotion.min_slice_rows))
     deciding = sum(kept.size >= promotion.min_slice_rows for _, _, kept in parts)
     level = (1 - float(promotion.confidence)) / max(1, deciding)
     found = []
@@ -86,39 +89,33 @@ def compare_slices(
         if kept.size < promotion.min_slice_rows:
             found.append(SliceResult(column, value, int(kept.size)))
             continue
-        of_days = None if days is None else days[kept]
-        result = _compare(promotion.metric, truth[kept], champion[kept], challenger[kept], level, seed, of_days)
-        if result is None:
-            found.append(SliceResult(column, value, int(kept.size)))
+        try:
+            # The upper end of a two-sided interval at 1 - 2 level is a one-sided bound at 1 - level.
+            result = paired_difference(
+                promotion.metric,
+                truth[kept],
+                champion[kept],
+                challenger[kept],
+                confidence=1 - 2 * level,
+                seed=seed,
+                days=None if days is None else days[kept],
+            )
+        except Undefined as why:
+            found.append(SliceResult(column, value, int(kept.size), undefined=str(why)))
             continue
-        before, after, difference, high = result
-        worse = difference < -float(promotion.max_slice_drop) and high < 0
-        found.append(SliceResult(column, value, int(kept.size), before, after, difference, high, True, worse))
+        worse = result.value < -float(promotion.max_slice_drop) and result.high < 0
+        scores = result.champion, result.challenger, result.value, result.high
+        found.append(SliceResult(column, value, int(kept.size), *scores, decides=True, worse=worse))
     return tuple(found)
 
 
-def _compare(
-    metric: Metric,
-    truth: Array,
-    champion: Array,
-    challenger: Array,
-    level: float,
-    seed: int,
-    days: Ints | None,
-) -> tuple[float, float, float, float] | None:
-    """Return both scores, the difference and its upper bound; None where the metric is not defined."""
-    try:
-        # The upper end of a two-sided interval at 1 - 2 level is a one-sided bound at 1 - level.
-        found = paired_difference(metric, truth, champion, challenger, confidence=1 - 2 * level, seed=seed, days=days)
-    except Undefined:
-        return None
-    return found.champion, found.challenger, found.value, found.high
-
-
-def _parts(slices: Mapping[str, Array]) -> Iterator[tuple[str, str, Array]]:
+def _parts(slices: Mapping[str, Array], deciding: int) -> Iterator[tuple[str, str, Array]]:
     """Yield column, value and the places of the rows of each slice."""
     for column, values in slices.items():
         text = np.array([MISSING if value is None else str(value) for value in values], dtype=object)
         distinct, places, counts = np.unique(text.astype(str), return_inverse=True, return_counts=True)
-        for number in np.argsort(-counts, kind="stable")[:MAX_VALUES]:
-            yield column, str(distinct[number]), np.flatnonzero(places == number)
+        ends = np.cumsum(counts)
+        rows = np.argsort(places, kind="stable")
+        wanted = max(MAX_VALUES, int((counts >= deciding).sum()))
+        for number in np.argsort(-counts, kind="stable")[:wanted]:
+            yield column, str(distinct[number]), rows[ends[number] - counts[number] : ends[number]]

@@ -16,9 +16,9 @@ import numpy as np
 from modelmonitor_api.spec import Metric, Promotion, Requirement
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import Difference, paired_difference
-from modelmonitor_trainer.gate.leaks import Suspect, too_good
+from modelmonitor_trainer.gate.leaks import Suspect, leaps, needs_no_leak, too_good
 from modelmonitor_trainer.gate.slices import SliceResult, compare_slices
-from modelmonitor_trainer.model.metrics import Undefined, is_regression, score_places, title
+from modelmonitor_trainer.model.metrics import Undefined, is_regression, title
 
 
 class Outcome(StrEnum):
@@ -63,9 +63,11 @@ class Contest:
     days : (n,)
         Number of the day of each row, or None where it is not known.
     suspects
-        Features that alone predict the target.
+        Features that alone predict the target, or nearly so.
     last_period : (n,) or (n, k)
         Scores of the trivial model that knows the last days only; None where it is not asked.
+    promised
+        Score of the champion in the comparison that made it champion; None where it is not known in this metric.
     """
 
     truth: Array
@@ -76,6 +78,7 @@ class Contest:
     days: Ints | None = None
     suspects: tuple[Suspect, ...] = ()
     last_period: Array | None = None
+    promised: float | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,11 @@ def judge(contest: Contest, promotion: Promotion, *, seed: int) -> GateResult:
             contest.truth, contest.champion, contest.challenger, contest.slices, promotion, seed, contest.days
         )
     steps = [
-        (Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE, _check_leak(contest, metric, over_baseline)),
+        (
+            Outcome.INCONCLUSIVE,
+            GateReason.TOO_GOOD_TO_BE_TRUE,
+            _check_leak(contest, metric, over_baseline, over_champion),
+        ),
         (Outcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE, _check_baseline(metric, over_baseline, over_last)),
     ]
     if over_champion is not None:
@@ -207,28 +214,33 @@ def _against(contest: Contest, other: Array, metric: Metric, confidence: float, 
     )
 
 
-def _check_leak(contest: Contest, metric: Metric, over_baseline: Difference) -> Check:
-    """Whether the challenger is good in a way that real data hardly allow.
+def _check_leak(contest: Contest, metric: Metric, over_baseline: Difference, over_champion: Difference | None) -> Check:
+    """Whether the challenger is good in a way that real data hardly allow, by itself or after this champion.
 
     Where the champion scores as well, somebody has let it through: the problem is an easy one.
     """
     name = "Not too good to be true"
-    value = over_baseline.challenger
-    suspicious = too_good(metric, value, over_baseline.champion)
-    if contest.champion is not None:
-        suspicious = suspicious and not too_good(
-            metric, score_places(metric, contest.truth, contest.champion), over_baseline.champion
-        )
-    alone = contest.suspects if contest.champion is None or suspicious else ()
-    if not suspicious and not alone:
+    value, strange = over_baseline.challenger, None
+    certain = [suspect for suspect in contest.suspects if suspect.certain]
+    perfect = too_good(metric, value, over_baseline.champion)
+    if over_champion is None or contest.champion is None:
+        if perfect or certain:
+            strange = ""
+    elif not too_good(metric, over_champion.champion, over_baseline.champion):
+        earlier = [over_champion.champion, *([] if contest.promised is None else [contest.promised])]
+        if perfect or leaps(metric, value, *earlier):
+            strange = f", and that of the champion {over_champion.champion:.5g}"
+        elif certain and over_champion.low > 0 and not needs_no_leak(metric, contest.truth, contest.champion):
+            strange = f", and the champion, which does without, has {over_champion.champion:.5g}"
+    if strange is None:
         return Check(name, True, f"{title(metric)} of {value:.4f} is within what real data allow")
-    named = ", ".join(f"{suspect.feature} ({suspect.score:.4f} alone)" for suspect in alone[:5])
+    named = ", ".join(f"{suspect.feature} ({suspect.score:.4f} alone)" for suspect in contest.suspects[:5])
     why = f"; look at {named}" if named else "; no single feature explains it, look at how rows were selected"
     return Check(
         name,
         False,
-        f"Too good to be true: {title(metric)} is {value:.5g} on rows that the model has not seen. A feature may hold "
-        f"the answer{why}. If it is right all the same, promote this version by hand",
+        f"Too good to be true: {title(metric)} is {value:.5g} on rows that the model has not seen{strange}. A feature "
+        f"may hold the answer{why}. If it is right all the same, promote this version by hand",
     )
 
 
@@ -282,7 +294,10 @@ def _check_slices(slices: Sequence[SliceResult], promotion: Promotion) -> Check:
             f"which is not chance: {named}{more}",
         )
     if not deciding:
-        return Check(name, None if slices else True, "No slice has enough rows" if slices else "No slices are declared")
+        if not slices:
+            return Check(name, True, "No slices are declared")
+        undefined = next((found.undefined for found in slices if found.undefined), "")
+        return Check(name, None, f"No slice can be judged: {undefined}" if undefined else "No slice has enough rows")
     return Check(
         name, True, f"{len(deciding)} slices: none drops by more than {promotion.max_slice_drop} beyond chance"
     )

@@ -132,7 +132,7 @@ def score_places(metric: Metric, truth: Array, scores: Array) -> float:
         return float(sk.average_precision_score(truth, scores))
     if metric is Metric.BRIER_SCORE:
         return float(np.mean((scores - truth) ** 2))
-    return _label_score(metric, truth, labels_of(scores))
+    return _label_score(metric, truth, labels_of(scores), binary=scores.ndim == 1)
 
 
 def labels_of(scores: Array) -> Ints:
@@ -173,7 +173,7 @@ def _roc_auc(truth: Array, scores: Array) -> float:
     return float(np.mean([sk.roc_auc_score(truth == place, scores[:, place]) for place in present]))
 
 
-def _label_score(metric: Metric, truth: Array, labels: Ints) -> float:
+def _label_score(metric: Metric, truth: Array, labels: Ints, *, binary: bool) -> float:
     if metric is Metric.ACCURACY:
         return float(np.mean(truth == labels))
     present = np.unique(truth)
@@ -181,7 +181,7 @@ def _label_score(metric: Metric, truth: Array, labels: Ints) -> float:
         return float(np.mean([np.mean(labels[truth == place] == place) for place in present]))
     if metric is not Metric.F1:
         raise ValueError(f"{metric} is not a score of classes")
-    positive = np.array([1]) if int(max(truth.max(), labels.max())) <= 1 else np.union1d(present, labels)
+    positive = np.array([1]) if binary else np.union1d(present, labels)
     return float(sk.f1_score(truth, labels, labels=positive, average="macro", zero_division=0.0))
 
 

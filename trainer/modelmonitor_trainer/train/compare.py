@@ -9,13 +9,12 @@ from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import freeze
 from modelmonitor_trainer.data.windows import TrainingWindows, latest_partition, training_windows
 from modelmonitor_trainer.failures import BadConfiguration, NotFound
-from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scores
-from modelmonitor_trainer.gate.verdict import Contest, judge
-from modelmonitor_trainer.model.metrics import aligned
+from modelmonitor_trainer.gate.verdict import judge
 from modelmonitor_trainer.registry.champion import champion_pointer, load_model, read_manifest
 from modelmonitor_trainer.report.comparison_evidence import evidence
 from modelmonitor_trainer.storage.store import Store
-from modelmonitor_trainer.train.rows import load_rows, slice_values
+from modelmonitor_trainer.train.contest import Answers, Rival, contest_of
+from modelmonitor_trainer.train.rows import load_rows
 from modelmonitor_trainer.train.run import Undecided
 
 
@@ -50,25 +49,8 @@ def compare(
         rows = load_rows(store, spec, manifest, [name for model in models for name in model.columns])
     except Undecided as why:
         raise BadConfiguration(f"{challenger} and {other} cannot be compared: {why}") from why
-    scores = [aligned(model.predict_scores(rows.holdout.table), model.classes, rows.classes) for model in models]
-    metric, task = spec.promotion.metric, spec.model.task
-    contest = Contest(
-        truth=rows.holdout_truth,
-        challenger=scores[1],
-        champion=scores[0],
-        baseline=baseline_scores(metric, task, rows.train_truth, len(rows.classes), rows.holdout.rows),
-        slices=slice_values(rows.holdout, spec.model.slices),
-        days=rows.holdout.days,
-        last_period=last_period_scores(
-            metric,
-            task,
-            rows.train_truth,
-            rows.train.days,
-            spec.promotion.holdout_days,
-            len(rows.classes),
-            rows.holdout.rows,
-        ),
-    )
+    old, new = (Answers(model.predict_scores(rows.holdout.table), tuple(model.classes)) for model in models)
+    contest = contest_of(spec, rows, new, Rival(models[0].version, old))
     result = judge(contest, spec.promotion, seed=spec.retraining.random_seed)
     datasets = {"train": rows.train, "holdout": rows.holdout}
     return {"challengerVersion": challenger} | evidence(spec, manifest, datasets, contest, result, other)

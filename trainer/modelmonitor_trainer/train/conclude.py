@@ -18,14 +18,10 @@ import numpy as np
 
 from modelmonitor_api.messages import RunVerdict
 from modelmonitor_api.spec import PromotionMode, Task
-from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.failures import BadData, ModelMonitorError
-from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scores
 from modelmonitor_trainer.gate.beside import Beside, shared_confidence
-from modelmonitor_trainer.gate.leaks import suspects
-from modelmonitor_trainer.gate.verdict import Contest, GateResult, Outcome, judge
-from modelmonitor_trainer.model.metrics import aligned
+from modelmonitor_trainer.gate.verdict import GateResult, Outcome, judge
 from modelmonitor_trainer.model.pipeline import libraries
 from modelmonitor_trainer.registry.champion import (
     ChampionChanged,
@@ -51,9 +47,10 @@ from modelmonitor_trainer.report.card import model_card, model_card_page
 from modelmonitor_trainer.report.comparison_evidence import evidence, metric_comparison
 from modelmonitor_trainer.report.comparison_page import render_comparison
 from modelmonitor_trainer.storage.store import HTML
+from modelmonitor_trainer.train.contest import Answers, Rival, contest_of
 from modelmonitor_trainer.train.cost import Cost
 from modelmonitor_trainer.train.reference import references
-from modelmonitor_trainer.train.rows import Rows, arrays_of, slice_values
+from modelmonitor_trainer.train.rows import Rows
 from modelmonitor_trainer.train.run import Run, Undecided, finish, version_of
 
 _LOG = logging.getLogger(__name__)
@@ -66,10 +63,8 @@ class Challenger:
 
     Attributes
     ----------
-    scores : (n,) or (n, k)
-        Of the hold-out rows, in the order of its classes.
-    classes
-        Names of its classes; empty for a regression.
+    answers
+        What it says of the hold-out rows.
     kind
         Who made it.
     files
@@ -86,8 +81,7 @@ class Challenger:
         Comparison of a warm start with a full refit on the same rows, of which one is the challenger.
     """
 
-    scores: Floats
-    classes: tuple[str, ...]
+    answers: Answers
     kind: Literal["Skops", "Own"]
     files: tuple[StoredFile, ...]
     parameters: Mapping[str, Any]
@@ -95,23 +89,6 @@ class Challenger:
     cost: Cost | None = None
     fitted_sha256: str | None = None
     beside: Beside | None = None
-
-
-@dataclass(frozen=True)
-class Rival:
-    """The champion's answers to the same rows.
-
-    Attributes
-    ----------
-    version
-        Which version.
-    scores, classes
-        As of the challenger.
-    """
-
-    version: str
-    scores: Floats
-    classes: tuple[str, ...]
 
 
 def conclude(
@@ -129,7 +106,7 @@ def conclude(
         The present.
     """
     spec = run.spec
-    contest = _contest(run, rows, challenger, rival)
+    contest = contest_of(spec, rows, challenger.answers, rival)
     promotion = spec.promotion
     if challenger.beside is not None:
         # The hold-out was asked twice, so each answer needs to be surer.
@@ -139,7 +116,7 @@ def conclude(
     _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)
     datasets = {"train": rows.train, "holdout": rows.holdout}
     judged = spec.model_copy(update={"promotion": promotion})
-    found = evidence(judged, manifest, datasets, contest, result, rival.version if rival else None)
+    found = evidence(judged, manifest, datasets, contest, result, rival.record.version if rival else None)
     found["beside"] = asdict(challenger.beside) if challenger.beside else None
     record = _record(run, manifest, rows, challenger, rival, result, now)
     environment = {
@@ -271,37 +248,9 @@ def _promoted(
         pointer = promote(run.store, run.prefix, record, instead_of=record.compared_with, by=run.job, now=now)
     except ChampionChanged as changed:
         return "Inconclusive", "ChampionChanged", _sentence(str(changed)), changed.pointer
+    if pointer.version != record.version:
+        message += f" Since then {pointer.version} has taken its place."
     return "Promoted", record.reason, message, pointer
-
-
-def _contest(run: Run, rows: Rows, challenger: Challenger, rival: Rival | None) -> Contest:
-    model, promotion = run.spec.model, run.spec.promotion
-    baseline = baseline_scores(promotion.metric, model.task, rows.train_truth, len(rows.classes), rows.holdout.rows)
-    alone = suspects(
-        arrays_of(rows.train, run.spec),
-        rows.train_truth,
-        arrays_of(rows.holdout, run.spec),
-        rows.holdout_truth,
-        model.task,
-    )
-    return Contest(
-        truth=rows.holdout_truth,
-        challenger=aligned(challenger.scores, challenger.classes, rows.classes),
-        champion=aligned(rival.scores, rival.classes, rows.classes) if rival else None,
-        baseline=baseline,
-        slices=slice_values(rows.holdout, model.slices),
-        days=rows.holdout.days,
-        suspects=alone,
-        last_period=last_period_scores(
-            promotion.metric,
-            model.task,
-            rows.train_truth,
-            rows.train.days,
-            promotion.holdout_days,
-            len(rows.classes),
-            rows.holdout.rows,
-        ),
-    )
 
 
 def _record(
@@ -315,7 +264,7 @@ def _record(
 ) -> VersionRecord:
     spec, request = run.spec, run.request
     compared = result.champion or result.baseline
-    scores = np.ascontiguousarray(challenger.scores, dtype="<f8")
+    scores = np.ascontiguousarray(challenger.answers.scores, dtype="<f8")
     return VersionRecord(
         version=version_of(run, manifest),
         number=request.number,
@@ -328,7 +277,7 @@ def _record(
         task=spec.model.task,
         target=spec.model.target,
         features=spec.model.features,
-        classes=list(challenger.classes) if spec.model.task is not Task.REGRESSION else [],
+        classes=list(challenger.answers.classes) if spec.model.task is not Task.REGRESSION else [],
         train=Period(start=manifest.train[0], end=manifest.train[1], rows=rows.train.report.matched),
         holdout=Period(start=manifest.holdout[0], end=manifest.holdout[1], rows=rows.holdout.rows),
         manifest_sha256=manifest.sha256,
@@ -339,7 +288,7 @@ def _record(
         strategy=challenger.parameters.get("strategy"),
         metric=result.metric,
         score=compared.challenger if compared else None,
-        compared_with=rival.version if rival else None,
+        compared_with=rival.record.version if rival else None,
         outcome=result.outcome.value,
         reason=result.reason.value,
         message=result.message,

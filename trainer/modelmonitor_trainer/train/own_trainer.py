@@ -8,10 +8,8 @@ credentials of the store. The layout of the folder is version 1 of the trainer p
 from __future__ import annotations
 
 import datetime as dt
-import json
 import logging
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,12 +18,20 @@ import pyarrow.parquet as pq
 from modelmonitor_api.messages import RunVerdict, TrainRequest
 from modelmonitor_api.spec import Task
 from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.failures import BadConfiguration, BadData
-from modelmonitor_trainer.registry.champion import Pointer, champion_pointer, load_model, need_version, read_version
+from modelmonitor_trainer.failures import BadConfiguration
+from modelmonitor_trainer.gate.verdict import GateReason
+from modelmonitor_trainer.registry.champion import (
+    VersionRecord,
+    champion_pointer,
+    load_model,
+    need_version,
+    read_version,
+)
 from modelmonitor_trainer.registry.versions import MODEL_FOLDER, StoredFile, folder_of, read_file, write_file
-from modelmonitor_trainer.storage.store import JSON, Store
+from modelmonitor_trainer.storage.store import Store
 from modelmonitor_trainer.train import conclude as train_conclude
-from modelmonitor_trainer.train.conclude import Challenger, Rival, settle, undecided
+from modelmonitor_trainer.train.conclude import Challenger, settle, undecided
+from modelmonitor_trainer.train.contest import Answers, Rival
 from modelmonitor_trainer.train.own_trainer_files import (
     empty_folder,
     model_files,
@@ -33,13 +39,21 @@ from modelmonitor_trainer.train.own_trainer_files import (
     read_predictions,
     write_json,
 )
-from modelmonitor_trainer.train.rows import Rows, load_rows, refuse_seen_rows
-from modelmonitor_trainer.train.run import Run, Undecided, finished, frozen_manifest, open_run, version_of
+from modelmonitor_trainer.train.rows import Rows, load_rows, refuse_other_task, refuse_seen_rows
+from modelmonitor_trainer.train.run import (
+    Run,
+    Undecided,
+    champion_compared_with,
+    finished,
+    frozen_champion,
+    frozen_manifest,
+    open_run,
+    version_of,
+)
 
 _LOG = logging.getLogger(__name__)
 
 PROTOCOL = 1
-_PREPARED = "prepared.json"
 _RESOURCES = "train/resources.json"
 _STEPS = ("train", "predict-challenger", "predict-champion")
 
@@ -80,12 +94,13 @@ def prepare(store: Store, request: TrainRequest, work: str | Path, *, job: str, 
             _skip_all(folder, "the version is stored")
             return
         refuse_seen_rows(manifest, champion)
-        rows = load_rows(store, run.spec, manifest)
+        old = _champion(run, frozen_champion(run, champion))
+        rows = load_rows(store, run.spec, manifest, _columns_of(old))
     except Undecided as why:
         undecided(run, why)
         _skip_all(folder, str(why))
         return
-    _lay_out(run, folder, rows, champion)
+    _lay_out(run, folder, rows, old)
 
 
 def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str, now: dt.datetime) -> RunVerdict:
@@ -111,28 +126,27 @@ def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str,
     manifest = frozen_manifest(run, champion_pointer(store, run.prefix), now)
     record = read_version(store, run.prefix, version_of(run, manifest))
     if record is None:
-        champion = _prepared_champion(run)
-        built_in = None
-        if champion is not None and need_version(store, run.prefix, champion).kind == "Skops":
-            built_in = load_model(store, run.prefix, champion)
         try:
+            old = _champion(run, champion_compared_with(run))
+            built_in = load_model(store, run.prefix, old.version) if old and old.kind == "Skops" else None
             rows = load_rows(store, run.spec, manifest, built_in.columns if built_in else ())
         except Undecided as why:
             return undecided(run, why)
         rival = None
         if built_in is not None:
-            rival = Rival(built_in.version.version, built_in.predict_scores(rows.holdout.table), built_in.classes)
-        elif champion is not None:
-            theirs = _own_champion_classes(run, champion, rows)
+            answers = Answers(built_in.predict_scores(rows.holdout.table), built_in.classes)
+            rival = Rival(built_in.version, answers)
+        elif old is not None:
+            theirs = _classes_of(old, rows)
             scores = read_predictions(folder / "predict-champion", rows.holdout.rows, theirs, request.spec.model.task)
-            rival = Rival(champion, scores, theirs)
+            rival = Rival(old, Answers(scores, theirs))
         challenger = _challenger(run, manifest, folder, rows)
         record = train_conclude.conclude(run, manifest, rows, challenger, rival, now)
     return settle(run, record, now)
 
 
-def _lay_out(run: Run, folder: Path, rows: Rows, champion: Pointer | None) -> None:
-    """Write data and requests into the shared folder, and note on the store which champion they are for."""
+def _lay_out(run: Run, folder: Path, rows: Rows, champion: VersionRecord | None) -> None:
+    """Write data and requests into the shared folder."""
     spec = run.spec
     for name in ("train", "holdout", "challenger", "champion/model", "predict-challenger", "predict-champion"):
         empty_folder(folder / name)
@@ -141,7 +155,8 @@ def _lay_out(run: Run, folder: Path, rows: Rows, champion: Pointer | None) -> No
     pq.write_table(
         features.append_column(spec.model.target, _target(rows, spec.model.task)), folder / "train/data.parquet"
     )
-    pq.write_table(rows.holdout.table.select(columns), folder / "holdout/features.parquet")
+    asked = list(dict.fromkeys([*columns, *_columns_of(champion)]))
+    pq.write_table(rows.holdout.table.select(asked), folder / "holdout/features.parquet")
     skip, has_model = _stage_champion(run, folder, champion)
     about = {
         "protocol": PROTOCOL,
@@ -164,10 +179,19 @@ def _lay_out(run: Run, folder: Path, rows: Rows, champion: Pointer | None) -> No
             "strategy": spec.retraining.strategy.value,
         },
     )
-    for step, model, why in (("predict-challenger", "challenger", None), ("predict-champion", "champion/model", skip)):
+    # The model in production takes what it was trained with, whatever the spec says now.
+    of_champion = about | (
+        {"features": [item.to_wire() for item in champion.features], "classes": list(_classes_of(champion, rows))}
+        if champion
+        else {}
+    )
+    for step, told, model, why in (
+        ("predict-challenger", about, "challenger", None),
+        ("predict-champion", of_champion, "champion/model", skip),
+    ):
         write_json(
             folder / step / "request.json",
-            about
+            told
             | {
                 "kind": "Predict",
                 "skip": why,
@@ -176,16 +200,53 @@ def _lay_out(run: Run, folder: Path, rows: Rows, champion: Pointer | None) -> No
                 "predictions": str(folder / step / "predictions.parquet"),
             },
         )
-    prepared = {"champion": champion.version if champion else None}
-    run.store.write(run.folder + _PREPARED, json.dumps(prepared).encode(), content_type=JSON)
     _LOG.info("%s rows to train on and %s to compare on are in %s", rows.train.rows, rows.holdout.rows, folder)
 
 
-def _stage_champion(run: Run, folder: Path, champion: Pointer | None) -> tuple[str | None, bool]:
+def _champion(run: Run, version: str | None) -> VersionRecord | None:
+    """Return the champion's record; None where there is none.
+
+    Raises
+    ------
+    Undecided
+        If it predicts something else than the spec asks for now, or another image made it, which may keep its models
+        in another form. Tags of one image are taken for releases of it, which know what earlier ones wrote.
+    """
+    if version is None:
+        return None
+    record = need_version(run.store, run.prefix, version)
+    refuse_other_task(run, record)
+    image = run.spec.retraining.trainer.image or ""
+    if record.kind == "Own" and record.image and _repository(record.image) != _repository(image):
+        raise Undecided(
+            GateReason.INCOMPARABLE,
+            f"the champion {version} was made by the trainer image {record.image}, whose files {image} "
+            "cannot be asked to read; give the new trainer a monitor of its own, or remove champion.json from the "
+            "results to begin anew with it",
+        )
+    return record
+
+
+def _repository(image: str) -> str:
+    """Return an image's name without its tag and digest."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
+
+
+def _columns_of(champion: VersionRecord | None) -> list[str]:
+    """Return the columns that the champion takes where the user's image is to ask it."""
+    return [feature.name for feature in champion.features] if champion and champion.kind == "Own" else []
+
+
+def _classes_of(champion: VersionRecord, rows: Rows) -> tuple[str, ...]:
+    return tuple(champion.classes) or rows.known_classes
+
+
+def _stage_champion(run: Run, folder: Path, record: VersionRecord | None) -> tuple[str | None, bool]:
     """Copy the champion's files; return why it need not predict, and whether its files are there."""
-    if champion is None:
+    if record is None:
         return "there is no champion", False
-    record = need_version(run.store, run.prefix, champion.version)
     if record.kind == "Skops":
         return "the champion is a model of the built-in trainer", False
     for stored in record.files:
@@ -212,23 +273,6 @@ def _target(rows: Rows, task: Task) -> pa.Array:
     return pa.array(np.asarray(rows.train_truth), pa.float64())
 
 
-def _prepared_champion(run: Run) -> str | None:
-    """Return the version that the requests in the folder were written for."""
-    uri = run.folder + _PREPARED
-    if run.store.head(uri) is None:
-        raise BadConfiguration("nothing was prepared for this training; modelmonitor train-prepare comes first")
-    found: Any = json.loads(run.store.read(uri))
-    champion = found.get("champion") if isinstance(found, dict) else None
-    if champion is not None and not isinstance(champion, str):
-        raise BadData(f"{uri} is damaged; remove it and run modelmonitor train-prepare again")
-    return champion
-
-
-def _own_champion_classes(run: Run, champion: str, rows: Rows) -> tuple[str, ...]:
-    record = need_version(run.store, run.prefix, champion)
-    return tuple(record.classes) or rows.known_classes
-
-
 def _challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows) -> Challenger:
     """Read the predictions and store the files of what was trained."""
     task = run.spec.model.task
@@ -248,4 +292,4 @@ def _challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows) -> Chall
         "protocol": PROTOCOL,
     }
     cost = own_cost(folder / "train/request.json", folder / _RESOURCES, folder / "challenger")
-    return Challenger(scores, classes, "Own", tuple(files), parameters, cost=cost)
+    return Challenger(Answers(scores, classes), "Own", tuple(files), parameters, cost=cost)

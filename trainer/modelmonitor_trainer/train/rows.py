@@ -21,9 +21,9 @@ from modelmonitor_trainer.data.labels import (
 )
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest
 from modelmonitor_trainer.gate.verdict import GateReason
-from modelmonitor_trainer.registry.champion import Pointer
+from modelmonitor_trainer.registry.champion import Pointer, VersionRecord
 from modelmonitor_trainer.storage.store import Store
-from modelmonitor_trainer.train.run import Undecided
+from modelmonitor_trainer.train.run import Run, Undecided
 
 _LOG = logging.getLogger(__name__)
 
@@ -136,6 +136,23 @@ def refuse_seen_rows(manifest: Manifest, champion: Pointer | None) -> None:
             GateReason.CHAMPION_CHANGED,
             f"while this training waited, {champion.version} became the champion, which was trained on rows until "
             f"{champion.data_end} that this one would be compared on; train again",
+        )
+
+
+def refuse_other_task(run: Run, champion: VersionRecord) -> None:
+    """Refuse a champion that predicts something else than the spec asks for now.
+
+    Raises
+    ------
+    Undecided
+        If it does.
+    """
+    model = run.spec.model
+    if (champion.task, champion.target) != (model.task, model.target):
+        raise Undecided(
+            GateReason.INCOMPARABLE,
+            f"the champion {champion.version} predicts {champion.target} ({champion.task}), and the spec asks for "
+            f"{model.target} ({model.task}); give the new task a monitor of its own",
         )
 
 

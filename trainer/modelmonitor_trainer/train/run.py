@@ -7,6 +7,7 @@ is not made again.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from modelmonitor_api.names import short_hash
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest, days_within, freeze
 from modelmonitor_trainer.data.windows import latest_partition, training_windows
-from modelmonitor_trainer.failures import BadData, NotFound
+from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.gate.verdict import GateReason
 from modelmonitor_trainer.registry.champion import Pointer
 from modelmonitor_trainer.registry.versions import MANIFEST_FILE, monitor_prefix, put_once, version_name
@@ -25,6 +26,7 @@ from modelmonitor_trainer.storage.store import JSON, Store
 
 _LOG = logging.getLogger(__name__)
 _VERDICT = "verdict.json"
+_RIVAL = "compared-with.json"
 
 
 class Undecided(Exception):
@@ -124,6 +126,53 @@ def frozen_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Man
         return Manifest.from_json(run.store.read(uri), uri)
     manifest = _freeze(run, champion, now)
     return Manifest.from_json(put_once(run.store, uri, manifest.to_json(), JSON), uri)
+
+
+def frozen_champion(run: Run, champion: Pointer | None) -> str | None:
+    """Note which champion the run compares with, and return its version; None for no champion.
+
+    Files of a version are written once. A pod that is started again and compared with another champion than the pod
+    before it would leave a version of which one half speaks of the one, and the other half of the other.
+
+    Raises
+    ------
+    Undecided
+        If the champion is not the one that an earlier pod of this run was given.
+    """
+    version = champion.version if champion else None
+    uri = run.folder + _RIVAL
+    frozen = _rival_in(put_once(run.store, uri, json.dumps({"champion": version}).encode(), JSON), uri)
+    if frozen != version:
+        raise Undecided(
+            GateReason.CHAMPION_CHANGED,
+            f"while this training was interrupted, {version or 'no version'} became the champion in place of "
+            f"{frozen or 'none'}, with which it was being compared; train again",
+        )
+    return version
+
+
+def champion_compared_with(run: Run) -> str | None:
+    """Return the version that :func:`frozen_champion` noted; None for no champion.
+
+    Raises
+    ------
+    BadConfiguration
+        If it was not called.
+    """
+    uri = run.folder + _RIVAL
+    if run.store.head(uri) is None:
+        raise BadConfiguration("nothing was prepared for this training; modelmonitor train-prepare comes first")
+    return _rival_in(run.store.read(uri), uri)
+
+
+def _rival_in(data: bytes, uri: str) -> str | None:
+    try:
+        version = json.loads(data)["champion"]
+    except (ValueError, KeyError, TypeError):
+        version = 0
+    if version is not None and not isinstance(version, str):
+        raise BadData(f"{uri} is damaged; remove it to have the training begun again")
+    return version
 
 
 def _freeze(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:

@@ -28,11 +28,20 @@ from modelmonitor_trainer.registry.digest import fitted_digest
 from modelmonitor_trainer.registry.models import LoadedModel, dump_model, read_pipeline
 from modelmonitor_trainer.registry.versions import MODEL_FILE, folder_of, write_file
 from modelmonitor_trainer.storage.store import Store
-from modelmonitor_trainer.train.conclude import Challenger, Rival, conclude, settle, undecided
+from modelmonitor_trainer.train.conclude import Challenger, conclude, settle, undecided
+from modelmonitor_trainer.train.contest import Answers, Rival
 from modelmonitor_trainer.train.cost import measured
 from modelmonitor_trainer.train.memory import in_batches, memory_limit, need_of, refuse_what_does_not_fit
-from modelmonitor_trainer.train.rows import Rows, arrays_of, load_rows, refuse_seen_rows
-from modelmonitor_trainer.train.run import Run, Undecided, finished, frozen_manifest, open_run, version_of
+from modelmonitor_trainer.train.rows import Rows, arrays_of, load_rows, refuse_other_task, refuse_seen_rows
+from modelmonitor_trainer.train.run import (
+    Run,
+    Undecided,
+    finished,
+    frozen_champion,
+    frozen_manifest,
+    open_run,
+    version_of,
+)
 from modelmonitor_trainer.train.strategy import Seed, Trained, seed_of, train_by_strategy
 from modelmonitor_trainer.train.stream import Streamed, stream_rows, train_in_batches
 
@@ -75,6 +84,7 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
         record = read_version(store, run.prefix, version_of(run, manifest))
         if record is None:
             refuse_seen_rows(manifest, champion)
+            frozen_champion(run, champion)
             rival = champion_model(run, champion)
             rows, source = _read(run, manifest, rival.columns if rival else ())
             challenger = _challenger(run, manifest, rows, source, seed_of(store, run.prefix, rival))
@@ -120,12 +130,7 @@ def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
             "ask; remove champion.json from the results to begin anew with the built-in trainer",
         )
     model = load_model(run.store, run.prefix, champion.version)
-    if (model.version.task, model.version.target) != (run.spec.model.task, run.spec.model.target):
-        raise Undecided(
-            GateReason.INCOMPARABLE,
-            f"the champion {champion.version} predicts {model.version.target} ({model.version.task}), and the spec "
-            f"asks for {run.spec.model.target} ({run.spec.model.task}); give the new task a monitor of its own",
-        )
+    refuse_other_task(run, model.version)
     return model
 
 
@@ -160,8 +165,7 @@ def _challenger(run: Run, manifest: Manifest, rows: Rows, source: Source | None,
     # What is judged is what will be served: the file, not the object in memory.
     scores = replace(model, pipeline=read_pipeline(kept)).scores(arrays_of(rows.holdout, run.spec))
     return Challenger(
-        scores,
-        model.classes,
+        Answers(scores, model.classes),
         "Skops",
         (stored,),
         _parameters(run, trained, notes),
@@ -221,4 +225,4 @@ def _rival(model: LoadedModel | None, rows: Rows) -> Rival | None:
     """Return what the champion says of the hold-out rows."""
     if model is None:
         return None
-    return Rival(model.version.version, model.predict_scores(rows.holdout.table), model.classes)
+    return Rival(model.version, Answers(model.predict_scores(rows.holdout.table), model.classes))
