@@ -75,6 +75,14 @@ def test_the_builders_monitor_is_accepted_and_given_its_defaults(cluster: Client
             "set either retraining.estimator",
             id="two trainers",
         ),
+        pytest.param(
+            {
+                "retraining": {"estimator": None, "trainer": {"image": "registry.invalid/trainer:1"}},
+                "storage": {"serviceAccountName": "model-monitors"},
+            },
+            "your image would have it",
+            id="identity for another's image",
+        ),
         pytest.param({"retraining": {"estimator": None}}, "set either retraining.estimator", id="no trainer"),
         pytest.param(
             {"model": {"target": "temp"}}, "the target must not be one of the features", id="target is feature"

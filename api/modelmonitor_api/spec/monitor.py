@@ -111,6 +111,19 @@ class ModelMonitorSpec(Resource):
                 or (self.model.task is Task.REGRESSION) != self.retraining.estimator.name.is_classifier
             ),
         ),
+        Rule(
+            # All containers of a pod share the identity of its service account, those of a foreign image too.
+            cel="!has(self.retraining.trainer) || !has(self.retraining.trainer.image) "
+            "|| (has(self.storage.credentialsSecretRef) && !has(self.storage.serviceAccountName))",
+            message="with retraining.trainer.image set storage.credentialsSecretRef and no "
+            "storage.serviceAccountName: the identity of a service account is the whole pod's, and your image would "
+            "have it",
+            holds=lambda self: (
+                self.retraining.trainer.image is None
+                or not self.only_s3()  # on a laptop there are no pods
+                or (self.storage.credentials_secret_ref is not None and self.storage.service_account_name is None)
+            ),
+        ),
     )
 
     def only_s3(self) -> bool:

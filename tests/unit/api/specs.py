@@ -25,7 +25,7 @@ def spec(**changes: Any) -> dict[str, Any]:
         for name in above:
             level = level.setdefault(name, {})
         if value is None:
-            del level[last]
+            level.pop(last, None)
         else:
             level[last] = value
     return result
@@ -33,6 +33,12 @@ def spec(**changes: Any) -> dict[str, Any]:
 
 def numeric(**more: str) -> list[dict[str, Any]]:
     return [{"name": "temp", "type": "Numeric", **more}]
+
+
+def own_trainer(**changes: Any) -> dict[str, Any]:
+    """Return a spec with an image of the user's own."""
+    own = {"retraining__estimator": None, "retraining__trainer": {"image": "trainer:1"}}
+    return spec(**({"storage__credentialsSecretRef": {"name": "s3"}} | own | changes))
 
 
 VALID = {
@@ -48,7 +54,8 @@ VALID = {
     "performance": spec(detectors=[{"name": "p", "type": "Performance", "metric": "F1", "maxDrop": "0.1"}]),
     "columns": spec(detectors=[{"name": "f", "type": "FeatureDrift", "columns": ["temp"]}]),
     "quality of columns": spec(detectors=[{"name": "q", "type": "DataQuality", "columns": ["temp"]}]),
-    "own trainer": spec(retraining__estimator=None, retraining__trainer={"image": "trainer:1"}),
+    "own trainer": own_trainer(),
+    "workload identity": spec(storage__serviceAccountName="model-monitors"),
     "search": spec(
         retraining__strategy="Retrain",
         retraining__estimator={
@@ -57,9 +64,7 @@ VALID = {
         },
     ),
     "warm start": spec(retraining__strategy="WarmStart", retraining__estimator={"name": "SGDClassifier"}),
-    "own trainer told to search": spec(
-        retraining__strategy="Retrain", retraining__estimator=None, retraining__trainer={"image": "trainer:1"}
-    ),
+    "own trainer told to search": own_trainer(retraining__strategy="Retrain"),
     "calibration": spec(
         retraining__estimator={"name": "LogisticRegression", "calibration": "Sigmoid", "classWeights": "Balanced"}
     ),
@@ -133,6 +138,17 @@ INVALID = {
         "the strategy WarmStart is for RandomForestClassifier",
     ),
     "neither estimator nor image": (spec(retraining__estimator=None), "set either retraining.estimator"),
-    "estimator and image": (spec(retraining__trainer={"image": "trainer:1"}), "set either retraining.estimator"),
+    "estimator and image": (
+        own_trainer(retraining__estimator={"name": "LogisticRegression"}),
+        "set either retraining.estimator",
+    ),
+    "workload identity for an image of the user's own": (
+        own_trainer(storage__serviceAccountName="model-monitors"),
+        "your image would have it",
+    ),
+    "the default account's identity for an image of the user's own": (
+        own_trainer(storage__credentialsSecretRef=None),
+        "your image would have it",
+    ),
     "time zone in the schedule": (spec(schedule="CRON_TZ=UTC 0 6 * * *"), "set spec.timeZone instead"),
 }

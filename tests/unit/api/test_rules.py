@@ -150,7 +150,7 @@ def _described(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
 
 
 def test_complete_sample_is_complete() -> None:
-    """But for what belongs to another way of doing it, which own-trainer.yaml shows."""
+    """But for what belongs to another way of doing it, which own-trainer.yaml and its comments show."""
     written = yaml.safe_load((SAMPLES / "complete.yaml").read_text())["spec"]
     other_ways = {
         "spec.storage.serviceAccountName",

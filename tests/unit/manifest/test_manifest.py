@@ -117,7 +117,7 @@ def test_rows_and_labels_are_counted(store, base):
     report = found.report
     assert (report.feature_rows, report.label_rows, report.matched) == (12, 15, 6)
     assert report.unlabelled == 6, "of each day one without a label, and one whose label is NULL"
-    assert report.orphaned_labels == 4, "labels of the two days after, which belong to the hold-out"
+    assert report.orphaned_labels == 0, "labels of the two days after belong to the hold-out"
     assert np.unique(found.days, return_counts=True)[1].tolist() == [2, 2, 2]
     assert found.target.to_pylist() == [True, False] * 3
 
@@ -128,6 +128,39 @@ def test_labels_that_lie_where_they_arrived(store, base, tmp_path):
     manifest = freeze(store, spec(base), WINDOWS)
     assert load(store, manifest, manifest.train, spec(base)).rows == 12
     assert load(store, manifest, manifest.holdout, spec(base)).rows == 8
+
+
+def test_labels_of_no_row_are_counted_in_the_days_whose_rows_are_all_there(store, base, tmp_path):
+    """Late labels of the first days may be of rows before the window, and labels after it are of later rows."""
+    for number in range(1, 10):
+        ids = [*(f"{number}-{i}" for i in range(4)), f"{number}-strange"]
+        put(tmp_path, "labels", number, {"id": ids, "y": [True] * 5})
+    manifest = freeze(store, spec(base), WINDOWS)
+    days = (manifest.train[1] - manifest.train[0]).days + 1
+    delay = spec(base).data.labels.delay_days
+    assert load(store, manifest, manifest.train, spec(base)).report.orphaned_labels == days - delay
+
+
+def test_a_day_of_which_few_labels_have_come_is_left_out(store, base, tmp_path):
+    put(tmp_path, "labels", 2, {"id": ["2-0"], "y": [True]})
+    manifest = freeze(store, spec(base), WINDOWS)
+    found = load(store, manifest, manifest.train, spec(base))
+    assert sorted(set(found.days.tolist())) == [15706, 15708], "without the second of January"
+    assert (found.report.matched, found.report.immature) == (4, 1)
+
+
+def test_a_day_of_which_few_outcomes_have_come_is_left_out(store, base, tmp_path):
+    """The target is a column of the rows: what is usual in the window says what is few."""
+    for number in range(1, 10):
+        outcomes = [1, 0, 1, None, None, None] if number != 5 else [1, *[None] * 5]
+        put(tmp_path, "rows", number, {"x": [1.0] * 6, "y": outcomes})
+    plain = spec(base, labels=None)
+    manifest = freeze(store, plain, WINDOWS)
+    parts = [load(store, manifest, window, plain) for window in (manifest.train, manifest.holdout)]
+    days = {dt.date(1970, 1, 1) + dt.timedelta(days=int(day)) for part in parts for day in part.days}
+    assert dt.date(2013, 1, 5) not in days
+    assert dt.date(2013, 1, 4) in days
+    assert sum(part.report.immature for part in parts) == 1
 
 
 def test_the_target_among_the_rows(store, base, tmp_path):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import itertools
 import pickle
 import threading
 import zipfile
@@ -122,12 +123,39 @@ def test_promotions_are_a_history(store, prefix):
     assert [record.version for record in registry.list_versions(store, prefix)] == [second.version, first.version]
 
 
-def test_which_version_served_when(store, prefix):
+@pytest.mark.parametrize(
+    ("start", "end", "served"),
+    [
+        (0, 0, []),
+        (1, 1, [1]),
+        (1.5, 1.5, [1]),
+        (2, 2, [2]),  # at the very moment of the switch: the new one
+        (400, 400, [1]),
+        (0, 1, []),  # a day ends before the next begins
+        (0, 1.01, [1]),
+        (1.5, 2.5, [1, 2]),
+        (0, 400, [1, 2, 1]),
+    ],
+)
+def test_which_version_served_when(store, prefix, start, end, served):
     first, second = promoted(store, prefix, 1, 2)
+    registry.rollback(store, prefix, "previous", by="j", now=at(3))
     pointer = registry.champion_pointer(store, prefix)
-    assert registry.served_at(pointer, at(0)) is None
-    assert registry.served_at(pointer, at(1.5)).version == first.version
-    assert registry.served_at(pointer, at(400)).version == second.version
+    found = registry.served_between(pointer, at(start), at(end))
+    names = {1: first.version, 2: second.version}
+    assert [one.reign.version for one in found] == [names[number] for number in served]
+    for one, following in itertools.pairwise(found):
+        assert one.until == following.reign.since
+
+
+def test_what_a_version_was_trained_on_is_known_when_the_version_is_gone(store, prefix):
+    first, _ = promoted(store, prefix, 1, 2)
+    for item in store.list(f"{prefix}versions/{first.version}/"):
+        store.delete(item.uri)
+    pointer = registry.champion_pointer(store, prefix)
+    (served,) = registry.served_between(pointer, at(1.5), at(1.5))
+    assert (served.reign.data_start, served.reign.data_end) == (first.train.start, first.train.end)
+    assert (served.reign.train_rows, served.reign.manifest_sha256) == (first.train.rows, first.manifest_sha256)
 
 
 def test_a_promotion_is_made_once(store, prefix):

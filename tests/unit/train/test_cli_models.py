@@ -44,7 +44,12 @@ def test_a_life_on_the_command_line(world, command):
     code, out, _ = command("versions", "-f", file, "--at", "2013-05-03")
     assert "no version served" in out
     code, out, _ = command("versions", "-f", file, "--at", "2999-01-01")
-    assert out.strip() == second["version"]
+    assert out.startswith(f"{second['version']} served from ")
+    assert "trained on   2013-01-" in out
+    code, out, _ = command("versions", "-f", file, "--at", "2999-01-01T12:00Z", "--output", "json")
+    (served,) = json.loads(out)["served"]
+    assert (served["version"], served["until"]) == (second["version"], None)
+    assert served["manifestSHA256"] == listed["versions"][0]["manifestSHA256"]
     world.land(41, 50)
     code, out, _ = command("compare", "-f", file, "--version", first)
     assert (code, out.split()[0]) == (0, "Passed")

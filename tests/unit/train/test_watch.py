@@ -64,6 +64,20 @@ def test_a_first_champion_has_nobody_to_be_compared_with(world):
     assert not any("before it" in note for note in result.notes)
 
 
+@pytest.mark.parametrize("metric", ["ROCAUC", "LogLoss", "Accuracy"])
+def test_a_drop_is_seen_by_every_metric_whichever_chose_the_champion(world, metric):
+    """The version's own comparison has its score in all of them."""
+    world.train(1)
+    world.spec["detectors"] = [{"name": "score", "type": "Performance", "metric": metric}]
+    world.land(19, 30)
+    verdict, result = checked(world)
+    assert not verdict.performance_dropped, result.performance[0].message
+    assert result.performance[0].promised is not None
+    world.land(31, 48, slope=-2.0)
+    verdict, result = checked(world)
+    assert verdict.performance_dropped, result.performance[0].message
+
+
 def test_nothing_is_said_before_the_first_look(turned):
     # The hold-out ends on day 32, labels come two days late: four mature days are there with day 38.
     turned.land(36, 37)

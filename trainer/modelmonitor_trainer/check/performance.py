@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,7 +69,7 @@ def measure(
     if not detectors:
         return ()
     days = [block for block in inputs.rows.current if block.day and facts.window[1] < block.day <= inputs.mature]
-    started = [_begin(detector, spec, champion) for detector in detectors]
+    started = [_begin(store, prefix, detector, spec, champion) for detector in detectors]
     if not days:
         why = "no labels are mature yet for rows after the champion's training window"
         return tuple(replace(result, message=why) for result in started)
@@ -86,15 +87,31 @@ def measure(
     )
 
 
-def _begin(detector: Detector, spec: ModelMonitorSpec, champion: Champion) -> PerformanceResult:
+def _begin(
+    store: Store, prefix: str, detector: Detector, spec: ModelMonitorSpec, champion: Champion
+) -> PerformanceResult:
     metric = detector.metric or spec.promotion.metric
-    comparable = champion.metric == metric.value and champion.score is not None
+    if champion.metric == metric.value:
+        promised = None if champion.score is None else float(champion.score)
+    else:
+        promised = _promised(store, prefix, champion.version, metric)
     return PerformanceResult(
         detector=detector.name,
         metric=metric.value,
-        promised=float(champion.score) if comparable and champion.score is not None else None,
+        promised=promised,
         max_drop=float(detector.max_drop or DEFAULT_MAX_DROP),
     )
+
+
+def _promised(store: Store, prefix: str, version: str, metric: Metric) -> float | None:
+    """Return what a version scored on its own hold-out rows in a metric that it was not chosen by."""
+    from modelmonitor_trainer.model.metrics import title
+    from modelmonitor_trainer.registry import versions
+
+    record = versions.read_version(store, prefix, version) if version else None
+    data = versions.file_if_any(store, prefix, record, versions.METRICS_FILE) if record else None
+    rows = json.loads(data)["metrics"] if data else []
+    return next((row["challenger"] for row in rows if row["metric"] == title(metric)), None)
 
 
 def _judged(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from modelmonitor_api.messages import MonitorRef, RunVerdict, TrainRequest
     from modelmonitor_api.spec import ModelMonitorSpec
     from modelmonitor_trainer.cli.pod import AnyRequest
+    from modelmonitor_trainer.registry.champion import Served
 
     _Request = TypeVar("_Request", bound=AnyRequest)
 
@@ -46,7 +47,9 @@ def add_commands(subparsers: Any) -> None:
 
     versions = subparsers.add_parser("versions", help="list the versions of a monitor's model, and which served when")
     versions.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
-    versions.add_argument("--at", metavar="TIME", help="say which version served at a time, such as 2013-05-03")
+    versions.add_argument(
+        "--at", metavar="TIME", help="say which version served on a day or at a time, and what it was trained on"
+    )
     _output(versions)
     versions.set_defaults(run=_versions)
 
@@ -230,13 +233,12 @@ def _versions(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.registry import champion as registry
     from modelmonitor_trainer.storage.store import open_store
 
-    time = _time(args.at) if args.at else None
+    times = _times(args.at) if args.at else None
     monitor, spec = read_monitor(args.file)
     store, prefix = open_store(spec.storage), registry.monitor_prefix(spec, monitor)
     pointer = registry.champion_pointer(store, prefix)
-    if time is not None:
-        served = registry.served_at(pointer, time) if pointer else None
-        print(served.version if served else f"no version served at {args.at}")
+    if times is not None:
+        _print_served(registry.served_between(pointer, *times) if pointer else [], args)
         return 0
     versions = registry.list_versions(store, prefix)
     if args.output == "json":
@@ -253,15 +255,43 @@ def _versions(args: argparse.Namespace) -> int:
     return 0
 
 
-def _time(text: str) -> dt.datetime:
-    """Return a time on the command line; without a zone it is UTC."""
+def _print_served(found: list[Served], args: argparse.Namespace) -> None:
+    """Print which version served, and what it was trained on."""
+    from modelmonitor_api.status import format_time
+
+    if args.output == "json":
+        served = [
+            one.reign.to_wire() | {"until": None if one.until is None else format_time(one.until)} for one in found
+        ]
+        print(json.dumps({"at": args.at, "served": served}, indent=1, ensure_ascii=False))
+        return
+    for one in found:
+        reign = one.reign
+        until = "still serves" if one.until is None else f"until {format_time(one.until)}"
+        print(f"{reign.version} served from {format_time(reign.since)}, {until} ({reign.action} by {reign.by})")
+        window = reign.data_end if reign.data_start is None else f"{reign.data_start} to {reign.data_end}"
+        rows = "" if reign.train_rows is None else f", {reign.train_rows:,} labelled rows"
+        print(f"  trained on   {window}{rows}")
+        for title, value in (("manifest", reign.manifest_sha256), ("image", reign.image)):
+            if value is not None:
+                print(f"  {title:<12} {value}")
+        if reign.score is not None:
+            print(f"  {reign.metric:<12} {reign.score:.4f} on the rows that it was compared on")
+    if not found:
+        print(f"no version served at {args.at}")
+
+
+def _times(text: str) -> tuple[dt.datetime, dt.datetime]:
+    """Return the day or the moment that a command line names, as a start and an end; without a zone it is UTC."""
     from modelmonitor_trainer.failures import BadConfiguration
 
     try:
         time = dt.datetime.fromisoformat(text)
     except ValueError as error:
         raise BadConfiguration(f"--at {text!r} is not a time; write it like 2013-05-03 or 2013-05-03T12:00Z") from error
-    return time if time.tzinfo is not None else time.replace(tzinfo=dt.UTC)
+    time = time if time.tzinfo is not None else time.replace(tzinfo=dt.UTC)
+    is_day = len(text) <= len("2013-05-03")
+    return time, time + dt.timedelta(days=1) if is_day else time
 
 
 def _now() -> dt.datetime:

@@ -47,8 +47,10 @@ class JoinReport:
         Rows of features without a label, or with a label that is NULL.
     duplicate_keys
         Rows and labels beyond the first of their key; left out.
+    immature
+        Rows with a label that are left out, as too few rows of their day have one.
     orphaned_labels
-        Labels of no row of the window; labels of the days after it, where late ones are looked for, count here.
+        Labels of no row, among those of days whose rows are all in the window.
     """
 
     feature_rows: int
@@ -57,6 +59,7 @@ class JoinReport:
     unlabelled: int = 0
     duplicate_keys: int = 0
     orphaned_labels: int = 0
+    immature: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,10 @@ class Dataset:
 def load(
     store: Store, manifest: Manifest, window: Window, spec: ModelMonitorSpec, more: Collection[str] = ()
 ) -> Dataset:
-    """Return the labelled rows of a window.
+    """Return the labelled rows of a window's mature days.
+
+    A day is mature when a share of its rows has a label, as those whose outcome comes first are not like the others:
+    ``data.labels.minShare``, and where the target is a column of the live rows half of what is usual in the window.
 
     Parameters
     ----------
@@ -116,38 +122,84 @@ def load(
     days = _days(days_within(manifest.features, window), features.num_rows)
     if key is None:
         return _labelled(features, features.column(spec.model.target), days)
-    delay = spec.data.labels.delay_days if spec.data.labels else 0
-    arrived = objects_of(manifest.labels, (window[0], window[1] + dt.timedelta(days=delay)))
-    labels = read_table(store, arrived, label_columns(spec), manifest.fmt, text=[key])
-    return join(features, labels, days, key=key, target=spec.model.target)
+    assert spec.data.labels is not None
+    delay = dt.timedelta(days=spec.data.labels.delay_days)
+    arrived = days_within(manifest.labels, (window[0], window[1] + delay))
+    labels = read_table(
+        store, objects_of(arrived, (window[0], window[1] + delay)), label_columns(spec), manifest.fmt, text=[key]
+    )
+    # Labels of the first days may be of rows before the window, and late ones of rows after it.
+    ours = np.repeat([window[0] + delay <= day.day <= window[1] for day in arrived], [day.rows for day in arrived])
+    share = float(spec.data.labels.min_share)
+    return join(features, labels, days, key=key, target=spec.model.target, min_share=share, ours=ours)
 
 
-def join(features: pa.Table, labels: pa.Table, days: Ints, *, key: str, target: str) -> Dataset:
-    """Return the rows of `features` that have a label, in their order.
+def join(
+    features: pa.Table,
+    labels: pa.Table,
+    days: Ints,
+    *,
+    key: str,
+    target: str,
+    min_share: float = 0.0,
+    ours: Array | None = None,
+) -> Dataset:
+    """Return the rows of `features` that have a label and lie in a mature day, in their order.
 
     Of rows with the same key the first counts, on both sides: scoring a row twice would make the comparison
     surer than it is.
+
+    Parameters
+    ----------
+    features, labels
+        As read.
+    days : (n,)
+        Day of each row of `features`.
+    key, target
+        Columns.
+    min_share
+        Share of a day's rows that must have a label, or the day is left out.
+    ours : (m,)
+        Which labels can only be of rows of `features`; None for all.
     """
     left, right = _key_texts(features.column(key)), _key_texts(labels.column(key))
     known = has_value(labels.column(target))
-    labels = labels.filter(known)
-    right = right.filter(known)
-    place_of = pa.table({"key": right, "label": np.arange(len(right))}).filter(pc.is_valid(right))
+    place_of = pa.table({"key": right, "label": np.arange(len(right))}).filter(pc.and_(pc.is_valid(right), known))
     first_label = place_of.group_by("key", use_threads=False).aggregate([("label", "min")])
     place = pa.table({"key": left, "row": np.arange(len(left))}).filter(pc.is_valid(left))
     first_row = place.group_by("key", use_threads=False).aggregate([("row", "min")])
     met = first_row.join(first_label, keys="key", join_type="inner", use_threads=False).sort_by("row_min")
     rows, places = met.column("row_min").to_numpy(), met.column("label_min").to_numpy()
+    unkeyed = np.flatnonzero(left.is_null().to_numpy(zero_copy_only=False)) if left.null_count else np.zeros(0, int)
+    asked = np.concatenate([first_row.column("row_min").to_numpy(), unkeyed])
+    kept = np.isin(days[rows], _mature(days[asked], days[rows], min_share))
+    orphaned = ~np.isin(first_label.column("label_min").to_numpy(), places)
+    if ours is not None:
+        orphaned &= ours[first_label.column("label_min").to_numpy()]
     report = JoinReport(
         feature_rows=features.num_rows,
         label_rows=len(known),
-        matched=met.num_rows,
-        unlabelled=first_row.num_rows - met.num_rows + len(left) - place.num_rows,
+        matched=int(kept.sum()),
+        unlabelled=asked.size - rows.size,
         duplicate_keys=(place.num_rows - first_row.num_rows) + (place_of.num_rows - first_label.num_rows),
-        orphaned_labels=first_label.num_rows - met.num_rows,
+        orphaned_labels=int(orphaned.sum()),
+        immature=int(rows.size - kept.sum()),
     )
-    taken = labels.column(target).take(pa.array(places))
-    return Dataset(features.take(pa.array(rows)), taken, days[rows], report)
+    taken = labels.column(target).take(pa.array(places[kept]))
+    return Dataset(features.take(pa.array(rows[kept])), taken, days[rows[kept]], report)
+
+
+def _mature(days: Ints, labelled: Ints, min_share: float) -> Ints:
+    """Return the days of which at least `min_share` of the rows are labelled.
+
+    Parameters
+    ----------
+    days, labelled : (n,), (m,)
+        Day of each row, and of each row with a label.
+    """
+    numbers, counts = np.unique(days, return_counts=True)
+    shares = np.bincount(np.searchsorted(numbers, labelled), minlength=numbers.size) / counts
+    return numbers[shares >= min_share]
 
 
 def has_value(outcomes: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -161,11 +213,17 @@ def _key_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints) -> Dataset:
-    """Return the rows whose own target column has a value."""
-    known = has_value(target)
-    kept = np.flatnonzero(known.to_numpy(zero_copy_only=False)) if len(known) else np.zeros(0, dtype=np.int64)
-    report = JoinReport(len(known), len(known), len(kept), unlabelled=len(known) - len(kept))
-    return Dataset(features.filter(known), target.filter(known), days[kept], report)
+    """Return the rows whose own target column has a value, but for days with half of what is usual, or less."""
+    known = has_value(target).to_numpy(zero_copy_only=False) if len(target) else np.zeros(0, dtype=bool)
+    numbers, counts = np.unique(days, return_counts=True)
+    shares = np.bincount(np.searchsorted(numbers, days[known]), minlength=numbers.size) / counts
+    # Not the median: of a short window half the days may be young.
+    usual = float(np.quantile(shares, 0.75)) if shares.size else 0.0
+    kept = known & np.isin(days, _mature(days, days[known], usual / 2))
+    matched = int(kept.sum())
+    report = JoinReport(len(known), len(known), matched, int((~known).sum()), immature=int(known.sum()) - matched)
+    chosen = pa.array(kept)
+    return Dataset(features.filter(chosen), target.filter(chosen), days[kept], report)
 
 
 def _days(pinned: Sequence[PinnedDay], rows: int) -> Ints:

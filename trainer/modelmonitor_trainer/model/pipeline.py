@@ -8,6 +8,7 @@ The same rows, parameters and seed give the same model, bit for bit in its predi
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import inspect
 import warnings
@@ -334,6 +335,23 @@ def libraries() -> dict[str, str]:
     """Return the versions of the libraries that make a model what it is."""
     named = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "skops")
     return {name: importlib.metadata.version(name) for name in named}
+
+
+def installed_digest() -> str:
+    """Return the SHA-256 of the code that is installed: of each distribution's name, version and list of files.
+
+    A pod does not know the digest of its own image. What trained the model is in here all the same, ModelMonitor's own
+    code included, and equal images give equal digests.
+    """
+    digest = hashlib.sha256()
+    found = {
+        (dist.name, dist.version, dist.read_text("RECORD") or "")
+        for dist in importlib.metadata.distributions()
+        if dist.name
+    }
+    for name, version, files in sorted(found):
+        digest.update(f"{name} {version} {hashlib.sha256(files.encode()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def refuse_missing(pipeline: Pipeline, rows: pd.DataFrame) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
@@ -35,6 +36,7 @@ __all__ = [
     "ChampionChanged",
     "Pointer",
     "Reign",
+    "Served",
     "VersionRecord",
     "champion_pointer",
     "list_versions",
@@ -48,7 +50,7 @@ __all__ = [
     "read_pointer",
     "read_version",
     "rollback",
-    "served_at",
+    "served_between",
 ]
 
 #: Changes of champion that are kept; at one a day, three years.
@@ -70,6 +72,10 @@ class Reign(Message):
     metric: str | None = Field(None, description="Name of its score.")
     score: float | None = Field(None, description="Score on the hold-out rows of its training.")
     data_end: dt.date | None = Field(None, description="Last day of its training window.")
+    data_start: dt.date | None = Field(None, description="First day of its training window.")
+    train_rows: int | None = Field(None, description="Labelled rows that it was trained on.")
+    manifest_sha256: str | None = Field(None, description="SHA-256 of its data manifest.")
+    image: str | None = Field(None, description="Image that trained it.")
 
 
 class Pointer(Reign):
@@ -167,9 +173,40 @@ def load_champion(store: Store, prefix: str) -> LoadedModel | None:
     return load_model(store, prefix, pointer.version)
 
 
-def served_at(pointer: Pointer, time: dt.datetime) -> Reign | None:
-    """Return which version was the champion at a time, or None before the first."""
-    return next((reign for reign in pointer.history if reign.since <= time), None)
+@dataclass(frozen=True)
+class Served:
+    """A reign and when it ended.
+
+    Attributes
+    ----------
+    reign
+        Which version, since when, and what it was trained on: told although the version itself may be deleted by now.
+    until
+        When another version took its place; None for the present champion.
+    """
+
+    reign: Reign
+    until: dt.datetime | None
+
+
+def served_between(pointer: Pointer, start: dt.datetime, end: dt.datetime) -> list[Served]:
+    """Return who was the champion from `start` until before `end`, the earliest first.
+
+    Parameters
+    ----------
+    pointer
+        The champion, with all reigns.
+    start, end
+        With time zone. Where they are equal, who served at that moment.
+    """
+    reigns = pointer.history
+    ends = [None, *(reign.since for reign in reigns)]
+    found = [
+        Served(reign, until)
+        for reign, until in zip(reigns, ends, strict=False)
+        if (reign.since <= start or reign.since < end) and (until is None or start < until) and until != reign.since
+    ]
+    return found[::-1]
 
 
 def promote(
@@ -320,6 +357,10 @@ def _reign(
         metric=record.metric.value,
         score=record.score,
         data_end=record.train.end,
+        data_start=record.train.start,
+        train_rows=record.train.rows,
+        manifest_sha256=record.manifest_sha256,
+        image=record.image or None,
     )
 
 

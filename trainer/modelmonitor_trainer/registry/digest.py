@@ -18,8 +18,9 @@ import numpy as np
 from modelmonitor_trainer.arrays import Array
 
 _SCHEMA = "schema.json"
-#: What says where an object was and by which release a file was written, not what was fitted.
-_NOT_FITTED = frozenset({"__id__", "_skops_version", "protocol"})
+#: What says where an object was, by which release a file was written, and with how many threads (HistGradientBoosting
+#: notes those of the machine), not what was fitted.
+_NOT_FITTED = frozenset({"__id__", "_skops_version", "n_threads", "protocol"})
 
 
 def fitted_digest(data: bytes) -> str:

@@ -26,6 +26,7 @@ from modelmonitor_trainer.storage.store import BINARY, HTML, JSON, Store
 VERSION_FILE = "version.json"
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.skops"
+METRICS_FILE = "metrics.json"
 #: Profiles of the training window, for checks; see :mod:`modelmonitor_trainer.profile.reference`.
 REFERENCE_ROWS_FILE, REFERENCE_LABELS_FILE = "reference-rows.zip", "reference-labels.zip"
 #: Prefix of the files that a trainer of the user's own made.

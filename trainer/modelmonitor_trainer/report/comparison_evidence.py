@@ -212,6 +212,7 @@ def _window(name: str, dataset: Dataset, manifest: Manifest) -> dict[str, Any]:
         "featureRows": report.feature_rows,
         "rows": report.matched,
         "unlabelled": report.unlabelled,
+        "immature": report.immature,
         "duplicateKeys": report.duplicate_keys,
         "orphanedLabels": report.orphaned_labels,
     }

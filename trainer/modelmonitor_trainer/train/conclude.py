@@ -22,7 +22,7 @@ from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.failures import BadData, ModelMonitorError
 from modelmonitor_trainer.gate.beside import Beside, shared_confidence
 from modelmonitor_trainer.gate.verdict import GateResult, Outcome, judge
-from modelmonitor_trainer.model.pipeline import libraries
+from modelmonitor_trainer.model.pipeline import installed_digest, libraries
 from modelmonitor_trainer.registry.champion import (
     ChampionChanged,
     Pointer,
@@ -35,6 +35,7 @@ from modelmonitor_trainer.registry.retention import tidy
 from modelmonitor_trainer.registry.tracking import record_training, tracked_name, with_note
 from modelmonitor_trainer.registry.versions import (
     MANIFEST_FILE,
+    METRICS_FILE,
     Period,
     StoredFile,
     files_as_json,
@@ -121,6 +122,7 @@ def conclude(
     record = _record(run, manifest, rows, challenger, rival, result, now)
     environment = {
         "libraries": libraries(),
+        "installedSHA256": installed_digest(),
         "image": run.request.trainer_image,
         "seed": spec.retraining.random_seed,
     }
@@ -128,7 +130,7 @@ def conclude(
         {
             "parameters.json": challenger.parameters,
             "environment.json": environment,
-            "metrics.json": {
+            METRICS_FILE: {
                 key: found[key]
                 for key in ("metric", "rows", "champion", "baseline", "lastPeriod", "slices", "metrics", "calibration")
             },

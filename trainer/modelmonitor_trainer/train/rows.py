@@ -167,6 +167,8 @@ def arrays_of(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, Array]:
 
 
 def _enough(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
+    _arrived(spec, "training window", train.report)
+    _arrived(spec, "hold-out", holdout.report)
     if train.rows < MIN_TRAIN_ROWS:
         raise Undecided(
             GateReason.TOO_FEW_ROWS,
@@ -180,18 +182,18 @@ def _enough(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
             f"{holdout.rows:,} hold-out rows with labels (of {holdout.report.feature_rows:,}) are too few to compare "
             f"models, promotion.minHoldoutRows is {needed:,}; {_why(spec, holdout)}",
         )
-    _arrived(spec, "training window", train.report)
-    _arrived(spec, "hold-out", holdout.report)
 
 
 def _arrived(spec: ModelMonitorSpec, what: str, report: JoinReport) -> None:
     """Refuse rows of which too few have a label: those that come first are not like the others."""
-    rows = report.matched + report.unlabelled
-    if spec.data.labels is None or report.matched >= float(spec.data.labels.min_share) * rows:
+    labelled = report.matched + report.immature
+    rows = labelled + report.unlabelled
+    # Where no label met any row, the reason is another one than time.
+    if spec.data.labels is None or not labelled or labelled >= float(spec.data.labels.min_share) * rows:
         return
     raise Undecided(
         GateReason.TOO_FEW_ROWS,
-        f"{report.matched:,} of {rows:,} rows of the {what} have a label, which is less than data.labels.minShare "
+        f"{labelled:,} of {rows:,} rows of the {what} have a label, which is less than data.labels.minShare "
         f"({spec.data.labels.min_share}); wait for more labels, raise data.labels.delayDays, or lower the share where "
         "labels are given to a sample of rows",
     )
@@ -201,6 +203,11 @@ def _why(spec: ModelMonitorSpec, dataset: Dataset) -> str:
     report, labels = dataset.report, spec.data.labels
     if labels and report.matched < report.feature_rows / 2 and report.orphaned_labels > report.matched:
         return f"most labels belong to no row, is data.labels.joinKey ({labels.join_key}) the right column?"
+    if report.immature > report.matched:
+        return (
+            f"{report.immature:,} rows with labels are left out, as too few rows of their days have one yet; wait, or "
+            "raise data.labels.delayDays"
+        )
     if report.matched < report.feature_rows / 2:
         return "most rows have no label yet, raise data.labels.delayDays or wait"
     return "wait for more data, or raise promotion.holdoutDays"

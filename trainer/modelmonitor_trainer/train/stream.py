@@ -170,19 +170,16 @@ def _joined(parts: Sequence[Dataset], report: JoinReport) -> Dataset:
 
 def _summed(reports: Sequence[JoinReport], manifest: Manifest, spec: ModelMonitorSpec) -> JoinReport:
     """Return how features and labels met in all batches; labels that two batches read count once."""
-    matched = sum(report.matched for report in reports)
-    duplicates = sum(report.duplicate_keys for report in reports)
     labels = sum(report.label_rows for report in reports)
-    orphaned = 0
     if spec.data.labels is not None:
         last = manifest.train[1] + dt.timedelta(days=spec.data.labels.delay_days)
         labels = sum(day.rows for day in days_within(manifest.labels, (manifest.train[0], last)))
-        orphaned = max(0, labels - matched - duplicates)
     return JoinReport(
         feature_rows=sum(report.feature_rows for report in reports),
         label_rows=labels,
-        matched=matched,
+        matched=sum(report.matched for report in reports),
         unlabelled=sum(report.unlabelled for report in reports),
-        duplicate_keys=duplicates,
-        orphaned_labels=orphaned,
+        duplicate_keys=sum(report.duplicate_keys for report in reports),
+        orphaned_labels=sum(report.orphaned_labels for report in reports),
+        immature=sum(report.immature for report in reports),
     )
