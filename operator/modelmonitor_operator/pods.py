@@ -12,6 +12,8 @@ from modelmonitor_operator.settings import Settings
 
 UID = 65532
 _SCRATCH = "2Gi"
+#: Rows, and two models of at most 2 GiB each: a bound for what runs wild, not what is set aside.
+_EXCHANGE = "16Gi"
 _TMP = "/tmp"  # noqa: S108 - where an emptyDir of the pod is mounted
 #: Files that a trainer of the user's own and ours pass to each other; see docs/trainer-protocol.md.
 WORK = "/work"
@@ -76,7 +78,8 @@ def pod_template(work: Work, settings: Settings) -> Object:
     }
     if own:
         # Theirs have a scratch volume of their own: what they leave in the home of ours could redirect its requests.
-        volumes += [{"name": name, "emptyDir": {"sizeLimit": _SCRATCH}} for name in ("work", "their-tmp")]
+        sizes = {"work": _EXCHANGE, "their-tmp": _SCRATCH}
+        volumes += [{"name": name, "emptyDir": {"sizeLimit": size}} for name, size in sizes.items()]
         pod["initContainers"] = [_ours(work, settings, "train-prepare", PREPARE), *_own_trainer(work, settings)]
         pod["containers"] = [_ours(work, settings, "train-conclude", names.CONTAINER_NAME)]
     else:

@@ -1,10 +1,13 @@
 """The page of a training: complete, self-contained, and safe with whatever the data say."""
 
 import datetime as dt
+import itertools
 import re
 
+import numpy as np
 import pytest
 
+from modelmonitor_trainer.report.comparison_evidence import _bins
 from modelmonitor_trainer.report.comparison_page import WIDTH, charts, interval_bar
 from modelmonitor_trainer.train.train import train
 
@@ -70,3 +73,45 @@ def test_charts_of_what_there_is():
     (residuals,) = charts({"residuals": {"challenger": [[1.0, 0.0], [1.0, 0.0]]}})
     assert residuals.ends[:2] == ("1", "1")
     assert len(residuals.dots["challenger"]) == 2
+
+
+def test_several_classes_have_a_curve_each():
+    one = {"challenger": [[0.0, 0.0], [1.0, 1.0]]}
+    made = charts({"rocByClass": [{"class": "late", "curves": one}, {"class": "<b>", "curves": one}]})
+    assert [chart.title for chart in made] == ["ROC curve of late", "ROC curve of <b>"]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 10, 95, 1000])
+@pytest.mark.parametrize("distinct", [1, 2, 5, 1000])
+def test_bins_of_a_calibration_do_not_part_equal_scores(rows, distinct):
+    scores = np.random.default_rng(0).integers(0, distinct, rows) / distinct
+    bins = _bins(scores)
+    assert sorted(np.concatenate(bins).tolist()) == list(range(rows))
+    assert len(bins) <= 10
+    for before, after in itertools.pairwise(bins):
+        assert scores[before].max() < scores[after].min()
+    if distinct == rows == 1000:
+        assert len(bins) == 10
+
+
+def test_a_training_that_compares_nothing_has_a_page_too(world):
+    world.train(1)
+    world.spec["promotion"]["minHoldoutRows"] = 5000
+    verdict = world.train(2)
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooFewRows")
+    assert verdict.report_uri.endswith("runs/u-1/2/report.html")
+    text = page(world, 2)
+    assert "nothing was compared" in text
+    assert "promotion.minHoldoutRows is 5,000" in text
+    assert verdict.champion.version in text, "what there is already"
+    assert "default-src 'none'" in text
+
+
+def test_scores_in_another_metric_are_marked(world):
+    world.train(1)
+    world.land(19, 40)
+    world.spec["promotion"]["metric"] = "LogLoss"
+    world.train(2)
+    text = page(world, 2)
+    assert '<span class="soft">ROC AUC</span>' in text
+    assert text.count('<span class="soft">log loss</span>') == 0

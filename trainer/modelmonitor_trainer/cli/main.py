@@ -70,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_safely(command: Command, args: argparse.Namespace) -> int:
     """Run a command; what goes wrong is one sentence on stderr and an exit code."""
+    from modelmonitor_api.names import ExitCode
     from modelmonitor_trainer.cli.pod import interruptible
     from modelmonitor_trainer.failures import ModelMonitorError
 
@@ -78,7 +79,8 @@ def run_safely(command: Command, args: argparse.Namespace) -> int:
             return command(args)
     except ModelMonitorError as error:
         print(f"modelmonitor: {error}", file=sys.stderr)
-        return error.exit_code
+        # That trying again may help is for whoever starts pods; to a script it is data that cannot be read.
+        return ExitCode.BAD_CONFIGURATION if error.exit_code == ExitCode.UNAVAILABLE else error.exit_code
     except KeyboardInterrupt:
         print("modelmonitor: stopped", file=sys.stderr)
         return 130

@@ -289,7 +289,11 @@ def texts(values: pa.ChunkedArray, name: str) -> Array:
         )
     if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         return np.array([None if value is None else _text(value) for value in values.to_pylist()], dtype=object)
-    return np.asarray(values.cast(pa.string()).to_numpy(zero_copy_only=False), dtype=object)
+    # One object a category and not one a row, which of five million rows are 250 MB.
+    coded = values.cast(pa.string()).combine_chunks().dictionary_encode()
+    words = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
+    places: Ints = coded.indices.fill_null(len(words) - 1).to_numpy()
+    return np.take(words, places)
 
 
 def _text(value: Any) -> str | None:

@@ -77,7 +77,7 @@ class VersionRecord(Message):
     fitted_sha256: str | None = Field(
         None, description="SHA-256 of its fitted parameters: equal fits, equal sums, although the files differ."
     )
-    train_seconds: float | None = Field(None, description="How long it was fitted.", ge=0)
+    train_seconds: float | None = Field(None, description="How long it took, from the first row to the model.", ge=0)
     peak_memory_bytes: int | None = Field(None, description="The most memory that its training has had.", ge=0)
     strategy: str | None = Field(None, description="How it was made: Refit, Retrain or WarmStart.")
     metric: Metric = Field(description="Name of the score.")

@@ -23,6 +23,8 @@ from modelmonitor_trainer.model.metrics import Undefined, greater_is_better, sco
 _CURVE_POINTS = 100
 _BINS = 10
 _SCATTER = 400
+#: Classes of which an ROC curve is drawn, the most frequent ones.
+_CLASSES = 6
 
 
 def evidence(
@@ -32,6 +34,7 @@ def evidence(
     contest: Contest,
     result: GateResult,
     champion: str | None,
+    classes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return what a comparison found, as JSON data.
 
@@ -45,6 +48,8 @@ def evidence(
         What the gate was given, and what it said.
     champion
         Version of the champion.
+    classes
+        Names of the classes in the order of their places.
     """
     return {
         "schemaVersion": 1,
@@ -68,7 +73,7 @@ def evidence(
         "checks": [asdict(check) for check in result.checks],
         "metrics": _all_metrics(spec.model.task, contest),
         "calibration": _calibrations(spec.model.task, contest),
-        "curves": _curves(spec.model.task, contest),
+        "curves": _curves(spec.model.task, contest, classes),
         "windows": [_window(name, datasets[name], manifest) for name in ("train", "holdout")],
         "objects": sum(len(day.objects) for day in (*manifest.features, *manifest.labels)),
         "bytes": sum(item.size for day in (*manifest.features, *manifest.labels) for item in day.objects),
@@ -125,7 +130,7 @@ def _score_or_none(metric: Metric, truth: Array, scores: Array | None) -> float 
         return None
 
 
-def _curves(task: Task, contest: Contest) -> dict[str, Any]:
+def _curves(task: Task, contest: Contest, classes: Sequence[str]) -> dict[str, Any]:
     """Return the points of the charts, by model."""
     models = {"challenger": contest.challenger}
     if contest.champion is not None:
@@ -133,7 +138,10 @@ def _curves(task: Task, contest: Contest) -> dict[str, Any]:
     if task is Task.REGRESSION:
         return {"residuals": {name: _residuals(contest.truth, scores) for name, scores in models.items()}}
     if task is Task.MULTICLASS_CLASSIFICATION:
-        return {"calibration": {name: _curve(*_surest(contest.truth, scores)) for name, scores in models.items()}}
+        return {
+            "rocByClass": _roc_by_class(contest.truth, models, classes),
+            "calibration": {name: _curve(*_surest(contest.truth, scores)) for name, scores in models.items()},
+        }
     if np.unique(contest.truth).size < 2:
         return {}
     return {
@@ -149,6 +157,21 @@ def _roc(truth: Array, scores: Floats) -> list[list[float]]:
     negatives, positives, _ = roc_curve(truth, scores)
     places = np.unique(np.linspace(0, len(negatives) - 1, _CURVE_POINTS).astype(int))
     return _points(negatives[places], positives[places])
+
+
+def _roc_by_class(truth: Array, models: Mapping[str, Floats], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the ROC curves of the most frequent classes, each against the rest."""
+    places, counts = np.unique(truth[truth >= 0], return_counts=True)
+    if places.size < 2:
+        return []
+    chosen = places[np.argsort(-counts, kind="stable")][:_CLASSES]
+    return [
+        {
+            "class": classes[place] if place < len(classes) else str(place),
+            "curves": {name: _roc(truth == place, scores[:, place]) for name, scores in models.items()},
+        }
+        for place in chosen.tolist()
+    ]
 
 
 def _calibrations(task: Task, contest: Contest) -> dict[str, Any]:
@@ -182,8 +205,12 @@ def _surest(truth: Array, scores: Floats) -> tuple[Array, Floats]:
 
 
 def _bins(scores: Floats) -> list[Array]:
-    """Return places of rows in ten bins with equally many rows."""
-    return [part for part in np.array_split(np.argsort(scores, kind="stable"), _BINS) if part.size]
+    """Return places of rows in at most ten bins of about equally many rows; equal scores are in one bin."""
+    order = np.argsort(scores, kind="stable")
+    rising = scores[order]
+    ends = np.linspace(0, len(scores), _BINS + 1)[1:-1].round().astype(int)
+    cuts = np.unique(np.searchsorted(rising, rising[np.maximum(ends - 1, 0)], side="right"))
+    return [part for part in np.split(order, cuts) if part.size]
 
 
 def _curve(truth: Array, scores: Floats) -> list[list[float]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modelmonitor_api.messages import TrainRequest
+from modelmonitor_trainer.model.metrics import title
 from modelmonitor_trainer.registry.versions import VersionRecord
 from modelmonitor_trainer.report.check_page import render_page
 
@@ -125,9 +127,46 @@ def render_comparison(
             "charts": charts(found["curves"]),
             "parameters": parameters,
             "trend": trend([record, *earlier]),
+            "metric_title": found["metricTitle"],
             "limit": request.spec.retraining.trainer.resources.limits.memory,
             "size": SIZE,
             "width": WIDTH,
+        },
+    )
+
+
+def render_undecided(
+    request: TrainRequest, reason: str, message: str, now: dt.datetime, earlier: Sequence[VersionRecord] = ()
+) -> str:
+    """Return the page of a training that came to no comparison.
+
+    Parameters
+    ----------
+    request
+        What was asked.
+    reason, message
+        Why there was none.
+    now
+        The present.
+    earlier
+        The versions that there are, the newest first.
+    """
+    monitor, spec = request.monitor, request.spec
+    return render_page(
+        "undecided.html.j2",
+        {
+            "title": f"{_TITLES['Inconclusive']}: training {request.number} of {monitor.name}",
+            "tone": _TONES["Inconclusive"],
+            "heading": f"{_TITLES['Inconclusive']}: nothing was compared",
+            "sentence": message,
+            "subtitle": f"Training {request.number} of {monitor.namespace}/{monitor.name}, {now:%Y-%m-%d %H:%M} UTC, "
+            f"triggered by {request.reason}",
+            "request": request,
+            "spec": spec,
+            "reason": reason,
+            "trend": trend(earlier),
+            "metric_title": title(earlier[0].metric) if earlier else "",
+            "limit": spec.retraining.trainer.resources.limits.memory,
         },
     )
 
@@ -145,6 +184,8 @@ def trend(records: Sequence[VersionRecord]) -> list[dict[str, Any]]:
             "made": f"{record.created:%Y-%m-%d %H:%M}",
             "outcome": record.outcome,
             "score": record.score,
+            # Another metric's figure does not belong in one column with this one's.
+            "other_metric": title(record.metric) if record.metric is not shown[0].metric else "",
             "rows": record.train.rows,
             "seconds": record.train_seconds,
             "mebibytes": None if record.peak_memory_bytes is None else record.peak_memory_bytes / 2**20,
@@ -180,6 +221,10 @@ def charts(curves: Mapping[str, Any]) -> list[Chart]:
         made.append(
             Chart("ROC curve", "share of negatives taken", "share of positives found", lines, {}, diagonal, unit)
         )
+    for one in curves.get("rocByClass", ()):
+        lines = {name: _path(points) for name, points in one["curves"].items()}
+        named = f"ROC curve of {one['class']}"
+        made.append(Chart(named, "share of all others taken", "share of its rows found", lines, {}, diagonal, unit))
     if "calibration" in curves:
         points = curves["calibration"]
         lines = {name: _path(found) for name, found in points.items()}

@@ -53,7 +53,7 @@ def compare(
     contest = contest_of(spec, rows, new, Rival(models[0].version, old))
     result = judge(contest, spec.promotion, seed=spec.retraining.random_seed)
     datasets = {"train": rows.train, "holdout": rows.holdout}
-    return {"challengerVersion": challenger} | evidence(spec, manifest, datasets, contest, result, other)
+    return {"challengerVersion": challenger} | evidence(spec, manifest, datasets, contest, result, other, rows.classes)
 
 
 def _present(store: Store, prefix: str) -> str:

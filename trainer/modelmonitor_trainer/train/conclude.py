@@ -46,7 +46,7 @@ from modelmonitor_trainer.registry.versions import (
 )
 from modelmonitor_trainer.report.card import model_card, model_card_page
 from modelmonitor_trainer.report.comparison_evidence import evidence, metric_comparison
-from modelmonitor_trainer.report.comparison_page import render_comparison
+from modelmonitor_trainer.report.comparison_page import render_comparison, render_undecided
 from modelmonitor_trainer.storage.store import HTML
 from modelmonitor_trainer.train.contest import Answers, Rival, contest_of
 from modelmonitor_trainer.train.cost import Cost
@@ -117,7 +117,7 @@ def conclude(
     _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)
     datasets = {"train": rows.train, "holdout": rows.holdout}
     judged = spec.model_copy(update={"promotion": promotion})
-    found = evidence(judged, manifest, datasets, contest, result, rival.record.version if rival else None)
+    found = evidence(judged, manifest, datasets, contest, result, rival.record.version if rival else None, rows.classes)
     found["beside"] = asdict(challenger.beside) if challenger.beside else None
     record = _record(run, manifest, rows, challenger, rival, result, now)
     environment = {
@@ -202,14 +202,16 @@ def _track(
     return record_training(run.prefix, tracked_name(run.request.monitor), record, metrics, made_with, serves=serves)
 
 
-def _earlier(run: Run, record: VersionRecord) -> list[VersionRecord]:
-    """Return the versions before one, the newest first, for comparison."""
+def _earlier(run: Run, record: VersionRecord | None = None) -> list[VersionRecord]:
+    """Return the versions before one, or all of them, the newest first, for comparison."""
     try:
         made = list_versions(run.store, run.prefix)
     except BadData as error:
         # Of an old version that is damaged its own reader is told; this training is none the worse.
         _LOG.warning("earlier trainings are not shown: %s", error)
         return []
+    if record is None:
+        return made
     return [other for other in made if (other.created, other.number) < (record.created, record.number)]
 
 
@@ -221,10 +223,12 @@ def _tidy(run: Run, now: dt.datetime) -> None:
         _LOG.warning("old versions and reports were not all deleted, the next training goes on: %s", error)
 
 
-def undecided(run: Run, why: Undecided) -> RunVerdict:
+def undecided(run: Run, why: Undecided, now: dt.datetime) -> RunVerdict:
     """End a run in which nothing could be compared."""
     _LOG.info("Inconclusive (%s): %s", why.reason, why)
     pointer = champion_pointer(run.store, run.prefix)
+    page = render_undecided(run.request, why.reason.value, _sentence(str(why)), now, _earlier(run))
+    run.store.write(run.report_uri, page.encode(), content_type=HTML)
     return finish(
         run,
         RunVerdict(
@@ -232,6 +236,7 @@ def undecided(run: Run, why: Undecided) -> RunVerdict:
             reason=why.reason.value,
             message=_sentence(str(why))[:1024],
             champion=pointer.to_champion() if pointer else None,
+            report_uri=run.report_uri,
         ),
     )
 

@@ -97,7 +97,7 @@ def prepare(store: Store, request: TrainRequest, work: str | Path, *, job: str, 
         old = _champion(run, frozen_champion(run, champion))
         rows = load_rows(store, run.spec, manifest, _columns_of(old))
     except Undecided as why:
-        undecided(run, why)
+        undecided(run, why, now)
         _skip_all(folder, str(why))
         return
     _lay_out(run, folder, rows, old)
@@ -131,7 +131,7 @@ def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str,
             built_in = load_model(store, run.prefix, old.version) if old and old.kind == "Skops" else None
             rows = load_rows(store, run.spec, manifest, built_in.columns if built_in else ())
         except Undecided as why:
-            return undecided(run, why)
+            return undecided(run, why, now)
         rival = None
         if built_in is not None:
             answers = Answers(built_in.predict_scores(rows.holdout.table), built_in.classes)

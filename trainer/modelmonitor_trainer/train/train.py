@@ -86,13 +86,14 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
             refuse_seen_rows(manifest, champion)
             frozen_champion(run, champion)
             rival = champion_model(run, champion)
+            begun = time.monotonic()
             rows, source = _read(run, manifest, rival.columns if rival else ())
-            challenger = _challenger(run, manifest, rows, source, seed_of(store, run.prefix, rival))
+            challenger = _challenger(run, manifest, rows, source, seed_of(store, run.prefix, rival), begun)
             record = conclude(run, manifest, rows, challenger, _rival(rival, rows), now)
         else:
             _LOG.info("an earlier pod has written version %s", record.version)
     except Undecided as why:
-        return undecided(run, why)
+        return undecided(run, why, now)
     return settle(run, record, now)
 
 
@@ -146,9 +147,10 @@ def _check_configuration(request: TrainRequest) -> None:
     check_search(estimator, request.spec.model.features, seed=request.spec.retraining.random_seed)
 
 
-def _challenger(run: Run, manifest: Manifest, rows: Rows, source: Source | None, champion: Seed | None) -> Challenger:
+def _challenger(
+    run: Run, manifest: Manifest, rows: Rows, source: Source | None, champion: Seed | None, begun: float
+) -> Challenger:
     """Fit the challenger, write its file, and have the one that was written score the hold-out rows."""
-    begun = time.monotonic()
     if source is not None:
         trained = train_in_batches(run.spec, Streamed(rows, source))
     else:
