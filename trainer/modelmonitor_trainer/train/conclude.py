@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -72,8 +72,6 @@ class Challenger:
         What was written of it already.
     parameters
         What it was made with, as JSON data.
-    notes
-        What the fit had to say.
     cost
         What the training took; None where it is not known.
     fitted_sha256
@@ -86,7 +84,6 @@ class Challenger:
     kind: Literal["Skops", "Own"]
     files: tuple[StoredFile, ...]
     parameters: Mapping[str, Any]
-    notes: tuple[str, ...] = field(default=())
     cost: Cost | None = None
     fitted_sha256: str | None = None
     beside: Beside | None = None
@@ -138,8 +135,8 @@ def conclude(
         }
     )
     documents[MANIFEST_FILE] = manifest.to_json()
-    documents["card.md"] = model_card(record, result, environment, challenger.notes).encode()
-    documents["card.html"] = model_card_page(record, result, environment, challenger.notes).encode()
+    documents["card.md"] = model_card(record, found, environment, challenger.parameters).encode()
+    documents["card.html"] = model_card_page(record, found, environment, challenger.parameters).encode()
     folder = folder_of(run.prefix, record.version)
     if result.outcome is not Outcome.REJECTED:
         documents |= references(run, manifest)

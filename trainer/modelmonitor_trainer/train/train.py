@@ -171,7 +171,6 @@ def _challenger(
         "Skops",
         (stored,),
         _parameters(run, trained, notes),
-        notes,
         cost=cost,
         fitted_sha256=fitted_digest(kept),
         beside=beside,
