@@ -77,7 +77,8 @@ class Detector(Resource):
     max_drop: Fraction | None = Field(
         None,
         description="How much worse than at its promotion the champion may score before it counts as a drop, in units "
-        "of the metric. Absent: 0.02. Performance only.",
+        "of the metric; of MeanAbsoluteError and RootMeanSquaredError as a share of the error at its promotion. "
+        "Absent: 0.02. Performance only.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (

@@ -75,7 +75,9 @@ class Promotion(Resource):
         description="NotWorse: the interval of the difference lies above minus the margin. Better: above zero.",
     )
     non_inferiority_margin: NonNegative = Field(
-        "0.005", description="How much worse a challenger may be and still count as not worse, in units of the metric."
+        "0.005",
+        description="How much worse a challenger may be and still count as not worse, in units of the metric; of "
+        "MeanAbsoluteError and RootMeanSquaredError as a share of the champion's error.",
     )
     confidence: OpenFraction = Field("0.95", description="Confidence of the interval of the difference.")
     holdout_days: int = Field(
@@ -88,7 +90,9 @@ class Promotion(Resource):
         500, description="With fewer rows the comparison is Inconclusive.", ge=20, le=MAX_COUNT
     )
     max_slice_drop: Fraction = Field(
-        "0.02", description="How much worse a challenger may be on any slice, in units of the metric."
+        "0.02",
+        description="How much worse a challenger may be on any slice, in units of the metric; of MeanAbsoluteError and "
+        "RootMeanSquaredError as a share of the champion's error there.",
     )
     min_slice_rows: int = Field(
         200, description="Slices with fewer rows are reported and do not decide.", ge=20, le=MAX_COUNT

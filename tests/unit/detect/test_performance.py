@@ -1,10 +1,14 @@
 """A drop of the score: only beyond what is tolerated, and beyond chance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
+from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
+from modelmonitor_trainer.gate.interval import score_deviation
 
 
 def days(count, rows, signal, day_effect=0.0, seed=0):
@@ -31,6 +35,27 @@ def test_a_drop_beyond_tolerance_and_chance(signal, dropped):
     assert found.dropped is dropped
     assert found.low < found.score < found.high
     assert ("has dropped to" in found.message) is dropped
+
+
+def test_a_promise_from_few_rows_does_not_cry_wolf():
+    """A model that has not changed, promised on 300 rows and followed on 600 others."""
+
+    def score(truth, predicted):
+        return float(np.sqrt(np.mean((truth - predicted) ** 2)))
+
+    alarms = {True: 0, False: 0}
+    for seed in range(200):
+        errors = np.random.default_rng(seed).normal(size=900)
+        held_out, live = errors[:300], errors[300:]
+        promised = score(held_out, np.zeros(300))
+        deviation = score_deviation(Metric.ROOT_MEAN_SQUARED_ERROR, held_out, np.zeros(300), None)
+        for told in alarms:
+            result = replace(begun(promised, max_drop=0.0), promised_deviation=deviation if told else 0.0)
+            data = [(live, np.zeros(600))]
+            found = judge(result, data, score, title="RMSE", greater_is_better=False, level=0.05)
+            alarms[told] += found.dropped
+    assert alarms[True] <= 20, "a twentieth of 200, within four standard deviations"
+    assert alarms[False] > 2 * alarms[True], "what the promise's own chance amounts to"
 
 
 def test_few_rows_do_not_tell_a_drop():

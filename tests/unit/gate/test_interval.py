@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from modelmonitor_api.spec import Metric, Task, metric_fits
 from modelmonitor_trainer.gate.delong import delong_components, delong_variance
-from modelmonitor_trainer.gate.interval import _Ranked, paired_difference
+from modelmonitor_trainer.gate.interval import _Ranked, paired_difference, score_deviation
 from modelmonitor_trainer.model.metrics import Undefined, score_places, sign
 
 
@@ -180,6 +180,28 @@ def test_weighing_sorted_rows_is_scoring_repeated_ones(metric, classes):
     for row, value in zip(weights, found, strict=True):
         again = np.repeat(np.arange(200), row.astype(int))
         assert value == pytest.approx(score_places(metric, truth[again], scores[again]))
+
+
+@pytest.mark.parametrize("metric", [Metric.ROC_AUC, Metric.ACCURACY, Metric.LOG_LOSS, Metric.AVERAGE_PRECISION])
+@pytest.mark.parametrize("day_effect", [0.0, 1.0])
+def test_the_deviation_of_a_score_is_that_of_scores_on_other_rows(metric, day_effect):
+    def rows(seed):
+        g = np.random.default_rng(seed)
+        truth, days = g.integers(0, 2, 800), np.arange(800) % 16
+        signal = 1.0 + day_effect * g.normal(size=16)[days]
+        return truth, 1 / (1 + np.exp(-(signal * (truth - 0.5) + g.normal(size=800)))), days
+
+    drawn = [rows(seed) for seed in range(200)]
+    true = np.std([score_places(metric, truth, scores) for truth, scores, _ in drawn])
+    said = np.median([score_deviation(metric, *one) for one in drawn[:20]])
+    assert 0.8 * true < said < 1.4 * true, "days and rows are both looked at, and the wider one is taken"
+
+
+def test_a_deviation_of_many_rows_goes_by_all_of_them():
+    truth, scores, _ = two_models(0, rows=60_000)
+    few = score_deviation(Metric.LOG_LOSS, truth[:15_000], scores[:15_000], None)
+    assert score_deviation(Metric.LOG_LOSS, truth, scores, None) == pytest.approx(few / 2, rel=0.35)
+    assert score_deviation(Metric.ROC_AUC, np.zeros(50, dtype=int), np.zeros(50), None) is None
 
 
 def test_one_class_has_no_interval():

@@ -7,7 +7,8 @@ import pytest
 from modelmonitor_api.messages import CheckRequest, RollbackRequest
 from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.check import run as check_module
-from modelmonitor_trainer.check.watch import looks, shared_confidence, tolerated
+from modelmonitor_trainer.check.watch import looks, shared_confidence
+from modelmonitor_trainer.gate.verdict import margin_of
 from modelmonitor_trainer.registry.promote import roll_back
 from unit.train.conftest import NOW
 
@@ -52,8 +53,10 @@ def test_looks(days, expected):
 def test_the_looks_share_the_confidence_and_the_margin_is_the_gates():
     promotion = Promotion.model_validate({"metric": "ROCAUC", "nonInferiorityMargin": "0.01"})
     assert shared_confidence(promotion) == pytest.approx(1 - 0.05 / 4)
-    assert tolerated(promotion) == 0.01
-    assert tolerated(promotion.model_copy(update={"requirement": "Better"})) == 0
+    assert margin_of(promotion, champion=0.8) == 0.01
+    assert margin_of(promotion.model_copy(update={"requirement": "Better"}), champion=0.8) == 0
+    errors = promotion.model_copy(update={"metric": "RootMeanSquaredError"})
+    assert margin_of(errors, champion=30.0) == pytest.approx(0.3), "a share of what the champion errs"
 
 
 def test_a_first_champion_has_nobody_to_be_compared_with(world):

@@ -91,27 +91,30 @@ def _begin(
     store: Store, prefix: str, detector: Detector, spec: ModelMonitorSpec, champion: Champion
 ) -> PerformanceResult:
     metric = detector.metric or spec.promotion.metric
-    if champion.metric == metric.value:
-        promised = None if champion.score is None else float(champion.score)
-    else:
-        promised = _promised(store, prefix, champion.version, metric)
+    from modelmonitor_trainer.model.metrics import in_units
+
+    promised, deviation = _promised(store, prefix, champion.version, metric)
+    if champion.metric == metric.value and champion.score is not None:
+        promised = float(champion.score)
     return PerformanceResult(
         detector=detector.name,
         metric=metric.value,
         promised=promised,
-        max_drop=float(detector.max_drop or DEFAULT_MAX_DROP),
+        promised_deviation=deviation,
+        max_drop=in_units(metric, float(detector.max_drop or DEFAULT_MAX_DROP), promised or 0.0),
     )
 
 
-def _promised(store: Store, prefix: str, version: str, metric: Metric) -> float | None:
-    """Return what a version scored on its own hold-out rows in a metric that it was not chosen by."""
+def _promised(store: Store, prefix: str, version: str, metric: Metric) -> tuple[float | None, float]:
+    """Return what a version scored on its own hold-out rows, and the standard deviation of that by chance."""
     from modelmonitor_trainer.model.metrics import title
     from modelmonitor_trainer.registry import versions
 
     record = versions.read_version(store, prefix, version) if version else None
     data = versions.file_if_any(store, prefix, record, versions.METRICS_FILE) if record else None
     rows = json.loads(data)["metrics"] if data else []
-    return next((row["challenger"] for row in rows if row["metric"] == title(metric)), None)
+    row: dict[str, Any] = next((row for row in rows if row["metric"] == title(metric)), {})
+    return row.get("challenger"), row.get("deviation") or 0.0
 
 
 def _judged(

@@ -14,6 +14,7 @@ from modelmonitor_trainer.check.labelled import read_days
 from modelmonitor_trainer.check.performance import MAX_ROWS, truth_of, usable_rows
 from modelmonitor_trainer.data.windows import Window, partitions
 from modelmonitor_trainer.gate.interval import paired_difference
+from modelmonitor_trainer.gate.verdict import margin_of
 from modelmonitor_trainer.model.metrics import Undefined, aligned
 from modelmonitor_trainer.profile.window import Block, blocks_of
 from modelmonitor_trainer.registry.champion import Pointer, load_model
@@ -30,7 +31,6 @@ def compare_with_predecessor(
     window: Window,
     *,
     confidence: float,
-    tolerated: float,
     min_days: int,
 ) -> ChampionWatch | str:
     """Return what both versions score on the days of `window`, or why nothing can be said.
@@ -45,8 +45,6 @@ def compare_with_predecessor(
         Days that neither has seen.
     confidence
         Of the interval of the difference.
-    tolerated
-        How much worse the champion may be.
     min_days
         With as many days, days are left out one by one; see
         :func:`~modelmonitor_trainer.gate.interval.paired_difference`.
@@ -88,7 +86,8 @@ def compare_with_predecessor(
         difference=f"{found.value:.4f}",
         low=f"{found.low:.4f}",
         high=f"{found.high:.4f}",
-        worse=found.high < -tolerated,
+        # What let it pass must not send it back.
+        worse=found.high < -margin_of(spec.promotion, found.champion),
     )
 
 

@@ -65,11 +65,6 @@ def shared_confidence(promotion: Promotion) -> float:
     return 1 - (1 - float(promotion.confidence)) / len(looks(promotion.watch.days))
 
 
-def tolerated(promotion: Promotion) -> float:
-    """Return how much worse a champion may be: what let it pass must not send it back."""
-    return float(promotion.non_inferiority_margin) if promotion.requirement is Requirement.NOT_WORSE else 0.0
-
-
 def watch_champion(store: Store, prefix: str, spec: ModelMonitorSpec, inputs: Inputs) -> Watched:
     """Return how the champion does beside the version before it.
 
@@ -121,7 +116,6 @@ def _looked(
             pointer,
             (ended + dt.timedelta(days=1), ended + dt.timedelta(days=look)),
             confidence=shared_confidence(spec.promotion),
-            tolerated=tolerated(spec.promotion),
             min_days=FIRST_LOOK,
         )
     except (BadConfiguration, BadData, NotFound) as error:
@@ -141,7 +135,7 @@ def _uri(prefix: str, promotion: Promotion, pointer: Pointer, look: int) -> str:
         str(pointer.previous),
         promotion.metric.value,
         f"{shared_confidence(promotion):.12g}",
-        f"{tolerated(promotion):.12g}",
+        str(promotion.non_inferiority_margin) if promotion.requirement is Requirement.NOT_WORSE else "0",
     )
     return f"{prefix}watch/{pointer.version}/{look}-{short_hash(*judged_by)}.json"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,9 +36,9 @@ class PerformanceResult:
     promised
         Its score on the hold-out rows of its promotion.
     max_drop
-        How much worse it may be.
+        How much worse it may be, in units of the metric.
     dropped
-        Whether it is worse by more than that, with the whole interval.
+        Whether it is worse by more than that, beyond the chance in both scores.
     message
         The same in a sentence, or why nothing can be said.
     unmatched
@@ -46,6 +47,8 @@ class PerformanceResult:
         Day, rows, and rows beyond the first of their join key.
     periods
         The score over time, for people to look at.
+    promised_deviation
+        Standard deviation of the promised score by chance.
     """
 
     detector: str
@@ -61,6 +64,7 @@ class PerformanceResult:
     unmatched: int = 0
     duplicates: tuple[tuple[str, int, int], ...] = ()
     periods: tuple[Period, ...] = ()
+    promised_deviation: float = 0.0
 
 
 def judge(
@@ -112,13 +116,20 @@ def judge(
         text = f"{title} is {now:.4g} on {rows:,} labelled rows; the champion has no score to compare it with"
         return PerformanceResult(**(vars(result) | found | {"message": text}))
     drop = result.promised - now if greater_is_better else now - result.promised
-    dropped = drop - reach > result.max_drop
+    # What was promised was measured on some rows as well, and would have been another figure on others.
+    apart = float(special.ndtri(1 - level)) * math.hypot(deviation, result.promised_deviation)
+    dropped = drop - apart > result.max_drop
     moved = "has dropped to" if greater_is_better else "has risen to"
     text = (
         f"{title} {moved if dropped else 'is'} {now:.4g} ({low:.4g} to {high:.4g}) on {rows:,} labelled "
-        f"rows; it was {result.promised:.4g} at the champion's promotion, and {result.max_drop:g} worse is tolerated"
+        f"rows; it was {result.promised:.4g}{_give_or_take(result)} at the champion's promotion, and "
+        f"{result.max_drop:.3g} worse is tolerated"
     )
     return PerformanceResult(**(vars(result) | found | {"dropped": dropped, "message": text}))
+
+
+def _give_or_take(result: PerformanceResult) -> str:
+    return f" ± {result.promised_deviation:.2g}" if result.promised_deviation else ""
 
 
 def _deviation(days: Sequence[tuple[Array, Array]], score: Score) -> float:

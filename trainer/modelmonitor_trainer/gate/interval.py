@@ -41,6 +41,8 @@ _ROWS = 20_000
 _RANKED_ROWS = 5000
 #: Numbers that a bootstrap holds in memory at once.
 _CHUNK = 4_000_000
+#: Groups of rows, or of days, that are left out one by one.
+_GROUPS = 50
 #: With fewer days, leaving one out says little.
 MIN_DAYS = 8
 
@@ -332,6 +334,48 @@ def _reach_by_days(
     g = len(found)
     variance = (g - 1) / g * float(np.sum((found - found.mean()) ** 2))
     return float(stats.t.ppf((1 + confidence) / 2, g - 1)) * float(np.sqrt(variance))
+
+
+def score_deviation(metric: Metric, truth: Array, scores: Array, days: Ints | None) -> float | None:
+    """Return the standard deviation of one model's score by the chance of which rows came.
+
+    A delete-a-group jackknife (P. Kott, *Journal of Official Statistics* 17, 2001): of rows in random groups, at most
+    20,000 of them, and of days where there are eight or more; the wider one counts, as for a difference.
+
+    Parameters
+    ----------
+    metric
+        Which score.
+    truth, scores : (n,), (n,) or (n, k)
+        As of :func:`~modelmonitor_trainer.model.metrics.score_places`.
+    days : (n,)
+        Number of the day of each row, or None.
+
+    Returns
+    -------
+    float or None
+        In units of the metric; None where it is not defined.
+    """
+    generator = np.random.default_rng(0)
+    kept = np.arange(len(truth))
+    if len(truth) > _ROWS:
+        kept = np.sort(generator.choice(len(truth), _ROWS, replace=False))
+    groups = generator.permutation(kept.size) % _GROUPS
+    by_rows = _jackknife(metric, truth[kept], scores[kept], groups)
+    found = [] if by_rows is None else [by_rows * (kept.size / len(truth)) ** 0.5]
+    numbers = np.zeros(0, dtype=np.int64) if days is None else np.unique(days)
+    if days is not None and numbers.size >= MIN_DAYS:
+        by_days = _jackknife(metric, truth, scores, np.searchsorted(numbers, days) % _GROUPS)
+        found += [] if by_days is None else [by_days]
+    return max(found, default=None)
+
+
+def _jackknife(metric: Metric, truth: Array, scores: Array, groups: Ints) -> float | None:
+    try:
+        left = _without_each_day(metric, truth, scores, groups)
+    except Undefined:
+        return None
+    return float(np.sqrt((left.size - 1) / left.size * np.sum((left - left.mean()) ** 2)))
 
 
 def _without_each_day(metric: Metric, truth: Array, scores: Array, days: Ints) -> Floats:

@@ -16,7 +16,7 @@ import numpy as np
 from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import paired_difference
-from modelmonitor_trainer.model.metrics import Undefined
+from modelmonitor_trainer.model.metrics import Undefined, in_units
 
 #: Of values with too few rows to decide, the most frequent are reported; every other value is looked at.
 MAX_VALUES = 200
@@ -103,7 +103,8 @@ def compare_slices(
         except Undefined as why:
             found.append(SliceResult(column, value, int(kept.size), undefined=str(why)))
             continue
-        worse = result.value < -float(promotion.max_slice_drop) and result.high < 0
+        tolerated = in_units(promotion.metric, float(promotion.max_slice_drop), result.champion)
+        worse = result.value < -tolerated and result.high < 0
         scores = result.champion, result.challenger, result.value, result.high
         found.append(SliceResult(column, value, int(kept.size), *scores, decides=True, worse=worse))
     return tuple(found)

@@ -18,7 +18,7 @@ from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import Difference, paired_difference
 from modelmonitor_trainer.gate.leaks import Suspect, leaps, needs_no_leak, too_good
 from modelmonitor_trainer.gate.slices import SliceResult, compare_slices
-from modelmonitor_trainer.model.metrics import Undefined, is_regression, title
+from modelmonitor_trainer.model.metrics import Undefined, in_units, is_regression, title
 
 
 class Outcome(StrEnum):
@@ -262,12 +262,19 @@ def _check_baseline(metric: Metric, found: Difference, last: Difference | None) 
     )
 
 
+def margin_of(promotion: Promotion, champion: float) -> float:
+    """Return how much worse than `champion` a model may score, in units of the metric."""
+    if promotion.requirement is not Requirement.NOT_WORSE:
+        return 0.0
+    return in_units(promotion.metric, float(promotion.non_inferiority_margin), champion)
+
+
 def _check_champion(found: Difference, promotion: Promotion, rows: int) -> tuple[GateReason, Check]:
     """Return whether the requirement holds, and the reason in case it does not."""
-    margin = float(promotion.non_inferiority_margin) if promotion.requirement is Requirement.NOT_WORSE else 0.0
+    margin = margin_of(promotion, found.champion)
     figures = _figures(promotion.metric, found, rows, float(promotion.confidence))
     name = "Better than the champion" if promotion.requirement is Requirement.BETTER else "Not worse than the champion"
-    needed = f"the interval must lie above {-margin:g}" if margin else "the interval must lie above 0"
+    needed = f"the interval must lie above {-margin:.4g}" if margin else "the interval must lie above 0"
     if found.low > -margin:
         return GateReason.WORSE, Check(name, True, figures)
     if found.high < 0:
@@ -290,7 +297,7 @@ def _check_slices(slices: Sequence[SliceResult], promotion: Promotion) -> Check:
         return Check(
             name,
             False,
-            f"Worse on {len(worse)} of {len(deciding)} slices by more than maxSliceDrop {promotion.max_slice_drop}, "
+            f"Worse on {len(worse)} of {len(deciding)} slices by more than maxSliceDrop {_slice_drop(promotion)}, "
             f"which is not chance: {named}{more}",
         )
     if not deciding:
@@ -298,9 +305,12 @@ def _check_slices(slices: Sequence[SliceResult], promotion: Promotion) -> Check:
             return Check(name, True, "No slices are declared")
         undefined = next((found.undefined for found in slices if found.undefined), "")
         return Check(name, None, f"No slice can be judged: {undefined}" if undefined else "No slice has enough rows")
-    return Check(
-        name, True, f"{len(deciding)} slices: none drops by more than {promotion.max_slice_drop} beyond chance"
-    )
+    return Check(name, True, f"{len(deciding)} slices: none drops by more than {_slice_drop(promotion)} beyond chance")
+
+
+def _slice_drop(promotion: Promotion) -> str:
+    relative = in_units(promotion.metric, 1.0, 2.0) != 1.0
+    return f"{promotion.max_slice_drop}{' of the error' if relative else ''}"
 
 
 def _reason_to_pass(found: Difference | None) -> GateReason:

@@ -27,6 +27,7 @@ Array = npt.NDArray[Any]
 _LOWER_IS_BETTER = frozenset(
     {Metric.LOG_LOSS, Metric.BRIER_SCORE, Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR}
 )
+_UNITS_OF_TARGET = frozenset({Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR})
 _REGRESSION = frozenset({Metric.R2, Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR})
 
 #: Probabilities are kept this far from 0 and 1, so that one row cannot make a log loss infinite.
@@ -63,6 +64,15 @@ def greater_is_better(metric: Metric) -> bool:
 def sign(metric: Metric) -> float:
     """Return 1 where larger is better, and -1 for errors and losses."""
     return 1.0 if greater_is_better(metric) else -1.0
+
+
+def in_units(metric: Metric, declared: float, of: float) -> float:
+    """Return a declared margin or drop in units of the metric.
+
+    Mean absolute and root mean squared error are in units of the target, of which nobody knows whether 0.02 is much:
+    of these a margin is a share of the error `of` the model that is compared with. All others have units of their own.
+    """
+    return declared * of if metric in _UNITS_OF_TARGET else declared
 
 
 def is_regression(metric: Metric) -> bool:

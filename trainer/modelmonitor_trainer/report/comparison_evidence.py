@@ -16,9 +16,9 @@ from modelmonitor_api.spec import Metric, ModelMonitorSpec, Task, metric_fits
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.data.labels import Dataset
 from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.gate.interval import Difference
-from modelmonitor_trainer.gate.verdict import Contest, GateResult
-from modelmonitor_trainer.model.metrics import Undefined, greater_is_better, score_places, title
+from modelmonitor_trainer.gate.interval import Difference, score_deviation
+from modelmonitor_trainer.gate.verdict import Contest, GateResult, margin_of
+from modelmonitor_trainer.model.metrics import Undefined, greater_is_better, in_units, score_places, title
 
 _CURVE_POINTS = 100
 _BINS = 10
@@ -59,8 +59,9 @@ def evidence(
         "greaterIsBetter": greater_is_better(result.metric),
         "confidence": float(spec.promotion.confidence),
         "requirement": spec.promotion.requirement.value,
-        "margin": float(spec.promotion.non_inferiority_margin),
+        "margin": margin_of(spec.promotion, result.champion.champion) if result.champion else 0.0,
         "maxSliceDrop": float(spec.promotion.max_slice_drop),
+        "isShareOfError": in_units(result.metric, 1.0, 2.0) != 1.0,
         "championVersion": champion,
         "outcome": result.outcome.value,
         "reason": result.reason.value,
@@ -115,6 +116,7 @@ def _all_metrics(task: Task, contest: Contest) -> list[dict[str, Any]]:
             "metric": title(metric),
             "greaterIsBetter": greater_is_better(metric),
             **{name: _score_or_none(metric, contest.truth, scores) for name, scores in models.items()},
+            "deviation": score_deviation(metric, contest.truth, contest.challenger, contest.days),
         }
         for metric in Metric
         if metric_fits(metric, task)
