@@ -67,6 +67,24 @@ def test_parts_have_every_chunk_once(objects):
     assert 0 < read < rows
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_texts_are_decoded_some_bytes_at_a_time(tmp_path, monkeypatch, nested):
+    """Arrow's dictionary of a column chunk holds every value that it has met: of texts, all of the file."""
+    monkeypatch.setattr(parquet, "BATCH_BYTES", 100_000)
+    texts = [f"{row:06d} {'long ' * 200}" for row in range(3_000)]
+    few = ["a", "b", "c"] * 1_000
+    beside = {"list": pa.array([[1, 2]] * 3_000)} if nested else {}
+    pq.write_table(pa.table({**beside, "text": texts, "few": few}), tmp_path / "texts.parquet")
+    store = open_store(None)
+    (info,) = store.list(f"file://{tmp_path}/")
+    with scan(store, info, ["text", "few"], FMT) as opened:
+        found = list(opened.chunks)
+    batches = [values for name, values in found if name == "text"]
+    assert [text for values in batches for text in values.to_pylist()] == texts
+    assert max(values.nbytes for values in batches) < 200_000
+    assert [len(values) for name, values in found if name == "few"] == [3_000], "what is small is read at once"
+
+
 def test_a_column_whose_name_begins_like_another(tmp_path):
     pq.write_table(pa.table({"a.b": [1.0, 2.0], "a": [5.0, 6.0]}), tmp_path / "dots.parquet")
     store = open_store(None)

@@ -18,12 +18,14 @@ from modelmonitor_trainer.profile.plan import CategoricalPlan
 from modelmonitor_trainer.profile.values import kind_of
 from modelmonitor_trainer.profile.words import (
     BUCKETS,
+    LONGEST,
     bucket_of,
     checksums_of,
     distinct,
     hashes_of,
     no_registers,
     note,
+    shortened,
 )
 
 WORDS = st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=60)
@@ -43,6 +45,25 @@ def test_buckets_and_sketches_merge_exactly_in_any_order(a, b, c):
         assert found.counts.tolist() == whole.counts.tolist()
         assert found.others == whole.others
     assert whole.buckets.sum() == whole.counts[-1]
+
+
+def test_long_words_are_kept_by_their_beginning_and_a_checksum():
+    """A profile holds words by name, and would grow with them."""
+    long, other = "ä" * 5_000 + "a", "ä" * 5_000 + "b"
+    kept = shortened(pa.array([long, other, None, "short", "x" * LONGEST, long])).to_pylist()
+    assert kept[2:5] == [None, "short", "x" * LONGEST]
+    assert kept[0] == kept[5] != kept[1]
+    assert kept[0].startswith("ä" * 60 + "… ")
+    assert all(word is None or len(word.encode()) <= LONGEST for word in kept)
+    plain = pa.array(["a", None])
+    assert shortened(plain) is plain
+
+
+def test_allowed_values_may_be_long():
+    long, other = "y" * 5_000, "y" * 4_999
+    column = pa.chunked_array([pa.array([long, other, long])])
+    found = profile_categories(column, {}, frozenset({long}))
+    assert found.disallowed_rows == 1
 
 
 @settings(deadline=None)

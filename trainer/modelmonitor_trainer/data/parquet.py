@@ -6,7 +6,7 @@ another or at once, on several threads. How it is cut depends on the file alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 from modelmonitor_trainer.storage.blocks import Span
 from modelmonitor_trainer.storage.remote import expect
 
-#: Rows of a column that are decoded at once.
+#: Rows of a column that are decoded at once, …
 BATCH_ROWS = 1 << 17
+#: … and of texts at most so many bytes, more or less: a row may hold a book.
+BATCH_BYTES = 16 * 1024 * 1024
 #: Compressed bytes of a part of a file, more or less.
 PART_BYTES = 32 * 1024 * 1024
 
@@ -88,11 +90,13 @@ def open_file(
     present = [name for name in dict.fromkeys(names if columns is None else columns) if name in known]
     refuse_repeated(names, present)
     strings = [name for name in present if is_text(schema.field(name).type)]
+    heavy = _heavy(metadata, strings)
     file.seek(0)
     parquet = pq.ParquetFile(
         file,
         metadata=metadata,
-        read_dictionary=strings,
+        # Arrow's dictionary of a column chunk holds every value that it has met, so not where there may be many.
+        read_dictionary=[name for name in strings if name not in heavy],
         pre_buffer=False,
         # Checksums of pages where there are any: a damaged page could pass for values.
         page_checksum_verification=True,
@@ -106,7 +110,7 @@ def open_file(
         spans = spans_of(metadata, names, chunks)
         parts = _cut(metadata, chunks, spans if not whole else {})
         expect(file, [spans[chunk] for chunk in parts[0].chunks] if spans else [])
-    return Opened(schema, metadata.num_rows, _values(parquet, parts[0], head), tuple(parts[1:]))
+    return Opened(schema, metadata.num_rows, _values(parquet, parts[0], head, heavy), tuple(parts[1:]))
 
 
 def refuse_repeated(names: Sequence[str], wanted: Collection[str]) -> None:
@@ -179,7 +183,9 @@ def _cut(
     return [Part(metadata, tuple(found)) for found in parts]
 
 
-def _values(parquet: pq.ParquetFile, part: Part, head: int | None) -> Iterator[tuple[str, pa.ChunkedArray]]:
+def _values(
+    parquet: pq.ParquetFile, part: Part, head: int | None, heavy: Mapping[str, int]
+) -> Iterator[tuple[str, pa.ChunkedArray]]:
     """Yield the values of a part; only the first part of a file has a head."""
     seen, before, rows = 0, -1, 0
     for group, name in part.chunks:
@@ -187,16 +193,36 @@ def _values(parquet: pq.ParquetFile, part: Part, head: int | None) -> Iterator[t
             seen, before = seen + rows, group
             rows = part.metadata.row_group(group).num_rows
         wanted = rows if head is None else min(rows, head - seen)
-        yield from ((name, values) for values in _read(parquet, group, name, rows, wanted))
+        most = heavy.get(name, BATCH_ROWS)
+        yield from ((name, values) for values in _read(parquet, group, name, rows, wanted, most))
 
 
-def _read(parquet: pq.ParquetFile, group: int, name: str, rows: int, wanted: int) -> Iterator[pa.ChunkedArray]:
-    """Yield the first `wanted` of the `rows` rows of a column of a row group."""
-    if rows == wanted <= BATCH_ROWS:
+def _heavy(metadata: pq.FileMetaData, strings: Sequence[str]) -> dict[str, int]:
+    """Return columns of texts with a chunk of more than BATCH_BYTES, and how many of its rows are decoded at once."""
+    found: dict[str, int] = {}
+    if not strings:
+        return found
+    # By the paths of leaves: beside nested columns the places are not those of the columns.
+    places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for name in strings:
+            size = group.column(places[name]).total_uncompressed_size
+            if size > BATCH_BYTES:
+                most = max(1, min(BATCH_ROWS, BATCH_BYTES * group.num_rows // size))
+                found[name] = min(most, found.get(name, BATCH_ROWS))
+    return found
+
+
+def _read(
+    parquet: pq.ParquetFile, group: int, name: str, rows: int, wanted: int, most: int
+) -> Iterator[pa.ChunkedArray]:
+    """Yield the first `wanted` of the `rows` rows of a column of a row group, at most `most` at once."""
+    if rows == wanted <= most:
         yield parquet.read_row_group(group, columns=[name], use_threads=False).column(name)
         return
     # A giant row group must not be decoded at once, nor a whole one where a few rows are wanted.
-    batches = parquet.iter_batches(min(wanted, BATCH_ROWS), row_groups=[group], columns=[name], use_threads=False)
+    batches = parquet.iter_batches(min(wanted, most), row_groups=[group], columns=[name], use_threads=False)
     for batch in batches:
         part = batch.column(name).slice(0, wanted)
         wanted -= len(part)

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.tables import is_number, is_text
+from modelmonitor_trainer.profile.words import shortened
 
 _SECONDS_A_DAY = 86_400
 
@@ -84,12 +85,12 @@ def words_of(dictionary: pa.Array) -> pa.StringArray:
     """Return the values of a dictionary as text.
 
     Whole numbers are written alike as integers and as floats: a NULL turns the former into the latter
-    in some writers, and that is not another category. NaN counts as NULL.
+    in some writers, and that is not another category. NaN counts as NULL. Long ones are :func:`shortened`.
     """
     words = pc.cast(_whole_if_possible(dictionary), pa.string())
     if pa.types.is_floating(dictionary.type):
         words = pc.if_else(pc.equal(words, "nan"), pa.scalar(None, pa.string()), words)
-    return words
+    return shortened(words)
 
 
 def _whole_if_possible(values: pa.Array) -> pa.Array:

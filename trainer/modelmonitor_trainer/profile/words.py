@@ -27,6 +27,8 @@ from modelmonitor_trainer.profile import kernel
 Hashes = npt.NDArray[np.uint64]
 Registers = npt.NDArray[np.uint8]
 
+#: Bytes of a word that is kept as it is, and characters that are kept of a longer one.
+LONGEST, _BEGINNING = 256, 60
 #: How many of the values outside the cells are kept by name.
 EXAMPLES = 32
 #: Buckets of words without a cell, in a column that has more words than cells.
@@ -58,7 +60,7 @@ class Vocabulary:
     @classmethod
     def of(cls, known: Sequence[str], allowed: Iterable[str] | None = None, buckets: int = 0) -> Vocabulary:
         """Return the vocabulary of some words."""
-        named = None if allowed is None else _strings(sorted(allowed))
+        named = None if allowed is None else shortened(_strings(sorted(allowed)))
         return cls(_strings(known), named, hashes_of(checksums_of(known)), buckets)
 
 
@@ -67,6 +69,19 @@ def _strings(words: Sequence[str]) -> pa.StringArray:
     encoded = [word.encode() for word in words]
     ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
     return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
+
+
+def shortened(words: pa.StringArray) -> pa.StringArray:
+    """Return words with those of more than LONGEST bytes cut to their beginning and a checksum of the whole.
+
+    A profile holds words by name, and a column of texts would make it as large as the texts.
+    """
+    lengths = pc.binary_length(words)
+    if (pc.max(lengths).as_py() or 0) <= LONGEST:
+        return words
+    sums = _strings([f"… {checksum:08x}" for checksum in checksums_in(words).tolist()])
+    cut = pc.binary_join_element_wise(pc.utf8_slice_codeunits(words, 0, _BEGINNING), sums, "")
+    return pc.if_else(pc.greater(lengths, LONGEST), cut, words)
 
 
 def no_registers() -> Registers:
