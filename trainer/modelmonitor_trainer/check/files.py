@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import fnmatch
 import shlex
@@ -11,25 +10,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
-
 from modelmonitor_api.messages import CheckVerdict
 from modelmonitor_api.spec import DataFormat, Detector, DetectorType, Feature, FeatureType, Sensitivity
 from modelmonitor_api.status import MAX_TOP_FEATURES, RowCounts
 from modelmonitor_trainer.check.compare import Stopwatch, Windows, Workplace, broken, compare, profile_pair
+from modelmonitor_trainer.check.file_columns import infer_columns
 from modelmonitor_trainer.check.file_relations import FileScene, find_file_relations, too_many_to_correlate
 from modelmonitor_trainer.check.inputs import Pair
 from modelmonitor_trainer.check.outcomes import Finding, notes_on, outcomes
-from modelmonitor_trainer.data.tables import Unreadable, is_text, reading, scan
 from modelmonitor_trainer.detect.drift import level_of
 from modelmonitor_trainer.detect.quality import in_words
 from modelmonitor_trainer.detect.relation import CORRELATION, RelationTest
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
 from modelmonitor_trainer.detect.verdict import decide
 from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
-from modelmonitor_trainer.profile.values import kind_of
 from modelmonitor_trainer.profile.window import Block
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
 
@@ -43,8 +37,6 @@ _SUFFIXES = {
 #: Blocks of files, as of days, at most: a year of them tells enough of how they differ.
 MAX_BLOCKS = 366
 _GLOB = frozenset("*?[")
-#: Characters in the name of a column, as the spec allows them.
-_LONGEST_NAME = 253
 
 
 @dataclass(frozen=True)
@@ -87,9 +79,9 @@ def check_files(
     with watch.step("windows"):
         sides = [find_files(store, where) for where in (files.reference, files.current)]
         fmt = format_of([info for side in sides for info in side])
-        for side in sides:
-            _require_distinct_names(store, side[0], fmt)
-        found = infer_columns(store, sides[0][0], fmt, files)
+        found = infer_columns(
+            store, sides[0], sides[1], fmt, {"--target": files.target, "--prediction": files.prediction}
+        )
     blocks = [_blocks(side) for side in sides]
     at = Workplace(store, None, fmt, watch)
     windows = profile_pair(at, Pair(found.columns, blocks[0], blocks[1]), "files")
@@ -97,7 +89,9 @@ def check_files(
     features = [column for column in found.columns if column.name not in {files.target, files.prediction}]
     detectors = _detectors(files, features)
     with watch.step("tests"):
-        violations = tuple(broken(detectors, features, windows))
+        # Rows cannot break a contract that no row of the reference tells of.
+        told = windows.reference is not None and windows.reference.rows > 0
+        violations = tuple(broken(detectors, features if told else (), windows))
     level = level_of(sensitivity, checks_per_day)
     relations = () if violations else _relations(at, windows, files, found.columns, detectors, level)
     with watch.step("tests"):
@@ -175,32 +169,6 @@ def _relations(
     return find_file_relations(scene, [d for d in detectors if d not in left]) + skipped
 
 
-def _require_distinct_names(store: Store, info: ObjectInfo, fmt: DataFormat) -> None:
-    """Refuse a file with two columns of one name: which of them is meant, nobody can say.
-
-    Raises
-    ------
-    BadData
-        Naming the column.
-    """
-    if fmt is DataFormat.JSON_LINES:
-        return
-    # A file that cannot be read is told of when its rows are read.
-    with contextlib.suppress(Unreadable), reading(info.uri, fmt), store.open(info) as file:
-        if fmt is DataFormat.PARQUET:
-            names = pq.read_schema(file).names
-        else:
-            stream = pa.CompressedInputStream(file, "gzip") if info.uri.endswith(".gz") else file
-            names = pyarrow.csv.open_csv(stream).schema.names
-        _refuse_repeated(info.uri, names)
-
-
-def _refuse_repeated(uri: str, names: Sequence[str]) -> None:
-    repeated = next((name for place, name in enumerate(names) if name in names[:place]), None)
-    if repeated is not None:
-        raise BadData(f"{uri} has more than one column named {repeated!r}; give each a name of its own")
-
-
 def _require_one_kind(windows: Windows) -> None:
     """Refuse a reference whose files disagree on whether a column is numbers or text.
 
@@ -243,12 +211,16 @@ def find_files(store: Store, where: str) -> list[ObjectInfo]:
     """
     uri = where if "://" in where else f"file://{Path(where).absolute()}"
     pattern_at = next((place for place, char in enumerate(uri) if char in _GLOB), None)
-    if pattern_at is not None:
-        listed = store.list(uri[: uri.rfind("/", 0, pattern_at) + 1])
-        found = [info for info in listed if fnmatch.fnmatchcase(info.uri, uri)]
+    # A name may hold what looks like a pattern.
+    single = store.head(uri) if not uri.endswith("/") else None
+    if single is not None:
+        found, pattern_at = [single], None
+    elif pattern_at is not None:
+        base = uri[: uri.rfind("/", 0, pattern_at) + 1]
+        found = [info for info in store.list(base) if fnmatch.fnmatchcase(info.uri, uri)]
     else:
-        single = store.head(uri) if not uri.endswith("/") else None
-        found = [single] if single is not None else store.list(uri.rstrip("/") + "/")
+        base = uri.rstrip("/") + "/"
+        found = [info for info in store.list(base) if not _hidden(info.uri.removeprefix(base))]
     found = [info for info in found if _suffix(info.uri) in _SUFFIXES or pattern_at is not None or len(found) == 1]
     if not found:
         raise NotFound(f"there are no Parquet, CSV or JSON Lines files at {where}; check the path")
@@ -273,51 +245,9 @@ def format_of(objects: Sequence[ObjectInfo]) -> DataFormat:
     return kinds.pop()
 
 
-@dataclass(frozen=True)
-class Inferred:
-    """The columns of a file as features, and what to say of those that cannot be compared."""
-
-    columns: tuple[Feature, ...]
-    notes: tuple[str, ...] = ()
-
-
-def infer_columns(store: Store, info: ObjectInfo, fmt: DataFormat, files: Files) -> Inferred:
-    """Return the columns of a file as features.
-
-    Raises
-    ------
-    BadConfiguration
-        If the target or the prediction is not among them.
-    BadData
-        If none can be compared.
-    """
-    with scan(store, info, None, fmt) as opened:
-        types = dict(opened.types)
-    for option, column in (("--target", files.target), ("--prediction", files.prediction)):
-        if column is not None and column not in types:
-            raise BadConfiguration(f"{option} {column!r} is not a column of {info.uri}")
-    found: list[Feature] = []
-    other, unnamed = [], []
-    for name, kind in types.items():
-        if not 1 <= len(name) <= _LONGEST_NAME:
-            unnamed.append(f"{name[:40]}… ({len(name)} characters)" if name else "one without a name")
-        elif kind_of(kind) in {"number", "null"} and not pa.types.is_boolean(kind):
-            found.append(Feature(name=name, type=FeatureType.NUMERIC))
-        elif is_text(kind) or pa.types.is_boolean(kind):
-            found.append(Feature(name=name, type=FeatureType.CATEGORICAL))
-        else:
-            other.append(name)
-    if not found:
-        raise BadData(f"{info.uri} has no column of numbers or text")
-    comparable = {column.name for column in found}
-    for option, column in (("--target", files.target), ("--prediction", files.prediction)):
-        if column is not None and column not in comparable:
-            raise BadConfiguration(f"{option} {column!r} is {types[column]}; it must be a column of numbers or text")
-    reasons = (
-        (other, "being neither numbers nor text"),
-        (unnamed, f"since names must have 1 to {_LONGEST_NAME} characters"),
-    )
-    return Inferred(tuple(found), tuple(f"Not compared, {why}: {', '.join(names)}." for names, why in reasons if names))
+def _hidden(path: str) -> bool:
+    """Whether a path below a folder is no data: a marker, or what a job has not finished yet."""
+    return any(part.startswith(("_", ".")) and "=" not in part for part in path.split("/"))
 
 
 def _suffix(uri: str) -> str:

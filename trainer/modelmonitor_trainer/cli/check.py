@@ -74,6 +74,8 @@ def _check(args: argparse.Namespace) -> int:
             raise BadConfiguration(f"--{option} is for files; for a monitor spec.model and spec.detectors say it")
     if args.request:
         return _check_in_pod(args)
+    if args.html:
+        _require_writable(args.html)
     result = _check_of_files(args) if args.reference else _check_of_monitor(args)
     if args.html:
         from modelmonitor_trainer.report.check_page import render
@@ -229,6 +231,16 @@ def _validate(args: argparse.Namespace) -> int:
     if not spec.only_s3():
         print("It uses file:// locations, so it is for the command line: in a cluster every URI must be s3://.")
     return 0
+
+
+def _require_writable(path: str) -> None:
+    """Refuse a file that cannot be written before the work is done that it is for."""
+    from modelmonitor_trainer.failures import BadConfiguration
+
+    folder = Path(path).absolute().parent
+    if Path(path).is_dir() or not folder.is_dir() or not os.access(path if Path(path).exists() else folder, os.W_OK):
+        why = "it is a folder" if Path(path).is_dir() else f"{folder} is not a folder that can be written"
+        raise BadConfiguration(f"{path} cannot be written: {why}; name another file with --html")
 
 
 def _write(path: str, text: str) -> None:

@@ -127,7 +127,7 @@ class CategoryCounter:
         if self._counts is None or self._dictionary is None:
             return
         rows, missing = self._counts.found()
-        words = words_of(self._dictionary)
+        words = self._vocabulary.in_its_words(words_of(self._dictionary))
         self._found.add(self._vocabulary, words, rows)
         self._nulls += missing
         if words.null_count:

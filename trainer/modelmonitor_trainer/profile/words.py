@@ -13,8 +13,8 @@ from __future__ import annotations
 import heapq
 import math
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,8 @@ from modelmonitor_trainer.profile import kernel
 Hashes = npt.NDArray[np.uint64]
 Registers = npt.NDArray[np.uint8]
 
+#: How writers spell the same two values.
+_TRUE, _FALSE = ("true", "True", "TRUE", "1"), ("false", "False", "FALSE", "0")
 #: Bytes of a word that is kept as it is, and characters that are kept of a longer one.
 LONGEST, _BEGINNING = 256, 60
 #: How many of the values outside the cells are kept by name.
@@ -46,6 +48,8 @@ class Vocabulary:
     ----------
     known, allowed
         Words with a cell, in the order of the cells; words that the contract allows, None is all.
+    aliases
+        Other spellings of the known words: of columns that say true and false.
     hashes : (known,)
         Of the words with a cell.
     buckets
@@ -56,12 +60,33 @@ class Vocabulary:
     allowed: pa.StringArray | None
     hashes: Hashes
     buckets: int = 0
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, known: Sequence[str], allowed: Iterable[str] | None = None, buckets: int = 0) -> Vocabulary:
         """Return the vocabulary of some words."""
         named = None if allowed is None else shortened(_strings(sorted(allowed)))
-        return cls(_strings(known), named, hashes_of(checksums_of(known)), buckets)
+        return cls(_strings(known), named, hashes_of(checksums_of(known)), buckets, _aliases(known))
+
+    def in_its_words(self, words: pa.StringArray) -> pa.StringArray:
+        """Return words with other spellings of the known ones as these."""
+        if not self.aliases:
+            return words
+        found = pc.index_in(words, value_set=_strings([*self.aliases]))
+        return pc.coalesce(_strings([*self.aliases.values()]).take(found), words)
+
+
+def _aliases(known: Sequence[str]) -> dict[str, str]:
+    """Return other spellings of true and false, where a column knows one of each and nothing else."""
+    spelled = [[word for word in known if word in spellings] for spellings in (_TRUE, _FALSE)]
+    if not known or sum(map(len, spelled)) < len(known) or max(map(len, spelled)) > 1:
+        return {}
+    return {
+        alias: words[0]
+        for words, spellings in zip(spelled, (_TRUE, _FALSE), strict=True)
+        for alias in spellings
+        if words and alias != words[0]
+    }
 
 
 def _strings(words: Sequence[str]) -> pa.StringArray:

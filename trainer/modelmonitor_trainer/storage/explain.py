@@ -31,6 +31,7 @@ from modelmonitor_trainer.failures import (
     StorageUnavailable,
 )
 
+_ENDPOINT = "its endpoint (spec.storage.endpoint, or AWS_ENDPOINT_URL)"
 _REFUSED = {
     "ExpiredToken": "the credentials have expired; renew the Secret that credentialsSecretRef names",
     "TokenRefreshRequired": "the credentials have expired; renew the Secret that credentialsSecretRef names",
@@ -40,7 +41,7 @@ _REFUSED = {
     "AccessDenied": "these credentials may not do this; allow it in the store's policy, or use others",
     "AllAccessDisabled": "access to the bucket is disabled; enable it in the store",
     "RequestTimeTooSkewed": "the clock of this machine differs from the store's; set it",
-    "AuthorizationHeaderMalformed": "the signature is for another region; correct spec.storage.region",
+    "AuthorizationHeaderMalformed": "the signature is for another region; correct spec.storage.region, or AWS_REGION",
     "401": "the store asks for credentials; correct the Secret that credentialsSecretRef names",
     "403": "these credentials may not do this; allow it in the store's policy, or use others",
 }
@@ -56,17 +57,18 @@ def explain(error: BotoCoreError | ClientError, uri: str, endpoint: str) -> Mode
         return _explain_answer(error, uri, endpoint)
     if isinstance(error, (NoCredentialsError, PartialCredentialsError, TokenRetrievalError)):
         return CredentialsRefused(
-            f"there are no usable credentials for {uri}; name a Secret with AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY in spec.storage.credentialsSecretRef, or a service account with an identity"
+            f"there are no usable credentials for {uri}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+            "AWS_PROFILE; for pods name a Secret with them in spec.storage.credentialsSecretRef, or use a service "
+            "account with an identity"
         )
     if isinstance(error, (ParamValidationError, NoRegionError)):
-        return BadConfiguration(f"{uri} is not a location that S3 can hold: {error}")
+        return BadConfiguration(f"{uri} is not a location that S3 can hold: {_one_line(error)}")
     return StorageUnavailable(_no_answer(error, uri, endpoint))
 
 
 def _no_answer(error: BotoCoreError, uri: str, endpoint: str) -> str:
     """Return the sentence for a request that has got no answer, or not all of it."""
-    look = f"({type(error).__name__}); check spec.storage.endpoint, the network and the store"
+    look = f"({type(error).__name__}); check the network, the store and {_ENDPOINT}"
     if isinstance(error, SSLError):
         return (
             f"{endpoint} cannot be trusted for {uri}: {_one_line(error)}; correct the endpoint or its certificate, or "
@@ -101,7 +103,7 @@ def _explain_answer(error: ClientError, uri: str, endpoint: str) -> ModelMonitor
         failure = CredentialsRefused(f"{said}: {_REFUSED.get(code, _REFUSED['403'])}")
     elif code in _REDIRECTS or 300 <= status < 400:
         failure = BadConfiguration(
-            f"{said}: it sends us elsewhere, which is not followed; correct spec.storage.endpoint and region"
+            f"{said}: it sends us elsewhere, which is not followed; correct {_ENDPOINT}, and the region"
         )
     elif code in _BUSY or status >= 500:
         failure = StorageUnavailable(f"{said}, {times} times; the store is overloaded or broken, try again later")

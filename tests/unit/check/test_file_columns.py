@@ -1,0 +1,151 @@
+"""Columns of files that nobody has declared: what is compared, and what is said of the others."""
+
+import datetime as dt
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelmonitor_api.spec import Sensitivity
+from modelmonitor_trainer.check.files import Files, check_files, find_files
+from modelmonitor_trainer.cli.main import main
+from modelmonitor_trainer.detect.result import to_json
+from modelmonitor_trainer.storage.store import open_store
+
+NOW = dt.datetime(2013, 12, 31, tzinfo=dt.UTC)
+ROWS = 3000
+
+
+@pytest.fixture
+def lake(tmp_path):
+    """Writes files and compares them."""
+
+    class Lake:
+        folder = tmp_path
+
+        def parquet(self, name, **columns):
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table(columns), path)
+
+        def csv(self, name, header, rows):
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows), ""]))
+
+        def check(self, reference, current):
+            files = Files(str(tmp_path / reference), str(tmp_path / current))
+            return check_files(open_store(None), files, Sensitivity(), 1.0, now=NOW)
+
+    return Lake()
+
+
+def numbers(seed):
+    return np.random.default_rng(seed).normal(size=ROWS)
+
+
+def truths(seed):
+    return np.random.default_rng(seed).random(ROWS) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (bool, int),
+        (int, bool),
+        (bool, bool),
+        ("true/false", "TRUE/FALSE"),
+        ("True/False", "true/false"),
+        ("1/0", "True/False"),
+    ],
+)
+def test_true_and_false_are_the_same_however_they_are_written(lake, before, now):
+    def written(seed, how):
+        values = truths(seed)
+        if how in {bool, int}:
+            return pa.array(values.astype(how))
+        yes, no = how.split("/")
+        return pa.array(np.where(values, yes, no).tolist())
+
+    lake.parquet("ref.parquet", flag=written(1, before), x=numbers(1))
+    lake.parquet("cur.parquet", flag=written(2, now), x=numbers(2))
+    result = lake.check("ref.parquet", "cur.parquet")
+    assert result.verdict.verdict == "NoDrift", result.verdict.message
+
+
+def test_a_flag_that_changes_is_seen_in_any_spelling(lake):
+    lake.csv("ref.csv", "flag,x", zip(np.where(truths(1), "true", "false"), numbers(1), strict=True))
+    lake.csv("same.csv", "flag,x", zip(truths(2).astype(int), numbers(2), strict=True))
+    lake.csv("other.csv", "flag,x", zip(1 - truths(2).astype(int), numbers(2), strict=True))
+    assert lake.check("ref.csv", "same.csv").verdict.verdict == "NoDrift"
+    assert lake.check("ref.csv", "other.csv").verdict.verdict == "Drift"
+
+
+def test_one_bad_word_in_a_column_of_numbers_is_named(lake):
+    rows = [[value] for value in numbers(1)]
+    rows[2500] = ["oops"]
+    lake.csv("ref.csv", "x", rows)
+    lake.csv("cur.csv", "x", [[value] for value in numbers(2)])
+    said = [note for note in lake.check("ref.csv", "cur.csv").notes if "'oops'" in note]
+    assert len(said) == 1
+    assert "x is compared as text" in said[0]
+    lake.csv("words.csv", "x", [[word] for word in np.random.default_rng(0).choice(["a", "b", "7"], ROWS)])
+    assert not any("compared as text" in note for note in lake.check("words.csv", "words.csv").notes)
+
+
+def test_columns_that_came_and_went_are_told(lake):
+    days = pa.array([dt.date(2013, 1, 1)] * ROWS)
+    lake.parquet("ref/0.parquet", x=numbers(1), day=days)
+    lake.parquet("ref/1.parquet", x=numbers(2), day=days, late=numbers(3))
+    lake.parquet("cur.parquet", x=numbers(4), fresh=numbers(5))
+    notes = " ".join(lake.check("ref", "cur.parquet").notes)
+    assert "New in the current files, and not compared: fresh." in notes
+    assert "No longer in the current files, and not compared before: day." in notes
+    assert "Not in the first file of the reference, and not compared: late." in notes
+
+
+def test_a_reference_without_rows_accuses_nobody(lake):
+    lake.csv("ref.csv", "x,c", [])
+    lake.csv("cur.csv", "x,c", zip(numbers(1), ["a"] * ROWS, strict=True))
+    result = lake.check("ref.csv", "cur.csv")
+    assert result.verdict.verdict == "Inconclusive", result.verdict.message
+    assert not result.violations
+
+
+def test_a_column_without_values_at_first_is_what_it_holds_now(lake):
+    lake.parquet("ref.parquet", x=numbers(1), c=pa.nulls(ROWS))
+    lake.parquet("cur.parquet", x=numbers(2), c=np.where(truths(2), "a", "b").tolist())
+    result = lake.check("ref.parquet", "cur.parquet")
+    assert result.verdict.verdict == "Drift", "it had none, and now has one in every row"
+    assert not result.violations
+
+
+def test_what_a_job_has_not_finished_is_no_data(lake):
+    for name in ("a.parquet", "day=1/b.parquet", "_temporary/0/c.parquet", ".hidden/d.parquet", "_x=1/e.parquet"):
+        lake.parquet(name, x=numbers(1))
+    found = [info.uri.rpartition("/")[2] for info in find_files(open_store(None), str(lake.folder))]
+    assert found == ["e.parquet", "a.parquet", "b.parquet"]
+
+
+def test_a_name_that_looks_like_a_pattern(lake):
+    lake.parquet("part[1].parquet", x=numbers(1))
+    lake.parquet("part1.parquet", x=numbers(2))
+    (found,) = find_files(open_store(None), str(lake.folder / "part[1].parquet"))
+    assert found.uri.endswith("part[1].parquet")
+
+
+@pytest.mark.parametrize("where", ["nowhere/page.html", "."])
+def test_a_page_that_cannot_be_written_is_told_before_the_work(lake, capsys, where):
+    lake.parquet("ref.parquet", x=numbers(1))
+    path = str(lake.folder / "ref.parquet")
+    missing = str(lake.folder / "not-read.parquet")
+    code = main(["check", "--reference", path, "--current", missing, "--html", str(lake.folder / where)])
+    assert code == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_the_result_is_json(lake):
+    lake.parquet("ref.parquet", flag=truths(1), x=numbers(1))
+    json.dumps(to_json(lake.check("ref.parquet", "ref.parquet")), allow_nan=False)
