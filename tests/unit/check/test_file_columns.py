@@ -149,3 +149,25 @@ def test_a_page_that_cannot_be_written_is_told_before_the_work(lake, capsys, whe
 def test_the_result_is_json(lake):
     lake.parquet("ref.parquet", flag=truths(1), x=numbers(1))
     json.dumps(to_json(lake.check("ref.parquet", "ref.parquet")), allow_nan=False)
+
+
+@pytest.mark.parametrize(("now", "told"), [("a", False), ("b", True)])
+def test_values_that_are_all_new_are_told_where_groups_cannot_tell_them(lake, now, told):
+    def words(seed, prefix):
+        drawn = np.random.default_rng(seed).integers(0, 30_000, 120_000)
+        return [f"{prefix}{value}" for value in drawn]
+
+    lake.parquet("ref.parquet", code=words(1, "a"))
+    lake.parquet("cur.parquet", code=words(2, now))
+    said = [
+        note
+        for note in lake.check("ref.parquet", "cur.parquet").notes
+        if "Most of the different values of code" in note
+    ]
+    assert bool(said) is told
+
+
+def test_one_row_is_one_row(lake):
+    lake.parquet("ref.parquet", x=numbers(1))
+    lake.parquet("cur.parquet", x=numbers(2)[:1])
+    assert "1 row against 3,000" in lake.check("ref.parquet", "cur.parquet").verdict.message

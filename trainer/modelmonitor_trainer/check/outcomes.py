@@ -139,6 +139,13 @@ def notes_on(drift: DriftResult | None, windows: Windows) -> tuple[str, ...]:
             for name in windows.reference.columns
             if not windows.reference.columns[name].rows.sum()
         ]
+    strange = [column.name for column in drift.mostly_new] if drift else []
+    if strange:
+        found.append(
+            f"Most of the different values of {', '.join(strange[:5])} do not occur in the reference. Where there are "
+            "so many, they are compared in groups, and other values in the same proportions look alike: if these are "
+            "no identifiers, look at them; if they are, leave the column out."
+        )
     return tuple(found)
 
 

@@ -21,7 +21,7 @@ from modelmonitor_trainer.detect.calibration import (
     distribution_series,
     missing_series,
 )
-from modelmonitor_trainer.detect.rare import spread_rare
+from modelmonitor_trainer.detect.rare import mostly_new, spread_rare
 from modelmonitor_trainer.detect.relation import RelationTest
 from modelmonitor_trainer.detect.relation import decide as decide_relation
 from modelmonitor_trainer.detect.statistics import (
@@ -34,7 +34,8 @@ from modelmonitor_trainer.detect.statistics import (
     population_stability,
     rows_needed,
 )
-from modelmonitor_trainer.profile.plan import ColumnPlan, NumericPlan
+from modelmonitor_trainer.profile.columns import CategoricalProfile
+from modelmonitor_trainer.profile.plan import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.window import ColumnWindow, WindowProfile
 
 _NO_BLOCKS = Calendar.of((), ())
@@ -158,6 +159,11 @@ class DriftResult:
     def drifted(self) -> tuple[ColumnResult, ...]:
         """The columns that have drifted, the strongest evidence first."""
         return tuple(column for column in self.columns if column.drifted)
+
+    @property
+    def mostly_new(self) -> tuple[ColumnResult, ...]:
+        """The columns with very many values, most of which do not occur in the reference."""
+        return tuple(column for column in self.columns if _mostly_new(column.comparison))
 
     @property
     def changed_relations(self) -> tuple[RelationTest, ...]:
@@ -295,6 +301,15 @@ def _calibrations(
 def _distributions(comparison: Comparison) -> Series:
     cut = spread_rare(comparison.plan, comparison.reference, comparison.current)
     return distribution_series(comparison.plan, *cut)
+
+
+def _mostly_new(comparison: Comparison) -> bool:
+    reference, current = comparison.reference.total, comparison.current.total
+    if not isinstance(comparison.plan, CategoricalPlan) or not comparison.plan.buckets:
+        return False
+    assert isinstance(reference, CategoricalProfile)
+    assert isinstance(current, CategoricalProfile)
+    return mostly_new(reference, current)
 
 
 def _rank(test: ColumnTest) -> tuple[bool, float, float]:

@@ -16,7 +16,7 @@ from modelmonitor_trainer.detect.statistics import rare_categories
 from modelmonitor_trainer.profile.columns import CategoricalProfile
 from modelmonitor_trainer.profile.plan import CategoricalPlan, ColumnPlan
 from modelmonitor_trainer.profile.window import ColumnWindow
-from modelmonitor_trainer.profile.words import bucket_of, checksums_of, hashes_of
+from modelmonitor_trainer.profile.words import SKETCH_ERROR, bucket_of, checksums_of, distinct, hashes_of
 
 
 def spread_rare(plan: ColumnPlan, reference: ColumnWindow, current: ColumnWindow) -> tuple[ColumnWindow, ColumnWindow]:
@@ -35,6 +35,18 @@ def spread_rare(plan: ColumnPlan, reference: ColumnWindow, current: ColumnWindow
     rare = np.flatnonzero(rare_categories(reference.total.counts, current.total.counts)[:-1])
     bucket = bucket_of(hashes_of(checksums_of([plan.categories[place] for place in rare])), plan.buckets)
     return _spread(reference, rare, bucket), _spread(current, rare, bucket)
+
+
+def mostly_new(reference: CategoricalProfile, current: CategoricalProfile) -> bool:
+    """Whether most of the different values of the current window do not occur in the reference, beyond doubt.
+
+    Their numbers are estimated by sketches, whose maximum is the sketch of both together. Its errors, of three per cent
+    each, are allowed for three times over.
+    """
+    before, now = distinct(reference.registers), distinct(current.registers)
+    both = distinct(np.maximum(reference.registers, current.registers))
+    doubt = 3 * SKETCH_ERROR * float(np.hypot(both, before))
+    return now > 0 and both - before - doubt > now / 2
 
 
 def _spread(window: ColumnWindow, rare: Ints, bucket: Ints) -> ColumnWindow:

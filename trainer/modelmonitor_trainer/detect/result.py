@@ -194,6 +194,10 @@ def _performance(performance: PerformanceResult) -> dict[str, Any]:
     return found | {"periods": [_without_nan(vars(period)) for period in performance.periods]}
 
 
+#: One name for a thing, wherever it stands.
+_SUBJECT_KEYS = {"adjusted_p": "adjustedPValue"}
+
+
 def _relation(relation: RelationTest) -> dict[str, Any]:
     return {
         "detector": relation.detector,
@@ -204,7 +208,7 @@ def _relation(relation: RelationTest) -> dict[str, Any]:
         "adjustedPValue": relation.adjusted_p if relation.subjects else None,
         "subjectsTested": len(relation.subjects),
         "subjects": [
-            _without_nan({camel(key): value for key, value in vars(subject).items()})
+            _without_nan({_SUBJECT_KEYS.get(key, camel(key)): value for key, value in vars(subject).items()})
             for subject in relation.subjects[:MAX_SUBJECTS]
         ],
         "message": relation.message,

@@ -148,7 +148,7 @@ def _drifted(drift: DriftResult) -> str:
 
 
 def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int], *, of_files: bool) -> str:
-    text = f"Nothing was found, but {rows[1]:,} rows against {rows[0]:,} could not have shown a change of {wanted:g}"
+    text = f"Nothing was found, but {_rows(rows[1])} against {rows[0]:,} could not have shown a change of {wanted:g}"
     if drift.rows_needed is None:
         hint = "Give more reference files." if of_files else "Choose a longer reference period."
         return f"{text}: the reference itself is too small. {hint}"
@@ -162,7 +162,7 @@ def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) 
     columns = f"{len(drift.columns)} columns" if len(drift.columns) > 1 else "1 column"
     text = (
         f"No change of {sensitivity.minimum_effect} or more beyond chance in {columns}, "
-        f"{rows[1]:,} rows against {rows[0]:,}."
+        f"{_rows(rows[1])} against {rows[0]:,}."
     )
     wanted = float(sensitivity.detectable_effect)
     reasons = (
@@ -174,6 +174,10 @@ def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) 
             names = ", ".join(hidden[:3]) + (f" and {len(hidden) - 3} more" if len(hidden) > 3 else "")
             text += f" Changes of {sensitivity.detectable_effect} would not be seen in {names}, {why}."
     return text
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _sentence(text: str) -> str:

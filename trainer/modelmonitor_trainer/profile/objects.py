@@ -39,6 +39,7 @@ from modelmonitor_trainer.profile.plan import (
     plan_to_json,
 )
 from modelmonitor_trainer.profile.words import REGISTERS, Vocabulary
+from modelmonitor_trainer.progress import Tick
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
 
 _LOG = logging.getLogger(__name__)
@@ -188,11 +189,13 @@ def profile_objects(
     cache: ProfileCache,
     *,
     threads: int | None = None,
+    tick: Tick = lambda _: None,
 ) -> Iterator[ObjectProfile | Unreadable]:
     """Yield the profile of every object, in their order; an object that cannot be read is its error.
 
     A few threads work ahead of the consumer by a few objects, so memory does not depend on how many
-    there are. Several may work on a large object. What they find does not depend on how many they are.
+    there are. Several may work on a large object, of which `tick` is told. What they find does not depend on how many
+    they are.
     """
     workers = threads or min(4, os.cpu_count() or 1)
     work = _Work(store, plan, fmt, cache)
@@ -203,9 +206,9 @@ def profile_objects(
             for info in objects:
                 waiting.append(pool.submit(work.begin, pool, info))
                 if len(waiting) >= 4 * workers:
-                    yield work.finish(waiting.popleft().result())
+                    yield work.finish(waiting.popleft().result(), tick)
             while waiting:
-                yield work.finish(waiting.popleft().result())
+                yield work.finish(waiting.popleft().result(), tick)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -248,7 +251,7 @@ class _Work:
         except Unreadable as error:
             return error
 
-    def finish(self, begun: ObjectProfile | _Begun) -> ObjectProfile | Unreadable:
+    def finish(self, begun: ObjectProfile | _Begun, tick: Tick) -> ObjectProfile | Unreadable:
         """Wait for the other parts, put them together, and keep the profile; not for a thread of the pool."""
         if isinstance(begun, ObjectProfile):
             return begun
@@ -257,6 +260,8 @@ class _Work:
             if isinstance(part, Unreadable):
                 return part
             parts.append(part)
+            if len(parts) <= len(begun.others):  # of the last one the object itself tells
+                tick(begun.info.size // (len(begun.others) + 1))
         profile = _put_together(begun.info, self._prepared, parts)
         self._cache.put(self.uri(begun.info), profile)
         return profile

@@ -122,7 +122,7 @@ def profile_window(
     objects = [info for block in blocks for info in block.objects]
     owners = [place for place, block in enumerate(blocks) for _ in block.objects]
     found = shown(
-        profile_objects(store, objects, plan, fmt, cache),
+        lambda tick: profile_objects(store, objects, plan, fmt, cache, tick=tick),
         sizes=[info.size for info in objects],
         what=what,
         columns=len(plan),

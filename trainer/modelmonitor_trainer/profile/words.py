@@ -38,6 +38,7 @@ BUCKETS = 128
 #: Registers of a sketch: its standard error is 1.04 / sqrt(REGISTERS), three per cent.
 _BITS = 10
 REGISTERS = 1 << _BITS
+SKETCH_ERROR = 1.04 / REGISTERS**0.5
 
 
 @dataclass(frozen=True)
