@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import Sensitivity
@@ -21,6 +22,7 @@ from modelmonitor_trainer.profile.plan import CategoricalPlan, NumericPlan, fit_
 from modelmonitor_trainer.report.charts import Bars, Histogram, chart_of, heat_map, scale_of
 from modelmonitor_trainer.report.check_page import render
 from modelmonitor_trainer.report.timeline import timeline_of
+from modelmonitor_trainer.storage.store import open_store
 
 NOW = dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC)
 HOSTILE = '<script>alert("1")</script>\'"><img src=x onerror=alert(1)>{{7*7}}\u202e'
@@ -305,6 +307,47 @@ def places(path):
     return [float(x) for x in re.findall(r"[ML]([\d.]+),", path)]
 
 
+def heights(path):
+    """Return the height of every bin of an area."""
+    return [96 - float(y) for y in re.findall(r"L[\d.]+,([\d.]+)L", path)]
+
+
+@pytest.mark.parametrize(("scale", "spread"), [(1.0, 12), (0.5, 5), (0.1, 1), (1.0, 90)])
+def test_whole_numbers_and_other_steps_draw_no_teeth(scale, spread):
+    """Bins of another width than the steps hold now one value and now two."""
+    drawn = np.random.default_rng(0).normal(40, spread, 60_000)
+    values = np.round(drawn / scale) * scale
+    edges = fit_edges(values, 1024)
+    found = chart_of(NumericPlan("x", edges), numeric(edges, values), numeric(edges, values))
+    bins = heights(found.reference)[1:-1]
+    assert 10 < len(bins) <= 64
+    for before, height, after in zip(bins, bins[1:], bins[2:], strict=False):
+        assert height > 0.75 * min(before, after) - 3, "no gap between its neighbours"
+
+
+def test_infinities_are_no_part_of_a_histogram():
+    values = np.random.default_rng(0).normal(size=5000)
+    edges = fit_edges(values, 200)
+    plain = chart_of(NumericPlan("x", edges), numeric(edges, values), numeric(edges, values))
+    for infinite in (np.inf, -np.inf):
+        some = np.concatenate([values, np.full(500, infinite)])
+        found = chart_of(NumericPlan("x", edges), numeric(edges, some), numeric(edges, some))
+        assert found.reference == plain.reference
+
+
+def test_the_card_of_a_column_says_first_what_decides(tmp_path, world):
+    g = np.random.default_rng(0)
+    before, now = ({"x": pa.array(g.normal(size=5000), mask=g.random(5000) < share)} for share in (0.02, 0.2))
+    for name, columns in (("ref", before), ("cur", now)):
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+    files = Files(str(tmp_path / "ref.parquet"), str(tmp_path / "cur.parquet"))
+    result = check_files(open_store(None), files, Sensitivity(), 1.0, now=dt.datetime(2013, 1, 1, tzinfo=dt.UTC))
+    page = render(result)
+    assert page.index(">Missing</td>") < page.index(">Distance</td>")
+    assert 'aria-label="missing shares"' in page
+    assert "adjusted p" in page
+
+
 def test_what_lies_outside_of_the_reference_is_dashed():
     g = np.random.default_rng(0)
     before, now = g.normal(0, 1, 5000), g.normal(4, 1, 5000)
@@ -319,7 +362,7 @@ def test_what_lies_outside_of_the_reference_is_dashed():
     assert max(places(alike.current)) == 320
 
 
-@pytest.mark.parametrize(("step", "bins"), [(0.0, 32), (1.15, 24)])
+@pytest.mark.parametrize(("step", "bins"), [(0.0, 32), (1.15, 28)])
 def test_values_in_steps_leave_no_gaps(step, bins):
     g = np.random.default_rng(0)
     speed = np.clip(g.normal(16, 6, 20_000), 0, 33)

@@ -22,6 +22,8 @@ WIDTH, HEIGHT = 320.0, 96.0
 _BINS = (32, 24, 16)
 _GAPS = 0.05
 _BARS = 6
+#: Share of rows whose value has a cell of its own, from which on values may come in steps; bins that are drawn then.
+_ALONE, _MOST_STEPS = 0.9, 64
 #: Columns of a heat map; of more, those with the strongest evidence are drawn.
 _CELLS = 24
 
@@ -194,8 +196,20 @@ def chart_of(
         return None
     if isinstance(plan, NumericPlan):
         ends = [end for p in (reference, current) if isinstance(p, NumericProfile) for end in (p.minimum, p.maximum)]
-        return _histogram(plan.edges, reference.counts, current.counts, [e for e in ends if np.isfinite(e)])
+        finite = [_without_infinities(p) for p in (reference, current) if isinstance(p, NumericProfile)]
+        return _histogram(plan.edges, finite[0], finite[1], [e for e in ends if np.isfinite(e)])
     return _bars(plan, reference.counts, current.counts)
+
+
+def _without_infinities(profile: NumericProfile) -> Counts:
+    """Return the counts of finite values; those of infinities are in the outer cells."""
+    counts, infinite = profile.counts.copy(), profile.present - profile.finite
+    # Of both kinds together nobody knows how many of each there are, and they stay where they are.
+    if np.isfinite(profile.minimum):
+        counts[-1] -= infinite
+    elif np.isfinite(profile.maximum):
+        counts[0] -= infinite
+    return counts
 
 
 def number(value: float) -> str:
@@ -220,13 +234,37 @@ def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[flo
     if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
         reach = max(abs(low), 1.0) / 2
         low, high = low - reach, high + reach
-    cuts, shares = _binned(places, below, low, high)
+    steps = _steps_of(edges, reference + current, low, high)
+    if steps is None:
+        cuts, shares = _binned(places, below, low, high)
+    else:
+        cuts, shares = steps, [_shares(places, b, steps) for b in below]
     top = max(float(share.max()) for share in shares) or 1.0
     before, now = (share / top for share in shares)
     middles = (cuts[1:] + cuts[:-1]) / 2
     inside, outside = _outlines(now, (middles >= edges[0]) & (middles <= edges[-1]))
     area = f"M0,{HEIGHT:g}{_steps(before)}L{WIDTH:g},{HEIGHT:g}Z"
+    low, high = (low, high) if steps is None else (float(cuts[0]), float(cuts[-1]))
     return Histogram(area, inside, outside, number(low), number(high))
+
+
+def _steps_of(edges: Floats, counts: Counts, low: float, high: float) -> Floats | None:
+    """Return cuts midway between values that come in equal steps, such as whole numbers; None where they do not.
+
+    Bins of another width hold now one and now two of the steps, and draw teeth that the data do not have.
+    """
+    alone = np.flatnonzero(edges[1:] == np.nextafter(edges[:-1], np.inf))
+    if alone.size < 2 or counts[alone + 1].sum() < _ALONE * counts.sum():
+        return None
+    values = edges[alone]
+    step = float(np.diff(values).min())
+    first = float(values[max(0, int(np.searchsorted(values, low, side="right")) - 1)])
+    if np.abs((values - first) / step - np.round((values - first) / step)).max() > 1e-6:
+        return None
+    bins = max(1, round((high - first) / step) + 1)
+    together = -(-bins // _MOST_STEPS)
+    cuts: Floats = first - step / 2 + step * together * np.arange(-(-bins // together) + 1, dtype=np.float64)
+    return cuts
 
 
 def _binned(places: Floats, below: Sequence[Floats], low: float, high: float) -> tuple[Floats, list[Floats]]:

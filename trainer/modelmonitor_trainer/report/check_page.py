@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult
+from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, ColumnTest
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.relation import ABLATION, BIAS, CORRELATION, RelationTest
 from modelmonitor_trainer.detect.result import CheckResult
@@ -33,6 +33,8 @@ from modelmonitor_trainer.report.timeline import TIMELINE_HEIGHT, Timeline, time
 
 #: Columns with a card of their own; all of them are in the table.
 _CARDS = 60
+#: Percentage of missing values from which on it is drawn.
+_DRAWN_MISSING = 0.5
 #: Objects that are listed by name.
 _OBJECTS = 400
 #: Pairs, slices or features that are listed of each relation.
@@ -94,6 +96,26 @@ class Card:
     def is_histogram(self) -> bool:
         """Whether the chart is a histogram."""
         return isinstance(self.chart, Histogram)
+
+    @property
+    def tests(self) -> list[ColumnTest]:
+        """Its tests, the one that decides first."""
+        return sorted(self.column.tests, key=lambda test: test is not self.column.decisive)
+
+    @property
+    def lacks(self) -> tuple[float, float] | None:
+        """Lengths of bars for the missing shares, in hundredths; None where hardly anything is missing."""
+        shares = [100 * p.missing / p.rows if p.rows else 0.0 for p in (self.reference, self.current)]
+        return (shares[0], shares[1]) if max(shares) >= _DRAWN_MISSING else None
+
+    @property
+    def infinite(self) -> tuple[float | None, float | None] | None:
+        """Shares of infinities among the values; None where there are none."""
+        sides = [p for p in (self.reference, self.current) if isinstance(p, NumericProfile)]
+        if not any(p.present > p.finite for p in sides):
+            return None
+        before, now = ((p.present - p.finite) / p.present if p.present else None for p in sides)
+        return before, now
 
     @property
     def unknown(self) -> list[str]:

@@ -1,0 +1,121 @@
+"""Pages in a real browser: nothing is cut off, nothing is loaded, nothing is refused, on wide and on narrow screens."""
+
+import datetime as dt
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelmonitor_api.spec import Sensitivity
+from modelmonitor_trainer.check.files import Files, check_files
+from modelmonitor_trainer.report.check_page import render
+from modelmonitor_trainer.storage.store import open_store
+from unit.train.conftest import World
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+HOSTILE = '<script>document.title = "run"</script>\'"><img src=x onerror="document.title=1">'
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+
+# The page in a frame, as windows have a least width; the frame measures, since the page itself has no scripts.
+FRAME = """<!doctype html><body style="margin: 0">
+<iframe id="page" src="page.html" style="border: 0; width: {width}px; height: 6000px"></iframe>
+<script>
+addEventListener("load", () => {{
+  const page = document.getElementById("page").contentDocument, root = page.documentElement;
+  const out = [...page.querySelectorAll("body *")]
+    .filter(e => !e.closest(".scroll") && !e.closest("svg") && e.getBoundingClientRect().right > {width} + 1)
+    .map(e => e.tagName + "." + e.className).slice(0, 5);
+  const told = {{width: root.scrollWidth, out, title: page.title, text: page.body.innerText.length}};
+  document.body.innerHTML = "<pre id=told>" + JSON.stringify(told).replaceAll("<", "") + "</pre>";
+}});
+</script>"""
+
+
+def opened(folder, width):
+    """Return what a browser says of the page, and what it logs."""
+    (folder / "frame.html").write_text(FRAME.format(width=width))
+    command = [
+        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"),
+        *("--enable-logging=stderr", "--v=0", f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=3000"),
+        *(f"--window-size={max(width, 1400)},2000", f"file://{folder}/frame.html"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    return json.loads(html.unescape(found[1])), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def check_page(folder):
+    def table(seed, shift):
+        g = np.random.default_rng(seed)
+        n = 4000
+        return pa.table(
+            {
+                HOSTILE: g.normal(size=n) + shift,
+                "a_column_with_a_name_that_goes_on_" * 7: np.where(g.random(n) < 0.02, np.inf, g.normal(size=n)),
+                "words": g.choice(["x" * 300, HOSTILE, "short"], n).tolist(),
+                "lacking": pa.array(g.normal(size=n), mask=g.random(n) < 0.1 + shift / 2),
+                "whole": g.integers(0, 40, n),
+            }
+        )
+
+    for name, seed, shift in (("ref", 1, 0.0), ("cur", 2, 0.4)):
+        pq.write_table(table(seed, shift), folder / f"{name}.parquet")
+    files = Files(str(folder / "ref.parquet"), str(folder / "cur.parquet"))
+    return render(check_files(open_store(None), files, Sensitivity(), 1.0, now=dt.datetime(2013, 1, 1, tzinfo=dt.UTC)))
+
+
+def training_pages(folder):
+    world = World(folder)
+    world.land(1, 18)
+    world.train(1)
+    world.land(19, 40, slope=-2.0)
+    second = world.train(2)
+    found = world.results()
+    return {
+        "comparison": found["runs/u-1/2/report.html"].decode(),
+        "card": found[f"versions/{second.version}/card.html"].decode(),
+    }
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    return {"check": check_page(tmp_path_factory.mktemp("check")), **training_pages(tmp_path_factory.mktemp("train"))}
+
+
+@pytest.mark.parametrize("width", [1400, 400])
+@pytest.mark.parametrize("page", ["check", "comparison", "card"])
+def test_a_page_in_a_browser(pages, tmp_path, page, width):
+    assert f'content="{POLICY}"' in pages[page]
+    (tmp_path / "page.html").write_text(pages[page])
+    told, logged = opened(tmp_path, width)
+    assert told["text"] > 500
+    assert told["title"] != "run"
+    assert told["width"] <= width, told["out"]
+    assert told["out"] == []
+    assert logged == []
+
+
+@pytest.mark.parametrize(
+    ("broken", "shows"),
+    [
+        ('<div style="width: 900px">wide</div>', "width"),
+        ("<script>1</script>", "log"),
+        ('<img src="page.png">', "log"),
+    ],
+)
+def test_what_would_be_wrong_is_seen(pages, tmp_path, broken, shows):
+    (tmp_path / "page.html").write_text(pages["card"].replace("</main>", f"{broken}</main>"))
+    told, logged = opened(tmp_path, 400)
+    assert (told["width"] > 400 and "DIV." in told["out"]) == (shows == "width")
+    assert any("Content Security Policy" in line for line in logged) == (shows == "log")
