@@ -190,16 +190,19 @@ def in_turns(contestants: Mapping[str, Callable[[], Taken]], rounds: int) -> dic
 def judged(name: str, found: Mapping[str, Taken]) -> list[tuple[str, bool]]:
     """Return the sentences of the bars, and whether they are kept.
 
-    Small objects have no bar of processor time: their requests are what they cost.
+    Small objects have a bar of memory only: their requests are what they cost.
     """
     cpu = found["S3"].cpu / found["folder"].cpu
     wall = found["S3 far away"].wall / found["folder"].wall
     memory = max(taken.memory for taken in found.values())
     late = f"with {1000 * LATENCY_SECONDS:.0f} ms a request"
-    large = [(f"on S3 {cpu:.2f} x the processor time of a folder, at most {CPU_BAR}", cpu <= CPU_BAR)]
-    return [
-        *(large if name != "small" else []),
+    large = [
+        (f"on S3 {cpu:.2f} x the processor time of a folder, at most {CPU_BAR}", cpu <= CPU_BAR),
         (f"{late} {wall:.2f} x the time of a folder, at most {LATENCY_BAR}", wall <= LATENCY_BAR),
+    ]
+    small_ones = [(f"{late} {wall:.2f} x the time of a folder", True)]
+    return [
+        *(large if name != "small" else small_ones),
         (f"{memory:.0f} MB, at most {MEMORY_BAR}", memory <= MEMORY_BAR),
     ]
 

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -254,6 +255,29 @@ def test_to_know_the_champion_costs_no_library_that_only_training_needs():
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert not {"sklearn", "skops", "pandas", "boto3", "scipy.stats"} & set(found.stdout.split())
+
+
+def processor_seconds(*arguments):
+    """Return what the command line takes of processor time, at best of three."""
+    command = [sys.executable, "-m", "modelmonitor_trainer.cli.main", *arguments]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    found = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, capture_output=True, check=True, env=environment)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(found)
+
+
+def test_it_starts_fast(tmp_path):
+    for name, seed in (("ref", 0), ("cur", 1)):
+        g = np.random.default_rng(seed)
+        columns = {f"x{place}": g.normal(size=10_000) for place in range(10)}
+        pq.write_table(pa.table(columns | {"c": g.choice(list("abcdef"), 10_000)}), tmp_path / f"{name}.parquet")
+    assert processor_seconds("--help") < 0.3
+    sides = ["--reference", str(tmp_path / "ref.parquet"), "--current", str(tmp_path / "cur.parquet")]
+    assert processor_seconds("check", *sides, "--output", "json") < 1.5
 
 
 class Terminal(io.StringIO):
