@@ -102,7 +102,7 @@ def test_a_bucket_that_does_not_exist(check: Check) -> None:
 
 def test_a_store_that_is_down(check: Check) -> None:
     started = time.monotonic()
-    said = sentence(check(AWS_ENDPOINT_URL=f"http://127.0.0.1:{free_port()}"), ExitCode.UNAVAILABLE)
+    said = sentence(check(AWS_ENDPOINT_URL=f"http://127.0.0.1:{free_port()}"), ExitCode.BAD_CONFIGURATION)
     assert "cannot be reached" in said
     assert time.monotonic() - started < 90
 
@@ -183,7 +183,7 @@ def check_here(
 CheckHere = Callable[[str], tuple[int, str, str]]
 
 
-def failed(found: tuple[int, str, str], code: int = ExitCode.UNAVAILABLE) -> str:
+def failed(found: tuple[int, str, str], code: int = ExitCode.BAD_CONFIGURATION) -> str:
     """Return the sentence of a failure, which is all that was said."""
     assert found[:2] == (code, ""), found
     assert found[2].count("\n") == 1

@@ -211,15 +211,14 @@ def find_files(store: Store, where: str) -> list[ObjectInfo]:
     """
     uri = where if "://" in where else f"file://{Path(where).absolute()}"
     pattern_at = next((place for place, char in enumerate(uri) if char in _GLOB), None)
-    # A name may hold what looks like a pattern.
-    single = store.head(uri) if not uri.endswith("/") else None
+    base = uri.rstrip("/") + "/" if pattern_at is None else uri[: uri.rfind("/", 0, pattern_at) + 1]
+    # A file's name may look like a pattern. Not asked of S3, where a listing that is refused says more than a HEAD.
+    single = store.head(uri) if not uri.endswith("/") and (pattern_at is None or uri.startswith("file://")) else None
     if single is not None:
         found, pattern_at = [single], None
     elif pattern_at is not None:
-        base = uri[: uri.rfind("/", 0, pattern_at) + 1]
         found = [info for info in store.list(base) if fnmatch.fnmatchcase(info.uri, uri)]
     else:
-        base = uri.rstrip("/") + "/"
         found = [info for info in store.list(base) if not _hidden(info.uri.removeprefix(base))]
     found = [info for info in found if _suffix(info.uri) in _SUFFIXES or pattern_at is not None or len(found) == 1]
     if not found:
