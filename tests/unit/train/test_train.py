@@ -284,6 +284,21 @@ def test_a_pod_killed_after_its_promotion_and_before_somebody_s_rollback(world):
     assert verdict.message.endswith(f"Since then {first.version} has taken its place.")
 
 
+def test_outcomes_among_the_rows_that_have_only_begun_to_come(world):
+    """Every hold-out day has a fifth of its outcomes, where the days before have all: the first to come."""
+    del world.spec["data"]["labels"]
+    for number in range(1, 19):
+        g = np.random.default_rng(number)
+        x = g.normal(size=200)
+        truth = g.random(200) < 1 / (1 + np.exp(-2 * x))
+        known = np.arange(200) < (200 if number <= 14 else 40)
+        rows = {"x": x, "gust": [None] * 200, "kind": ["a"] * 200, "origin": ["EWR"] * 200}
+        world.put(f"rows/date=2013-01-{number:02d}/part.parquet", {**rows, "late": pa.array(truth, mask=~known)})
+    verdict = world.train()
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooFewRows"), verdict.message
+    assert "160 rows with labels are left out" in verdict.message
+
+
 def test_a_replaced_object_is_named(world):
     with pytest.raises(Stopped):
         world.train(store=Dying(2))  # the request and the manifest

@@ -61,6 +61,12 @@ class JoinReport:
     orphaned_labels: int = 0
     immature: int = 0
 
+    @property
+    def labelled_share(self) -> float:
+        """Share of the rows that have a label, mature or not; 0 of no rows."""
+        labelled = self.matched + self.immature
+        return labelled / max(1, labelled + self.unlabelled)
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -90,12 +96,19 @@ class Dataset:
 
 
 def load(
-    store: Store, manifest: Manifest, window: Window, spec: ModelMonitorSpec, more: Collection[str] = ()
+    store: Store,
+    manifest: Manifest,
+    window: Window,
+    spec: ModelMonitorSpec,
+    more: Collection[str] = (),
+    *,
+    usual: float = 0.0,
 ) -> Dataset:
     """Return the labelled rows of a window's mature days.
 
     A day is mature when a share of its rows has a label, as those whose outcome comes first are not like the others:
-    ``data.labels.minShare``, and where the target is a column of the live rows half of what is usual in the window.
+    ``data.labels.minShare``, and where the target is a column of the live rows half of what is usual in the window or
+    before it.
 
     Parameters
     ----------
@@ -105,6 +118,8 @@ def load(
         Says the columns and the key.
     more
         Further columns of the live rows, such as features of an older champion.
+    usual
+        Share of the rows of earlier days that have a label, where they are known to be mature.
 
     Raises
     ------
@@ -121,7 +136,7 @@ def load(
     features = read_table(store, objects_of(manifest.features, window), columns, manifest.fmt, text=as_text)
     days = _days(days_within(manifest.features, window), features.num_rows)
     if key is None:
-        return _labelled(features, features.column(spec.model.target), days)
+        return _labelled(features, features.column(spec.model.target), days, usual)
     assert spec.data.labels is not None
     delay = dt.timedelta(days=spec.data.labels.delay_days)
     arrived = days_within(manifest.labels, (window[0], window[1] + delay))
@@ -212,13 +227,13 @@ def _key_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return values.cast(pa.string())
 
 
-def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints) -> Dataset:
-    """Return the rows whose own target column has a value, but for days with half of what is usual, or less."""
+def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints, usual: float) -> Dataset:
+    """Return the rows whose own target column has a value, but for days with less than half of what is usual."""
     known = has_value(target).to_numpy(zero_copy_only=False) if len(target) else np.zeros(0, dtype=bool)
     numbers, counts = np.unique(days, return_counts=True)
     shares = np.bincount(np.searchsorted(numbers, days[known]), minlength=numbers.size) / counts
     # Not the median: of a short window half the days may be young.
-    usual = float(np.quantile(shares, 0.75)) if shares.size else 0.0
+    usual = max(usual, float(np.quantile(shares, 0.75)) if shares.size else 0.0)
     kept = known & np.isin(days, _mature(days, days[known], usual / 2))
     matched = int(kept.sum())
     report = JoinReport(len(known), len(known), matched, int((~known).sum()), immature=int(known.sum()) - matched)

@@ -76,7 +76,7 @@ def load_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, more: Co
     """
     train = load(store, manifest, manifest.train, spec)
     _LOG.info("training window: %s rows with labels of %s", f"{train.rows:,}", f"{train.report.feature_rows:,}")
-    holdout = load(store, manifest, manifest.holdout, spec, more)
+    holdout = load(store, manifest, manifest.holdout, spec, more, usual=train.report.labelled_share)
     return rows_of(spec, train, holdout)
 
 
@@ -205,8 +205,8 @@ def _why(spec: ModelMonitorSpec, dataset: Dataset) -> str:
         return f"most labels belong to no row, is data.labels.joinKey ({labels.join_key}) the right column?"
     if report.immature > report.matched:
         return (
-            f"{report.immature:,} rows with labels are left out, as too few rows of their days have one yet; wait, or "
-            "raise data.labels.delayDays"
+            f"{report.immature:,} rows with labels are left out, as too few rows of their days have one yet; wait"
+            f"{', or raise data.labels.delayDays' if labels else ' until more outcomes have come'}"
         )
     if report.matched < report.feature_rows / 2:
         return "most rows have no label yet, raise data.labels.delayDays or wait"

@@ -93,7 +93,7 @@ def stream_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, more: 
         len(windows),
         f"{sample.rows:,}",
     )
-    holdout = load(store, manifest, manifest.holdout, spec, more)
+    holdout = load(store, manifest, manifest.holdout, spec, more, usual=sample.report.labelled_share)
     names = class_names(pa.chunked_array([pa.array(list(counts), pa.string())]), spec.model.target)
     rows = rows_of(spec, sample, holdout, known=names if spec.model.task is not Task.REGRESSION else None)
 
