@@ -121,8 +121,6 @@ def numeric(edges, values):
     ("reference", "current"),
     [
         ([1.0, 2.0, 3.0] * 50, [100.0, 200.0]),
-        ([5.0] * 20, [5.0] * 20),
-        ([0.0] * 20, [0.0, 1.0]),
         ([1e300, -1e300, 0.0], [1e300]),
         ([1.0, 2.0], []),
         ([float("inf"), 1.0, 2.0], [1.0]),
@@ -307,6 +305,11 @@ def places(path):
     return [float(x) for x in re.findall(r"[ML]([\d.]+),", path)]
 
 
+def drawn(path):
+    """Return the y of every place."""
+    return [float(y) for y in re.findall(r"[ML][\d.]+,([\d.]+)", path)]
+
+
 def heights(path):
     """Return the height of every bin of an area."""
     return [96 - float(y) for y in re.findall(r"L[\d.]+,([\d.]+)L", path)]
@@ -331,8 +334,70 @@ def test_infinities_are_no_part_of_a_histogram():
     plain = chart_of(NumericPlan("x", edges), numeric(edges, values), numeric(edges, values))
     for infinite in (np.inf, -np.inf):
         some = np.concatenate([values, np.full(500, infinite)])
-        found = chart_of(NumericPlan("x", edges), numeric(edges, some), numeric(edges, some))
+        found = chart_of(NumericPlan("x", edges), numeric(edges, values), numeric(edges, some))
         assert found.reference == plain.reference
+        assert places(found.current) == places(plain.current)
+        assert drawn(found.current) == pytest.approx(drawn(plain.current), abs=1)
+    alone = numeric(edges, [np.inf] * 9)
+    found = chart_of(NumericPlan("x", edges), numeric(edges, values), alone)
+    assert (found.reference, found.current, found.beyond) == (plain.reference, "", "")
+    assert chart_of(NumericPlan("x", edges), alone, alone) is None
+
+
+@pytest.mark.parametrize("plain_reference", [True, False])
+def test_infinities_of_both_signs_draw_no_bars_at_the_ends(plain_reference):
+    values = np.random.default_rng(0).normal(size=5000)
+    some = np.concatenate([values, [np.inf] * 500, [-np.inf] * 200])
+    reference = values if plain_reference else some
+    edges = fit_edges(reference, 200)
+    found = chart_of(NumericPlan("x", edges), numeric(edges, reference), numeric(edges, some))
+    y = drawn(found.current + found.beyond)
+    assert min(y) < 10, "the middle"
+    assert min(y[:5] + y[-5:]) > 75, "the ends"
+
+
+def test_a_reference_of_infinities_alone_draws_nothing():
+    edges = fit_edges(np.array([np.inf] * 50))
+    assert chart_of(NumericPlan("x", edges), numeric(edges, [np.inf]), numeric(edges, [1.0, 2.0])) is None
+
+
+@pytest.mark.parametrize(
+    ("current", "shares"),
+    [
+        ([5.0] * 4, {"5": (1, 1)}),
+        ([5.0, 5.0, 5.0, 7.0], {"5": (1, 0.75), "above 5": (0, 0.25)}),
+        ([1.0, 6.0, 7.0, 8.0], {"below 5": (0, 0.25), "5": (1, 0), "above 5": (0, 0.75)}),
+        ([5.0, np.inf], {"5": (1, 1)}),
+        ([], {"5": (1, 0)}),
+    ],
+)
+def test_a_constant_is_drawn_as_a_bar_beside_what_is_not_it(current, shares):
+    edges = fit_edges(np.full(50, 5.0))
+    found = chart_of(NumericPlan("x", edges), numeric(edges, [5.0] * 50), numeric(edges, current))
+    assert isinstance(found, Bars)
+    assert {bar.label: (bar.reference, bar.current) for bar in found.bars} == shares
+
+
+def test_where_no_rows_are_nothing_is_dashed():
+    values = np.random.default_rng(0).normal(size=5000)
+    edges = fit_edges(values, 200)
+    wide = np.concatenate([values, np.linspace(9, 10, 300)])
+    found = chart_of(NumericPlan("x", edges), numeric(edges, wide), numeric(edges, values))
+    assert all(96 - y > 0 for y in drawn(found.beyond)[2:-1])
+
+
+def test_shares_without_a_place_on_the_axis_have_bars_of_their_own(tmp_path):
+    g = np.random.default_rng(0)
+    for name, share in (("ref", 0.0), ("cur", 0.25)):
+        x = np.where(g.random(4000) < share, np.inf, g.normal(size=4000))
+        pq.write_table(
+            pa.table({"x": x, "w": g.choice(["a name of many words", "b"], 4000)}), tmp_path / f"{name}.parquet"
+        )
+    files = Files(str(tmp_path / "ref.parquet"), str(tmp_path / "cur.parquet"))
+    page = render(check_files(open_store(None), files, Sensitivity(), 1.0, now=NOW))
+    assert 'aria-label="infinite shares"' in page
+    assert 'aria-label="missing shares"' not in page
+    assert "<title>a name of many words</title>" in page
 
 
 def test_the_card_of_a_column_says_first_what_decides(tmp_path, world):

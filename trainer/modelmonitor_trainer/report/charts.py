@@ -24,6 +24,10 @@ _GAPS = 0.05
 _BARS = 6
 #: Share of rows whose value has a cell of its own, from which on values may come in steps; bins that are drawn then.
 _ALONE, _MOST_STEPS = 0.9, 64
+#: Edges of a reference of one value: it, and the next number.
+_ONE_VALUE = 2
+#: Half of a width that is not drawn any more: cells that part numbers from infinities are as wide.
+_FARTHEST = float(np.finfo(np.float64).max) / 4
 #: Columns of a heat map; of more, those with the strongest evidence are drawn.
 _CELLS = 24
 
@@ -197,6 +201,10 @@ def chart_of(
     if isinstance(plan, NumericPlan):
         ends = [end for p in (reference, current) if isinstance(p, NumericProfile) for end in (p.minimum, p.maximum)]
         finite = [_without_infinities(p) for p in (reference, current) if isinstance(p, NumericProfile)]
+        if not any(counts.any() for counts in finite):
+            return None
+        if plan.edges.size == _ONE_VALUE and plan.edges[1] == np.nextafter(plan.edges[0], np.inf):
+            return _beside_constant(float(plan.edges[0]), finite[0], finite[1])
         return _histogram(plan.edges, finite[0], finite[1], [e for e in ends if np.isfinite(e)])
     return _bars(plan, reference.counts, current.counts)
 
@@ -204,12 +212,26 @@ def chart_of(
 def _without_infinities(profile: NumericProfile) -> Counts:
     """Return the counts of finite values; those of infinities are in the outer cells."""
     counts, infinite = profile.counts.copy(), profile.present - profile.finite
-    # Of both kinds together nobody knows how many of each there are, and they stay where they are.
-    if np.isfinite(profile.minimum):
+    if not infinite:
+        return counts
+    if profile.minimum != -np.inf:
         counts[-1] -= infinite
-    elif np.isfinite(profile.maximum):
+    elif profile.maximum != np.inf:
         counts[0] -= infinite
+    else:
+        # How many there are of each sign nobody counts: what the outer cells hold besides is parted as they are.
+        outer = int(counts[0] + counts[-1])
+        low = round((outer - infinite) * int(counts[0]) / outer)
+        counts[0], counts[-1] = low, outer - infinite - low
     return counts
+
+
+def _beside_constant(value: float, reference: Counts, current: Counts) -> Bars:
+    """Return the bars of a reference of one value: a shape beside it is not known, only how many rows are there."""
+    labels = (f"below {number(value)}", number(value), f"above {number(value)}")
+    p, q = (counts / max(1, int(counts.sum())) for counts in (reference, current))
+    bars = [Bar(label, float(a), float(b)) for label, a, b in zip(labels, p, q, strict=True) if a or b]
+    return Bars(tuple(bars), max(max(bar.reference, bar.current) for bar in bars))
 
 
 def number(value: float) -> str:
@@ -223,7 +245,8 @@ def number(value: float) -> str:
 
 def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[float]) -> Histogram | None:
     """Return the histogram between the outer half percents of both sides."""
-    if not edges.size or not ends:
+    # Cells of a reference of infinities alone reach over all numbers, and tell nothing of them.
+    if not edges.size or float(edges[-1]) / 2 - float(edges[0]) / 2 >= _FARTHEST:
         return None
     # The outer cells are open; what lies in them is drawn up to the outermost values.
     places = np.concatenate([[min([*ends, edges[0]])], edges, [max([*ends, edges[-1]])]])
@@ -242,7 +265,10 @@ def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[flo
     top = max(float(share.max()) for share in shares) or 1.0
     before, now = (share / top for share in shares)
     middles = (cuts[1:] + cuts[:-1]) / 2
-    inside, outside = _outlines(now, (middles >= edges[0]) & (middles <= edges[-1]))
+    inside, outside = "", ""
+    if current.any():
+        # Where there are no rows their shape is no riddle.
+        inside, outside = _outlines(now, ((middles >= edges[0]) & (middles <= edges[-1])) | (now == 0))
     area = f"M0,{HEIGHT:g}{_steps(before)}L{WIDTH:g},{HEIGHT:g}Z"
     low, high = (low, high) if steps is None else (float(cuts[0]), float(cuts[-1]))
     return Histogram(area, inside, outside, number(low), number(high))

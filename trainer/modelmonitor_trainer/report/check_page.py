@@ -33,8 +33,8 @@ from modelmonitor_trainer.report.timeline import TIMELINE_HEIGHT, Timeline, time
 
 #: Columns with a card of their own; all of them are in the table.
 _CARDS = 60
-#: Percentage of missing values from which on it is drawn.
-_DRAWN_MISSING = 0.5
+#: Share of missing or infinite values from which on it is drawn.
+_DRAWN = 0.005
 #: Objects that are listed by name.
 _OBJECTS = 400
 #: Pairs, slices or features that are listed of each relation.
@@ -83,6 +83,19 @@ def render_page(template: str, context: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """Shares that have no place on the axis of a chart; None for a side without rows."""
+
+    before: float | None
+    now: float | None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there is enough of it to be seen as bars."""
+        return max(self.before or 0.0, self.now or 0.0) >= _DRAWN
+
+
+@dataclass(frozen=True)
 class Card:
     """What the page shows of one column."""
 
@@ -103,19 +116,19 @@ class Card:
         return sorted(self.column.tests, key=lambda test: test is not self.column.decisive)
 
     @property
-    def lacks(self) -> tuple[float, float] | None:
-        """Lengths of bars for the missing shares, in hundredths; None where hardly anything is missing."""
-        shares = [100 * p.missing / p.rows if p.rows else 0.0 for p in (self.reference, self.current)]
-        return (shares[0], shares[1]) if max(shares) >= _DRAWN_MISSING else None
+    def missing(self) -> Apart:
+        """Shares of missing values among the rows."""
+        before, now = (p.missing / p.rows if p.rows else None for p in (self.reference, self.current))
+        return Apart(before, now)
 
     @property
-    def infinite(self) -> tuple[float | None, float | None] | None:
+    def infinite(self) -> Apart | None:
         """Shares of infinities among the values; None where there are none."""
         sides = [p for p in (self.reference, self.current) if isinstance(p, NumericProfile)]
         if not any(p.present > p.finite for p in sides):
             return None
         before, now = ((p.present - p.finite) / p.present if p.present else None for p in sides)
-        return before, now
+        return Apart(before, now)
 
     @property
     def unknown(self) -> list[str]:
