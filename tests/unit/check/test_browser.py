@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from modelmonitor_trainer.check.files import Files, check_files
 from modelmonitor_trainer.report.check_page import render
 from modelmonitor_trainer.storage.store import open_store
 from unit.train.conftest import World
+from unit.train.test_tasks import Lake
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -41,18 +43,37 @@ addEventListener("load", () => {{
 </script>"""
 
 
+def browse(folder, file, *options):
+    command = [
+        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", *options),
+        *("--enable-logging=stderr", "--v=0", f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=3000"),
+        f"file://{folder / file}",
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+
 def opened(folder, width):
     """Return what a browser says of the page, and what it logs."""
     (folder / "frame.html").write_text(FRAME.format(width=width))
-    command = [
-        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"),
-        *("--enable-logging=stderr", "--v=0", f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=3000"),
-        *(f"--window-size={max(width, 1400)},2000", f"file://{folder}/frame.html"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = browse(folder, "frame.html", "--dump-dom", f"--window-size={max(width, 1400)},2000")
     found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
     return json.loads(html.unescape(found[1])), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def lines_of_picture(folder, scheme):
+    """Return the lines of a screenshot as they lie in the file; the browser draws for light (1) or dark (0)."""
+    picture = folder / f"{scheme}.png"
+    size = "--window-size=1000,800"
+    browse(folder, "page.html", f"--screenshot={picture}", size, f"--blink-settings=preferredColorScheme={scheme}")
+    data, at, packed = picture.read_bytes(), 8, b""
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4])
+        packed += data[at + 8 : at + 8 + length] if data[at + 4 : at + 8] == b"IDAT" else b""
+        at += 12 + length
+    pixels = zlib.decompress(packed)
+    line = len(pixels) // 800
+    return [pixels[start : start + line] for start in range(0, len(pixels), line)]
 
 
 def check_page(folder):
@@ -81,20 +102,36 @@ def training_pages(folder):
     world.train(1)
     world.land(19, 40, slope=-2.0)
     second = world.train(2)
+    world.spec["promotion"]["minHoldoutRows"] = 5000
+    world.train(3)
     found = world.results()
     return {
         "comparison": found["runs/u-1/2/report.html"].decode(),
         "card": found[f"versions/{second.version}/card.html"].decode(),
+        "undecided": found["runs/u-1/3/report.html"].decode(),
     }
+
+
+def classes_page(folder):
+    lake = Lake(World(folder), "MulticlassClassification")
+    lake.land(1, 18)
+    lake.world.train(1)
+    lake.land(19, 40, turn=-1.0)
+    lake.world.train(2)
+    return lake.world.results()["runs/u-1/2/report.html"].decode()
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    return {"check": check_page(tmp_path_factory.mktemp("check")), **training_pages(tmp_path_factory.mktemp("train"))}
+    return {
+        "check": check_page(tmp_path_factory.mktemp("check")),
+        "classes": classes_page(tmp_path_factory.mktemp("classes")),
+        **training_pages(tmp_path_factory.mktemp("train")),
+    }
 
 
 @pytest.mark.parametrize("width", [1400, 400])
-@pytest.mark.parametrize("page", ["check", "comparison", "card"])
+@pytest.mark.parametrize("page", ["check", "comparison", "classes", "undecided", "card"])
 def test_a_page_in_a_browser(pages, tmp_path, page, width):
     assert f'content="{POLICY}"' in pages[page]
     (tmp_path / "page.html").write_text(pages[page])
@@ -119,3 +156,19 @@ def test_what_would_be_wrong_is_seen(pages, tmp_path, broken, shows):
     told, logged = opened(tmp_path, 400)
     assert (told["width"] > 400 and "DIV." in told["out"]) == (shows == "width")
     assert any("Content Security Policy" in line for line in logged) == (shows == "log")
+
+
+@pytest.mark.parametrize("page", ["check", "classes", "undecided"])
+def test_a_page_is_drawn_in_light_and_in_dark(pages, tmp_path, page):
+    (tmp_path / "page.html").write_text(pages[page])
+    dark, light = (lines_of_picture(tmp_path, scheme) for scheme in (0, 1))
+    for lines in (dark, light):
+        assert len(set(lines)) > 100, "it is not blank"
+    # The first pixel is of the margin, and lies in the file as it is, whatever filter its line has.
+    assert max(dark[0][1:4]) < 0x40
+    assert min(light[0][1:4]) > 0xC0
+
+
+def test_a_blank_page_is_seen(tmp_path):
+    (tmp_path / "page.html").write_text("<!doctype html>")
+    assert len(set(lines_of_picture(tmp_path, 1))) < 10

@@ -188,9 +188,9 @@ def _calibration(task: Task, truth: Array, scores: Floats) -> dict[str, float | 
     """Return the figures of one model.
 
     ``bias`` is what it says on average less what came. ``error`` is the expected calibration error: the mean distance
-    of the calibration curve from the diagonal, weighted by rows (Naeini, Cooper, Hauskrecht: Obtaining well
-    calibrated probabilities using Bayesian binning, AAAI 2015; bins of equally many rows). Of several classes, it is
-    of the class that the model holds for the likeliest.
+    of the calibration curve from the diagonal, weighted by rows (Naeini, Cooper, Hauskrecht: Obtaining well calibrated
+    probabilities using Bayesian binning, AAAI 2015; bins of about equally many rows, equal scores in one). Of several
+    classes, it is of the class that the model holds for the likeliest.
     """
     if task is Task.REGRESSION:
         return {"bias": float(np.mean(scores - truth)), "error": None}
