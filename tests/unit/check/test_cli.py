@@ -224,23 +224,59 @@ def test_help_is_there_at_once():
     assert not {"numpy", "pyarrow", "pandas", "sklearn", "boto3", "pydantic"} & set(found.stdout.split())
 
 
-def test_a_check_imports_nothing_that_only_training_needs(files):
+def imported_by(*arguments):
+    """Return the names of the modules that the command line has imported at its end."""
     code = (
         "import sys; from modelmonitor_trainer.cli.main import main; code = main(sys.argv[1:]); "
         "print(*sys.modules, file=sys.stderr); sys.exit(code)"
     )
-    args = ["--reference", str(files / "reference/0.parquet"), "--current", str(files / "current/0.parquet")]
     found = subprocess.run(
-        [sys.executable, "-c", code, "check", *args, "--output", "json"],
+        [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    imported = set(found.stderr.split())
-    heavy = {"sklearn", "skops", "pandas", "boto3", "jinja2", "scipy.stats", "yaml", "numpy.ma"}
-    assert not heavy & imported
+    return set(found.stderr.split())
+
+
+HEAVY = {"sklearn", "skops", "pandas", "boto3", "scipy.stats", "numpy.ma"}
+
+
+def test_a_check_imports_nothing_that_only_training_needs(files):
+    sides = ["--reference", files / "reference/0.parquet", "--current", files / "current/0.parquet"]
+    imported = imported_by("check", *sides, "--output", "json")
+    assert not (HEAVY | {"jinja2", "yaml"}) & imported
     assert "pyarrow" in imported
+
+
+def test_neither_does_the_check_of_a_monitor_whose_days_are_calibrated_on(tmp_path):
+    g = np.random.default_rng(0)
+    for day in range(40):
+        folder = tmp_path / "live" / f"date={dt.date(2026, 1, 1) + dt.timedelta(days=day)}"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"x": g.normal(size=100), "y": g.integers(0, 2, 100)}), folder / "0.parquet")
+    file = tmp_path / "monitor.yaml"
+    file.write_text(f"""
+apiVersion: modelmonitor.io/v1alpha1
+kind: ModelMonitor
+metadata: {{name: daily}}
+spec:
+  schedule: "0 6 * * *"
+  storage: {{resultsURI: "file://{tmp_path}/results/"}}
+  data:
+    live: {{uri: "file://{tmp_path}/live/date=%Y-%m-%d/", windowDays: 7}}
+    reference: {{start: 2026-01-01, end: 2026-02-02}}
+  model:
+    task: BinaryClassification
+    target: y
+    features: [{{name: x, type: Numeric}}]
+  retraining: {{estimator: {{name: LogisticRegression}}}}
+  promotion: {{metric: ROCAUC}}
+""")
+    imported = imported_by("check", "-f", file, "--output", "json")
+    assert not HEAVY & imported
+    assert "modelmonitor_trainer.detect.calibration" in imported
 
 
 def test_to_know_the_champion_costs_no_library_that_only_training_needs():
