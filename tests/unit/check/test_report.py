@@ -347,13 +347,16 @@ def test_infinities_are_no_part_of_a_histogram():
 @pytest.mark.parametrize("plain_reference", [True, False])
 def test_infinities_of_both_signs_draw_no_bars_at_the_ends(plain_reference):
     values = np.random.default_rng(0).normal(size=5000)
-    some = np.concatenate([values, [np.inf] * 500, [-np.inf] * 200])
+    some = np.concatenate([values, [np.inf] * 5, [-np.inf] * 2000])
     reference = values if plain_reference else some
     edges = fit_edges(reference, 200)
     found = chart_of(NumericPlan("x", edges), numeric(edges, reference), numeric(edges, some))
     y = drawn(found.current + found.beyond)
     assert min(y) < 10, "the middle"
     assert min(y[:5] + y[-5:]) > 75, "the ends"
+    if plain_reference:  # whose cells are those of the values alone
+        plain = chart_of(NumericPlan("x", edges), numeric(edges, reference), numeric(edges, values))
+        assert drawn(found.current) == pytest.approx(drawn(plain.current), abs=1e-9)
 
 
 def test_a_reference_of_infinities_alone_draws_nothing():
@@ -396,6 +399,7 @@ def test_shares_without_a_place_on_the_axis_have_bars_of_their_own(tmp_path):
     files = Files(str(tmp_path / "ref.parquet"), str(tmp_path / "cur.parquet"))
     page = render(check_files(open_store(None), files, Sensitivity(), 1.0, now=NOW))
     assert 'aria-label="infinite shares"' in page
+    assert "Infinite (+∞)" in page
     assert 'aria-label="missing shares"' not in page
     assert "<title>a name of many words</title>" in page
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
 
 import numpy as np
@@ -36,7 +37,7 @@ def same(array: pa.Array, edges: np.ndarray, minimum: float | None = None, maxim
     found = kernel.bin_column(doubles_of(array), edges, minimum, maximum)
     wanted = profile_floats_in_numpy(array, edges, minimum, maximum)
     assert found.counts.tolist() == wanted.counts.tolist()
-    for name in ("nulls", "nans", "finite", "below", "above"):
+    for name in ("nulls", "nans", "finite", "negative_infinities", "below", "above"):
         assert getattr(found, name) == getattr(wanted, name), name
     for name in ("minimum", "maximum"):
         assert np.array_equal(getattr(found, name), getattr(wanted, name), equal_nan=True), name
@@ -129,6 +130,16 @@ def test_without_the_library_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert not kernel.compiled()
     with pytest.raises(RuntimeError, match="not compiled"):
         kernel.bin_column(pa.array([1.0]), np.array([0.0]), None, None)
+
+
+@needs_it
+def test_a_library_of_another_version_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Older(ctypes.Structure):
+        _fields_ = kernel._Moments._fields_[1:]
+
+    assert kernel._load(kernel.LIBRARY) is not None
+    monkeypatch.setattr(kernel, "_Moments", Older)
+    assert kernel._load(kernel.LIBRARY) is None
 
 
 @needs_it

@@ -98,6 +98,11 @@ def test_infinities_are_counted_and_kept_out_of_the_moments():
     profile = profile_numbers(chunked([1.0, math.inf, -math.inf, 3.0, math.nan]), np.array([2.0]))
     assert profile.counts.tolist() == [2, 2]
     assert (profile.finite, profile.mean, profile.nans) == (2, 2.0, 1)
+    assert (profile.infinities, profile.negative_infinities, profile.positive_infinities) == (2, 1, 1)
+    low = profile_numbers(chunked([-math.inf, -math.inf, 0.0]), np.array([2.0]))
+    assert (low.negative_infinities, low.positive_infinities) == (2, 0)
+    both = merge([profile, low])
+    assert (both.negative_infinities, both.positive_infinities) == (3, 1)
     assert (profile.minimum, profile.maximum) == (-math.inf, math.inf)
 
 

@@ -47,6 +47,13 @@ def test_buckets_and_sketches_merge_exactly_in_any_order(a, b, c):
     assert whole.buckets.sum() == whole.counts[-1]
 
 
+@pytest.fixture(params=["compiled", "numpy"])
+def either_way(request, monkeypatch):
+    if request.param == "numpy":
+        monkeypatch.setattr(kernel, "_KERNEL", None)
+
+
+@pytest.mark.usefixtures("either_way")
 def test_long_words_are_kept_by_their_beginning_and_a_checksum():
     """A profile holds words by name, and would grow with them."""
     long, other = "ä" * 5_000 + "a", "ä" * 5_000 + "b"
@@ -59,6 +66,7 @@ def test_long_words_are_kept_by_their_beginning_and_a_checksum():
     assert shortened(plain) is plain
 
 
+@pytest.mark.usefixtures("either_way")
 def test_allowed_values_may_be_long():
     long, other = "y" * 5_000, "y" * 4_999
     column = pa.chunked_array([pa.array([long, other, long])])

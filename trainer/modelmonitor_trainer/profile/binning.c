@@ -23,7 +23,7 @@
 #endif
 
 typedef struct {
-  int64_t finite, below, above;
+  int64_t finite, negative_infinities, below, above;
   double sum, square_sum; /* of finite values, after the shift */
   double minimum, maximum; /* of values that are neither NULL nor NaN; +inf and -inf where there are none */
 } moments;
@@ -263,12 +263,13 @@ static void pass(const column *of, const table *cut, int64_t *cells, moments *ou
 /* What the pass leaves out because it is rare: infinities, which have no moments, and values out of range. */
 static void look_again(const column *of, double lowest, double highest, moments *out) {
   out->sum = out->square_sum = 0;
-  out->finite = out->below = out->above = 0;
+  out->finite = out->negative_infinities = out->below = out->above = 0;
   for (int64_t i = 0; i < of->n; i++) {
     const double value = of->values[i];
     if ((of->valid && !is_valid(of->valid, of->offset + i)) || value != value) continue;
     out->below += value < lowest;
     out->above += value > highest;
+    out->negative_infinities += value == -INFINITY;
     if (isinf(value)) continue;
     const double deviation = value - of->shift;
     out->finite++;
@@ -276,6 +277,9 @@ static void look_again(const column *of, double lowest, double highest, moments 
     out->square_sum += deviation * deviation;
   }
 }
+
+/* For the caller to see that it is of the same version. */
+EXPORT int64_t modelmonitor_moments_size(void) { return sizeof(moments); }
 
 /* Adds n doubles to what has been found before. valid: bitmap whose bit offset + i says whether values[i] is there, or
  * NULL for all. cells: 2 * (count + 2), zeros at first; the second half is to be added to the first, whose last cell is
@@ -289,7 +293,8 @@ EXPORT void modelmonitor_bin(const table *cut, const double *values, const uint8
   out.finite = n - (cells[nowhere] + cells[nowhere + cut->count + 2] - missing);
   if (isinf(out.minimum) || isinf(out.maximum) || out.minimum < lowest || out.maximum > highest)
     look_again(&of, lowest, highest, &out);
-  all->finite += out.finite, all->below += out.below, all->above += out.above;
+  all->finite += out.finite, all->negative_infinities += out.negative_infinities;
+  all->below += out.below, all->above += out.above;
   all->sum += out.sum, all->square_sum += out.square_sum;
   all->minimum = out.minimum < all->minimum ? out.minimum : all->minimum;
   all->maximum = out.maximum > all->maximum ? out.maximum : all->maximum;

@@ -37,6 +37,8 @@ class NumericProfile:
         All rows; those that are NULL; those that are NaN, which counts as missing as well.
     finite, mean, m2
         Number of finite values, their mean, and the sum of their squared deviations from it.
+    negative_infinities
+        Number of values that are minus infinity.
     minimum, maximum
         Of the values that are neither NULL nor NaN; NaN where there are none.
     below, above
@@ -50,6 +52,7 @@ class NumericProfile:
     nulls: int = 0
     nans: int = 0
     finite: int = 0
+    negative_infinities: int = 0
     mean: float = 0.0
     m2: float = 0.0
     minimum: float = float("nan")
@@ -69,6 +72,16 @@ class NumericProfile:
         return self.rows - self.missing
 
     @property
+    def infinities(self) -> int:
+        """Number of values that are infinite, of either sign."""
+        return self.present - self.finite
+
+    @property
+    def positive_infinities(self) -> int:
+        """Number of values that are plus infinity."""
+        return self.infinities - self.negative_infinities
+
+    @property
     def deviation(self) -> float:
         """Standard deviation of the finite values; NaN for fewer than two."""
         return float(np.sqrt(self.m2 / (self.finite - 1))) if self.finite > 1 else float("nan")
@@ -84,6 +97,7 @@ class NumericProfile:
             nulls=self.nulls + other.nulls,
             nans=self.nans + other.nans,
             finite=finite,
+            negative_infinities=self.negative_infinities + other.negative_infinities,
             mean=self.mean + delta * share if self.finite else other.mean,
             m2=self.m2 + other.m2 + (delta * delta * self.finite * share if self.finite and other.finite else 0.0),
             minimum=float(np.fmin(self.minimum, other.minimum)),

@@ -241,6 +241,7 @@ def profile_floats_in_numpy(
         nulls=nulls,
         nans=nans,
         finite=int(finite.size),
+        negative_infinities=int(np.count_nonzero(values == -np.inf)),
         mean=mean,
         m2=m2,
         minimum=smallest,

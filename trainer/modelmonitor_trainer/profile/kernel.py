@@ -34,8 +34,8 @@ class Binned:
     ----------
     counts : (edges + 1,)
         Values in each cell.
-    nulls, nans, finite, below, above
-        How many are NULL, NaN, finite, below and above the declared range.
+    nulls, nans, finite, negative_infinities, below, above
+        How many are NULL, NaN, finite, minus infinity, below and above the declared range.
     mean, m2
         Mean of the finite values, and the sum of their squared deviations from it.
     minimum, maximum
@@ -46,6 +46,7 @@ class Binned:
     nulls: int
     nans: int
     finite: int
+    negative_infinities: int
     mean: float
     m2: float
     minimum: float
@@ -56,7 +57,7 @@ class Binned:
 
 class _Moments(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("finite", "below", "above")),
+        *((name, ctypes.c_int64) for name in ("finite", "negative_infinities", "below", "above")),
         *((name, ctypes.c_double) for name in ("sum", "square_sum", "minimum", "maximum")),
     )
 
@@ -65,6 +66,10 @@ def _load(path: Path) -> ctypes.CDLL | None:
     pointer, whole, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
     try:
         library = ctypes.CDLL(str(path))
+        library.modelmonitor_moments_size.restype = whole
+        if library.modelmonitor_moments_size() != ctypes.sizeof(_Moments):
+            _LOG.debug("columns are profiled with numpy: the library is of another version")
+            return None
         library.modelmonitor_table_size.argtypes = (whole,)
         library.modelmonitor_table_size.restype = whole
         library.modelmonitor_make_table.argtypes = (pointer, whole, pointer)
@@ -74,7 +79,7 @@ def _load(path: Path) -> ctypes.CDLL | None:
         )
         library.modelmonitor_count.argtypes = (pointer, pointer, whole, whole, whole, pointer)
         library.modelmonitor_checksums.argtypes = (pointer, pointer, whole, pointer)
-    except (OSError, AttributeError) as error:  # none, or one of an older version
+    except (OSError, AttributeError) as error:  # none, or one that lacks a function
         _LOG.debug("columns are profiled with numpy: %s", error)
         return None
     library.modelmonitor_make_table.restype = library.modelmonitor_checksums.restype = None
@@ -171,6 +176,7 @@ class Binning:
             nulls=self._nulls,
             nans=missing - self._nulls,
             finite=found.finite,
+            negative_infinities=found.negative_infinities,
             mean=mean,
             m2=m2,
             minimum=found.minimum if there else float("nan"),

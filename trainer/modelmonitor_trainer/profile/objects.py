@@ -44,7 +44,8 @@ from modelmonitor_trainer.storage.store import ObjectInfo, Store
 
 _LOG = logging.getLogger(__name__)
 
-_NUMERIC_FIELDS = ("rows", "nulls", "nans", "finite", "mean", "m2", "minimum", "maximum", "below", "above")
+_NUMERIC_COUNTS = ("rows", "nulls", "nans", "finite", "negative_infinities", "below", "above")
+_NUMERIC_MOMENTS = ("mean", "m2", "minimum", "maximum")
 _CATEGORICAL_FIELDS = ("rows", "nulls", "disallowed_rows")
 
 
@@ -273,7 +274,7 @@ def to_bytes(profile: ObjectProfile) -> bytes:
     header: dict[str, Any] = {"version": PROFILE_VERSION, "uri": profile.uri, "rows": profile.rows, "columns": []}
     for name in names:
         column = profile.columns[name]
-        fields = _NUMERIC_FIELDS if isinstance(column, NumericProfile) else _CATEGORICAL_FIELDS
+        fields = (*_NUMERIC_COUNTS, *_NUMERIC_MOMENTS) if isinstance(column, NumericProfile) else _CATEGORICAL_FIELDS
         entry: dict[str, Any] = {"name": name, "kinds": sorted(column.kinds)}
         # repr of a float is exact, and JSON has no word for NaN and the infinities.
         entry |= {key: repr(getattr(column, key)) for key in fields}
@@ -334,19 +335,9 @@ def _column_from(entry: dict[str, Any], archive: Mapping[str, Any], number: int)
     kinds = frozenset(map(str, entry["kinds"]))
     counts = archive[f"c{number}"].astype(np.int64)
     if "finite" in entry:
-        integers = {key: int(entry[key]) for key in ("rows", "nulls", "nans", "finite", "below", "above")}
-        floats = {key: float(entry[key]) for key in ("mean", "m2", "minimum", "maximum")}
-        return NumericProfile(
-            counts=counts,
-            kinds=kinds,
-            rows=integers["rows"],
-            nulls=integers["nulls"],
-            nans=integers["nans"],
-            finite=integers["finite"],
-            below=integers["below"],
-            above=integers["above"],
-            **floats,
-        )
+        fields: dict[str, Any] = {key: int(entry[key]) for key in _NUMERIC_COUNTS}
+        fields |= {key: float(entry[key]) for key in _NUMERIC_MOMENTS}
+        return NumericProfile(counts, kinds=kinds, **fields)
     return CategoricalProfile(
         counts=counts,
         kinds=kinds,

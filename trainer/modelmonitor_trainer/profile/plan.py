@@ -46,7 +46,7 @@ _LARGEST = float(np.finfo(np.float64).max) / 4
 _SEED = 20130101
 
 #: Part of every key of the cache: a change of what a profile is makes old ones strangers.
-PROFILE_VERSION = 4
+PROFILE_VERSION = 5
 
 
 @dataclass(frozen=True)

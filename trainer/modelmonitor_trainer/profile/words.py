@@ -122,7 +122,7 @@ def checksums_of(words: Sequence[str]) -> Hashes:
 
 def checksums_in(words: pa.StringArray) -> Hashes:
     """Return the CRC-32 of each word of an array, shape (n,)."""
-    return kernel.checksums(words) if kernel.compiled() else checksums_of(words.to_pylist())
+    return kernel.checksums(words) if kernel.compiled() else checksums_of([word or "" for word in words.to_pylist()])
 
 
 def hashes_of(checksums: Hashes) -> Hashes:

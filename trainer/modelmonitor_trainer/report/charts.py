@@ -211,18 +211,9 @@ def chart_of(
 
 def _without_infinities(profile: NumericProfile) -> Counts:
     """Return the counts of finite values; those of infinities are in the outer cells."""
-    counts, infinite = profile.counts.copy(), profile.present - profile.finite
-    if not infinite:
-        return counts
-    if profile.minimum != -np.inf:
-        counts[-1] -= infinite
-    elif profile.maximum != np.inf:
-        counts[0] -= infinite
-    else:
-        # How many there are of each sign nobody counts: what the outer cells hold besides is parted as they are.
-        outer = int(counts[0] + counts[-1])
-        low = round((outer - infinite) * int(counts[0]) / outer)
-        counts[0], counts[-1] = low, outer - infinite - low
+    counts = profile.counts.copy()
+    counts[0] -= profile.negative_infinities
+    counts[-1] -= profile.positive_infinities
     return counts
 
 

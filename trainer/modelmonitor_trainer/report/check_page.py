@@ -125,10 +125,17 @@ class Card:
     def infinite(self) -> Apart | None:
         """Shares of infinities among the values; None where there are none."""
         sides = [p for p in (self.reference, self.current) if isinstance(p, NumericProfile)]
-        if not any(p.present > p.finite for p in sides):
+        if not any(p.infinities for p in sides):
             return None
-        before, now = ((p.present - p.finite) / p.present if p.present else None for p in sides)
+        before, now = (p.infinities / p.present if p.present else None for p in sides)
         return Apart(before, now)
+
+    @property
+    def infinite_signs(self) -> str:
+        """Of which sign the infinities are: +∞, −∞ or ±∞."""
+        sides = [p for p in (self.reference, self.current) if isinstance(p, NumericProfile)]
+        negative, positive = (any(getattr(p, f"{sign}_infinities") for p in sides) for sign in ("negative", "positive"))
+        return "±∞" if negative and positive else "−∞" if negative else "+∞"
 
     @property
     def unknown(self) -> list[str]:
