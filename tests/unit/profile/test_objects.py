@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -94,6 +95,22 @@ def test_only_a_new_object_is_read(laid):
     found = list(profile_objects(store, now, plan, DataFormat.PARQUET, cache))
     assert store.opened == [objects[1].uri]
     assert [profile.rows for profile in found] == [200, 1, 200]
+
+
+def test_how_far_a_large_object_of_text_is(tmp_path, monkeypatch):
+    """A bar that stands still for minutes says nothing."""
+    monkeypatch.setattr("modelmonitor_trainer.profile.objects._MOMENT", 0.001)
+    monkeypatch.setattr("modelmonitor_trainer.data.text.BLOCK_BYTES", 10_000)
+    x = np.random.default_rng(0).normal(size=100_000)
+    pyarrow.csv.write_csv(pa.table({"x": x}), tmp_path / "0.csv")
+    store, ticks = open_store(None), []
+    objects = store.list(f"{uri_of(tmp_path)}/")
+    plan = fit_plan(store, objects, FEATURES[:1], DataFormat.CSV)
+    done = profile_objects(store, objects, plan, DataFormat.CSV, ProfileCache(store, None), tick=ticks.append)
+    assert [profile.rows for profile in done] == [100_000]
+    assert len([tick for tick in ticks if tick]) > 5
+    assert min(ticks) >= 0
+    assert objects[0].size / 4 < sum(ticks) <= objects[0].size
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", None])

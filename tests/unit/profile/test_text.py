@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
@@ -81,6 +82,21 @@ def test_json_lines_that_change_and_are_too_large_to_look_at_as_a_whole(tmp_path
     (tmp_path / "t.jsonl").write_text('{"a": 1}\n' * 1000 + '{"c": 1}\n')
     with pytest.raises(Unreadable, match="fields change after the first rows"):
         read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.jsonl"])
+def test_how_far_a_reading_is(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(module, "BLOCK_BYTES", 10_000)
+    numbers = np.random.default_rng(0).normal(size=100_000)
+    lines = [json.dumps({"a": number}) if name == "t.jsonl" else repr(number) for number in numbers.tolist()]
+    data = "\n".join(["a", *lines] if name.startswith("t.csv") else lines).encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    size, told = (tmp_path / name).stat().st_size, []
+    read(tmp_path / name, ["a"], DataFormat.JSON_LINES if name == "t.jsonl" else DataFormat.CSV, told=told.append)
+    passes = len(told) // 2
+    assert 0 < told[0] < size / 4, "Arrow may be some blocks ahead"
+    assert told[passes - 1] == size // 2 < told[passes] < 3 * size / 4
+    assert told[-1] == size
 
 
 def test_memory_is_that_of_a_block(tmp_path):

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data.parquet import Part, is_text, open_file, refuse_repeated, spans_of
-from modelmonitor_trainer.data.text import BLOCK_BYTES, NULL_WORDS, open_text
+from modelmonitor_trainer.data.text import BLOCK_BYTES, NULL_WORDS, Told, open_text
 from modelmonitor_trainer.failures import BadData
 from modelmonitor_trainer.storage.remote import expect
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
@@ -154,13 +154,15 @@ def scan(
     head: int | None = None,
     in_parts: bool = False,
     part: Part | None = None,
+    told: Told = lambda _: None,
 ) -> Iterator[Scan]:
     """Open an object for reading column by column.
 
     Memory is that of some rows of one column (Parquet) or of one block (text formats). Parameters are those of
     :func:`read_table`; `columns` may be None for all, and of each only the first `head` rows are read if it is given.
     What fails within the ``with`` block is told of this object. A large object is cut where it can be if it is to be
-    read `in_parts`: then this is the first part or, if it is given, another `part`.
+    read `in_parts`: then this is the first part or, if it is given, another `part`. Of text formats, which have no
+    parts, `told` is told how many bytes are done with.
     """
     with reading(info.uri, fmt), contextlib.ExitStack() as files:
 
@@ -171,7 +173,7 @@ def scan(
             opened = open_file(opener(), columns, head, whole=not in_parts, part=part)
             yield Scan({field.name: field.type for field in opened.schema}, opened.rows, opened.values, opened.others)
         else:
-            found = open_text(opener, info.uri, columns, fmt, text, head)
+            found = open_text(opener, info.uri, columns, fmt, text, head, size=info.size, told=told)
             yield Scan({field.name: field.type for field in found.schema}, found.rows, found.values)
 
 

@@ -40,6 +40,8 @@ _LADDER = (
 _COLUMN_OF_ERROR = re.compile(r"In CSV column #(\d+)")
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
+#: Takes how many bytes of an object are done with.
+Told = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,9 @@ def open_text(
     fmt: DataFormat,
     text: Collection[str],
     head: int | None = None,
+    *,
+    size: int = 0,
+    told: Told = lambda _: None,
 ) -> Opened:
     """Open a text object for reading block by block; it is read twice if it has more than one.
 
@@ -83,11 +88,15 @@ def open_text(
         Columns that are text whatever they look like in CSV ("007").
     head
         How many rows at most; None is all.
+    size, told
+        Bytes of the object, and what is told how many of them are done with: to have read it once is half the work.
     """
-    source = _Source(opener, gzipped=uri.endswith(".gz"))
+    source = _Source(opener, gzipped=uri.endswith(".gz"), size=size, told=told)
     settle = _settled_csv if fmt is DataFormat.CSV else _settled_json
     schema, batches, rows, only = settle(source, columns, text, head)
-    return Opened(schema, rows, _values((lambda: iter([only])) if only is not None else batches, schema.names))
+    if only is not None:
+        return Opened(schema, rows, _values(iter([only]), schema.names))
+    return Opened(schema, rows, _values(source.telling(batches, again=True), schema.names))
 
 
 class _Source:
@@ -97,13 +106,21 @@ class _Source:
     more, and it closes the file below a stream when it forgets the stream.
     """
 
-    def __init__(self, opener: Callable[[], BinaryIO], *, gzipped: bool) -> None:
-        self._opener, self._gzipped = opener, gzipped
+    def __init__(self, opener: Callable[[], BinaryIO], *, gzipped: bool, size: int, told: Told) -> None:
+        self._opener, self._gzipped, self._size, self._told = opener, gzipped, size, told
+        self._newest: BinaryIO | None = None
 
     def stream(self) -> BinaryIO | pa.CompressedInputStream:
         """Return what is in it, from the beginning."""
-        file = self._opener()
+        file = self._newest = self._opener()
         return pa.CompressedInputStream(file, "gzip") if self._gzipped else file
+
+    def telling(self, batches: Batches, *, again: bool = False) -> Iterator[pa.RecordBatch]:
+        """Yield what is read from a stream, and tell how far that is; `again` where it has been read before."""
+        for batch in batches():
+            if self._newest is not None:
+                self._told((self._size * again + self._newest.tell()) // 2)
+            yield batch
 
     def require_at_most(self, size: int, why: str) -> None:
         """Make sure that there are no more bytes than `size`."""
@@ -130,7 +147,7 @@ def _settled_csv(source: _Source, columns: Sequence[str] | None, text: Collectio
 
     while True:
         try:
-            rows, only = _passed(batches())
+            rows, only = _passed(source.telling(batches))
         except pa.ArrowInvalid as error:
             _widen(types, names, error)
         else:
@@ -178,7 +195,7 @@ def _settled_json(source: _Source, columns: Sequence[str] | None, _text: Collect
         )
         batches = _json_batches(source, typed, columns, head)
         try:
-            rows, only = _passed(batches())
+            rows, only = _passed(source.telling(batches))
         except pa.ArrowInvalid:
             continue
         return _selected(typed, columns), batches, rows, only
@@ -236,8 +253,8 @@ def _passed(batches: Iterator[pa.RecordBatch]) -> tuple[int, pa.RecordBatch | No
     return rows, first
 
 
-def _values(batches: Batches, names: Sequence[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
-    for batch in batches():
+def _values(batches: Iterator[pa.RecordBatch], names: Sequence[str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    for batch in batches:
         for place, name in enumerate(names):
             column = batch.column(place)
             array = column.dictionary_encode() if is_text(column.type) else column

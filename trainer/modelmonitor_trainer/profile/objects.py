@@ -13,7 +13,7 @@ import os
 import zipfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
@@ -47,6 +47,8 @@ _LOG = logging.getLogger(__name__)
 _NUMERIC_COUNTS = ("rows", "nulls", "nans", "finite", "negative_infinities", "below", "above")
 _NUMERIC_MOMENTS = ("mean", "m2", "minimum", "maximum")
 _CATEGORICAL_FIELDS = ("rows", "nulls", "disallowed_rows")
+#: Seconds between two looks at how far a reading is.
+_MOMENT = 0.2
 
 
 @dataclass(frozen=True)
@@ -106,12 +108,17 @@ def profile_object(store: Store, info: ObjectInfo, plan: Plan, fmt: DataFormat) 
 
 
 def _profile_part(
-    store: Store, info: ObjectInfo, prepared: Preparation, fmt: DataFormat, part: Part | None = None
+    store: Store,
+    info: ObjectInfo,
+    prepared: Preparation,
+    fmt: DataFormat,
+    part: Part | None = None,
+    told: Tick = lambda _: None,
 ) -> _PartProfile:
     """Return the profile of a part of an object, the first if none is given."""
     found: dict[str, list[ColumnProfile]] = {}
     wanted = list(prepared.columns)
-    with scan(store, info, wanted, fmt, text=prepared.text, in_parts=True, part=part) as opened:
+    with scan(store, info, wanted, fmt, text=prepared.text, in_parts=True, part=part, told=told) as opened:
         for name, chunks in groupby(opened.chunks, key=itemgetter(0)):
             counter = prepared.counter(name)
             for _, values in chunks:
@@ -195,21 +202,22 @@ def profile_objects(
     """Yield the profile of every object, in their order; an object that cannot be read is its error.
 
     A few threads work ahead of the consumer by a few objects, so memory does not depend on how many
-    there are. Several may work on a large object, of which `tick` is told. What they find does not depend on how many
-    they are.
+    there are. Several may work on a large object. What they find does not depend on how many they are. Of the object
+    that the consumer waits for, `tick` is told what has been read meanwhile, but for the last of it.
     """
     workers = threads or min(4, os.cpu_count() or 1)
     work = _Work(store, plan, fmt, cache)
     ahead = [work.known.get(work.uri(info), info) for info in objects]
     with ThreadPoolExecutor(workers, thread_name_prefix="profile") as pool, store.ahead(ahead):
-        waiting: deque[Future[ObjectProfile | _Begun]] = deque()
+        waiting: deque[_Underway] = deque()
         try:
             for info in objects:
-                waiting.append(pool.submit(work.begin, pool, info))
+                read = _Read()
+                waiting.append(_Underway(pool.submit(work.begin, pool, info, read), read))
                 if len(waiting) >= 4 * workers:
-                    yield work.finish(waiting.popleft().result(), tick)
+                    yield work.finish(waiting.popleft().begun(tick), tick)
             while waiting:
-                yield work.finish(waiting.popleft().result(), tick)
+                yield work.finish(waiting.popleft().begun(tick), tick)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -221,6 +229,33 @@ class _Begun:
     info: ObjectInfo
     first: _PartProfile | Unreadable
     others: Sequence[Future[_PartProfile | Unreadable]]
+
+
+@dataclass
+class _Read:
+    """How many bytes of an object are done with; written by the one thread that reads it."""
+
+    bytes: int = 0
+
+    def told(self, done: int) -> None:
+        """Note bytes; a reading that has to begin anew is not told."""
+        self.bytes = max(self.bytes, done)
+
+
+@dataclass(frozen=True)
+class _Underway:
+    """An object that a thread of the pool has, or will have, in hand."""
+
+    future: Future[ObjectProfile | _Begun]
+    read: _Read
+
+    def begun(self, tick: Tick) -> ObjectProfile | _Begun:
+        """Wait for it."""
+        told = 0
+        while not wait([self.future], timeout=_MOMENT).done:
+            tick(self.read.bytes - told)
+            told = self.read.bytes
+        return self.future.result()
 
 
 class _Work:
@@ -236,19 +271,21 @@ class _Work:
         """Return where the profile of an object is kept."""
         return self._cache.uri(self._plan_key, info)
 
-    def begin(self, pool: ThreadPoolExecutor, info: ObjectInfo) -> ObjectProfile | _Begun:
+    def begin(self, pool: ThreadPoolExecutor, info: ObjectInfo, read: _Read) -> ObjectProfile | _Begun:
         """Return a kept profile; otherwise read the first part, and have `pool` read the others."""
         uri = self.uri(info)
         found = self._cache.get(uri, info, self._plan) if uri in self.known else None
         if found is not None:
             return found
-        first = self._part(info)
+        first = self._part(info, told=read.told)
         others = () if isinstance(first, Unreadable) else first.others
         return _Begun(info, first, [pool.submit(self._part, info, part) for part in others])
 
-    def _part(self, info: ObjectInfo, part: Part | None = None) -> _PartProfile | Unreadable:
+    def _part(
+        self, info: ObjectInfo, part: Part | None = None, told: Tick = lambda _: None
+    ) -> _PartProfile | Unreadable:
         try:
-            return _profile_part(self._store, info, self._prepared, self._fmt, part)
+            return _profile_part(self._store, info, self._prepared, self._fmt, part, told)
         except Unreadable as error:
             return error
 
