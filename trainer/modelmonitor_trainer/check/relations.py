@@ -185,7 +185,7 @@ def _moments(at: Workplace, window: WindowProfile, scales: Sequence[cross.Scale]
 
     def task(place: int) -> cross.Moments:
         info = objects[place]
-        uri = f"{prefix}{digest([info.uri, info.etag, str(info.size)])}.npz"
+        uri = f"{prefix}{digest([info.uri, info.etag, str(info.size)])}.moments"
         if uri in known:
             try:
                 return cross.from_bytes(at.store.read(uri), len(scales))

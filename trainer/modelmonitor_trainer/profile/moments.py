@@ -10,10 +10,8 @@ of each row on the correlation, from which follows its sampling variance whateve
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -23,6 +21,7 @@ import pyarrow as pa
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Array, Counts, Floats
 from modelmonitor_trainer.data.tables import is_number, scan
+from modelmonitor_trainer.profile.packed import pack, unpack
 from modelmonitor_trainer.profile.plan import NumericPlan, digest
 from modelmonitor_trainer.storage.store import ObjectInfo, Store
 
@@ -33,7 +32,7 @@ SAMPLE_ROWS = 20_000
 #: Values are clipped to this share of the reference on either side.
 CLIPPED = 0.01
 #: Part of every key of the cache.
-MOMENTS_VERSION = 1
+MOMENTS_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -252,10 +251,8 @@ def scales_key(scales: Sequence[Scale]) -> str:
 
 
 def to_bytes(moments: Moments) -> bytes:
-    """Return moments as a compressed NumPy archive."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, rows=moments.rows, values=moments.values, ranks=moments.ranks)
-    return buffer.getvalue()
+    """Return moments as bytes to keep."""
+    return pack({}, {"rows": moments.rows, "values": moments.values, "ranks": moments.ranks})
 
 
 def from_bytes(data: bytes, columns: int) -> Moments:
@@ -266,15 +263,12 @@ def from_bytes(data: bytes, columns: int) -> Moments:
     ValueError
         If they are damaged, or of another number of columns.
     """
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            found: Mapping[str, Floats] = {name: archive[name] for name in ("rows", "values", "ranks")}
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError) as error:
-        raise ValueError(f"the archive is damaged: {error}") from error
+    _, found = unpack(data)
     like = empty(columns)
-    made = Moments(found["rows"], found["values"], found["ranks"])
     for name in ("rows", "values", "ranks"):
-        array = getattr(made, name)
-        if array.shape != getattr(like, name).shape or array.dtype != np.float64 or not np.isfinite(array).all():
+        array = found.get(name)
+        if array is None or array.shape != getattr(like, name).shape or array.dtype != np.float64:
             raise ValueError(f"the {name} are damaged")
-    return made
+        if not np.isfinite(array).all():
+            raise ValueError(f"the {name} are damaged")
+    return Moments(found["rows"], found["values"], found["ranks"])

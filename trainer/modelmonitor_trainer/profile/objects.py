@@ -6,11 +6,8 @@ come back in the order of the objects.
 
 from __future__ import annotations
 
-import io
-import json
 import logging
 import os
-import zipfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -23,12 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.arrays import Counts
+from modelmonitor_trainer.arrays import Array, Counts
 from modelmonitor_trainer.data.parquet import Part
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.failures import ModelMonitorError
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile, merge
 from modelmonitor_trainer.profile.counting import CategoryCounter, NumberCounter, cell_table
+from modelmonitor_trainer.profile.packed import pack, unpack
 from modelmonitor_trainer.profile.plan import (
     PROFILE_VERSION,
     CategoricalPlan,
@@ -171,7 +169,7 @@ class ProfileCache:
     def uri(self, plan_key: str, info: ObjectInfo) -> str:
         """Return where the profile of an object is kept."""
         key = digest([str(PROFILE_VERSION), info.uri, info.etag, str(info.size)])
-        return f"{self._prefix}{plan_key}/{key}.npz"
+        return f"{self._prefix}{plan_key}/{key}.profile"
 
     def get(self, uri: str, info: ObjectInfo, plan: Plan) -> ObjectProfile | None:
         """Return a kept profile; None where there is none, or it is damaged."""
@@ -306,7 +304,7 @@ class _Work:
 
 
 def to_bytes(profile: ObjectProfile) -> bytes:
-    """Return a profile as a compressed NumPy archive: counts as arrays, the rest as JSON."""
+    """Return a profile as bytes to keep: counts as arrays, the rest as JSON."""
     names = list(profile.columns)
     header: dict[str, Any] = {"version": PROFILE_VERSION, "uri": profile.uri, "rows": profile.rows, "columns": []}
     for name in names:
@@ -319,14 +317,12 @@ def to_bytes(profile: ObjectProfile) -> bytes:
             entry |= {"others": dict(column.others), "disallowed": dict(column.disallowed)}
             entry |= {"buckets": column.buckets.tolist()}
         header["columns"].append(entry)
-    buffer = io.BytesIO()
     arrays: dict[str, Any] = {f"c{number}": _narrow(profile.columns[name].counts) for number, name in enumerate(names)}
     for number, name in enumerate(names):
         column = profile.columns[name]
         if isinstance(column, CategoricalProfile):
             arrays[f"r{number}"] = column.registers
-    np.savez_compressed(buffer, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **arrays)
-    return buffer.getvalue()
+    return pack(header, arrays)
 
 
 def _narrow(counts: Counts) -> npt.NDArray[np.unsignedinteger]:
@@ -343,15 +339,13 @@ def from_bytes(data: bytes, plan: Plan) -> ObjectProfile:
         If it is damaged, or follows another plan.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            header = json.loads(archive["header"].tobytes())
-            columns = {
-                str(entry["name"]): _column_from(entry, archive, number)
-                for number, entry in enumerate(header["columns"])
-            }
+        header, arrays = unpack(data)
+        columns = {
+            str(entry["name"]): _column_from(entry, arrays, number) for number, entry in enumerate(header["columns"])
+        }
         profile = ObjectProfile(str(header["uri"]), int(header["rows"]), columns)
-    except (zipfile.BadZipFile, KeyError, TypeError, EOFError, OSError, AttributeError) as error:
-        raise ValueError(f"the archive is damaged: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is no profile: {error}") from error
     columns_of = {column.name: column for column in plan}
     for name, found in profile.columns.items():
         column = columns_of.get(name)
@@ -368,9 +362,9 @@ def from_bytes(data: bytes, plan: Plan) -> ObjectProfile:
     return profile
 
 
-def _column_from(entry: dict[str, Any], archive: Mapping[str, Any], number: int) -> ColumnProfile:
+def _column_from(entry: dict[str, Any], arrays: Mapping[str, Array], number: int) -> ColumnProfile:
     kinds = frozenset(map(str, entry["kinds"]))
-    counts = archive[f"c{number}"].astype(np.int64)
+    counts = arrays[f"c{number}"].astype(np.int64)
     if "finite" in entry:
         fields: dict[str, Any] = {key: int(entry[key]) for key in _NUMERIC_COUNTS}
         fields |= {key: float(entry[key]) for key in _NUMERIC_MOMENTS}
@@ -381,6 +375,6 @@ def _column_from(entry: dict[str, Any], archive: Mapping[str, Any], number: int)
         others={str(key): int(value) for key, value in entry["others"].items()},
         disallowed={str(key): int(value) for key, value in entry["disallowed"].items()},
         buckets=np.array(list(map(int, entry["buckets"])), dtype=np.int64),
-        registers=archive[f"r{number}"].astype(np.uint8),
+        registers=arrays[f"r{number}"].astype(np.uint8),
         **{key: int(entry[key]) for key in _CATEGORICAL_FIELDS},
     )

@@ -156,7 +156,7 @@ def reference_to_bytes(reference: Reference, columns: Sequence[Feature]) -> byte
         archive.writestr(zipfile.ZipInfo("plan.json"), plan_to_json(reference.plan))
         for number, block in enumerate(blocks):
             profile = ObjectProfile(block.block.name, block.rows, block.columns)
-            archive.writestr(zipfile.ZipInfo(f"{number}.npz"), to_bytes(profile))
+            archive.writestr(zipfile.ZipInfo(f"{number}.profile"), to_bytes(profile))
     return buffer.getvalue()
 
 
@@ -178,7 +178,7 @@ def reference_from_bytes(data: bytes, columns: Sequence[Feature], blocks: Sequen
             if header["columns"] != _described(columns) or header["days"] != [block.name for block in blocks]:
                 return None
             plan = plan_from_json(archive.read("plan.json"))
-            found = [from_bytes(archive.read(f"{number}.npz"), plan) for number in range(len(blocks))]
+            found = [from_bytes(archive.read(f"{number}.profile"), plan) for number in range(len(blocks))]
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
         _LOG.warning("the reference that the version carries cannot be used, and its data are read: %s", error)
         return None
