@@ -47,7 +47,11 @@ class S3Server:
         self.endpoint = f"http://127.0.0.1:{port}"
         self._process = Process(
             # Metadata in a folder: not every temporary folder has extended attributes.
-            [program("versitygw"), "--port", f"127.0.0.1:{port}", "--quiet", "posix", "--sidecar", metadata, objects],
+            # Connections that stay open, as those of S3 do.
+            [
+                *(program("versitygw"), "--port", f"127.0.0.1:{port}", "--quiet", "--keep-alive"),
+                *("posix", "--sidecar", metadata, objects),
+            ],
             log=folder / "versitygw.log",
             environment={"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key},
         )

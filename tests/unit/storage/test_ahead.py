@@ -127,7 +127,7 @@ def test_memory_is_bounded_over_all_open_objects(held):
 
     with ThreadPoolExecutor(4) as pool, traffic.session(infos):
         assert all(pool.map(reads, infos))
-    assert held["most"] <= 64 * MB
+    assert held["most"] <= 96 * MB
     assert source.most <= REQUESTS
     assert len(source.asked) == len(set(source.asked)) == 48, "nothing is fetched twice"
 

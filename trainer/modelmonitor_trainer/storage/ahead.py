@@ -1,7 +1,7 @@
 """Reads that are ahead of the reader and writes that are behind the writer, in bounded memory.
 
 A store far away answers late, however little it is asked for, so there must always be several requests on their
-way. What they bring is bounded over all open objects together: see the figures below, which add up to 64 MB.
+way. What they bring is bounded over all open objects together: see the figures below, which add up to 96 MB.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REQUESTS = 16
 AHEAD_BYTES = 24 * _MB
 #: Bytes that readers have wanted; the same as a block for each of four readers.
 WANTED_BYTES = 4 * BLOCK
-#: Bytes that are to be written. The ends of open objects are what is left to 64 MB.
+#: Bytes that are to be written. The ends of open objects are what is left to 96 MB.
 BEHIND_BYTES = 7 * _MB
 #: Small objects to have ready before they are opened.
 _OBJECTS_AHEAD = 64

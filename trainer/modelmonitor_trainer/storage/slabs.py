@@ -10,7 +10,7 @@ import mmap
 import threading
 
 #: Bytes of the largest slab, and of the smallest: what is smaller than half of it is not worth one.
-SLAB = 8 * 1024 * 1024
+SLAB = 16 * 1024 * 1024
 _LEAST = 512 * 1024
 
 
@@ -33,7 +33,7 @@ Content = bytes | Slab
 
 
 class Slabs:
-    """The slabs of a store, in sizes of powers of two.
+    """The slabs of a store, in sizes of powers of two and in the middle between them.
 
     Parameters
     ----------
@@ -73,4 +73,7 @@ def needs_slab(size: int) -> bool:
 
 def weight(size: int) -> int:
     """Return how much memory so many bytes take."""
-    return max(_LEAST, 1 << (size - 1).bit_length()) if needs_slab(size) else size
+    if not needs_slab(size):
+        return size
+    power = max(_LEAST, 1 << (size - 1).bit_length())
+    return power * 3 // 4 if power > _LEAST and size <= power * 3 // 4 else power
