@@ -82,14 +82,15 @@ def judged(name: str, found: dict[str, Taken]) -> list[tuple[str, bool]]:
     times, memory = BARS[name]
     ratio = found["check"].cpu / found["decode"].cpu
     cached = found["check, cached reference"].cpu / found["decode"].cpu
-    cached_bar = [CACHED_BARS[name]] if name in CACHED_BARS else []
-    twice = [(TWICE, found[TWICE])] if TWICE in found else []
-    return [
+    sentences = [
         (f"check {ratio:.2f} x decoding, at most {times}", ratio <= times),
         (f"check {found['check'].memory:.0f} MB, at most {memory}", found["check"].memory <= memory),
-        *((f"with cached reference {cached:.2f} x, less than {bar}", cached < bar) for bar in cached_bar),
-        *((f"{what} {one.memory:.0f} MB, at most {memory}", one.memory <= memory) for what, one in twice),
     ]
+    if bar := CACHED_BARS.get(name):
+        sentences.append((f"with cached reference {cached:.2f} x, less than {bar}", cached < bar))
+    if twice := found.get(TWICE):
+        sentences.append((f"{TWICE} {twice.memory:.0f} MB, at most {memory}", twice.memory <= memory))
+    return sentences
 
 
 def main() -> int:

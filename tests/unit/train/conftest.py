@@ -19,6 +19,19 @@ from modelmonitor_trainer.train.train import train
 
 FIRST = dt.date(2013, 1, 1)
 NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
+VERSION_FILES = {
+    "card.html",
+    "card.md",
+    "comparison.json",
+    "environment.json",
+    "manifest.json",
+    "metrics.json",
+    "model.skops",
+    "parameters.json",
+    "reference-labels.zip",
+    "reference-rows.zip",
+    "version.json",
+}
 
 
 class World:

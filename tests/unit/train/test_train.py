@@ -1,4 +1,4 @@
-"""Trainings from the first to a rollback, and whatever may happen to their pods on the way."""
+"""Trainings from the first to a rollback, and what is answered where there is none."""
 
 import datetime as dt
 import json
@@ -10,48 +10,13 @@ import pytest
 
 from modelmonitor_api.messages import encode_answer
 from modelmonitor_trainer.data.manifest import objects_of
-from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged
+from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.registry import champion as registry
-from modelmonitor_trainer.registry.versions import read_file
 from modelmonitor_trainer.storage.local import path_of
-from modelmonitor_trainer.storage.store import open_store
 from modelmonitor_trainer.train.compare import compare
+from unit.train.conftest import VERSION_FILES
 
-VERSION_FILES = {
-    "card.html",
-    "card.md",
-    "comparison.json",
-    "environment.json",
-    "manifest.json",
-    "metrics.json",
-    "model.skops",
-    "parameters.json",
-    "reference-labels.zip",
-    "reference-rows.zip",
-    "version.json",
-}
 NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
-
-
-class Stopped(BaseException):
-    """The pod was killed: nothing may handle it."""
-
-
-class Dying:
-    """A store whose process is killed after so many writes."""
-
-    def __init__(self, writes):
-        self._store, self._left = open_store(None), writes
-
-    def __getattr__(self, name):
-        return getattr(self._store, name)
-
-    def write(self, *arguments, **conditions):
-        etag = self._store.write(*arguments, **conditions)
-        self._left -= 1
-        if self._left == 0:
-            raise Stopped
-        return etag
 
 
 def test_the_first_model(world):
@@ -211,79 +176,6 @@ def test_what_cannot_be_trained_says_what_to_change(world, change, kind, words):
         world.train()
 
 
-def count_writes(world, number=1):
-    """Return how many writes a whole training makes."""
-
-    class Counting(Dying):
-        count = 0
-
-        def write(self, *arguments, **conditions):
-            Counting.count += 1
-            return self._store.write(*arguments, **conditions)
-
-    world.train(number, store=Counting(0))
-    return Counting.count
-
-
-def test_a_pod_killed_after_any_write_ends_the_same(another):
-    reference = another()
-    writes = count_writes(reference)
-    assert writes >= 12
-    expected = reference.train()
-    for killed_after in range(1, writes + 1):
-        world = another()
-        with pytest.raises(Stopped):
-            world.train(store=Dying(killed_after))
-        if killed_after > 1:
-            world.land(19, 24)  # newer data must not creep into what the manifest has frozen
-        verdict = world.train()
-        assert (verdict.outcome, verdict.reason, verdict.comparison) == (
-            expected.outcome,
-            expected.reason,
-            expected.comparison,
-        ), killed_after
-        assert len(world.champion().history) == 1
-        assert len(registry.list_versions(world.store, world.prefix)) == 1
-        registry.load_champion(world.store, world.prefix)
-        assert {path.rsplit("/", 1)[1] for path in world.results() if path.startswith("versions/")} == VERSION_FILES
-        before = world.results()
-        assert world.train() == verdict, "a finished training is not made again"
-        assert world.results() == before
-
-
-# After request, manifest, champion and two plans of cells come the files of the version.
-@pytest.mark.parametrize("killed_after", [3, 6, 9, 12, 5 + len(VERSION_FILES)])
-def test_a_pod_killed_between_two_champions_mixes_nothing(world, killed_after):
-    """Files that it had written speak of the champion of then; the version may not speak of another."""
-    world.train()
-    world.land(19, 40, slope=-2.0)
-    assert world.train(2).outcome == "Promoted"
-    world.land(41, 52, slope=-2.0)
-    with pytest.raises(Stopped):
-        world.train(3, store=Dying(killed_after))
-    world.roll_back()
-    verdict = world.train(3)
-    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionChanged")
-    for record in registry.list_versions(world.store, world.prefix):
-        found = json.loads(read_file(world.store, world.prefix, record, "comparison.json"))
-        assert found["championVersion"] == record.compared_with
-        assert found["message"] == record.message
-
-
-def test_a_pod_killed_after_its_promotion_and_before_somebody_s_rollback(world):
-    first = world.train()
-    world.land(19, 40, slope=-2.0)
-    with pytest.raises(Stopped):
-        world.train(2, store=Dying(6 + len(VERSION_FILES)))
-    second = world.champion().version
-    assert second != first.version
-    world.roll_back()
-    verdict = world.train(2)
-    assert (verdict.outcome, verdict.version) == ("Promoted", second)
-    assert verdict.champion.version == first.version
-    assert verdict.message.endswith(f"Since then {first.version} has taken its place.")
-
-
 def test_outcomes_among_the_rows_that_have_only_begun_to_come(world):
     """Every hold-out day has a fifth of its outcomes, where the days before have all: the first to come."""
     del world.spec["data"]["labels"]
@@ -299,16 +191,6 @@ def test_outcomes_among_the_rows_that_have_only_begun_to_come(world):
     assert "160 rows with labels are left out" in verdict.message
 
 
-def test_a_replaced_object_is_named(world):
-    with pytest.raises(Stopped):
-        world.train(store=Dying(2))  # the request and the manifest
-    path = path_of(f"{world.base}/rows/date=2013-01-05/part.parquet")
-    pq.write_table(pq.read_table(path).slice(1), path)
-    with pytest.raises(ObjectChanged, match="2013-01-05"):
-        world.train()
-    assert world.champion() is None
-
-
 def test_a_number_that_is_given_again_is_another_training(world):
     first = world.train(1)
     world.land(19, 40, slope=-2.0)
@@ -316,37 +198,6 @@ def test_a_number_that_is_given_again_is_another_training(world):
     again = world.train(1)
     assert again.version != first.version
     assert (again.outcome, again.reason) == ("Promoted", "Better")
-
-
-def test_a_training_that_is_overtaken_does_not_promote(world):
-    world.train(1)
-    world.land(19, 40, slope=-2.0)
-    # Request, manifest, the champion, two plans of cells, the version: all but the promotion.
-    writes = 5 + len(VERSION_FILES)
-    with pytest.raises(Stopped):
-        world.train(2, store=Dying(writes))
-    assert len(registry.list_versions(world.store, world.prefix)) == 2
-    third = world.train(3)
-    assert third.outcome == "Promoted"
-    second = world.train(2)
-    assert (second.outcome, second.reason) == ("Inconclusive", "ChampionChanged")
-    assert third.version in second.message
-    assert world.champion().version == third.version
-
-
-def test_a_champion_that_has_seen_the_frozen_holdout(world):
-    world.spec["promotion"]["holdoutDays"] = 6
-    with pytest.raises(Stopped):
-        world.train(1, store=Dying(2))
-    world.spec["promotion"]["holdoutDays"] = 1
-    assert world.train(2).outcome in {"Promoted", "Inconclusive"}
-    world.spec["promotion"]["holdoutDays"] = 1
-    world.land(19, 30)
-    champion = world.train(3)
-    assert champion.outcome == "Promoted", champion.message
-    world.spec["promotion"]["holdoutDays"] = 6
-    late = world.train(1)
-    assert (late.outcome, late.reason) == ("Inconclusive", "ChampionChanged")
 
 
 def test_a_model_that_awaits_approval(world):

@@ -267,8 +267,7 @@ def from_bytes(data: bytes, columns: int) -> Moments:
     like = empty(columns)
     for name in ("rows", "values", "ranks"):
         array = found.get(name)
-        if array is None or array.shape != getattr(like, name).shape or array.dtype != np.float64:
-            raise ValueError(f"the {name} are damaged")
-        if not np.isfinite(array).all():
+        fits = array is not None and array.shape == getattr(like, name).shape and array.dtype == np.float64
+        if array is None or not fits or not np.isfinite(array).all():
             raise ValueError(f"the {name} are damaged")
     return Moments(found["rows"], found["values"], found["ranks"])

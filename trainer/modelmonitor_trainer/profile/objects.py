@@ -23,6 +23,7 @@ from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Array, Counts
 from modelmonitor_trainer.data.parquet import Part
 from modelmonitor_trainer.data.tables import Unreadable, scan
+from modelmonitor_trainer.data.text import Told
 from modelmonitor_trainer.failures import ModelMonitorError
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile, merge
 from modelmonitor_trainer.profile.counting import CategoryCounter, NumberCounter, cell_table
@@ -111,7 +112,7 @@ def _profile_part(
     prepared: Preparation,
     fmt: DataFormat,
     part: Part | None = None,
-    told: Tick = lambda _: None,
+    told: Told = lambda _: None,
 ) -> _PartProfile:
     """Return the profile of a part of an object, the first if none is given."""
     found: dict[str, list[ColumnProfile]] = {}
@@ -207,11 +208,10 @@ def profile_objects(
     work = _Work(store, plan, fmt, cache)
     ahead = [work.known.get(work.uri(info), info) for info in objects]
     with ThreadPoolExecutor(workers, thread_name_prefix="profile") as pool, store.ahead(ahead):
-        waiting: deque[_Underway] = deque()
+        waiting: deque[_Reading] = deque()
         try:
             for info in objects:
-                read = _Read()
-                waiting.append(_Underway(pool.submit(work.begin, pool, info, read), read))
+                waiting.append(_Reading(work, pool, info))
                 if len(waiting) >= 4 * workers:
                     yield work.finish(waiting.popleft().begun(tick), tick)
             while waiting:
@@ -229,33 +229,6 @@ class _Begun:
     others: Sequence[Future[_PartProfile | Unreadable]]
 
 
-@dataclass
-class _Read:
-    """How many bytes of an object are done with; written by the one thread that reads it."""
-
-    bytes: int = 0
-
-    def told(self, done: int) -> None:
-        """Note bytes; a reading that has to begin anew is not told."""
-        self.bytes = max(self.bytes, done)
-
-
-@dataclass(frozen=True)
-class _Underway:
-    """An object that a thread of the pool has, or will have, in hand."""
-
-    future: Future[ObjectProfile | _Begun]
-    read: _Read
-
-    def begun(self, tick: Tick) -> ObjectProfile | _Begun:
-        """Wait for it."""
-        told = 0
-        while not wait([self.future], timeout=_MOMENT).done:
-            tick(self.read.bytes - told)
-            told = self.read.bytes
-        return self.future.result()
-
-
 class _Work:
     """The tasks of :func:`profile_objects`."""
 
@@ -269,18 +242,18 @@ class _Work:
         """Return where the profile of an object is kept."""
         return self._cache.uri(self._plan_key, info)
 
-    def begin(self, pool: ThreadPoolExecutor, info: ObjectInfo, read: _Read) -> ObjectProfile | _Begun:
+    def begin(self, pool: ThreadPoolExecutor, info: ObjectInfo, told: Told) -> ObjectProfile | _Begun:
         """Return a kept profile; otherwise read the first part, and have `pool` read the others."""
         uri = self.uri(info)
         found = self._cache.get(uri, info, self._plan) if uri in self.known else None
         if found is not None:
             return found
-        first = self._part(info, told=read.told)
+        first = self._part(info, told=told)
         others = () if isinstance(first, Unreadable) else first.others
         return _Begun(info, first, [pool.submit(self._part, info, part) for part in others])
 
     def _part(
-        self, info: ObjectInfo, part: Part | None = None, told: Tick = lambda _: None
+        self, info: ObjectInfo, part: Part | None = None, told: Told = lambda _: None
     ) -> _PartProfile | Unreadable:
         try:
             return _profile_part(self._store, info, self._prepared, self._fmt, part, told)
@@ -301,6 +274,27 @@ class _Work:
         profile = _put_together(begun.info, self._prepared, parts)
         self._cache.put(self.uri(begun.info), profile)
         return profile
+
+
+class _Reading:
+    """An object that a thread of the pool has, or will have, in hand, and how far that one is."""
+
+    def __init__(self, work: _Work, pool: ThreadPoolExecutor, info: ObjectInfo) -> None:
+        self._done = 0
+        self._future = pool.submit(work.begin, pool, info, self._told)
+
+    def _told(self, done: int) -> None:
+        # One that has to begin anew, with other types, is as far as it was.
+        self._done = max(self._done, done)
+
+    def begun(self, tick: Tick) -> ObjectProfile | _Begun:
+        """Wait for it."""
+        ticked = 0
+        while not wait([self._future], timeout=_MOMENT).done:
+            done = self._done
+            tick(done - ticked)
+            ticked = done
+        return self._future.result()
 
 
 def to_bytes(profile: ObjectProfile) -> bytes:

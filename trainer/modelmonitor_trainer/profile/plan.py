@@ -42,7 +42,7 @@ _TOO_FULL, _FEW_ROWS = 8, 64
 #: … or words without a cell with this share of the rows, where the sample had no more words than there are cells.
 _TOO_STRANGE = 0.02
 #: What lies beyond counts as infinite where there is nothing else; small enough for differences to be finite.
-_LARGEST = float(np.finfo(np.float64).max) / 4
+LARGEST = float(np.finfo(np.float64).max) / 4
 _SEED = 20130101
 
 #: Part of every key of the cache: a change of what a profile is makes old ones strangers.
@@ -124,7 +124,7 @@ def fit_edges(sample: Floats, cells: int = CELLS) -> Floats:
     values = np.sort(sample[np.isfinite(sample)])
     if not values.size:
         # Infinities alone: numbers are told from them.
-        return np.array([-_LARGEST, _LARGEST]) if sample.size else np.empty(0)
+        return np.array([-LARGEST, LARGEST]) if sample.size else np.empty(0)
     ranks = (np.arange(1, cells) * values.size) // cells
     # Values that are alike stand together: where a run begins, and how long it is.
     begins = np.flatnonzero(_begins(values))

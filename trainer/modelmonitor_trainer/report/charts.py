@@ -14,7 +14,7 @@ from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.relation import Subject
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.profile.plan import CategoricalPlan, ColumnPlan, NumericPlan
+from modelmonitor_trainer.profile.plan import LARGEST, CategoricalPlan, ColumnPlan, NumericPlan
 
 #: Size of a histogram, in units of its view box.
 WIDTH, HEIGHT = 320.0, 96.0
@@ -26,8 +26,6 @@ _BARS = 6
 _ALONE, _MOST_STEPS = 0.9, 64
 #: Edges of a reference of one value: it, and the next number.
 _ONE_VALUE = 2
-#: Half of a width that is not drawn any more: cells that part numbers from infinities are as wide.
-_FARTHEST = float(np.finfo(np.float64).max) / 4
 #: Columns of a heat map; of more, those with the strongest evidence are drawn.
 _CELLS = 24
 
@@ -237,7 +235,7 @@ def number(value: float) -> str:
 def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[float]) -> Histogram | None:
     """Return the histogram between the outer half percents of both sides."""
     # Cells of a reference of infinities alone reach over all numbers, and tell nothing of them.
-    if not edges.size or float(edges[-1]) / 2 - float(edges[0]) / 2 >= _FARTHEST:
+    if not edges.size or float(edges[-1]) / 2 - float(edges[0]) / 2 >= LARGEST:
         return None
     # The outer cells are open; what lies in them is drawn up to the outermost values.
     places = np.concatenate([[min([*ends, edges[0]])], edges, [max([*ends, edges[-1]])]])

@@ -122,19 +122,22 @@ class Card:
         return Apart(before, now)
 
     @property
+    def _numeric(self) -> list[NumericProfile]:
+        return [p for p in (self.reference, self.current) if isinstance(p, NumericProfile)]
+
+    @property
     def infinite(self) -> Apart | None:
         """Shares of infinities among the values; None where there are none."""
-        sides = [p for p in (self.reference, self.current) if isinstance(p, NumericProfile)]
-        if not any(p.infinities for p in sides):
+        if not any(p.infinities for p in self._numeric):
             return None
-        before, now = (p.infinities / p.present if p.present else None for p in sides)
+        before, now = (p.infinities / p.present if p.present else None for p in self._numeric)
         return Apart(before, now)
 
     @property
     def infinite_signs(self) -> str:
         """Of which sign the infinities are: +∞, −∞ or ±∞."""
-        sides = [p for p in (self.reference, self.current) if isinstance(p, NumericProfile)]
-        negative, positive = (any(getattr(p, f"{sign}_infinities") for p in sides) for sign in ("negative", "positive"))
+        negative = any(p.negative_infinities for p in self._numeric)
+        positive = any(p.positive_infinities for p in self._numeric)
         return "±∞" if negative and positive else "−∞" if negative else "+∞"
 
     @property
