@@ -22,7 +22,7 @@ import numpy as np
 from scipy import special, stats
 
 from modelmonitor_api.spec import Metric, Promotion
-from modelmonitor_trainer.gate.verdict import Contest, Outcome, judge
+from modelmonitor_trainer.gate.evaluation import GateInput, Outcome, evaluate
 
 _CHAMPION = 0.75
 _TOGETHER = 0.9
@@ -53,7 +53,7 @@ def duels(*, quick: bool) -> list[Duel]:
     ]
 
 
-def contest(duel: Duel, seed: int) -> Contest:
+def contest(duel: Duel, seed: int) -> GateInput:
     """Return the scores of one hold-out."""
     generator = np.random.default_rng([zlib.crc32(str(replace(duel, sets=0)).encode()), seed])
     truth = (generator.random(duel.rows) < _POSITIVE).astype(np.int64)
@@ -66,14 +66,14 @@ def contest(duel: Duel, seed: int) -> Contest:
     reach = np.sqrt(2 + _BY_DAY**2) * special.ndtri(_CHAMPION + duel.difference)
     challenger = common + own[1] + truth * (reach + by_day)
     baseline = np.full(duel.rows, _POSITIVE)
-    return Contest(truth, special.expit(challenger), special.expit(champion), baseline, days=days)
+    return GateInput(truth, special.expit(challenger), special.expit(champion), baseline, days=days)
 
 
 def measure(duel: Duel) -> tuple[Duel, Counter[str]]:
     """Return how often each rule promotes."""
     found: Counter[str] = Counter()
     for seed in range(duel.sets):
-        result = judge(contest(duel, seed), _PROMOTION, seed=seed)
+        result = evaluate(contest(duel, seed), _PROMOTION, seed=seed)
         assert result.champion is not None
         found["gate"] += result.outcome is Outcome.PASSED
         found["estimate"] += result.champion.value >= 0

@@ -9,11 +9,10 @@ import pyarrow as pa
 from columns import Column
 
 from modelmonitor_api.spec import Sensitivity
-from modelmonitor_trainer.detect.calibration import Calendar
 from modelmonitor_trainer.detect.drift import DriftResult, comparisons_of, find_drift
-from modelmonitor_trainer.profile.columns import ColumnProfile, NumericProfile
-from modelmonitor_trainer.profile.counting import count_values, profile_categories, profile_numbers
-from modelmonitor_trainer.profile.plan import (
+from modelmonitor_trainer.detect.thresholds import Calendar
+from modelmonitor_trainer.profile.arrow_values import floats_of
+from modelmonitor_trainer.profile.binning import (
     MAX_CATEGORIES,
     SAMPLE_ROWS,
     CategoricalPlan,
@@ -21,9 +20,10 @@ from modelmonitor_trainer.profile.plan import (
     NumericPlan,
     fit_edges,
 )
-from modelmonitor_trainer.profile.values import floats_of
-from modelmonitor_trainer.profile.window import Block, BlockProfile, WindowProfile, stack
-from modelmonitor_trainer.profile.words import BUCKETS
+from modelmonitor_trainer.profile.categories import BUCKETS
+from modelmonitor_trainer.profile.columns import ColumnProfile, NumericProfile
+from modelmonitor_trainer.profile.counting import count_values, profile_categories, profile_numbers
+from modelmonitor_trainer.profile.window import Batch, BatchProfile, WindowProfile, stack
 
 #: Column → its rows, day by day.
 Table = dict[str, list[pa.ChunkedArray]]
@@ -73,7 +73,7 @@ def _window(plans: tuple[ColumnPlan, ...], table: Table, first: int = 0) -> Wind
     for day in range(days):
         of_day = {name: found[day] for name, found in profiles.items()}
         rows = next(iter(of_day.values())).rows
-        blocks.append(BlockProfile(Block(str(day), (), _FIRST_DAY + dt.timedelta(days=first + day)), rows, of_day, {}))
+        blocks.append(BatchProfile(Batch(str(day), (), _FIRST_DAY + dt.timedelta(days=first + day)), rows, of_day, {}))
     return stack(blocks, plans)
 
 

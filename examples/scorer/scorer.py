@@ -27,8 +27,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modelmonitor_trainer.failures import ModelMonitorError
-from modelmonitor_trainer.registry.models import LoadedModel, load_model
+from modelmonitor_trainer.errors import ModelMonitorError
+from modelmonitor_trainer.registry.model_files import LoadedModel, load_model
 from modelmonitor_trainer.storage.s3 import S3Store
 
 _LOG = logging.getLogger("scorer")

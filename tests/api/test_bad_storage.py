@@ -19,7 +19,7 @@ import pytest
 
 from modelmonitor_api.names import ExitCode
 from modelmonitor_trainer.cli.main import main
-from modelmonitor_trainer.failures import PreconditionFailed
+from modelmonitor_trainer.errors import PreconditionFailed
 from modelmonitor_trainer.storage import s3
 from support.faulty import Asked, Fault, FaultyProxy, faulty_proxy, silent_store
 from support.processes import Process, free_port, wait_until
@@ -148,7 +148,7 @@ def proxy(s3_server: S3Server) -> Iterator[FaultyProxy]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks in this process wait for a second, twice."""
-    monkeypatch.setattr(s3, "PATIENCE", s3.Patience(connect_seconds=1, read_seconds=1, attempts=2))
+    monkeypatch.setattr(s3, "PATIENCE", s3.RetryPolicy(connect_seconds=1, read_seconds=1, attempts=2))
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_a_store_that_stops_answering_while_data_are_read(
 
 
 def test_our_patience_ends_after_about_a_minute() -> None:
-    patience = s3.Patience()
+    patience = s3.RetryPolicy()
     # Between attempts botocore waits for up to 1, 2, 4, … seconds.
     assert patience.attempts * patience.read_seconds + 2 ** (patience.attempts - 1) - 1 <= 75
 

@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 from modelmonitor_api.messages import MonitorRef
-from modelmonitor_trainer.registry.tracking import move_alias, record_training, tracked_name
+from modelmonitor_trainer.registry.mlflow_tracking import move_alias, record_training, tracked_name
 from modelmonitor_trainer.registry.versions import VersionRecord
 
 NAME = tracked_name(MonitorRef(namespace="ns", name="flights", uid="u"))

@@ -8,11 +8,11 @@ import pytest
 from modelmonitor_api.status import Champion
 from modelmonitor_trainer.check import performance as check_performance
 from modelmonitor_trainer.check import run as check_module
-from modelmonitor_trainer.check.inputs import ChampionFacts
 from modelmonitor_trainer.check.performance import Predictor
+from modelmonitor_trainer.check.windows import ChampionInfo
 from modelmonitor_trainer.data.windows import partitions
-from modelmonitor_trainer.failures import BadConfiguration
-from modelmonitor_trainer.profile.window import blocks_of
+from modelmonitor_trainer.errors import BadConfiguration
+from modelmonitor_trainer.profile.window import batches_of_partitions
 
 TRAINED = (dt.date(2013, 1, 5), dt.date(2013, 1, 24))
 
@@ -33,11 +33,11 @@ def crowned(world, monkeypatch):
 
     def crown(predict, score="0.865"):
         data = world.spec["data"]
-        facts = ChampionFacts(
+        facts = ChampionInfo(
             "v1-0badcafe",
             TRAINED,
-            blocks_of(partitions(world.store, data["live"]["uri"], *TRAINED)),
-            blocks_of(partitions(world.store, data["labels"]["uri"], *TRAINED)) if "labels" in data else (),
+            batches_of_partitions(partitions(world.store, data["live"]["uri"], *TRAINED)),
+            batches_of_partitions(partitions(world.store, data["labels"]["uri"], *TRAINED)) if "labels" in data else (),
         )
         champion = Champion(
             version="v1-0badcafe", since=dt.datetime(2013, 2, 1, tzinfo=dt.UTC), metric="ROCAUC", score=score

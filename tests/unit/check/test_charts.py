@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from modelmonitor_trainer.detect.hypotheses import Hypothesis
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.detect.relation import Subject
+from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan, fit_edges
 from modelmonitor_trainer.profile.counting import profile_categories, profile_numbers
-from modelmonitor_trainer.profile.plan import CategoricalPlan, NumericPlan, fit_edges
 from modelmonitor_trainer.report.charts import Bars, Histogram, chart_of, heat_map, scale_of
 
 
@@ -63,13 +63,13 @@ def test_bars_show_the_largest_categories_and_the_rest():
     ids=["known", "unknown"],
 )
 def test_pairs_of_unknown_columns_are_not_drawn(names, drawn, cells, of):
-    found = heat_map([Subject("b and a", 0.1, 0.2, 0.05, 0.0, 0.1, 0.5)], names)
+    found = heat_map([Hypothesis("b and a", 0.1, 0.2, 0.05, 0.0, 0.1, 0.5)], names)
     assert (found.names, len(found.cells), found.of) == (drawn, cells, of) if found else cells == 0
 
 
 def test_a_map_of_many_columns_shows_those_with_most_evidence():
     columns = [f"c{number}" for number in range(40)]
-    pairs = [Subject(f"{one} and {other}", 0, 0, 0, 0, 0, 1) for one, other in combinations(reversed(columns), 2)]
+    pairs = [Hypothesis(f"{one} and {other}", 0, 0, 0, 0, 0, 1) for one, other in combinations(reversed(columns), 2)]
     found = heat_map(pairs, columns)
     assert (len(found.names), found.of) == (24, 40)
     assert "c39" in found.names

@@ -7,7 +7,7 @@ import pytest
 
 from modelmonitor_api.messages import decode_answer, encode_answer
 from modelmonitor_trainer.check.run import due_time
-from modelmonitor_trainer.failures import BadConfiguration, BadData, Interrupted, NotFound
+from modelmonitor_trainer.errors import BadConfiguration, BadData, Interrupted, NotFound
 
 
 def shifted(rows):

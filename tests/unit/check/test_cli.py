@@ -21,7 +21,7 @@ from modelmonitor_api.messages import CheckVerdict, Failure, decode_answer, enco
 from modelmonitor_trainer import progress
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.cli.pod import run_in_pod
-from modelmonitor_trainer.failures import BadData, StorageUnavailable
+from modelmonitor_trainer.errors import BadData, StorageUnavailable
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ spec:
 """)
     imported = imported_by("check", "-f", file, "--output", "json")
     assert not HEAVY & imported
-    assert "modelmonitor_trainer.detect.calibration" in imported
+    assert "modelmonitor_trainer.detect.thresholds" in imported
 
 
 def test_to_know_the_champion_costs_no_library_that_only_training_needs():

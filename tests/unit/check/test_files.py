@@ -10,11 +10,11 @@ import pytest
 
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.check import file_relations
-from modelmonitor_trainer.check.sampled import numbers_of, sample_blocks
+from modelmonitor_trainer.check.row_sampling import numbers_of, sample_blocks
 from modelmonitor_trainer.cli.main import main
-from modelmonitor_trainer.profile.window import Block
+from modelmonitor_trainer.profile.window import Batch
+from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
-from modelmonitor_trainer.storage.store import open_store
 
 ROWS = 4000
 
@@ -255,7 +255,7 @@ def test_a_sample_is_of_whole_rows_from_everywhere(tmp_path):
     pq.write_table(rows.slice(0, 10_000), tmp_path / "a.parquet", row_group_size=700)
     pq.write_table(rows.slice(10_000), tmp_path / "b.parquet", row_group_size=20_000)
     objects = sorted(store.list(f"{uri_of(tmp_path)}/"), key=lambda info: info.uri)
-    blocks = [(Block(info.uri, (info,)), count) for info, count in zip(objects, (10_000, 20_000), strict=True)]
+    blocks = [(Batch(info.uri, (info,)), count) for info, count in zip(objects, (10_000, 20_000), strict=True)]
     parts = list(sample_blocks(store, blocks, ["w", "n", "minus", "lacking"], DataFormat.PARQUET, 3000))
     assert [part.num_rows for part in parts] == [1000, 2000]
     for part, low, high in zip(parts, (0, 10_000), (10_000, 30_000), strict=True):
@@ -295,7 +295,7 @@ def test_two_columns_of_one_name_in_a_later_file(folder, suffix):
 
 
 def test_line_breaks_in_quotes_are_no_rows(folder, monkeypatch):
-    monkeypatch.setattr("modelmonitor_trainer.data.text.BLOCK_BYTES", 4096)
+    monkeypatch.setattr("modelmonitor_trainer.data.csv_jsonl.BLOCK_BYTES", 4096)
     rows = pa.table({"x": np.arange(2000.0), "text": ["one\ntwo, and three"] * 2000})
     folder.put("reference", rows, suffix="csv")
     folder.put("current", rows, suffix="csv")

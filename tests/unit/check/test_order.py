@@ -11,9 +11,9 @@ from modelmonitor_api.spec import DataFormat, Feature, Sensitivity
 from modelmonitor_trainer.check.files import Files, check_files
 from modelmonitor_trainer.profile import reference as module
 from modelmonitor_trainer.profile.reference import read_reference
-from modelmonitor_trainer.profile.window import Block
+from modelmonitor_trainer.profile.window import Batch
+from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
-from modelmonitor_trainer.storage.store import open_store
 
 ROWS = 150_000
 
@@ -63,7 +63,7 @@ def test_what_has_changed_behind_the_head_is_seen(tmp_path, name):
 
 def read(folder, prefix):
     store = open_store(None)
-    block = Block("rows", tuple(store.list(f"{uri_of(folder)}/rows.parquet")))
+    block = Batch("rows", tuple(store.list(f"{uri_of(folder)}/rows.parquet")))
     columns = (Feature(name="x", type="Numeric"),)
     return read_reference(store, [block], columns, DataFormat.PARQUET, prefix, what="rows")
 

@@ -13,13 +13,13 @@ import pytest
 
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.check.files import Files, check_files
-from modelmonitor_trainer.detect.over_time import Period
+from modelmonitor_trainer.detect.hypotheses import BIAS, CORRELATION, Hypothesis, HypothesisFamily
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.detect.relation import BIAS, CORRELATION, RelationTest, Subject
 from modelmonitor_trainer.detect.result import to_json
+from modelmonitor_trainer.detect.score_timeline import Period
 from modelmonitor_trainer.report.check_page import render
 from modelmonitor_trainer.report.timeline import timeline_of
-from modelmonitor_trainer.storage.store import open_store
+from modelmonitor_trainer.storage.base import open_store
 
 NOW = dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC)
 HOSTILE = '<script>alert("1")</script>\'"><img src=x onerror=alert(1)>{{7*7}}\u202e'
@@ -123,10 +123,10 @@ def hostile_result(tmp_path, world):
 def test_correlations_are_a_map_and_a_table(tmp_path, world):
     result, names = hostile_result(tmp_path, world)
     subjects = [
-        Subject(f"{one} and {other}", 0.5, -0.25, -0.375, -0.4, -0.35, 1e-9, changed=one == HOSTILE)
+        Hypothesis(f"{one} and {other}", 0.5, -0.25, -0.375, -0.4, -0.35, 1e-9, changed=one == HOSTILE)
         for one, other in combinations(names, 2)
     ]
-    made = RelationTest("links", "CorrelationDrift", "Pearson correlations", tuple(subjects), "6 pairs", 1e-9, True)
+    made = HypothesisFamily("links", "CorrelationDrift", "Pearson correlations", tuple(subjects), "6 pairs", 1e-9, True)
     page = render(replace(result, drift=replace(result.drift, relations=(made,))))
     tags = parsed(page)
     assert not tags.tags & {"script", "img", "a"}
@@ -244,9 +244,9 @@ def test_the_card_of_a_column_says_first_what_decides(tmp_path, world):
 def test_maps_come_side_by_side_before_other_relations(tmp_path, world):
     result, _ = hostile_result(tmp_path, world)
     names = [column.name for column in result.drift.columns][:2]
-    pair = Subject(" and ".join(names), 0.1, 0.6, 0.25, 0.2, 0.3, 0.001)
-    bias = RelationTest("b", BIAS, "mean prediction", (replace(pair, name="all rows"),))
-    tests = (bias, RelationTest("c", CORRELATION, "Pearson correlations", (pair,)))
+    pair = Hypothesis(" and ".join(names), 0.1, 0.6, 0.25, 0.2, 0.3, 0.001)
+    bias = HypothesisFamily("b", BIAS, "mean prediction", (replace(pair, name="all rows"),))
+    tests = (bias, HypothesisFamily("c", CORRELATION, "Pearson correlations", (pair,)))
     page = render(replace(result, drift=replace(result.drift, relations=tests)))
     parsed(page)
     assert page.index("Pearson correlations") < page.index("Mean prediction")

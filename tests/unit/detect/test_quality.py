@@ -13,9 +13,9 @@ from modelmonitor_trainer.detect.quality import (
     ranges,
     structural_violations,
 )
+from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.counting import profile_categories, profile_numbers
-from modelmonitor_trainer.profile.plan import CategoricalPlan, NumericPlan
-from modelmonitor_trainer.profile.window import Block, BlockProfile, stack
+from modelmonitor_trainer.profile.window import Batch, BatchProfile, stack
 
 NUMBER = Feature(name="f", type="Numeric", minimum="0", maximum="10")
 STRICT = Feature(name="f", type="Numeric", nullable=False)
@@ -40,7 +40,7 @@ def window(feature, *parts, start=1):
             else profile_categories(column, {"a": 0, "b": 1}, allowed)
         )
         name = f"2013-01-{number:02d}"
-        blocks.append(BlockProfile(Block(name, (), dt.date(2013, 1, number)), len(column), {"f": made}, {}))
+        blocks.append(BatchProfile(Batch(name, (), dt.date(2013, 1, number)), len(column), {"f": made}, {}))
     return stack(blocks, (plan,))
 
 
@@ -101,9 +101,9 @@ def test_several_partitions_are_one_violation():
 
 def test_structure():
     plan = (NumericPlan("f", np.array([0.0])),)
-    block = Block("2013-01-01", (), dt.date(2013, 1, 1))
-    broken = BlockProfile(block, 0, {}, {}, ("s3://b/o cannot be read as Parquet",))
-    lacking = BlockProfile(block, 5, {}, {"f": ("s3://b/o", "s3://b/p")})
+    block = Batch("2013-01-01", (), dt.date(2013, 1, 1))
+    broken = BatchProfile(block, 0, {}, {}, ("s3://b/o cannot be read as Parquet",))
+    lacking = BatchProfile(block, 5, {}, {"f": ("s3://b/o", "s3://b/p")})
     assert [v.kind for v in structural_violations(stack([broken], plan))] == ["Unreadable"]
     (missing,) = structural_violations(stack([lacking], plan))
     assert missing.message == "column 'f' is missing from s3://b/o and 1 more"

@@ -12,10 +12,10 @@ from modelmonitor_trainer.detect import ablation
 from modelmonitor_trainer.detect.ablation import Labelled, find_broken_relations
 from modelmonitor_trainer.detect.bias import Judged, clustered_mean, find_bias, t_test
 from modelmonitor_trainer.detect.correlation import find_correlation_drift, fisher_test
-from modelmonitor_trainer.detect.relation import RelationTest, Subject, decide, family
+from modelmonitor_trainer.detect.hypotheses import Hypothesis, HypothesisFamily, decide, family
+from modelmonitor_trainer.profile.binning import NumericPlan, fit_edges
 from modelmonitor_trainer.profile.counting import bin_counts
 from modelmonitor_trainer.profile.moments import correlations, moments_of, scale_of, total
-from modelmonitor_trainer.profile.plan import NumericPlan, fit_edges
 
 LEVEL = 1 / 90
 
@@ -26,12 +26,12 @@ def judged_alone(test, minimum=0.03):
 
 
 def subject(name, p_value, effect=0.2, limit=None):
-    return Subject(name, 0.1, 0.3, effect, 0.1, 0.3, p_value, limit=limit)
+    return Hypothesis(name, 0.1, 0.3, effect, 0.1, 0.3, p_value, limit=limit)
 
 
 def test_a_family_has_the_p_value_of_simes_and_adjusts_like_scipy():
     p_values = [0.001, 0.04, 0.2, 0.9]
-    made = family(RelationTest("d", "t", "w"), [subject(str(p), p) for p in p_values])
+    made = family(HypothesisFamily("d", "t", "w"), [subject(str(p), p) for p in p_values])
     assert made.p_value == pytest.approx(0.004)
     assert sorted(s.adjusted_p for s in made.subjects) == pytest.approx(
         sorted(stats.false_discovery_control(p_values)), rel=1e-12
@@ -50,7 +50,7 @@ def test_a_family_has_the_p_value_of_simes_and_adjusts_like_scipy():
     ],
 )
 def test_what_counts(one, family_p, drifted):
-    made = family(RelationTest("d", "t", "w"), [one])
+    made = family(HypothesisFamily("d", "t", "w"), [one])
     assert decide(made, family_p, LEVEL, 0.03).drifted is drifted
 
 

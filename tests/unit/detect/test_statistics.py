@@ -16,8 +16,8 @@ from modelmonitor_trainer.detect.statistics import (
     population_stability,
     rows_needed,
 )
+from modelmonitor_trainer.profile.binning import fit_edges
 from modelmonitor_trainer.profile.counting import bin_counts
-from modelmonitor_trainer.profile.plan import fit_edges
 
 
 def generator(seed=0):

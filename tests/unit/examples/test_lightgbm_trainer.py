@@ -14,9 +14,9 @@ from modelmonitor_api.messages import MonitorRef, TrainRequest
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.registry import champion as registry
+from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
-from modelmonitor_trainer.storage.store import open_store
-from modelmonitor_trainer.train.own_trainer import conclude, prepare
+from modelmonitor_trainer.train.custom_trainer import conclude, prepare
 
 FOLDER = Path(__file__).parents[3] / "examples" / "lightgbm-trainer"
 NOW = dt.datetime(2013, 12, 31, tzinfo=dt.UTC)

@@ -12,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modelmonitor_trainer.profile import kernel
+from modelmonitor_trainer.profile.arrow_values import doubles_of
+from modelmonitor_trainer.profile.binning import fit_edges
 from modelmonitor_trainer.profile.counting import bin_counts, profile_floats_in_numpy
-from modelmonitor_trainer.profile.plan import fit_edges
-from modelmonitor_trainer.profile.values import doubles_of
 
 HOSTILE = [0.0, -0.0, 5e-324, -5e-324, 2.2e-308, 1.0, np.nextafter(1.0, 2), -1.0, 1e16, 1.7e308, -1.7e308]
 FLOATS = st.one_of(

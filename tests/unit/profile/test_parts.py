@@ -12,9 +12,9 @@ import pytest
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
 from modelmonitor_trainer.data import parquet
 from modelmonitor_trainer.data.tables import scan
-from modelmonitor_trainer.profile.objects import ProfileCache, profile_object, profile_objects, to_bytes
-from modelmonitor_trainer.profile.plan import fit_plan
-from modelmonitor_trainer.storage.store import open_store
+from modelmonitor_trainer.profile.binning import fit_plan
+from modelmonitor_trainer.profile.engine import ProfileCache, profile_object, profile_objects, to_bytes
+from modelmonitor_trainer.storage.base import open_store
 
 FEATURES = [Feature(name="x", type=FeatureType.NUMERIC), Feature(name="w", type=FeatureType.CATEGORICAL)]
 FMT = DataFormat.PARQUET

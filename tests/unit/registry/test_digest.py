@@ -16,7 +16,7 @@ from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Estimator, Feature, Task
 from modelmonitor_trainer.model.pipeline import fit
 from modelmonitor_trainer.registry.digest import fitted_digest
-from modelmonitor_trainer.registry.models import Model, dump_model, read_pipeline
+from modelmonitor_trainer.registry.model_files import Model, dump_model, read_pipeline
 
 g = np.random.default_rng(0)
 arrays = {"x": g.normal(size=300), "kind": g.choice(["a", "b", "c"], 300).astype(object)}

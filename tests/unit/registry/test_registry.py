@@ -17,11 +17,11 @@ from sklearn.preprocessing import FunctionTransformer
 
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Estimator, Feature, Metric, Task
-from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
+from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.model.pipeline import fit
 from modelmonitor_trainer.registry import champion as registry
 from modelmonitor_trainer.registry.champion import ChampionChanged
-from modelmonitor_trainer.registry.models import dump_model, read_pipeline
+from modelmonitor_trainer.registry.model_files import dump_model, read_pipeline
 from modelmonitor_trainer.registry.versions import (
     Period,
     VersionRecord,
@@ -31,8 +31,8 @@ from modelmonitor_trainer.registry.versions import (
     write_file,
     write_record,
 )
+from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of, uri_of
-from modelmonitor_trainer.storage.store import open_store
 
 NOW = dt.datetime(2013, 5, 1, tzinfo=dt.UTC)
 FEATURES = [Feature(name="x", type="Numeric"), Feature(name="kind", type="Categorical")]

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmonitor_api.spec import Retention
-from modelmonitor_trainer.failures import BadData, NotFound, ObjectChanged
+from modelmonitor_trainer.errors import BadData, NotFound, ObjectChanged
 from modelmonitor_trainer.registry.champion import (
     Pointer,
-    Reign,
+    Tenure,
     VersionRecord,
     champion_pointer,
     read_version,
     rollback,
 )
-from modelmonitor_trainer.registry.retention import expendable, tidy
+from modelmonitor_trainer.registry.retention import apply_retention, expendable
+from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of, uri_of
-from modelmonitor_trainer.storage.store import open_store
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 LATER = START + dt.timedelta(days=400)
@@ -51,7 +51,7 @@ def record(number, outcome="Rejected", reason="Worse", compared_with="v1"):
 
 
 def pointer(version, previous=None):
-    reign = Reign(version=version, since=START, action="Promoted", by="job", previous=previous)
+    reign = Tenure(version=version, since=START, action="Promoted", by="job", previous=previous)
     return Pointer(**reign.model_dump(), history=[reign])
 
 
@@ -111,8 +111,8 @@ class Results:
         then = (dt.datetime.now(dt.UTC) - dt.timedelta(days=days_old)).timestamp()
         os.utime(path_of(self.prefix + name), (then, then))
 
-    def tidy(self, **retention):
-        return tidy(self.store, self.prefix, "u", Retention(**retention), now=dt.datetime.now(dt.UTC))
+    def apply_retention(self, **retention):
+        return apply_retention(self.store, self.prefix, "u", Retention(**retention), now=dt.datetime.now(dt.UTC))
 
     def names(self):
         root = path_of(self.prefix)
@@ -183,7 +183,7 @@ def test_a_version_that_is_rolled_back_to_meanwhile_stays(results):
             found = pointers[0] if len(pointers) == 1 else pointers.pop(0)
             return found.model_dump_json(by_alias=True).encode(), "etag"
 
-    found = tidy(Moving(), results.prefix, "u", Retention(versions=2), now=results.now)
+    found = apply_retention(Moving(), results.prefix, "u", Retention(versions=2), now=results.now)
     assert found.versions == ("v2",)
 
 
@@ -191,7 +191,7 @@ def reigns(*spans):
     """Return the pointer of versions that became the champion so many days ago, the present one first."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     history = [
-        Reign(version=name, since=now - dt.timedelta(days=days), action="Promoted", by="job") for name, days in spans
+        Tenure(version=name, since=now - dt.timedelta(days=days), action="Promoted", by="job") for name, days in spans
     ]
     return Pointer(**(history[0].model_dump() | {"previous": spans[1][0]}), history=history)
 
@@ -262,7 +262,7 @@ def test_a_rollback_and_a_retention_never_leave_a_champion_without_its_files(res
     for number in range(1, 6):
         version(results, number)
     old = pointer("v5", "v4")
-    served = [old.history[0], Reign(version="v1", since=START, action="Promoted", by="job")]
+    served = [old.history[0], Tenure(version="v1", since=START, action="Promoted", by="job")]
     stored = old.model_copy(update={"history": served})
     results.put("champion.json", stored.model_dump_json(by_alias=True).encode())
     failed = []
@@ -278,7 +278,7 @@ def test_a_rollback_and_a_retention_never_leave_a_champion_without_its_files(res
             yield
 
     now = dt.datetime.now(dt.UTC)
-    tidy(Interleaved(results.store, other()), results.prefix, "u", Retention(versions=2), now=now)
+    apply_retention(Interleaved(results.store, other()), results.prefix, "u", Retention(versions=2), now=now)
     found = champion_pointer(results.store, results.prefix)
     assert found is not None
     assert read_version(results.store, results.prefix, found.version) is not None
@@ -291,7 +291,7 @@ def test_a_retention_within_a_rollback_never_takes_its_target(results, pause):
     for number in range(1, 6):
         version(results, number)
     old = pointer("v5", "v4")
-    served = [old.history[0], Reign(version="v1", since=START, action="Promoted", by="job")]
+    served = [old.history[0], Tenure(version="v1", since=START, action="Promoted", by="job")]
     stored = old.model_copy(update={"history": served})
     results.put("champion.json", stored.model_dump_json(by_alias=True).encode())
 

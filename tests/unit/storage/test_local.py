@@ -6,10 +6,10 @@ import threading
 import pytest
 
 from modelmonitor_api.spec import Storage
-from modelmonitor_trainer.failures import BadConfiguration, CredentialsRefused, NotFound, ObjectChanged
-from modelmonitor_trainer.failures import PreconditionFailed as Lost
+from modelmonitor_trainer.errors import BadConfiguration, CredentialsRefused, NotFound, ObjectChanged
+from modelmonitor_trainer.errors import PreconditionFailed as Lost
+from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import LocalStore, uri_of
-from modelmonitor_trainer.storage.store import open_store
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from modelmonitor_api.names import ExitCode
-from modelmonitor_trainer.failures import (
+from modelmonitor_trainer.errors import (
     BadConfiguration,
     CredentialsRefused,
     NotFound,
@@ -21,10 +21,10 @@ from modelmonitor_trainer.failures import (
     PreconditionFailed,
     StorageUnavailable,
 )
-from modelmonitor_trainer.storage.blocks import BLOCK
-from modelmonitor_trainer.storage.explain import explain
+from modelmonitor_trainer.storage.base import ObjectInfo
+from modelmonitor_trainer.storage.ranges import BLOCK
 from modelmonitor_trainer.storage.s3 import S3Store
-from modelmonitor_trainer.storage.store import ObjectInfo
+from modelmonitor_trainer.storage.s3_errors import translate_error
 
 URI = "s3://bucket/key"
 WHEN = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
@@ -83,7 +83,7 @@ def test_answers_become_failures_with_a_sentence(stub, store, code, status, kind
     ],
 )
 def test_troubles_on_the_way_become_failures(error, kind, exit_code):
-    failure = explain(error, URI, "http://s3")
+    failure = translate_error(error, URI, "http://s3")
     assert type(failure) is kind
     assert failure.exit_code == exit_code
 

@@ -12,9 +12,9 @@ from modelmonitor_api.messages import MonitorRef, PromoteRequest, RollbackReques
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.registry import champion as registry
-from modelmonitor_trainer.registry.promote import promote_version, roll_back
+from modelmonitor_trainer.registry.manual import handle_promotion, handle_rollback
+from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of, uri_of
-from modelmonitor_trainer.storage.store import open_store
 from modelmonitor_trainer.train.train import train
 
 FIRST = dt.date(2013, 1, 1)
@@ -119,11 +119,11 @@ class World:
 
     def promote(self, version, job="mon-promote-1"):
         request = PromoteRequest(monitor=self.monitor, spec=self.parsed(), version=version)
-        return promote_version(self.store, request, job=job, now=NOW)
+        return handle_promotion(self.store, request, job=job, now=NOW)
 
-    def roll_back(self, to="previous", job="mon-rollback-1"):
+    def handle_rollback(self, to="previous", job="mon-rollback-1"):
         request = RollbackRequest(monitor=self.monitor, spec=self.parsed(), to=to)
-        return roll_back(self.store, request, job=job, now=NOW)
+        return handle_rollback(self.store, request, job=job, now=NOW)
 
     def champion(self):
         return registry.champion_pointer(self.store, self.prefix)

@@ -5,11 +5,11 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from modelmonitor_trainer.failures import ObjectChanged
+from modelmonitor_trainer.errors import ObjectChanged
 from modelmonitor_trainer.registry import champion as registry
 from modelmonitor_trainer.registry.versions import read_file
+from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of
-from modelmonitor_trainer.storage.store import open_store
 from unit.train.conftest import VERSION_FILES
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from modelmonitor_trainer.failures import CredentialsRefused
+from modelmonitor_trainer.errors import CredentialsRefused
 from modelmonitor_trainer.registry import champion as registry
 from modelmonitor_trainer.registry.versions import read_file
 from modelmonitor_trainer.train.strategy import _made_alike

@@ -8,12 +8,18 @@ import pytest
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Estimator, ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.failures import BadConfiguration, BadData
+from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.model.batches import Batch, Source, fit_in_batches, passes_over, why_not_in_batches
 from modelmonitor_trainer.registry.champion import load_model, read_version
-from modelmonitor_trainer.train import memory, stream
+from modelmonitor_trainer.train import memory_estimate, stream
 from modelmonitor_trainer.train import train as train_module
-from modelmonitor_trainer.train.memory import Need, in_batches, memory_limit, quantity, refuse_what_does_not_fit
+from modelmonitor_trainer.train.memory_estimate import (
+    MemoryEstimate,
+    in_batches,
+    memory_limit,
+    quantity,
+    refuse_what_does_not_fit,
+)
 
 SGD = {
     "name": "SGDClassifier",
@@ -192,7 +198,7 @@ def test_more_rows_need_fewer_passes():
 
 
 def test_what_does_not_fit_is_refused_before_a_row_is_read(world, monkeypatch):
-    monkeypatch.setattr(train_module, "memory_limit", lambda: memory.BASE_BYTES + 1400 * 7 * 24)
+    monkeypatch.setattr(train_module, "memory_limit", lambda: memory_estimate.BASE_BYTES + 1400 * 7 * 24)
     monkeypatch.setattr(train_module, "load_rows", lambda *_: pytest.fail("rows were read"))
     with pytest.raises(BadConfiguration) as caught:
         world.train()
@@ -212,11 +218,11 @@ def test_an_estimator_that_could_but_for_its_calibration_is_told(world, monkeypa
 
 def test_what_fits_is_not_refused(world):
     spec = world.parsed()
-    refuse_what_does_not_fit(spec, Need(10**6, 10**5, 10), None)
-    refuse_what_does_not_fit(spec, Need(10**6, 10**5, 10), 2**30)
-    assert not in_batches(spec, Need(10**9, 1, 10))
-    assert in_batches(sgd(world).parsed(), Need(10**9, 1, 10))
-    assert not in_batches(sgd(world).parsed(), Need(10**6, 1, 10))
+    refuse_what_does_not_fit(spec, MemoryEstimate(10**6, 10**5, 10), None)
+    refuse_what_does_not_fit(spec, MemoryEstimate(10**6, 10**5, 10), 2**30)
+    assert not in_batches(spec, MemoryEstimate(10**9, 1, 10))
+    assert in_batches(sgd(world).parsed(), MemoryEstimate(10**9, 1, 10))
+    assert not in_batches(sgd(world).parsed(), MemoryEstimate(10**6, 1, 10))
 
 
 def test_the_limit_of_a_container(tmp_path):
@@ -227,7 +233,7 @@ def test_the_limit_of_a_container(tmp_path):
     (tmp_path / "memory.max").write_text("1073741824\n")
     assert memory_limit(tmp_path) == 2**30
     (tmp_path / "memory").mkdir()
-    (tmp_path / "memory/memory.limit_in_bytes").write_text("536870912\n")
+    (tmp_path / "memory/memory_estimate.limit_in_bytes").write_text("536870912\n")
     assert memory_limit(tmp_path) == 2**29
 
 

@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 from modelmonitor_api.messages import CheckRequest
 from modelmonitor_trainer.check import run as check_module
 from modelmonitor_trainer.registry import champion as registry
-from modelmonitor_trainer.registry.models import TRUSTED_TYPES
+from modelmonitor_trainer.registry.model_files import TRUSTED_TYPES
 from modelmonitor_trainer.registry.versions import read_file
 from modelmonitor_trainer.storage.local import path_of
 from unit.train.conftest import FIRST, NOW

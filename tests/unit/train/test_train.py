@@ -10,7 +10,7 @@ import pytest
 
 from modelmonitor_api.messages import encode_answer
 from modelmonitor_trainer.data.manifest import objects_of
-from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
+from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.registry import champion as registry
 from modelmonitor_trainer.storage.local import path_of
 from modelmonitor_trainer.train.compare import compare

@@ -7,9 +7,9 @@ import pytest
 from modelmonitor_api.messages import CheckRequest, RollbackRequest
 from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.check import run as check_module
-from modelmonitor_trainer.check.watch import looks, shared_confidence
-from modelmonitor_trainer.gate.verdict import margin_of
-from modelmonitor_trainer.registry.promote import roll_back
+from modelmonitor_trainer.check.champion_watch import look_schedule, shared_confidence
+from modelmonitor_trainer.gate.evaluation import margin_of
+from modelmonitor_trainer.registry.manual import handle_rollback
 from unit.train.conftest import NOW
 
 WORSE = "WorseThanPredecessor"
@@ -30,7 +30,7 @@ def send_back(world, found, job="mon-rollback-w"):
         reason=WORSE,
         message="it is worse.",
     )
-    return roll_back(world.store, request, job=job, now=NOW)
+    return handle_rollback(world.store, request, job=job, now=NOW)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def turned(world):
     ("days", "expected"), [(1, (1,)), (4, (4,)), (5, (4, 5)), (28, (4, 8, 16, 28)), (32, (4, 8, 16, 32))]
 )
 def test_looks(days, expected):
-    assert looks(days) == expected
+    assert look_schedule(days) == expected
 
 
 def test_the_looks_share_the_confidence_and_the_margin_is_the_gates():

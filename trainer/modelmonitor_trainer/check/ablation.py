@@ -8,14 +8,14 @@ import numpy as np
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType, ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array
-from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs
-from modelmonitor_trainer.check.labelled import LabelledDay, read_days
+from modelmonitor_trainer.check.labelled_rows import LabelledDay, read_days
 from modelmonitor_trainer.check.performance import truth_of
+from modelmonitor_trainer.check.windows import ChampionInfo, CheckWindows
 from modelmonitor_trainer.data.windows import partitions
 from modelmonitor_trainer.detect.ablation import Labelled, find_broken_relations
-from modelmonitor_trainer.detect.relation import RelationTest
-from modelmonitor_trainer.profile.window import Block, blocks_of
-from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
+from modelmonitor_trainer.profile.window import Batch, batches_of_partitions
+from modelmonitor_trainer.storage.base import Store
 
 #: Rows that are looked at on a side, at most; the same number of each day.
 MAX_ROWS = 20_000
@@ -25,11 +25,11 @@ def ablate(
     store: Store,
     spec: ModelMonitorSpec,
     fmt: DataFormat,
-    inputs: Inputs,
-    champion: ChampionFacts | None,
+    inputs: CheckWindows,
+    champion: ChampionInfo | None,
     detector: str,
     features: Sequence[Feature],
-) -> list[RelationTest]:
+) -> list[HypothesisFamily]:
     """Return which relationships of `features` to the target have changed.
 
     Raises
@@ -60,12 +60,14 @@ def ablate(
     return find_broken_relations(detector, before, now, classes=len(classes))
 
 
-def _labels(store: Store, spec: ModelMonitorSpec, inputs: Inputs, champion: ChampionFacts | None) -> tuple[Block, ...]:
+def _labels(
+    store: Store, spec: ModelMonitorSpec, inputs: CheckWindows, champion: ChampionInfo | None
+) -> tuple[Batch, ...]:
     if champion is not None:
         return champion.labels
     if spec.data.labels is None or inputs.reference_window is None:
         return ()
-    return blocks_of(partitions(store, spec.data.labels.uri, *inputs.reference_window))
+    return batches_of_partitions(partitions(store, spec.data.labels.uri, *inputs.reference_window))
 
 
 def _labelled(

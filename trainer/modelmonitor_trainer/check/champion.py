@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 
 from modelmonitor_api.status import Champion
-from modelmonitor_trainer.check.inputs import ChampionFacts
-from modelmonitor_trainer.profile.reference import pinned_blocks
-from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.check.windows import ChampionInfo
+from modelmonitor_trainer.profile.reference import pinned_batches
+from modelmonitor_trainer.storage.base import Store
 
 
-def find_champion(store: Store, prefix: str) -> tuple[Champion | None, ChampionFacts | None]:
+def find_champion(store: Store, prefix: str) -> tuple[Champion | None, ChampionInfo | None]:
     """Return the model in production and what it was trained on, or None twice.
 
     Raises
@@ -32,11 +32,11 @@ def find_champion(store: Store, prefix: str) -> tuple[Champion | None, ChampionF
     pointer = found[0]
     record = versions.need_version(store, prefix, pointer.version)
     manifest = versions.manifest_of(store, prefix, record)
-    return pointer.to_champion(), ChampionFacts(
+    return pointer.to_champion(), ChampionInfo(
         version=pointer.version,
         window=manifest.train,
-        features=pinned_blocks(manifest.features, manifest.train),
-        labels=pinned_blocks(manifest.labels, manifest.train),
+        features=pinned_batches(manifest.features, manifest.train),
+        labels=pinned_batches(manifest.labels, manifest.train),
         since=pointer.to_champion().since.astimezone(dt.UTC).date(),
         kept_features=versions.file_if_any(store, prefix, record, versions.REFERENCE_ROWS_FILE),
         kept_labels=versions.file_if_any(store, prefix, record, versions.REFERENCE_LABELS_FILE),

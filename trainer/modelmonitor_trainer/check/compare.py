@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from modelmonitor_api.spec import DataFormat, Detector, DetectorType, Feature, Sensitivity
-from modelmonitor_trainer.check.inputs import Pair
-from modelmonitor_trainer.detect.calibration import Calendar
+from modelmonitor_trainer.check.windows import WindowPair
 from modelmonitor_trainer.detect.drift import Comparison, DriftResult, comparisons_of, find_drift
+from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.quality import Violation, contract_violations, structural_violations
-from modelmonitor_trainer.detect.relation import RelationTest
-from modelmonitor_trainer.detect.units import row_count_violations, unit_changes
-from modelmonitor_trainer.failures import BadConfiguration
-from modelmonitor_trainer.profile.objects import ProfileCache
-from modelmonitor_trainer.profile.plan import Plan, fit_plan
+from modelmonitor_trainer.detect.thresholds import Calendar
+from modelmonitor_trainer.detect.unit_changes import row_count_violations, unit_changes
+from modelmonitor_trainer.errors import BadConfiguration
+from modelmonitor_trainer.profile.binning import Plan, fit_plan
+from modelmonitor_trainer.profile.engine import ProfileCache
 from modelmonitor_trainer.profile.reference import Reference, read_reference, reference_from_bytes
-from modelmonitor_trainer.profile.window import Block, WindowProfile, profile_window
-from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.profile.window import Batch, WindowProfile, profile_window
+from modelmonitor_trainer.storage.base import Store
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Stopwatch:
 
 
 @dataclass(frozen=True)
-class Windows:
+class ProfiledPair:
     """The profiles of two windows; without a reference only the contract can be judged."""
 
     plan: Plan
@@ -57,7 +57,7 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class Workplace:
+class CheckContext:
     """Where a check reads and keeps things.
 
     Attributes
@@ -78,7 +78,7 @@ class Workplace:
     watch: Stopwatch
 
 
-def profile_pair(at: Workplace, pair: Pair, what: str) -> Windows:
+def profile_pair(at: CheckContext, pair: WindowPair, what: str) -> ProfiledPair:
     """Return the profiles of both windows.
 
     Raises
@@ -101,10 +101,10 @@ def profile_pair(at: Workplace, pair: Pair, what: str) -> Windows:
     with at.watch.step("current"):
         cache = ProfileCache(at.store, at.prefix)
         current = profile_window(at.store, pair.current, plan, at.fmt, cache, what=f"{what}: current")
-    return Windows(plan, reference.window if reference else None, current)
+    return ProfiledPair(plan, reference.window if reference else None, current)
 
 
-def _kept(pair: Pair) -> Reference | None:
+def _kept(pair: WindowPair) -> Reference | None:
     """Return the reference that the champion carries, where it is of these columns."""
     return reference_from_bytes(pair.kept, pair.columns, pair.reference) if pair.kept is not None else None
 
@@ -136,12 +136,12 @@ def compare(
     detectors: Sequence[Detector],
     features: Sequence[Feature],
     target: str | None,
-    windows: Sequence[Windows],
+    windows: Sequence[ProfiledPair],
     sensitivity: Sensitivity,
     checks_per_day: float,
     *,
     prediction: str | None = None,
-    relations: Sequence[RelationTest] = (),
+    relations: Sequence[HypothesisFamily] = (),
 ) -> DriftResult | None:
     """Test what the detectors ask for; None where there is no reference.
 
@@ -186,7 +186,7 @@ def _calendar(reference: WindowProfile, current: WindowProfile) -> Calendar:
     return Calendar.of([profile.block.day for profile in reference.blocks], filled)
 
 
-def broken(detectors: Sequence[Detector], features: Sequence[Feature], windows: Windows) -> list[Violation]:
+def broken(detectors: Sequence[Detector], features: Sequence[Feature], windows: ProfiledPair) -> list[Violation]:
     """Return how the current window breaks the contract, as far as detectors ask; structure always counts."""
     found = structural_violations(windows.current)
     asked = features_of(detectors, DetectorType.DATA_QUALITY, features)
@@ -197,6 +197,6 @@ def broken(detectors: Sequence[Detector], features: Sequence[Feature], windows: 
     return found + contract_violations(judged, windows.current, windows.reference)
 
 
-def blocks_with_rows(window: WindowProfile) -> list[Block]:
+def blocks_with_rows(window: WindowProfile) -> list[Batch]:
     """Return the blocks that have rows."""
     return [profile.block for profile in window.blocks if profile.rows]

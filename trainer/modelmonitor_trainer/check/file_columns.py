@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
 from modelmonitor_trainer.data.tables import Unreadable, is_text, reading, scan
-from modelmonitor_trainer.failures import BadConfiguration, BadData
-from modelmonitor_trainer.profile.values import kind_of
-from modelmonitor_trainer.storage.store import ObjectInfo, Store
+from modelmonitor_trainer.errors import BadConfiguration, BadData
+from modelmonitor_trainer.profile.arrow_values import kind_of
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 #: Characters in the name of a column, as the spec allows them.
 _LONGEST_NAME = 253

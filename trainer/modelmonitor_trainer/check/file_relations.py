@@ -16,15 +16,15 @@ import pyarrow.compute as pc
 
 from modelmonitor_api.spec import Detector, DetectorType, Feature, FeatureType
 from modelmonitor_trainer.arrays import Array, Floats
-from modelmonitor_trainer.check.compare import Windows, Workplace
-from modelmonitor_trainer.check.sampled import numbers_of, sample_blocks
+from modelmonitor_trainer.check.compare import CheckContext, ProfiledPair
+from modelmonitor_trainer.check.row_sampling import numbers_of, sample_blocks
 from modelmonitor_trainer.data.tables import is_number
 from modelmonitor_trainer.detect.bias import Judged, find_bias
 from modelmonitor_trainer.detect.correlation import PEARSON, find_correlation_drift
-from modelmonitor_trainer.detect.relation import ABLATION, BIAS, CORRELATION, RelationTest
-from modelmonitor_trainer.failures import BadData
+from modelmonitor_trainer.detect.hypotheses import ABLATION, BIAS, CORRELATION, HypothesisFamily
+from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.profile import moments as cross
-from modelmonitor_trainer.profile.plan import NumericPlan
+from modelmonitor_trainer.profile.binning import NumericPlan
 from modelmonitor_trainer.profile.window import WindowProfile
 
 #: Rows that are looked at on a side, at most.
@@ -52,22 +52,22 @@ class FileScene:
         Level of the check.
     """
 
-    at: Workplace
-    windows: Windows
+    at: CheckContext
+    windows: ProfiledPair
     features: tuple[Feature, ...]
     target: Feature | None
     prediction: Feature | None
     level: float
 
 
-def find_file_relations(scene: FileScene, detectors: Sequence[Detector]) -> tuple[RelationTest, ...]:
+def find_file_relations(scene: FileScene, detectors: Sequence[Detector]) -> tuple[HypothesisFamily, ...]:
     """Return what the detectors of relations find; data that cannot be used are said so, not raised."""
     known = {
         DetectorType.PREDICTION_BIAS: (_bias, BIAS),
         DetectorType.CORRELATION_DRIFT: (_correlations, CORRELATION),
         DetectorType.ABLATION: (_ablation, ABLATION),
     }
-    found: list[RelationTest] = []
+    found: list[HypothesisFamily] = []
     for detector in detectors:
         if detector.type not in known:
             continue
@@ -76,11 +76,11 @@ def find_file_relations(scene: FileScene, detectors: Sequence[Detector]) -> tupl
             with scene.at.watch.step(detector.name):
                 found += look(scene, detector.name)
         except BadData as error:
-            found.append(RelationTest(detector.name, kind, "not tested", message=str(error)))
+            found.append(HypothesisFamily(detector.name, kind, "not tested", message=str(error)))
     return tuple(found)
 
 
-def too_many_to_correlate(windows: Windows, features: Sequence[Feature]) -> str:
+def too_many_to_correlate(windows: ProfiledPair, features: Sequence[Feature]) -> str:
     """Return why correlations are not compared unasked; empty where they are few enough to read once more."""
     columns = sum(feature.type is FeatureType.NUMERIC for feature in features)
     rows = max(side.rows for side in (windows.reference, windows.current) if side is not None)
@@ -89,7 +89,7 @@ def too_many_to_correlate(windows: Windows, features: Sequence[Feature]) -> str:
     return f"{rows:,} rows of {columns} columns of numbers are many to read once more; ask for it with --correlations"
 
 
-def _correlations(scene: FileScene, detector: str) -> list[RelationTest]:
+def _correlations(scene: FileScene, detector: str) -> list[HypothesisFamily]:
     reference, current = scene.windows.reference, scene.windows.current
     if reference is None:
         return []
@@ -102,7 +102,7 @@ def _correlations(scene: FileScene, detector: str) -> list[RelationTest]:
     ]
     if len(scales) < 2:
         text = "fewer than two columns of numbers vary in the reference"
-        return [RelationTest(detector, CORRELATION, PEARSON, message=text)]
+        return [HypothesisFamily(detector, CORRELATION, PEARSON, message=text)]
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # Products of matrices this narrow gain nothing from several threads, and their waiting costs processor time.
@@ -119,13 +119,13 @@ def _moments(scene: FileScene, window: WindowProfile, scales: Sequence[cross.Sca
     ]
 
 
-def _bias(scene: FileScene, detector: str) -> list[RelationTest]:
+def _bias(scene: FileScene, detector: str) -> list[HypothesisFamily]:
     target, prediction = scene.target, scene.prediction
     assert target is not None
     assert prediction is not None
     if prediction.type is not FeatureType.NUMERIC:
         text = f"{prediction.name!r} holds no numbers; log the score of the positive class, or the value predicted"
-        return [RelationTest(detector, BIAS, "not tested", message=text)]
+        return [HypothesisFamily(detector, BIAS, "not tested", message=text)]
     # Whether outcomes are 0 and 1 must not depend on which of them the current rows happen to have.
     binary = _is_binary(scene, target)
     names = [target.name, prediction.name]
@@ -167,7 +167,7 @@ def _is_binary(scene: FileScene, target: Feature) -> bool:
     return bool(np.isin(values[~np.isnan(values)], (0, 1)).all())
 
 
-def _ablation(scene: FileScene, detector: str) -> list[RelationTest]:
+def _ablation(scene: FileScene, detector: str) -> list[HypothesisFamily]:
     from modelmonitor_trainer.data.labels import class_names, feature_arrays
     from modelmonitor_trainer.detect.ablation import Labelled, find_broken_relations
 

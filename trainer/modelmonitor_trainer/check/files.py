@@ -13,19 +13,19 @@ from pathlib import Path
 from modelmonitor_api.messages import CheckVerdict
 from modelmonitor_api.spec import DataFormat, Detector, DetectorType, Feature, FeatureType, Sensitivity
 from modelmonitor_api.status import MAX_TOP_FEATURES, RowCounts
-from modelmonitor_trainer.check.compare import Stopwatch, Windows, Workplace, broken, compare, profile_pair
+from modelmonitor_trainer.check.compare import CheckContext, ProfiledPair, Stopwatch, broken, compare, profile_pair
+from modelmonitor_trainer.check.detector_results import CheckFindings, detector_outcomes, notes_on
 from modelmonitor_trainer.check.file_columns import infer_columns
 from modelmonitor_trainer.check.file_relations import FileScene, find_file_relations, too_many_to_correlate
-from modelmonitor_trainer.check.inputs import Pair
-from modelmonitor_trainer.check.outcomes import Finding, notes_on, outcomes
+from modelmonitor_trainer.check.windows import WindowPair
 from modelmonitor_trainer.detect.drift import level_of
+from modelmonitor_trainer.detect.hypotheses import CORRELATION, HypothesisFamily
 from modelmonitor_trainer.detect.quality import in_words
-from modelmonitor_trainer.detect.relation import CORRELATION, RelationTest
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
 from modelmonitor_trainer.detect.verdict import decide
-from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
-from modelmonitor_trainer.profile.window import Block
-from modelmonitor_trainer.storage.store import ObjectInfo, Store
+from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
+from modelmonitor_trainer.profile.window import Batch
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 _SUFFIXES = {
     ".parquet": DataFormat.PARQUET,
@@ -83,8 +83,8 @@ def check_files(
             store, sides[0], sides[1], fmt, {"--target": files.target, "--prediction": files.prediction}
         )
     blocks = [_blocks(side) for side in sides]
-    at = Workplace(store, None, fmt, watch)
-    windows = profile_pair(at, Pair(found.columns, blocks[0], blocks[1]), "files")
+    at = CheckContext(store, None, fmt, watch)
+    windows = profile_pair(at, WindowPair(found.columns, blocks[0], blocks[1]), "files")
     _require_one_kind(windows)
     features = [column for column in found.columns if column.name not in {files.target, files.prediction}]
     detectors = _detectors(files, features)
@@ -119,20 +119,20 @@ def check_files(
         current=Side(files.current, blocks[1], rows=rows[1]),
         drift=drift,
         violations=violations,
-        detectors=outcomes(detectors, Finding(windows, None, drift, violations, ())),
+        detectors=detector_outcomes(detectors, CheckFindings(windows, None, drift, violations, ())),
         notes=notes_on(drift, windows) + found.notes + _on_both_sides(sides[0], sides[1]),
         timings=watch.seconds,
         reproduce=_command(files),
     )
 
 
-def _blocks(files: Sequence[ObjectInfo]) -> tuple[Block, ...]:
+def _blocks(files: Sequence[ObjectInfo]) -> tuple[Batch, ...]:
     """Return files as blocks, consecutive ones together where there are very many: each is compared with each other."""
     count = min(len(files), MAX_BLOCKS)
     bounds = [len(files) * number // count for number in range(count + 1)]
     parts = [tuple(files[start:end]) for start, end in pairwise(bounds)]
     return tuple(
-        Block(part[0].uri if len(part) == 1 else f"{part[0].uri} and {len(part) - 1} more", part) for part in parts
+        Batch(part[0].uri if len(part) == 1 else f"{part[0].uri} and {len(part) - 1} more", part) for part in parts
     )
 
 
@@ -152,24 +152,24 @@ def _detectors(files: Files, features: Sequence[Feature]) -> list[Detector]:
 
 
 def _relations(
-    at: Workplace,
-    windows: Windows,
+    at: CheckContext,
+    windows: ProfiledPair,
     files: Files,
     columns: Sequence[Feature],
     detectors: Sequence[Detector],
     level: float,
-) -> tuple[RelationTest, ...]:
+) -> tuple[HypothesisFamily, ...]:
     named = {column.name: column for column in columns}
     features = tuple(column for column in columns if column.name not in {files.target, files.prediction})
     target, prediction = (named.get(name) if name else None for name in (files.target, files.prediction))
     why = "" if files.correlations else too_many_to_correlate(windows, features)
     scene = FileScene(at, windows, features, target, prediction, level)
     left = [d for d in detectors if why and d.type is DetectorType.CORRELATION_DRIFT]
-    skipped = tuple(RelationTest(detector.name, CORRELATION, "correlations", message=why) for detector in left)
+    skipped = tuple(HypothesisFamily(detector.name, CORRELATION, "correlations", message=why) for detector in left)
     return find_file_relations(scene, [d for d in detectors if d not in left]) + skipped
 
 
-def _require_one_kind(windows: Windows) -> None:
+def _require_one_kind(windows: ProfiledPair) -> None:
     """Refuse a reference whose files disagree on whether a column is numbers or text.
 
     Raises

@@ -20,13 +20,13 @@ from modelmonitor_api.spec import (
 )
 from modelmonitor_api.status import Champion
 from modelmonitor_trainer.arrays import Array
-from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs
-from modelmonitor_trainer.check.labelled import LabelledDay, read_days
-from modelmonitor_trainer.detect.over_time import ScoredDay, score_over_time
+from modelmonitor_trainer.check.labelled_rows import LabelledDay, read_days
+from modelmonitor_trainer.check.windows import ChampionInfo, CheckWindows
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
-from modelmonitor_trainer.failures import BadConfiguration, BadData
-from modelmonitor_trainer.profile.window import Block
-from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.detect.score_timeline import ScoredDay, score_over_time
+from modelmonitor_trainer.errors import BadConfiguration, BadData
+from modelmonitor_trainer.profile.window import Batch
+from modelmonitor_trainer.storage.base import Store
 
 #: Rows that are scored at most; the same number of each day.
 MAX_ROWS = 100_000
@@ -56,8 +56,8 @@ def measure(
     prefix: str,
     spec: ModelMonitorSpec,
     champion: Champion,
-    facts: ChampionFacts,
-    inputs: Inputs,
+    facts: ChampionInfo,
+    inputs: CheckWindows,
     level: float,
 ) -> tuple[PerformanceResult, ...]:
     """Return what the Performance detectors find; labels that cannot be used are said so, not raised.
@@ -172,7 +172,7 @@ def _floats(values: pa.ChunkedArray, name: str) -> Array:
 
 
 def _scored(
-    store: Store, spec: ModelMonitorSpec, inputs: Inputs, days: Sequence[Block], predictor: Predictor
+    store: Store, spec: ModelMonitorSpec, inputs: CheckWindows, days: Sequence[Batch], predictor: Predictor
 ) -> tuple[list[ScoredDay], list[LabelledDay]]:
     """Return the outcomes and predictions of each day, and the days with what was sampled of their rows."""
     found: list[ScoredDay] = []

@@ -9,24 +9,24 @@ import numpy as np
 from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_api.status import ChampionWatch
 from modelmonitor_trainer.arrays import Array
-from modelmonitor_trainer.check.inputs import Inputs
-from modelmonitor_trainer.check.labelled import read_days
+from modelmonitor_trainer.check.labelled_rows import read_days
 from modelmonitor_trainer.check.performance import MAX_ROWS, truth_of, usable_rows
+from modelmonitor_trainer.check.windows import CheckWindows
 from modelmonitor_trainer.data.windows import Window, partitions
+from modelmonitor_trainer.gate.evaluation import margin_of
 from modelmonitor_trainer.gate.interval import paired_difference
-from modelmonitor_trainer.gate.verdict import margin_of
 from modelmonitor_trainer.model.metrics import Undefined, aligned
-from modelmonitor_trainer.profile.window import Block, blocks_of
+from modelmonitor_trainer.profile.window import Batch, batches_of_partitions
 from modelmonitor_trainer.registry.champion import Pointer, load_model
-from modelmonitor_trainer.registry.models import LoadedModel
-from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.registry.model_files import LoadedModel
+from modelmonitor_trainer.storage.base import Store
 
 
 def compare_with_predecessor(
     store: Store,
     prefix: str,
     spec: ModelMonitorSpec,
-    inputs: Inputs,
+    inputs: CheckWindows,
     pointer: Pointer,
     window: Window,
     *,
@@ -94,18 +94,18 @@ def compare_with_predecessor(
 def _scored(
     store: Store,
     spec: ModelMonitorSpec,
-    inputs: Inputs,
+    inputs: CheckWindows,
     models: list[LoadedModel],
     classes: tuple[str, ...],
     window: Window,
 ) -> tuple[Array, Array, Array, Array]:
     """Return outcomes, the scores of both models, and the number of the day; rows alike in order."""
     labels = spec.data.labels
-    rows = blocks_of(partitions(store, spec.data.live.uri, *window))
-    arrived: tuple[Block, ...] = ()
+    rows = batches_of_partitions(partitions(store, spec.data.live.uri, *window))
+    arrived: tuple[Batch, ...] = ()
     if labels is not None:
         last = window[1] + dt.timedelta(days=labels.delay_days)
-        arrived = blocks_of(partitions(store, labels.uri, window[0], last))
+        arrived = batches_of_partitions(partitions(store, labels.uri, window[0], last))
     columns = tuple(dict.fromkeys(name for model in models for name in model.columns))
     truths: list[Array] = []
     scores: tuple[list[Array], list[Array]] = ([], [])

@@ -13,18 +13,18 @@ import numpy as np
 from modelmonitor_api.spec import Detector, DetectorType, ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.check import performance
-from modelmonitor_trainer.check.compare import Windows, Workplace, features_of
-from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs
-from modelmonitor_trainer.check.labelled import read_days
+from modelmonitor_trainer.check.compare import CheckContext, ProfiledPair, features_of
+from modelmonitor_trainer.check.labelled_rows import read_days
 from modelmonitor_trainer.check.performance import Predictor, truth_of, usable_rows
+from modelmonitor_trainer.check.windows import ChampionInfo, CheckWindows
 from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.detect.bias import Judged, find_bias
 from modelmonitor_trainer.detect.correlation import find_correlation_drift
-from modelmonitor_trainer.detect.relation import ABLATION, BIAS, CORRELATION, RelationTest
-from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged
+from modelmonitor_trainer.detect.hypotheses import ABLATION, BIAS, CORRELATION, HypothesisFamily
+from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound, ObjectChanged
 from modelmonitor_trainer.profile import moments as cross
-from modelmonitor_trainer.profile.plan import NumericPlan, digest
-from modelmonitor_trainer.profile.window import Block, WindowProfile
+from modelmonitor_trainer.profile.binning import NumericPlan, digest
+from modelmonitor_trainer.profile.window import Batch, WindowProfile
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,16 +48,16 @@ class Scene:
         Level of the check.
     """
 
-    at: Workplace
+    at: CheckContext
     spec: ModelMonitorSpec
-    inputs: Inputs
-    windows: Windows
+    inputs: CheckWindows
+    windows: ProfiledPair
     results: str
-    champion: ChampionFacts | None
+    champion: ChampionInfo | None
     level: float
 
 
-def find_relations(scene: Scene, detectors: Sequence[Detector]) -> tuple[RelationTest, ...]:
+def find_relations(scene: Scene, detectors: Sequence[Detector]) -> tuple[HypothesisFamily, ...]:
     """Return what the detectors of relations find; data that cannot be used are said so, not raised.
 
     Of the reference, rows that have been removed or replaced since the champion was trained are such data: only these
@@ -68,7 +68,7 @@ def find_relations(scene: Scene, detectors: Sequence[Detector]) -> tuple[Relatio
         DetectorType.CORRELATION_DRIFT: (_correlations, CORRELATION),
         DetectorType.ABLATION: (_ablation, ABLATION),
     }
-    found: list[RelationTest] = []
+    found: list[HypothesisFamily] = []
     for detector in detectors:
         if detector.type not in known:
             continue
@@ -77,12 +77,12 @@ def find_relations(scene: Scene, detectors: Sequence[Detector]) -> tuple[Relatio
             with scene.at.watch.step(detector.name):
                 found += look(scene, detector)
         except BadData as error:
-            found.append(RelationTest(detector.name, kind, "not tested", message=str(error)))
+            found.append(HypothesisFamily(detector.name, kind, "not tested", message=str(error)))
         except ObjectChanged as error:
             if error.uri not in _reference(scene):
                 raise
             text = f"rows of the reference are needed, and {error.uri} is not there as it was any more"
-            found.append(RelationTest(detector.name, kind, "not tested", message=text))
+            found.append(HypothesisFamily(detector.name, kind, "not tested", message=text))
     return tuple(found)
 
 
@@ -91,16 +91,16 @@ def _reference(scene: Scene) -> set[str]:
     return {info.uri for pair in pairs if pair for block in pair.reference for info in block.objects}
 
 
-def _bias(scene: Scene, detector: Detector) -> list[RelationTest]:
+def _bias(scene: Scene, detector: Detector) -> list[HypothesisFamily]:
     spec, champion = scene.spec, scene.champion
     task = spec.model.task
     if task is Task.MULTICLASS_CLASSIFICATION:
         text = "bias of predictions is defined for binary classification and regression"
-        return [RelationTest(detector.name, BIAS, "not tested", message=text)]
+        return [HypothesisFamily(detector.name, BIAS, "not tested", message=text)]
     logged = spec.model.prediction_column is not None
     if champion is None and not logged:
         text = "there is no champion yet, and no model.predictionColumn"
-        return [RelationTest(detector.name, BIAS, "not tested", message=text)]
+        return [HypothesisFamily(detector.name, BIAS, "not tested", message=text)]
     # Logged predictions are the champion's own from the day after its promotion on; what it says of rows that
     # it was trained on shows nothing.
     after = None if champion is None else (champion.since if logged else champion.window[1])
@@ -111,16 +111,16 @@ def _bias(scene: Scene, detector: Detector) -> list[RelationTest]:
     ]
     if not days:
         text = "no labels are mature yet for rows that the model in production has judged"
-        return [RelationTest(detector.name, BIAS, "not tested", message=text)]
+        return [HypothesisFamily(detector.name, BIAS, "not tested", message=text)]
     version = champion.version if champion else ""
     try:
         predictor = performance.predictor_of(scene.at.store, scene.results, spec, version)
     except BadConfiguration as error:
-        return [RelationTest(detector.name, BIAS, "not tested", message=str(error))]
+        return [HypothesisFamily(detector.name, BIAS, "not tested", message=str(error))]
     return [find_bias(detector.name, _judged(scene, days, predictor), binary=task is Task.BINARY_CLASSIFICATION)]
 
 
-def _judged(scene: Scene, days: Sequence[Block], predictor: Predictor) -> Judged:
+def _judged(scene: Scene, days: Sequence[Batch], predictor: Predictor) -> Judged:
     from modelmonitor_trainer.data.labels import texts
 
     spec = scene.spec
@@ -148,7 +148,7 @@ def _judged(scene: Scene, days: Sequence[Block], predictor: Predictor) -> Judged
     )
 
 
-def _correlations(scene: Scene, detector: Detector) -> list[RelationTest]:
+def _correlations(scene: Scene, detector: Detector) -> list[HypothesisFamily]:
     if scene.windows.reference is None:
         return []
     asked = features_of([detector], DetectorType.CORRELATION_DRIFT, scene.spec.model.features)
@@ -172,11 +172,11 @@ def _correlations(scene: Scene, detector: Detector) -> list[RelationTest]:
     left = len(numeric) - cross.MAX_COLUMNS
     if left > 0:
         more = f"; {left} more columns are not looked at, name others in the detector's columns"
-        found = [RelationTest(**(vars(test) | {"message": test.message + more})) for test in found]
+        found = [HypothesisFamily(**(vars(test) | {"message": test.message + more})) for test in found]
     return found
 
 
-def _moments(at: Workplace, window: WindowProfile, scales: Sequence[cross.Scale]) -> list[cross.Moments]:
+def _moments(at: CheckContext, window: WindowProfile, scales: Sequence[cross.Scale]) -> list[cross.Moments]:
     """Return the moments of each block, made now or kept from before."""
     key = cross.scales_key(scales)
     prefix = f"{at.prefix}{key}/" if at.prefix is not None else None
@@ -204,7 +204,7 @@ def _moments(at: Workplace, window: WindowProfile, scales: Sequence[cross.Scale]
     return [cross.total([next(made) for _ in block.block.objects], len(scales)) for block in window.blocks]
 
 
-def _ablation(scene: Scene, detector: Detector) -> list[RelationTest]:
+def _ablation(scene: Scene, detector: Detector) -> list[HypothesisFamily]:
     from modelmonitor_trainer.check.ablation import ablate
 
     spec, at = scene.spec, scene.at

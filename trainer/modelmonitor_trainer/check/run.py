@@ -15,22 +15,22 @@ from modelmonitor_api.messages import CheckRequest, CheckVerdict
 from modelmonitor_api.spec import Detector, DetectorType, ModelMonitorSpec
 from modelmonitor_api.status import MAX_TOP_FEATURES, Champion, RowCounts
 from modelmonitor_trainer.check.champion import find_champion
-from modelmonitor_trainer.check.compare import Stopwatch, Windows, Workplace, broken, compare, profile_pair
-from modelmonitor_trainer.check.inputs import ChampionFacts, Inputs, resolve
-from modelmonitor_trainer.check.outcomes import Finding, notes_on, outcomes
+from modelmonitor_trainer.check.champion_watch import WatchResult, watch_champion
+from modelmonitor_trainer.check.compare import CheckContext, ProfiledPair, Stopwatch, broken, compare, profile_pair
+from modelmonitor_trainer.check.detector_results import CheckFindings, detector_outcomes, notes_on
 from modelmonitor_trainer.check.performance import measure
 from modelmonitor_trainer.check.relations import Scene, find_relations
-from modelmonitor_trainer.check.watch import Watched, watch_champion
+from modelmonitor_trainer.check.windows import ChampionInfo, CheckWindows, resolve_windows
 from modelmonitor_trainer.data.tables import scan
 from modelmonitor_trainer.data.windows import days_of, partitions
 from modelmonitor_trainer.detect.drift import DriftResult, level_of
+from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.quality import duplicate_keys, missing_partitions, structural_violations
-from modelmonitor_trainer.detect.relation import RelationTest
 from modelmonitor_trainer.detect.result import CheckResult, Side, to_json, top_features
 from modelmonitor_trainer.detect.verdict import decide
 from modelmonitor_trainer.registry.versions import monitor_prefix
 from modelmonitor_trainer.report.check_page import render
-from modelmonitor_trainer.storage.store import HTML, JSON, Store
+from modelmonitor_trainer.storage.base import HTML, JSON, Store
 
 _LOG = logging.getLogger(__name__)
 
@@ -111,8 +111,8 @@ def _checked(store: Store, request: CheckRequest, prefix: str, due: dt.datetime,
     detectors = spec.effective_detectors()
     with watch.step("windows"):
         champion, facts = find_champion(store, prefix)
-        inputs = resolve(store, spec, facts, now.astimezone(dt.UTC).date())
-    at = Workplace(store, f"{prefix}profiles/", spec.data.format, watch)
+        inputs = resolve_windows(store, spec, facts, now.astimezone(dt.UTC).date())
+    at = CheckContext(store, f"{prefix}profiles/", spec.data.format, watch)
     _LOG.info("live window %s to %s, reference: %s", *inputs.window, inputs.reference_title)
     found = _look(at, spec, detectors, inputs)
     level = level_of(spec.sensitivity, request.checks_per_day)
@@ -135,20 +135,25 @@ def _checked(store: Store, request: CheckRequest, prefix: str, due: dt.datetime,
 
 
 def _beside(
-    store: Store, prefix: str, spec: ModelMonitorSpec, inputs: Inputs, found: Finding, facts: ChampionFacts | None
-) -> Watched:
+    store: Store,
+    prefix: str,
+    spec: ModelMonitorSpec,
+    inputs: CheckWindows,
+    found: CheckFindings,
+    facts: ChampionInfo | None,
+) -> WatchResult:
     """Return how the champion does beside the version before it; on broken rows both would be accused."""
     if facts is None or found.violations:
-        return Watched()
+        return WatchResult()
     return watch_champion(store, prefix, spec, inputs)
 
 
 def _look(
-    at: Workplace,
+    at: CheckContext,
     spec: ModelMonitorSpec,
     detectors: Sequence[Detector],
-    inputs: Inputs,
-) -> Finding:
+    inputs: CheckWindows,
+) -> CheckFindings:
     """Return the profiles of everything, and what the detectors of data quality find."""
     windows = profile_pair(at, inputs.rows, "rows")
     wants_target = any(detector.type is DetectorType.TARGET_DRIFT for detector in detectors)
@@ -164,10 +169,10 @@ def _look(
             )
         if labels is not None:
             violations += [v for v in structural_violations(labels.current) if v.kind != "NoRows"]
-    return Finding(windows, labels, None, tuple(violations), (), predictions)
+    return CheckFindings(windows, labels, None, tuple(violations), (), predictions)
 
 
-def _without_duplicates(found: Finding, spec: ModelMonitorSpec, detectors: Sequence[Detector]) -> Finding:
+def _without_duplicates(found: CheckFindings, spec: ModelMonitorSpec, detectors: Sequence[Detector]) -> CheckFindings:
     """Return `found` with the days whose join keys repeat, where a detector asks: then scores mean nothing."""
     asked = any(detector.type is DetectorType.DATA_QUALITY for detector in detectors)
     counted = found.performance[0].duplicates if found.performance else ()
@@ -181,8 +186,8 @@ def _drift(
     spec: ModelMonitorSpec,
     detectors: Sequence[Detector],
     checks_per_day: float,
-    found: Finding,
-    relations: Sequence[RelationTest],
+    found: CheckFindings,
+    relations: Sequence[HypothesisFamily],
 ) -> DriftResult | None:
     return compare(
         detectors,
@@ -197,7 +202,7 @@ def _drift(
 
 
 def _new_rows(
-    store: Store, spec: ModelMonitorSpec, facts: ChampionFacts | None, inputs: Inputs, windows: Windows
+    store: Store, spec: ModelMonitorSpec, facts: ChampionInfo | None, inputs: CheckWindows, windows: ProfiledPair
 ) -> int | None:
     """Return the rows of the days after the champion's training window; None without a champion."""
     if facts is None:
@@ -218,8 +223,8 @@ def _new_rows(
 
 def _result(
     request: CheckRequest,
-    inputs: Inputs,
-    found: Finding,
+    inputs: CheckWindows,
+    found: CheckFindings,
     champion: Champion | None,
     new_rows: int | None,
     due: dt.datetime,
@@ -259,7 +264,7 @@ def _result(
         drift=found.drift,
         violations=found.violations,
         performance=found.performance,
-        detectors=outcomes(spec.effective_detectors(), found),
+        detectors=detector_outcomes(spec.effective_detectors(), found),
         notes=notes_on(found.drift, found.windows),
         timings=watch.seconds,
         reproduce="modelmonitor check -f MONITOR.yaml",

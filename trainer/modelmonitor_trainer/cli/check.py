@@ -67,7 +67,7 @@ def _check(args: argparse.Namespace) -> int:
     # small as a check's are not worth threads of their own, which spin while they wait for the next one.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from modelmonitor_trainer.failures import BadConfiguration
+    from modelmonitor_trainer.errors import BadConfiguration
 
     if (args.reference is None) != (args.current is None) or "" in {args.reference, args.current}:
         raise BadConfiguration("--reference and --current go together; give both")
@@ -93,8 +93,8 @@ def _check_in_pod(args: argparse.Namespace) -> int:
     def work() -> CheckVerdict:
         from modelmonitor_api.messages import CheckRequest
         from modelmonitor_trainer.check.run import check
-        from modelmonitor_trainer.failures import BadConfiguration
-        from modelmonitor_trainer.storage.store import open_store
+        from modelmonitor_trainer.errors import BadConfiguration
+        from modelmonitor_trainer.storage.base import open_store
 
         request = read_request(args.request)
         if not isinstance(request, CheckRequest):
@@ -109,7 +109,7 @@ def _check_in_pod(args: argparse.Namespace) -> int:
 
 def _check_of_monitor(args: argparse.Namespace) -> CheckResult:
     from modelmonitor_trainer.check.run import check
-    from modelmonitor_trainer.storage.store import open_store
+    from modelmonitor_trainer.storage.base import open_store
 
     request = _request(args)
     store = open_store(request.spec.storage)
@@ -132,7 +132,7 @@ def _request(args: argparse.Namespace) -> CheckRequest:
 def _check_of_files(args: argparse.Namespace) -> CheckResult:
     from modelmonitor_api.spec import Sensitivity
     from modelmonitor_trainer.check.files import Files, check_files
-    from modelmonitor_trainer.storage.store import open_store
+    from modelmonitor_trainer.storage.base import open_store
 
     files = Files(args.reference, args.current, args.target, args.prediction, args.correlations, args.ablation)
     sensitivity = Sensitivity().model_copy(update=_sensitivity(args))
@@ -154,7 +154,7 @@ def _options(args: argparse.Namespace) -> list[str]:
 
 
 def _checks_per_day(args: argparse.Namespace) -> float:
-    from modelmonitor_trainer.failures import BadConfiguration
+    from modelmonitor_trainer.errors import BadConfiguration
 
     if not 0 < args.checks_per_day <= 1440:
         raise BadConfiguration("--checks-per-day must be more than 0, and at most 1440")
@@ -206,9 +206,9 @@ def _printable(text: str) -> str:
 
 def _report(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
-    from modelmonitor_trainer.failures import NotFound
+    from modelmonitor_trainer.errors import NotFound
     from modelmonitor_trainer.registry.versions import monitor_prefix
-    from modelmonitor_trainer.storage.store import open_store
+    from modelmonitor_trainer.storage.base import open_store
 
     monitor, spec = read_monitor(args.file)
     store = open_store(spec.storage)
@@ -237,7 +237,7 @@ def _validate(args: argparse.Namespace) -> int:
 
 def _require_writable(path: str) -> None:
     """Refuse a file that cannot be written before the work is done that it is for."""
-    from modelmonitor_trainer.failures import BadConfiguration
+    from modelmonitor_trainer.errors import BadConfiguration
 
     folder = Path(path).absolute().parent
     if Path(path).is_dir() or not folder.is_dir() or not os.access(path if Path(path).exists() else folder, os.W_OK):
@@ -246,7 +246,7 @@ def _require_writable(path: str) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    from modelmonitor_trainer.failures import BadConfiguration
+    from modelmonitor_trainer.errors import BadConfiguration
 
     try:
         Path(path).write_text(text, encoding="utf-8")

@@ -72,7 +72,7 @@ def run_safely(command: Command, args: argparse.Namespace) -> int:
     """Run a command; what goes wrong is one sentence on stderr and an exit code."""
     from modelmonitor_api.names import ExitCode
     from modelmonitor_trainer.cli.pod import interruptible
-    from modelmonitor_trainer.failures import ModelMonitorError
+    from modelmonitor_trainer.errors import ModelMonitorError
 
     try:
         with interruptible():
@@ -114,7 +114,7 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
     from modelmonitor_api.names import API_VERSION, KIND
     from modelmonitor_api.resource import InvalidSpec, parse
     from modelmonitor_api.spec import ModelMonitorSpec
-    from modelmonitor_trainer.failures import BadConfiguration
+    from modelmonitor_trainer.errors import BadConfiguration
 
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from modelmonitor_api.messages import MonitorRef, RunVerdict, TrainRequest
     from modelmonitor_api.spec import ModelMonitorSpec
     from modelmonitor_trainer.cli.pod import AnyRequest
-    from modelmonitor_trainer.registry.champion import Served
+    from modelmonitor_trainer.registry.champion import ServingPeriod
 
     _Request = TypeVar("_Request", bound=AnyRequest)
 
@@ -76,7 +76,7 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 def _train(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import TrainRequest
-    from modelmonitor_trainer.storage.store import open_store
+    from modelmonitor_trainer.storage.base import open_store
     from modelmonitor_trainer.train.train import train
 
     def do(request: TrainRequest, job: str) -> RunVerdict:
@@ -87,8 +87,8 @@ def _train(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import TrainRequest
-    from modelmonitor_trainer.storage.store import open_store
-    from modelmonitor_trainer.train.own_trainer import prepare
+    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.train.custom_trainer import prepare
 
     def do(request: TrainRequest, job: str) -> None:
         prepare(open_store(request.spec.storage), request, args.work, job=job, now=_now())
@@ -98,8 +98,8 @@ def _prepare(args: argparse.Namespace) -> int:
 
 def _conclude(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import TrainRequest
-    from modelmonitor_trainer.storage.store import open_store
-    from modelmonitor_trainer.train.own_trainer import conclude
+    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.train.custom_trainer import conclude
 
     def do(request: TrainRequest, job: str) -> RunVerdict:
         return conclude(open_store(request.spec.storage), request, args.work, job=job, now=_now())
@@ -129,7 +129,7 @@ def _training(monitor: MonitorRef, spec: ModelMonitorSpec, number: int) -> Train
 
 def _numbers(monitor: MonitorRef, spec: ModelMonitorSpec) -> list[int]:
     from modelmonitor_trainer.registry.champion import monitor_prefix
-    from modelmonitor_trainer.storage.store import open_store
+    from modelmonitor_trainer.storage.base import open_store
 
     runs = open_store(spec.storage).children(f"{monitor_prefix(spec, monitor)}runs/{monitor.uid}/")
     return [int(name) for run in runs if (name := run.rstrip("/").rpartition("/")[2]).isdigit()]
@@ -137,11 +137,11 @@ def _numbers(monitor: MonitorRef, spec: ModelMonitorSpec) -> list[int]:
 
 def _rollback(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import RollbackRequest
-    from modelmonitor_trainer.registry.promote import roll_back
-    from modelmonitor_trainer.storage.store import open_store
+    from modelmonitor_trainer.registry.manual import handle_rollback
+    from modelmonitor_trainer.storage.base import open_store
 
     def do(request: RollbackRequest, job: str) -> RunVerdict:
-        return roll_back(open_store(request.spec.storage), request, job=job, now=_now())
+        return handle_rollback(open_store(request.spec.storage), request, job=job, now=_now())
 
     def declared(monitor: MonitorRef, spec: ModelMonitorSpec) -> RollbackRequest:
         return RollbackRequest(monitor=monitor, spec=spec, to=args.to)
@@ -151,9 +151,9 @@ def _rollback(args: argparse.Namespace) -> int:
 
 def _promote(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import PromoteRequest
-    from modelmonitor_trainer.failures import BadConfiguration
-    from modelmonitor_trainer.registry.promote import promote_version
-    from modelmonitor_trainer.storage.store import open_store
+    from modelmonitor_trainer.errors import BadConfiguration
+    from modelmonitor_trainer.registry.manual import handle_promotion
+    from modelmonitor_trainer.storage.base import open_store
 
     def declared(monitor: MonitorRef, spec: ModelMonitorSpec) -> PromoteRequest:
         if not args.wanted:
@@ -161,7 +161,7 @@ def _promote(args: argparse.Namespace) -> int:
         return PromoteRequest(monitor=monitor, spec=spec, version=args.wanted)
 
     def do(request: PromoteRequest, job: str) -> RunVerdict:
-        return promote_version(open_store(request.spec.storage), request, job=job, now=_now())
+        return handle_promotion(open_store(request.spec.storage), request, job=job, now=_now())
 
     return _answer(args, PromoteRequest, declared, do)
 
@@ -175,7 +175,7 @@ def _answer(
     """Do what a request of the operator asks, or the same for a file, and print the verdict."""
     from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.cli.pod import answered, job_name, read_request, run_in_pod
-    from modelmonitor_trainer.failures import BadConfiguration
+    from modelmonitor_trainer.errors import BadConfiguration
 
     def in_pod() -> RunVerdict | None:
         request = read_request(args.request)
@@ -210,7 +210,7 @@ def _print(verdict: RunVerdict | None, output: str) -> None:
 def _compare(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.registry.champion import monitor_prefix
-    from modelmonitor_trainer.storage.store import open_store
+    from modelmonitor_trainer.storage.base import open_store
     from modelmonitor_trainer.train.compare import compare
 
     monitor, spec = read_monitor(args.file)
@@ -231,7 +231,7 @@ def _compare(args: argparse.Namespace) -> int:
 def _versions(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.registry import champion as registry
-    from modelmonitor_trainer.storage.store import open_store
+    from modelmonitor_trainer.storage.base import open_store
 
     times = _times(args.at) if args.at else None
     monitor, spec = read_monitor(args.file)
@@ -255,7 +255,7 @@ def _versions(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print_served(found: list[Served], args: argparse.Namespace) -> None:
+def _print_served(found: list[ServingPeriod], args: argparse.Namespace) -> None:
     """Print which version served, and what it was trained on."""
     from modelmonitor_api.status import format_time
 
@@ -283,7 +283,7 @@ def _print_served(found: list[Served], args: argparse.Namespace) -> None:
 
 def _times(text: str) -> tuple[dt.datetime, dt.datetime]:
     """Return the day or the moment that a command line names, as a start and an end; without a zone it is UTC."""
-    from modelmonitor_trainer.failures import BadConfiguration
+    from modelmonitor_trainer.errors import BadConfiguration
 
     try:
         time = dt.datetime.fromisoformat(text)

@@ -30,7 +30,7 @@ from modelmonitor_api.messages import (
     encode_answer,
 )
 from modelmonitor_api.names import ENV_JOB_NAME, ENV_TERMINATION_LOG, ExitCode, FailureReason
-from modelmonitor_trainer.failures import BadConfiguration, DiskFull, Interrupted, ModelMonitorError, OutOfMemory
+from modelmonitor_trainer.errors import BadConfiguration, DiskFull, Interrupted, ModelMonitorError, OutOfMemory
 
 _LOG = logging.getLogger(__name__)
 

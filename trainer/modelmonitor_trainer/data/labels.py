@@ -29,8 +29,8 @@ from modelmonitor_trainer.data.manifest import (
 )
 from modelmonitor_trainer.data.tables import is_number, is_text, read_table
 from modelmonitor_trainer.data.windows import Window
-from modelmonitor_trainer.failures import BadData
-from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.storage.base import Store
 
 
 @dataclass(frozen=True)

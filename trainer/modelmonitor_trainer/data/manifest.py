@@ -17,8 +17,8 @@ from modelmonitor_api.spec import DataFormat, ModelMonitorSpec
 from modelmonitor_api.status import format_time, parse_time
 from modelmonitor_trainer.data.tables import MissingColumn, scan
 from modelmonitor_trainer.data.windows import TrainingWindows, Window, partitions
-from modelmonitor_trainer.failures import BadData
-from modelmonitor_trainer.storage.store import ObjectInfo, Store
+from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 SCHEMA_VERSION = 1
 

@@ -13,8 +13,8 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modelmonitor_trainer.storage.blocks import Span
-from modelmonitor_trainer.storage.remote import expect
+from modelmonitor_trainer.storage.ranges import Span
+from modelmonitor_trainer.storage.remote_file import plan_reads
 
 #: Rows of a column that are decoded at once, …
 BATCH_ROWS = 1 << 17
@@ -103,13 +103,13 @@ def open_file(
     )
     if part:
         parts = [part]
-        expect(file, list(spans_of(metadata, names, part.chunks).values()))
+        plan_reads(file, list(spans_of(metadata, names, part.chunks).values()))
     else:
         groups = _groups(metadata, head)
         chunks = [(group, name) for group in groups for name in present]
         spans = spans_of(metadata, names, chunks)
         parts = _cut(metadata, chunks, spans if not whole else {})
-        expect(file, [spans[chunk] for chunk in parts[0].chunks] if spans else [])
+        plan_reads(file, [spans[chunk] for chunk in parts[0].chunks] if spans else [])
     return Opened(schema, metadata.num_rows, _values(parquet, parts[0], head, heavy), tuple(parts[1:]))
 
 

@@ -17,11 +17,11 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.csv_jsonl import BLOCK_BYTES, NULL_WORDS, Told, open_text
 from modelmonitor_trainer.data.parquet import Part, is_text, open_file, refuse_repeated, spans_of
-from modelmonitor_trainer.data.text import BLOCK_BYTES, NULL_WORDS, Told, open_text
-from modelmonitor_trainer.failures import BadData
-from modelmonitor_trainer.storage.remote import expect
-from modelmonitor_trainer.storage.store import ObjectInfo, Store
+from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
+from modelmonitor_trainer.storage.remote_file import plan_reads
 
 __all__ = ["MissingColumn", "Scan", "Unreadable", "is_number", "is_text", "read_table", "reading", "scan", "schema_of"]
 
@@ -206,7 +206,7 @@ def _read_object(
             wanted = list(dict.fromkeys(columns))
             # Here Arrow reads all of them together, in the order in which they lie.
             chunks = [(group, name) for group in range(parquet.num_row_groups) for name in wanted]
-            expect(file, sorted(spans_of(parquet.metadata, parquet.schema_arrow.names, chunks).values()))
+            plan_reads(file, sorted(spans_of(parquet.metadata, parquet.schema_arrow.names, chunks).values()))
             table = parquet.read(columns=wanted)
         else:
             table = _text_table(file, info.uri, columns, fmt, text)

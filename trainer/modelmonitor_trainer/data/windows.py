@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from modelmonitor_api.spec import ModelMonitorSpec, WindowEnd
-from modelmonitor_trainer.failures import BadConfiguration, NotFound
-from modelmonitor_trainer.storage.store import ObjectInfo, Store
+from modelmonitor_trainer.errors import BadConfiguration, NotFound
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 Window = tuple[dt.date, dt.date]
 

@@ -27,7 +27,7 @@ from scipy import special
 
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.detect.bias import clustered_mean
-from modelmonitor_trainer.detect.relation import ABLATION, RelationTest, Subject, family
+from modelmonitor_trainer.detect.hypotheses import ABLATION, Hypothesis, HypothesisFamily, family
 
 #: With fewer labelled rows on a side nothing is said.
 MIN_ROWS = 500
@@ -71,7 +71,9 @@ class _Sides:
     categorical: tuple[bool, ...]
 
 
-def find_broken_relations(detector: str, reference: Labelled, current: Labelled, *, classes: int) -> list[RelationTest]:
+def find_broken_relations(
+    detector: str, reference: Labelled, current: Labelled, *, classes: int
+) -> list[HypothesisFamily]:
     """Return which relationships of features to the target have changed.
 
     Parameters
@@ -83,13 +85,13 @@ def find_broken_relations(detector: str, reference: Labelled, current: Labelled,
     classes
         How many classes there are; 0 for values.
     """
-    test = RelationTest(detector, ABLATION, "explained share of the loss")
+    test = HypothesisFamily(detector, ABLATION, "explained share of the loss")
     sizes = [int(side.truth.size) for side in (reference, current)]
     if min(sizes) < MIN_ROWS:
         text = f"{sizes[0]:,} and {sizes[1]:,} labelled rows; {MIN_ROWS} are needed on both sides"
-        return [RelationTest(**(vars(test) | {"message": text}))]
+        return [HypothesisFamily(**(vars(test) | {"message": text}))]
     if any(np.unique(side.truth).size < 2 for side in (reference, current)):
-        return [RelationTest(**(vars(test) | {"message": "all rows of a side have the same outcome"}))]
+        return [HypothesisFamily(**(vars(test) | {"message": "all rows of a side have the same outcome"}))]
     # Only libraries that are loaded by then are held to one thread.
     import sklearn.ensemble  # noqa: F401 - for what it loads
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -98,10 +100,10 @@ def find_broken_relations(detector: str, reference: Labelled, current: Labelled,
     with threadpool_limits(1):
         subjects = _compared(reference, current, classes)
     text = f"{len(subjects)} comparisons of small models on {sizes[0]:,} and {sizes[1]:,} labelled rows"
-    return [RelationTest(**(vars(family(test, subjects)) | {"message": text}))]
+    return [HypothesisFamily(**(vars(family(test, subjects)) | {"message": text}))]
 
 
-def _compared(reference: Labelled, current: Labelled, classes: int) -> list[Subject]:
+def _compared(reference: Labelled, current: Labelled, classes: int) -> list[Hypothesis]:
     names = list(reference.columns)[:MAX_FEATURES]
     sides = _prepared(names, reference, current, classes)
     alone = {name: _gains(sides, [place]) for place, name in enumerate(names)}
@@ -209,17 +211,17 @@ def _constant_loss(truth: Floats, classes: int) -> Floats:
     return np.asarray(-np.log(np.clip(shares[truth.astype(np.int64)], 1e-3, 1.0)), dtype=np.float64)
 
 
-def _subject(name: str, sides: _Sides, gains: tuple[Floats, Floats]) -> Subject:
+def _subject(name: str, sides: _Sides, gains: tuple[Floats, Floats]) -> Hypothesis:
     (before, error_r, freedom_r), (now, error_c, freedom_c) = (
         clustered_mean(gain, days) for gain, days in zip(gains, sides.days, strict=True)
     )
     change, variance = now - before, error_r**2 + error_c**2
     error = float(np.sqrt(variance))
     if not error:
-        return Subject(name, before, now, change, change, change, 1.0)
+        return Hypothesis(name, before, now, change, change, change, 1.0)
     # Welch and Satterthwaite.
     freedom = variance**2 / (error_r**4 / freedom_r + error_c**4 / freedom_c)
     # One-sided: what others explain grows by itself where one relationship breaks.
     p_value = float(special.stdtr(freedom, change / error))
     half = float(special.stdtrit(freedom, 0.975)) * error
-    return Subject(name, before, now, change, change - half, change + half, p_value)
+    return Hypothesis(name, before, now, change, change - half, change + half, p_value)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelmonitor_trainer.arrays import Array, Floats
-from modelmonitor_trainer.detect.relation import BIAS, RelationTest, Subject, family
+from modelmonitor_trainer.detect.hypotheses import BIAS, Hypothesis, HypothesisFamily, family
 
 #: With fewer rows nothing is said of a slice.
 MIN_ROWS = 100
@@ -79,7 +79,7 @@ def t_test(mean: float, error: float, freedom: float) -> tuple[float, float]:
     return p_value, float(special.stdtrit(freedom, (1 + _CONFIDENCE) / 2)) * error
 
 
-def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "days") -> RelationTest:
+def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "days") -> HypothesisFamily:
     """Return the bias of predictions.
 
     Parameters
@@ -94,10 +94,10 @@ def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "day
     clusters
         What ``rows.days`` numbers.
     """
-    test = RelationTest(detector, BIAS, "mean prediction against mean outcome (outcome to prediction)")
+    test = HypothesisFamily(detector, BIAS, "mean prediction against mean outcome (outcome to prediction)")
     unit = 1.0 if binary else float(rows.truth.std()) if rows.truth.size else 0.0
     if rows.truth.size < MIN_ROWS or not unit:
-        return RelationTest(**(vars(test) | {"message": f"{rows.truth.size} usable labelled rows are too few"}))
+        return HypothesisFamily(**(vars(test) | {"message": f"{rows.truth.size} usable labelled rows are too few"}))
     everywhere = np.ones(rows.truth.size, dtype=bool)
     parts = [("all rows", everywhere), *_slices(rows)]
     subjects = [_subject(name, rows, chosen, unit) for name, chosen in parts if _enough(rows, chosen, binary)]
@@ -110,7 +110,7 @@ def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "day
     groups = f"{len(subjects)} groups tested" if len(subjects) != 1 else "1 group tested"
     made = family(test, subjects)
     text = f"{rows.truth.size:,} labelled rows, {groups}; {how}"
-    return RelationTest(**(vars(made) | {"message": text}))
+    return HypothesisFamily(**(vars(made) | {"message": text}))
 
 
 def _slices(rows: Judged) -> list[tuple[str, Array]]:
@@ -131,11 +131,11 @@ def _enough(rows: Judged, chosen: Array, binary: bool) -> bool:
     return not binary or (max(sums) >= MIN_OUTCOMES and min(sums) <= count - MIN_OUTCOMES)
 
 
-def _subject(name: str, rows: Judged, chosen: Array, unit: float) -> Subject:
+def _subject(name: str, rows: Judged, chosen: Array, unit: float) -> Hypothesis:
     truth, predicted = rows.truth[chosen], rows.predicted[chosen]
     mean, error, freedom = clustered_mean(predicted - truth, rows.days[chosen])
     p_value, half = t_test(mean, error, freedom)
-    return Subject(
+    return Hypothesis(
         name=name,
         before=float(truth.mean()),
         now=float(predicted.mean()),

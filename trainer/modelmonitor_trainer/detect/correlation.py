@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from modelmonitor_trainer.arrays import Floats
-from modelmonitor_trainer.detect.calibration import MIN_BLOCKS, gumbel_quantile, pseudo_windows
-from modelmonitor_trainer.detect.relation import CORRELATION, RelationTest, Subject, family
+from modelmonitor_trainer.detect.hypotheses import CORRELATION, Hypothesis, HypothesisFamily, family
+from modelmonitor_trainer.detect.thresholds import MIN_BLOCKS, gumbel_quantile, pseudo_windows
 from modelmonitor_trainer.profile.moments import Moments, correlations, total
 
 PEARSON, RANK = "Pearson correlations", "rank correlations"
@@ -39,7 +39,7 @@ _RANK_VARIANCE = 1.06
 
 def find_correlation_drift(
     detector: str, names: Sequence[str], reference: Sequence[Moments], current: Sequence[Moments], level: float
-) -> list[RelationTest]:
+) -> list[HypothesisFamily]:
     """Return the tests of both matrices of correlations.
 
     Parameters
@@ -55,7 +55,7 @@ def find_correlation_drift(
     """
     if len(names) < 2:
         text = "fewer than two numeric columns vary in the reference"
-        return [RelationTest(detector, CORRELATION, PEARSON, message=text)]
+        return [HypothesisFamily(detector, CORRELATION, PEARSON, message=text)]
     return [_matrix(detector, what, names, reference, current, level / 2) for what in (PEARSON, RANK)]
 
 
@@ -81,7 +81,7 @@ def _matrix(
     reference: Sequence[Moments],
     current: Sequence[Moments],
     level: float,
-) -> RelationTest:
+) -> HypothesisFamily:
     ranks = what == RANK
     before, now = total(reference, len(names)), total(current, len(names))
     r, z, errors = zip(*(_fisher(moments, ranks=ranks) for moments in (before, now)), strict=True)
@@ -94,7 +94,7 @@ def _matrix(
     for place in np.flatnonzero(tested):
         low, high = _interval([float(side[place]) for side in z], [float(side[place]) for side in errors])
         subjects.append(
-            Subject(
+            Hypothesis(
                 name=" and ".join(pairs[place]),
                 before=float(r[0][place]),
                 now=float(r[1][place]),
@@ -108,7 +108,7 @@ def _matrix(
     text = f"{len(subjects)} pairs of {len(names)} columns tested on {int(now.rows.max()):,} sampled rows; {how}"
     if not subjects:
         text = f"no pair of columns has {MIN_ROWS} rows and varies on both sides"
-    return family(RelationTest(detector, CORRELATION, what, message=text), subjects)
+    return family(HypothesisFamily(detector, CORRELATION, what, message=text), subjects)
 
 
 def _fisher(moments: Moments, *, ranks: bool) -> tuple[Floats, Floats, Floats]:

@@ -13,17 +13,9 @@ from dataclasses import dataclass, replace
 
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.arrays import Floats
-from modelmonitor_trainer.detect.calibration import (
-    Calendar,
-    Calibration,
-    Series,
-    calibrate,
-    distribution_series,
-    missing_series,
-)
-from modelmonitor_trainer.detect.rare import mostly_new, spread_rare
-from modelmonitor_trainer.detect.relation import RelationTest
-from modelmonitor_trainer.detect.relation import decide as decide_relation
+from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
+from modelmonitor_trainer.detect.hypotheses import decide as decide_relation
+from modelmonitor_trainer.detect.rare_categories import mostly_new, spread_rare
 from modelmonitor_trainer.detect.statistics import (
     Evidence,
     adjusted,
@@ -34,8 +26,16 @@ from modelmonitor_trainer.detect.statistics import (
     population_stability,
     rows_needed,
 )
+from modelmonitor_trainer.detect.thresholds import (
+    Calendar,
+    DriftThresholds,
+    Series,
+    distribution_series,
+    fit_thresholds,
+    missing_series,
+)
+from modelmonitor_trainer.profile.binning import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile
-from modelmonitor_trainer.profile.plan import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.window import ColumnWindow, WindowProfile
 
 _NO_BLOCKS = Calendar.of((), ())
@@ -150,10 +150,10 @@ class DriftResult:
     columns: tuple[ColumnResult, ...]
     level: float
     tests: int
-    calibrations: dict[str, Calibration]
+    calibrations: dict[str, DriftThresholds]
     detectable: float
     rows_needed: int | None
-    relations: tuple[RelationTest, ...] = ()
+    relations: tuple[HypothesisFamily, ...] = ()
 
     @property
     def drifted(self) -> tuple[ColumnResult, ...]:
@@ -166,7 +166,7 @@ class DriftResult:
         return tuple(column for column in self.columns if _mostly_new(column.comparison))
 
     @property
-    def changed_relations(self) -> tuple[RelationTest, ...]:
+    def changed_relations(self) -> tuple[HypothesisFamily, ...]:
         """The relations that have changed."""
         return tuple(relation for relation in self.relations if relation.drifted)
 
@@ -188,7 +188,7 @@ def find_drift(
     *,
     rows: tuple[int, int],
     calendars: Mapping[str, Calendar],
-    relations: Sequence[RelationTest] = (),
+    relations: Sequence[HypothesisFamily] = (),
 ) -> DriftResult:
     """Compare all columns and decide which have drifted.
 
@@ -245,8 +245,8 @@ def find_drift(
 
 
 def _decided_relations(
-    relations: Sequence[RelationTest], p_values: Floats, level: float, minimum: float
-) -> tuple[RelationTest, ...]:
+    relations: Sequence[HypothesisFamily], p_values: Floats, level: float, minimum: float
+) -> tuple[HypothesisFamily, ...]:
     left = iter(p_values.tolist())
     return tuple(
         relation if relation.p_value is None else decide_relation(relation, next(left), level, minimum)
@@ -282,7 +282,7 @@ def _tested(comparison: Comparison) -> ColumnResult:
 
 def _calibrations(
     results: Sequence[ColumnResult], level: float, tests: int, calendars: Mapping[str, Calendar]
-) -> dict[str, Calibration]:
+) -> dict[str, DriftThresholds]:
     """Return the calibration of each role; the level is shared out by the number of tests."""
     found = {}
     for role in dict.fromkeys(result.comparison.role for result in results):
@@ -294,7 +294,7 @@ def _calibrations(
             if result.comparison.role == role
             for test in result.tests
         ]
-        found[role] = calibrate(series, calendars.get(role, _NO_BLOCKS), level * len(series) / max(1, tests))
+        found[role] = fit_thresholds(series, calendars.get(role, _NO_BLOCKS), level * len(series) / max(1, tests))
     return found
 
 

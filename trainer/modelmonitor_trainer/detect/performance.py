@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modelmonitor_trainer.detect.over_time import Period, Score, or_none
+from modelmonitor_trainer.detect.score_timeline import Period, Score, or_none
 
 Array = npt.NDArray[Any]
 #: With fewer rows nothing is said.

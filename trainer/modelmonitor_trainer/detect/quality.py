@@ -17,7 +17,7 @@ import numpy as np
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.data.windows import Window, days_of
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
-from modelmonitor_trainer.profile.window import BlockProfile, WindowProfile
+from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 
 #: A burst of missing values is this much above the worst partition of the reference …
 BURST = 0.25
@@ -174,7 +174,7 @@ def ranges(days: Sequence[dt.date]) -> str:
 _Check = Callable[[Feature, ColumnProfile, Sequence[ColumnProfile]], str]
 
 
-def _violation(kind: str, feature: Feature, hits: Sequence[tuple[BlockProfile, str]]) -> Violation:
+def _violation(kind: str, feature: Feature, hits: Sequence[tuple[BatchProfile, str]]) -> Violation:
     blocks = tuple(block.block.name for block, _ in hits)
     more = f", and likewise in {len(blocks) - 1} more" if len(blocks) > 1 else ""
     message = f"column {feature.name!r} {hits[0][1]} in {blocks[0]}{more}"

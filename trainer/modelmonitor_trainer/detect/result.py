@@ -15,11 +15,11 @@ from modelmonitor_api.spec import Sensitivity
 from modelmonitor_api.status import FeatureEvidence, format_time
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
+from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
-from modelmonitor_trainer.detect.relation import RelationTest
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.profile.window import Block
+from modelmonitor_trainer.profile.window import Batch
 
 #: Subjects of a relation test that the JSON names; a hundred columns have 4950 correlations.
 MAX_SUBJECTS = 200
@@ -42,7 +42,7 @@ class Side:
     """
 
     title: str
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[Batch, ...] = ()
     window: Window | None = None
     rows: int = 0
 
@@ -198,7 +198,7 @@ def _performance(performance: PerformanceResult) -> dict[str, Any]:
 _SUBJECT_KEYS = {"adjusted_p": "adjustedPValue"}
 
 
-def _relation(relation: RelationTest) -> dict[str, Any]:
+def _relation(relation: HypothesisFamily) -> dict[str, Any]:
     return {
         "detector": relation.detector,
         "type": relation.type,

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelmonitor_trainer.arrays import Counts, Floats
-from modelmonitor_trainer.detect.chance import chi_square_tail, kolmogorov
+from modelmonitor_trainer.detect.distributions import chi_square_tail, kolmogorov
 
 #: One minus the confidence of the intervals of effects.
 _ALPHA = 0.05

@@ -9,9 +9,9 @@ from typing import Literal
 from modelmonitor_api.names import Reason
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, DriftResult
+from modelmonitor_trainer.detect.hypotheses import in_words
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
-from modelmonitor_trainer.detect.relation import in_words
 from modelmonitor_trainer.detect.statistics import detectable_effect
 
 Name = Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"]

@@ -71,7 +71,7 @@ def compare_slices(
     Parameters
     ----------
     truth, champion, challenger
-        As in :class:`~modelmonitor_trainer.gate.verdict.Contest`.
+        As in :class:`~modelmonitor_trainer.gate.evaluation.GateInput`.
     slices
         Column → its value in each row, as text; None is a slice of its own.
     promotion

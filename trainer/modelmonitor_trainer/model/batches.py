@@ -24,7 +24,7 @@ from modelmonitor_api.spec import (
     Task,
 )
 from modelmonitor_trainer.arrays import Array, Floats, Ints
-from modelmonitor_trainer.failures import BadConfiguration
+from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.model.columns import frame
 from modelmonitor_trainer.model.pipeline import Model, build, checked_parameters, one_line, refuse_missing, with_values
 

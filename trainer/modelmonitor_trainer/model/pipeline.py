@@ -41,7 +41,7 @@ from modelmonitor_api.spec import (
     Task,
 )
 from modelmonitor_trainer.arrays import Array, Floats, Ints
-from modelmonitor_trainer.failures import BadConfiguration, BadData
+from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.model.columns import columns_step, frame, missing_numbers
 from modelmonitor_trainer.model.folds import last_days
 

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from modelmonitor_api.spec import Estimator, Feature, Metric, Parameter, Search, SearchMethod, Task
 from modelmonitor_trainer.arrays import Array, Floats, Ints
-from modelmonitor_trainer.failures import BadConfiguration
+from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.model.columns import frame
 from modelmonitor_trainer.model.folds import time_folds
 from modelmonitor_trainer.model.metrics import Undefined, score_places, sign

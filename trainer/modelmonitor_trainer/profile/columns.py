@@ -1,6 +1,6 @@
 """Profiles of columns: what a drift test needs to know of any number of rows, in constant space.
 
-A profile counts rows in cells that were cut beforehand (:mod:`~modelmonitor_trainer.profile.plan`).
+A profile counts rows in cells that were cut beforehand (:mod:`~modelmonitor_trainer.profile.binning`).
 Two profiles with the same cells merge by addition, so a window is the sum of its partitions, and the
 same tasks (column, cells) → profile may run anywhere. Counts are exact; moments follow
 
@@ -17,7 +17,7 @@ from functools import reduce
 import numpy as np
 
 from modelmonitor_trainer.arrays import Counts
-from modelmonitor_trainer.profile.words import (
+from modelmonitor_trainer.profile.categories import (
     Registers,
     distinct,
     examples,
@@ -126,7 +126,7 @@ class CategoricalProfile:
     buckets
         Rows of the values that are not known categories, by the bucket of their hash; empty where the plan has none.
     registers
-        Sketch of all values (:mod:`~modelmonitor_trainer.profile.words`).
+        Sketch of all values (:mod:`~modelmonitor_trainer.profile.categories`).
     kinds
         As in :class:`NumericProfile`.
     """

@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.profile import kernel
-from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.profile.values import codes_of, doubles_of, encoded, floats_of, kind_of, words_of
-from modelmonitor_trainer.profile.words import (
+from modelmonitor_trainer.profile.arrow_values import codes_of, doubles_of, encoded, floats_of, kind_of, words_of
+from modelmonitor_trainer.profile.categories import (
     Vocabulary,
     WordCounts,
     nulls_of,
 )
+from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 
 
 def bin_counts(values: Floats, edges: Floats) -> Counts:

@@ -21,9 +21,9 @@ import pyarrow as pa
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Array, Counts, Floats
 from modelmonitor_trainer.data.tables import is_number, scan
-from modelmonitor_trainer.profile.packed import pack, unpack
-from modelmonitor_trainer.profile.plan import NumericPlan, digest
-from modelmonitor_trainer.storage.store import ObjectInfo, Store
+from modelmonitor_trainer.profile.binning import NumericPlan, digest
+from modelmonitor_trainer.profile.serialization import pack, unpack
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 #: Columns that are looked at, at most: moments grow with the square of their number.
 MAX_COLUMNS = 100

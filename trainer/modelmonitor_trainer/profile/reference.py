@@ -16,27 +16,27 @@ from typing import TYPE_CHECKING
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType, ModelMonitorSpec, Task
 from modelmonitor_trainer.data.windows import Window
-from modelmonitor_trainer.failures import NotFound
-from modelmonitor_trainer.profile.objects import ObjectProfile, ProfileCache, from_bytes, to_bytes
-from modelmonitor_trainer.profile.plan import (
+from modelmonitor_trainer.errors import NotFound
+from modelmonitor_trainer.profile.binning import (
     WIDE_COLUMNS,
     Plan,
-    badly_cut,
     digest,
     fit_plan,
+    needs_rebinning,
     plan_from_json,
     plan_to_json,
-    refit,
+    rebin,
 )
+from modelmonitor_trainer.profile.engine import ObjectProfile, ProfileCache, from_bytes, to_bytes
 from modelmonitor_trainer.profile.window import (
-    Block,
-    BlockProfile,
+    Batch,
+    BatchProfile,
     WindowProfile,
     profile_window,
     require_readable,
     stack,
 )
-from modelmonitor_trainer.storage.store import JSON, Store
+from modelmonitor_trainer.storage.base import JSON, Store
 
 if TYPE_CHECKING:
     from modelmonitor_trainer.data.manifest import PinnedDay
@@ -71,17 +71,17 @@ def columns_of_rows(spec: ModelMonitorSpec) -> tuple[Feature, ...]:
     return (*spec.model.features, *(() if spec.data.labels else (target_column(spec),)))
 
 
-def pinned_blocks(days: Sequence[PinnedDay], window: Window) -> tuple[Block, ...]:
+def pinned_batches(days: Sequence[PinnedDay], window: Window) -> tuple[Batch, ...]:
     """Return the days of a manifest that lie in a window, as blocks."""
     return tuple(
-        Block(pinned.day.isoformat(), tuple(item.info for item in pinned.objects), pinned.day)
+        Batch(pinned.day.isoformat(), tuple(item.info for item in pinned.objects), pinned.day)
         for pinned in days
         if window[0] <= pinned.day <= window[1]
     )
 
 
 def read_reference(
-    store: Store, blocks: Sequence[Block], columns: Sequence[Feature], fmt: DataFormat, prefix: str | None, *, what: str
+    store: Store, blocks: Sequence[Batch], columns: Sequence[Feature], fmt: DataFormat, prefix: str | None, *, what: str
 ) -> Reference:
     """Return the reference that some blocks are, read now or kept from before.
 
@@ -113,12 +113,16 @@ def read_reference(
         return profiled(kept)
     found = profiled(_plan_at(store, first, lambda: fit_plan(store, objects, columns, fmt)))
     wide = len(columns) > WIDE_COLUMNS
-    bad = {plan.name for plan in found.plan if badly_cut(plan, found.window.columns[plan.name].total.counts, wide=wide)}
+    bad = {
+        plan.name
+        for plan in found.plan
+        if needs_rebinning(plan, found.window.columns[plan.name].total.counts, wide=wide)
+    }
     if not bad:
         return found
     _LOG.info("rows are in an order that the heads of the objects do not show; %s columns are cut anew", len(bad))
     some = [column for column in columns if column.name in bad]
-    anew = {plan.name: plan for plan in refit(store, objects, some, fmt, found.window.rows, wide=wide)}
+    anew = {plan.name: plan for plan in rebin(store, objects, some, fmt, found.window.rows, wide=wide)}
     return profiled(_plan_at(store, better, lambda: tuple(anew.get(plan.name, plan) for plan in found.plan)))
 
 
@@ -160,7 +164,7 @@ def reference_to_bytes(reference: Reference, columns: Sequence[Feature]) -> byte
     return buffer.getvalue()
 
 
-def reference_from_bytes(data: bytes, columns: Sequence[Feature], blocks: Sequence[Block]) -> Reference | None:
+def reference_from_bytes(data: bytes, columns: Sequence[Feature], blocks: Sequence[Batch]) -> Reference | None:
     """Return a reference that was kept; None where it is of other columns or days, or cannot be read.
 
     Parameters
@@ -183,7 +187,7 @@ def reference_from_bytes(data: bytes, columns: Sequence[Feature], blocks: Sequen
         _LOG.warning("the reference that the version carries cannot be used, and its data are read: %s", error)
         return None
     days = [
-        BlockProfile(block, profile.rows, profile.columns, {}) for block, profile in zip(blocks, found, strict=True)
+        BatchProfile(block, profile.rows, profile.columns, {}) for block, profile in zip(blocks, found, strict=True)
     ]
     return Reference(plan, stack(days, plan))
 

@@ -12,16 +12,16 @@ import numpy as np
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Counts
 from modelmonitor_trainer.data.windows import Partition
-from modelmonitor_trainer.failures import BadData
+from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.profile.binning import Plan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, merge
-from modelmonitor_trainer.profile.objects import ObjectProfile, ProfileCache, empty_profile, profile_objects
-from modelmonitor_trainer.profile.plan import Plan
+from modelmonitor_trainer.profile.engine import ObjectProfile, ProfileCache, empty_profile, profile_objects
 from modelmonitor_trainer.progress import shown
-from modelmonitor_trainer.storage.store import ObjectInfo, Store
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 
 @dataclass(frozen=True)
-class Block:
+class Batch:
     """Rows that belong together: a partition, or a file where there are no partitions.
 
     Attributes
@@ -40,7 +40,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class BlockProfile:
+class BatchProfile:
     """What one block holds.
 
     Attributes
@@ -57,7 +57,7 @@ class BlockProfile:
         What is wrong with the objects that cannot be read.
     """
 
-    block: Block
+    block: Batch
     rows: int
     columns: Mapping[str, ColumnProfile]
     lacking: Mapping[str, tuple[str, ...]]
@@ -91,7 +91,7 @@ class ColumnWindow:
 class WindowProfile:
     """A window: its blocks, and its columns over them."""
 
-    blocks: tuple[BlockProfile, ...]
+    blocks: tuple[BatchProfile, ...]
     columns: Mapping[str, ColumnWindow]
 
     @property
@@ -100,13 +100,13 @@ class WindowProfile:
         return sum(block.rows for block in self.blocks)
 
 
-def blocks_of(partitions: Iterable[Partition]) -> tuple[Block, ...]:
+def batches_of_partitions(partitions: Iterable[Partition]) -> tuple[Batch, ...]:
     """Return partitions as blocks."""
-    return tuple(Block(partition.day.isoformat(), partition.objects, partition.day) for partition in partitions)
+    return tuple(Batch(partition.day.isoformat(), partition.objects, partition.day) for partition in partitions)
 
 
 def profile_window(
-    store: Store, blocks: Sequence[Block], plan: Plan, fmt: DataFormat, cache: ProfileCache, *, what: str
+    store: Store, blocks: Sequence[Batch], plan: Plan, fmt: DataFormat, cache: ProfileCache, *, what: str
 ) -> WindowProfile:
     """Return the profile of a window.
 
@@ -133,7 +133,7 @@ def profile_window(
     return stack(profiled, plan)
 
 
-def stack(blocks: Sequence[BlockProfile], plan: Plan) -> WindowProfile:
+def stack(blocks: Sequence[BatchProfile], plan: Plan) -> WindowProfile:
     """Return block profiles as one window; columns that no block has are empty."""
     columns = {}
     for column in plan:
@@ -167,7 +167,7 @@ def require_readable(window: WindowProfile, what: str) -> None:
             raise BadData(f"the {what} is broken: {block.unreadable[0]}")
 
 
-def _profile_block(block: Block, made: Sequence[ObjectProfile | Exception], plan: Plan) -> BlockProfile:
+def _profile_block(block: Batch, made: Sequence[ObjectProfile | Exception], plan: Plan) -> BatchProfile:
     good = [profile for profile in made if isinstance(profile, ObjectProfile)]
     columns: dict[str, ColumnProfile] = {}
     lacking: dict[str, tuple[str, ...]] = {}
@@ -178,7 +178,7 @@ def _profile_block(block: Block, made: Sequence[ObjectProfile | Exception], plan
         without = tuple(profile.uri for profile in good if column.name not in profile.columns)
         if without:
             lacking[column.name] = without
-    return BlockProfile(
+    return BatchProfile(
         block=block,
         rows=sum(profile.rows for profile in good),
         columns=columns,

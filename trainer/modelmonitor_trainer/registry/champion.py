@@ -16,8 +16,8 @@ from pydantic import Field, ValidationError
 
 from modelmonitor_api.resource import Message
 from modelmonitor_api.status import Champion, Time
-from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound, ObjectChanged, PreconditionFailed
-from modelmonitor_trainer.registry.claims import claim
+from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound, ObjectChanged, PreconditionFailed
+from modelmonitor_trainer.registry.reservations import reserve
 from modelmonitor_trainer.registry.versions import (
     VersionRecord,
     check_files,
@@ -27,16 +27,16 @@ from modelmonitor_trainer.registry.versions import (
     read_manifest,
     read_version,
 )
-from modelmonitor_trainer.storage.store import JSON, Store
+from modelmonitor_trainer.storage.base import JSON, Store
 
 if TYPE_CHECKING:
-    from modelmonitor_trainer.registry.models import LoadedModel
+    from modelmonitor_trainer.registry.model_files import LoadedModel
 
 __all__ = [
     "ChampionChanged",
     "Pointer",
-    "Reign",
-    "Served",
+    "ServingPeriod",
+    "Tenure",
     "VersionRecord",
     "champion_pointer",
     "list_versions",
@@ -59,7 +59,7 @@ PREVIOUS = "previous"
 _ATTEMPTS = 5
 
 
-class Reign(Message):
+class Tenure(Message):
     """One version's time as champion."""
 
     version: str = Field(description="Version.")
@@ -78,11 +78,11 @@ class Reign(Message):
     image: str | None = Field(None, description="Image that trained it.")
 
 
-class Pointer(Reign):
+class Pointer(Tenure):
     """The champion, and all reigns, its own included."""
 
     schema_version: Literal[1] = 1
-    history: list[Reign] = Field(description="All reigns, the present one first.", min_length=1)
+    history: list[Tenure] = Field(description="All reigns, the present one first.", min_length=1)
 
     def to_champion(self) -> Champion:
         """Return the champion as the operator's status shows it; its data end where the next day begins."""
@@ -150,11 +150,11 @@ def champion_pointer(store: Store, prefix: str) -> Pointer | None:
 
 
 def load_model(store: Store, prefix: str, version: str) -> LoadedModel:
-    """Return the model of a version; as :func:`modelmonitor_trainer.registry.models.load_model`."""
+    """Return the model of a version; as :func:`modelmonitor_trainer.registry.model_files.load_model`."""
     # scikit-learn takes a second to import: who only reads the pointer, as most checks do, must not pay for it.
-    from modelmonitor_trainer.registry import models
+    from modelmonitor_trainer.registry import model_files
 
-    return models.load_model(store, prefix, version)
+    return model_files.load_model(store, prefix, version)
 
 
 def load_champion(store: Store, prefix: str) -> LoadedModel | None:
@@ -174,7 +174,7 @@ def load_champion(store: Store, prefix: str) -> LoadedModel | None:
 
 
 @dataclass(frozen=True)
-class Served:
+class ServingPeriod:
     """A reign and when it ended.
 
     Attributes
@@ -185,11 +185,11 @@ class Served:
         When another version took its place; None for the present champion.
     """
 
-    reign: Reign
+    reign: Tenure
     until: dt.datetime | None
 
 
-def served_between(pointer: Pointer, start: dt.datetime, end: dt.datetime) -> list[Served]:
+def served_between(pointer: Pointer, start: dt.datetime, end: dt.datetime) -> list[ServingPeriod]:
     """Return who was the champion from `start` until before `end`, the earliest first.
 
     Parameters
@@ -202,7 +202,7 @@ def served_between(pointer: Pointer, start: dt.datetime, end: dt.datetime) -> li
     reigns = pointer.history
     ends = [None, *(reign.since for reign in reigns)]
     found = [
-        Served(reign, until)
+        ServingPeriod(reign, until)
         for reign, until in zip(reigns, ends, strict=False)
         if (reign.since <= start or reign.since < end) and (until is None or start < until) and until != reign.since
     ]
@@ -306,7 +306,7 @@ def rollback(
         version = _target(pointer, to)
         if version == pointer.version:
             return pointer, False
-        record = claim(store, prefix, version)
+        record = reserve(store, prefix, version)
         check_files(store, prefix, record)
         message = f"rolled back from {pointer.version}"
         reign = _reign(record, "RolledBack", by, message, pointer.version, now).model_copy(update={"reason": reason})
@@ -346,8 +346,8 @@ def _reign(
     message: str,
     previous: str | None,
     now: dt.datetime,
-) -> Reign:
-    return Reign(
+) -> Tenure:
+    return Tenure(
         version=record.version,
         since=now.replace(microsecond=0),
         action=action,
@@ -368,7 +368,7 @@ def _read(store: Store, prefix: str) -> tuple[Pointer | None, str | None]:
     return read_pointer(store, prefix) or (None, None)
 
 
-def _replace(store: Store, prefix: str, pointer: Pointer | None, etag: str | None, reign: Reign) -> Pointer:
+def _replace(store: Store, prefix: str, pointer: Pointer | None, etag: str | None, reign: Tenure) -> Pointer:
     """Write the pointer if it is still the one that was read.
 
     Raises

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from modelmonitor_api.spec import Retention
-from modelmonitor_trainer.gate.verdict import GateReason
+from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.registry.champion import Pointer, VersionRecord, champion_pointer, list_versions
-from modelmonitor_trainer.registry.claims import DELETION_FILE, announce_deletion, withdraw_deletion
+from modelmonitor_trainer.registry.reservations import DELETION_FILE, announce_deletion, withdraw_deletion
 from modelmonitor_trainer.registry.versions import VERSION_FILE, folder_of
-from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.storage.base import Store
 
 _LOG = logging.getLogger(__name__)
 _VERDICT = "verdict.json"
@@ -33,7 +33,7 @@ _TIME = re.compile(r"^(\d{8}T\d{6})Z-")
 
 
 @dataclass(frozen=True)
-class Tidied:
+class RetentionResult:
     """What was deleted.
 
     Attributes
@@ -52,7 +52,7 @@ class Tidied:
     profiles: int = 0
 
 
-def tidy(store: Store, prefix: str, uid: str, retention: Retention, *, now: dt.datetime) -> Tidied:
+def apply_retention(store: Store, prefix: str, uid: str, retention: Retention, *, now: dt.datetime) -> RetentionResult:
     """Delete what is past the declared retention.
 
     Parameters
@@ -86,7 +86,7 @@ def tidy(store: Store, prefix: str, uid: str, retention: Retention, *, now: dt.d
             withdraw_deletion(store, folder)
     kept = {record.version for record in records} - set(gone)
     before = now - dt.timedelta(days=retention.report_days)
-    found = Tidied(
+    found = RetentionResult(
         tuple(gone),
         _delete_runs(store, f"{prefix}runs/{uid}/", kept, before),
         _delete_checks(store, f"{prefix}checks/{uid}/", before, retention.checks),

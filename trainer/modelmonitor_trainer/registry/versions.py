@@ -20,8 +20,8 @@ from modelmonitor_api.resource import Message
 from modelmonitor_api.spec import Feature, Metric, ModelMonitorSpec, Task
 from modelmonitor_api.status import Time
 from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.failures import BadData, NotFound, PreconditionFailed
-from modelmonitor_trainer.storage.store import BINARY, HTML, JSON, Store
+from modelmonitor_trainer.errors import BadData, NotFound, PreconditionFailed
+from modelmonitor_trainer.storage.base import BINARY, HTML, JSON, Store
 
 VERSION_FILE = "version.json"
 MANIFEST_FILE = "manifest.json"

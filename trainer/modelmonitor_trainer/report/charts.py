@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.arrays import Counts, Floats
+from modelmonitor_trainer.detect.hypotheses import Hypothesis
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.detect.relation import Subject
+from modelmonitor_trainer.profile.binning import LARGEST, CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.profile.plan import LARGEST, CategoricalPlan, ColumnPlan, NumericPlan
 
 #: Size of a histogram, in units of its view box.
 WIDTH, HEIGHT = 320.0, 96.0
@@ -133,7 +133,7 @@ class Scale:
     ends: tuple[str, str]
 
 
-def heat_map(subjects: Sequence[Subject], columns: Sequence[str]) -> HeatMap | None:
+def heat_map(subjects: Sequence[Hypothesis], columns: Sequence[str]) -> HeatMap | None:
     """Return the heat map of tests of pairs; None where no pair is of two of `columns`.
 
     Parameters

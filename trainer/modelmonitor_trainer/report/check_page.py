@@ -12,8 +12,8 @@ from typing import Any
 import jinja2
 
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, ColumnTest
+from modelmonitor_trainer.detect.hypotheses import ABLATION, BIAS, CORRELATION, HypothesisFamily
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.detect.relation import ABLATION, BIAS, CORRELATION, RelationTest
 from modelmonitor_trainer.detect.result import CheckResult
 from modelmonitor_trainer.detect.verdict import hidden_by_variation, probability
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
@@ -151,7 +151,7 @@ class Card:
 class Relation:
     """What the page shows of a relation test: all of it in words, its strongest subjects, and a map of correlations."""
 
-    test: RelationTest
+    test: HypothesisFamily
     chart: HeatMap | None
 
     @property

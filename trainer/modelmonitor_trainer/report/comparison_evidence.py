@@ -16,8 +16,8 @@ from modelmonitor_api.spec import Metric, ModelMonitorSpec, Task, metric_fits
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.data.labels import Dataset
 from modelmonitor_trainer.data.manifest import Manifest
+from modelmonitor_trainer.gate.evaluation import GateInput, GateResult, margin_of
 from modelmonitor_trainer.gate.interval import Difference, score_deviation
-from modelmonitor_trainer.gate.verdict import Contest, GateResult, margin_of
 from modelmonitor_trainer.model.metrics import Undefined, greater_is_better, in_units, score_places, title
 
 _CURVE_POINTS = 100
@@ -31,7 +31,7 @@ def evidence(
     spec: ModelMonitorSpec,
     manifest: Manifest,
     datasets: Mapping[str, Dataset],
-    contest: Contest,
+    contest: GateInput,
     result: GateResult,
     champion: str | None,
     classes: Sequence[str] = (),
@@ -103,7 +103,7 @@ def _difference(found: Difference | None) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
 
 
-def _all_metrics(task: Task, contest: Contest) -> list[dict[str, Any]]:
+def _all_metrics(task: Task, contest: GateInput) -> list[dict[str, Any]]:
     """Return every metric that fits the task, for readers who know another one better."""
     models = {
         "champion": contest.champion,
@@ -132,7 +132,7 @@ def _score_or_none(metric: Metric, truth: Array, scores: Array | None) -> float 
         return None
 
 
-def _curves(task: Task, contest: Contest, classes: Sequence[str]) -> dict[str, Any]:
+def _curves(task: Task, contest: GateInput, classes: Sequence[str]) -> dict[str, Any]:
     """Return the points of the charts, by model."""
     models = {"challenger": contest.challenger}
     if contest.champion is not None:
@@ -176,7 +176,7 @@ def _roc_by_class(truth: Array, models: Mapping[str, Floats], classes: Sequence[
     ]
 
 
-def _calibrations(task: Task, contest: Contest) -> dict[str, Any]:
+def _calibrations(task: Task, contest: GateInput) -> dict[str, Any]:
     """Return by model how far its probabilities, or its predicted values, are from what came."""
     models = {"challenger": contest.challenger, "champion": contest.champion}
     return {

@@ -6,8 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 
 from modelmonitor_api.spec import Metric
-from modelmonitor_trainer.detect.over_time import Period
 from modelmonitor_trainer.detect.performance import PerformanceResult
+from modelmonitor_trainer.detect.score_timeline import Period
 from modelmonitor_trainer.report.charts import WIDTH, number
 
 #: Height of the chart, in units of its view box; the width is that of every chart.

@@ -15,7 +15,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from modelmonitor_trainer.failures import (
+from modelmonitor_trainer.errors import (
     BadConfiguration,
     CredentialsRefused,
     DiskFull,
@@ -23,7 +23,7 @@ from modelmonitor_trainer.failures import (
     PreconditionFailed,
     StorageUnavailable,
 )
-from modelmonitor_trainer.storage.store import BINARY, ObjectInfo, changed, removed
+from modelmonitor_trainer.storage.base import BINARY, ObjectInfo, changed, removed
 
 _SCHEME = "file://"
 #: Names of files that are being written; never listed.
@@ -62,7 +62,7 @@ def _explained(uri: str) -> Iterator[None]:
 
 
 class LocalStore:
-    """A :class:`~modelmonitor_trainer.storage.store.Store` over folders.
+    """A :class:`~modelmonitor_trainer.storage.base.Store` over folders.
 
     The ETag is the SHA-256 of the content of small files, and of large ones what the file system says of them: to hash
     a file costs about a quarter of decoding it.

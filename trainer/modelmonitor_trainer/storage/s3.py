@@ -25,12 +25,12 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 
-from modelmonitor_trainer.failures import BadConfiguration, ModelMonitorError, NotFound, PreconditionFailed
-from modelmonitor_trainer.storage.ahead import REQUESTS, Ahead
-from modelmonitor_trainer.storage.blocks import Span
-from modelmonitor_trainer.storage.explain import explain
-from modelmonitor_trainer.storage.slabs import Content, Slabs, needs_slab
-from modelmonitor_trainer.storage.store import BINARY, ObjectInfo, changed, removed
+from modelmonitor_trainer.errors import BadConfiguration, ModelMonitorError, NotFound, PreconditionFailed
+from modelmonitor_trainer.storage.base import BINARY, ObjectInfo, changed, removed
+from modelmonitor_trainer.storage.buffers import BufferPool, Content, needs_slab
+from modelmonitor_trainer.storage.ranges import Span
+from modelmonitor_trainer.storage.readahead import REQUESTS, ReadAhead
+from modelmonitor_trainer.storage.s3_errors import translate_error
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -46,7 +46,7 @@ _BROKEN_OFF = (HTTPClientError, BotoConnectionError, IncompleteReadError)
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long to wait for a store: `attempts` times `read_seconds`, and some seconds between them.
 
     Attributes
@@ -63,7 +63,7 @@ class Patience:
 
 
 #: A store that accepts requests and never answers is given up after about a minute.
-PATIENCE = Patience()
+PATIENCE = RetryPolicy()
 
 
 def parts_of(uri: str) -> tuple[str, str]:
@@ -81,7 +81,7 @@ def parts_of(uri: str) -> tuple[str, str]:
 
 
 class S3Store:
-    """A :class:`~modelmonitor_trainer.storage.store.Store` on S3.
+    """A :class:`~modelmonitor_trainer.storage.base.Store` on S3.
 
     Parameters
     ----------
@@ -101,13 +101,13 @@ class S3Store:
         region: str | None,
         client: S3Client | None = None,
         *,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
     ) -> None:
         self._patience = patience or PATIENCE
         endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._endpoint = endpoint or "Amazon S3"
         self._client: S3Client = client or self._connected(endpoint, region)
-        self._ahead = Ahead(self._fetch)
+        self._ahead = ReadAhead(self._fetch)
 
     def _connected(self, endpoint: str | None, region: str | None) -> S3Client:
         """Return a client, which has asked nobody yet.
@@ -145,7 +145,7 @@ class S3Store:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
-            raise explain(error, uri, self._endpoint) from error
+            raise translate_error(error, uri, self._endpoint) from error
 
     def list(self, prefix_uri: str) -> list[ObjectInfo]:
         """Return every object below the prefix; markers of folders are not objects."""
@@ -204,7 +204,7 @@ class S3Store:
         """Write an object in the background."""
         self._ahead.write_behind(lambda: self.write(uri, data), len(data))
 
-    def _fetch(self, info: ObjectInfo, span: Span, slabs: Slabs) -> Content:
+    def _fetch(self, info: ObjectInfo, span: Span, slabs: BufferPool) -> Content:
         """Return some bytes of an object as it was listed."""
         whole, size = span == (0, info.size), span[1] - span[0]
         if not needs_slab(size):

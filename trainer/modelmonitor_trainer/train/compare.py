@@ -8,14 +8,14 @@ from typing import Any
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import freeze
 from modelmonitor_trainer.data.windows import TrainingWindows, latest_partition, training_windows
-from modelmonitor_trainer.failures import BadConfiguration, NotFound
-from modelmonitor_trainer.gate.verdict import judge
+from modelmonitor_trainer.errors import BadConfiguration, NotFound
+from modelmonitor_trainer.gate.evaluation import evaluate
 from modelmonitor_trainer.registry.champion import champion_pointer, load_model, read_manifest
 from modelmonitor_trainer.report.comparison_evidence import evidence
-from modelmonitor_trainer.storage.store import Store
-from modelmonitor_trainer.train.contest import Answers, Rival, contest_of
+from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores, gate_input
 from modelmonitor_trainer.train.rows import load_rows
-from modelmonitor_trainer.train.run import Undecided
+from modelmonitor_trainer.train.run import InconclusiveTraining
 
 
 def compare(
@@ -47,11 +47,11 @@ def compare(
     manifest = freeze(store, spec, _windows(store, spec, seen, now))
     try:
         rows = load_rows(store, spec, manifest, [name for model in models for name in model.columns])
-    except Undecided as why:
+    except InconclusiveTraining as why:
         raise BadConfiguration(f"{challenger} and {other} cannot be compared: {why}") from why
-    old, new = (Answers(model.predict_scores(rows.holdout.table), tuple(model.classes)) for model in models)
-    contest = contest_of(spec, rows, new, Rival(models[0].version, old))
-    result = judge(contest, spec.promotion, seed=spec.retraining.random_seed)
+    old, new = (HoldoutScores(model.predict_scores(rows.holdout.table), tuple(model.classes)) for model in models)
+    contest = gate_input(spec, rows, new, ChampionScores(models[0].version, old))
+    result = evaluate(contest, spec.promotion, seed=spec.retraining.random_seed)
     datasets = {"train": rows.train, "holdout": rows.holdout}
     return {"challengerVersion": challenger} | evidence(spec, manifest, datasets, contest, result, other, rows.classes)
 

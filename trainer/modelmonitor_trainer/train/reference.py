@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.profile.reference import (
     columns_of_rows,
-    pinned_blocks,
+    pinned_batches,
     read_reference,
     reference_to_bytes,
     target_column,
@@ -24,7 +24,7 @@ def references(run: Run, manifest: Manifest) -> dict[str, bytes]:
     BadData, ObjectChanged
         If an object cannot be read, or is no longer the one that was trained on.
     """
-    rows, labels = (pinned_blocks(days, manifest.train) for days in (manifest.features, manifest.labels))
+    rows, labels = (pinned_batches(days, manifest.train) for days in (manifest.features, manifest.labels))
     wanted = {REFERENCE_ROWS_FILE: (columns_of_rows(run.spec), rows)}
     if labels:
         wanted[REFERENCE_LABELS_FILE] = ((target_column(run.spec),), labels)

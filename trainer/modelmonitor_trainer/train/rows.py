@@ -20,10 +20,10 @@ from modelmonitor_trainer.data.labels import (
     true_values,
 )
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest
-from modelmonitor_trainer.gate.verdict import GateReason
+from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.registry.champion import Pointer, VersionRecord
-from modelmonitor_trainer.storage.store import Store
-from modelmonitor_trainer.train.run import Run, Undecided
+from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.train.run import InconclusiveTraining, Run
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def load_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, more: Co
 
     Raises
     ------
-    Undecided
+    InconclusiveTraining
         If there are too few labelled rows, or only one class to learn.
     BadData, ObjectChanged
         If the data cannot be used.
@@ -94,7 +94,7 @@ def rows_of(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known: Seq
 
     Raises
     ------
-    Undecided, BadData
+    InconclusiveTraining, BadData
         As :func:`load_rows`.
     """
     _LOG.info("hold-out: %s rows with labels of %s", f"{holdout.rows:,}", f"{holdout.report.feature_rows:,}")
@@ -108,7 +108,7 @@ def rows_of(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known: Seq
     if spec.model.task is Task.BINARY_CLASSIFICATION:
         check_binary(classes, name)
     if len(known) < 2:
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.METRIC_UNDEFINED,
             f"the target {name!r} is {known[0]!r} in all {train.rows:,} rows of the training window, so there is "
             "nothing to learn; raise retraining.windowDays, or check the labels",
@@ -128,11 +128,11 @@ def refuse_seen_rows(manifest: Manifest, champion: Pointer | None) -> None:
 
     Raises
     ------
-    Undecided
+    InconclusiveTraining
         If it has.
     """
     if champion is not None and champion.data_end is not None and champion.data_end >= manifest.holdout[0]:
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.CHAMPION_CHANGED,
             f"while this training waited, {champion.version} became the champion, which was trained on rows until "
             f"{champion.data_end} that this one would be compared on; train again",
@@ -144,12 +144,12 @@ def refuse_other_task(run: Run, champion: VersionRecord) -> None:
 
     Raises
     ------
-    Undecided
+    InconclusiveTraining
         If it does.
     """
     model = run.spec.model
     if (champion.task, champion.target) != (model.task, model.target):
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {champion.version} predicts {champion.target} ({champion.task}), and the spec asks for "
             f"{model.target} ({model.task}); give the new task a monitor of its own",
@@ -170,14 +170,14 @@ def _enough(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
     _arrived(spec, "training window", train.report)
     _arrived(spec, "hold-out", holdout.report)
     if train.rows < MIN_TRAIN_ROWS:
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
             f"{train.rows:,} rows with labels (of {train.report.feature_rows:,}) are too few to train on, "
             f"{MIN_TRAIN_ROWS} are needed; {_why(spec, train)}",
         )
     needed = spec.promotion.min_holdout_rows
     if holdout.rows < needed:
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
             f"{holdout.rows:,} hold-out rows with labels (of {holdout.report.feature_rows:,}) are too few to compare "
             f"models, promotion.minHoldoutRows is {needed:,}; {_why(spec, holdout)}",
@@ -191,7 +191,7 @@ def _arrived(spec: ModelMonitorSpec, what: str, report: JoinReport) -> None:
     # Where no label met any row, the reason is another one than time.
     if spec.data.labels is None or not labelled or labelled >= float(spec.data.labels.min_share) * rows:
         return
-    raise Undecided(
+    raise InconclusiveTraining(
         GateReason.TOO_FEW_ROWS,
         f"{labelled:,} of {rows:,} rows of the {what} have a label, which is less than data.labels.minShare "
         f"({spec.data.labels.min_share}); wait for more labels, raise data.labels.delayDays, or lower the share where "

@@ -18,18 +18,18 @@ from modelmonitor_api.names import short_hash
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest, days_within, freeze
 from modelmonitor_trainer.data.windows import latest_partition, training_windows
-from modelmonitor_trainer.failures import BadConfiguration, BadData, NotFound
-from modelmonitor_trainer.gate.verdict import GateReason
+from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
+from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.registry.champion import Pointer
 from modelmonitor_trainer.registry.versions import MANIFEST_FILE, monitor_prefix, put_once, version_name
-from modelmonitor_trainer.storage.store import JSON, Store
+from modelmonitor_trainer.storage.base import JSON, Store
 
 _LOG = logging.getLogger(__name__)
 _VERDICT = "verdict.json"
 _RIVAL = "compared-with.json"
 
 
-class Undecided(Exception):
+class InconclusiveTraining(Exception):
     """There is nothing to compare yet: an outcome, not a failure.
 
     Attributes
@@ -115,7 +115,7 @@ def frozen_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Man
 
     Raises
     ------
-    Undecided
+    InconclusiveTraining
         If no day is left to train or to compare on.
     NotFound
         If there are no live rows at all.
@@ -136,14 +136,14 @@ def frozen_champion(run: Run, champion: Pointer | None) -> str | None:
 
     Raises
     ------
-    Undecided
+    InconclusiveTraining
         If the champion is not the one that an earlier pod of this run was given.
     """
     version = champion.version if champion else None
     uri = run.folder + _RIVAL
     frozen = _rival_in(put_once(run.store, uri, json.dumps({"champion": version}).encode(), JSON), uri)
     if frozen != version:
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.CHAMPION_CHANGED,
             f"while this training was interrupted, {version or 'no version'} became the champion in place of "
             f"{frozen or 'none'}, with which it was being compared; train again",
@@ -183,13 +183,13 @@ def _freeze(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:
         raise NotFound(f"there is no partition under {data.live.uri}; check spec.data.live.uri")
     latest_labels = latest_partition(run.store, data.labels.uri, until=today) if data.labels else None
     if data.labels and latest_labels is None:
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS, f"no labels have arrived under {data.labels.uri}; check it, or wait for them"
         )
     windows = training_windows(run.spec, latest, champion.data_end if champion else None, latest_labels=latest_labels)
     if windows.holdout_days == 0:
         end = champion.data_end if champion else None
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
             f"no day is left to compare on: the newest day with mature labels is {windows.holdout[1]}, and the "
             f"champion was trained on days until {end}; wait for newer data",
@@ -197,7 +197,7 @@ def _freeze(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:
     manifest = freeze(run.store, run.spec, windows)
     rows = sum(day.rows for day in days_within(manifest.features, manifest.train))
     if rows < MIN_TRAIN_ROWS:
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
             f"{rows:,} rows from {windows.train[0]} to {windows.train[1]} are too few to train on, "
             f"{MIN_TRAIN_ROWS} are needed; wait for more data, raise retraining.windowDays or lower "

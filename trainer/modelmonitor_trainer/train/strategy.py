@@ -14,22 +14,22 @@ from pydantic import ValidationError
 from modelmonitor_api.spec import Estimator, ModelMonitorSpec, Parameter, Strategy
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS
-from modelmonitor_trainer.gate.verdict import GateReason
+from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.model.pipeline import Model, fit
 from modelmonitor_trainer.model.search import Found, search, with_parameters
-from modelmonitor_trainer.model.warm import go_on
-from modelmonitor_trainer.registry.models import LoadedModel
+from modelmonitor_trainer.model.warm_start import continue_training
+from modelmonitor_trainer.registry.model_files import LoadedModel
 from modelmonitor_trainer.registry.versions import read_file
-from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.rows import Rows, arrays_of
-from modelmonitor_trainer.train.run import Undecided
+from modelmonitor_trainer.train.run import InconclusiveTraining
 
 _LOG = logging.getLogger(__name__)
 PARAMETERS_FILE = "parameters.json"
 
 
 @dataclass(frozen=True)
-class Seed:
+class WarmStartSource:
     """The champion as something to go on from.
 
     Attributes
@@ -84,20 +84,20 @@ class Trained:
         }
 
 
-def seed_of(store: Store, prefix: str, loaded: LoadedModel | None) -> Seed | None:
+def warm_start_source(store: Store, prefix: str, loaded: LoadedModel | None) -> WarmStartSource | None:
     """Return the champion as something to go on from; None where there is none."""
     if loaded is None:
         return None
     found = json.loads(read_file(store, prefix, loaded.version, PARAMETERS_FILE))
-    return Seed(loaded, found if isinstance(found, dict) else {})
+    return WarmStartSource(loaded, found if isinstance(found, dict) else {})
 
 
-def train_by_strategy(spec: ModelMonitorSpec, rows: Rows, champion: Seed | None) -> Trained:
+def train_by_strategy(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource | None) -> Trained:
     """Return a model fitted as ``spec.retraining.strategy`` says.
 
     Raises
     ------
-    Undecided
+    InconclusiveTraining
         If no new rows have come for a warm start.
     BadConfiguration, BadData
         As :func:`~modelmonitor_trainer.model.pipeline.fit`.
@@ -116,7 +116,7 @@ def train_by_strategy(spec: ModelMonitorSpec, rows: Rows, champion: Seed | None)
     return _refit(spec, rows, champion if same and not searches else None)
 
 
-def _refit(spec: ModelMonitorSpec, rows: Rows, champion: Seed | None) -> Trained:
+def _refit(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource | None) -> Trained:
     """Fit to the whole window, with the champion's choice of parameters, or a choice of its own."""
     declared, arrays = spec.retraining.estimator, arrays_of(rows.train, spec)
     assert declared is not None
@@ -162,13 +162,13 @@ def _fitted(spec: ModelMonitorSpec, rows: Rows, arrays: Mapping[str, Array], est
     )
 
 
-def _warm(spec: ModelMonitorSpec, rows: Rows, champion: Seed) -> Trained:
+def _warm(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource) -> Trained:
     """Have the champion learn from the rows since its training window, and now and then fit anew beside it."""
     declared, settings = spec.retraining.estimator, spec.retraining.warm_start
     assert declared is not None
     new = _new_rows(rows, champion)
     arrays = arrays_of(rows.train, spec)
-    model = go_on(
+    model = continue_training(
         champion.loaded.model,
         declared,
         {name: values[new] for name, values in arrays.items()},
@@ -198,12 +198,12 @@ def _warm(spec: ModelMonitorSpec, rows: Rows, champion: Seed) -> Trained:
     )
 
 
-def _why_not_warm(spec: ModelMonitorSpec, rows: Rows, champion: Seed, *, same: bool) -> str | None:
+def _why_not_warm(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource, *, same: bool) -> str | None:
     """Return why the champion cannot learn from new rows alone; None where it can.
 
     Raises
     ------
-    Undecided
+    InconclusiveTraining
         If there are too few new rows.
     """
     loaded = champion.loaded
@@ -215,7 +215,7 @@ def _why_not_warm(spec: ModelMonitorSpec, rows: Rows, champion: Seed, *, same: b
         return f"the classes are {', '.join(rows.known_classes)}, and {loaded.version.version} knows others"
     new = _new_rows(rows, champion)
     if new.size < MIN_TRAIN_ROWS:
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
             f"{new.size:,} rows with labels have come since {loaded.version.train.end}, the last day of the "
             f"champion's training window, and {MIN_TRAIN_ROWS} are needed for a warm start; wait for more data",
@@ -225,7 +225,7 @@ def _why_not_warm(spec: ModelMonitorSpec, rows: Rows, champion: Seed, *, same: b
     return None
 
 
-def _new_rows(rows: Rows, champion: Seed) -> Ints:
+def _new_rows(rows: Rows, champion: WarmStartSource) -> Ints:
     end = np.datetime64(champion.loaded.version.train.end, "D").astype(np.int64)
     return np.flatnonzero(rows.train.days > end)
 

@@ -16,7 +16,7 @@ from modelmonitor_trainer.data.labels import Dataset, JoinReport, class_names, c
 from modelmonitor_trainer.data.manifest import Manifest, days_within
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.model.batches import Batch, Source, fit_in_batches, passes_over
-from modelmonitor_trainer.storage.store import Store
+from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.rows import Rows, arrays_of, rows_of
 from modelmonitor_trainer.train.strategy import Trained
 
@@ -70,7 +70,7 @@ def stream_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, more: 
 
     Raises
     ------
-    Undecided, BadData, ObjectChanged
+    InconclusiveTraining, BadData, ObjectChanged
         As there.
     """
     columns = len(spec.model.features) + len(spec.model.slices) + 2

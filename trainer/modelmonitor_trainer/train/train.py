@@ -16,33 +16,38 @@ from typing import Any
 from modelmonitor_api.messages import RunVerdict, TrainRequest
 from modelmonitor_api.spec import Strategy
 from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.failures import BadConfiguration
-from modelmonitor_trainer.gate.beside import Beside, full_refit_beside
-from modelmonitor_trainer.gate.verdict import GateReason
+from modelmonitor_trainer.errors import BadConfiguration
+from modelmonitor_trainer.gate.evaluation import GateReason
+from modelmonitor_trainer.gate.warm_start_guard import RefitComparison, compare_with_refit
 from modelmonitor_trainer.model.batches import Source
 from modelmonitor_trainer.model.metrics import aligned
 from modelmonitor_trainer.model.pipeline import build, effective_parameters
 from modelmonitor_trainer.model.search import check_search
 from modelmonitor_trainer.registry.champion import Pointer, champion_pointer, load_model, read_version
 from modelmonitor_trainer.registry.digest import fitted_digest
-from modelmonitor_trainer.registry.models import LoadedModel, dump_model, read_pipeline
+from modelmonitor_trainer.registry.model_files import LoadedModel, dump_model, read_pipeline
 from modelmonitor_trainer.registry.versions import MODEL_FILE, folder_of, write_file
-from modelmonitor_trainer.storage.store import Store
-from modelmonitor_trainer.train.conclude import Challenger, conclude, settle, undecided
-from modelmonitor_trainer.train.contest import Answers, Rival
+from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.cost import measured
-from modelmonitor_trainer.train.memory import in_batches, memory_limit, need_of, refuse_what_does_not_fit
+from modelmonitor_trainer.train.finalize import Challenger, evaluate_and_store, promote_and_report, undecided
+from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
+from modelmonitor_trainer.train.memory_estimate import (
+    estimate_memory,
+    in_batches,
+    memory_limit,
+    refuse_what_does_not_fit,
+)
 from modelmonitor_trainer.train.rows import Rows, arrays_of, load_rows, refuse_other_task, refuse_seen_rows
 from modelmonitor_trainer.train.run import (
+    InconclusiveTraining,
     Run,
-    Undecided,
     finished,
     frozen_champion,
     frozen_manifest,
     open_run,
     version_of,
 )
-from modelmonitor_trainer.train.strategy import Seed, Trained, seed_of, train_by_strategy
+from modelmonitor_trainer.train.strategy import Trained, WarmStartSource, train_by_strategy, warm_start_source
 from modelmonitor_trainer.train.stream import Streamed, stream_rows, train_in_batches
 
 _LOG = logging.getLogger(__name__)
@@ -88,13 +93,13 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
             rival = champion_model(run, champion)
             begun = time.monotonic()
             rows, source = _read(run, manifest, rival.columns if rival else ())
-            challenger = _challenger(run, manifest, rows, source, seed_of(store, run.prefix, rival), begun)
-            record = conclude(run, manifest, rows, challenger, _rival(rival, rows), now)
+            challenger = _challenger(run, manifest, rows, source, warm_start_source(store, run.prefix, rival), begun)
+            record = evaluate_and_store(run, manifest, rows, challenger, _rival(rival, rows), now)
         else:
             _LOG.info("an earlier pod has written version %s", record.version)
-    except Undecided as why:
+    except InconclusiveTraining as why:
         return undecided(run, why, now)
-    return settle(run, record, now)
+    return promote_and_report(run, record, now)
 
 
 def _read(run: Run, manifest: Manifest, more: Collection[str]) -> tuple[Rows, Source | None]:
@@ -105,7 +110,7 @@ def _read(run: Run, manifest: Manifest, more: Collection[str]) -> tuple[Rows, So
     BadConfiguration
         If they do not fit and the estimator cannot learn in batches.
     """
-    need = need_of(run.spec, manifest)
+    need = estimate_memory(run.spec, manifest)
     if in_batches(run.spec, need):
         streamed = stream_rows(run.store, run.spec, manifest, more)
         return streamed.rows, streamed.source
@@ -118,14 +123,14 @@ def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
 
     Raises
     ------
-    Undecided
+    InconclusiveTraining
         If it predicts something else than the spec asks for now.
     """
     if champion is None:
         return None
     record = read_version(run.store, run.prefix, champion.version)
     if record is not None and record.kind == "Own":
-        raise Undecided(
+        raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {champion.version} was made by a trainer of your own, which the built-in trainer cannot "
             "ask; remove champion.json from the results to begin anew with the built-in trainer",
@@ -148,7 +153,7 @@ def _check_configuration(request: TrainRequest) -> None:
 
 
 def _challenger(
-    run: Run, manifest: Manifest, rows: Rows, source: Source | None, champion: Seed | None, begun: float
+    run: Run, manifest: Manifest, rows: Rows, source: Source | None, champion: WarmStartSource | None, begun: float
 ) -> Challenger:
     """Fit the challenger, write its file, and have the one that was written score the hold-out rows."""
     if source is not None:
@@ -167,7 +172,7 @@ def _challenger(
     # What is judged is what will be served: the file, not the object in memory.
     scores = replace(model, pipeline=read_pipeline(kept)).scores(arrays_of(rows.holdout, run.spec))
     return Challenger(
-        Answers(scores, model.classes),
+        HoldoutScores(scores, model.classes),
         "Skops",
         (stored,),
         _parameters(run, trained, notes),
@@ -177,12 +182,12 @@ def _challenger(
     )
 
 
-def _guarded(run: Run, rows: Rows, trained: Trained) -> tuple[Trained, Beside | None]:
+def _guarded(run: Run, rows: Rows, trained: Trained) -> tuple[Trained, RefitComparison | None]:
     """Take the model that was fitted to the whole window where it is better than the warm start beyond chance."""
     if trained.beside is None:
         return trained, None
     holdout = arrays_of(rows.holdout, run.spec)
-    beside = full_refit_beside(
+    beside = compare_with_refit(
         run.spec.promotion,
         rows.holdout_truth,
         warm=aligned(trained.model.scores(holdout), trained.model.classes, rows.classes),
@@ -222,8 +227,8 @@ def _notes(trained: Trained) -> tuple[str, ...]:
     return tuple(dict.fromkeys(said))
 
 
-def _rival(model: LoadedModel | None, rows: Rows) -> Rival | None:
+def _rival(model: LoadedModel | None, rows: Rows) -> ChampionScores | None:
     """Return what the champion says of the hold-out rows."""
     if model is None:
         return None
-    return Rival(model.version, Answers(model.predict_scores(rows.holdout.table), model.classes))
+    return ChampionScores(model.version, HoldoutScores(model.predict_scores(rows.holdout.table), model.classes))

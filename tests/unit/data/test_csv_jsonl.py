@@ -1,0 +1,110 @@
+"""CSV and JSON Lines block by block: what a reader of whole objects reads."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data import csv_jsonl as module
+from modelmonitor_trainer.data.csv_jsonl import NULL_WORDS
+from modelmonitor_trainer.data.tables import Unreadable, scan
+from modelmonitor_trainer.storage.base import open_store
+
+CELLS = st.sampled_from(
+    ["", "1", "-7", "2.5", "true", "x", "NA", "2024-01-31", "2024-01-31 10:00:00", "12:30:00", "nan"]
+)
+
+
+def read(path, columns=None, fmt=DataFormat.CSV, **options):
+    store = open_store(None)
+    with scan(store, store.list(f"file://{path}")[0], columns, fmt, **options) as opened:
+        parts: dict[str, list[pa.Array]] = {}
+        for name, values in opened.chunks:
+            parts.setdefault(name, []).extend(
+                chunk.dictionary_decode() if pa.types.is_dictionary(chunk.type) else chunk for chunk in values.chunks
+            )
+        return dict(opened.types), opened.rows, {n: pa.chunked_array(p).to_pylist() for n, p in parts.items()}
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=25))
+def test_csv_in_blocks_is_csv_as_a_whole(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("csv")
+    lines = ["a,b,c,pad", *(",".join([*row, "p" * 40]) for row in rows)]
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+    whole = pyarrow.csv.read_csv(
+        folder / "t.csv",
+        convert_options=pyarrow.csv.ConvertOptions(
+            null_values=list(NULL_WORDS), strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK_BYTES", 128)
+        types, count, found = read(folder / "t.csv")
+    assert count == whole.num_rows == len(rows)
+    assert types == {field.name: field.type for field in whole.schema}
+    assert str(found) == str({name: whole.column(name).to_pylist() for name in whole.column_names})
+
+
+def test_a_fraction_after_many_integers_is_no_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,007\n" * 1000 + b"1.5,008\n"))
+    types, rows, found = read(tmp_path / "t.csv.gz", ["b", "a", "none"], text=["b"])
+    assert (types, rows) == ({"b": pa.string(), "a": pa.float64()}, 1001)
+    assert (found["a"][-1], found["b"][0], len(found["b"])) == (1.5, "007", 1001)
+    _, rows, found = read(tmp_path / "t.csv.gz", ["a"], head=5)
+    assert found == {"a": [1] * 5}
+
+
+@pytest.mark.parametrize("last", [{"a": 1.5}, {"a": 2}, {"a": None}, {"c": 3}, {"a": 2, "b": None}])
+def test_json_lines_in_blocks(tmp_path, monkeypatch, last):
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
+    rows = [{"a": 1, "b": "x"}] * 300 + [last]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, count, found = read(tmp_path / "t.jsonl", ["a", "b", "c"], DataFormat.JSON_LINES)
+    assert count == 301
+    assert found["a"] == [row.get("a") for row in rows]
+    assert found["b"] == [row.get("b") for row in rows]
+    assert ("c" in found) == ("c" in last)
+
+
+def test_json_lines_that_change_and_are_too_large_to_look_at_as_a_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(module, "WHOLE_BYTES", 2000)
+    (tmp_path / "t.jsonl").write_text('{"a": 1}\n' * 1000 + '{"c": 1}\n')
+    with pytest.raises(Unreadable, match="fields change after the first rows"):
+        read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.jsonl"])
+def test_how_far_a_reading_is(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(module, "BLOCK_BYTES", 10_000)
+    numbers = np.random.default_rng(0).normal(size=100_000)
+    lines = [json.dumps({"a": number}) if name == "t.jsonl" else repr(number) for number in numbers.tolist()]
+    data = "\n".join(["a", *lines] if name.startswith("t.csv") else lines).encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    size, told = (tmp_path / name).stat().st_size, []
+    read(tmp_path / name, ["a"], DataFormat.JSON_LINES if name == "t.jsonl" else DataFormat.CSV, told=told.append)
+    passes = len(told) // 2
+    assert 0 < told[0] < size / 4, "Arrow may be some blocks ahead"
+    assert told[passes - 1] == size // 2 < told[passes] < 3 * size / 4
+    assert told[-1] == size
+
+
+def test_memory_is_that_of_a_block(tmp_path):
+    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 25_000_000, 1))
+    before, peak = pa.total_allocated_bytes(), 0
+    store = open_store(None)
+    with scan(store, store.list(f"file://{tmp_path}/")[0], ["a"], DataFormat.CSV) as opened:
+        for _, _values in opened.chunks:
+            peak = max(peak, pa.total_allocated_bytes() - before)
+        assert opened.rows == 25_000_000
+    assert peak < 130 * 1024 * 1024  # a whole table takes 200 MB for each of its columns

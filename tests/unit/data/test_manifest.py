@@ -1,0 +1,273 @@
+"""Manifests: the same bytes for the same data, pinned reading, and labels that meet their rows."""
+
+import datetime as dt
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelmonitor_api.resource import parse
+from modelmonitor_api.spec import Feature, ModelMonitorSpec
+from modelmonitor_trainer.data.labels import (
+    check_binary,
+    class_names,
+    class_places,
+    feature_arrays,
+    join,
+    load,
+    texts,
+    true_values,
+)
+from modelmonitor_trainer.data.manifest import Manifest, days_within, freeze, objects_of
+from modelmonitor_trainer.data.tables import MissingColumn
+from modelmonitor_trainer.data.windows import TrainingWindows
+from modelmonitor_trainer.errors import BadData, ObjectChanged
+from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.local import path_of, uri_of
+
+WINDOWS = TrainingWindows((dt.date(2013, 1, 1), dt.date(2013, 1, 3)), (dt.date(2013, 1, 4), dt.date(2013, 1, 5)))
+
+
+@pytest.fixture
+def store():
+    return open_store(None)
+
+
+@pytest.fixture
+def base(tmp_path):
+    for number in range(1, 10):
+        put(tmp_path, "rows", number, {"id": [f"{number}-{i}" for i in range(4)], "x": [1.0, None, 3.0, 4.0]})
+        put(tmp_path, "labels", number, {"id": [f"{number}-{i}" for i in range(3)], "y": [True, False, None]})
+    return uri_of(tmp_path)
+
+
+def put(folder, kind, number, columns):
+    path = folder / kind / f"date=2013-01-{number:02}" / "part.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+
+
+def spec(base, **data):
+    labels = {"uri": f"{base}/labels/date=%Y-%m-%d/", "joinKey": "id", "delayDays": 2}
+    return parse(
+        ModelMonitorSpec,
+        {
+            "schedule": "0 6 * * *",
+            "storage": {"resultsURI": f"{base}/results/"},
+            "data": {"live": {"uri": f"{base}/rows/date=%Y-%m-%d/"}, "labels": labels, **data},
+            "model": {
+                "task": "BinaryClassification",
+                "target": "y",
+                "features": [{"name": "x", "type": "Numeric"}],
+            },
+            "retraining": {"estimator": {"name": "HistGradientBoostingClassifier"}},
+            "promotion": {"metric": "ROCAUC"},
+        },
+    )
+
+
+def test_what_is_frozen(store, base):
+    manifest = freeze(store, spec(base), WINDOWS)
+    assert [day.day.day for day in manifest.features] == [1, 2, 3, 4, 5]
+    assert [day.day.day for day in manifest.labels] == [1, 2, 3, 4, 5, 6, 7], "labels come two days later"
+    assert [day.rows for day in manifest.features] == [4] * 5
+    assert dict(manifest.columns) == {"id": "string", "x": "double", "y": "bool"}
+    assert len(objects_of(manifest.features, manifest.holdout)) == 2
+    assert days_within(manifest.features, (dt.date(2013, 1, 2), dt.date(2013, 1, 2)))[0].day == dt.date(2013, 1, 2)
+
+
+def test_the_same_data_the_same_bytes(store, base):
+    once, again = (freeze(store, spec(base), WINDOWS) for _ in range(2))
+    assert once.to_json() == again.to_json()
+    assert once.sha256 == again.sha256
+    assert Manifest.from_json(once.to_json(), "here") == once
+    assert json.loads(once.to_json())["schemaVersion"] == 1
+    assert freeze(store, spec(base, timestampColumn="t"), WINDOWS).sha256 != once.sha256
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"schemaVersion": 2}', b'{"schemaVersion": 1}'])
+def test_damaged_manifests_name_their_place(data):
+    with pytest.raises(BadData, match="s3://here"):
+        Manifest.from_json(data, "s3://here")
+
+
+def test_a_replaced_object_fails_by_name(store, base):
+    manifest = freeze(store, spec(base), WINDOWS)
+    assert load(store, manifest, manifest.train, spec(base)).rows == 6
+    uri = manifest.features[1].objects[0].uri
+    pq.write_table(pa.table({"id": ["a"], "x": [0.0]}), path_of(uri))
+    with pytest.raises(ObjectChanged, match="2013-01-02"):
+        load(store, manifest, manifest.train, spec(base))
+    assert load(store, manifest, manifest.holdout, spec(base)).rows == 4, "the others are as they were"
+
+
+def test_a_missing_column_is_named_before_anything_trains(store, base, tmp_path):
+    put(tmp_path, "rows", 2, {"id": ["a"], "z": [0.0]})
+    with pytest.raises(MissingColumn, match=r"2013-01-02.*'x'"):
+        freeze(store, spec(base), WINDOWS)
+
+
+def test_rows_and_labels_are_counted(store, base):
+    manifest = freeze(store, spec(base), WINDOWS)
+    found = load(store, manifest, manifest.train, spec(base))
+    report = found.report
+    assert (report.feature_rows, report.label_rows, report.matched) == (12, 15, 6)
+    assert report.unlabelled == 6, "of each day one without a label, and one whose label is NULL"
+    assert report.orphaned_labels == 0, "labels of the two days after belong to the hold-out"
+    assert np.unique(found.days, return_counts=True)[1].tolist() == [2, 2, 2]
+    assert found.target.to_pylist() == [True, False] * 3
+
+
+def test_labels_that_lie_where_they_arrived(store, base, tmp_path):
+    for number in range(1, 10):
+        put(tmp_path, "labels", number, {"id": [f"{number - 2}-{i}" for i in range(4)], "y": [True] * 4})
+    manifest = freeze(store, spec(base), WINDOWS)
+    assert load(store, manifest, manifest.train, spec(base)).rows == 12
+    assert load(store, manifest, manifest.holdout, spec(base)).rows == 8
+
+
+def test_labels_of_no_row_are_counted_in_the_days_whose_rows_are_all_there(store, base, tmp_path):
+    """Late labels of the first days may be of rows before the window, and labels after it are of later rows."""
+    for number in range(1, 10):
+        ids = [*(f"{number}-{i}" for i in range(4)), f"{number}-strange"]
+        put(tmp_path, "labels", number, {"id": ids, "y": [True] * 5})
+    manifest = freeze(store, spec(base), WINDOWS)
+    days = (manifest.train[1] - manifest.train[0]).days + 1
+    delay = spec(base).data.labels.delay_days
+    assert load(store, manifest, manifest.train, spec(base)).report.orphaned_labels == days - delay
+
+
+def test_a_day_of_which_few_labels_have_come_is_left_out(store, base, tmp_path):
+    put(tmp_path, "labels", 2, {"id": ["2-0"], "y": [True]})
+    manifest = freeze(store, spec(base), WINDOWS)
+    found = load(store, manifest, manifest.train, spec(base))
+    assert sorted(set(found.days.tolist())) == [15706, 15708], "without the second of January"
+    assert (found.report.matched, found.report.immature) == (4, 1)
+
+
+def test_a_day_of_which_few_outcomes_have_come_is_left_out(store, base, tmp_path):
+    """The target is a column of the rows: what is usual in the window says what is few."""
+    for number in range(1, 10):
+        outcomes = [1, 0, 1, None, None, None] if number != 5 else [1, *[None] * 5]
+        put(tmp_path, "rows", number, {"x": [1.0] * 6, "y": outcomes})
+    plain = spec(base, labels=None)
+    manifest = freeze(store, plain, WINDOWS)
+    parts = [load(store, manifest, window, plain) for window in (manifest.train, manifest.holdout)]
+    days = {dt.date(1970, 1, 1) + dt.timedelta(days=int(day)) for part in parts for day in part.days}
+    assert dt.date(2013, 1, 5) not in days
+    assert dt.date(2013, 1, 4) in days
+    assert sum(part.report.immature for part in parts) == 1
+
+
+def test_the_target_among_the_rows(store, base, tmp_path):
+    for number in range(1, 10):
+        put(tmp_path, "rows", number, {"x": [1.0, 2.0, 3.0], "y": [1, 0, None]})
+    plain = spec(base, labels=None)
+    manifest = freeze(store, plain, WINDOWS)
+    assert manifest.labels == ()
+    found = load(store, manifest, manifest.holdout, plain)
+    assert (found.rows, found.report.unlabelled) == (4, 2)
+
+
+keys = st.lists(st.one_of(st.none(), st.integers(0, 12)), max_size=25)
+
+
+@settings(max_examples=150, deadline=None)
+@given(keys, st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 12)), st.one_of(st.none(), st.integers(0, 1)))))
+def test_a_join_is_that_of_a_dictionary(left, right):
+    features = pa.table({"k": pa.array(left, pa.int64()), "row": pa.array(range(len(left)), pa.int64())})
+    labels = pa.table(
+        {
+            "k": pa.array([None if key is None else str(key) for key, _ in right], pa.string()),
+            "y": pa.array([value for _, value in right], pa.int64()),
+        }
+    )
+    found = join(features, labels, np.arange(len(left)), key="k", target="y")
+    known = {}
+    for key, value in right:
+        if key is not None and value is not None:
+            known.setdefault(key, value)
+    expected, seen = [], set()
+    for row, key in enumerate(left):
+        if key is not None and key not in seen:
+            seen.add(key)
+            if key in known:
+                expected.append((row, known[key]))
+    assert list(zip(found.table["row"].to_pylist(), found.target.to_pylist(), strict=True)) == expected
+    assert found.days.tolist() == [row for row, _ in expected]
+    report = found.report
+    assert report.matched == len(expected)
+    assert report.matched + report.unlabelled == len(seen) + left.count(None)
+    assert report.orphaned_labels == len(known) - report.matched
+
+
+def chunked(values, kind=None):
+    return pa.chunked_array([pa.array(values, kind)])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([1, None], pa.int8(), [1.0, np.nan]),
+        ([1.5, float("inf"), float("nan")], pa.float32(), [1.5, np.nan, np.nan]),
+        ([True, False, None], pa.bool_(), [1.0, 0.0, np.nan]),
+        ([None, None], pa.null(), [np.nan, np.nan]),
+        ([2**60], pa.int64(), [float(2**60)]),
+    ],
+)
+def test_numbers(values, kind, expected):
+    found = feature_arrays(pa.table({"x": chunked(values, kind)}), [Feature(name="x", type="Numeric")])["x"]
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        (["a", None, ""], pa.string(), ["a", None, ""]),
+        ([1, None], pa.int16(), ["1", None]),
+        ([1.0, 1.5, float("nan"), None], pa.float64(), ["1", "1.5", None, None]),
+        ([True, None], pa.bool_(), ["true", None]),
+        ([None], pa.null(), [None]),
+        ([], pa.string(), []),
+    ],
+)
+def test_categories(values, kind, expected):
+    assert texts(chunked(values, kind), "c").tolist() == expected
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.date32()])
+def test_times_are_refused_with_advice(kind):
+    table = pa.table({"t": chunked([dt.datetime(2013, 1, 1, tzinfo=dt.UTC)], kind)})
+    with pytest.raises(BadData, match=r"'t' is .* declared Numeric"):
+        feature_arrays(table, [Feature(name="t", type="Numeric")])
+    with pytest.raises(BadData, match=r"'t' is .* weekday"):
+        feature_arrays(table, [Feature(name="t", type="Categorical")])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "names"),
+    [
+        ([True, False], pa.bool_(), ["0", "1"]),
+        ([2, 10, 1], pa.int64(), ["1", "2", "10"]),
+        ([1.0, 0.0], pa.float64(), ["0", "1"]),
+        (["no", "yes"], pa.string(), ["no", "yes"]),
+    ],
+)
+def test_classes(values, kind, names):
+    target = chunked(values, kind)
+    assert class_names(target, "y") == names
+    places = class_places(target, "y", names)
+    assert sorted(places) == list(range(len(names)))
+    assert class_places(target, "y", names[:1]).tolist().count(-1) == len(names) - 1
+
+
+def test_targets_that_cannot_be():
+    with pytest.raises(BadData, match="3 values"):
+        check_binary(["0", "1", "2"], "y")
+    with pytest.raises(BadData, match="finite"):
+        true_values(chunked([1.0, float("inf")]), "y")

@@ -1,0 +1,154 @@
+"""Objects as Arrow tables: pinned, reconciled, and named when they cannot be read."""
+
+import gzip
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.tables import MissingColumn, Unreadable, read_table, scan
+from modelmonitor_trainer.errors import BadData, ObjectChanged
+from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.local import uri_of
+
+PARQUET, CSV, JSONL = DataFormat.PARQUET, DataFormat.CSV, DataFormat.JSON_LINES
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Write objects in the order given, and return the store and their listing."""
+    store = open_store(None)
+
+    def write(*contents, suffix=".parquet"):
+        for number, content in enumerate(contents):
+            data = content
+            if isinstance(content, dict | pa.Table):
+                buffer = pa.BufferOutputStream()
+                pq.write_table(pa.table(content), buffer, row_group_size=2)
+                data = buffer.getvalue().to_pybytes()
+            store.write(f"{uri_of(tmp_path)}/{number}{suffix}", data)
+        return store, store.list(f"{uri_of(tmp_path)}/")
+
+    return write
+
+
+def test_columns_in_the_asked_order_rows_in_that_of_the_objects(put):
+    store, objects = put({"a": [1, 2, 3], "b": ["x", None, "y"]}, {"b": ["z"], "a": [4]})
+    table = read_table(store, objects, ["b", "a"], PARQUET)
+    assert table.column_names == ["b", "a"]
+    assert table.to_pydict() == {"b": ["x", None, "y", "z"], "a": [1, 2, 3, 4]}
+
+
+def test_types_that_go_together_are_reconciled(put):
+    store, objects = put(
+        {"a": pa.array([1, 2]), "d": pa.array(["x", "y"]).dictionary_encode()},
+        {"a": pa.array([0.5]), "d": ["z"]},
+        {"a": pa.nulls(1), "d": pa.nulls(1)},
+    )
+    table = read_table(store, objects, ["a", "d"], PARQUET)
+    assert table.to_pydict() == {"a": [1.0, 2.0, 0.5, None], "d": ["x", "y", "z", None]}
+
+
+def test_types_that_do_not_are_named(put):
+    store, objects = put({"a": [1]}, {"a": ["one"]})
+    with pytest.raises(BadData, match=r"1\.parquet: column 'a' is string, and int64 in earlier objects"):
+        read_table(store, objects, ["a"], PARQUET)
+
+
+def test_a_missing_column_is_named_with_its_object(put):
+    store, objects = put({"a": [1], "b": [1]}, {"a": [1]})
+    with pytest.raises(MissingColumn, match=r"1\.parquet has no column 'b'; it has 'a'") as found:
+        read_table(store, objects, ["a", "b"], PARQUET)
+    assert (found.value.uri, found.value.column) == (objects[1].uri, "b")
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "noise", "page"])
+def test_damaged_parquet_is_named(put, damage):
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.table({"a": list(range(50_000))}), buffer, compression="zstd")
+    good = buffer.getvalue().to_pybytes()
+    bad = {"empty": b"", "truncated": good[:-20], "noise": b"PAR1" + b"\x07" * 500 + b"PAR1"}.get(damage)
+    if bad is None:
+        bad = good[:4] + b"\xff" * 3000 + good[3004:]
+    store, objects = put({"a": [1]}, bad)
+    with pytest.raises(Unreadable, match=r"1\.parquet cannot be read as Parquet"):
+        read_table(store, objects, ["a"], PARQUET)
+    with pytest.raises(Unreadable), scan(store, objects[1], ["a"], PARQUET) as opened:
+        list(opened.chunks)
+
+
+def test_a_replaced_object_is_refused(put):
+    store, objects = put({"a": [1]})
+    store.write(objects[0].uri, b"other")
+    with pytest.raises(ObjectChanged):
+        read_table(store, objects, ["a"], PARQUET)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_csv(put, suffix):
+    text = b'id,name,x\n007,"NA",1\n008,NA,\n009,,2.5\n'
+    store, objects = put(gzip.compress(text) if suffix.endswith("gz") else text, suffix=suffix)
+    table = read_table(store, objects, ["id", "name", "x"], CSV, text=["id", "name"])
+    assert table.to_pydict() == {"id": ["007", "008", "009"], "name": ["NA", None, None], "x": [1.0, None, 2.5]}
+
+
+def test_csv_looks_at_all_rows_before_it_chooses_a_type(put):
+    rows = "\n".join(["1"] * 700_000 + ["0.5"])
+    store, objects = put(f"x\n{rows}\n".encode(), suffix=".csv")
+    assert read_table(store, objects, ["x"], CSV).column("x").type == pa.float64()
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+def test_json_lines(put, suffix):
+    text = b'{"a": 1, "b": "x"}\n{"a": 2.5}\n'
+    store, objects = put(gzip.compress(text) if suffix.endswith("gz") else text, suffix=suffix)
+    assert read_table(store, objects, ["b", "a"], JSONL).to_pydict() == {"b": ["x", None], "a": [1.0, 2.5]}
+
+
+@pytest.mark.parametrize(("fmt", "text"), [(CSV, b"a,b\n1\n"), (JSONL, b'{"a": 1'), (CSV, b"")])
+def test_damaged_text_is_named(put, fmt, text):
+    store, objects = put(text, suffix=".txt")
+    with pytest.raises(Unreadable, match=rf"0\.txt cannot be read as {fmt.value}"):
+        read_table(store, objects, ["a"], fmt)
+
+
+def test_no_objects_are_no_rows(put):
+    store, _ = put()
+    table = read_table(store, [], ["a"], PARQUET)
+    assert (table.column_names, table.num_rows) == (["a"], 0)
+
+
+def test_a_scan_goes_row_group_by_row_group_with_strings_as_dictionaries(put):
+    store, objects = put({"a": [1, 2, 3], "b": ["x", "y", "x"]})
+    with scan(store, objects[0], ["b", "a", "nowhere"], PARQUET) as opened:
+        chunks = [(name, len(column)) for name, column in opened.chunks]
+        assert opened.rows == 3
+        assert set(opened.types) == {"a", "b"}
+    assert chunks == [("b", 2), ("a", 2), ("b", 1), ("a", 1)]
+
+
+def test_columns_with_strange_names(put):
+    name = 'a.b "<c>" \u202e'
+    store, objects = put({name: [1.0, None, 2.0], "a": [1, 2, 3]})
+    assert read_table(store, objects, [name], PARQUET).to_pydict() == {name: [1.0, None, 2.0]}
+    with scan(store, objects[0], [name], PARQUET) as opened:
+        assert sum(len(column) for _, column in opened.chunks) == 3
+
+
+def test_a_damaged_page_is_not_taken_for_values(tmp_path):
+    path = tmp_path / "damaged.parquet"
+    values = np.random.default_rng(0).normal(size=20_000)
+    pq.write_table(pa.table({"x": values}), path, compression="none", use_dictionary=False, write_page_checksum=True)
+    data = bytearray(path.read_bytes())
+    data[80_000] ^= 0xFF
+    path.write_bytes(data)
+    store = open_store(None)
+    [info] = store.list(uri_of(path))
+    with (
+        pytest.raises(Unreadable, match=r"damaged\.parquet") as raised,
+        scan(store, info, ["x"], DataFormat.PARQUET) as opened,
+    ):
+        list(opened.chunks)
+    assert ".." not in str(raised.value)

@@ -1,0 +1,166 @@
+"""Partitions and windows: which days and which objects, for how many requests."""
+
+import datetime as dt
+
+import pytest
+
+from modelmonitor_api.resource import parse
+from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_trainer.data.windows import (
+    expand,
+    latest_partition,
+    live_window,
+    partitions,
+    training_windows,
+)
+from modelmonitor_trainer.errors import BadConfiguration, NotFound
+from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.local import uri_of
+
+
+def day(text):
+    return dt.date.fromisoformat(text)
+
+
+def spec(**changes):
+    data = {
+        "live": {"uri": "s3://b/f/%Y-%m-%d/", "windowDays": changes.get("window", 28), "end": changes.get("end", "Now")}
+    }
+    if "delay" in changes:
+        data["labels"] = {"uri": "s3://b/l/%Y-%m-%d/", "joinKey": "id", "delayDays": changes["delay"]}
+    return parse(
+        ModelMonitorSpec,
+        {
+            "schedule": "0 6 * * *",
+            "storage": {"resultsURI": "s3://r/"},
+            "data": data,
+            "model": {"task": "Regression", "target": "y", "features": [{"name": "x", "type": "Numeric"}]},
+            "retraining": {"windowDays": 90, "estimator": {"name": "Ridge"}},
+            "promotion": {"metric": "R2", "holdoutDays": 14},
+        },
+    )
+
+
+class Counting:
+    """A store that counts the listings of another."""
+
+    def __init__(self, store):
+        self.store = store
+        self.asked = []
+
+    def list(self, prefix):
+        self.asked.append(prefix)
+        return self.store.list(prefix)
+
+    def children(self, prefix):
+        self.asked.append(prefix)
+        return self.store.children(prefix)
+
+
+@pytest.fixture
+def lay(tmp_path):
+    store, base = open_store(None), uri_of(tmp_path)
+
+    def put(*names):
+        for name in names:
+            store.write(f"{base}/{name}", b"x")
+        return Counting(store), base
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("template", "expanded"),
+    [
+        ("s3://b/f/date=%Y-%m-%d/", "s3://b/f/date=2013-01-02/"),
+        ("s3://b/%Y/%m/%d/", "s3://b/2013/01/02/"),
+        ("s3://b/%Y%m%d-%H/", "s3://b/20130102-"),
+        ("s3://b/y=%Y/%Y-%m-%d.parquet", "s3://b/y=2013/2013-01-02.parquet"),
+    ],
+)
+def test_expand(template, expanded):
+    assert expand(template, day("2013-01-02")) == expanded
+
+
+def test_only_partitions_with_objects_in_order(lay):
+    store, base = lay("d=2013-01-03/b", "d=2013-01-03/a", "d=2013-01-01/x", "d=2013-02-01/y", "d=2012-12-31/z")
+    found = partitions(store, f"{base}/d=%Y-%m-%d/", day("2013-01-01"), day("2013-02-01"))
+    assert [(p.day, [o.uri.removeprefix(base) for o in p.objects]) for p in found] == [
+        (day("2013-01-01"), ["/d=2013-01-01/x"]),
+        (day("2013-01-03"), ["/d=2013-01-03/a", "/d=2013-01-03/b"]),
+        (day("2013-02-01"), ["/d=2013-02-01/y"]),
+    ]
+    assert found[0].uri == f"{base}/d=2013-01-01/"
+
+
+def test_a_window_costs_a_listing_a_month(lay):
+    store, base = lay("d=2013-01-03/b")
+    partitions(store, f"{base}/d=%Y-%m-%d/", day("2013-01-15"), day("2013-03-02"))
+    assert [asked.removeprefix(base) for asked in store.asked] == ["/d=2013-01-", "/d=2013-02-", "/d=2013-03-0"]
+
+
+def test_hours_and_markers(lay):
+    store, base = lay("2013-01-01/00/a", "2013-01-01/23/b", "2013-01-01/23/_SUCCESS", "2013-01-02/00/.hidden")
+    (found,) = partitions(store, f"{base}/%Y-%m-%d/%H/", day("2013-01-01"), day("2013-01-02"))
+    assert [o.uri.removeprefix(base) for o in found.objects] == ["/2013-01-01/00/a", "/2013-01-01/23/b"]
+
+
+@pytest.mark.parametrize("template", ["file:///x/", "file:///x/%Y-%m/", "file:///x/%Y-%m-%H-%d/"])
+def test_a_template_must_tell_days_apart(lay, template):
+    store, _ = lay()
+    with pytest.raises(BadConfiguration, match="put %Y, %m and %d"):
+        partitions(store, template, day("2013-01-01"), day("2013-01-02"))
+
+
+@pytest.mark.parametrize(
+    ("names", "template", "latest"),
+    [
+        (["d=2013-01-31/a", "d=2013-02-01/a", "d=2012-12-31/a"], "d=%Y-%m-%d/", "2013-02-01"),
+        (["2012/12/31/a", "2013/02/01/a", "2013/01/31/a"], "%Y/%m/%d/", "2013-02-01"),
+        (["31.12.2012/a", "01.02.2013/a"], "%d.%m.%Y/", "2013-02-01"),
+        (["2013/2013-02-01.parquet", "2013/2013-01-01.parquet"], "%Y/%Y-%m-%d.parquet", "2013-02-01"),
+        (["2013-02-02/_SUCCESS", "2013-02-01/a", "2013-02-30/a", "notes/a"], "%Y-%m-%d/", "2013-02-01"),
+        (["2013/02/x", "2013/01/31/f/a", "2013/02/01/g/a"], "%Y/%m/%d/f/", "2013-01-31"),
+        (["2013-02-01-05/a", "2013-02-01-04/a"], "%Y-%m-%d-%H/", "2013-02-01"),
+        ([], "%Y-%m-%d/", None),
+    ],
+)
+def test_the_latest_partition(lay, names, template, latest):
+    store, base = lay(*names)
+    assert latest_partition(store, f"{base}/{template}") == (day(latest) if latest else None)
+
+
+def test_partitions_of_the_future_can_be_ignored(lay):
+    store, base = lay("2013-02-01/a", "2099-01-01/a")
+    assert latest_partition(store, f"{base}/%Y-%m-%d/", until=day("2013-03-01")) == day("2013-02-01")
+
+
+def test_the_live_window():
+    today, latest = day("2013-03-10"), day("2013-03-05")
+    assert live_window(spec(window=7), latest, today) == (day("2013-03-03"), day("2013-03-09"))
+    assert live_window(spec(window=7, end="LatestPartition"), latest, today) == (day("2013-02-27"), latest)
+    with pytest.raises(NotFound, match="no partition under s3://b/f/"):
+        live_window(spec(end="LatestPartition"), None, today)
+
+
+@pytest.mark.parametrize(
+    ("delay", "champion", "labels", "train", "holdout"),
+    [
+        (None, None, None, ("2013-01-17", "2013-04-16"), ("2013-04-17", "2013-04-30")),
+        (2, None, None, ("2013-01-15", "2013-04-14"), ("2013-04-15", "2013-04-28")),
+        (2, None, "2013-04-20", ("2013-01-07", "2013-04-06"), ("2013-04-07", "2013-04-20")),
+        (2, "2013-04-20", None, ("2013-01-21", "2013-04-20"), ("2013-04-21", "2013-04-28")),
+        (2, "2013-04-29", None, ("2013-01-30", "2013-04-29"), ("2013-04-30", "2013-04-28")),
+    ],
+)
+def test_training_windows(delay, champion, labels, train, holdout):
+    found = training_windows(
+        spec() if delay is None else spec(delay=delay),
+        day("2013-04-30"),
+        day(champion) if champion else None,
+        latest_labels=day(labels) if labels else None,
+    )
+    assert found.train == tuple(map(day, train))
+    assert found.holdout == tuple(map(day, holdout))
+    assert (found.train[1] - found.train[0]).days == 89
+    assert found.holdout_days == max(0, (found.holdout[1] - found.holdout[0]).days + 1)

@@ -1,0 +1,97 @@
+"""Memory of blocks: what a variogram tells of the window that comes next."""
+
+import numpy as np
+import pytest
+
+from modelmonitor_trainer.detect.autocorrelation import Autocorrelation, fit_autocorrelation, variogram
+from modelmonitor_trainer.detect.thresholds import Calendar, Series, fit_thresholds, pseudo_windows
+
+
+def season(g, days, phi, deviation=0.15):
+    level, found = g.normal(), []
+    for _ in range(days):
+        found.append(level)
+        level = phi * level + np.sqrt(1 - phi * phi) * g.normal()
+    return np.array(found) * deviation
+
+
+def counted(g, shifts, rows=2000, cells=32):
+    cuts = np.linspace(-2.5, 2.5, cells - 1)
+    return np.stack([np.bincount(np.searchsorted(cuts, g.normal(s, 1, rows)), minlength=cells) for s in shifts])
+
+
+@pytest.mark.parametrize(
+    "truth", [Autocorrelation(0.3, 0.7, 0.8), Autocorrelation(0.0, 1.0, 0.5), Autocorrelation(1.0, 0.0, 0.1)]
+)
+def test_an_exact_variogram_gives_its_memory(truth):
+    lags = np.arange(1, 60)
+    found = fit_autocorrelation(truth.own + truth.shared * (1 - truth.phi**lags))
+    assert (found.own, found.shared) == pytest.approx((truth.own, truth.shared), abs=1e-9)
+    assert not truth.shared or found.phi == truth.phi
+
+
+def test_the_stretch_is_that_of_a_simulation():
+    g = np.random.default_rng(0)
+    memory, size = Autocorrelation(0.2, 0.8, 0.8), 7
+    _, chosen = pseudo_windows(30, size)
+    draws = np.linalg.cholesky(memory.covariance(37)) @ g.normal(size=(37, 40_000))
+    after = np.mean((draws[30:].mean(axis=0) - draws[:30].mean(axis=0)) ** 2) / (1 / size + 1 / 30)
+    near = np.mean([np.mean((draws[:30][w].mean(axis=0) - draws[:30][~w].mean(axis=0)) ** 2) for w in chosen])
+    expected = np.sqrt(after / (near / (1 / size + 1 / 23)))
+    assert memory.stretch(chosen, size) == pytest.approx(expected, rel=0.02)
+
+
+def test_days_on_their_own_stretch_nothing():
+    memory = Autocorrelation(1.0, 0.0, 0.5)
+    assert memory.stretch(pseudo_windows(30, 7)[1], 7) == pytest.approx(1.0)
+    assert memory.independent(np.eye(30)) == pytest.approx(30)
+
+
+def test_slow_days_are_few():
+    assert Autocorrelation(0.0, 1.0, 0.8).independent(np.eye(90)) == pytest.approx(90 * (1 - 0.8) / (1 + 0.8), rel=0.1)
+
+
+def test_runs_of_days_are_more_nearly_independent_than_days():
+    memory = Autocorrelation(0.0, 1.0, 0.8)
+    runs = np.kron(np.eye(10), np.full((1, 7), 1 / 7))
+    assert memory.independent(np.eye(70)) / 70 < 0.2
+    assert 5 < memory.independent(runs) < 10
+    assert Autocorrelation(1.0, 0.0, 0.1).independent(runs) == pytest.approx(10)
+
+
+def test_what_days_share_for_long_is_a_trend():
+    """A reference that warms all along does not excuse a window that is warmer still."""
+    g = np.random.default_rng(5)
+    trend = np.concatenate([np.linspace(0, 0.5, 75), np.full(28, 1.5)])
+    blocks = counted(g, trend + g.normal(0, 0.15, 103))
+    series = Series(blocks[:75], blocks[75:].sum(axis=0), ordered=True)
+    assert fit_thresholds([series], Calendar.of([None] * 75, [None] * 28), 0.011).exceeded().all()
+
+
+def test_a_column_that_never_changes_has_no_variogram():
+    assert not variogram(np.full((30, 4), 25), ordered=True).any()
+    assert not variogram(np.zeros((30, 4), dtype=np.int64), ordered=False).any()
+
+
+@pytest.mark.parametrize("days", [30, 60])
+def test_a_slow_season_is_no_drift(days):
+    """Seven days after 30 or 60: random windows of seven days would average the season away."""
+    g = np.random.default_rng(days)
+    alarms = 0
+    for _ in range(20):
+        series = []
+        for _ in range(8):
+            blocks = counted(g, season(g, days + 7, 0.8))
+            series.append(Series(blocks[:days], blocks[days:].sum(axis=0), ordered=True))
+        alarms += fit_thresholds(series, Calendar.of([None] * days, [None] * 7), 0.011).exceeded().any()
+    assert alarms <= 2
+
+
+def test_a_weekly_pattern_is_no_memory():
+    g = np.random.default_rng(0)
+    days = np.arange(70)
+    blocks = counted(g, np.where(days % 7 < 2, 1.0, 0.0) + g.normal(0, 0.1, 70))
+    found = variogram(blocks, ordered=True, weekdays=days % 7)
+    assert found.max() < 2
+    plain = variogram(blocks, ordered=True)
+    assert plain[6] < 0.2 * plain[2]

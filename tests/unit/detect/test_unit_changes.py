@@ -1,0 +1,125 @@
+"""Changes of unit and of volume: named where they are, and nowhere else."""
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from modelmonitor_api.spec import Feature
+from modelmonitor_trainer.detect.quality import duplicate_keys
+from modelmonitor_trainer.detect.unit_changes import KNOWN_CHANGES, row_count_violations, unit_changes
+from modelmonitor_trainer.profile.binning import NumericPlan, fit_edges
+from modelmonitor_trainer.profile.counting import profile_numbers
+from modelmonitor_trainer.profile.window import Batch, BatchProfile, stack
+
+FEATURE = Feature(name="x", type="Numeric")
+
+
+def window(parts, plan, offset=0):
+    blocks = []
+    for number, part in enumerate(parts, offset):
+        day = dt.date(2013, 1, 1) + dt.timedelta(days=number)
+        made = profile_numbers(pa.chunked_array([pa.array(part, from_pandas=False)]), plan.edges)
+        blocks.append(BatchProfile(Batch(str(day), (), day), len(part), {"x": made}, {}))
+    return stack(blocks, (plan,))
+
+
+def found(reference, current):
+    plan = NumericPlan("x", fit_edges(np.concatenate(reference), 256))
+    return unit_changes([FEATURE], window(current, plan, 100), window(reference, plan))
+
+
+def temperatures(g, days, rows=200):
+    """Return days in °F with a season, weather and hours."""
+    season = 55 + 20 * np.sin(np.arange(days) / 60)
+    return [g.normal(mean + g.normal(0, 4), 6, rows) for mean in season]
+
+
+@pytest.mark.parametrize("place", [3, 9])
+def test_celsius_for_fahrenheit(place):
+    days = temperatures(np.random.default_rng(0), 100)
+    current = days[90:]
+    current[place] = (current[place] - 32) / 1.8
+    (violation,) = found(days[:90], current)
+    assert (violation.kind, violation.column) == ("UnitChanged", "x")
+    assert violation.blocks == (str(dt.date(2013, 4, 11) + dt.timedelta(days=place)),)
+    assert "looks like °C for °F" in violation.message
+
+
+@pytest.mark.parametrize("change", KNOWN_CHANGES, ids=lambda change: change.words)
+def test_every_known_change_is_named_where_days_are_alike(change):
+    g = np.random.default_rng(0)
+    days = [g.normal(500 + g.normal(0, 2), 30, 300) for _ in range(40)]
+    broken = days[35] * change.factor + change.offset
+    hits = found(days[:30], [*days[30:35], broken, *days[36:]])
+    if abs(broken.mean() - 500) < 70:  # it moves such values by less than they vary
+        return
+    (violation,) = hits
+    assert change.words in violation.message
+
+
+MAKERS = {
+    "normal": lambda g: [g.normal(size=200) for _ in range(60)],
+    "lognormal": lambda g: [g.lognormal(0, 2, 200) for _ in range(60)],
+    "pareto": lambda g: [g.pareto(1.5, 200) for _ in range(60)],
+    "t": lambda g: [g.standard_t(2, 200) for _ in range(60)],
+    "days": lambda g: [g.normal(g.normal(0, 2), 1, 200) for _ in range(60)],
+    "heavy days": lambda g: [g.normal(2 * g.standard_t(2), 1, 200) for _ in range(60)],
+    "walk": lambda g: [g.normal(mean, 0.3, 200) for mean in g.normal(size=60).cumsum()],
+    "weeks": lambda g: [g.gamma(3, (1 + (i % 7 > 4)) * g.lognormal(0, 0.1), 200) for i in range(60)],
+    "rain": lambda g: [(g.random() < 0.2) * g.gamma(0.5, g.lognormal(), 200) for _ in range(60)],
+    "counter": lambda g: [np.arange(200) + 200.0 * day + g.integers(9) for day in range(60)],
+}
+
+
+@pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
+def test_ordinary_days_are_no_change_of_unit(maker):
+    for seed in range(15):
+        days = maker(np.random.default_rng(seed))
+        assert found(days[:40], days[40:]) == []
+
+
+def test_outliers_are_no_change_of_unit():
+    g = np.random.default_rng(0)
+    days = [g.normal(10, 1, 200) for _ in range(30)]
+    days[25][0] = 1e12
+    days[26][:20] *= 1000
+    assert found(days[:20], days[20:]) == []
+
+
+def test_a_new_level_that_no_formula_explains_is_drift_and_not_broken():
+    g = np.random.default_rng(0)
+    assert found([g.normal(10, 1, 200) for _ in range(20)], [g.normal(17, 1, 200) for _ in range(5)]) == []
+
+
+def test_few_days_tell_nothing():
+    g = np.random.default_rng(0)
+    days = [g.normal(10, 1, 200) for _ in range(6)]
+    assert found(days[:5], [days[5] * 1000]) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (200, ""),
+        (60, ""),
+        (700, ""),
+        (20, "far fewer than any day before (180 to 219)"),
+        (900, "more"),
+    ],
+)
+def test_a_day_of_far_fewer_or_more_rows(rows, says):
+    plan = NumericPlan("x", np.array([0.0]))
+    reference = window([np.zeros(180 + 3 * i) for i in range(14)], plan)
+    hits = row_count_violations(window([np.zeros(200), np.zeros(rows)], plan, 50), reference)
+    assert [v.blocks for v in hits] == ([("2013-02-21",)] if says else [])
+    assert all(says in v.message for v in hits)
+
+
+def test_keys_that_repeat():
+    counted = [("2013-01-01", 1000, 5), ("2013-01-02", 1000, 200), ("2013-01-03", 50, 5)]
+    (violation,) = duplicate_keys("id", counted)
+    assert violation.blocks == ("2013-01-02",)
+    assert "200 of 1,000 rows repeat a 'id' in 2013-01-02" in violation.message
+    assert duplicate_keys("id", counted[:1]) == []

@@ -1,0 +1,166 @@
+"""Words beyond the cells: buckets, how many there are, and that merging is exact."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelmonitor_trainer.profile import kernel
+from modelmonitor_trainer.profile.arrow_values import kind_of
+from modelmonitor_trainer.profile.binning import CategoricalPlan
+from modelmonitor_trainer.profile.categories import (
+    BUCKETS,
+    LONGEST,
+    bucket_of,
+    checksums_of,
+    distinct,
+    hashes_of,
+    no_registers,
+    note,
+    shortened,
+)
+from modelmonitor_trainer.profile.columns import merge
+from modelmonitor_trainer.profile.counting import profile_categories, profile_numbers
+from modelmonitor_trainer.profile.engine import ObjectProfile, from_bytes, to_bytes
+
+WORDS = st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=60)
+
+
+def profile(words, buckets=8):
+    return profile_categories(pa.chunked_array([pa.array(words, pa.string())]), {"a": 0, "": 1}, None, buckets)
+
+
+@settings(deadline=None)
+@given(WORDS, WORDS, WORDS)
+def test_buckets_and_sketches_merge_exactly_in_any_order(a, b, c):
+    one, two, three, whole = profile(a), profile(b), profile(c), profile(a + b + c)
+    for found in (merge([one, two, three]), merge([three, one, two]), one.merged(two.merged(three))):
+        assert found.buckets.tolist() == whole.buckets.tolist()
+        assert found.registers.tolist() == whole.registers.tolist()
+        assert found.counts.tolist() == whole.counts.tolist()
+        assert found.others == whole.others
+    assert whole.buckets.sum() == whole.counts[-1]
+
+
+@pytest.fixture(params=["compiled", "numpy"])
+def either_way(request, monkeypatch):
+    if request.param == "numpy":
+        monkeypatch.setattr(kernel, "_KERNEL", None)
+
+
+@pytest.mark.usefixtures("either_way")
+def test_long_words_are_kept_by_their_beginning_and_a_checksum():
+    """A profile holds words by name, and would grow with them."""
+    long, other = "ä" * 5_000 + "a", "ä" * 5_000 + "b"
+    kept = shortened(pa.array([long, other, None, "short", "x" * LONGEST, long])).to_pylist()
+    assert kept[2:5] == [None, "short", "x" * LONGEST]
+    assert kept[0] == kept[5] != kept[1]
+    assert kept[0].startswith("ä" * 60 + "… ")
+    assert all(word is None or len(word.encode()) <= LONGEST for word in kept)
+    plain = pa.array(["a", None])
+    assert shortened(plain) is plain
+
+
+@pytest.mark.usefixtures("either_way")
+def test_allowed_values_may_be_long():
+    long, other = "y" * 5_000, "y" * 4_999
+    column = pa.chunked_array([pa.array([long, other, long])])
+    found = profile_categories(column, {}, frozenset({long}))
+    assert found.disallowed_rows == 1
+
+
+@settings(deadline=None)
+@given(WORDS)
+def test_numpy_alone_counts_alike(words):
+    fast = profile(words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "_KERNEL", None)
+        slow = profile(words)
+    assert str(vars(fast)) == str(vars(slow))
+
+
+def test_a_hash_is_the_same_everywhere():
+    assert hashes_of(checksums_of(["v1", "é", ""])).tolist() == [
+        8033445438698622359,
+        1136047645494374104,
+        16294208416658607535,
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 1000, 3000, 50_000])
+def test_how_many_words_there_are(count):
+    registers = no_registers()
+    note(registers, hashes_of(checksums_of([f"v{number}" for number in range(count)])))
+    assert distinct(registers) == pytest.approx(count, rel=0.1, abs=0.5)
+
+
+def test_words_spread_evenly_over_buckets():
+    words = [f"customer-{number:06}" for number in range(64_000)]
+    found = np.bincount(bucket_of(hashes_of(checksums_of(words)), BUCKETS), minlength=BUCKETS)
+    assert ((found - 500) ** 2 / 500).sum() < 200  # chi-square of 127 degrees: 0.003 %
+
+
+def test_dictionaries_shared_by_parts_are_those_of_one_part():
+    words = pa.array(["a", "b", None, "a", "c"]).dictionary_encode()
+    parts = pa.chunked_array([words, words.slice(1), pa.array(["c", "z"]).dictionary_encode()])
+    found = profile_categories(parts, {"a": 0, "b": 1}, frozenset(["a", "b"]))
+    assert (found.counts.tolist(), found.rows, found.nulls) == ([3, 2, 4], 11, 2)
+    assert (found.others, found.disallowed_rows, found.distinct) == ({"c": 3, "z": 1}, 4, 4)
+
+
+def test_profiles_with_buckets_survive_storage():
+    plan = (CategoricalPlan("w", ("a", ""), None, 8),)
+    made = ObjectProfile("u", 5, {"w": profile(["a", "b", "c", None, ""])})
+    found = from_bytes(to_bytes(made), plan)
+    assert str(vars(found.columns["w"])) == str(vars(made.columns["w"]))
+    with pytest.raises(ValueError, match="buckets"):
+        from_bytes(to_bytes(made), (CategoricalPlan("w", ("a", ""), None, 4),))
+
+
+def test_the_word_nan_is_a_word_and_the_number_is_missing():
+    assert profile(["nan", None, "nan"]).others == {"nan": 2}
+    floats = pa.chunked_array([pa.array([1.5, float("nan"), None])])
+    assert profile_categories(floats, {"1.5": 0}).nulls == 2
+
+
+def test_times_are_seconds_and_nested_values_are_named():
+    edges = np.array([43_200.0, 86_400.0])
+    for column in (
+        pa.array([dt.date(1970, 1, 1), dt.date(1970, 1, 2), None]),
+        pa.array([0, 86_400_000, None], pa.int64()).cast(pa.date64()),
+        pa.array([0, 86_400, None], pa.int64()).cast(pa.timestamp("s", "UTC")),
+        pa.array([0, 86_400 * 10**9, None], pa.int64()).cast(pa.timestamp("ns")),
+        pa.array([0, 86_400 * 10**6, None], pa.int64()).cast(pa.duration("us")),
+    ):
+        found = profile_numbers(pa.chunked_array([column]), edges)
+        assert (found.counts.tolist(), found.nulls, found.maximum) == ([1, 0, 1], 1, 86_400.0), column.type
+        assert found.kinds == {"time"}
+    noon = pa.array([dt.time(12), None])
+    assert profile_numbers(pa.chunked_array([noon]), edges).counts.tolist() == [0, 1, 0]
+    for column in (pa.array([[1], None]), pa.array([{"a": 1}, None])):
+        assert kind_of(column.type) == "nested"
+        for made in (
+            profile_numbers(pa.chunked_array([column]), edges),
+            profile_categories(pa.chunked_array([column]), {}),
+        ):
+            assert (made.rows, made.missing, made.kinds) == (2, 2, {"nested"})
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.decimal128(38, 0), pa.decimal256(50, 0)], ids=str)
+def test_beyond_two_to_the_53_neighbours_share_a_cell(kind):
+    large = 2**53
+    column = pa.chunked_array([pa.array([large, large + 1, large + 4, None]).cast(pa.decimal128(38, 0)).cast(kind)])
+    found = profile_numbers(column, np.array([float(large), float(large + 4)]))
+    assert (found.counts.tolist(), found.nulls, found.minimum) == ([0, 2, 1], 1, float(large))
+    names = profile_categories(column, {str(large): 0, str(large + 1): 1})  # as categories they stay apart
+    assert names.counts.tolist() == [1, 1, 1]
+
+
+def test_small_floats_are_numbers():
+    halves = pa.array(np.array([1.0, 2.5], dtype=np.float16))
+    assert profile_numbers(pa.chunked_array([halves]), np.array([2.0])).counts.tolist() == [1, 1]

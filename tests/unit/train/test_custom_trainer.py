@@ -1,0 +1,323 @@
+"""A trainer of the user's own: what it is given, what is taken from it, and what is refused."""
+
+import datetime as dt
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelmonitor_api.spec import Task
+from modelmonitor_trainer.errors import BadConfiguration, BadData
+from modelmonitor_trainer.registry import champion as registry
+from modelmonitor_trainer.registry.versions import read_file
+from modelmonitor_trainer.train.custom_trainer import conclude, prepare
+from modelmonitor_trainer.train.custom_trainer_files import model_files, own_cost, read_predictions
+
+NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
+
+
+def own(world):
+    """Have the world trained by an image of the user's own."""
+    world.spec["retraining"].pop("estimator", None)
+    world.spec["retraining"]["trainer"] = {"image": "mine:1", "env": [{"name": "DEPTH", "value": "6"}]}
+
+
+def run_trainer(work):
+    """Do what a trainer's image does: learn the slope of x, then predict with each model."""
+    asked = json.loads((work / "train/request.json").read_text())
+    if asked["skip"] is None:
+        data = pd.read_parquet(asked["data"])
+        slope = float(np.cov(data["x"], data[asked["target"]])[0, 1] * 8)
+        (work / "challenger/deep").mkdir()
+        (work / "challenger/deep/slope.json").write_text(json.dumps(slope))
+        assert (asked["champion"] is None) == (not any((work / "champion/model").iterdir()))
+    for step in ("predict-challenger", "predict-champion"):
+        asked = json.loads((work / step / "request.json").read_text())
+        if asked["skip"] is not None:
+            continue
+        rows = pd.read_parquet(asked["data"])
+        assert "late" not in rows.columns
+        slope = json.loads(Path(asked["model"], "deep/slope.json").read_text())
+        prediction = 1 / (1 + np.exp(-slope * rows["x"]))
+        pq.write_table(pa.table({"prediction": prediction}), asked["predictions"])
+
+
+def training(world, work, number=1, trainer=run_trainer):
+    job = f"mon-train-{number}"
+    prepare(world.store, world.request(number), work, job=job, now=NOW)
+    trainer(work)
+    return conclude(world.store, world.request(number), work, job=job, now=NOW)
+
+
+def test_from_the_first_model_to_the_next(world, tmp_path):
+    own(world)
+    first = training(world, tmp_path / "work")
+    assert (first.outcome, first.reason) == ("Promoted", "FirstModel"), first.message
+    record = registry.need_version(world.store, world.prefix, first.version)
+    assert record.kind == "Own"
+    assert float(read_file(world.store, world.prefix, record, "model/deep/slope.json")) > 1
+    with pytest.raises(BadConfiguration, match="predictionColumn"):
+        registry.load_champion(world.store, world.prefix)
+    world.land(19, 40, slope=-2.0)
+    second = training(world, tmp_path / "work", 2)
+    assert (second.outcome, second.reason) == ("Promoted", "Better"), second.message
+    assert second.comparison.champion < 0.3
+
+
+def test_the_layout(world, tmp_path):
+    own(world)
+    prepare(world.store, world.request(), tmp_path, job="j", now=NOW)
+    train = json.loads((tmp_path / "train/request.json").read_text())
+    assert train["protocol"] == 1
+    assert (train["kind"], train["skip"], train["champion"], train["seed"]) == ("Train", None, None, 0)
+    assert (train["task"], train["target"], train["classes"]) == ("BinaryClassification", "late", ["0", "1"])
+    assert [feature["name"] for feature in train["features"]] == ["x", "gust", "kind"]
+    data = pq.read_table(train["data"])
+    assert (data.num_rows, data.column_names) == (1000, ["x", "gust", "kind", "origin", "late"])
+    assert set(data["late"].to_pylist()) == {0, 1}
+    holdout = pq.read_table(tmp_path / "holdout/features.parquet")
+    assert (holdout.num_rows, holdout.column_names) == (400, ["x", "gust", "kind", "origin"])
+    challenger, champion = (
+        json.loads((tmp_path / step / "request.json").read_text())
+        for step in ("predict-challenger", "predict-champion")
+    )
+    assert (challenger["skip"], challenger["model"]) == (None, str(tmp_path / "challenger"))
+    assert champion["skip"] == "there is no champion"
+
+
+def test_nothing_to_train_skips_all_steps(world, tmp_path):
+    own(world)
+    world.spec["promotion"]["minHoldoutRows"] = 5000
+    verdict = training(world, tmp_path)
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooFewRows")
+    for step in ("train", "predict-challenger", "predict-champion"):
+        assert json.loads((tmp_path / step / "request.json").read_text())["skip"]
+
+
+def test_a_restarted_pod(world, tmp_path):
+    own(world)
+    prepare(world.store, world.request(), tmp_path / "one", job="j", now=NOW)
+    run_trainer(tmp_path / "one")
+    world.land(19, 25)
+    verdict = training(world, tmp_path / "two")
+    assert verdict.outcome == "Promoted"
+    assert verdict.holdout_rows == 400, "with the data that were frozen"
+    assert training(world, tmp_path / "three") == verdict
+
+
+def test_a_champion_of_the_built_in_trainer_is_asked_by_it(world, tmp_path):
+    first = world.train(1)
+    own(world)
+    world.land(19, 40, slope=-2.0)
+    second = training(world, tmp_path, 2)
+    assert (second.outcome, second.reason) == ("Promoted", "Better")
+    record = registry.need_version(world.store, world.prefix, second.version)
+    assert record.compared_with == first.version
+    world.spec["retraining"].pop("trainer")
+    world.spec["retraining"]["estimator"] = {"name": "HistGradientBoostingClassifier"}
+    world.land(41, 50)
+    third = world.train(3)
+    assert (third.outcome, third.reason) == ("Inconclusive", "Incomparable")
+
+
+def requests(work):
+    return {
+        step: json.loads((work / step / "request.json").read_text())
+        for step in ("train", "predict-challenger", "predict-champion")
+    }
+
+
+def test_a_champion_of_another_target_is_not_asked(world, tmp_path):
+    """Its answers to another question, scored by the new one's outcomes, would lose to anything."""
+    own(world)
+    first = training(world, tmp_path / "work")
+    world.land(19, 40)
+    world.spec["model"]["target"] = "cancelled"
+    for number in range(1, 41):
+        day = f"{dt.date(2013, 1, 1) + dt.timedelta(days=number - 1)}"
+        truth = np.random.default_rng(number).random(100) < 0.5
+        ids = [f"{day}-{row}" for row in range(100)]
+        world.put(f"labels/date={day}/part.parquet", {"id": ids, "cancelled": truth})
+    second = training(world, tmp_path / "work", 2)
+    assert (second.outcome, second.reason) == ("Inconclusive", "Incomparable"), second.message
+    assert "predicts late" in second.message
+    assert "a monitor of its own" in second.message
+    assert all(asked["skip"] for asked in requests(tmp_path / "work").values())
+    assert world.champion().version == first.version
+
+
+@pytest.mark.parametrize(
+    ("image", "outcome"),
+    [
+        ("registry.test:5000/mine:2", "Promoted"),
+        ("registry.test:5000/mine@sha256:0123", "Promoted"),
+        ("registry.test:5000/other:1", "Inconclusive"),
+    ],
+)
+def test_the_champion_of_another_image_is_not_asked(world, tmp_path, image, outcome):
+    own(world)
+    world.image = world.spec["retraining"]["trainer"]["image"] = "registry.test:5000/mine:1"
+    training(world, tmp_path / "work")
+    world.land(19, 40, slope=-2.0)
+    world.image = world.spec["retraining"]["trainer"]["image"] = image
+    second = training(world, tmp_path / "work", 2)
+    assert second.outcome == outcome, second.message
+    if outcome == "Inconclusive":
+        assert second.reason == "Incomparable"
+        assert "mine:1" in second.message
+        assert "other:1" in second.message
+
+
+def test_a_champion_is_given_the_features_that_it_was_trained_with(world, tmp_path):
+    own(world)
+    training(world, tmp_path / "work")
+    world.land(19, 40)
+    world.spec["model"]["features"] = [{"name": "kind", "type": "Categorical"}]
+    prepare(world.store, world.request(2), tmp_path / "work", job="mon-train-2", now=NOW)
+    asked = requests(tmp_path / "work")
+    names = {step: [feature["name"] for feature in request["features"]] for step, request in asked.items()}
+    assert names["train"] == names["predict-challenger"] == ["kind"]
+    assert names["predict-champion"] == ["x", "gust", "kind"]
+    assert set(pq.read_table(asked["predict-champion"]["data"]).column_names) == {"x", "gust", "kind", "origin"}
+    assert pq.read_table(asked["train"]["data"]).column_names == ["kind", "origin", "late"]
+
+
+def test_a_champion_that_changed_while_a_pod_was_away(world, tmp_path):
+    """What was laid out is for the champion of then; the version must not be compared with two."""
+    own(world)
+    first = training(world, tmp_path / "work")
+    world.land(19, 40, slope=-2.0)
+    second = training(world, tmp_path / "work", 2)
+    world.land(41, 60, slope=-2.0)
+    prepare(world.store, world.request(3), tmp_path / "one", job="mon-train-3", now=NOW)
+    world.roll_back()
+    assert world.champion().version == first.version
+    prepare(world.store, world.request(3), tmp_path / "two", job="mon-train-3", now=NOW)
+    assert "became the champion in place of" in requests(tmp_path / "two")["train"]["skip"]
+    verdict = conclude(world.store, world.request(3), tmp_path / "two", job="mon-train-3", now=NOW)
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionChanged")
+    assert second.version in verdict.message
+
+
+def test_without_an_image_there_is_nothing_to_frame(world, tmp_path):
+    with pytest.raises(BadConfiguration, match=r"trainer\.image"):
+        prepare(world.store, world.request(), tmp_path, job="j", now=NOW)
+    own(world)
+    with pytest.raises(BadConfiguration, match="train-prepare"):
+        conclude(world.store, world.request(), tmp_path, job="j", now=NOW)
+
+
+def predictions(work, columns):
+    pq.write_table(pa.table(columns), work / "predict-challenger/predictions.parquet")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda w: (w / "predict-challenger/predictions.parquet").unlink(), "container predict-challenger"),
+        (lambda w: (w / "predict-challenger/predictions.parquet").write_bytes(b"PAR1"), "cannot be read"),
+        (lambda w: predictions(w, {"score": [0.5] * 400}), "no column 'prediction'"),
+        (lambda w: predictions(w, {"prediction": [0.5] * 399}), "399 rows for 400"),
+        (lambda w: predictions(w, {"prediction": [0.5] * 399 + [None]}), "missing or infinite"),
+        (lambda w: predictions(w, {"prediction": [0.5] * 399 + [1.5]}), "outside 0 to 1"),
+        (lambda w: predictions(w, {"prediction": ["x"] * 400}), "cannot be read"),
+        (lambda w: (w / "challenger/deep/slope.json").unlink(), "no model"),
+        (lambda w: (w / "challenger/key").symlink_to("/etc/passwd"), "not a plain file"),
+        (lambda w: os.mkfifo(w / "challenger/pipe"), "not a plain file"),
+        (lambda w: (w / "challenger/a\nb").write_text(""), "printable ASCII"),
+    ],
+)
+def test_what_is_not_taken(world, tmp_path, spoil, words):
+    own(world)
+
+    def spoiled(work):
+        run_trainer(work)
+        spoil(work)
+
+    with pytest.raises(BadData, match=words):
+        training(world, tmp_path, trainer=spoiled)
+    assert world.champion() is None
+
+
+def test_predictions_of_several_classes(tmp_path):
+    def written(columns):
+        pq.write_table(pa.table(columns), tmp_path / "predictions.parquet")
+        return read_predictions(tmp_path, 2, ["a", "b"], Task.MULTICLASS_CLASSIFICATION)
+
+    assert written({"b": [0.25, 1.0], "a": [0.75, 0.0]}).tolist() == [[0.75, 0.25], [0.0, 1.0]]
+    with pytest.raises(BadData, match="add up to 1"):
+        written({"a": [0.5, 0.5], "b": [0.5, 0.4]})
+
+
+def test_model_files_are_sorted(tmp_path):
+    (tmp_path / "b").mkdir()
+    for name in ("z", "b/a", "a"):
+        (tmp_path / name).write_text(name)
+    assert [name for name, _ in model_files(tmp_path)] == ["a", "b/a", "z"]
+
+
+def test_what_a_training_took_is_kept_and_shown(world, tmp_path):
+    own(world)
+
+    def telling(work):
+        run_trainer(work)
+        place = json.loads((work / "train/request.json").read_text())["resources"]
+        Path(place).write_text('{"seconds": 81.5, "peakMemoryBytes": 734003200}')
+
+    verdict = training(world, tmp_path, trainer=telling)
+    record = registry.read_version(world.store, world.prefix, verdict.version)
+    assert (record.train_seconds, record.peak_memory_bytes) == (81.5, 734003200)
+    assert "81.5 s, 700 MiB at most" in world.results()[f"versions/{verdict.version}/card.md"].decode()
+
+
+def test_the_time_of_a_trainer_that_says_nothing_is_seen(world, tmp_path):
+    own(world)
+
+    def slow(work):
+        run_trainer(work)
+        laid_out = (work / "train/request.json").stat().st_mtime
+        for path in (work / "challenger").rglob("*"):
+            os.utime(path, (laid_out + 60, laid_out + 60))
+
+    verdict = training(world, tmp_path, trainer=slow)
+    record = registry.read_version(world.store, world.prefix, verdict.version)
+    assert record.train_seconds == pytest.approx(60, abs=0.01)
+    assert record.peak_memory_bytes is None
+    card = world.results()[f"versions/{verdict.version}/card.md"].decode()
+    assert "60.0 s" in card
+    assert "MiB at most" not in card
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("nonsense", (10, None)),
+        ("[1]", (10, None)),
+        ('{"seconds": -1, "peakMemoryBytes": true}', (10, None)),
+        ('{"seconds": "5", "peakMemoryBytes": 1e300}', (10, None)),
+        ('{"seconds": 5}', (5, None)),
+        ('{"peakMemoryBytes": 7.0}', (10, 7)),
+        (" " * 5000, (10, None)),
+    ],
+)
+def test_what_a_trainer_says_of_itself_is_not_trusted(tmp_path, said, expected):
+    (tmp_path / "model").mkdir()
+    for name, time in (("request.json", 1000), ("model/file", 1010)):
+        (tmp_path / name).write_text("{}")
+        os.utime(tmp_path / name, (time, time))
+    (tmp_path / "resources.json").write_text(said)
+    found = own_cost(tmp_path / "request.json", tmp_path / "resources.json", tmp_path / "model")
+    assert (found.seconds, found.peak_bytes) == expected
+
+
+def test_a_clock_that_was_put_back_gives_no_time(tmp_path):
+    (tmp_path / "model").mkdir()
+    for name, time in (("request.json", 1000), ("model/file", 900)):
+        (tmp_path / name).write_text("{}")
+        os.utime(tmp_path / name, (time, time))
+    assert own_cost(tmp_path / "request.json", tmp_path / "none", tmp_path / "model") is None

@@ -1,0 +1,135 @@
+"""Relations: tests of what holds between columns, beside those of single columns.
+
+A relation test is a family of subjects (pairs of columns, slices, features). Within a family p-values
+are adjusted after Benjamini and Hochberg; the family stands in the tests of the check with one p-value,
+the smallest adjusted one, which is that of
+
+    R. J. Simes, An improved Bonferroni procedure for multiple tests of significance, 1986.
+
+So a matrix of thousands of correlations costs the single columns no power.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from modelmonitor_trainer.detect.statistics import adjusted
+
+BIAS, CORRELATION, ABLATION = "PredictionBias", "CorrelationDrift", "Ablation"
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One thing that a relation test looks at.
+
+    Attributes
+    ----------
+    name
+        A pair of columns, a slice, a feature.
+    before, now
+        The quantity on both sides, in its own units.
+    effect, low, high
+        Size of the change, 0 to 1, signed where that means something, and its interval.
+    p_value, adjusted_p
+        Of no change; the latter adjusted over the family.
+    limit
+        What the size of the change reaches ordinarily; None if the reference cannot tell.
+    changed
+        Whether it counts.
+    """
+
+    name: str
+    before: float
+    now: float
+    effect: float
+    low: float
+    high: float
+    p_value: float
+    adjusted_p: float = 1.0
+    limit: float | None = None
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class HypothesisFamily:
+    """A family of subjects.
+
+    Attributes
+    ----------
+    detector, type
+        Which detector asks for it.
+    what
+        What is compared, in words: "Pearson correlations".
+    subjects
+        By evidence, the strongest first.
+    message
+        How it was done, or why nothing can be said.
+    adjusted_p
+        Of the family, over all tests of the check.
+    drifted
+        Whether it counts as drift.
+    """
+
+    detector: str
+    type: str
+    what: str
+    subjects: tuple[Hypothesis, ...] = ()
+    message: str = ""
+    adjusted_p: float = 1.0
+    drifted: bool = False
+
+    @property
+    def p_value(self) -> float | None:
+        """The p-value of the family after Simes; None where nothing was tested."""
+        return min((subject.adjusted_p for subject in self.subjects), default=None)
+
+    @property
+    def changed(self) -> tuple[Hypothesis, ...]:
+        """The subjects that count."""
+        return tuple(subject for subject in self.subjects if subject.changed)
+
+
+def family(test: HypothesisFamily, subjects: Sequence[Hypothesis]) -> HypothesisFamily:
+    """Return `test` over `subjects`, their p-values adjusted for their number."""
+    p_values = adjusted([subject.p_value for subject in subjects])
+    judged = [replace(subject, adjusted_p=float(p)) for subject, p in zip(subjects, p_values, strict=True)]
+    return replace(test, subjects=tuple(sorted(judged, key=_rank)))
+
+
+def decide(test: HypothesisFamily, adjusted_p: float, level: float, minimum: float) -> HypothesisFamily:
+    """Return `test` with what counts: the family and the subject below the level, beyond the ordinary, large enough.
+
+    Parameters
+    ----------
+    test
+        Of one family.
+    adjusted_p
+        Of the family over all tests of the check.
+    level, minimum
+        Level of the check, and the effect that matters.
+    """
+    beyond = adjusted_p < level
+    subjects = tuple(replace(subject, changed=beyond and _counts(subject, level, minimum)) for subject in test.subjects)
+    drifted = any(subject.changed for subject in subjects)
+    return replace(test, adjusted_p=adjusted_p, subjects=tuple(sorted(subjects, key=_rank)), drifted=drifted)
+
+
+def in_words(test: HypothesisFamily) -> str:
+    """Return what a test found, as part of a sentence."""
+    found = test.changed
+    shown = ", ".join(f"{s.name} ({s.before:.3g} to {s.now:.3g})" for s in found[:3])
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return f"{test.what}: {shown}{more}"
+
+
+def _counts(subject: Hypothesis, level: float, minimum: float) -> bool:
+    size = abs(subject.effect)
+    return subject.adjusted_p < level and size >= minimum and (subject.limit is None or size > subject.limit)
+
+
+def _rank(subject: Hypothesis) -> tuple[bool, float, float, str]:
+    size = abs(subject.effect)
+    return not subject.changed, subject.adjusted_p, -size if np.isfinite(size) else 0.0, subject.name

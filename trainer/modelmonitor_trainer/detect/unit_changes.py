@@ -1,0 +1,245 @@
+"""Changes of unit and of volume: partitions that look like ours in other units, or like parts of ours.
+
+A partition whose values moved by a known factor or formula is broken, not drifted: hardly a row lies where
+those of the day before lay, the step from it is a multiple of the largest that ever was, and taken back by
+the formula it lies where the day before lay, with an ordinary spread and range. All of this must hold
+together, so ordinary daily and seasonal variation, heavy tails and outliers name nothing. Of columns whose
+spread changes much from day to day nothing is said.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from modelmonitor_api.spec import Feature
+from modelmonitor_trainer.detect.quality import Violation
+from modelmonitor_trainer.profile.columns import NumericProfile
+from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
+
+#: With fewer partitions the reference does not tell how days differ.
+MIN_BLOCKS = 7
+#: With fewer values a partition does not tell its unit.
+MIN_VALUES = 50
+#: Distance between the partition and the day before: most rows must lie elsewhere. No few outliers do that.
+_MIN_DISTANCE = 0.75
+#: The step from the day before, in units of the largest ordinary one.
+_MIN_STEP = 2.0
+#: Without a day before, the mean must lie this many ordinary ranges of means outside of them.
+_MIN_OUTSIDE = 1.0
+#: The range of values may be exceeded by this share of it, taken back.
+_MARGIN = 0.1
+#: The largest daily spread, in units of the usual one and of the smallest, of a column that can be judged.
+_STEADY, _STEADY_RANGE = 5.0, 20.0
+#: How much the spread may differ from the smallest and largest ordinary one, taken back.
+_SPREAD = 1.25
+#: Days on which a column has one value only do not tell its spread; not more than the rest may be such days.
+_USABLE_SHARE = 0.9
+#: A partition with this many times fewer, or more, rows than any ordinary one is not whole, or is doubled.
+_ROWS_FACTOR = 4.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """A known mistake: new = factor · old + offset."""
+
+    words: str
+    factor: float
+    offset: float = 0.0
+
+
+def _known() -> tuple[Change, ...]:
+    both = (
+        ("°C", "°F", 5 / 9, -160 / 9),
+        ("K", "°C", 1.0, 273.15),
+        ("K", "°F", 5 / 9, 459.67 * 5 / 9),
+        ("cm", "inches", 2.54, 0.0),
+        ("m", "feet", 0.3048, 0.0),
+        ("km", "miles", 1.609344, 0.0),
+        ("kg", "pounds", 0.45359237, 0.0),
+        ("hPa", "inches of mercury", 33.8638866667, 0.0),
+        ("seconds", "minutes", 60.0, 0.0),
+        ("seconds", "hours", 3600.0, 0.0),
+        ("hours", "days", 24.0, 0.0),
+    )
+    found = []
+    for new, old, factor, offset in both:
+        found.append(Change(f"{new} for {old}", factor, offset))
+        found.append(Change(f"{old} for {new}", 1 / factor, -offset / factor))
+    for factor in (10.0, 100.0, 1000.0, 1e6):
+        found.append(Change(f"a factor of {factor:,.0f}", factor))
+        found.append(Change(f"a factor of 1/{factor:,.0f}", 1 / factor))
+    return (*found, Change("the opposite sign", -1.0))
+
+
+KNOWN_CHANGES = _known()
+
+
+@dataclass(frozen=True)
+class _Ordinary:
+    """What the partitions so far have reached: their means, spreads and range, and the largest step between them."""
+
+    means: tuple[float, float]
+    spreads: tuple[float, float, float]
+    values: tuple[float, float]
+    step: float
+
+    @property
+    def width(self) -> float:
+        """From the smallest to the largest mean."""
+        return self.means[1] - self.means[0]
+
+
+def unit_changes(features: Iterable[Feature], current: WindowProfile, reference: WindowProfile) -> list[Violation]:
+    """Return the columns whose values in some partitions look like those of another unit.
+
+    Parameters
+    ----------
+    features
+        Which columns.
+    current, reference
+        The windows, partitions in the order of time.
+    """
+    found = []
+    for feature in features:
+        hits = _hits(feature.name, current.blocks, reference)
+        if hits:
+            blocks = tuple(block.block.name for block, _, _ in hits)
+            _, profile, change = hits[0]
+            more = f", and likewise in {len(blocks) - 1} more" if len(blocks) > 1 else ""
+            usual = reference.columns[feature.name].total
+            mean = usual.mean if isinstance(usual, NumericProfile) else float("nan")
+            found.append(
+                Violation(
+                    "UnitChanged",
+                    feature.name,
+                    blocks,
+                    f"column {feature.name!r} looks like {change.words} in {blocks[0]}{more}: mean {profile.mean:.4g}, "
+                    f"and {mean:.4g} in the reference",
+                )
+            )
+    return found
+
+
+def row_count_violations(current: WindowProfile, reference: WindowProfile) -> list[Violation]:
+    """Return the partitions that have far fewer or far more rows than any of the reference and before them."""
+    known = [block.rows for block in reference.blocks if block.rows and block.block.day]
+    found = []
+    for block in current.blocks:
+        if len(known) < MIN_BLOCKS or not block.rows or block.block.day is None:
+            continue
+        fewest, most = min(known), max(known)
+        usual = _middle(known)
+        if usual >= MIN_VALUES and not fewest / _ROWS_FACTOR <= block.rows <= most * _ROWS_FACTOR:
+            said = "fewer" if block.rows < fewest else "more"
+            hint = "is it complete?" if said == "fewer" else "was it written more than once?"
+            text = (
+                f"{block.block.name} has {block.rows:,} rows, far {said} than any day before "
+                f"({fewest:,} to {most:,}); {hint}"
+            )
+            found.append(Violation("RowCount", None, (block.block.name,), text))
+        else:
+            known.append(block.rows)
+    return found
+
+
+def _hits(
+    name: str, blocks: Sequence[BatchProfile], reference: WindowProfile
+) -> list[tuple[BatchProfile, NumericProfile, Change]]:
+    usual = reference.columns[name].total
+    if not isinstance(usual, NumericProfile):
+        return []
+    history = [profile for block in reference.blocks if (profile := _usable(block, name)) is not None]
+    if len(history) < _USABLE_SHARE * sum(_has_values(block, name) for block in reference.blocks):
+        return []
+    overlapping = {block.block.name for block in reference.blocks}
+    found, before = [], None
+    for block in blocks:
+        profile = _usable(block, name)
+        if profile is None or block.block.name in overlapping or len(history) < MIN_BLOCKS:
+            continue
+        change = _change(profile, before, _ordinary(history), usual)
+        if change is not None:
+            found.append((block, profile, change))
+        else:
+            history.append(profile)
+            before = profile
+    return found
+
+
+def _has_values(block: BatchProfile, name: str) -> bool:
+    return name in block.columns and block.columns[name].present >= MIN_VALUES
+
+
+def _usable(block: BatchProfile, name: str) -> NumericProfile | None:
+    profile = block.columns.get(name)
+    usable = isinstance(profile, NumericProfile) and profile.finite >= MIN_VALUES and np.isfinite(profile.m2)
+    return profile if usable and isinstance(profile, NumericProfile) and profile.deviation > 0 else None
+
+
+def _middle(values: Sequence[float]) -> float:
+    # Not np.median or np.quantile, which import masked arrays: a twentieth of the time of a small check.
+    return float(statistics.median(values))
+
+
+def _ordinary(history: Sequence[NumericProfile]) -> _Ordinary:
+    means = [profile.mean for profile in history]
+    spreads = [profile.deviation for profile in history]
+    return _Ordinary(
+        (min(means), max(means)),
+        (min(spreads), _middle(spreads), max(spreads)),
+        (min(profile.minimum for profile in history), max(profile.maximum for profile in history)),
+        max(abs(b - a) for a, b in pairwise(means)),
+    )
+
+
+def _change(
+    profile: NumericProfile, before: NumericProfile | None, ordinary: _Ordinary, usual: NumericProfile
+) -> Change | None:
+    """Return the known change that explains a partition; None where it is ordinary, or none does."""
+    smallest, spread, largest = ordinary.spreads
+    if largest > _STEADY * spread or largest > _STEADY_RANGE * smallest:
+        return None
+    low, high = ordinary.means
+    if before is not None:
+        place, like = before.mean, before
+    else:
+        # The nearest ordinary mean stands for the day before, and this one must be much farther away.
+        place, like = float(np.clip(profile.mean, low, high)), usual
+        if abs(profile.mean - place) <= _MIN_OUTSIDE * ordinary.width:
+            return None
+    if abs(profile.mean - place) <= _MIN_STEP * ordinary.step or _distance(profile, like) < _MIN_DISTANCE:
+        return None
+    fitting = []
+    for order, change in enumerate(KNOWN_CHANGES):
+        if _fits(profile, change, before, ordinary):
+            moved = ((profile.mean - change.offset) / change.factor - place) / max(ordinary.step, 1e-300)
+            wider = np.log(profile.deviation / abs(change.factor) / spread)
+            fitting.append((moved**2 + wider**2, order, change))
+    return min(fitting)[2] if fitting else None
+
+
+def _fits(profile: NumericProfile, change: Change, before: NumericProfile | None, ordinary: _Ordinary) -> bool:
+    """Whether a partition taken back is an ordinary one, near the one before it."""
+    mean = (profile.mean - change.offset) / change.factor
+    spread = profile.deviation / abs(change.factor)
+    ends = sorted((end - change.offset) / change.factor for end in (profile.minimum, profile.maximum))
+    low, high = ordinary.values
+    slack = _MARGIN * (high - low)
+    is_near = (
+        abs(mean - before.mean) <= ordinary.step
+        if before is not None
+        else ordinary.means[0] - ordinary.step <= mean <= ordinary.means[1] + ordinary.step
+    )
+    is_spread = ordinary.spreads[0] / _SPREAD <= spread <= ordinary.spreads[2] * _SPREAD
+    return bool(is_near and is_spread and low - slack <= ends[0] and ends[1] <= high + slack)
+
+
+def _distance(one: NumericProfile, other: NumericProfile) -> float:
+    """Return the Kolmogorov-Smirnov distance at the edges of the cells."""
+    below = [np.cumsum(p.counts) / max(1, int(p.counts.sum())) for p in (one, other)]
+    return float(np.abs(below[0] - below[1]).max())

@@ -1,0 +1,167 @@
+"""Model files: written and read without pickle, so that reading one cannot run code.
+
+skops stores a pipeline as a schema and arrays, and creates only types that it trusts or that are named here.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+import skops.io
+from sklearn.pipeline import Pipeline
+
+from modelmonitor_api.spec import Feature, Task
+from modelmonitor_trainer.arrays import Floats
+from modelmonitor_trainer.data.labels import feature_arrays
+from modelmonitor_trainer.errors import BadConfiguration, BadData
+from modelmonitor_trainer.model.pipeline import Model
+from modelmonitor_trainer.registry.versions import MODEL_FILE, VersionRecord, need_version, read_file
+from modelmonitor_trainer.storage.base import Store
+
+_LOG = logging.getLogger(__name__)
+
+#: What our estimators need beyond the types that skops trusts by itself: their trees, their calibration, the parts of
+#: a target encoder, and the step with which HistGradientBoosting checks its codes. None of them runs what a file says:
+#: a partial is created only of functions that are trusted themselves.
+TRUSTED_TYPES = frozenset(
+    {
+        "functools.partial",
+        "numpy.dtype",
+        "sklearn.calibration._CalibratedClassifier",
+        "sklearn.calibration._SigmoidCalibration",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "sklearn.model_selection._split.KFold",
+        "sklearn.model_selection._split.StratifiedKFold",
+        "sklearn.tree._tree.Tree",
+        "sklearn.utils.validation.check_array",
+    }
+)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A version that can be asked.
+
+    Attributes
+    ----------
+    version
+        What it is.
+    model
+        Its pipeline.
+    """
+
+    version: VersionRecord
+    model: Model
+
+    @property
+    def features(self) -> Sequence[Feature]:
+        """What it takes, in order."""
+        return self.model.features
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it takes."""
+        return [feature.name for feature in self.model.features]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes as text, in the order of its probabilities."""
+        return self.model.classes
+
+    @property
+    def task(self) -> Task:
+        """What it predicts."""
+        return self.model.task
+
+    def predict_scores(self, rows: pa.Table | pd.DataFrame) -> Floats:
+        """Return what the model says of rows that have its columns.
+
+        Parameters
+        ----------
+        rows
+            As read (Arrow), or as models take them (a data frame: floats with NaN, text with None).
+
+        Returns
+        -------
+        (n,) or (n, k)
+            Probability of the positive class, of all classes, or predicted values; see
+            :mod:`~modelmonitor_trainer.model.metrics`.
+
+        Raises
+        ------
+        BadData
+            If a column is missing, or not of its declared type.
+        """
+        names = list(rows.column_names) if isinstance(rows, pa.Table) else list(rows.columns)
+        lacking = [name for name in self.columns if name not in names]
+        if lacking:
+            raise BadData(
+                f"version {self.version.version} takes the feature {lacking[0]!r}, and the rows do not have it; keep "
+                "it among model.features until another version is the champion"
+            )
+        if isinstance(rows, pa.Table):
+            return self.model.scores(feature_arrays(rows, self.features))
+        return self.model.scores({name: rows[name].to_numpy() for name in self.columns})
+
+
+def dump_model(model: Model) -> bytes:
+    """Return a fitted pipeline as the content of a file."""
+    return bytes(skops.io.dumps(model.pipeline))
+
+
+def load_model(store: Store, prefix: str, version: str) -> LoadedModel:
+    """Return a version of the built-in trainer, ready to be asked.
+
+    Raises
+    ------
+    BadConfiguration
+        If a trainer of the user's own made it: only that trainer can ask it.
+    NotFound
+        If there is no such version.
+    BadData
+        If the file has changed or holds something that models do not.
+    """
+    record = need_version(store, prefix, version)
+    if record.kind == "Own":
+        raise BadConfiguration(
+            f"version {record.version} was made by the trainer image {record.image or '(unnamed)'}, and only that "
+            "image can ask it; log its predictions and set model.predictionColumn to have its score followed"
+        )
+    pipeline = read_pipeline(read_file(store, prefix, record, MODEL_FILE))
+    return LoadedModel(record, Model(pipeline, tuple(record.features), record.task, tuple(record.classes)))
+
+
+def read_pipeline(data: bytes) -> Pipeline:
+    """Return the pipeline in the content of a file.
+
+    Raises
+    ------
+    BadData
+        If the file holds something that models do not.
+    """
+    try:
+        strange = sorted(set(skops.io.get_untrusted_types(data=data)) - TRUSTED_TYPES)
+    except (zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise BadData(
+            f"the model file cannot be read ({error}); it was damaged or written by something else"
+        ) from error
+    if strange:
+        raise BadData(
+            f"the model file holds {', '.join(strange[:3])}, which models of the built-in trainer do not hold; it is "
+            "not loaded"
+        )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        pipeline = skops.io.loads(data, trusted=sorted(TRUSTED_TYPES))
+    for warning in said:
+        # Such as: written by another release of scikit-learn.
+        _LOG.warning("loading the model: %s", warning.message)
+    if not isinstance(pipeline, Pipeline):
+        raise BadData(f"the model file holds {type(pipeline).__name__}, not a pipeline; something else wrote it")
+    return pipeline
