@@ -154,9 +154,6 @@ class Data(Resource):
     format: DataFormat = Field(
         DataFormat.PARQUET, description="Encoding of the objects; CSV and JSONLines may be gzipped."
     )
-    timestamp_column: ColumnName | None = Field(
-        None, description="Column with the time of a row. Absent: a row has the time of its partition."
-    )
     live: LiveData = Field(description="Rows that the model sees in production.")
     labels: Labels | None = Field(None, description="True outcomes. Absent: the target is a column of the live rows.")
     reference: ReferencePeriod | None = Field(
