@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from modelmonitor_api.crd import MAX_INTEGER, custom_resource_definition, resource_schema
+from generate.crd import MAX_INTEGER, custom_resource_definition, resource_schema
 from modelmonitor_api.names import ConditionType, FailureReason, Reason
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field
 
-from modelmonitor_api import crd
-from modelmonitor_api.crd import NotStructural, structural
+from generate import crd
+from generate.crd import NotStructural, structural
 from modelmonitor_api.resource import Resource, Rule
 
 

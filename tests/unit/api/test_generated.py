@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from modelmonitor_api.crd import custom_resource_definition, resource_schema
+from generate.crd import custom_resource_definition, resource_schema
+from generate.reference import PAGES
 from modelmonitor_api.names import Reason
-from modelmonitor_api.reference import PAGES
 
 ROOT = Path(__file__).parents[3]
 HINT = "run `make manifests`"
@@ -67,6 +67,6 @@ def test_the_reference_leaves_nothing_out() -> None:
 
 def test_the_command_prints_the_crd() -> None:
     printed = subprocess.run(
-        [sys.executable, "-m", "modelmonitor_api.crd"], check=True, capture_output=True, text=True, cwd=ROOT / "api"
+        [sys.executable, "-m", "generate.crd"], check=True, capture_output=True, text=True, cwd=ROOT / "api"
     )
     assert json.loads(printed.stdout) == custom_resource_definition()

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 import modelmonitor_api.spec
+from generate.crd import resource_schema
 from modelmonitor_api import ModelMonitorSpec
-from modelmonitor_api.crd import resource_schema
 from modelmonitor_api.resource import InvalidSpec, Rule, parse
 from modelmonitor_api.spec import EstimatorName, Metric, Task
 from modelmonitor_api.spec.monitor import S3_ONLY, metric_fits

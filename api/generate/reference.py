@@ -1,7 +1,7 @@
 """The reference pages, generated from the types.
 
-``python -m modelmonitor_api.reference modelmonitor`` prints the page of the resource,
-``python -m modelmonitor_api.reference messages`` that of the documents between operator and pods.
+``python -m generate.reference modelmonitor`` prints the page of the resource,
+``python -m generate.reference messages`` that of the documents between operator and pods.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from generate.crd import Schema, resource_schema
 from modelmonitor_api import names
-from modelmonitor_api.crd import Schema, resource_schema
 from modelmonitor_api.messages import (
     MAX_REQUEST_BYTES,
     MAX_TERMINATION_MESSAGE_BYTES,
@@ -305,5 +305,5 @@ PAGES = {"modelmonitor": resource_page, "messages": messages_page}
 
 if __name__ == "__main__":
     if sys.argv[1:] not in [[page] for page in PAGES]:
-        sys.exit(f"usage: python -m modelmonitor_api.reference {'|'.join(PAGES)}")
+        sys.exit(f"usage: python -m generate.reference {'|'.join(PAGES)}")
     sys.stdout.write(PAGES[sys.argv[1]]())

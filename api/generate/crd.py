@@ -1,7 +1,7 @@
 """The CustomResourceDefinition, generated from the types.
 
-``python -m modelmonitor_api.crd`` prints it as JSON, which is YAML too:
-``python -m modelmonitor_api.crd | kubectl apply -f -``.
+``python -m generate.crd`` prints it as JSON, which is YAML too:
+``python -m generate.crd | kubectl apply -f -``.
 
 An OpenAPI schema of a CustomResourceDefinition is *structural*: no references, no unions, no
 ``null``, one type a field. What pydantic writes is brought into that form here, and bounded: the
