@@ -79,7 +79,7 @@ def test_requests_survive(request_: Any) -> None:
     ],
 )
 def test_a_request_that_is_none_is_refused_with_a_reason(text: str, said: str) -> None:
-    with pytest.raises(Malformed, match="the request cannot be read") as caught:
+    with pytest.raises(Malformed, match="the request is invalid") as caught:
         decode_request(text)
     assert said in str(caught.value)
 
