@@ -94,11 +94,11 @@ INVALID = {
     ),
     "live rows of several days together": (
         spec(data__live={"uri": "s3://data/%Y-%m/"}),
-        "live.uri must hold %Y, %m and %d: a partition is one day",
+        "live.uri must contain %Y, %m and %d, because a partition is one day or hour",
     ),
     "labels of all days together": (
         spec(data__labels={"uri": "s3://data/labels/", "joinKey": "id"}),
-        "labels.uri must hold %Y, %m and %d: a partition is one day",
+        "labels.uri must contain %Y, %m and %d, because a partition is one day or hour",
     ),
     "prediction among the features": (
         spec(model__predictionColumn="temp"),
@@ -119,7 +119,7 @@ INVALID = {
     ),
     "columns of the target": (
         spec(detectors=[{"name": "t", "type": "TargetDrift", "columns": ["temp"]}]),
-        "columns is for detectors of type FeatureDrift and DataQuality",
+        "columns is for detectors of type FeatureDrift, DataQuality",
     ),
     "calibration of a regression": (
         spec(
@@ -144,11 +144,11 @@ INVALID = {
     ),
     "workload identity for an image of the user's own": (
         own_trainer(storage__serviceAccountName="model-monitors"),
-        "your image would have it",
+        "share the identity of its service account",
     ),
     "the default account's identity for an image of the user's own": (
         own_trainer(storage__credentialsSecretRef=None),
-        "your image would have it",
+        "share the identity of its service account",
     ),
     "time zone in the schedule": (spec(schedule="CRON_TZ=UTC 0 6 * * *"), "set spec.timeZone instead"),
 }

@@ -147,10 +147,10 @@ class Doubled(Resource):
     [
         (Unbounded, "spec.names: give the list a max_length"),
         (UnboundedText, "spec.name: give the string a max_length"),
-        (Fraction, "spec.share: number is no type for a field; numbers with fractions are decimal strings"),
-        (Either, "spec.value: a structural schema has no unions; give the field one type"),
+        (Fraction, "spec.share: number is not a supported type; use a decimal string for fractions"),
+        (Either, "spec.value: structural schemas do not support unions; give the field a single type"),
         (Silent, "spec.value: describe the field"),
-        (Doubled, "spec.value: a structural schema has no examples; change the type"),
+        (Doubled, "spec.value: structural schemas do not support examples; change the type"),
     ],
 )
 def test_what_cannot_be_expressed_is_named(kind: type[Resource], message: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,5 +86,5 @@ def test_an_error_names_the_field_on_the_wire_and_at_most_three() -> None:
         )
     said = str(caught.value)
     assert said.startswith("spec.schedule: String should have at least 1 character; spec.storage.resultsURI: ")
-    assert "spec.data.live.uri: %q is not a known part of a time; use %Y, %m, %d and %H" in said
+    assert "spec.data.live.uri: %q is not a supported time directive; use %Y, %m, %d and %H" in said
     assert re.search(r"\(and \d more\)$", said)

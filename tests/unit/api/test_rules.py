@@ -170,9 +170,9 @@ def test_rules_without_cel_are_enforced_otherwise() -> None:
         for rule in kind.rules
         if isinstance(rule, Rule) and not rule.cel
     ]
-    assert [rule.message for rule in without] == ["each feature must have a name of its own"]
+    assert [rule.message for rule in without] == ["feature names must be unique"]
     assert SCHEMA["properties"]["model"]["properties"]["features"]["x-kubernetes-list-map-keys"] == ["name"]
-    with pytest.raises(InvalidSpec, match="each feature must have a name of its own"):
+    with pytest.raises(InvalidSpec, match="feature names must be unique"):
         parse(ModelMonitorSpec, spec(model__features=numeric() * 2))
 
 
