@@ -161,11 +161,6 @@ class Data(Resource):
     format: DataFormat = Field(
         DataFormat.PARQUET, description="File format of the objects. CSV and JSONLines objects can be gzipped."
     )
-    timestamp_column: ColumnName | None = Field(
-        None,
-        description="Column that holds a row's time. If set, a row belongs to a window by this time instead of the "
-        "date of its partition, and rows outside the window are not compared. Defaults to the time of the partition.",
-    )
     live: LiveData = Field(description="Rows that the model sees in production.")
     labels: Labels | None = Field(
         None, description="True outcomes. If omitted, the target is a column of the live rows."

@@ -48,17 +48,8 @@ def _models(root: Model) -> dict[Model, set[str]]:
 
 
 MODELS = _models(ModelMonitorSpec)
-#: Fields that are declared and not implemented yet, with the reason. Remove an entry together with the gap.
-PENDING = {"timestamp_column": "rows are assigned to windows by the time of their partition only"}
 FIELDS = [
-    pytest.param(
-        model,
-        name,
-        id=f"{model.__name__}.{name}",
-        marks=[pytest.mark.xfail(strict=True, reason=PENDING[name])] if name in PENDING else [],
-    )
-    for model in MODELS
-    for name in model.model_fields
+    pytest.param(model, name, id=f"{model.__name__}.{name}") for model in MODELS for name in model.model_fields
 ]
 
 

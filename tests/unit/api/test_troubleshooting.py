@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modelmonitor_api.names import ConditionType
-from modelmonitor_api.reasons import FailureReason, GateReason, Reason
+from modelmonitor_api.names import ConditionType, FailureReason, Reason
+from modelmonitor_trainer.gate.verdict import GateReason
 
 PAGE = (Path(__file__).parents[3] / "docs" / "troubleshooting.md").read_text()
 EXPLAINED = frozenset(re.findall(r"`([A-Z][A-Za-z]+)`", PAGE))

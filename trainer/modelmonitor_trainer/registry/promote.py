@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 from modelmonitor_api.messages import PromoteRequest, RollbackRequest, RunVerdict
-from modelmonitor_api.reasons import GateReason, Reason
+from modelmonitor_api.names import Reason
 from modelmonitor_trainer.failures import BadConfiguration
+from modelmonitor_trainer.gate.verdict import GateReason
 from modelmonitor_trainer.registry.champion import (
     ChampionChanged,
     Pointer,
@@ -21,6 +22,8 @@ from modelmonitor_trainer.registry.claims import claim
 from modelmonitor_trainer.registry.tracking import move_alias, tracked_name, with_note
 from modelmonitor_trainer.registry.versions import check_files
 from modelmonitor_trainer.storage.store import Store
+
+_REQUESTED = "Requested"
 
 
 def promote_version(store: Store, request: PromoteRequest, *, job: str, now: dt.datetime) -> RunVerdict:
@@ -72,7 +75,7 @@ def promote_version(store: Store, request: PromoteRequest, *, job: str, now: dt.
     message = f"{record.version} is the champion, approved by hand. {record.message}."
     return RunVerdict(
         outcome="Promoted",
-        reason=Reason.REQUESTED.value,
+        reason=_REQUESTED,
         message=with_note(message, move_alias(tracked_name(request.monitor), record.version)),
         version=record.version,
         champion=pointer.to_champion(),

@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Retention
+from modelmonitor_trainer.gate.verdict import GateReason
 from modelmonitor_trainer.registry.champion import Pointer, VersionRecord, champion_pointer, list_versions
 from modelmonitor_trainer.registry.claims import DELETION_FILE, announce_deletion, withdraw_deletion
 from modelmonitor_trainer.registry.versions import VERSION_FILE, folder_of
