@@ -48,9 +48,7 @@ def _models(root: Model) -> dict[Model, set[str]]:
 
 
 MODELS = _models(ModelMonitorSpec)
-FIELDS = [
-    pytest.param(model, name, id=f"{model.__name__}.{name}") for model in MODELS for name in model.model_fields
-]
+FIELDS = [pytest.param(model, name, id=f"{model.__name__}.{name}") for model in MODELS for name in model.model_fields]
 
 
 class _Reads(ast.NodeVisitor):
