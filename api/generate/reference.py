@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from generate.crd import Schema, resource_schema
+from generate.crd import MAX_INTEGER, Schema, resource_schema
 from modelmonitor_api import names
 from modelmonitor_api.messages import (
     MAX_REQUEST_BYTES,
@@ -51,7 +51,7 @@ _ANNOTATIONS = (
     ),
     (
         names.ANNOTATION_PROMOTE,
-        "Make this version the champion. It must have passed the promotion gate and await approval.",
+        "Make this version the champion. It must have passed the gate, or have been stopped only as `TooGoodToBeTrue`.",
     ),
 )
 
@@ -131,7 +131,11 @@ def _bounds(schema: Schema) -> str:
     """Return the bounds of a field in parentheses; empty if there are none."""
     bounds = []
     if schema["type"] == "integer":
-        bounds.append(f"{schema['minimum']} to {schema['maximum']}")
+        bounds.append(
+            f"{schema['minimum']} to {schema['maximum']}"
+            if schema["maximum"] < MAX_INTEGER
+            else f"at least {schema['minimum']}"
+        )
     if schema["type"] == "array":
         bounds.append(f"{schema.get('minItems', 0)} to {schema['maxItems']} items")
     if "maxLength" in schema:

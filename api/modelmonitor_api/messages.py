@@ -87,7 +87,7 @@ class PromoteRequest(_Request):
     version: Word = Field(description="Version to promote.")
 
 
-#: Any request, told apart by ``kind``.
+#: Any request; ``kind`` is the discriminator.
 Request: TypeAlias = CheckRequest | TrainRequest | RollbackRequest | PromoteRequest
 
 
@@ -151,7 +151,7 @@ class Failure(_Answer):
     reason: FailureReason = Field(description="Reason, in one CamelCase word.")
 
 
-#: Any answer, told apart by ``kind``.
+#: Any answer; ``kind`` is the discriminator.
 Answer: TypeAlias = CheckVerdict | RunVerdict | Failure
 
 _LAZY = ConfigDict(defer_build=True)

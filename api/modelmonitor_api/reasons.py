@@ -1,7 +1,7 @@
 """Reasons of conditions, events, history entries and verdicts, each with its meaning.
 
 The meanings become the tables of the reference page. A reason is one CamelCase word, as the Kubernetes API
-conventions require; the sentence beside it in ``message`` gives the details.
+conventions require; the ``message`` next to it gives the details.
 """
 
 from __future__ import annotations
