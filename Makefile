@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export MODELMONITOR_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelmonitor
 export PATH := $(MODELMONITOR_CACHE)/bin:$(PATH)
-PACKAGES := api/modelmonitor_api policy/modelmonitor_policy operator/modelmonitor_operator trainer/modelmonitor_trainer
+PACKAGES := api/modelmonitor_api api/generate policy/modelmonitor_policy operator/modelmonitor_operator trainer/modelmonitor_trainer
 PYTEST := $(BIN)/python -m pytest
 # API-server tests need these; the cluster needs the others as well.
 API_BINARIES := etcd kube-apiserver kube-controller-manager kubectl helm versitygw

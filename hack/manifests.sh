@@ -10,7 +10,7 @@ mkdir -p "$OUT"/{manifests,charts/modelmonitor/files,docs/reference}
 
 crd() {
   echo "# Generated from the types by hack/manifests.sh; do not edit."
-  $PYTHON -m modelmonitor_api.crd | $PYTHON -c 'import json, sys, yaml
+  $PYTHON -m generate.crd | $PYTHON -c 'import json, sys, yaml
 yaml.safe_dump(json.load(sys.stdin), sys.stdout, sort_keys=False, width=120, allow_unicode=True)'
 }
 
@@ -27,5 +27,5 @@ crd >"$OUT/manifests/crd.yaml"
 cp "$OUT/manifests/crd.yaml" "$OUT/charts/modelmonitor/files/modelmonitors.yaml"
 install charts/modelmonitor >"$OUT/manifests/install.yaml"
 for page in modelmonitor messages; do
-  $PYTHON -m modelmonitor_api.reference "$page" >"$OUT/docs/reference/$page.md"
+  $PYTHON -m generate.reference "$page" >"$OUT/docs/reference/$page.md"
 done

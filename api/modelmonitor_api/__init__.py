@@ -1,10 +1,10 @@
-"""The ModelMonitor resource and what passes between the operator and its pods.
+"""Types of the ModelMonitor resource, and of the messages between the operator and its pods.
 
-Every name that a user can see is defined in this package and nowhere else: fields
-(:mod:`~modelmonitor_api.spec`, :mod:`~modelmonitor_api.status`), labels, annotations,
-condition types and reasons (:mod:`~modelmonitor_api.names`), and the JSON documents
-exchanged with pods (:mod:`~modelmonitor_api.messages`). The CustomResourceDefinition and
-the reference page are generated from these types.
+Every name that users see is defined in this package only: fields (:mod:`~modelmonitor_api.spec`,
+:mod:`~modelmonitor_api.status`), labels, annotations and condition types (:mod:`~modelmonitor_api.names`), reasons
+(:mod:`~modelmonitor_api.reasons`), outcomes (:mod:`~modelmonitor_api.outcomes`), and the JSON messages to and from
+pods (:mod:`~modelmonitor_api.messages`). The CustomResourceDefinition and the reference pages are generated from
+these types.
 """
 
 from modelmonitor_api.names import API_VERSION, GROUP, KIND, PLURAL, VERSION

@@ -1,40 +1,39 @@
-"""The documents that pass between the operator and its pods, as versioned JSON.
+"""Requests to pods and their answers: versioned JSON documents.
 
-A pod is given one :class:`CheckRequest`, :class:`TrainRequest`, :class:`RollbackRequest` or
-:class:`PromoteRequest` in a file, and leaves one :class:`CheckVerdict`, :class:`RunVerdict`
-or :class:`Failure` as its termination message. The operator trusts none of the latter: they
-are parsed with limits.
+A pod reads one :data:`Request` from a file and writes one :data:`Answer` to its termination message. Answers are
+untrusted input to the operator, which parses them with limits.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from modelmonitor_api.names import FailureReason
+from modelmonitor_api.outcomes import RunOutcome, Verdict
+from modelmonitor_api.reasons import FailureReason, Reason
 from modelmonitor_api.resource import Message, Resource
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.status import MAX_TOP_FEATURES, Champion, ChampionWatch, FeatureEvidence, RowCounts, Time
 
 SCHEMA_VERSION: Literal[1] = 1
 
-#: The kubelet keeps 4096 bytes of a termination message; we stay at half of it.
+#: The kubelet truncates termination messages at 4096 bytes; a verdict uses at most half of that.
 MAX_VERDICT_BYTES = 2048
 MAX_TERMINATION_MESSAGE_BYTES = 4096
-#: A request is an annotation, and all annotations of an object share 256 KiB.
+#: A request is stored in an annotation, and all annotations of an object share 256 KiB.
 MAX_REQUEST_BYTES = 200 * 1024
 
 Word = Annotated[str, Field(max_length=64)]
-#: Characters of a sentence for a human.
+#: Maximum length of a message, in characters.
 MAX_SENTENCE = 1024
 Sentence = Annotated[str, Field(max_length=MAX_SENTENCE)]
 Location = Annotated[str, Field(max_length=1024)]
 
 
 class MonitorRef(Resource):
-    """Which monitor a pod works for."""
+    """The monitor that a pod works for."""
 
     namespace: str = Field(description="Namespace of the monitor.")
     name: str = Field(description="Name of the monitor.")
@@ -45,113 +44,123 @@ class MonitorRef(Resource):
 class _Request(Resource):
     schema_version: Literal[1] = SCHEMA_VERSION
     monitor: MonitorRef = Field(description="The monitor.")
-    spec: ModelMonitorSpec = Field(description="Its spec when the pod was created.")
+    spec: ModelMonitorSpec = Field(description="Spec of the monitor when the pod was created.")
 
 
 class CheckRequest(_Request):
-    """Check the live window."""
+    """Request to check the live window."""
 
     kind: Literal["Check"] = "Check"
-    checks_per_day: float = Field(1.0, description="How often the schedule checks, from which the level follows.", gt=0)
+    checks_per_day: float = Field(
+        1.0,
+        description="Average number of scheduled checks per day; determines the significance level of one check.",
+        gt=0,
+    )
 
 
 class TrainRequest(_Request):
-    """Train a challenger, compare it with the champion, promote it if it passes."""
+    """Request to train a challenger, compare it with the champion, and promote it if it passes the gate."""
 
     kind: Literal["Train"] = "Train"
-    number: int = Field(description="Number of the decision.", ge=1)
-    reason: Word = Field(description="What triggered it.")
-    message: Sentence = Field("", description="Why, in a sentence.")
-    trainer_image: str = Field("", description="Image that trains, for the record.")
+    number: int = Field(description="Number of the training, counted from 1.", ge=1)
+    reason: Word = Field(description="Trigger, as a CamelCase reason.")
+    message: Sentence = Field("", description="Trigger, in a sentence.")
+    trainer_image: str = Field("", description="Image of the training container, recorded with the version.")
 
 
 class RollbackRequest(_Request):
-    """Make an earlier version the champion again."""
+    """Request to make an earlier version the champion again."""
 
     kind: Literal["Rollback"] = "Rollback"
-    to: Word = Field(description="Version, or 'previous'.")
+    to: Word = Field(description="Version to roll back to, or previous.")
     instead_of: Word | None = Field(
-        None, description="The champion that this is about; where it is another by then, nothing is done."
+        None, description="Champion to replace. If another version is the champion by then, nothing is changed."
     )
-    reason: Word = Field("Requested", description="Why, in one CamelCase word.")
-    message: Sentence = Field("", description="Why, in a sentence.")
+    reason: Word = Field(Reason.REQUESTED.value, description="Cause of the rollback, as a CamelCase reason.")
+    message: Sentence = Field("", description="Cause of the rollback, in a sentence.")
 
 
 class PromoteRequest(_Request):
-    """Make a version that awaits approval the champion."""
+    """Request to make a version that awaits approval the champion."""
 
     kind: Literal["Promote"] = "Promote"
-    version: Word = Field(description="Version.")
+    version: Word = Field(description="Version to promote.")
 
 
-Request = Annotated[CheckRequest | TrainRequest | RollbackRequest | PromoteRequest, Field(discriminator="kind")]
+#: Any request; ``kind`` is the discriminator.
+Request: TypeAlias = CheckRequest | TrainRequest | RollbackRequest | PromoteRequest
 
 
 class _Answer(Message):
     schema_version: Literal[1] = SCHEMA_VERSION
-    reason: Word = Field(description="Why, in one CamelCase word.")
-    message: Sentence = Field(description="Why, in a sentence a human can act on.")
+    reason: Word = Field(description="Reason, in one CamelCase word.")
+    message: Sentence = Field(description="Explanation in one sentence, with what to change.")
 
 
 class CheckVerdict(_Answer):
-    """What a check found."""
+    """The result of a check."""
 
     kind: Literal["Check"] = "Check"
-    verdict: Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"] = Field(description="The verdict.")
-    performance_dropped: bool = Field(False, description="Whether the champion's score has dropped.")
-    time: Time = Field(description="When the check was due.")
-    rows: RowCounts = Field(description="How many rows were compared.")
-    new_rows: int | None = Field(None, description="Rows since the champion's training data.", ge=0)
+    verdict: Verdict = Field(description="Verdict of the check.")
+    performance_dropped: bool = Field(False, description="Whether the champion's score has dropped significantly.")
+    time: Time = Field(description="Time at which the check was due.")
+    rows: RowCounts = Field(description="Numbers of rows compared.")
+    new_rows: int | None = Field(
+        None, description="Number of rows that have arrived since the champion's training data.", ge=0
+    )
     data_end: Time | None = Field(None, description="End of the live window.")
-    top_features: list[FeatureEvidence] = Field(default_factory=list, max_length=MAX_TOP_FEATURES)
-    champion: Champion | None = Field(None, description="The champion that the check found.")
-    watch: ChampionWatch | None = Field(None, description="The champion beside the version before it.")
-    report_uri: Location | None = Field(None, description="Report page.")
-    result_uri: Location | None = Field(None, description="The whole result, as JSON.")
+    top_features: list[FeatureEvidence] = Field(
+        default_factory=list, description="Features with the strongest evidence of drift.", max_length=MAX_TOP_FEATURES
+    )
+    champion: Champion | None = Field(None, description="Champion at the time of the check.")
+    watch: ChampionWatch | None = Field(None, description="New champion compared with its predecessor.")
+    report_uri: Location | None = Field(None, description="URI of the report page.")
+    result_uri: Location | None = Field(None, description="URI of the full result, as JSON.")
 
 
 class MetricComparison(Message):
-    """Champion and challenger on the same rows."""
+    """Scores of champion and challenger on the same rows."""
 
-    name: Word = Field(description="Metric.")
+    name: Word = Field(description="Name of the metric.")
     champion: float | None = Field(None, description="Score of the champion.")
     challenger: float = Field(description="Score of the challenger.")
-    difference: float | None = Field(None, description="How much better the challenger is; negative is worse.")
-    low: float | None = Field(None, description="Lower end of the interval of the difference.")
-    high: float | None = Field(None, description="Upper end of the interval of the difference.")
+    difference: float | None = Field(
+        None, description="Improvement of the challenger over the champion; negative if it is worse."
+    )
+    low: float | None = Field(None, description="Lower bound of the confidence interval of the difference.")
+    high: float | None = Field(None, description="Upper bound of the confidence interval of the difference.")
 
 
 class RunVerdict(_Answer):
-    """How a training, a rollback or a promotion ended."""
+    """The result of a training, a rollback or a promotion."""
 
     kind: Literal["Run"] = "Run"
-    outcome: Literal["Promoted", "Rejected", "Inconclusive", "AwaitingApproval", "RolledBack"] = Field(
-        description="The outcome."
-    )
-    version: Word | None = Field(None, description="Version concerned.")
-    champion: Champion | None = Field(None, description="The champion afterwards.")
-    comparison: MetricComparison | None = Field(None, description="Champion and challenger on the same rows.")
-    train_rows: int | None = Field(None, description="Rows trained on.", ge=0)
-    holdout_rows: int | None = Field(None, description="Rows compared on.", ge=0)
-    report_uri: Location | None = Field(None, description="Report page.")
+    outcome: RunOutcome = Field(description="Outcome of the run.")
+    version: Word | None = Field(None, description="Version that was trained, promoted or rolled back to.")
+    champion: Champion | None = Field(None, description="Champion after the run.")
+    comparison: MetricComparison | None = Field(None, description="Scores of champion and challenger.")
+    train_rows: int | None = Field(None, description="Number of rows in the training data.", ge=0)
+    holdout_rows: int | None = Field(None, description="Number of rows in the hold-out.", ge=0)
+    report_uri: Location | None = Field(None, description="URI of the report page.")
 
 
 class Failure(_Answer):
-    """Why a pod could not do its work."""
+    """The reason why a pod has no result."""
 
     kind: Literal["Failure"] = "Failure"
-    reason: FailureReason = Field(description="Why, in one CamelCase word.")
+    reason: FailureReason = Field(description="Reason, in one CamelCase word.")
 
 
-Answer = Annotated[CheckVerdict | RunVerdict | Failure, Field(discriminator="kind")]
+#: Any answer; ``kind`` is the discriminator.
+Answer: TypeAlias = CheckVerdict | RunVerdict | Failure
 
-_LATER = ConfigDict(defer_build=True)
-_REQUEST: TypeAdapter[Request] = TypeAdapter(Request, config=_LATER)
-_ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer, config=_LATER)
+_LAZY = ConfigDict(defer_build=True)
+_REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")], config=_LAZY)
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")], config=_LAZY)
 
 
 class Malformed(ValueError):
-    """A message that does not follow its contract."""
+    """A message that does not match its schema."""
 
 
 def encode(message: Resource) -> str:
@@ -159,31 +168,31 @@ def encode(message: Resource) -> str:
     return json.dumps(message.to_wire(), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def decode_request(text: str) -> CheckRequest | TrainRequest | RollbackRequest | PromoteRequest:
+def decode_request(text: str) -> Request:
     """Return the request in `text`.
 
     Raises
     ------
     Malformed
-        Where it is not a request of a version that we know.
+        If `text` is not a request of a known version.
     """
     try:
         return _REQUEST.validate_json(text)
     except ValidationError as error:
-        raise Malformed(f"the request cannot be read: {error.errors(include_url=False)[0]['msg']}") from error
+        raise Malformed(f"the request is invalid: {error.errors(include_url=False)[0]['msg']}") from error
 
 
-def encode_answer(answer: CheckVerdict | RunVerdict | Failure) -> str:
+def encode_answer(answer: Answer) -> str:
     """Return `answer` as compact JSON of at most MAX_VERDICT_BYTES.
 
-    What is too long is shortened: first the list of features, then the sentence.
+    An answer that is too long is shortened: first the list of features, then optional fields, then the message.
     """
     text = encode(answer)
     while len(text.encode()) > MAX_VERDICT_BYTES and isinstance(answer, CheckVerdict) and answer.top_features:
         answer = answer.model_copy(update={"top_features": answer.top_features[:-1]})
         text = encode(answer)
     if len(text.encode()) > MAX_VERDICT_BYTES and not isinstance(answer, Failure):
-        # Locations follow from the monitor's own fields; a message without them still tells what was found.
+        # The URI can be derived from the monitor; the message still states the result without these fields.
         dropped = ("result_uri",) if isinstance(answer, CheckVerdict) else ("comparison",)
         answer = answer.model_copy(update=dict.fromkeys(dropped))
         text = encode(answer)
@@ -196,13 +205,13 @@ def encode_answer(answer: CheckVerdict | RunVerdict | Failure) -> str:
     return text
 
 
-def decode_answer(text: str) -> CheckVerdict | RunVerdict | Failure:
-    """Return the answer that a pod left.
+def decode_answer(text: str) -> Answer:
+    """Return the answer in the termination message `text`.
 
     Raises
     ------
     Malformed
-        Where it is too long, not JSON, or not an answer of a version that we know.
+        If `text` is too long, not JSON, or not an answer of a known version.
     """
     if len(text.encode()) > MAX_TERMINATION_MESSAGE_BYTES:
         raise Malformed(f"the termination message is longer than {MAX_TERMINATION_MESSAGE_BYTES} bytes")

@@ -1,9 +1,17 @@
-"""Names that users see, each defined once."""
+"""Names that users see: labels, annotations, environment variables, condition types and names of Jobs.
+
+Reasons are in :mod:`~modelmonitor_api.reasons`, outcomes in :mod:`~modelmonitor_api.outcomes`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
+
+from modelmonitor_api.reasons import DocumentedEnum, FailureReason, Reason
+
+#: Most modules import reasons together with the names of this module.
+__all__ = ["FailureReason", "Reason"]
 
 GROUP = "modelmonitor.io"
 VERSION = "v1alpha1"
@@ -14,7 +22,7 @@ SINGULAR = "modelmonitor"
 SHORT_NAME = "mmon"
 CATEGORY = "modelmonitor"
 
-#: CronJob names end at 52 characters and we add up to 12; longer monitors are refused by CEL.
+#: CronJob names are limited to 52 characters, and the operator adds up to 12. CEL rejects longer monitor names.
 MAX_MONITOR_NAME = 40
 
 FIELD_MANAGER = "modelmonitor-operator"
@@ -26,16 +34,16 @@ LABEL_MONITOR_UID = f"{GROUP}/monitor-uid"
 LABEL_ROLE = f"{GROUP}/role"
 LABEL_NUMBER = f"{GROUP}/training-number"
 
-#: The request of a pod, as JSON; the pod sees it as a file through the downward API.
+#: The request to a pod, as JSON. The pod reads it as a file through the downward API.
 ANNOTATION_REQUEST = f"{GROUP}/request"
-#: On a Job: why it was started, for people and for rebuilding a lost status.
+#: On a Job: why it was started. Shown to users, and used to rebuild a lost status.
 ANNOTATION_TRIGGER = f"{GROUP}/trigger"
-#: On a Job started by an annotation: the token that asked for it.
+#: On a Job started by an annotation: the token of the request.
 ANNOTATION_TOKEN = f"{GROUP}/token"
-#: On a CronJob: the hash of what we applied, so that an unchanged one costs no write.
+#: On a CronJob: the hash of the applied manifest, so that an unchanged one is not written again.
 ANNOTATION_APPLIED = f"{GROUP}/applied-hash"
 
-#: Set by users on a ModelMonitor; opaque tokens, echoed in status, never removed by us.
+#: Set by users on a ModelMonitor: opaque tokens, echoed in the status and never removed by the operator.
 ANNOTATION_CHECK_REQUESTED = f"{GROUP}/check-requested-at"
 ANNOTATION_RETRAIN_REQUESTED = f"{GROUP}/retrain-requested-at"
 ANNOTATION_ROLLBACK_TO = f"{GROUP}/rollback-to"
@@ -43,24 +51,24 @@ ANNOTATION_PROMOTE = f"{GROUP}/promote"
 #: On the pod template of a Deployment that serves the champion: its version.
 ANNOTATION_CHAMPION = f"{GROUP}/champion"
 
-# Environment of the container that serves the champion
+# Environment variables of the container that serves the champion
 VARIABLE_MODEL_VERSION = "MODELMONITOR_MODEL_VERSION"
 VARIABLE_MODEL_URI = "MODELMONITOR_MODEL_URI"
 
-#: Where a pod finds its request, and where it leaves its verdict.
+#: Where a pod reads its request and writes its verdict.
 REQUEST_DIRECTORY = "/etc/modelmonitor"
 REQUEST_FILE = "request.json"
 TERMINATION_LOG = "/dev/termination-log"
-#: Environment variables that the operator sets on the container of a pod.
+#: Environment variables that the operator sets on the container of a Job.
 ENV_JOB_NAME = "MODELMONITOR_JOB_NAME"
 ENV_TERMINATION_LOG = "MODELMONITOR_TERMINATION_LOG"
 CONTAINER_NAME = "modelmonitor"
-#: Of a trainer of the user's own: the one that trains.
+#: The training container of a custom trainer.
 TRAIN_CONTAINER_NAME = "train"
 
 
 class Role(StrEnum):
-    """What a Job of ours is for: the value of the label ``modelmonitor.io/role``."""
+    """The purpose of a Job: the value of the label ``modelmonitor.io/role``."""
 
     CHECK = "check"
     TRAIN = "train"
@@ -68,99 +76,23 @@ class Role(StrEnum):
     PROMOTE = "promote"
 
 
-class ConditionType(StrEnum):
-    """Types of the conditions in ``status.conditions``."""
+class ConditionType(DocumentedEnum):
+    """Types of the conditions in ``status.conditions``, each with what the status True means."""
 
-    READY = "Ready"
-    STALLED = "Stalled"
-    RECONCILING = "Reconciling"
-    DRIFT_DETECTED = "DriftDetected"
-    TRAINING = "Training"
-    SUSPENDED = "Suspended"
-    ROLLED_OUT = "RolledOut"
-    CHAMPION_HEALTHY = "ChampionHealthy"
-
-
-class Reason(StrEnum):
-    """Reasons of conditions, events and decisions, CamelCase as Kubernetes asks."""
-
-    # Ready, Stalled, Reconciling
-    ACCEPTED = "Accepted"
-    INVALID_SPEC = "InvalidSpec"
-    NAME_COLLISION = "NameCollision"
-    OBJECT_REFUSED = "ObjectRefused"
-    # Suspended
-    SUSPENDED = "Suspended"
-    ACTIVE = "Active"
-    # DriftDetected; the first four are also the verdicts of a check
-    DRIFT = "Drift"
-    NO_DRIFT = "NoDrift"
-    CORRUPTED = "Corrupted"
-    INCONCLUSIVE = "Inconclusive"
-    PERFORMANCE_DROP = "PerformanceDrop"
-    NOT_CHECKED_YET = "NotCheckedYet"
-    CHECK_FAILED = "CheckFailed"
-    # Triggers of a training
-    NO_CHAMPION = "NoChampion"
-    DRIFT_DETECTED = "DriftDetected"
-    PERIOD_ELAPSED = "PeriodElapsed"
-    ENOUGH_NEW_ROWS = "EnoughNewRows"
-    REQUESTED = "Requested"
-    # Gates that hold a training back
-    NOT_TRIGGERED = "NotTriggered"
-    IN_FLIGHT = "InFlight"
-    CORRUPTED_DATA = "CorruptedData"
-    WAITING_FOR_CONSECUTIVE_CHECKS = "WaitingForConsecutiveChecks"
-    BACKING_OFF = "BackingOff"
-    COOLING_DOWN = "CoolingDown"
-    BUDGET_EXHAUSTED = "BudgetExhausted"
-    TOO_FEW_NEW_ROWS = "TooFewNewRows"
-    DRY_RUN = "DryRun"
-    MANUAL_MODE = "ManualMode"
-    # Outcomes of a training, rollback or promotion
-    PROMOTED = "Promoted"
-    REJECTED = "Rejected"
-    AWAITING_APPROVAL = "AwaitingApproval"
-    ROLLED_BACK = "RolledBack"
-    TRAINING_STARTED = "TrainingStarted"
-    TRAINING_FAILED = "TrainingFailed"
-    CHECK_STARTED = "CheckStarted"
-    ROLLBACK_STARTED = "RollbackStarted"
-    ROLLBACK_FAILED = "RollbackFailed"
-    PROMOTION_STARTED = "PromotionStarted"
-    PROMOTION_FAILED = "PromotionFailed"
-    # RolledOut
-    ROLLOUT_PROGRESSING = "RolloutProgressing"
-    ROLLOUT_AVAILABLE = "RolloutAvailable"
-    ROLLOUT_FAILED = "RolloutFailed"
-    ROLLOUT_BLOCKED = "RolloutBlocked"
-    # ChampionHealthy; the first is also the reason of a rollback
-    WORSE_THAN_PREDECESSOR = "WorseThanPredecessor"
-    NOT_WORSE_THAN_PREDECESSOR = "NotWorseThanPredecessor"
-
-
-class FailureReason(StrEnum):
-    """Why a pod could not do its work; said in its termination message."""
-
-    BAD_CONFIGURATION = "BadConfiguration"
-    BAD_DATA = "BadData"
-    CREDENTIALS_REFUSED = "CredentialsRefused"
-    NOT_FOUND = "NotFound"
-    OBJECT_CHANGED = "ObjectChanged"
-    STORAGE_UNAVAILABLE = "StorageUnavailable"
-    DISK_FULL = "DiskFull"
-    INTERRUPTED = "Interrupted"
-    CRASHED = "Crashed"
-    # Said by the operator of a Job whose pod left no message
-    DEADLINE_EXCEEDED = "DeadlineExceeded"
-    OUT_OF_MEMORY = "OutOfMemory"
-    NO_VERDICT = "NoVerdict"
+    READY = "Ready", "The spec is valid and the CronJob is up to date. Drift does not change this condition."
+    STALLED = "Stalled", "The spec must be changed before the monitor can work; the message explains how."
+    RECONCILING = "Reconciling", "The operator is applying the newest spec."
+    DRIFT_DETECTED = "DriftDetected", "The newest check found drift. Unknown without a verdict of Drift or NoDrift."
+    TRAINING = "Training", "A training is running. If False, the reason is why none is, or how the last one ended."
+    SUSPENDED = "Suspended", "spec.suspend is true."
+    ROLLED_OUT = "RolledOut", "The Deployment of spec.promotion.rollout serves the champion."
+    CHAMPION_HEALTHY = "ChampionHealthy", "The new champion has not been shown to be worse than its predecessor."
 
 
 class ExitCode:
-    """Exit codes of ``modelmonitor``; ``podFailurePolicy`` tells them apart.
+    """Exit codes of ``modelmonitor``, which ``podFailurePolicy`` distinguishes.
 
-    A verdict of any kind, drift included, is exit 0.
+    A run with a verdict exits with 0, whatever the verdict is.
     """
 
     OK = 0
@@ -171,7 +103,7 @@ class ExitCode:
 
 
 def version_uri(results_uri: str, namespace: str, monitor: str, version: str) -> str:
-    """Return the folder of a version of a monitor's model.
+    """Return the URI prefix of a model version.
 
     >>> version_uri("s3://models/", "ml", "churn", "v1-0badcafe")
     's3://models/ml/churn/versions/v1-0badcafe/'
@@ -180,7 +112,7 @@ def version_uri(results_uri: str, namespace: str, monitor: str, version: str) ->
 
 
 def short_hash(*parts: str) -> str:
-    """Return eight hex digits that identify `parts`."""
+    """Return eight hex digits of the SHA-256 hash of `parts`."""
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:8]
 
 
@@ -192,15 +124,15 @@ def cron_job_name(monitor: str) -> str:
 def training_job_name(monitor: str, uid: str, number: int) -> str:
     """Return the name of a monitor's training Job number `number`.
 
-    The name is the lock: two attempts at one decision ask for the same name.
+    The name acts as a lock: two attempts to carry out the same decision create the same name.
     """
     return f"{monitor}-{short_hash(uid)}-train-{number}"
 
 
 def requested_job_name(monitor: str, uid: str, role: Role, token: str) -> str:
-    """Return the name of the Job that answers a request made by annotation.
+    """Return the name of the Job for a request made by annotation.
 
-    One token, one Job: asking twice with the same token is asking once. The letter keeps a hash of digits
-    alone from being read as the minute that a CronJob puts into the names of its Jobs.
+    The same token gives the same Job. The letter r keeps an all-digit hash from being read as the minute that
+    a CronJob puts into the names of its Jobs.
     """
     return f"{monitor}-{role.value}-r{short_hash(uid, token)}"

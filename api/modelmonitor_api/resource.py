@@ -1,4 +1,4 @@
-"""The base of every API type: camelCase on the wire, frozen in memory, rules beside fields."""
+"""Base classes of all API types: camelCase in JSON, immutable in memory, validation rules next to the fields."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ACRONYMS = {"uri": "URI", "uid": "UID", "id": "ID", "sha256": "SHA256"}
 
 
 def camel(name: str) -> str:
-    """Return the wire name of a field, acronyms in capitals but for the first word.
+    """Return the JSON name of a field; acronyms are in capitals, except as the first word.
 
     >>> camel("results_uri"), camel("uri"), camel("backoff_limit")
     ('resultsURI', 'uri', 'backoffLimit')
@@ -23,16 +23,16 @@ def camel(name: str) -> str:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule over several fields of one object, checked by the API server and by us.
+    """A validation rule over several fields, evaluated by the API server and in Python.
 
     Parameters
     ----------
     cel
-        The rule for the API server; ``self`` is the object on the wire.
+        The rule as a CEL expression for the API server; ``self`` is the JSON object.
     message
         What to change, in one sentence.
     holds
-        The same rule in Python, for the reconcile loop and the command line.
+        The same rule as a Python predicate, for the reconcile loop and the command line.
     """
 
     cel: str
@@ -41,9 +41,9 @@ class Rule:
 
 
 class Resource(BaseModel):
-    """A part of the resource, as a user writes it."""
+    """Base class of the objects in a resource."""
 
-    # Validators are built when they are first needed: most programs read one or two kinds of documents.
+    # Validators are built on first use, because most programs read only one or two kinds of documents.
     model_config = ConfigDict(
         alias_generator=camel,
         validate_by_name=True,
@@ -53,56 +53,56 @@ class Resource(BaseModel):
         defer_build=True,
     )
 
-    #: Rules over several fields; rendered as ``x-kubernetes-validations``.
+    #: Rules over several fields, rendered as ``x-kubernetes-validations``.
     rules: ClassVar[tuple[Rule, ...]] = ()
 
     @model_validator(mode="after")
-    def _obey_rules(self) -> Self:
+    def _check_rules(self) -> Self:
         for rule in self.rules:
             if not rule.holds(self):
                 raise ValueError(rule.message)
         return self
 
     def to_wire(self) -> dict[str, Any]:
-        """Return plain JSON data with wire names, without what was left out."""
+        """Return the object as JSON data, without fields that are None."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class Message(Resource):
-    """A document that another program wrote: unknown fields are a newer version's, and ignored."""
+    """Base class of documents written by programs; unknown fields, e.g. of a newer version, are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class InvalidSpec(ValueError):
-    """A resource that breaks its contract; the text says where, what, and what to change."""
+    """A resource that does not match its schema; the message states the field, the problem and the fix."""
 
 
 _T = TypeVar("_T", bound=Resource)
 
 
 def explain(error: ValidationError) -> str:
-    """Return a validation error as sentences that name the fields on the wire.
+    """Return the message of a validation error, with the JSON paths of the fields.
 
-    At most three are named; the count of the others is given.
+    At most three errors are listed, followed by the number of the others.
     """
-    found = []
+    messages = []
     for item in error.errors(include_url=False):
-        where = "spec"
+        path = "spec"
         for part in item["loc"]:
-            where += f"[{part}]" if isinstance(part, int) else f".{camel(str(part))}"
-        found.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
-    rest = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
-    return "; ".join(found[:3]) + rest
+            path += f"[{part}]" if isinstance(part, int) else f".{camel(str(part))}"
+        messages.append(f"{path}: {item['msg'].removeprefix('Value error, ')}")
+    rest = f" (and {len(messages) - 3} more)" if len(messages) > 3 else ""
+    return "; ".join(messages[:3]) + rest
 
 
 def parse(kind: type[_T], data: Mapping[str, Any]) -> _T:
-    """Return `data` as `kind`.
+    """Return `data`, validated as `kind`.
 
     Raises
     ------
     InvalidSpec
-        With sentences that name the fields.
+        If `data` is invalid; the message names the fields.
     """
     try:
         return kind.model_validate(data)
@@ -110,17 +110,17 @@ def parse(kind: type[_T], data: Mapping[str, Any]) -> _T:
         raise InvalidSpec(explain(error)) from error
 
 
-#: A number as a string: floats do not survive every client (API conventions).
+#: A decimal number as a string, because not every client preserves floats (API conventions).
 Decimal = Annotated[str, Field(pattern=r"^-?[0-9]{1,15}(\.[0-9]{1,10})?$", max_length=27)]
-#: A number between 0 and 1, both included, as a string.
+#: A number from 0 to 1, inclusive, as a string.
 Fraction = Annotated[str, Field(pattern=r"^(0(\.[0-9]{1,10})?|1(\.0{1,10})?)$", max_length=12)]
-#: A number that is not negative, as a string.
+#: A non-negative number, as a string.
 NonNegative = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,10})?$", max_length=26)]
-#: A number between 0 and 1, neither included, as a string.
+#: A number between 0 and 1, exclusive, as a string.
 OpenFraction = Annotated[str, Field(pattern=r"^0\.[0-9]{0,9}[1-9][0-9]{0,9}$", max_length=21)]
-#: A count; the largest that every JSON reader keeps.
+#: The largest integer that every JSON reader represents exactly.
 MAX_COUNT = 2**53 - 1
-#: The name of something in the same namespace.
+#: The name of an object in the same namespace.
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
-#: A column of the data; any text that a file can hold.
+#: The name of a column in the data; any text.
 ColumnName = Annotated[str, Field(min_length=1, max_length=253)]

@@ -34,7 +34,7 @@ def test_the_builders_monitor_is_accepted_and_given_its_defaults(cluster: Client
         pytest.param({"storage": {"resultsURI": "file:///tmp/"}}, "must start with s3://", id="results on disk"),
         pytest.param({"data": {"live": {"uri": "file:///tmp/%Y/"}}}, "must start with s3://", id="data on disk"),
         pytest.param({"data": {"labels": {"uri": "file:///tmp/%Y/"}}}, "must start with s3://", id="labels on disk"),
-        pytest.param({"data": {"live": {"uri": "s3://f/%Y-%m/"}}}, "live.uri must hold %Y, %m and %d", id="months"),
+        pytest.param({"data": {"live": {"uri": "s3://f/%Y-%m/"}}}, "live.uri must contain %Y, %m and %d", id="months"),
         pytest.param(
             {"model": {"predictionColumn": "temp"}}, "predictionColumn must be neither", id="prediction is feature"
         ),
@@ -64,7 +64,7 @@ def test_the_builders_monitor_is_accepted_and_given_its_defaults(cluster: Client
         ),
         pytest.param(
             {"detectors": [{"name": "target", "type": "TargetDrift", "columns": ["temp"]}]},
-            "columns is for detectors of type FeatureDrift and DataQuality",
+            "columns is for detectors of type FeatureDrift, DataQuality",
             id="columns of target",
         ),
         pytest.param(
@@ -80,7 +80,7 @@ def test_the_builders_monitor_is_accepted_and_given_its_defaults(cluster: Client
                 "retraining": {"estimator": None, "trainer": {"image": "registry.invalid/trainer:1"}},
                 "storage": {"serviceAccountName": "model-monitors"},
             },
-            "your image would have it",
+            "share the identity of its service account",
             id="identity for another's image",
         ),
         pytest.param({"retraining": {"estimator": None}}, "set either retraining.estimator", id="no trainer"),

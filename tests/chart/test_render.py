@@ -27,7 +27,7 @@ from chart.helm import (
     render,
     the,
 )
-from modelmonitor_api.crd import custom_resource_definition
+from generate.crd import custom_resource_definition
 from modelmonitor_operator.gateway import RIGHTS, ROLLOUT_RIGHTS
 from modelmonitor_operator.settings import Settings
 

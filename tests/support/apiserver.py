@@ -9,7 +9,7 @@ import secrets
 from base64 import encodebytes
 from pathlib import Path
 
-from modelmonitor_api.crd import custom_resource_definition
+from generate.crd import custom_resource_definition
 from support.client import ApiRefused, Client, Credentials
 from support.processes import Process, ProcessEnded, free_port, program, wait_until
 

@@ -1,4 +1,4 @@
-"""The spec of a ModelMonitor: one module a topic, one class an object on the wire."""
+"""The spec of a ModelMonitor: one module per topic, one class per object."""
 
 from modelmonitor_api.spec.data import (
     Data,
@@ -18,8 +18,23 @@ from modelmonitor_api.spec.detection import (
     RateLimit,
     Sensitivity,
 )
+from modelmonitor_api.spec.estimator import (
+    Calibration,
+    CategoricalEncoding,
+    ClassWeights,
+    Estimator,
+    EstimatorName,
+    NumericImputation,
+    Parameter,
+    Preprocessing,
+    Scaling,
+    Search,
+    SearchedParameter,
+    SearchMethod,
+)
 from modelmonitor_api.spec.model import Feature, FeatureType, Model, Task
 from modelmonitor_api.spec.monitor import ModelMonitorSpec, metric_fits
+from modelmonitor_api.spec.pods import CheckPod, EnvVar, ResourceList, ResourceRequirements, Trainer
 from modelmonitor_api.spec.promotion import (
     Promotion,
     PromotionMode,
@@ -28,31 +43,7 @@ from modelmonitor_api.spec.promotion import (
     Watch,
     WatchAction,
 )
-from modelmonitor_api.spec.retraining import (
-    Calibration,
-    CategoricalEncoding,
-    CheckPod,
-    ClassWeights,
-    EnvVar,
-    Estimator,
-    EstimatorName,
-    NumericImputation,
-    Parameter,
-    Preprocessing,
-    ResourceList,
-    ResourceRequirements,
-    Retention,
-    Retraining,
-    RetrainingMode,
-    Scaling,
-    Search,
-    SearchedParameter,
-    SearchMethod,
-    Strategy,
-    Trainer,
-    Triggers,
-    WarmStart,
-)
+from modelmonitor_api.spec.retraining import Retention, Retraining, RetrainingMode, Strategy, Triggers, WarmStart
 
 __all__ = [
     "DEFAULT_MAX_DROP",

@@ -1,4 +1,4 @@
-"""Where the data are: storage, partitions, labels, and the windows over them."""
+"""Data of the monitor: object store, partitions, labels and windows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelmonitor_api.resource import ColumnName, Fraction, ObjectName, Resource
 
 
 class DataFormat(StrEnum):
-    """How the objects of a partition are encoded."""
+    """File format of the objects in a partition."""
 
     PARQUET = "Parquet"
     CSV = "CSV"
@@ -21,7 +21,7 @@ class DataFormat(StrEnum):
 
 
 class WindowEnd(StrEnum):
-    """What the last day of the live window is."""
+    """Last day of the live window."""
 
     LATEST_PARTITION = "LatestPartition"
     NOW = "Now"
@@ -31,20 +31,20 @@ _DIRECTIVE = re.compile(r"%(.)")
 
 
 def _only_time_directives(uri: Any) -> Any:
-    """Say which directive is wrong, where the pattern would only say that something is."""
-    for found in _DIRECTIVE.finditer(uri) if isinstance(uri, str) else ():
-        if found[1] not in "YmdH":
-            raise ValueError(f"{found[0]} is not a known part of a time; use %Y, %m, %d and %H")
+    """Refuse unknown time directives by name; the pattern alone would not say which one is wrong."""
+    for directive in _DIRECTIVE.finditer(uri) if isinstance(uri, str) else ():
+        if directive[1] not in "YmdH":
+            raise ValueError(f"{directive[0]} is not a supported time directive; use %Y, %m, %d and %H")
     return uri
 
 
-#: A URI whose %Y, %m, %d and %H are the day (or hour) of a partition.
+#: A URI template; %Y, %m, %d and %H are replaced by the day (or hour) of a partition.
 PartitionedURI = Annotated[
     str,
     Field(min_length=6, max_length=512, pattern=r"^(s3|file)://([^%]|%[YmdH])+$"),
     BeforeValidator(_only_time_directives),
 ]
-#: A prefix that results are written under; names are added to it.
+#: A URI prefix for results; names are appended to it.
 ResultsURI = Annotated[str, Field(min_length=6, max_length=512, pattern=r"^(s3|file)://.+")]
 
 
@@ -55,89 +55,96 @@ class LocalObjectReference(Resource):
 
 
 class Storage(Resource):
-    """The object store that holds the data and takes the results."""
+    """Object store of the data and the results."""
 
     endpoint: str | None = Field(
         None,
-        description="Endpoint of an S3-compatible store, for example http://s3.demo.svc:9000. Absent: AWS.",
+        description="Endpoint URL of an S3-compatible object store, for example http://s3.demo.svc:9000. Defaults to "
+        "AWS S3.",
         max_length=512,
         pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/.*)?$",
     )
     region: str = Field(
-        "us-east-1", description="Region of the store.", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$"
+        "us-east-1", description="Region of the object store.", min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$"
     )
     credentials_secret_ref: LocalObjectReference | None = Field(
         None,
-        description="Secret with the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN if "
-        "there is one. Absent: the identity of the service account.",
+        description="Secret with the keys AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, optionally, AWS_SESSION_TOKEN. "
+        "If omitted, pods use the identity of their service account.",
     )
     service_account_name: ObjectName | None = Field(
         None,
         description="Service account of the pods, for workload identity. Its Kubernetes token is not mounted. "
-        "Absent: the namespace's default account.",
+        "Defaults to the default service account of the namespace.",
     )
     results_uri: ResultsURI = Field(
-        description="Prefix for everything that this monitor writes: profiles, reports, models, the champion pointer."
+        description="URI prefix for all results of the monitor: profiles, reports, model versions and the champion "
+        "pointer. Must end with a slash."
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="self.resultsURI.endsWith('/')",
-            message="resultsURI must end with a slash, it is a prefix",
+            message="resultsURI must end with a slash, because it is a prefix",
             holds=lambda self: self.results_uri.endswith("/"),
         ),
     )
 
 
 def _one_day_each(field: str) -> Rule:
-    """Return the rule that a URI of partitions tells one day from another."""
+    """Return the rule that a URI template has one partition per day or hour."""
     return Rule(
         cel=" && ".join(f"self.uri.contains('%{part}')" for part in "Ymd"),
-        message=f"{field} must hold %Y, %m and %d: a partition is one day",
+        message=f"{field} must contain %Y, %m and %d, because a partition is one day or hour",
         holds=lambda self: all(f"%{part}" in self.uri for part in "Ymd"),
     )
 
 
 class LiveData(Resource):
-    """The rows that the model sees in production, as partitions that arrive over time."""
+    """Rows that the model sees in production, in partitions that arrive over time."""
 
     uri: PartitionedURI = Field(
-        description="URI of a partition; %Y, %m, %d and %H stand for its time in UTC. "
-        "A partition is every object under it. For example s3://flights/features/date=%Y-%m-%d/."
+        description="URI template of a partition, for example s3://flights/features/date=%Y-%m-%d/. %Y, %m, %d and %H "
+        "are replaced by the partition's time in UTC. All objects with this prefix belong to the partition."
     )
-    window_days: int = Field(28, description="How many days a check looks at, the last one included.", ge=1, le=366)
+    window_days: int = Field(28, description="Length of the live window in days, including the last day.", ge=1, le=366)
     end: WindowEnd = Field(
         WindowEnd.LATEST_PARTITION,
-        description="Last day of the window: LatestPartition (the newest that has arrived) or Now (yesterday, "
-        "whether it has arrived or not, so that data that stop arriving are noticed).",
+        description="Last day of the live window. LatestPartition: the day of the newest partition. Now: yesterday, "
+        "even if its partition is missing, so that a check reports data that stop arriving.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (_one_day_each("live.uri"),)
 
 
 class Labels(Resource):
-    """The true outcomes, which arrive later than the rows they belong to."""
+    """True outcomes, which arrive later than the rows they belong to."""
 
-    uri: PartitionedURI = Field(description="URI of a partition of labels, as in live.uri.")
-    join_key: ColumnName = Field(description="Column that both sides carry and that names a row.")
+    uri: PartitionedURI = Field(description="URI template of a label partition, as in live.uri.")
+    join_key: ColumnName = Field(
+        description="Column that identifies a row, present in both the live rows and the labels."
+    )
     delay_days: int = Field(
-        0, description="How many days after its row a label is expected; younger rows are not scored.", ge=0, le=366
+        0,
+        description="Label delay in days: labels are expected this long after their rows. Younger rows are not scored.",
+        ge=0,
+        le=366,
     )
     min_share: Fraction = Field(
         "0.5",
-        description="Share of rows that must have a label: outcomes that arrive first are not like the others. Days "
-        "with fewer are not scored yet, and a training whose rows or hold-out have fewer is Inconclusive. Lower it "
-        "where labels are given to a sample of rows.",
+        description="Minimum share of rows with a label, from 0 to 1. Days below it are not scored yet, and a training "
+        "whose training window or hold-out is below it is Inconclusive, because early labels are not representative. "
+        "Lower it if only a sample of rows is labelled.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (_one_day_each("labels.uri"),)
 
 
 class ReferencePeriod(Resource):
-    """The period that the live window is compared with until there is a champion."""
+    """Reference window of checks until there is a champion."""
 
-    start: dt.date = Field(description="First day, included.")
-    end: dt.date = Field(description="Last day, included.")
+    start: dt.date = Field(description="First day, inclusive.")
+    end: dt.date = Field(description="Last day, inclusive.")
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -149,15 +156,17 @@ class ReferencePeriod(Resource):
 
 
 class Data(Resource):
-    """The data of a model: live rows, their labels, and what to compare them with."""
+    """Data of the model: live rows, labels and the reference window."""
 
     format: DataFormat = Field(
-        DataFormat.PARQUET, description="Encoding of the objects; CSV and JSONLines may be gzipped."
+        DataFormat.PARQUET, description="File format of the objects. CSV and JSONLines objects can be gzipped."
     )
     live: LiveData = Field(description="Rows that the model sees in production.")
-    labels: Labels | None = Field(None, description="True outcomes. Absent: the target is a column of the live rows.")
+    labels: Labels | None = Field(
+        None, description="True outcomes. If omitted, the target is a column of the live rows."
+    )
     reference: ReferencePeriod | None = Field(
         None,
-        description="What the live window is compared with until there is a champion; from then on it is the "
-        "champion's training window. Absent: there is no drift verdict before the first champion.",
+        description="Reference window until there is a champion. From then on, the champion's training window is the "
+        "reference. If omitted, checks have no drift verdict before the first champion.",
     )

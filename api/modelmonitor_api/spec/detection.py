@@ -1,4 +1,4 @@
-"""What a check looks for, and how sensitive it is."""
+"""Detectors of a check, and their sensitivity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelmonitor_api.resource import ColumnName, Decimal, Fraction, Resource, R
 
 
 class DetectorType(StrEnum):
-    """Kinds of detectors."""
+    """Types of detectors."""
 
     FEATURE_DRIFT = "FeatureDrift"
     TARGET_DRIFT = "TargetDrift"
@@ -34,7 +34,7 @@ _OF_FEATURES = frozenset(
 
 
 class Metric(StrEnum):
-    """Scores of a model. All but the errors and losses are better when larger."""
+    """Metrics of a model. Higher is better, except for errors and losses."""
 
     ROC_AUC = "ROCAUC"
     AVERAGE_PRECISION = "AveragePrecision"
@@ -49,36 +49,38 @@ class Metric(StrEnum):
 
 
 class Detector(Resource):
-    """One thing that a check looks for."""
+    """A detector of a check."""
 
     name: str = Field(
-        description="Name of the detector, unique in the monitor.",
+        description="Name of the detector, unique within the monitor.",
         min_length=1,
         max_length=63,
         pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
     )
     type: DetectorType = Field(
-        description="FeatureDrift: distributions and NULL rates of features. TargetDrift: distribution of the target. "
-        "PredictionDrift: distribution of model.predictionColumn since the champion serves. PredictionBias: mean "
-        "prediction against mean outcome on mature rows, overall and by model.slices; for models whose scores are "
-        "probabilities, and regressions. CorrelationDrift: correlations of numeric features, on a sample. Ablation: "
-        "small models on single features and without each feature tell which relationship to the target broke; needs "
-        "labels. DataQuality: the contract of the features, blocks training. Performance: the score of the champion, "
-        "once labels are mature."
+        description="Type of the detector. FeatureDrift: distributions and NULL rates of features. TargetDrift: "
+        "distribution of the target. PredictionDrift: distribution of model.predictionColumn since the champion's "
+        "promotion. PredictionBias: mean prediction compared with mean outcome on rows with mature labels, overall and "
+        "per slice; for regression models and models that predict probabilities. CorrelationDrift: correlations "
+        "between numeric features, on a sample of rows. Ablation: scores of small models on single features and "
+        "without each feature, to find which relationship with the target changed; needs labels. DataQuality: "
+        "violations of the feature contract, which block training. Performance: score of the champion on rows with "
+        "mature labels."
     )
     columns: list[ColumnName] | None = Field(
         None,
-        description="Features to look at. Absent: all. FeatureDrift, DataQuality, CorrelationDrift and Ablation only.",
+        description="Features to test, for FeatureDrift, DataQuality, CorrelationDrift and Ablation. Defaults to all "
+        "features.",
         min_length=1,
         max_length=500,
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
-    metric: Metric | None = Field(None, description="Score to follow. Absent: promotion.metric. Performance only.")
+    metric: Metric | None = Field(None, description="Metric to monitor, for Performance. Defaults to promotion.metric.")
     max_drop: Fraction | None = Field(
         None,
-        description="How much worse than at its promotion the champion may score before it counts as a drop, in units "
-        "of the metric; of MeanAbsoluteError and RootMeanSquaredError as a share of the error at its promotion. "
-        "Absent: 0.02. Performance only.",
+        description="Largest tolerated drop of the champion's score since its promotion, for Performance. In units of "
+        "the metric; for MeanAbsoluteError and RootMeanSquaredError, as a share of the error at promotion. Defaults "
+        "to 0.02.",
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -89,40 +91,41 @@ class Detector(Resource):
         ),
         Rule(
             cel="self.type in ['FeatureDrift', 'DataQuality', 'CorrelationDrift', 'Ablation'] || !has(self.columns)",
-            message="columns is for detectors of type FeatureDrift and DataQuality, and for CorrelationDrift and "
-            "Ablation; remove it or change the type",
+            message="columns is for detectors of type FeatureDrift, DataQuality, CorrelationDrift and Ablation; "
+            "remove it or change the type",
             holds=lambda self: self.type in _OF_FEATURES or self.columns is None,
         ),
     )
 
 
 class RateLimit(Resource):
-    """So many in so many days."""
+    """A limit on how often something happens within a number of days."""
 
-    count: int = Field(description="How many.", ge=1, le=100)
-    per_days: int = Field(description="In how many days.", ge=1, le=3650)
+    count: int = Field(description="Maximum number within the period.", ge=1, le=100)
+    per_days: int = Field(description="Length of the period in days.", ge=1, le=3650)
 
 
 class Sensitivity(Resource):
-    """How much a check may cry wolf, and how small a change it cares about."""
+    """False-alarm budget of checks, and the smallest change that matters."""
 
     false_alarms: RateLimit = Field(
         RateLimit(count=1, per_days=90),
-        description="False-alarm budget over all features and all checks together. With the schedule it gives the "
-        "significance level of one check.",
+        description="False-alarm budget of the monitor, over all checks and all columns together. Together with the "
+        "schedule it determines the significance level of one check.",
     )
     minimum_effect: Fraction = Field(
         "0.03",
-        description="Smallest change that counts as drift however significant it is: Kolmogorov-Smirnov distance, "
-        "total variation, or difference of NULL rates.",
+        description="Smallest effect size that counts as drift, from 0 to 1; smaller changes are ignored even if they "
+        "are significant. Effect sizes are the Kolmogorov-Smirnov distance, the total variation distance, and the "
+        "difference of NULL rates.",
     )
     detectable_effect: Fraction = Field(
         "0.15",
-        description="Change that a check must have been able to see to say NoDrift; where it had too few rows for that "
-        "it says Inconclusive.",
+        description="Effect size that a check must be able to detect for the verdict NoDrift, from 0 to 1. If it has "
+        "too few rows for that, the verdict is Inconclusive.",
     )
     consecutive_checks: int = Field(
-        1, description="How many checks in a row must say Drift before it triggers a training.", ge=1, le=10
+        1, description="Number of consecutive checks that must report drift before a training starts.", ge=1, le=10
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (

@@ -1,4 +1,4 @@
-"""The model under watch: its task, its target and the contract of its features."""
+"""The monitored model: task, target and feature contract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modelmonitor_api.resource import ColumnName, Decimal, Resource, Rule
 
 
 class Task(StrEnum):
-    """What the model predicts."""
+    """Type of prediction task."""
 
     BINARY_CLASSIFICATION = "BinaryClassification"
     MULTICLASS_CLASSIFICATION = "MulticlassClassification"
@@ -19,24 +19,31 @@ class Task(StrEnum):
 
 
 class FeatureType(StrEnum):
-    """How a feature is compared."""
+    """Type of a feature, which determines how it is compared."""
 
     NUMERIC = "Numeric"
     CATEGORICAL = "Categorical"
 
 
 class Feature(Resource):
-    """One input of the model, and what its values may be."""
+    """Contract of one feature."""
 
-    name: ColumnName = Field(description="Column of the live rows.")
-    type: FeatureType = Field(description="Numeric or Categorical.")
+    name: ColumnName = Field(description="Name of the column in the live rows.")
+    type: FeatureType = Field(description="Type of the feature: Numeric or Categorical.")
     nullable: bool = Field(
-        True, description="Whether NULL is a legitimate value; where not, one NULL breaks the contract."
+        True, description="Whether NULL is allowed. If false, a single NULL violates the feature contract."
     )
-    minimum: Decimal | None = Field(None, description="Smallest legitimate value, included. Numeric features only.")
-    maximum: Decimal | None = Field(None, description="Largest legitimate value, included. Numeric features only.")
+    minimum: Decimal | None = Field(
+        None, description="Smallest allowed value, inclusive, for Numeric features. If omitted, unbounded."
+    )
+    maximum: Decimal | None = Field(
+        None, description="Largest allowed value, inclusive, for Numeric features. If omitted, unbounded."
+    )
     allowed_values: list[Annotated[str, Field(max_length=253)]] | None = Field(
-        None, description="All legitimate values. Categorical features only.", min_length=1, max_length=256
+        None,
+        description="Allowed values, for Categorical features. If omitted, any value is allowed.",
+        min_length=1,
+        max_length=256,
     )
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -61,25 +68,28 @@ class Feature(Resource):
 
 
 class Model(Resource):
-    """The model under watch."""
+    """The monitored model."""
 
-    task: Task = Field(description="What the model predicts.")
+    task: Task = Field(description="Type of prediction task.")
     target: ColumnName = Field(
-        description="Column with the true outcome: of the labels where there are any, otherwise of the live rows. "
-        "For BinaryClassification true/false or 1/0; the larger value is the positive class."
+        description="Column with the true outcome, in the labels if data.labels is set, otherwise in the live rows. "
+        "For BinaryClassification, the larger of the two values is the positive class, as in true/false or 1/0."
     )
     prediction_column: ColumnName | None = Field(
-        None, description="Column of the live rows with the prediction that was served (a score for classifiers)."
+        None,
+        description="Column of the live rows with the served prediction; for classifiers, a score. If omitted, logged "
+        "predictions are not compared.",
     )
     features: list[Feature] = Field(
-        description="Inputs of the model, in order.",
+        description="Features of the model, in order, with their contract.",
         min_length=1,
         max_length=500,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     slices: list[ColumnName] = Field(
         default_factory=list,
-        description="Categorical columns whose values are scored one by one, so that a good average hides no bad part.",
+        description="Categorical columns whose values define slices. Each slice is scored separately, so that a good "
+        "average cannot hide a bad slice.",
         max_length=8,
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
@@ -87,21 +97,22 @@ class Model(Resource):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="!self.features.exists(f, f.name == self.target)",
-            message="the target must not be one of the features: the model would be given the answer",
+            message="the target must not be one of the features, because it would leak the outcome",
             holds=lambda self: all(feature.name != self.target for feature in self.features),
         ),
         Rule(
             cel="!has(self.predictionColumn) || (self.predictionColumn != self.target "
             "&& !self.features.exists(f, f.name == self.predictionColumn))",
-            message="predictionColumn must be neither the target nor one of the features: it is what the model says",
+            message="predictionColumn must be neither the target nor one of the features, because it is the output of "
+            "the model",
             holds=lambda self: (
                 self.prediction_column is None
                 or self.prediction_column not in {self.target, *(feature.name for feature in self.features)}
             ),
         ),
         Rule(
-            cel="",  # list type map: the API server refuses duplicates by itself
-            message="each feature must have a name of its own",
+            cel="",  # list type map: the API server itself rejects duplicates
+            message="feature names must be unique",
             holds=lambda self: len({feature.name for feature in self.features}) == len(self.features),
         ),
     )

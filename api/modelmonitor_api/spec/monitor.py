@@ -10,10 +10,11 @@ from modelmonitor_api.resource import Resource, Rule
 from modelmonitor_api.spec.data import Data, Storage
 from modelmonitor_api.spec.detection import Detector, DetectorType, Metric, Sensitivity
 from modelmonitor_api.spec.model import Model, Task
+from modelmonitor_api.spec.pods import CheckPod
 from modelmonitor_api.spec.promotion import Promotion
-from modelmonitor_api.spec.retraining import CheckPod, Retraining, Triggers
+from modelmonitor_api.spec.retraining import Retraining, Triggers
 
-S3_ONLY = "in a cluster, every URI must start with s3:// (file:// is for the command line)"
+S3_ONLY = "in a cluster, every URI must start with s3:// (file:// is for the command line only)"
 
 CLASSIFICATION_METRICS = frozenset(
     {
@@ -26,12 +27,12 @@ CLASSIFICATION_METRICS = frozenset(
         Metric.BRIER_SCORE,
     }
 )
-#: Metrics that need the score of one positive class.
+#: Metrics that need the score of a single positive class.
 BINARY_METRICS = frozenset({Metric.AVERAGE_PRECISION, Metric.BRIER_SCORE})
 
 
 def metric_fits(metric: Metric, task: Task) -> bool:
-    """Whether `metric` can score a model of `task`."""
+    """Return whether `metric` applies to models of `task`."""
     if task is Task.REGRESSION:
         return metric not in CLASSIFICATION_METRICS
     return metric in CLASSIFICATION_METRICS and (task is Task.BINARY_CLASSIFICATION or metric not in BINARY_METRICS)
@@ -46,40 +47,45 @@ _METRIC_CEL = (
 
 
 class ModelMonitorSpec(Resource):
-    """What to watch, how, and what to do about it."""
+    """Desired state of the monitor."""
 
     schedule: str = Field(
-        description='When to check, in the five fields of cron: "0 6 * * *" is every day at six.',
+        description='Schedule of checks in five-field cron syntax, for example "0 6 * * *" for every day at 06:00.',
         min_length=1,
         max_length=100,
     )
     time_zone: str = Field(
-        "Etc/UTC", description="Time zone of the schedule, a name of the tz database.", min_length=1, max_length=64
+        "Etc/UTC",
+        description="Time zone of the schedule, as a name of the tz database, for example Europe/Berlin.",
+        min_length=1,
+        max_length=64,
     )
-    suspend: bool = Field(False, description="Whether to stop checking and training; what runs is not stopped.")
-    storage: Storage = Field(description="The object store that holds the data and takes the results.")
-    data: Data = Field(description="The data of the model.")
-    model: Model = Field(description="The model under watch.")
-    check: CheckPod = Field(CheckPod(), description="The pod that checks.")
+    suspend: bool = Field(False, description="Whether to suspend checks and trainings. Running Jobs are not stopped.")
+    storage: Storage = Field(description="Object store of the data and the results.")
+    data: Data = Field(description="Live rows, labels and reference window.")
+    model: Model = Field(description="Monitored model: task, target and feature contract.")
+    check: CheckPod = Field(CheckPod(), description="Resources and limits of check pods.")
     detectors: list[Detector] | None = Field(
         None,
-        description="What a check looks for. Absent: drift of features, of the target and of logged predictions, "
-        "the contract of the features, and the champion's score by promotion.metric.",
+        description="Detectors of a check. Defaults to DataQuality, FeatureDrift, TargetDrift, PredictionDrift (if "
+        "model.predictionColumn is set) and Performance (by promotion.metric).",
         min_length=1,
         max_length=32,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
-    sensitivity: Sensitivity = Field(Sensitivity(), description="How much a check may cry wolf.")
-    triggers: Triggers = Field(Triggers(), description="What starts a training.")
-    retraining: Retraining = Field(description="With what to train, and within which limits.")
-    promotion: Promotion = Field(description="How a challenger is compared with the champion.")
+    sensitivity: Sensitivity = Field(
+        Sensitivity(), description="How many false alarms are acceptable, and the smallest change that matters."
+    )
+    triggers: Triggers = Field(Triggers(), description="Conditions that start a training.")
+    retraining: Retraining = Field(description="How challengers are trained, and how often.")
+    promotion: Promotion = Field(description="Promotion gate, champion watch and rollout.")
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             cel="self.storage.resultsURI.startsWith('s3://') && self.data.live.uri.startsWith('s3://')"
             " && (!has(self.data.labels) || self.data.labels.uri.startsWith('s3://'))",
             message=S3_ONLY,
-            holds=lambda _: True,  # the command line takes file:// too; see only_s3
+            holds=lambda _: True,  # the command line accepts file:// as well; see only_s3
         ),
         Rule(
             cel="!self.schedule.contains('TZ')",
@@ -112,12 +118,12 @@ class ModelMonitorSpec(Resource):
             ),
         ),
         Rule(
-            # All containers of a pod share the identity of its service account, those of a foreign image too.
+            # All containers of a pod share the identity of its service account, including that of a custom image.
             cel="!has(self.retraining.trainer) || !has(self.retraining.trainer.image) "
             "|| (has(self.storage.credentialsSecretRef) && !has(self.storage.serviceAccountName))",
-            message="with retraining.trainer.image set storage.credentialsSecretRef and no "
-            "storage.serviceAccountName: the identity of a service account is the whole pod's, and your image would "
-            "have it",
+            message="with retraining.trainer.image, set storage.credentialsSecretRef and remove "
+            "storage.serviceAccountName, because all containers of a pod, including the custom image, share the "
+            "identity of its service account",
             holds=lambda self: (
                 self.retraining.trainer.image is None
                 or not self.only_s3()  # on a laptop there are no pods
@@ -127,13 +133,13 @@ class ModelMonitorSpec(Resource):
     )
 
     def only_s3(self) -> bool:
-        """Whether all data and results are on S3, as pods of a cluster need them."""
+        """Return whether all data and results are on S3, as pods in a cluster need them."""
         labels = self.data.labels
         uris = (self.storage.results_uri, self.data.live.uri, labels.uri if labels else "s3://")
         return all(uri.startswith("s3://") for uri in uris)
 
     def effective_detectors(self) -> tuple[Detector, ...]:
-        """Return the detectors in force: the declared ones, or the default set."""
+        """Return the detectors in effect: the declared ones, or the defaults."""
         if self.detectors is not None:
             return tuple(self.detectors)
         logged = self.model.prediction_column is not None

@@ -1,4 +1,4 @@
-"""How a challenger is compared with the champion before it replaces it."""
+"""Promotion gate: how a challenger is compared with the champion before it can replace it."""
 
 from __future__ import annotations
 
@@ -12,32 +12,35 @@ from modelmonitor_api.spec.detection import Metric
 
 
 class PromotionMode(StrEnum):
-    """Who promotes."""
+    """Who promotes a challenger that passes the gate."""
 
     AUTO = "Auto"
     MANUAL = "Manual"
 
 
 class Requirement(StrEnum):
-    """What a challenger must show."""
+    """What a challenger must show to pass the gate."""
 
     NOT_WORSE = "NotWorse"
     BETTER = "Better"
 
 
 class RolloutTarget(Resource):
-    """A Deployment that serves the champion."""
+    """Deployment that serves the champion."""
 
     deployment_ref: LocalObjectReference = Field(
-        description="Deployment in the namespace of the monitor. The operator sets the annotation "
-        "modelmonitor.io/champion on its pod template, and MODELMONITOR_MODEL_VERSION and MODELMONITOR_MODEL_URI in "
-        "one of its containers; the chart's rollouts.enabled gives it the right to."
+        description="Deployment in the namespace of the monitor. For each new champion, the operator sets the "
+        "annotation modelmonitor.io/champion on its pod template and the environment variables "
+        "MODELMONITOR_MODEL_VERSION and MODELMONITOR_MODEL_URI of one container. Requires rollouts.enabled in the Helm "
+        "chart."
     )
-    container: ObjectName | None = Field(None, description="Container that is told. Absent: the first.")
+    container: ObjectName | None = Field(
+        None, description="Container whose environment is updated. Defaults to the first container."
+    )
 
 
 class WatchAction(StrEnum):
-    """What follows where a new champion turns out worse than the version before it."""
+    """Action if a new champion is worse than its predecessor."""
 
     NONE = "None"
     REPORT = "Report"
@@ -45,67 +48,78 @@ class WatchAction(StrEnum):
 
 
 class Watch(Resource):
-    """How a new champion is watched."""
+    """Champion watch: monitoring of a new champion against its predecessor."""
 
     action: WatchAction = Field(
         WatchAction.REPORT,
-        description="Report: the condition ChampionHealthy and an event say that the champion is worse than the one "
-        "before it. Rollback: that version becomes the champion again, too, once a promotion. None: nobody looks.",
+        description="Action if the new champion is worse than its predecessor. Report: set the condition "
+        "ChampionHealthy to False and create an event. Rollback: also restore the predecessor, at most once per "
+        "promotion. None: disable the watch.",
     )
     days: int = Field(
         28,
-        description="Days after the hold-out rows of its promotion on which both versions are scored, as their labels "
-        "come.",
+        description="Length of the watch in days. It starts after the hold-out of the promotion; both versions are "
+        "scored on each day once its labels are mature.",
         ge=1,
         le=366,
     )
 
 
 class Promotion(Resource):
-    """How a challenger is compared with the champion before it replaces it."""
+    """Promotion gate: how a challenger is compared with the champion before it can replace it."""
 
     mode: PromotionMode = Field(
         PromotionMode.AUTO,
-        description="Auto: a challenger that passes becomes the champion. Manual: it waits for the annotation "
-        "modelmonitor.io/promote with its version.",
+        description="Who promotes a challenger that passes the gate. Auto: the training Job. Manual: a user, by "
+        "setting the annotation modelmonitor.io/promote to its version.",
     )
-    metric: Metric = Field(description="Score that decides.")
+    metric: Metric = Field(description="Metric that decides.")
     requirement: Requirement = Field(
         Requirement.NOT_WORSE,
-        description="NotWorse: the interval of the difference lies above minus the margin. Better: above zero.",
+        description="What the challenger must show. NotWorse: the confidence interval of the improvement lies above "
+        "-nonInferiorityMargin. Better: it lies above 0.",
     )
     non_inferiority_margin: NonNegative = Field(
         "0.005",
-        description="How much worse a challenger may be and still count as not worse, in units of the metric; of "
-        "MeanAbsoluteError and RootMeanSquaredError as a share of the champion's error.",
+        description="Largest deficit of a challenger that still counts as not worse. In units of the metric; for "
+        "MeanAbsoluteError and RootMeanSquaredError, as a share of the champion's error.",
     )
-    confidence: OpenFraction = Field("0.95", description="Confidence of the interval of the difference.")
+    confidence: OpenFraction = Field(
+        "0.95", description="Confidence level of the interval of the difference, between 0 and 1."
+    )
     holdout_days: int = Field(
         14,
-        description="Days after the training window on which both models are scored; neither has seen them.",
+        description="Length of the hold-out in days. It follows the training window, and both models are scored on it "
+        "without having been trained on it.",
         ge=1,
         le=366,
     )
     min_holdout_rows: int = Field(
-        500, description="With fewer rows the comparison is Inconclusive.", ge=20, le=MAX_COUNT
+        500,
+        description="Minimum number of labelled rows in the hold-out. With fewer, the comparison is Inconclusive.",
+        ge=20,
+        le=MAX_COUNT,
     )
     max_slice_drop: Fraction = Field(
         "0.02",
-        description="How much worse a challenger may be on any slice, in units of the metric; of MeanAbsoluteError and "
-        "RootMeanSquaredError as a share of the champion's error there.",
+        description="Largest tolerated deficit of a challenger on any slice. In units of the metric; for "
+        "MeanAbsoluteError and RootMeanSquaredError, as a share of the champion's error on the slice.",
     )
     min_slice_rows: int = Field(
-        200, description="Slices with fewer rows are reported and do not decide.", ge=20, le=MAX_COUNT
+        200,
+        description="Minimum number of rows in a slice that can fail the gate. Smaller slices are only reported.",
+        ge=20,
+        le=MAX_COUNT,
     )
     watch: Watch = Field(
         Watch(),
-        description="How a new champion is watched: the version before it is scored on the same labelled rows, and "
-        "worse is what the whole interval of the difference says, by more than nonInferiorityMargin where the "
-        "requirement is NotWorse.",
+        description="Champion watch: a new champion and its predecessor are scored on the same labelled rows after the "
+        "promotion. The champion is worse if the whole confidence interval of the difference says so, by more than "
+        "nonInferiorityMargin if the requirement is NotWorse.",
     )
     rollout: RolloutTarget | None = Field(
         None,
-        description="Deployment that is told of every new champion. Where it does not become available within its own "
-        "progressDeadlineSeconds, the version that it served before becomes the champion again. Absent: whoever serves "
-        "the model reads the champion pointer.",
+        description="Deployment that is updated for each new champion. If it does not become available within its "
+        "progressDeadlineSeconds, the version that it served before becomes the champion again. If omitted, no "
+        "Deployment is updated, and the serving application reads the champion pointer.",
     )

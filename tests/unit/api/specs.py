@@ -1,4 +1,4 @@
-"""Specs that both the API server and the reconcile loop take, and such as both refuse."""
+"""Specs that both the API server and the reconcile loop accept, and specs that both reject."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ def numeric(**more: str) -> list[dict[str, Any]]:
     return [{"name": "temp", "type": "Numeric", **more}]
 
 
-def own_trainer(**changes: Any) -> dict[str, Any]:
-    """Return a spec with an image of the user's own."""
-    own = {"retraining__estimator": None, "retraining__trainer": {"image": "trainer:1"}}
-    return spec(**({"storage__credentialsSecretRef": {"name": "s3"}} | own | changes))
+def custom_trainer(**changes: Any) -> dict[str, Any]:
+    """Return a spec with a custom trainer image."""
+    image = {"retraining__estimator": None, "retraining__trainer": {"image": "trainer:1"}}
+    return spec(**({"storage__credentialsSecretRef": {"name": "s3"}} | image | changes))
 
 
 VALID = {
-    "as it is": spec(),
+    "minimal": spec(),
     "labels": spec(data__labels={"uri": "s3://data/labels/%Y/%m/%d/", "joinKey": "id"}),
     "predictions": spec(model__predictionColumn="score"),
     "reference of one day": spec(data__reference={"start": "2013-01-01", "end": "2013-01-01"}),
     "range": spec(model__features=numeric(minimum="-1.5", maximum="10")),
     "range of one value": spec(model__features=numeric(minimum="0", maximum="0.0")),
     "range above ten": spec(model__features=numeric(minimum="9", maximum="10")),
-    "half a range": spec(model__features=numeric(maximum="10")),
+    "open range": spec(model__features=numeric(maximum="10")),
     "allowed values": spec(model__features=[{"name": "c", "type": "Categorical", "allowedValues": ["a"]}]),
     "performance": spec(detectors=[{"name": "p", "type": "Performance", "metric": "F1", "maxDrop": "0.1"}]),
     "columns": spec(detectors=[{"name": "f", "type": "FeatureDrift", "columns": ["temp"]}]),
     "quality of columns": spec(detectors=[{"name": "q", "type": "DataQuality", "columns": ["temp"]}]),
-    "own trainer": own_trainer(),
+    "custom trainer": custom_trainer(),
     "workload identity": spec(storage__serviceAccountName="model-monitors"),
     "search": spec(
         retraining__strategy="Retrain",
@@ -64,41 +64,41 @@ VALID = {
         },
     ),
     "warm start": spec(retraining__strategy="WarmStart", retraining__estimator={"name": "SGDClassifier"}),
-    "own trainer told to search": own_trainer(retraining__strategy="Retrain"),
+    "custom trainer with a search": custom_trainer(retraining__strategy="Retrain"),
     "calibration": spec(
         retraining__estimator={"name": "LogisticRegression", "calibration": "Sigmoid", "classWeights": "Balanced"}
     ),
     "trainer's resources only": spec(retraining__trainer={"resources": {"limits": {"memory": "4Gi"}}}),
 }
 INVALID = {
-    "effects the wrong way round": (
+    "effects in the wrong order": (
         spec(sensitivity={"minimumEffect": "0.2", "detectableEffect": "0.1"}),
         "detectableEffect must not be smaller than minimumEffect",
     ),
-    "results are no prefix": (spec(storage__resultsURI="s3://results"), "resultsURI must end with a slash"),
-    "reference backwards": (
+    "results without a slash": (spec(storage__resultsURI="s3://results"), "resultsURI must end with a slash"),
+    "reversed reference": (
         spec(data__reference={"start": "2013-02-01", "end": "2013-01-31"}),
         "reference.end must not be before reference.start",
     ),
-    "range of categories": (
+    "range of a categorical feature": (
         spec(model__features=[{"name": "c", "type": "Categorical", "minimum": "1"}]),
         "minimum and maximum are for Numeric features",
     ),
-    "values of numbers": (
+    "allowed values of a numeric feature": (
         spec(model__features=[{"name": "n", "type": "Numeric", "allowedValues": ["1"]}]),
         "allowedValues is for Categorical features",
     ),
-    "range backwards": (
+    "reversed range": (
         spec(model__features=numeric(minimum="10", maximum="9")),
         "minimum must not be greater than maximum",
     ),
-    "live rows of several days together": (
+    "live partition of a month": (
         spec(data__live={"uri": "s3://data/%Y-%m/"}),
-        "live.uri must hold %Y, %m and %d: a partition is one day",
+        "live.uri must contain %Y, %m and %d, because a partition is one day or hour",
     ),
-    "labels of all days together": (
+    "label partition of all days": (
         spec(data__labels={"uri": "s3://data/labels/", "joinKey": "id"}),
-        "labels.uri must hold %Y, %m and %d: a partition is one day",
+        "labels.uri must contain %Y, %m and %d, because a partition is one day or hour",
     ),
     "prediction among the features": (
         spec(model__predictionColumn="temp"),
@@ -119,7 +119,7 @@ INVALID = {
     ),
     "columns of the target": (
         spec(detectors=[{"name": "t", "type": "TargetDrift", "columns": ["temp"]}]),
-        "columns is for detectors of type FeatureDrift and DataQuality",
+        "columns is for detectors of type FeatureDrift, DataQuality",
     ),
     "calibration of a regression": (
         spec(
@@ -129,7 +129,7 @@ INVALID = {
         ),
         "calibration and classWeights are for classifiers",
     ),
-    "nothing to search": (spec(retraining__strategy="Retrain"), "set retraining.estimator.search"),
+    "Retrain without a search": (spec(retraining__strategy="Retrain"), "set retraining.estimator.search"),
     "warm start of boosting": (
         spec(
             retraining__strategy="WarmStart",
@@ -139,16 +139,16 @@ INVALID = {
     ),
     "neither estimator nor image": (spec(retraining__estimator=None), "set either retraining.estimator"),
     "estimator and image": (
-        own_trainer(retraining__estimator={"name": "LogisticRegression"}),
+        custom_trainer(retraining__estimator={"name": "LogisticRegression"}),
         "set either retraining.estimator",
     ),
-    "workload identity for an image of the user's own": (
-        own_trainer(storage__serviceAccountName="model-monitors"),
-        "your image would have it",
+    "workload identity with a custom image": (
+        custom_trainer(storage__serviceAccountName="model-monitors"),
+        "share the identity of its service account",
     ),
-    "the default account's identity for an image of the user's own": (
-        own_trainer(storage__credentialsSecretRef=None),
-        "your image would have it",
+    "default service account with a custom image": (
+        custom_trainer(storage__credentialsSecretRef=None),
+        "share the identity of its service account",
     ),
     "time zone in the schedule": (spec(schedule="CRON_TZ=UTC 0 6 * * *"), "set spec.timeZone instead"),
 }

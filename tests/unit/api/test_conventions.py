@@ -1,4 +1,4 @@
-"""The resource follows the API conventions of Kubernetes: a lint over the generated schema."""
+"""The generated schema follows the API conventions of Kubernetes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from modelmonitor_api.crd import MAX_INTEGER, custom_resource_definition, resource_schema
+from generate.crd import MAX_INTEGER, custom_resource_definition, resource_schema
 from modelmonitor_api.names import ConditionType, FailureReason, Reason
 
 
-class Place(NamedTuple):
-    """A field of the resource with its schema; the items of a list count as a field called [] of the list."""
+class Node(NamedTuple):
+    """A field of the resource, or the items of a list, which are named []."""
 
     path: str
     name: str
@@ -22,29 +22,29 @@ class Place(NamedTuple):
     parent: dict[str, Any]
 
 
-def _places(schema: dict[str, Any], path: str) -> Iterator[Place]:
+def _nodes(schema: dict[str, Any], path: str) -> Iterator[Node]:
     for name, field in schema.get("properties", {}).items():
-        yield Place(f"{path}.{name}", name, field, schema)
-        yield from _places(field, f"{path}.{name}")
+        yield Node(f"{path}.{name}", name, field, schema)
+        yield from _nodes(field, f"{path}.{name}")
     if "items" in schema:
-        yield Place(f"{path}[]", "[]", schema["items"], schema)
-        yield from _places(schema["items"], f"{path}[]")
+        yield Node(f"{path}[]", "[]", schema["items"], schema)
+        yield from _nodes(schema["items"], f"{path}[]")
 
 
 SCHEMA = resource_schema()
 SPEC = SCHEMA["properties"]["spec"]
 STATUS = SCHEMA["properties"]["status"]
-ALL = [*_places(SPEC, "spec"), *_places(STATUS, "status")]
+ALL = [*_nodes(SPEC, "spec"), *_nodes(STATUS, "status")]
 
 
 def each(**of_type: str) -> pytest.MarkDecorator:
-    """Parametrize over all places, or those of one type."""
-    chosen = [place for place in ALL if all(place.schema.get(key) == value for key, value in of_type.items())]
+    """Parametrize over all nodes, or those of one type."""
+    chosen = [node for node in ALL if all(node.schema.get(key) == value for key, value in of_type.items())]
     assert chosen, of_type
-    return pytest.mark.parametrize("place", chosen, ids=[place.path for place in chosen])
+    return pytest.mark.parametrize("node", chosen, ids=[node.path for node in chosen])
 
 
-#: What a structural schema may hold; references, unions, titles and null the API server refuses or drops.
+#: Keywords of a structural schema. The API server rejects or drops references, unions, titles and null.
 KEYWORDS = {
     "default",
     "description",
@@ -68,17 +68,17 @@ KEYWORDS = {
 
 
 @each()
-def test_schema_is_structural(place: Place) -> None:
-    assert place.schema.keys() <= KEYWORDS
-    # No floats: they do not survive every client, so fractions are decimal strings.
-    assert place.schema["type"] in {"string", "integer", "boolean", "object", "array"}
+def test_schema_is_structural(node: Node) -> None:
+    assert node.schema.keys() <= KEYWORDS
+    # No floats, because not every client preserves them; fractions are decimal strings.
+    assert node.schema["type"] in {"string", "integer", "boolean", "object", "array"}
 
 
 @each()
-def test_field_is_described_in_a_sentence(place: Place) -> None:
-    if place.name == "[]":
+def test_field_is_described_in_a_sentence(node: Node) -> None:
+    if node.name == "[]":
         return
-    text = place.schema["description"]
+    text = node.schema["description"]
     assert re.match(r"[A-Z0-9]", text), text
     assert text.rstrip().endswith("."), text
     assert "  " not in text
@@ -86,103 +86,99 @@ def test_field_is_described_in_a_sentence(place: Place) -> None:
 
 
 @each()
-def test_names_are_camel_case(place: Place) -> None:
-    if place.name != "[]":
-        assert re.fullmatch(r"[a-z][a-zA-Z0-9]*", place.name)
-        assert not re.search(r"(Uri|Uid|Sha256)(?![a-z])", place.name), "acronyms are in capitals"
+def test_names_are_camel_case(node: Node) -> None:
+    if node.name != "[]":
+        assert re.fullmatch(r"[a-z][a-zA-Z0-9]*", node.name)
+        assert not re.search(r"(Uri|Uid|Sha256)(?![a-z])", node.name), "acronyms are in capitals"
 
 
 @each(type="string")
-def test_string_is_bounded(place: Place) -> None:
-    if "enum" in place.schema or place.schema.get("format") in {"date", "date-time"}:
+def test_string_is_bounded(node: Node) -> None:
+    if "enum" in node.schema or node.schema.get("format") in {"date", "date-time"}:
         return
     # Conditions keep the bound of the Kubernetes type.
-    assert 0 < place.schema["maxLength"] <= (32768 if place.path == "status.conditions[].message" else 1024)
+    assert 0 < node.schema["maxLength"] <= (32768 if node.path == "status.conditions[].message" else 1024)
 
 
 @each(type="string")
-def test_enum_is_camel_case(place: Place) -> None:
-    for value in place.schema.get("enum", ()):
+def test_enum_is_camel_case(node: Node) -> None:
+    for value in node.schema.get("enum", ()):
         assert re.fullmatch(r"[A-Z][A-Za-z0-9]*", value)
 
 
 @each(type="string")
-def test_pattern_is_anchored(place: Place) -> None:
-    pattern = place.schema.get("pattern", "^")
+def test_pattern_is_anchored(node: Node) -> None:
+    pattern = node.schema.get("pattern", "^")
     assert pattern.startswith("^")
     re.compile(pattern)
 
 
 @each(type="integer")
-def test_integer_is_bounded_and_sized(place: Place) -> None:
-    minimum, maximum = place.schema["minimum"], place.schema["maximum"]
+def test_integer_is_bounded_and_sized(node: Node) -> None:
+    minimum, maximum = node.schema["minimum"], node.schema["maximum"]
     assert 0 <= minimum < maximum <= MAX_INTEGER
-    assert place.schema["format"] == ("int32" if maximum < 2**31 else "int64")
+    assert node.schema["format"] == ("int32" if maximum < 2**31 else "int64")
 
 
 @each(type="array")
-def test_list_is_bounded_and_typed(place: Place) -> None:
-    assert 0 < place.schema["maxItems"] <= 500
-    kind = place.schema["x-kubernetes-list-type"]
-    items = place.schema["items"]
+def test_list_is_bounded_and_typed(node: Node) -> None:
+    assert 0 < node.schema["maxItems"] <= 500
+    kind = node.schema["x-kubernetes-list-type"]
+    items = node.schema["items"]
     if kind == "map":
-        # The API server wants keys that are always there.
-        assert set(place.schema["x-kubernetes-list-map-keys"]) <= set(items["required"])
+        # The API server requires that keys are always present.
+        assert set(node.schema["x-kubernetes-list-map-keys"]) <= set(items["required"])
     elif kind == "set":
         assert items["type"] == "string"
     else:
         assert kind == "atomic"
-    if items["type"] == "object" and "name" in items["properties"] and place.path.startswith("spec"):
+    if items["type"] == "object" and "name" in items["properties"] and node.path.startswith("spec"):
         assert kind == "map", "named lists merge by name"
 
 
 @each()
-def test_durations_and_times_have_units(place: Place) -> None:
-    name = place.name
+def test_durations_and_times_have_units(node: Node) -> None:
+    name = node.name
     assert not re.search(r"(Minutes|Hours|Millis|Duration|Timeout|Interval|Timestamp)$", name)
     if name.endswith(("Seconds", "Days")):
-        assert place.schema["type"] == "integer"
+        assert node.schema["type"] == "integer"
     if name.endswith("Time") or name in {"since", "time"}:
-        assert place.schema.get("format") == "date-time"
-    if place.schema.get("format") == "date-time" and name != "[]":
+        assert node.schema.get("format") == "date-time"
+    if node.schema.get("format") == "date-time" and name != "[]":
         assert name.endswith("Time") or name in {"since", "time", "dataEnd"}
 
 
 @each(type="object")
-def test_references_name_an_object_of_the_same_namespace(place: Place) -> None:
-    if place.name.endswith("Ref"):
-        assert set(place.schema["properties"]) == {"name"}
+def test_references_name_an_object_of_the_same_namespace(node: Node) -> None:
+    if node.name.endswith("Ref"):
+        assert set(node.schema["properties"]) == {"name"}
 
 
 @each()
-def test_defaults_are_in_the_spec_only_and_never_required(place: Place) -> None:
-    if "default" in place.schema:
-        assert place.path.startswith("spec")
-        assert place.name not in place.parent.get("required", [])
+def test_defaults_are_in_the_spec_only_and_never_required(node: Node) -> None:
+    if "default" in node.schema:
+        assert node.path.startswith("spec")
+        assert node.name not in node.parent.get("required", [])
 
 
 @each()
-def test_optional_spec_field_says_what_absence_means(place: Place) -> None:
-    """An optional field has a default or, where it is a switch for something, says what its absence means."""
-    # Bounds and triggers that are not given are simply not there.
-    plain = {"everyDays", "everyNewRows", "minimum", "maximum", "allowedValues", "cpu", "memory", "predictionColumn"}
-    if place.path.startswith("spec") and place.name not in {"[]", *plain, *place.parent.get("required", [])}:
-        assert (
-            "default" in place.schema
-            or "Absent: " in place.schema["description"]
-            or "Absent where" in (place.schema["description"])
+def test_optional_field_describes_its_absence(node: Node) -> None:
+    """An optional field has a default, or its description states what happens if it is omitted."""
+    if node.path.startswith("spec") and node.name not in {"[]", *node.parent.get("required", [])}:
+        assert "default" in node.schema or re.search(
+            r"\b(Defaults to|If omitted|if trainer\.image is omitted)\b", node.schema["description"]
         )
 
 
 @each()
-def test_rules_are_instructions(place: Place) -> None:
-    for rule in place.schema.get("x-kubernetes-validations", ()):
+def test_rules_are_instructions(node: Node) -> None:
+    for rule in node.schema.get("x-kubernetes-validations", ()):
         assert rule["rule"]
         assert "\n" not in rule["message"]
         assert re.search(r"\b(must|set|remove|does not fit|is for|are for)\b", rule["message"]), rule["message"]
 
 
-def test_conditions_have_the_shape_that_every_tool_knows() -> None:
+def test_conditions_have_the_standard_schema() -> None:
     conditions = STATUS["properties"]["conditions"]
     assert conditions["x-kubernetes-list-type"] == "map"
     assert conditions["x-kubernetes-list-map-keys"] == ["type"]
@@ -215,7 +211,7 @@ def test_status_is_a_subresource_and_spec_is_required() -> None:
     assert STATUS["properties"]["observedGeneration"]["type"] == "integer"
 
 
-def test_columns_point_at_fields_that_exist() -> None:
+def test_columns_refer_to_existing_fields() -> None:
     (version,) = custom_resource_definition()["spec"]["versions"]
     columns = {column["name"]: column for column in version["additionalPrinterColumns"]}
     assert [name for name, column in columns.items() if column["priority"] == 0] == [
@@ -227,15 +223,15 @@ def test_columns_point_at_fields_that_exist() -> None:
         "Suspended",
         "Age",
     ]
-    known = {place.path for place in ALL} | {"metadata.creationTimestamp"}
+    known = {node.path for node in ALL} | {"metadata.creationTimestamp"}
     for column in columns.values():
         path = re.sub(r"\[\?\(@\.type==\"(\w+)\"\)\]", "[]", column["jsonPath"]).removeprefix(".")
         assert path in known, column
-        found = re.search(r'"(\w+)"', column["jsonPath"])
-        if found:
-            assert found[1] in list(ConditionType)
+        condition = re.search(r'"(\w+)"', column["jsonPath"])
+        if condition:
+            assert condition[1] in list(ConditionType)
 
 
 def test_crd_stays_small_enough_for_kubectl_apply() -> None:
-    """`kubectl apply` keeps a copy in an annotation, which ends at 256 KiB; we stay far below it."""
+    """`kubectl apply` stores a copy in an annotation, and annotations are limited to 256 KiB."""
     assert len(json.dumps(custom_resource_definition())) < 100 * 1024

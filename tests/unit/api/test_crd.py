@@ -1,4 +1,4 @@
-"""How types become a structural schema, and what is refused with which words."""
+"""Conversion of types to a structural schema, and its errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field
 
-from modelmonitor_api import crd
-from modelmonitor_api.crd import NotStructural, structural
+from generate import crd
+from generate.crd import NotStructural, structural
 from modelmonitor_api.resource import Resource, Rule
 
 
@@ -45,7 +45,7 @@ class Room(Resource):
 
 @pytest.fixture(autouse=True)
 def _known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The generator knows the types of the resource; here it knows those of this module as well."""
+    """Add the types of this module to those that the generator knows."""
     for kind in (Lamp, Room):
         monkeypatch.setitem(crd._TYPES, kind.__name__, kind)
 
@@ -72,7 +72,7 @@ LAMP: dict[str, Any] = {
 }
 
 
-def test_references_nulls_and_titles_are_gone_and_rules_are_at_their_level() -> None:
+def test_references_nulls_and_titles_are_removed_and_rules_are_kept() -> None:
     schema = structural(Room, "room", defaults=True)
     assert schema == {
         "type": "object",
@@ -87,7 +87,7 @@ def test_references_nulls_and_titles_are_gone_and_rules_are_at_their_level() -> 
                 "x-kubernetes-list-type": "atomic",
                 "items": {**LAMP, "description": "A lamp."},
             },
-            # The default is whole: rules look at it before the server has filled in the defaults of its fields.
+            # The default is complete, because the server evaluates rules before it fills in the defaults of fields.
             "main": {**LAMP, "description": "The main lamp.", "default": {"name": "main", "watts": 5}},
             "built": {"type": "string", "format": "date", "description": "When it was built."},
             "kind": {"type": "string", "enum": ["Small", "Large"], "description": "Kind.", "default": "Small"},
@@ -102,7 +102,7 @@ def test_references_nulls_and_titles_are_gone_and_rules_are_at_their_level() -> 
     }
 
 
-def test_a_status_has_no_defaults_at_any_level() -> None:
+def test_a_status_has_no_defaults() -> None:
     assert "default" not in repr(structural(Room, "room", defaults=False))
 
 
@@ -130,14 +130,14 @@ class Either(Resource):
     value: Annotated[str, Field(max_length=9)] | int = Field(description="Value.")
 
 
-class Silent(Resource):
+class WithoutDescription(Resource):
     """Without a description."""
 
     value: int
 
 
-class Doubled(Resource):
-    """A keyword that OpenAPI of the API server has no place for."""
+class WithExamples(Resource):
+    """A keyword that the OpenAPI of the API server does not support."""
 
     value: int = Field(description="Value.", json_schema_extra={"examples": [1]})
 
@@ -147,13 +147,13 @@ class Doubled(Resource):
     [
         (Unbounded, "spec.names: give the list a max_length"),
         (UnboundedText, "spec.name: give the string a max_length"),
-        (Fraction, "spec.share: number is no type for a field; numbers with fractions are decimal strings"),
-        (Either, "spec.value: a structural schema has no unions; give the field one type"),
-        (Silent, "spec.value: describe the field"),
-        (Doubled, "spec.value: a structural schema has no examples; change the type"),
+        (Fraction, "spec.share: number is not a supported type; use a decimal string for fractions"),
+        (Either, "spec.value: structural schemas do not support unions; give the field a single type"),
+        (WithoutDescription, "spec.value: describe the field"),
+        (WithExamples, "spec.value: structural schemas do not support examples; change the type"),
     ],
 )
-def test_what_cannot_be_expressed_is_named(kind: type[Resource], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsupported_type_is_reported(kind: type[Resource], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(crd._TYPES, kind.__name__, kind)
     with pytest.raises(NotStructural) as caught:
         structural(kind, "spec", defaults=True)

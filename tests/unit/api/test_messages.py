@@ -1,4 +1,4 @@
-"""Requests and answers survive the way, whatever they hold, and nothing hostile comes through."""
+"""Requests and answers round-trip with any content, and malformed input is rejected."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ NOON = dt.datetime(2013, 4, 1, 12, tzinfo=dt.UTC)
     [
         CheckRequest(monitor=MONITOR, spec=SPEC, checks_per_day=0.5),
         TrainRequest(
-            monitor=MONITOR, spec=SPEC, number=7, reason="DriftDetected", message='said "so"', trainer_image="i"
+            monitor=MONITOR, spec=SPEC, number=7, reason="DriftDetected", message='with "quotes"', trainer_image="i"
         ),
         RollbackRequest(monitor=MONITOR, spec=SPEC, to="previous"),
         PromoteRequest(monitor=MONITOR, spec=SPEC, version="v7-00000000"),
     ],
     ids=lambda request: request.kind,
 )
-def test_requests_survive(request_: Any) -> None:
+def test_requests_round_trip(request_: Any) -> None:
     assert decode_request(encode(request_)) == request_
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "reason"),
     [
         ("", "EOF"),
         ("[]", "should be an object"),
@@ -78,17 +78,17 @@ def test_requests_survive(request_: Any) -> None:
         (encode(CheckRequest(monitor=MONITOR, spec=SPEC)).replace('"kind":', '"more":1,"kind":'), "not permitted"),
     ],
 )
-def test_a_request_that_is_none_is_refused_with_a_reason(text: str, said: str) -> None:
-    with pytest.raises(Malformed, match="the request cannot be read") as caught:
+def test_an_invalid_request_is_rejected_with_a_reason(text: str, reason: str) -> None:
+    with pytest.raises(Malformed, match="the request is invalid") as caught:
         decode_request(text)
-    assert said in str(caught.value)
+    assert reason in str(caught.value)
 
 
-#: What file names, column names and error texts may hold; not lone surrogates, which no UTF-8 holds.
+#: Any text that file names, column names and error messages can contain; UTF-8 has no lone surrogates.
 hostile = st.text(st.characters(codec="utf-8"), max_size=1024)
 short = st.text(st.characters(codec="utf-8"), max_size=64)
 plain = st.text(st.sampled_from("abcxyz0189/-_.:"), max_size=200)
-times = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2100, 1, 1)).map(  # noqa: DTZ001 -- made aware at once
+times = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2100, 1, 1)).map(  # noqa: DTZ001 -- made aware immediately
     lambda time: time.replace(microsecond=0, tzinfo=dt.UTC)
 )
 rows = st.builds(RowCounts, reference=st.integers(0, 2**53), current=st.integers(0, 2**53))
@@ -135,7 +135,7 @@ failures = st.builds(Failure, reason=st.sampled_from(FailureReason), message=hos
 
 
 @given(checks | runs | failures)
-def test_an_answer_fits_and_keeps_what_decides(answer: Any) -> None:
+def test_an_answer_fits_and_keeps_the_result(answer: Any) -> None:
     text = encode_answer(answer)
     assert len(text.encode()) <= MAX_VERDICT_BYTES
     read = decode_answer(text)
@@ -144,7 +144,7 @@ def test_an_answer_fits_and_keeps_what_decides(answer: Any) -> None:
         assert answer.top_features[: len(read.top_features)] == read.top_features
         shortened["top_features"] = read.top_features  # type: ignore[assignment]  # a list among texts
     assert read == answer.model_copy(update=shortened)
-    # The sentence is cut last, and what is left of it is its beginning.
+    # The message is cut last, from its end.
     begun = "".join(c if c.isprintable() else " " for c in answer.message)
     assert begun.startswith(read.message.removesuffix("…"))
     if read.message != begun and isinstance(read, CheckVerdict):
@@ -186,33 +186,33 @@ def _check(**changes: Any) -> dict[str, Any]:
         json.dumps(_check())[:-1],
     ],
 )
-def test_an_answer_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_answer_is_rejected(text: str) -> None:
     with pytest.raises(Malformed, match="the termination message is"):
         decode_answer(text)
 
 
 @given(st.text(max_size=5000) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
-def test_whatever_a_pod_leaves_is_refused_in_one_way(text: str) -> None:
-    # Nothing that hypothesis can think of is an answer by chance.
+def test_any_other_text_is_rejected_as_malformed(text: str) -> None:
+    # Random text is never a valid answer.
     with pytest.raises(Malformed) as caught:
         decode_answer(text)
     assert len(str(caught.value)) < 500
 
 
-def test_an_answer_of_a_newer_version_may_say_more() -> None:
+def test_unknown_fields_of_a_newer_version_are_ignored() -> None:
     read = decode_answer(json.dumps(_check(colour="red", rows={"reference": 5, "current": 6, "skipped": 1})))
     assert isinstance(read, CheckVerdict)
     assert read.rows == RowCounts(reference=5, current=6)
 
 
-def test_numbers_that_are_no_numbers_are_not_sent() -> None:
+def test_nan_is_not_sent() -> None:
     comparison = MetricComparison(name="R2", challenger=float("nan"))
     with pytest.raises(ValueError, match="not JSON compliant"):
         encode(RunVerdict(reason="Rejected", message="", outcome="Rejected", comparison=comparison))
 
 
-def test_what_a_watch_found_is_kept_when_the_rest_is_shortened() -> None:
-    found = ChampionWatch(
+def test_the_watch_is_kept_when_an_answer_is_shortened() -> None:
+    watch = ChampionWatch(
         champion="v" * 64,
         since=dt.datetime(2013, 4, 2, tzinfo=dt.UTC),
         predecessor="w" * 64,
@@ -224,15 +224,15 @@ def test_what_a_watch_found_is_kept_when_the_rest_is_shortened() -> None:
         high="-0.0200",
         worse=True,
     )
-    answer = monitors.check(watch=found, message="m" * 1024, report_uri="r" * 700, result_uri="s" * 700)
+    answer = monitors.check(watch=watch, message="m" * 1024, report_uri="r" * 700, result_uri="s" * 700)
     text = encode_answer(answer)
     assert len(text.encode()) <= MAX_VERDICT_BYTES
     back = decode_answer(text)
     assert isinstance(back, CheckVerdict)
-    assert back.watch == found
+    assert back.watch == watch
 
 
-def test_a_verdict_of_a_release_without_a_watch_is_read() -> None:
+def test_a_verdict_without_a_watch_is_accepted() -> None:
     wire = monitors.check().to_wire()
     assert "watch" not in wire
     back = decode_answer(json.dumps(wire))

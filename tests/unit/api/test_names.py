@@ -1,4 +1,4 @@
-"""Names fit where Kubernetes puts them, and errors say where they are."""
+"""Names fit into the limits of Kubernetes, and errors name the fields."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_names_of_children_fit(monitor: str, uid: str, number: int, token: str, 
         assert re.fullmatch(r"[a-z0-9.-]*[a-z0-9]", name)
 
 
-def test_one_token_one_job() -> None:
+def test_the_same_token_gives_the_same_job() -> None:
     first = requested_job_name("flights", "uid", Role.CHECK, "now")
     assert first == requested_job_name("flights", "uid", Role.CHECK, "now")
     assert first != requested_job_name("flights", "uid", Role.CHECK, "later")
     assert first != requested_job_name("flights", "another uid", Role.CHECK, "now")
 
 
-def test_parts_of_a_hash_do_not_run_into_each_other() -> None:
+def test_a_hash_separates_its_parts() -> None:
     assert short_hash("ab", "c") != short_hash("a", "bc")
     assert re.fullmatch(r"[0-9a-f]{8}", short_hash("x"))
 
@@ -64,13 +64,13 @@ def test_wire_names(name: str, wire: str) -> None:
 
 
 @given(st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2200, 1, 1)))  # noqa: DTZ001 -- made aware below
-def test_times_survive(moment: dt.datetime) -> None:
+def test_times_round_trip(moment: dt.datetime) -> None:
     aware = moment.replace(microsecond=0, tzinfo=dt.timezone(dt.timedelta(hours=5, minutes=30)))
     assert parse_time(format_time(aware)) == aware
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", format_time(aware))
 
 
-def test_an_error_names_the_field_on_the_wire_and_at_most_three() -> None:
+def test_an_error_names_at_most_three_fields_by_their_json_paths() -> None:
     with pytest.raises(InvalidSpec) as caught:
         parse(
             ModelMonitorSpec,
@@ -84,7 +84,7 @@ def test_an_error_names_the_field_on_the_wire_and_at_most_three() -> None:
                 "unknown": 1,
             },
         )
-    said = str(caught.value)
-    assert said.startswith("spec.schedule: String should have at least 1 character; spec.storage.resultsURI: ")
-    assert "spec.data.live.uri: %q is not a known part of a time; use %Y, %m, %d and %H" in said
-    assert re.search(r"\(and \d more\)$", said)
+    message = str(caught.value)
+    assert message.startswith("spec.schedule: String should have at least 1 character; spec.storage.resultsURI: ")
+    assert "spec.data.live.uri: %q is not a supported time directive; use %Y, %m, %d and %H" in message
+    assert re.search(r"\(and \d more\)$", message)

@@ -1,4 +1,4 @@
-"""What the API server refuses, the reconcile loop refuses, for the same reason; what it fills in, they agree on."""
+"""The API server and the reconcile loop apply the same rules and the same defaults."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 import modelmonitor_api.spec
+from generate.crd import resource_schema
 from modelmonitor_api import ModelMonitorSpec
-from modelmonitor_api.crd import resource_schema
 from modelmonitor_api.resource import InvalidSpec, Rule, parse
 from modelmonitor_api.spec import EstimatorName, Metric, Task
 from modelmonitor_api.spec.monitor import S3_ONLY, metric_fits
@@ -25,7 +25,7 @@ SCHEMA = resource_schema()["properties"]["spec"]
 
 
 def defaulted(value: Any, schema: dict[str, Any]) -> Any:
-    """Return `value` with the defaults of `schema`, as the API server fills them in: from the outside inwards."""
+    """Return `value` with the defaults of `schema`, filled in as by the API server: outer objects first."""
     if isinstance(value, dict):
         fields = schema["properties"]
         missing = {k: copy.deepcopy(s["default"]) for k, s in fields.items() if "default" in s and k not in value}
@@ -36,7 +36,7 @@ def defaulted(value: Any, schema: dict[str, Any]) -> Any:
 
 
 def refusals(value: Any, schema: dict[str, Any]) -> Iterator[str]:
-    """Yield the messages of the CEL rules that `value` breaks, at every level."""
+    """Yield the messages of the CEL rules that `value` violates, at every level."""
     for rule in schema.get("x-kubernetes-validations", ()):
         if not cel.evaluate(rule["rule"], {"self": value}):
             yield rule["message"]
@@ -55,7 +55,7 @@ def test_both_accept(written: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("written", "message"), [*INVALID.values()], ids=[*INVALID])
-def test_both_refuse_with_the_same_words(written: dict[str, Any], message: str) -> None:
+def test_both_reject_with_the_same_message(written: dict[str, Any], message: str) -> None:
     (refused,) = refusals(defaulted(written, SCHEMA), SCHEMA)
     assert message in refused
     with pytest.raises(InvalidSpec) as caught:
@@ -69,9 +69,9 @@ def _messages(schema: dict[str, Any]) -> Iterator[str]:
         yield from _messages(below)
 
 
-def test_every_rule_has_an_example_that_breaks_it() -> None:
+def test_every_rule_has_a_violating_example() -> None:
     broken = {message for written, _ in INVALID.values() for message in refusals(defaulted(written, SCHEMA), SCHEMA)}
-    # These have tests of their own below.
+    # These are tested separately below.
     products = {message for message in _messages(SCHEMA) if message == S3_ONLY or "does not fit model.task" in message}
     assert len(products) == 4
     assert set(_messages(SCHEMA)) == broken | products
@@ -80,8 +80,8 @@ def test_every_rule_has_an_example_that_breaks_it() -> None:
 @pytest.mark.parametrize(("metric", "task"), [*itertools.product(Metric, Task)])
 def test_metrics_and_tasks(metric: Metric, task: Task) -> None:
     estimator = "Ridge" if task is Task.REGRESSION else "LogisticRegression"
-    ours = spec(model__task=task, promotion__metric=metric, retraining__estimator={"name": estimator})
-    assert (not list(refusals(defaulted(ours, SCHEMA), SCHEMA))) == metric_fits(metric, task) == _accepted(ours)
+    written = spec(model__task=task, promotion__metric=metric, retraining__estimator={"name": estimator})
+    assert (not list(refusals(defaulted(written, SCHEMA), SCHEMA))) == metric_fits(metric, task) == _accepted(written)
 
     suitable = "R2" if task is Task.REGRESSION else "Accuracy"
     watching = spec(
@@ -96,8 +96,8 @@ def test_metrics_and_tasks(metric: Metric, task: Task) -> None:
 @pytest.mark.parametrize(("estimator", "task"), [*itertools.product(EstimatorName, Task)])
 def test_estimators_and_tasks(estimator: EstimatorName, task: Task) -> None:
     metric = "R2" if task is Task.REGRESSION else "Accuracy"
-    ours = spec(model__task=task, promotion__metric=metric, retraining__estimator={"name": estimator})
-    assert (not list(refusals(defaulted(ours, SCHEMA), SCHEMA))) == _accepted(ours)
+    written = spec(model__task=task, promotion__metric=metric, retraining__estimator={"name": estimator})
+    assert (not list(refusals(defaulted(written, SCHEMA), SCHEMA))) == _accepted(written)
 
 
 def _accepted(written: dict[str, Any]) -> bool:
@@ -122,7 +122,7 @@ def test_a_cluster_needs_s3_and_a_laptop_does_not(path: str) -> None:
 
 
 @pytest.mark.parametrize("written", [*VALID.values()], ids=[*VALID])
-def test_the_server_fills_in_what_python_does(written: dict[str, Any]) -> None:
+def test_the_server_has_the_same_defaults_as_python(written: dict[str, Any]) -> None:
     assert defaulted(written, SCHEMA) == parse(ModelMonitorSpec, written).to_wire()
 
 
@@ -136,43 +136,43 @@ def test_samples_are_valid(sample: Path) -> None:
     assert list(refusals(defaulted(written, SCHEMA), SCHEMA)) == []
 
 
-def _described(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
-    """Yield the paths of all fields of `schema` that `value` sets nowhere."""
+def _unset(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
+    """Yield the paths of all fields of `schema` that `value` does not set."""
     if schema["type"] == "object":
         for name, field in schema["properties"].items():
             instances = [item[name] for item in value if name in item]
             if not instances:
                 yield f"{path}.{name}"
             elif field["type"] == "object":
-                yield from _described(instances, field, f"{path}.{name}")
+                yield from _unset(instances, field, f"{path}.{name}")
             elif field["type"] == "array" and field["items"]["type"] == "object":
-                yield from _described(list(itertools.chain(*instances)), field["items"], f"{path}.{name}")
+                yield from _unset(list(itertools.chain(*instances)), field["items"], f"{path}.{name}")
 
 
 def test_complete_sample_is_complete() -> None:
-    """But for what belongs to another way of doing it, which own-trainer.yaml and its comments show."""
+    """Except for alternatives, which own-trainer.yaml and the comments show."""
     written = yaml.safe_load((SAMPLES / "complete.yaml").read_text())["spec"]
-    other_ways = {
+    alternatives = {
         "spec.storage.serviceAccountName",
         "spec.retraining.trainer.image",
         "spec.retraining.trainer.env",
         "spec.check.resources.limits.cpu",
         "spec.retraining.trainer.resources.limits.cpu",
     }
-    assert set(_described([written], SCHEMA, "spec")) == other_ways
+    assert set(_unset([written], SCHEMA, "spec")) == alternatives
 
 
 def test_rules_without_cel_are_enforced_otherwise() -> None:
-    """A rule may leave CEL out only where the schema itself says the same: list type map refuses duplicates."""
+    """A rule needs no CEL only if the schema enforces it: the list type map rejects duplicates."""
     without = [
         rule
         for kind in (ModelMonitorSpec, *_parts(ModelMonitorSpec))
         for rule in kind.rules
         if isinstance(rule, Rule) and not rule.cel
     ]
-    assert [rule.message for rule in without] == ["each feature must have a name of its own"]
+    assert [rule.message for rule in without] == ["feature names must be unique"]
     assert SCHEMA["properties"]["model"]["properties"]["features"]["x-kubernetes-list-map-keys"] == ["name"]
-    with pytest.raises(InvalidSpec, match="each feature must have a name of its own"):
+    with pytest.raises(InvalidSpec, match="feature names must be unique"):
         parse(ModelMonitorSpec, spec(model__features=numeric() * 2))
 
 

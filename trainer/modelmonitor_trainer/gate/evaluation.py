@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 import numpy as np
 
+from modelmonitor_api.outcomes import GateOutcome as Outcome
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Metric, Promotion, Requirement
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import Difference, paired_difference
@@ -20,32 +21,8 @@ from modelmonitor_trainer.gate.leakage import Suspect, needs_no_leak, suspicious
 from modelmonitor_trainer.gate.slices import SliceResult, compare_slices
 from modelmonitor_trainer.model.metrics import Undefined, in_units, is_regression, title
 
-
-class Outcome(StrEnum):
-    """What the gate says."""
-
-    PASSED = "Passed"
-    REJECTED = "Rejected"
-    INCONCLUSIVE = "Inconclusive"
-
-
-class GateReason(StrEnum):
-    """Why, in one word."""
-
-    FIRST_MODEL = "FirstModel"
-    BETTER = "Better"
-    NOT_WORSE = "NotWorse"
-    WORSE = "Worse"
-    NOT_SHOWN_TO_BE_AS_GOOD = "NotShownToBeAsGood"
-    NOT_SHOWN_TO_BE_BETTER = "NotShownToBeBetter"
-    WORSE_ON_A_SLICE = "WorseOnASlice"
-    NOT_BETTER_THAN_BASELINE = "NotBetterThanBaseline"
-    TOO_FEW_ROWS = "TooFewRows"
-    METRIC_UNDEFINED = "MetricUndefined"
-    TOO_GOOD_TO_BE_TRUE = "TooGoodToBeTrue"
-    # Said of a training that could not be judged at all
-    CHAMPION_CHANGED = "ChampionChanged"
-    INCOMPARABLE = "Incomparable"
+#: The modules that use the gate import its outcomes from here.
+__all__ = ["GateReason", "Outcome"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The reference pages, generated from the types.
+"""Generate the reference pages from the types.
 
-``python -m modelmonitor_api.reference modelmonitor`` prints the page of the resource,
-``python -m modelmonitor_api.reference messages`` that of the documents between operator and pods.
+``python -m generate.reference modelmonitor`` prints the page of the resource, and
+``python -m generate.reference messages`` the page of the messages between the operator and its pods.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from generate.crd import MAX_INTEGER, Schema, resource_schema
 from modelmonitor_api import names
-from modelmonitor_api.crd import Schema, resource_schema
 from modelmonitor_api.messages import (
     MAX_REQUEST_BYTES,
     MAX_TERMINATION_MESSAGE_BYTES,
@@ -25,63 +25,69 @@ from modelmonitor_api.messages import (
     RunVerdict,
     TrainRequest,
 )
-from modelmonitor_api.names import ConditionType, FailureReason, Reason
+from modelmonitor_api.names import ConditionType
+from modelmonitor_api.outcomes import ColumnTestKind, DetectorStatus, RunOutcome, Verdict, ViolationKind
+from modelmonitor_api.reasons import DocumentedEnum, FailureReason, GateReason, Reason
 from modelmonitor_api.resource import Resource
 from modelmonitor_api.spec import ModelMonitorSpec
 
 _GENERATED = "<!-- Generated from the types by hack/manifests.sh; do not edit. -->"
 
-#: Where messages.md links to; the page has a chapter "Spec" and in it the section "spec".
+#: Link to the section "spec" from messages.md; the first anchor of that name belongs to the chapter "Spec".
 _SPEC_PAGE = "modelmonitor.md#spec-1"
 
 _ANNOTATIONS = (
-    (names.ANNOTATION_CHECK_REQUESTED, "Check now. Any text that was not there before, such as the time."),
+    (names.ANNOTATION_CHECK_REQUESTED, "Run a check now. The value is any new token, such as the current time."),
     (
         names.ANNOTATION_RETRAIN_REQUESTED,
         (
-            "Train now. Any text that was not there before. Passes the cooldown, the budget and `minNewRows`; a "
-            "training that runs, a suspended monitor and corrupted data hold it back all the same."
+            "Train now. The value is any new token. The request ignores the cooldown, the budget and `minNewRows`, but "
+            "waits for a running training, and does not start while the monitor is suspended or the data are corrupted."
         ),
     ),
-    (names.ANNOTATION_ROLLBACK_TO, "Make this version the champion again; `previous` is the one before."),
-    (names.ANNOTATION_PROMOTE, "Make this version, which awaits approval, the champion."),
+    (
+        names.ANNOTATION_ROLLBACK_TO,
+        "Make this version the champion again, or `previous` for the champion's predecessor.",
+    ),
+    (
+        names.ANNOTATION_PROMOTE,
+        "Make this version the champion. It must have passed the gate, or have been stopped only as `TooGoodToBeTrue`.",
+    ),
 )
 
-_CONDITIONS = {
-    ConditionType.READY: "The spec is accepted and the CronJob is in place. Drift does not change it.",
-    ConditionType.STALLED: "The spec must be changed before anything happens; the message says how.",
-    ConditionType.RECONCILING: "The operator is at work on the newest spec.",
-    ConditionType.DRIFT_DETECTED: "What the newest check said; Unknown where it could not tell.",
-    ConditionType.TRAINING: "A training runs; otherwise why none was started.",
-    ConditionType.SUSPENDED: "`spec.suspend` is set.",
-}
-
 _EXIT_CODES = (
-    (names.ExitCode.OK, "A verdict was given, whatever it says. Drift is not an error."),
-    (names.ExitCode.CRASHED, "The program failed in a way it did not foresee; the pod is started again."),
+    (names.ExitCode.OK, "The run has a verdict, whatever it is. Drift is not an error."),
+    (names.ExitCode.CRASHED, "Unexpected failure; the pod is retried."),
     (
         names.ExitCode.BAD_CONFIGURATION,
-        "The spec, or what it points to, must be changed; the pod is not started again.",
+        "The spec, or an object that it refers to, must be changed; the pod is not retried.",
     ),
-    (names.ExitCode.UNAVAILABLE, "The storage could not be reached, or similar; the pod is started again."),
-    (names.ExitCode.INTERRUPTED, "The pod was told to stop, for example because its node is drained."),
+    (names.ExitCode.UNAVAILABLE, "A dependency, such as the object store, is unavailable; the pod is retried."),
+    (names.ExitCode.INTERRUPTED, "The pod was asked to stop, for example because its node is drained."),
 )
 
 _SPEC = (
-    "The API server refuses what breaks a bound or a rule of this page, and says which. "
-    'Numbers in quotes are decimal strings: `"0.05"`.'
+    "The API server rejects a resource that violates a bound or a rule on this page. "
+    'Numbers in quotes are decimal strings, for example `"0.05"`.'
 )
-_BY_HAND = (
-    "Each asks for a step once. What was acted on is echoed in `status.handledRequests`, and the annotation is "
-    "never removed, so that it may be kept in Git."
+_REQUESTS = (
+    "Each value requests one step. Handled values are echoed in `status.handledRequests`. The operator never removes "
+    "the annotations, so they can be kept in Git."
+)
+_REASONS = (
+    "Reasons of conditions, events and history entries. The reason of a failed check or training is a "
+    "[failure](messages.md#failurereason)."
 )
 _EXCHANGE = (
-    f"A pod is given one request, as JSON in the file `{names.REQUEST_DIRECTORY}/{names.REQUEST_FILE}` (the annotation "
-    f"`{names.ANNOTATION_REQUEST}` of the pod, at most {MAX_REQUEST_BYTES // 1024} KiB), and leaves one answer as its "
-    f"termination message, at most {MAX_VERDICT_BYTES} bytes. The operator refuses an answer of more than "
-    f"{MAX_TERMINATION_MESSAGE_BYTES} bytes, ignores fields that it does not know, and believes no more than the "
-    "bounds allow."
+    f"A pod gets one request, as JSON in the file `{names.REQUEST_DIRECTORY}/{names.REQUEST_FILE}` (the annotation "
+    f"`{names.ANNOTATION_REQUEST}` of the pod, at most {MAX_REQUEST_BYTES // 1024} KiB), and writes one answer to its "
+    f"termination message, at most {MAX_VERDICT_BYTES} bytes. The operator rejects answers of more than "
+    f"{MAX_TERMINATION_MESSAGE_BYTES} bytes and values outside the bounds, and ignores unknown fields."
 )
+
+
+#: Enums of messages, by name.
+_ENUMS: Mapping[str, type[DocumentedEnum]] = {kind.__name__: kind for kind in (Verdict, RunOutcome, FailureReason)}
 
 
 def _cell(text: str) -> str:
@@ -96,13 +102,18 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield ""
 
 
+def _values(kind: str, meaning: str, enum: type[DocumentedEnum]) -> Iterator[str]:
+    """Yield a table of the members of `enum` with their meanings."""
+    yield from _table((kind, meaning), ((f"`{member.value}`", member.meaning) for member in enum))
+
+
 def _anchor(path: str) -> str:
     """Return the anchor that Markdown renderers give the heading of `path`."""
     return "#" + "".join(c for c in path.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
 def _value_type(schema: Schema, path: str) -> str:
-    """Return the type of a field for readers, with a link where it has fields of its own."""
+    """Return the type of a field as Markdown, with a link if it is an object."""
     match schema["type"]:
         case "object" if schema.get("properties"):
             return f"[object]({_anchor(path)})"
@@ -117,22 +128,26 @@ def _value_type(schema: Schema, path: str) -> str:
 
 
 def _bounds(schema: Schema) -> str:
-    """Return what values the API server takes, as a sentence; empty where the type says it all."""
-    said = []
+    """Return the bounds of a field in parentheses; empty if there are none."""
+    bounds = []
     if schema["type"] == "integer":
-        said.append(f"{schema['minimum']} to {schema['maximum']}")
+        bounds.append(
+            f"{schema['minimum']} to {schema['maximum']}"
+            if schema["maximum"] < MAX_INTEGER
+            else f"at least {schema['minimum']}"
+        )
     if schema["type"] == "array":
-        said.append(f"{schema.get('minItems', 0)} to {schema['maxItems']} items")
+        bounds.append(f"{schema.get('minItems', 0)} to {schema['maxItems']} items")
     if "maxLength" in schema:
-        said.append(f"{schema.get('minLength', 0)} to {schema['maxLength']} characters")
+        bounds.append(f"{schema.get('minLength', 0)} to {schema['maxLength']} characters")
     if "pattern" in schema:
-        said.append(f"matching `{schema['pattern']}`")
+        bounds.append(f"matching `{schema['pattern']}`")
     keys = schema.get("x-kubernetes-list-map-keys")
     if keys:
-        said.append(f"no two with the same {' and '.join(keys)}")
+        bounds.append(f"unique {' and '.join(keys)}")
     if schema.get("x-kubernetes-list-type") == "set":
-        said.append("no two alike")
-    return f" ({'; '.join(said)})" if said else ""
+        bounds.append("unique items")
+    return f" ({'; '.join(bounds)})" if bounds else ""
 
 
 def _default(schema: Schema, *, required: bool) -> str:
@@ -144,7 +159,7 @@ def _default(schema: Schema, *, required: bool) -> str:
 
 
 def _sections(schema: Schema, path: str) -> Iterator[str]:
-    """Yield the section of the object at `path` and those of all objects below it."""
+    """Yield the section of the object at `path` and the sections of all nested objects."""
     required = schema.get("required", [])
     yield f"### {path}"
     yield ""
@@ -182,7 +197,7 @@ def resource_page() -> str:
         "",
         f"`{names.API_VERSION}`, short name `{names.SHORT_NAME}`, category `{names.CATEGORY}`. {schema['description']}",
         "",
-        f"The same is on the command line: `kubectl explain {names.SINGULAR}.spec`.",
+        f"Also available on the command line: `kubectl explain {names.SINGULAR}.spec`.",
         "",
         *(f"- Rule: {rule['message']}." for rule in schema["x-kubernetes-validations"]),
         "",
@@ -193,23 +208,29 @@ def resource_page() -> str:
         *_sections(fields["spec"], "spec"),
         "## Annotations",
         "",
-        _BY_HAND,
+        _REQUESTS,
         "",
-        *_table(("Annotation", "Meaning of its value"), ((f"`{name}`", meaning) for name, meaning in _ANNOTATIONS)),
+        *_table(("Annotation", "Meaning"), ((f"`{name}`", meaning) for name, meaning in _ANNOTATIONS)),
         "## Status",
         "",
-        "A cache of what is in Jobs and on S3: it can be deleted and is rebuilt.",
+        "The status is a cache of the state of Jobs and of results on S3. If it is deleted, the operator rebuilds it.",
         "",
-        *_table(("Condition", "True means"), ((f"`{kind.value}`", meaning) for kind, meaning in _CONDITIONS.items())),
-        "Reasons of conditions, events and history: " + ", ".join(f"`{reason.value}`" for reason in Reason) + ".",
-        "",
+        *_values("Condition", "Meaning of True", ConditionType),
         *_sections(fields["status"], "status"),
+        "## Reasons",
+        "",
+        _REASONS,
+        "",
+        *_values("Reason", "Meaning", Reason),
+        "Reasons of the outcome of a training:",
+        "",
+        *_values("Reason", "Meaning", GateReason),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _message_type(schema: Mapping[str, Any]) -> str:
-    """Return the type of a field of a message for readers; other than in the resource it may be a fraction."""
+    """Return the type of a message field as Markdown; unlike in the resource, it can be a floating-point number."""
     match schema:
         case {"anyOf": branches}:
             return _message_type(next(branch for branch in branches if branch != {"type": "null"}))
@@ -226,16 +247,16 @@ def _message_type(schema: Mapping[str, Any]) -> str:
 
 
 def _message_meaning(schema: Mapping[str, Any], parts: Mapping[str, Schema]) -> str:
-    """Return what a field of a message says; where it says nothing itself, its type does."""
+    """Return the description of a message field, or else that of its type."""
     if "const" in schema:
-        return "Always this."
+        return "Constant."
     inner = schema.get("items", schema)
     named = parts.get(inner.get("$ref", "").removeprefix("#/$defs/"), {})
     return str(schema.get("description") or named.get("description", ""))
 
 
 def _message_sections(kinds: Sequence[type[Resource]]) -> Iterator[str]:
-    """Yield the sections of `kinds`, then once each of what they are made of; the spec has a page of its own."""
+    """Yield the sections of `kinds`, then those of their parts, except for the spec, which has its own page."""
     schemas: dict[str, Schema] = {}
     for kind in kinds:
         schemas[kind.__name__] = kind.model_json_schema()
@@ -249,8 +270,7 @@ def _message_sections(kinds: Sequence[type[Resource]]) -> Iterator[str]:
         yield " ".join(schema["description"].split())
         yield ""
         if "enum" in schema:
-            yield "One of " + ", ".join(f"`{value}`" for value in schema["enum"]) + "."
-            yield ""
+            yield from _values("Value", "Meaning", _ENUMS[name])
             continue
         yield from _table(
             ("Field", "Type", "", "Meaning"),
@@ -267,16 +287,16 @@ def _message_sections(kinds: Sequence[type[Resource]]) -> Iterator[str]:
 
 
 def _reachable(schemas: Iterable[Schema], parts: Mapping[str, Schema]) -> set[str]:
-    """Return the names of the parts that `schemas` refer to, without going into the spec."""
-    found: set[str] = set()
-    open_ = [json.dumps({key: value for key, value in schema.items() if key != "$defs"}) for schema in schemas]
-    while open_:
-        text = open_.pop()
+    """Return the names of the parts that `schemas` refer to, directly or indirectly, except for those of the spec."""
+    result: set[str] = set()
+    pending = [json.dumps({key: value for key, value in schema.items() if key != "$defs"}) for schema in schemas]
+    while pending:
+        text = pending.pop()
         for name, part in parts.items():
-            if name not in found and f'"#/$defs/{name}"' in text and name != ModelMonitorSpec.__name__:
-                found.add(name)
-                open_.append(json.dumps(part))
-    return found
+            if name not in result and f'"#/$defs/{name}"' in text and name != ModelMonitorSpec.__name__:
+                result.add(name)
+                pending.append(json.dumps(part))
+    return result
 
 
 def messages_page() -> str:
@@ -293,9 +313,20 @@ def messages_page() -> str:
         *_message_sections((CheckRequest, TrainRequest, RollbackRequest, PromoteRequest)),
         "## Answers",
         "",
-        "Reasons of a failure: " + ", ".join(f"`{reason.value}`" for reason in FailureReason) + ".",
-        "",
         *_message_sections((CheckVerdict, RunVerdict, Failure)),
+        "## Values in the result of a check",
+        "",
+        "`verdict.json`, and the output of `modelmonitor check --output json`.",
+        "",
+        "`detectors[].outcome`:",
+        "",
+        *_values("Outcome", "Meaning", DetectorStatus),
+        "`violations[].kind`:",
+        "",
+        *_values("Kind", "Meaning", ViolationKind),
+        "`features[].decidedBy`:",
+        "",
+        *_values("Test", "Meaning", ColumnTestKind),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -305,5 +336,5 @@ PAGES = {"modelmonitor": resource_page, "messages": messages_page}
 
 if __name__ == "__main__":
     if sys.argv[1:] not in [[page] for page in PAGES]:
-        sys.exit(f"usage: python -m modelmonitor_api.reference {'|'.join(PAGES)}")
+        sys.exit(f"usage: python -m generate.reference {'|'.join(PAGES)}")
     sys.stdout.write(PAGES[sys.argv[1]]())

@@ -1,0 +1,1 @@
+"""Generators of the CustomResourceDefinition and the reference pages; used at development time, not installed."""

@@ -1,0 +1,148 @@
+"""Reasons of conditions, events, history entries and verdicts, each with its meaning.
+
+The meanings become the tables of the reference page. A reason is one CamelCase word, as the Kubernetes API
+conventions require; the ``message`` next to it gives the details.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+
+class DocumentedEnum(StrEnum):
+    """A string enum whose members carry a sentence for the reference.
+
+    Attributes
+    ----------
+    meaning
+        What the value means, in one sentence.
+    """
+
+    _value_: str
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str = "") -> Self:
+        """Return the member `value` with its `meaning`; the default is for type checkers, which see lookups here."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+
+class Reason(DocumentedEnum):
+    """Reasons set by the operator: of conditions, events and history entries."""
+
+    # Ready, Stalled, Reconciling
+    ACCEPTED = "Accepted", "The spec is valid and the CronJob is up to date."
+    INVALID_SPEC = "InvalidSpec", "The spec is invalid. The CronJob of the last valid spec keeps running."
+    NAME_COLLISION = "NameCollision", "An object that the monitor does not own has a name that the monitor needs."
+    OBJECT_REFUSED = "ObjectRefused", "The API server, a quota or an admission policy rejected an object."
+    # Suspended
+    SUSPENDED = "Suspended", "spec.suspend is true: no checks and no trainings start."
+    ACTIVE = "Active", "spec.suspend is false."
+    # DriftDetected; the first four are also the verdicts of a check
+    DRIFT = (
+        "Drift",
+        "Columns, or relationships between columns, have changed significantly and by at least minimumEffect.",
+    )
+    NO_DRIFT = "NoDrift", "No drift was found, and the check could have detected a change of detectableEffect."
+    CORRUPTED = "Corrupted", "The data violate the feature contract. Trainings are blocked until a later check passes."
+    INCONCLUSIVE = "Inconclusive", "There are too few data for a verdict, or for comparing two models."
+    PERFORMANCE_DROP = "PerformanceDrop", "The champion scores significantly worse than at its promotion."
+    NOT_CHECKED_YET = "NotCheckedYet", "No check has completed yet."
+    CHECK_FAILED = "CheckFailed", "The newest check failed and has no verdict. The previous verdict is kept."
+    # Triggers of a training
+    NO_CHAMPION = "NoChampion", "The monitor has no champion, so a first model is trained."
+    DRIFT_DETECTED = "DriftDetected", "Checks reported drift, and triggers.onDrift is true."
+    PERIOD_ELAPSED = "PeriodElapsed", "triggers.everyDays have passed since the last training."
+    ENOUGH_NEW_ROWS = "EnoughNewRows", "triggers.everyNewRows have arrived since the champion's training data."
+    REQUESTED = "Requested", "Requested by an annotation or on the command line."
+    # Holds: why a training does not start
+    NOT_TRIGGERED = "NotTriggered", "No trigger is active."
+    IN_FLIGHT = "InFlight", "A Job that can change the champion is running."
+    CORRUPTED_DATA = "CorruptedData", "The newest check found corrupted data."
+    WAITING_FOR_CONSECUTIVE_CHECKS = (
+        "WaitingForConsecutiveChecks",
+        "Fewer checks in a row have reported drift than sensitivity.consecutiveChecks requires.",
+    )
+    BACKING_OFF = "BackingOff", "Recent trainings failed. The next attempt is 1 to 32 hours after the last failure."
+    COOLING_DOWN = "CoolingDown", "retraining.cooldownSeconds have not passed since the last training started."
+    BUDGET_EXHAUSTED = "BudgetExhausted", "retraining.budget is used up."
+    TOO_FEW_NEW_ROWS = "TooFewNewRows", "Fewer new rows have arrived than retraining.minNewRows requires."
+    DRY_RUN = "DryRun", "A training would have started, but retraining.mode is DryRun."
+    MANUAL_MODE = "ManualMode", "A training would have started, but retraining.mode is Manual."
+    # Starts and ends of Jobs
+    PROMOTED = "Promoted", "The version became the champion."
+    REJECTED = "Rejected", "The challenger did not pass the promotion gate. The champion stays."
+    AWAITING_APPROVAL = "AwaitingApproval", "The challenger passed the gate and waits for approval."
+    ROLLED_BACK = "RolledBack", "An earlier version became the champion again."
+    TRAINING_STARTED = "TrainingStarted", "A training Job was created."
+    TRAINING_FAILED = "TrainingFailed", "A training ended without a verdict."
+    CHECK_STARTED = "CheckStarted", "A requested check Job was created."
+    ROLLBACK_STARTED = "RollbackStarted", "A rollback Job was created."
+    ROLLBACK_FAILED = "RollbackFailed", "A rollback ended without a verdict."
+    PROMOTION_STARTED = "PromotionStarted", "A manual promotion Job was created."
+    PROMOTION_FAILED = "PromotionFailed", "A manual promotion ended without a verdict."
+    # RolledOut
+    ROLLOUT_PROGRESSING = "RolloutProgressing", "The Deployment was updated and is not available yet."
+    ROLLOUT_AVAILABLE = "RolloutAvailable", "The Deployment serves the champion."
+    ROLLOUT_FAILED = (
+        "RolloutFailed",
+        "The Deployment did not become available in time. The previous version, if any, becomes the champion again.",
+    )
+    ROLLOUT_BLOCKED = (
+        "RolloutBlocked",
+        "The Deployment or its container does not exist, or the operator is not allowed to update it.",
+    )
+    # ChampionHealthy; the first is also the reason of an automatic rollback
+    WORSE_THAN_PREDECESSOR = (
+        "WorseThanPredecessor",
+        "The new champion is significantly worse than its predecessor, by more than the non-inferiority margin.",
+    )
+    NOT_WORSE_THAN_PREDECESSOR = (
+        "NotWorseThanPredecessor",
+        "The new champion has not been shown to be worse than its predecessor.",
+    )
+    # Why a Job has no usable verdict, in addition to the failures
+    UNEXPECTED_ANSWER = "UnexpectedAnswer", "The pod left a message of another kind than its Job was created for."
+    JOB_DELETED = "JobDeleted", "The Job was deleted before it ended."
+
+
+class GateReason(DocumentedEnum):
+    """Reasons of a training's outcome: what the promotion gate decided, or why it could not decide."""
+
+    FIRST_MODEL = "FirstModel", "Passed: there is no champion to compare with, and the challenger beats the baseline."
+    BETTER = "Better", "Passed: the challenger is significantly better than the champion."
+    NOT_WORSE = "NotWorse", "Passed: the challenger is not worse than the champion by more than the margin."
+    WORSE = "Worse", "Rejected: the challenger is significantly worse than the champion."
+    NOT_SHOWN_TO_BE_AS_GOOD = (
+        "NotShownToBeAsGood",
+        "Rejected: the interval of the difference extends below the non-inferiority margin.",
+    )
+    NOT_SHOWN_TO_BE_BETTER = "NotShownToBeBetter", "Rejected: promotion.requirement is Better, and this was not shown."
+    WORSE_ON_A_SLICE = "WorseOnASlice", "Rejected: the challenger is worse on a slice by more than maxSliceDrop."
+    NOT_BETTER_THAN_BASELINE = "NotBetterThanBaseline", "Rejected: the challenger does not beat a trivial baseline."
+    TOO_FEW_ROWS = "TooFewRows", "Inconclusive: there are too few labelled rows to train or to compare."
+    METRIC_UNDEFINED = "MetricUndefined", "Inconclusive: the metric cannot be computed on the hold-out."
+    TOO_GOOD_TO_BE_TRUE = "TooGoodToBeTrue", "Inconclusive: the score suggests that a feature leaks the target."
+    CHAMPION_CHANGED = "ChampionChanged", "Inconclusive: another Job changed the champion in the meantime."
+    INCOMPARABLE = "Incomparable", "Inconclusive: champion and challenger cannot be scored on the same rows."
+
+
+class FailureReason(DocumentedEnum):
+    """Why a pod has no verdict; part of its termination message."""
+
+    BAD_CONFIGURATION = "BadConfiguration", "The request cannot be carried out as configured."
+    BAD_DATA = "BadData", "A required object cannot be read, lacks a column, or has a column of another type."
+    CREDENTIALS_REFUSED = "CredentialsRefused", "The object store rejected the credentials or denied access."
+    NOT_FOUND = "NotFound", "A bucket, an object or a model version does not exist."
+    OBJECT_CHANGED = "ObjectChanged", "An object was replaced while it was being read."
+    STORAGE_UNAVAILABLE = "StorageUnavailable", "The object store timed out or returned an error."
+    DISK_FULL = "DiskFull", "The pod's scratch volume or the node's disk is full."
+    INTERRUPTED = "Interrupted", "The pod was asked to stop, for example by an eviction or a node drain."
+    CRASHED = "Crashed", "The program failed unexpectedly; this is a bug."
+    # Set by the operator for a Job whose pod left no message
+    DEADLINE_EXCEEDED = "DeadlineExceeded", "The Job exceeded its activeDeadlineSeconds."
+    OUT_OF_MEMORY = "OutOfMemory", "The container exceeded its memory limit."
+    NO_VERDICT = "NoVerdict", "The pod ended without a termination message."
