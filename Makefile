@@ -80,7 +80,7 @@ test-cluster: install cluster images helm ## The whole on a real kind cluster.
 ##@ Measure
 .PHONY: bench
 bench: install ## What a check costs beside decoding the same columns, and on S3; half an hour, 5 GB in BENCH_DATA.
-	hack/binaries.sh versitygw
+	hack/offline/binaries.sh versitygw
 	$(BIN)/python benchmarks/speed --all --record
 
 .PHONY: bench-peers
@@ -99,11 +99,11 @@ bench-trust: install ## How often a check alarms for nothing, and what it sees, 
 ##@ Cluster
 .PHONY: binaries-api
 binaries-api:
-	hack/binaries.sh $(API_BINARIES)
+	hack/offline/binaries.sh $(API_BINARIES)
 
 .PHONY: binaries
 binaries: ## Build Kubernetes, etcd, kind, helm and the S3 server from their Go modules, where they are not at hand.
-	hack/binaries.sh
+	hack/offline/binaries.sh
 
 .PHONY: cluster
 cluster: ## Start the kind cluster of this project; a second call puts right what is broken.
@@ -115,7 +115,7 @@ cluster-down: ## Remove the kind cluster.
 
 .PHONY: helm
 helm: # the one of the machine where it has one
-	@command -v helm >/dev/null || hack/binaries.sh helm
+	@command -v helm >/dev/null || hack/offline/binaries.sh helm
 
 .PHONY: images
 images: ## Build the images of the operator, the trainer and the S3 server, and load them into the cluster.

@@ -2,11 +2,12 @@
 # The project's kind cluster, with a kubeconfig of its own.
 # usage: hack/cluster.sh up | down | kubeconfig | load IMAGE...
 . "$(dirname "$0")/lib.sh"
+. "$OFFLINE/fence.sh"
 NODE=$CLUSTER-control-plane
 
 tools() { # on a closed machine our own builds, elsewhere what is there
-  if [ "$MODE" = local ]; then "$HACK/binaries.sh" kind kubectl; return; fi
-  for tool in kind kubectl; do have $tool || "$HACK/binaries.sh" $tool; done
+  if [ "$MODE" = local ]; then "$OFFLINE/binaries.sh" kind kubectl; return; fi
+  for tool in kind kubectl; do have $tool || "$OFFLINE/binaries.sh" $tool; done
 }
 
 node_state() { docker ps --all --filter "name=^$NODE\$" --format '{{.State}}'; } # nothing when there is no node
@@ -50,10 +51,10 @@ create() {
 remove() { kind delete cluster --name "$CLUSTER"; }
 
 up() {
-  "$HACK/docker.sh" start
+  "$OFFLINE/docker.sh" start
   MODE=$(images_mode)
   tools
-  if [ "$MODE" = local ]; then "$HACK/node-image.sh"; fence; fi
+  if [ "$MODE" = local ]; then "$OFFLINE/node-image.sh"; fence; fi
   if [ "$(node_state)" = exited ]; then step node-restart docker start "$NODE"; fi
   if [ -n "$(node_state)" ] && ! usable; then step cluster-remove remove; fi
   [ -n "$(node_state)" ] || step cluster-create create

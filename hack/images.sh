@@ -45,7 +45,7 @@ build_mlflow_example() { # upon the trainer image, which is among its inputs
 
 build_mlflow_server() {
   local image=modelmonitor/mlflow-server:$TAG inputs
-  inputs=$({ printf '%s\n' "${ARGUMENTS[@]}" "$BASE_ID"; sha256sum "$HACK/mlflow/Dockerfile" requirements/mlflow.txt; } | hash_of)
+  inputs=$({ printf '%s\n' "${ARGUMENTS[@]}" "$BASE_ID"; sha256sum hack/mlflow/Dockerfile requirements/mlflow.txt; } | hash_of)
   image_is "$image" "$inputs" || step image-mlflow-server docker build -f "$HACK/mlflow/Dockerfile" -t "$image" "${ARGUMENTS[@]}" \
     --label modelmonitor.image=mlflow-server --label "modelmonitor.inputs=$inputs" .
   echo "$image"
@@ -54,9 +54,9 @@ build_mlflow_server() {
 build_versitygw() {
   if ! docker image inspect "$VERSITYGW_IMAGE" >/dev/null 2>&1; then
     if [ "$MODE" = registry ]; then
-      step image-versitygw docker build -t "$VERSITYGW_IMAGE" --build-arg "GO_IMAGE=$GO_IMAGE" "$HACK/go/versitygw"
+      step image-versitygw docker build -t "$VERSITYGW_IMAGE" --build-arg "GO_IMAGE=$GO_IMAGE" "$OFFLINE/go/versitygw"
     else
-      "$HACK/binaries.sh" versitygw
+      "$OFFLINE/binaries.sh" versitygw
       step image-versitygw import_versitygw
     fi
   fi
@@ -68,10 +68,10 @@ import_versitygw() {
     docker import --change 'USER 65532:65532' --change 'ENTRYPOINT ["/usr/local/bin/versitygw"]' - "$VERSITYGW_IMAGE"
 }
 
-"$HACK/docker.sh" start
+"$OFFLINE/docker.sh" start
 MODE=$(images_mode)
 if [ "$MODE" = local ]; then
-  "$HACK/python-base.sh"
+  "$OFFLINE/python-base.sh"
   BASE=$PYTHON_BASE_IMAGE
 else
   BASE=$PYTHON_IMAGE

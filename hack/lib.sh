@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# Sourced by every script in this folder: pinned versions, cache layout, PATH, and the few helpers they share.
+# Sourced by every script in this folder and in offline/: versions, cache layout, PATH, and the functions that they share.
 set -euo pipefail
 HACK=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$HACK/versions.env"
+OFFLINE=$HACK/offline
+. "$OFFLINE/versions.env"
 CACHE=${MODELMONITOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/modelmonitor}
 BIN=$CACHE/bin
 mkdir -p "$CACHE"/{bin,log,stamps,debs,docker}
@@ -63,20 +64,6 @@ images_mode() {
   elif docker image inspect "$PYTHON_IMAGE" >/dev/null 2>&1; then echo registry
   elif limit 15 docker manifest inspect "$PYTHON_IMAGE" >/dev/null 2>&1; then echo registry
   else echo local; fi
-}
-
-# The fence around a cluster on a closed machine: what comes from its bridge goes nowhere but back to it, so no pod and no
-# node reaches an address off the machine. (Before kube-proxy has written its rules, a packet to a Service address would
-# otherwise follow the default route.) The network has no IPv6 addresses.
-fence() {
-  iptables -w -n -L DOCKER-USER >/dev/null 2>&1 || iptables -w -N DOCKER-USER
-  iptables -w -C FORWARD -j DOCKER-USER 2>/dev/null || iptables -w -I FORWARD -j DOCKER-USER
-  for answer in '-j REJECT' '-p tcp -j REJECT --reject-with tcp-reset'; do # a reset, because the kernel limits ICMP answers
-    local rule=(DOCKER-USER -i "$NODE_BRIDGE" ! -o "$NODE_BRIDGE")
-    # shellcheck disable=SC2206  # words
-    rule+=($answer)
-    iptables -w -C "${rule[@]}" 2>/dev/null || iptables -w -I "${rule[@]}"
-  done
 }
 
 # Does docker have IMAGE, made from exactly these inputs?

@@ -5,7 +5,7 @@
 cd "$HACK/.."
 OUT=${1:-.}
 PYTHON=.venv/bin/python
-"$HACK/binaries.sh" helm
+"$OFFLINE/binaries.sh" helm
 mkdir -p "$OUT"/{manifests,charts/modelmonitor/files,docs/reference}
 
 crd() {

@@ -4,7 +4,7 @@
 # usage: hack/smoke-test.sh     (after hack/cluster.sh up)
 . "$(dirname "$0")/lib.sh"
 NAMESPACE=smoke-test
-if [ "$(images_mode)" = local ]; then "$HACK/python-base.sh"; IMAGE=$PYTHON_BASE_IMAGE FENCED=1; else IMAGE=$PYTHON_IMAGE FENCED=0; fi
+if [ "$(images_mode)" = local ]; then "$OFFLINE/python-base.sh"; IMAGE=$PYTHON_BASE_IMAGE FENCED=1; else IMAGE=$PYTHON_IMAGE FENCED=0; fi
 
 cleanup() { kubectl delete namespace "$NAMESPACE" --ignore-not-found --wait; }
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Write go.mod and go.sum of every wrapper module anew from versions.env. Run it after changing a version there and commit the result:
 # a build takes exactly the versions that stand in those files, next year as today.
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 export GOFLAGS=-mod=mod GOWORK=off
 
 pin() { # WRAPPER MODULE VERSION
-  cd "$HACK/go/$1"
+  cd "$OFFLINE/go/$1"
   printf 'module modelmonitor.local/hack/%s\n\ngo 1.24.0\n\nrequire %s %s\n' "$1" "$2" "$3" >go.mod
   rm -f go.sum
   if [ "$1" = kubernetes ]; then pin_staging "$2" "$3"; fi

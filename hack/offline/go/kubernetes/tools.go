@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package tools pins the main packages that hack/binaries.sh builds; go.mod and go.sum pin everything below them.
+// Package tools pins the main packages that hack/offline/binaries.sh builds; go.mod and go.sum pin everything below them.
 package tools
 
 import (

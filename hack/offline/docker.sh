@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # A Docker daemon of our own, only where none answers: own data, own pid file, the usual socket, and a fence around the cluster.
-# usage: hack/docker.sh start|stop|status
-. "$(dirname "$0")/lib.sh"
+# usage: hack/offline/docker.sh start|stop|status
+. "$(dirname "$0")/../lib.sh"
+. "$OFFLINE/fence.sh"
 RUN=$CACHE/docker/run
 PIDFILE=$CACHE/docker/dockerd.pid
+RUNTIME=$CACHE/docker/runc-nosysres # a copy, so that the daemon keeps its runtime when the repository moves
 
 # After a reboot, or when a run was cut off, the files of dead processes remain and dockerd would refuse to start.
 clear_stale_files() {
@@ -15,9 +17,10 @@ clear_stale_files() {
 launch() {
   mkdir -p "$RUN"
   clear_stale_files
+  install -m755 "$OFFLINE/runc-nosysres" "$RUNTIME"
   # The lock of a caller (descriptor 9) must not live on in the daemon.
   nohup setsid dockerd --data-root "$CACHE/docker/data" --exec-root "$RUN" --pidfile "$PIDFILE" --bip "$DOCKER_BRIDGE" \
-    --add-runtime "nosysres=$HACK/runc-nosysres" --default-runtime nosysres >"$CACHE/log/dockerd.log" 2>&1 </dev/null 9>&- &
+    --add-runtime "nosysres=$RUNTIME" --default-runtime nosysres >"$CACHE/log/dockerd.log" 2>&1 </dev/null 9>&- &
   wait_for_docker 30
 }
 
@@ -40,9 +43,15 @@ stop() {
   done
 }
 
+# Does our daemon respond, with its iptables rules in place and its runtime where it expects it?
+healthy() {
+  wait_for_docker 20 && iptables -w -t nat -n -L DOCKER >/dev/null 2>&1 &&
+    [ "$(docker info -f '{{(index .Runtimes "nosysres").Path}}' 2>/dev/null)" = "$RUNTIME" ] && [ -x "$RUNTIME" ]
+}
+
 start() {
-  # A daemon of ours that hangs, or whose iptables rules somebody flushed, is started anew; nobody else's is ever touched.
-  if our_docker && ! { wait_for_docker 20 && iptables -w -t nat -n -L DOCKER >/dev/null 2>&1; }; then stop; fi
+  # Only a daemon that this script started is ever restarted.
+  if our_docker && ! healthy; then stop; fi
   if ! docker_answers; then
     [ ! -d /run/systemd/system ] || ! have dockerd || die "docker does not answer: start it (systemctl start docker)"
     need docker:docker.io dockerd:docker.io runc:runc iptables:iptables ip:iproute2
@@ -61,5 +70,5 @@ case ${1:-} in
   status)
     docker_answers || die "no docker daemon answers"
     if our_docker; then say "our docker daemon runs (pid $(cat "$PIDFILE"))"; else say "a docker daemon that is not ours runs"; fi ;;
-  *) die "usage: hack/docker.sh start|stop|status" ;;
+  *) die "usage: hack/offline/docker.sh start|stop|status" ;;
 esac

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The node image of the cluster, out of Debian packages and Go modules: nothing is pulled. Needs root and a docker daemon.
-# usage: hack/node-image.sh
-. "$(dirname "$0")/lib.sh"
-. "$HACK/rootfs.sh"
+# usage: hack/offline/node-image.sh
+. "$(dirname "$0")/../lib.sh"
+. "$OFFLINE/rootfs.sh"
 need debootstrap:debootstrap containerd:containerd zstd:zstd jq:jq
 PROGRAMS=(kubeadm kubelet kubectl kube-apiserver kube-controller-manager kube-scheduler kube-proxy etcd coredns pause crictl)
 PACKAGES=systemd,conntrack,iptables,nftables,iproute2,ethtool,util-linux,mount,kmod,libseccomp2,bash,ca-certificates,curl,jq,procps
@@ -10,14 +10,14 @@ PACKAGES+=,containerd,runc,containernetworking-plugins
 WORK=$CACHE/node
 NODE=$WORK/rootfs
 
-"$HACK/binaries.sh" kind "${PROGRAMS[@]}"
-INPUTS=$({ cat "$0" "$HACK"/{versions.env,rootfs.sh,go/kind/go.sum}; cd "$CACHE/stamps"; cat "${PROGRAMS[@]}"; } | hash_of)
+"$OFFLINE/binaries.sh" kind "${PROGRAMS[@]}"
+INPUTS=$({ cat "$0" "$OFFLINE"/{versions.env,rootfs.sh,go/kind/go.sum}; cd "$CACHE/stamps"; cat "${PROGRAMS[@]}"; } | hash_of)
 TARBALL=$CACHE/node-image-$INPUTS.tar.zst
 
 # What kind's own images/base/Dockerfile does to a Debian, with the files read out of kind's module, and Debian's paths.
 kind_files() {
   local files
-  files=$(cd "$HACK/go/kind" && GOWORK=off go list -mod=mod -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base/files
+  files=$(cd "$OFFLINE/go/kind" && GOWORK=off go list -mod=mod -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base/files
   cp -r --no-preserve=mode,ownership "$files"/{etc,kind,usr} "$NODE/"
   chmod 755 "$NODE"/usr/local/bin/* "$NODE"/kind/bin/*
   cd "$NODE"
