@@ -18,7 +18,7 @@ API_BINARIES := etcd kube-apiserver kube-controller-manager kubectl helm versity
 help: ## Explain every target.
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.installed: requirements/dev.txt api/pyproject.toml policy/pyproject.toml operator/pyproject.toml trainer/pyproject.toml \
+$(VENV)/.installed: requirements/dev.txt VERSION api/pyproject.toml policy/pyproject.toml operator/pyproject.toml trainer/pyproject.toml \
   trainer/hatch_build.py trainer/modelmonitor_trainer/profile/binning.c
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=")'
 	$(PYTHON) -m venv $(VENV)

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$HACK/.."
 TAG=${TAG:-dev}
-SOURCES=(api policy operator trainer requirements .dockerignore)
+SOURCES=(VERSION api policy operator trainer requirements .dockerignore)
 
 # This machine's pip settings as build arguments; what is not set stays unset.
 pip_arguments() {
