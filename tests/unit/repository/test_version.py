@@ -39,7 +39,7 @@ def test_package_reports_the_version(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_package_has_no_other_module_level_attributes_than_its_own(package: str) -> None:
+def test_an_unknown_attribute_of_a_package_is_an_error(package: str) -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = importlib.import_module(f"modelmonitor_{package}").nonsense
 
@@ -91,7 +91,7 @@ def test_images_are_built_with_the_version_file() -> None:
 def test_changelog_has_a_section_for_the_version() -> None:
     headings = re.findall(r"^## \[(.+?)\](?: - \d{4}-\d\d-\d\d)?$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
-    assert VERSION in headings
+    assert "-rc." in VERSION or VERSION in headings
 
 
 def test_the_script_sets_the_version_everywhere(script: ModuleType, tmp_path: Path) -> None:
