@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The project's kind cluster, with a kubeconfig of its own.
-# usage: hack/cluster.sh up | down | kubeconfig | load IMAGE...
+# usage: hack/cluster.sh up | down | load IMAGE... | kubeconfig | env
+#   (kubeconfig prints the path of the kubeconfig; eval "$(hack/cluster.sh env)" sets a shell up for kubectl and helm)
 . "$(dirname "$0")/lib.sh"
 . "$OFFLINE/fence.sh"
 NODE=$CLUSTER-control-plane
@@ -38,7 +39,7 @@ network() {
     docker network create --subnet "$NODE_SUBNET" -o com.docker.network.bridge.name="$NODE_BRIDGE" kind
   }
   [ "$(docker network inspect -f '{{index .Options "com.docker.network.bridge.name"}} {{.EnableIPv6}}' kind)" = "$NODE_BRIDGE false" ] ||
-    die "the docker network 'kind' was made by somebody else, and nothing would keep its pods on this machine: remove it"
+    die "the docker network 'kind' was not created by this script, so its pods could leave this machine: docker network rm kind"
 }
 
 create() {
@@ -66,13 +67,18 @@ main() {
   case ${1:-} in
     up) up ;;
     down) if docker_answers; then step cluster-remove remove; fi ;;
-    kubeconfig) echo "$KUBECONFIG" ;;
     load) shift; kind load docker-image --name "$CLUSTER" "$@" ;;
-    *) die "usage: hack/cluster.sh up | down | kubeconfig | load IMAGE..." ;;
+    *) die "usage: $HACK/cluster.sh up | down | load IMAGE... | kubeconfig | env" ;;
   esac
 }
 
-# One at a time: two who both see no cluster would both make one.
+# These only print, so they do not wait for the lock.
+case ${1:-} in
+  kubeconfig) echo "$KUBECONFIG"; exit ;;
+  env) printf 'export KUBECONFIG=%q PATH=%q:"$PATH"\n' "$KUBECONFIG" "$BIN"; exit ;;
+esac
+
+# One at a time: two runs that both see no cluster would both create one.
 exec 9>"$CACHE/cluster.lock"
 ! have flock || flock 9
 main "$@"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import shlex
 import shutil
 import sys
 import time
@@ -20,7 +21,21 @@ from flights import Day, corrupt, days, load
 from lake import Lake
 from serving import ask
 
-from cluster import MONITOR, NAMESPACE, REPOSITORY, NotSeen, annotate, apply, forwarded, kubectl, monitor, run, wait_for
+from cluster import (
+    MONITOR,
+    NAMESPACE,
+    REPOSITORY,
+    SHELL_SETUP,
+    NotSeen,
+    annotate,
+    apply,
+    forwarded,
+    kubectl,
+    monitor,
+    run,
+    shell_command,
+    wait_for,
+)
 
 OUTPUT = REPOSITORY / "demo-output"
 WINTER = (dt.date(2013, 1, 1), dt.date(2013, 3, 31))
@@ -41,9 +56,9 @@ def title(number: int, text: str) -> None:
     say(f"\n\033[1m{number}. {text}\033[0m" if sys.stdout.isatty() else f"\n{number}. {text}")
 
 
-def see(command: str) -> None:
-    """Print the command that shows what has just happened."""
-    say(f"   see it: kubectl --namespace {NAMESPACE} {command}")
+def see(*arguments: str) -> None:
+    """Print the kubectl command that shows what has just happened."""
+    say(f"   see it: {shell_command(*arguments)}")
 
 
 def install() -> None:
@@ -74,7 +89,8 @@ def deploy_scorer() -> None:
     )
     kubectl("apply", "--server-side", "--filename", "-", text=made)
     kubectl("apply", "--server-side", "--filename", str(folder / "deployment.yaml"))
-    say("   A scorer is deployed; it waits for a model: kubectl --namespace demo get deployment scorer")
+    say("   A scorer is deployed; it waits for a model")
+    see("get", "deployment", "scorer")
 
 
 def span(partitions: list[Day]) -> str:
@@ -110,7 +126,8 @@ def fly(lake: Lake, partitions: list[Day]) -> None:
     deadline = time.monotonic() + 60
     while lake.missing(missing):
         if time.monotonic() > deadline:
-            raise NotSeen(f"the scorer has not logged {lake.missing(missing)[0].date}: kubectl logs deployment/scorer")
+            logs = shell_command("logs", "deployment/scorer")
+            raise NotSeen(f"the scorer has not logged {lake.missing(missing)[0].date}: {logs}")
         time.sleep(1)
 
 
@@ -195,10 +212,10 @@ def winter(lake: Lake, flights: pd.DataFrame) -> None:
     """Land the winter and apply the monitor: there is no champion, so one is trained."""
     land(lake, list(days(flights, *WINTER)))
     apply("monitor.yaml")
-    say("   $ kubectl apply -f hack/demo/monitor.yaml")
+    say(f"   $ {shell_command('apply', '--filename', str(REPOSITORY / 'hack' / 'demo' / 'monitor.yaml'))}")
     tell(entry(wait_for("the first training", trained(1)), "Promoted"))
     tell_serving()
-    see(f"describe mmon {MONITOR}")
+    see("describe", "mmon", MONITOR)
 
 
 def spring(lake: Lake, flights: pd.DataFrame) -> None:
@@ -208,7 +225,7 @@ def spring(lake: Lake, flights: pd.DataFrame) -> None:
     status = wait_for("the check of spring", checked("spring"))
     tell_check(status, "spring")
     tell(entry(wait_for("the training of spring", trained(2)), "Rejected"))
-    see("get events --field-selector involvedObject.kind=ModelMonitor")
+    see("get", "events", "--field-selector", "involvedObject.kind=ModelMonitor")
 
 
 def summer(lake: Lake, flights: pd.DataFrame) -> None:
@@ -219,7 +236,7 @@ def summer(lake: Lake, flights: pd.DataFrame) -> None:
     tell_check(status, "summer")
     tell(entry(wait_for("the training of summer", trained(3)), "Promoted", nth=2))
     tell_serving()
-    see(f"get mmon {MONITOR} --output jsonpath='{{.status.champion}}'")
+    see("get", "mmon", MONITOR, "--output", "jsonpath={.status.champion}")
 
 
 def corruption(lake: Lake, flights: pd.DataFrame) -> None:
@@ -234,7 +251,7 @@ def corruption(lake: Lake, flights: pd.DataFrame) -> None:
     say(f"   $ {annotate('retrain-requested-at', 'despite-the-broken-day')}")
     status = wait_for("the refusal to train", lambda status: reason(status, "Training") == "CorruptedData")
     say(f"   {message(status, 'Training')}")
-    see(f"get mmon {MONITOR} --output jsonpath='{{.status.conditions[?(@.type==\"Training\")].message}}'")
+    see("get", "mmon", MONITOR, "--output", 'jsonpath={.status.conditions[?(@.type=="Training")].message}')
 
 
 def rollback() -> None:
@@ -245,7 +262,7 @@ def rollback() -> None:
     )
     tell(entry(status, "RolledBack"))
     tell_serving()
-    see(f"get mmon {MONITOR}")
+    see("get", "mmon", MONITOR)
 
 
 def reason(status: Status, condition: str) -> str | None:
@@ -269,6 +286,8 @@ def save_reports(lake: Lake) -> None:
 def main() -> int:
     """Tell the story; return the exit code."""
     started = time.monotonic()
+    say("To run the commands below in another shell, set it up first:")
+    say(f"   {SHELL_SETUP}")
     try:
         title(1, "The operator is installed with Helm")
         install()
@@ -297,7 +316,8 @@ def main() -> int:
     except NotSeen as error:
         say(f"\nThe demo stopped here: {error}")
         return 1
-    say(f"\nThe demo took {time.monotonic() - started:.0f} s. Remove it with: make demo-down")
+    say(f"\nThe demo took {time.monotonic() - started:.0f} s. Remove it with:")
+    say(f"   make -C {shlex.quote(str(REPOSITORY))} demo-down")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +16,16 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMESPACE = "demo"
 MONITOR = "flight-delays"
-_KUBECONFIG = subprocess.run(
-    [REPOSITORY / "hack" / "cluster.sh", "kubeconfig"], check=True, capture_output=True, text=True
-).stdout.strip()
+
+
+def _cluster_script(command: str) -> str:
+    script = REPOSITORY / "hack" / "cluster.sh"
+    return subprocess.run([script, command], check=True, capture_output=True, text=True).stdout.strip()
+
+
+_KUBECONFIG = _cluster_script("kubeconfig")
+#: The command that sets up another shell for the commands that the demo prints.
+SHELL_SETUP = _cluster_script("env")
 # Our own kubectl and helm before others, as in the Makefile.
 _ENVIRONMENT = {
     **os.environ,
@@ -49,6 +57,11 @@ def kubectl(*arguments: str, text: str | None = None) -> str:
     return run("kubectl", "--namespace", NAMESPACE, *arguments, text=text)
 
 
+def shell_command(*arguments: str) -> str:
+    """Return the kubectl command for a shell, in the demo's namespace."""
+    return shlex.join(["kubectl", "--namespace", NAMESPACE, *arguments])
+
+
 def apply(file: str, **values: str) -> None:
     """Apply a manifest of this folder, with ${NAME} replaced by `values`."""
     text = (Path(__file__).parent / file).read_text()
@@ -62,10 +75,10 @@ def monitor() -> dict[str, Any]:
 
 
 def annotate(key: str, value: str) -> str:
-    """Set an annotation of the ModelMonitor and return the command that does it."""
+    """Set an annotation of the ModelMonitor and return the command for a shell."""
     arguments = ["annotate", "--overwrite", "modelmonitor", MONITOR, f"modelmonitor.io/{key}={value}"]
     kubectl(*arguments)
-    return " ".join(["kubectl", "--namespace", NAMESPACE, *arguments])
+    return shell_command(*arguments)
 
 
 def wait_for(what: str, seen: Callable[[dict[str, Any]], bool], seconds: float = 420) -> dict[str, Any]:

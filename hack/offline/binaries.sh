@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build programs from Go modules into the cache's bin folder, each only when what it is made of has changed.
+# Build programs from Go modules into the cache's bin folder, each only if its inputs have changed.
 # usage: hack/offline/binaries.sh [NAME...]     (default: all of them; the first six are all that API-server and chart tests need)
 . "$(dirname "$0")/../lib.sh"
 ALL=(etcd kube-apiserver kube-controller-manager kubectl versitygw helm
@@ -35,7 +35,7 @@ describe() { # NAME
   esac
 }
 
-compile() ( # NAME; into place in one move, so that nobody ever runs half a program
+compile() ( # NAME; moved into place, so that an incomplete program is never run
   cd "$OFFLINE/go/$wrapper"
   export CGO_ENABLED=0 GOWORK=off GOFLAGS="-trimpath -mod=readonly -buildvcs=false"
   go build -ldflags "-s -w $variables" -o "$BIN/.$1.part" "$package"
@@ -47,12 +47,12 @@ for name in "$@"; do
   describe "$name"
   inputs=$({ echo "$package $variables"; cat "$OFFLINE/go/$wrapper"/{go.mod,go.sum}
     case $package in ./*) cat "$OFFLINE/go/$wrapper/$package"/*.go ;; esac; } | hash_of)
-  # Whoever else wants this program waits for it instead of compiling it at the same time.
+  # A concurrent build of the same program waits for this one.
   exec 8>"$CACHE/stamps/$name.lock"
   ! have flock || flock 8
   if [ -x "$BIN/$name" ] && [ "$(cat "$CACHE/stamps/$name" 2>/dev/null)" = "$inputs" ]; then continue; fi
   have go || die "$name must be built from its Go module: install Go (https://go.dev/dl) first"
-  grep -q " $version\$" "$OFFLINE/go/$wrapper/go.mod" || die "$OFFLINE/go/$wrapper/go.mod is not at $version: run hack/offline/pin-modules.sh"
+  grep -q " $version\$" "$OFFLINE/go/$wrapper/go.mod" || die "$OFFLINE/go/$wrapper/go.mod is not at $version: run $OFFLINE/pin-modules.sh"
   step "build-$name" compile "$name"
   echo "$inputs" >"$CACHE/stamps/$name"
 done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A Docker daemon of our own, only where none answers: own data, own pid file, the usual socket, and a fence around the cluster.
+# A separate Docker daemon, only if none responds: its own data and pid file, the usual socket, and a fence around the cluster.
 # usage: hack/offline/docker.sh start|stop|status
 . "$(dirname "$0")/../lib.sh"
 . "$OFFLINE/fence.sh"
@@ -33,7 +33,7 @@ wait_for_docker() { # SECONDS
 }
 
 stop() {
-  our_docker || { say "no docker daemon of ours runs"; return; }
+  our_docker || { say "no docker daemon was started by this script"; return; }
   local pid end=$((SECONDS + 60))
   pid=$(cat "$PIDFILE")
   kill "$pid"
@@ -53,7 +53,7 @@ start() {
   # Only a daemon that this script started is ever restarted.
   if our_docker && ! healthy; then stop; fi
   if ! docker_answers; then
-    [ ! -d /run/systemd/system ] || ! have dockerd || die "docker does not answer: start it (systemctl start docker)"
+    [ ! -d /run/systemd/system ] || ! have dockerd || die "docker does not respond; start it: systemctl start docker"
     need docker:docker.io dockerd:docker.io runc:runc iptables:iptables ip:iproute2
   fi
   if ! docker_answers; then
@@ -68,7 +68,8 @@ case ${1:-} in
   start) start ;;
   stop) stop ;;
   status)
-    docker_answers || die "no docker daemon answers"
-    if our_docker; then say "our docker daemon runs (pid $(cat "$PIDFILE"))"; else say "a docker daemon that is not ours runs"; fi ;;
+    docker_answers || die "no docker daemon responds"
+    if our_docker; then say "a docker daemon started by this script runs (pid $(cat "$PIDFILE"))"
+    else say "a docker daemon runs that this script did not start"; fi ;;
   *) die "usage: hack/offline/docker.sh start|stop|status" ;;
 esac

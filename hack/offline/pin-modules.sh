@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Write go.mod and go.sum of every wrapper module anew from versions.env. Run it after changing a version there and commit the result:
-# a build takes exactly the versions that stand in those files, next year as today.
+# Rewrite go.mod and go.sum of every wrapper module from versions.env. Run it after changing a version there, and commit the
+# result: a build uses exactly the versions in those files.
 . "$(dirname "$0")/../lib.sh"
 export GOFLAGS=-mod=mod GOWORK=off
 
