@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime as dt
+import importlib
 import importlib.util
 import json
 import sys
@@ -82,9 +83,7 @@ def forwarded(*_: object) -> Iterator[int]:
 def main(output: Path) -> int:
     """Run the demo."""
     sys.path.insert(0, str(DEMO))
-    import cluster
-
-    cluster.run = run
+    vars(importlib.import_module("cluster"))["run"] = run
     spec = importlib.util.spec_from_file_location("demo", DEMO / "__main__.py")
     assert spec is not None
     assert spec.loader is not None
