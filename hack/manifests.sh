@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generate what is made of the types and of the chart: the CRD, the plain manifests and the reference pages.
+# Generate the CRD and the reference pages from the types, and the plain manifests from the chart.
 # usage: [CHART=charts/modelmonitor] hack/manifests.sh [FOLDER]
 #   (default: the repository; the tests generate into another folder and compare)
 . "$(dirname "$0")/lib.sh"

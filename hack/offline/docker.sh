@@ -7,7 +7,7 @@ RUN=$CACHE/docker/run
 PIDFILE=$CACHE/docker/dockerd.pid
 RUNTIME=$CACHE/docker/runc-nosysres # a copy, so that the daemon keeps its runtime when the repository moves
 
-# After a reboot, or when a run was cut off, the files of dead processes remain and dockerd would refuse to start.
+# After a reboot or an interrupted run, dockerd refuses to start because of the pid files of dead processes.
 clear_stale_files() {
   for file in "$PIDFILE" "$RUN/containerd/containerd.pid"; do
     runs_from "$file" "$RUN" || rm -f "$file"
@@ -18,7 +18,7 @@ launch() {
   mkdir -p "$RUN"
   clear_stale_files
   install -m755 "$OFFLINE/runc-nosysres" "$RUNTIME"
-  # The lock of a caller (descriptor 9) must not live on in the daemon.
+  # The daemon must not inherit the lock of cluster.sh (descriptor 9).
   nohup setsid dockerd --data-root "$CACHE/docker/data" --exec-root "$RUN" --pidfile "$PIDFILE" --bip "$DOCKER_BRIDGE" \
     --add-runtime "nosysres=$RUNTIME" --default-runtime nosysres >"$CACHE/log/dockerd.log" 2>&1 </dev/null 9>&- &
   wait_for_docker 30
@@ -26,7 +26,7 @@ launch() {
 
 wait_for_docker() { # SECONDS
   local end=$((SECONDS + $1))
-  until docker_answers; do
+  until docker_responds; do
     [ $SECONDS -lt $end ] || return 1
     sleep 0.3
   done
@@ -52,13 +52,13 @@ healthy() {
 start() {
   # Only a daemon that this script started is ever restarted.
   if our_docker && ! healthy; then stop; fi
-  if ! docker_answers; then
+  if ! docker_responds; then
     [ ! -d /run/systemd/system ] || ! have dockerd || die "docker does not respond; start it: systemctl start docker"
     need docker:docker.io dockerd:docker.io runc:runc iptables:iptables ip:iproute2
   fi
-  if ! docker_answers; then
+  if ! docker_responds; then
     "$HACK/free_ranges.py" "$DOCKER_BRIDGE" "$NODE_SUBNET"
-    fence # before the daemon, because it starts again what ran when it died
+    fence # before the daemon, because it restarts the containers of its last run
     step docker-start launch
   fi
   [ "$(images_mode)" = registry ] || fence
@@ -68,7 +68,7 @@ case ${1:-} in
   start) start ;;
   stop) stop ;;
   status)
-    docker_answers || die "no docker daemon responds"
+    docker_responds || die "no docker daemon responds"
     if our_docker; then say "a docker daemon started by this script runs (pid $(cat "$PIDFILE"))"
     else say "a docker daemon runs that this script did not start"; fi ;;
   *) die "usage: hack/offline/docker.sh start|stop|status" ;;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The node image of the cluster, out of Debian packages and Go modules: nothing is pulled. Needs root and a docker daemon.
+# Build the node image of the cluster from Debian packages and Go modules. Needs root and a docker daemon.
 # usage: hack/offline/node-image.sh
 . "$(dirname "$0")/../lib.sh"
 . "$OFFLINE/rootfs.sh"
@@ -14,7 +14,7 @@ NODE=$WORK/rootfs
 INPUTS=$({ cat "$0" "$OFFLINE"/{versions.env,rootfs.sh,go/kind/go.sum}; cd "$CACHE/stamps"; cat "${PROGRAMS[@]}"; } | hash_of)
 TARBALL=$CACHE/node-image-$INPUTS.tar.zst
 
-# What kind's own images/base/Dockerfile does to a Debian, with the files read out of kind's module, and Debian's paths.
+# What kind's images/base/Dockerfile does to Debian, with the files of kind's module and the paths of Debian.
 kind_files() {
   local files
   files=$(cd "$OFFLINE/go/kind" && GOWORK=off go list -mod=mod -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base/files
@@ -44,8 +44,8 @@ our_files() {
   # pipe: EOF"); containerd can clamp it. The pause image has to be the one that kubeadm names.
   sed -i -e 's/restrict_oom_score_adj = false/restrict_oom_score_adj = true/' \
     -e "s#sandbox_image = .*#sandbox_image = \"$(control_plane_images | grep /pause:)\"#" etc/containerd/config.toml
-  # The second fence: until kube-proxy has written its rules, a packet to a Service address would leave the node by its
-  # default route. Refuse it; what kube-proxy has translated no longer has such an address when it comes by here.
+  # The second fence: until kube-proxy has written its rules, a packet to a Service address would leave the node by the
+  # default route, so it is rejected. A packet that kube-proxy has translated no longer has such an address here.
   cat >etc/systemd/system/service-fence.service <<UNIT
 [Unit]
 Description=Refuse Service addresses that kube-proxy has not translated
@@ -58,8 +58,8 @@ UNIT
   for unit in kubelet containerd undo-mount-hacks service-fence; do
     ln -sf "/etc/systemd/system/$unit.service" etc/systemd/system/multi-user.target.wants/
   done
-  # One node needs no routes to others, so a static bridge takes the place of kind's own network program, which is no Go
-  # module; kind applies a manifest all the same. It does not enforce NetworkPolicy.
+  # One node needs no routes to others, so a static bridge replaces kind's network plugin, which is not a Go module. kind
+  # still applies a manifest. The bridge does not enforce NetworkPolicy.
   cat >etc/cni/net.d/10-bridge.conflist <<CNI
 {"cniVersion": "0.4.0", "name": "bridge", "plugins": [
   {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
@@ -72,7 +72,7 @@ kind: ConfigMap
 metadata: {name: cni, namespace: kube-system}
 data: {note: "The network is a static bridge in /etc/cni/net.d of the node; it does not enforce NetworkPolicy."}
 YAML
-  # A default class without a provisioner: nothing in this project claims volumes.
+  # A default class without a provisioner: this project uses no volume claims.
   cat >kind/manifests/default-storage.yaml <<'YAML'
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -83,7 +83,7 @@ YAML
 
 control_plane_images() { "$BIN/kubeadm" config images list --kubernetes-version "$KUBERNETES_VERSION"; }
 
-# The images that kubeadm asks for, each of one program, unpacked into the node's store by this machine's containerd.
+# The images that kubeadm requires, each with one program, unpacked into the node's store by this machine's containerd.
 preload_images() {
   local socket=$WORK/containerd.sock store=$NODE/var/lib/containerd image name root
   containerd --root "$store" --state "$WORK/state" --address "$socket" -c /dev/null &
@@ -98,7 +98,7 @@ preload_images() {
     archive "$image" "$root" "{\"Env\": [\"PATH=/usr/local/bin:/usr/sbin\"], \"Entrypoint\": [\"/usr/local/bin/$name\"]}" >"$root.tar"
     ctr images import --digests=false "$root.tar"
     ctr images label "$image" io.cri-containerd.pinned=pinned io.cri-containerd.image=managed
-    # Unpacked, the layer's blob is dead weight. containerd would free it only at its next collection, so the file goes too.
+    # The blob of an unpacked layer is not needed. containerd would free it only at its next collection, so remove the file.
     local layer
     layer=$(ctr content get "$(ctr images ls "name==$image" | awk 'NR == 2 {print $3}')" | jq -r '.layers[].digest')
     ctr content rm "$layer"

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A base image with Python for machines that cannot pull one, out of Debian packages: the whole standard library, venv, and
+# Build a base image with Python from Debian packages, for machines that cannot pull one: the whole standard library, venv, and
 # the shared libraries that numpy, pyarrow and scikit-learn load.
 # usage: hack/offline/python-base.sh
 . "$(dirname "$0")/../lib.sh"
 . "$OFFLINE/rootfs.sh"
 need debootstrap:debootstrap
 PACKAGES=python3,python3-venv,python-is-python3,ca-certificates,libgomp1,libstdc++6
-CERTIFICATES=/etc/ssl/certs/ca-certificates.crt # pip inside a build shall trust what this machine trusts
+CERTIFICATES=/etc/ssl/certs/ca-certificates.crt # pip inside a build trusts the same certificates as this machine
 INPUTS=$(cat "$0" "$OFFLINE"/{versions.env,rootfs.sh} "$CERTIFICATES" | hash_of)
 WORK=$CACHE/python-base
 

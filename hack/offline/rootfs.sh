@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced after lib.sh by the scripts that make an image out of Debian packages.
+# Sourced after lib.sh by the scripts that build an image from Debian packages.
 
-# bootstrap FOLDER PACKAGE,...: a small Debian in FOLDER; kept as a tar by what is asked for, so that only the first time takes long.
+# bootstrap FOLDER PACKAGE,...: install a minimal Debian in FOLDER. The result is cached as a tar for each list of packages.
 bootstrap() {
   local folder=$1 packages=$2 tar mirror
   tar=$CACHE/rootfs-$(echo "$DEBIAN_SUITE $packages" | hash_of).tar
@@ -21,8 +21,8 @@ bootstrap() {
   tar -C "$folder" --numeric-owner -xf "$tar"
 }
 
-# archive IMAGE FOLDER CONFIG-JSON: FOLDER as a docker archive of one layer, on standard output. (Written by hand because
-# `docker import` cannot set a stop signal, which kind's node needs.)
+# archive IMAGE FOLDER CONFIG-JSON: write FOLDER as a docker archive of one layer to standard output. (`docker import` cannot
+# set a stop signal, which kind's node needs.)
 archive() {
   local work digest
   work=$(mktemp -d "$CACHE/archive.XXXXXX")
