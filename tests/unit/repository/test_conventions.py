@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import re
@@ -19,8 +21,9 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
 
 
-def tracked_files() -> list[Path]:
-    """Return every text file of the repository that git tracks or would add."""
+@functools.cache
+def tracked_files() -> dict[Path, str]:
+    """Return the text of every file that git tracks or would add; binary and generated files are left out."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -28,7 +31,12 @@ def tracked_files() -> list[Path]:
         capture_output=True,
         text=True,
     ).stdout
-    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+    files = {}
+    for path in (ROOT / name for name in listed.split("\0") if name):
+        if path.is_file() and path.suffix not in {".sum", ".jsonl"}:
+            with contextlib.suppress(UnicodeDecodeError):
+                files[path] = path.read_text(encoding="utf-8")
+    return files
 
 
 def workflow(path: Path) -> dict[str, Any]:
@@ -152,10 +160,10 @@ def test_scripts_run_and_source_files_that_exist() -> None:
 
 
 def test_paths_of_scripts_in_any_file_exist() -> None:
-    for path in tracked_files():
-        if path.suffix in {".sum", ".jsonl", ".png"} or path.name == "CHANGELOG.md":
+    for path, text in tracked_files().items():
+        if path.name == "CHANGELOG.md":
             continue
-        for script in re.findall(r"(?<![\w/.-])hack/[\w/-]+\.(?:sh|py|env|yaml)\b", path.read_text()):
+        for script in re.findall(r"(?<![\w/.-])hack/[\w/-]+\.(?:sh|py|env|yaml)\b", text):
             assert (ROOT / script).is_file(), f"{path.relative_to(ROOT)}: {script}"
 
 
@@ -177,9 +185,9 @@ def test_caches_do_not_depend_on_the_path_of_the_checkout() -> None:
 
 def test_no_file_names_a_container_registry() -> None:
     hosts = re.compile(r"\b(?:ghcr|gcr|quay|mcr\.microsoft|docker)\.(?:io|com)/\S")
-    files = [path for path in tracked_files() if path.suffix not in {".sum", ".go", ".jsonl", ".png"}]
-    for path in files:
-        assert not hosts.search(path.read_text()), path.relative_to(ROOT)
+    for path, text in tracked_files().items():
+        if path.suffix != ".go":
+            assert not hosts.search(text), path.relative_to(ROOT)
 
 
 def test_pre_commit_uses_only_the_environment_of_the_repository() -> None:
