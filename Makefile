@@ -60,11 +60,14 @@ test: ## Run everything: lint, types, unit, MLflow, API-server, chart and cluste
 	hack/test.sh
 
 .PHONY: test-lint
-test-lint: install ## Check lint, formatting, types and the layers between packages.
+test-lint: install test-types ## Check lint, formatting, types and the layers between packages.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
+
+.PHONY: test-types
+test-types: install ## Check the types of the packages.
+	$(BIN)/mypy $(PACKAGES)
 
 # Not a part of test-lint before it passes.
 .PHONY: test-types-tests

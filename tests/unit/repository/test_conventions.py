@@ -110,6 +110,17 @@ def test_workflow_calls_targets_and_scripts_that_exist(path: Path) -> None:
         assert os.access(ROOT / script, os.X_OK), script
 
 
+def test_the_site_that_is_published_is_the_one_that_is_built() -> None:
+    (upload,) = (
+        step
+        for step in steps(ROOT / ".github" / "workflows" / "docs.yaml")
+        if step.get("uses", "").startswith("actions/upload-pages-artifact@")
+    )
+    settings = ROOT / "mkdocs.yml"
+    built = re.search(r"^site_dir: (\S+)", settings.read_text(), re.MULTILINE) if settings.exists() else None
+    assert upload["with"]["path"] == (built[1] if built else "build/site")
+
+
 def test_release_signs_and_describes_what_it_publishes() -> None:
     path = ROOT / ".github" / "workflows" / "release.yaml"
     jobs = workflow(path)["jobs"]
@@ -167,11 +178,25 @@ def test_paths_of_scripts_in_any_file_exist() -> None:
             assert (ROOT / script).is_file(), f"{path.relative_to(ROOT)}: {script}"
 
 
+def make_calls(markdown: str) -> list[str]:
+    """Return the arguments of every call of make in the code of a document."""
+    fenced = re.findall(r"^```\w*\n(.*?)^```", markdown, re.MULTILINE | re.DOTALL)
+    calls = [call for block in fenced for call in re.findall(r"^(?:\$ )?make ([^#\n]+)", block, re.MULTILINE)]
+    return [
+        *calls,
+        *re.findall(r"^    make ([^#\n]+)", markdown, re.MULTILINE),
+        *re.findall(r"`make ([^`]+)`", markdown),
+    ]
+
+
 def test_make_targets_in_documents_exist() -> None:
+    seen = set()
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md")]:
-        for line in re.findall(r"`make ([^`]+)`|^(?:    )?make ([^#\n]+)", path.read_text(), re.MULTILINE):
-            words = [word for word in "".join(line).split() if re.fullmatch(r"[a-z][a-z-]*", word)]
-            assert set(words) <= TARGETS | {"docs"}, f"{path.relative_to(ROOT)}: make {' '.join(words)}"
+        for call in make_calls(path.read_text()):
+            words = {word for word in call.split() if re.fullmatch(r"[a-z][a-z-]*", word)}
+            assert words <= TARGETS | {"docs"}, f"{path.relative_to(ROOT)}: make {call}"
+            seen |= words
+    assert {"install", "test", "demo", "version"} <= seen
 
 
 def test_caches_do_not_depend_on_the_path_of_the_checkout() -> None:
@@ -196,20 +221,16 @@ def test_pre_commit_uses_only_the_environment_of_the_repository() -> None:
     entries = [hook["entry"] for hook in config["repos"][0]["hooks"]]
     for entry in entries:
         program, *arguments = entry.split()
-        assert program.startswith(".venv/bin/")
+        assert program.startswith(".venv/bin/") or program == "make"
         for argument in arguments:
-            if "/" in argument:
+            if program == "make":
+                assert argument in {"--no-print-directory", *TARGETS}
+            elif "/" in argument:
                 assert (ROOT / argument).exists(), argument
     text = "\n".join(entries)
-    assert all(tool in text for tool in ("ruff check", "ruff format", "mypy", "lint-imports", "test_generated.py"))
-
-
-def test_pre_commit_checks_the_types_of_the_same_packages_as_make() -> None:
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
-    (mypy,) = (hook["entry"].split()[1:] for hook in hooks if hook["id"] == "mypy")
-    packages = re.search(r"^PACKAGES := (.+)$", MAKEFILE, re.MULTILINE)
-    assert packages is not None
-    assert mypy == packages[1].split()
+    assert all(
+        tool in text for tool in ("ruff check", "ruff format", "test-types", "lint-imports", "test_generated.py")
+    )
 
 
 def test_dependabot_looks_into_folders_that_exist() -> None:
@@ -278,7 +299,7 @@ def test_the_build_context_holds_everything_that_dockerfiles_copy() -> None:
     [
         ".venv",
         "dist/modelmonitor-1.2.3.tgz",
-        "site/index.html",
+        "build/site/index.html",
         "demo-output/check.html",
         "trainer/modelmonitor_trainer/profile/_binning.so",
         "api/modelmonitor_api/__pycache__/names.pyc",
