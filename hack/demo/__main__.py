@@ -1,7 +1,7 @@
-"""A year of flights in a few minutes: drift, training, refusal, promotion, serving, corruption, rollback.
+"""A year of flights in a few minutes: drift, training, rejection, promotion, serving, corrupted data, rollback.
 
-Each step prints what happened and the command that shows it. A step that has happened in an
-earlier run is not done again. The exit code is 1 where a step did not happen.
+Each step prints what happened and the command that shows it. Steps that an earlier run has
+done are skipped. The exit code is 1 if a step did not happen.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Status = dict[str, Any]
 
 
 def say(text: str) -> None:
-    """Print a line of the story."""
+    """Print a line."""
     print(text, flush=True)
 
 
@@ -73,7 +73,7 @@ def install() -> None:
         *("--namespace", "modelmonitor-system", "--create-namespace", "--wait", "--timeout", "120s"),
         *("--set-string", "image.tag=dev,trainerImage.tag=dev", "--set", f"watchNamespaces={{{NAMESPACE}}}"),
         *("--set", "rollouts.enabled=true"),
-        # The tag stays, so a new image must be told apart by its digest.
+        # The tag stays the same, so a new image is recognised by its digest.
         *("--set-string", f"podAnnotations.modelmonitor\\.io/image={digest}"),
     )
     say("   " + said.strip().replace("\n", "\n   "))
@@ -102,7 +102,7 @@ def span(partitions: list[Day]) -> str:
 def land(lake: Lake, partitions: list[Day]) -> None:
     """Land partitions, those that are not there yet."""
     count = lake.land(partitions)
-    there = f", {len(partitions) - count} were there" if count < len(partitions) else ""
+    there = f"; {len(partitions) - count} were already there" if count < len(partitions) else ""
     say(f"   {count} daily partitions of flights landed on S3, {span(partitions)}{there}")
 
 
@@ -121,7 +121,7 @@ def fly(lake: Lake, partitions: list[Day]) -> None:
             versions.add(version)
     flights = sum(len(day.features) for day in missing)
     say(f"   {', '.join(sorted(versions))} scored {flights:,} flights of {span(missing)},")
-    say(f"   {late:,} of them as late, and logged them to S3 as partitions; their outcomes follow")
+    say(f"   {late:,} of them as late, and logged them to S3 as daily partitions; the outcomes follow")
     lake.land_labels(missing)
     deadline = time.monotonic() + 60
     while lake.missing(missing):
@@ -139,7 +139,7 @@ def serving(status: Status) -> str | None:
 
 
 def tell_serving() -> None:
-    """Wait until the scorer serves the champion, and say so."""
+    """Wait until the scorer serves the champion, and print it."""
     status = wait_for("a scorer that serves the champion", lambda status: serving(status) is not None)
     say(f"   {status['rollout']['message']}")
 
@@ -200,12 +200,12 @@ def tell(item: Status) -> None:
 
 
 def tell_check(status: Status, token: str) -> None:
-    """Print what the check asked for with `token` said, unless there has been a later one."""
+    """Print the verdict of the check requested with `token`, unless there has been a later one."""
     last, job = status["lastCheck"], job_of(token)
     if job is not None and last["jobName"] == job["name"]:
         say(f"   {last['verdict']}: {last['message']}")
     else:
-        say("   this check was made in an earlier run; its report is among the pages below")
+        say("   this check was part of an earlier run; its report is listed below")
 
 
 def winter(lake: Lake, flights: pd.DataFrame) -> None:
@@ -219,7 +219,7 @@ def winter(lake: Lake, flights: pd.DataFrame) -> None:
 
 
 def spring(lake: Lake, flights: pd.DataFrame) -> None:
-    """Land the spring: drift, a training, and a challenger that is refused."""
+    """Land the spring: drift, a training, and a challenger that is rejected."""
     fly(lake, list(days(flights, *SPRING)))
     check("spring")
     status = wait_for("the check of spring", checked("spring"))
@@ -240,22 +240,22 @@ def summer(lake: Lake, flights: pd.DataFrame) -> None:
 
 
 def corruption(lake: Lake, flights: pd.DataFrame) -> None:
-    """Land a broken day: it is refused as training data."""
+    """Land a corrupted day: it is refused as training data."""
     fly(lake, [corrupt(day) for day in days(flights, BROKEN, BROKEN)])
     check("corruption")
-    status = wait_for("the check of the broken day", checked("corruption"))
+    status = wait_for("the check of the corrupted day", checked("corruption"))
     verdict = status["lastCheck"]
     if verdict["verdict"] != "Corrupted":
-        raise NotSeen(f"the broken day was not seen: {json.dumps(verdict, indent=1)}")
+        raise NotSeen(f"the check did not report the corrupted day: {json.dumps(verdict, indent=1)}")
     tell_check(status, "corruption")
-    say(f"   $ {annotate('retrain-requested-at', 'despite-the-broken-day')}")
+    say(f"   $ {annotate('retrain-requested-at', 'despite-corrupted-data')}")
     status = wait_for("the refusal to train", lambda status: reason(status, "Training") == "CorruptedData")
     say(f"   {message(status, 'Training')}")
     see("get", "mmon", MONITOR, "--output", 'jsonpath={.status.conditions[?(@.type=="Training")].message}')
 
 
 def rollback() -> None:
-    """Go one step back by hand."""
+    """Roll back manually to the previous version."""
     say(f"   $ {annotate('rollback-to', 'previous')}")
     status = wait_for(
         "the rollback", lambda status: any(item["action"] == "RolledBack" for item in status.get("history", []))
@@ -277,36 +277,38 @@ def message(status: Status, condition: str) -> str | None:
 
 def save_reports(lake: Lake) -> None:
     """Save the report pages and print where they are."""
-    shutil.rmtree(OUTPUT, ignore_errors=True)  # pages of a demo that is gone would be mistaken for this one's
+    shutil.rmtree(OUTPUT, ignore_errors=True)  # pages of an earlier cluster would be mistaken for those of this one
     OUTPUT.mkdir()
     for uri in lake.reports():
         say(f"   {lake.fetch(uri, OUTPUT)}")
 
 
 def main() -> int:
-    """Tell the story; return the exit code."""
+    """Run the demo; return the exit code."""
     started = time.monotonic()
     say("To run the commands below in another shell, set it up first:")
     say(f"   {SHELL_SETUP}")
     try:
-        title(1, "The operator is installed with Helm")
+        title(1, "Install the operator with Helm")
         install()
         secret = json.loads(kubectl("get", "secret", "s3", "--output", "json"))["data"]
         keys = [base64.b64decode(secret[f"AWS_{name}"]).decode() for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
         flights = load()
         with forwarded("service/s3", 9000) as port:
             lake = Lake(port, *keys)
-            title(2, "Winter: a ModelMonitor is applied; there is no champion, so one is trained")
+            title(2, "Winter: apply a ModelMonitor; there is no champion, so one is trained")
             winter(lake, flights)
-            title(3, "Spring: drift; a challenger is trained, compared on the same later rows, and refused")
+            title(3, "Spring: drift; a challenger is trained, compared on the same later rows, and rejected")
             spring(lake, flights)
             title(4, "Early summer: drift again; this challenger is better and is promoted")
             summer(lake, flights)
-            title(5, "A broken partition arrives: degrees Celsius, and half of the humidity readings gone")
+            title(
+                5, "Corrupted data arrive: temperatures in degrees Celsius, and half of the humidity readings missing"
+            )
             corruption(lake, flights)
-            title(6, "Rollback: one step back, by hand")
+            title(6, "Roll back manually to the previous version")
             rollback()
-            title(7, "What there is to see")
+            title(7, "Summary")
             say(kubectl("get", "mmon").rstrip())
             say("\nDecisions, oldest first:")
             for item in reversed(monitor()["status"]["history"]):
