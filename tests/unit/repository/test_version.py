@@ -117,3 +117,8 @@ def test_the_script_refuses_what_is_not_a_version(version: str) -> None:
     assert done.returncode == 1
     assert "is not a version" in done.stderr
     assert (ROOT / "VERSION").read_text().strip() == VERSION
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_wheels_carry_the_license(package: str) -> None:
+    assert (ROOT / package / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
