@@ -28,6 +28,7 @@ chart() {
   CHART=$WORK/chart hack/manifests.sh "$WORK/out"
   cp "$WORK/out/manifests/install.yaml" dist/modelmonitor-install.yaml
   cp "$WORK/out/manifests/crd.yaml" dist/modelmonitor-crd.yaml
+  grep --quiet "image: \"${IMAGE_REGISTRY:+$IMAGE_REGISTRY/}${IMAGE_REPOSITORY:-modelmonitor}/operator:$VERSION\"" dist/modelmonitor-install.yaml
 }
 
 rm -rf dist
