@@ -199,6 +199,15 @@ def test_make_targets_in_documents_exist() -> None:
     assert {"install", "test", "demo", "version"} <= seen
 
 
+def test_links_between_documents_lead_to_files() -> None:
+    folders = ("hack", "charts", "examples", ".github")
+    documents = [*ROOT.glob("*.md"), *(path for folder in folders for path in (ROOT / folder).rglob("*.md"))]
+    for path in documents:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text()):
+            if not re.match(r"https?://|mailto:", target):
+                assert (path.parent / target).exists(), f"{path.relative_to(ROOT)}: {target}"
+
+
 def test_caches_do_not_depend_on_the_path_of_the_checkout() -> None:
     # sha256sum prints the names of its files: with an absolute one, two checkouts would never share an image.
     for path in SCRIPTS:
