@@ -1,4 +1,4 @@
-# Every target is explained by `make help`. Scripts behind the longer ones are in hack/.
+# `make help` explains every target. The scripts behind the longer ones are in hack/.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ export MODELMONITOR_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelmonitor
 export PATH := $(MODELMONITOR_CACHE)/bin:$(PATH)
 PACKAGES := api/modelmonitor_api api/generate policy/modelmonitor_policy operator/modelmonitor_operator trainer/modelmonitor_trainer
 PYTEST := $(BIN)/python -m pytest
-# API-server tests need these; the cluster needs the others as well.
+# The programs that the API-server and chart tests start.
 API_BINARIES := etcd kube-apiserver kube-controller-manager kubectl helm versitygw
 
 ##@ Develop
@@ -18,9 +18,9 @@ API_BINARIES := etcd kube-apiserver kube-controller-manager kubectl helm versity
 help: ## Explain every target.
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.installed: requirements/dev.txt api/pyproject.toml policy/pyproject.toml operator/pyproject.toml trainer/pyproject.toml \
+$(VENV)/.installed: requirements/dev.txt VERSION api/pyproject.toml policy/pyproject.toml operator/pyproject.toml trainer/pyproject.toml \
   trainer/hatch_build.py trainer/modelmonitor_trainer/profile/binning.c
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=")'
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
@@ -28,7 +28,7 @@ $(VENV)/.installed: requirements/dev.txt api/pyproject.toml policy/pyproject.tom
 	touch $@
 
 .PHONY: install
-install: $(VENV)/.installed ## Make .venv with everything; the command line is .venv/bin/modelmonitor.
+install: $(VENV)/.installed ## Create .venv with all dependencies; the command line is .venv/bin/modelmonitor.
 
 .PHONY: fmt
 fmt: install ## Format the code.
@@ -36,77 +36,94 @@ fmt: install ## Format the code.
 	$(BIN)/ruff check --fix .
 
 .PHONY: manifests
-manifests: install binaries-api ## Generate the CRD, the plain manifests and the reference pages from the types.
+manifests: install binaries-api ## Generate the CRD, the plain manifests and the reference pages.
 	hack/manifests.sh
 
 .PHONY: lock
-lock: ## Resolve requirements/*.in anew into hash-locked requirements/*.txt (needs uv).
+lock: ## Lock requirements/*.in into requirements/*.txt with hashes (needs uv).
 	for name in build compiler operator trainer dev mlflow; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --upgrade requirements/$$name.in --output-file requirements/$$name.txt; done
 
+##@ Release
+.PHONY: version
+version: ## Print the version, or set it everywhere with VERSION=X.Y.Z.
+	@hack/version.py $(if $(findstring command line,$(origin VERSION)),$(VERSION))
+
+.PHONY: dist
+dist: install ## Build the wheels, source distributions, chart and manifests of a release into dist/.
+	hack/dist.sh
+
 ##@ Test
 .PHONY: test
-test: ## Run everything: lint, types, unit, API-server, chart and cluster tests.
+test: ## Run everything: lint, types, unit, MLflow, API-server, chart and cluster tests.
 	hack/test.sh
 
 .PHONY: test-lint
-test-lint: install ## Lint, formatting, types and the layers between packages.
+test-lint: install test-types ## Check lint, formatting, types and the layers between packages.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports
 
+.PHONY: test-types
+test-types: install ## Check the types of the packages.
+	$(BIN)/mypy $(PACKAGES)
+
+# Not a part of test-lint before it passes.
+.PHONY: test-types-tests
+test-types-tests: install ## Check the types of the tests.
+	$(BIN)/mypy tests
+
 .PHONY: test-unit
-test-unit: install ## Pure code: tables, properties, simulations.
+test-unit: install ## Test pure code, without servers.
 	$(PYTEST) tests/unit -n 2
 
 .PHONY: test-api
-test-api: install binaries-api ## The operator and the pods' code against a real API server and a real S3 server.
+test-api: install binaries-api ## Test the operator and the pods against a real API server and S3 server.
 	$(PYTEST) tests/api -n 2 --dist loadfile
 
 .PHONY: test-mlflow
-test-mlflow: ## Tracking, against a real MLflow server in an environment of its own.
+test-mlflow: ## Test tracking against a real MLflow server, in its own environment.
 	hack/mlflow.sh pytest tests/tracking -q -p no:cacheprovider
 
 .PHONY: test-chart
-test-chart: install binaries-api ## The chart: lint, render, and validate against a real API server.
+test-chart: install binaries-api ## Lint and render the chart, and validate it against a real API server.
 	$(PYTEST) tests/chart
 
 .PHONY: test-cluster
-test-cluster: install cluster images helm ## The whole on a real kind cluster.
+test-cluster: install cluster images helm ## Test everything together on a kind cluster.
 	$(PYTEST) tests/cluster
 
 ##@ Measure
 .PHONY: bench
-bench: install ## What a check costs beside decoding the same columns, and on S3; half an hour, 5 GB in BENCH_DATA.
-	hack/binaries.sh versitygw
+bench: install ## Measure what a check costs, compared with decoding its columns (30 minutes, 5 GB in BENCH_DATA).
+	hack/offline/binaries.sh versitygw
 	$(BIN)/python benchmarks/speed --all --record
 
 .PHONY: bench-peers
-bench-peers: install ## What a check costs beside evidently, nannyml and whylogs, each in an environment of its own.
+bench-peers: install ## Measure what a check costs, compared with evidently, nannyml and whylogs.
 	$(BIN)/python -m benchmarks.peers A --write docs/speed.md --record
 
 .PHONY: bench-training
-bench-training: install ## What the training of five million rows takes, streamed and in memory.
+bench-training: install ## Measure training on five million rows, streamed and in memory.
 	$(BIN)/python benchmarks/training HistGradientBoostingClassifier LogisticRegression SGDClassifier
 
 .PHONY: bench-trust
-bench-trust: install ## How often a check alarms for nothing, and what it sees, beside other tools; a quarter of an hour.
+bench-trust: install ## Measure false alarms and power, compared with other tools (15 minutes).
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/trust --write docs/trust.md
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/gate --append docs/trust.md
 
 ##@ Cluster
 .PHONY: binaries-api
-binaries-api:
-	hack/binaries.sh $(API_BINARIES)
+binaries-api: ## Build what the API-server tests start: an API server, etcd, kubectl, helm, an S3 server.
+	hack/offline/binaries.sh $(API_BINARIES)
 
 .PHONY: binaries
-binaries: ## Build Kubernetes, etcd, kind, helm and the S3 server from their Go modules, where they are not at hand.
-	hack/binaries.sh
+binaries: ## Build all programs for a cluster on a closed machine (hack/offline).
+	hack/offline/binaries.sh
 
 .PHONY: cluster
-cluster: ## Start the kind cluster of this project; a second call puts right what is broken.
+cluster: ## Start or repair the kind cluster.
 	hack/cluster.sh up
 
 .PHONY: cluster-down
@@ -114,16 +131,16 @@ cluster-down: ## Remove the kind cluster.
 	hack/cluster.sh down
 
 .PHONY: helm
-helm: # the one of the machine where it has one
-	@command -v helm >/dev/null || hack/binaries.sh helm
+helm: ## Build helm if it is not installed.
+	@command -v helm >/dev/null || hack/offline/binaries.sh helm
 
 .PHONY: images
-images: ## Build the images of the operator, the trainer and the S3 server, and load them into the cluster.
+images: ## Build the images and load them into the cluster.
 	hack/images.sh | xargs hack/cluster.sh load
 
 ##@ Try it
 .PHONY: demo
-demo: install cluster images helm ## Watch a ModelMonitor on the cluster work through a year of flights.
+demo: install cluster images helm ## Run the demo: a year of flights on a kind cluster.
 	$(BIN)/python hack/demo
 
 .PHONY: demo-down

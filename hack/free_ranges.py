@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Refuse address ranges that the machine's own network uses: routes, addresses and name servers.
+"""Reject address ranges that the machine already uses: routes, addresses and name servers.
 
 usage: free_ranges.py RANGE...
 
-A cluster that took such a range would cut the machine off from whatever lives there.
-Interfaces that docker made are the cluster's own and do not count.
+A cluster with such a range would cut the machine off from the hosts in it. Docker's own interfaces do not count.
 """
 
 import ipaddress
@@ -15,14 +14,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-OURS = ("docker", "br-", "veth")
+DOCKER_INTERFACES = ("docker", "br-", "veth")
 
 
 def used_ranges() -> Iterator[tuple[ipaddress.IPv4Network, str]]:
-    """Yield every range in use, each with what uses it."""
+    """Yield every range in use, with its use."""
     command = ["ip", "-json", "-4", "route", "show", "table", "all"]
     for route in json.loads(subprocess.run(command, capture_output=True, check=True).stdout):
-        if route["dst"] != "default" and not route.get("dev", "").startswith(OURS):
+        if route["dst"] != "default" and not route.get("dev", "").startswith(DOCKER_INTERFACES):
             yield ipaddress.IPv4Network(route["dst"], strict=False), f"a route of {route.get('dev', 'this machine')}"
     resolver = pathlib.Path("/etc/resolv.conf")
     for line in resolver.read_text().splitlines() if resolver.exists() else []:
@@ -32,7 +31,7 @@ def used_ranges() -> Iterator[tuple[ipaddress.IPv4Network, str]]:
 
 
 def main(wanted: list[str]) -> None:
-    """Exit with a message when one of the wanted ranges is in use."""
+    """Exit with a message if one of the wanted ranges is in use."""
     if not shutil.which("ip"):  # not Linux: docker's networks live in a virtual machine of their own
         return
     used = list(used_ranges())

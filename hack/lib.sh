@@ -1,13 +1,14 @@
 # shellcheck shell=bash
-# Sourced by every script in this folder: pinned versions, cache layout, PATH, and the few helpers they share.
+# Sourced by every script in this folder and in offline/: versions, cache layout, PATH, and the functions that they share.
 set -euo pipefail
 HACK=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$HACK/versions.env"
+OFFLINE=$HACK/offline
+. "$OFFLINE/versions.env"
 CACHE=${MODELMONITOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/modelmonitor}
 BIN=$CACHE/bin
 mkdir -p "$CACHE"/{bin,log,stamps,debs,docker}
-export PATH=$BIN:$PATH              # our kubectl before whatever else carries that name
-export KUBECONFIG=$CACHE/kubeconfig # never the person's own ~/.kube/config
+export PATH=$BIN:$PATH              # the kubectl built here takes precedence
+export KUBECONFIG=$CACHE/kubeconfig # never ~/.kube/config
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
@@ -15,7 +16,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 hash_of() { sha256sum | cut -c1-16; } # of standard input
 [ "${BASH_VERSINFO[0]}" -ge 5 ] || die "bash 5 is needed, this is $BASH_VERSION"
 
-# step NAME COMMAND...: one progress line with the time it took; the output goes to a log that is shown when it fails.
+# step NAME COMMAND...: print one progress line with the duration; the output goes to a log, whose end is shown on failure.
 # (A trap and not `|| fail`: on the left of || bash would ignore `set -e` inside the command.)
 STEP=
 step() {
@@ -31,59 +32,45 @@ show_failed_step() {
 }
 trap show_failed_step EXIT
 
-# need COMMAND:PACKAGE...: install what is missing where that is ours to do (root on Debian), else say what to install.
+# need COMMAND:PACKAGE...: install missing commands as root on Debian; elsewhere fail with the packages to install.
 need() {
   local missing=()
   for pair in "$@"; do have "${pair%:*}" || missing+=("${pair#*:}"); done
   [ ${#missing[@]} -gt 0 ] || return 0
-  [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] || die "please install: ${missing[*]}"
+  [ "$(id -u)" = 0 ] && [ -e /etc/debian_version ] || die "install these packages first: ${missing[*]}"
   step apt-update apt-get update -q
   step apt-install env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
 limit() { if have timeout; then timeout "$@"; else shift; "$@"; fi; } # macOS has no timeout
-docker_answers() { limit 10 docker info >/dev/null 2>&1; }
+docker_responds() { limit 10 docker info >/dev/null 2>&1; }
 
-# Is the process that PIDFILE names alive, and has TEXT on its command line? (The number may have gone to another program.)
+# Is the process in PIDFILE alive, with TEXT on its command line? (Another program can have taken over the process ID.)
 runs_from() { # PIDFILE TEXT
   local pid
   pid=$(cat "$1" 2>/dev/null) && grep -qsF "$2" "/proc/$pid/cmdline"
 }
 our_docker() { runs_from "$CACHE/docker/dockerd.pid" "$CACHE/docker/run"; }
 
-# Where images come from: made on this machine out of packages (local), or pulled (registry). A machine whose docker we had
-# to start ourselves counts as closed and is not even tried; elsewhere one question with a time limit decides.
+# Where images come from: built on this machine from packages (local), or pulled (registry). A machine whose docker was started
+# by docker.sh counts as closed; elsewhere one request with a time limit decides.
 images_mode() {
   case ${MODELMONITOR_IMAGES:-} in
     local | registry) echo "$MODELMONITOR_IMAGES"; return ;;
     '') ;;
     *) die "MODELMONITOR_IMAGES must be local or registry, not '$MODELMONITOR_IMAGES'" ;;
   esac
-  if our_docker || ! docker_answers; then echo local
+  if our_docker || ! docker_responds; then echo local
   elif docker image inspect "$PYTHON_IMAGE" >/dev/null 2>&1; then echo registry
   elif limit 15 docker manifest inspect "$PYTHON_IMAGE" >/dev/null 2>&1; then echo registry
   else echo local; fi
 }
 
-# The fence around a cluster on a closed machine: what comes from its bridge goes nowhere but back to it, so no pod and no
-# node reaches an address off the machine. (Before kube-proxy has written its rules, a packet to a Service address would
-# otherwise follow the default route.) The network has no IPv6 addresses.
-fence() {
-  iptables -w -n -L DOCKER-USER >/dev/null 2>&1 || iptables -w -N DOCKER-USER
-  iptables -w -C FORWARD -j DOCKER-USER 2>/dev/null || iptables -w -I FORWARD -j DOCKER-USER
-  for answer in '-j REJECT' '-p tcp -j REJECT --reject-with tcp-reset'; do # a reset, because the kernel limits ICMP answers
-    local rule=(DOCKER-USER -i "$NODE_BRIDGE" ! -o "$NODE_BRIDGE")
-    # shellcheck disable=SC2206  # words
-    rule+=($answer)
-    iptables -w -C "${rule[@]}" 2>/dev/null || iptables -w -I "${rule[@]}"
-  done
-}
-
-# Does docker have IMAGE, made from exactly these inputs?
+# Does docker have IMAGE, built from exactly these inputs?
 image_is() { # IMAGE INPUTS-HASH
   [ "$(docker image inspect -f '{{index .Config.Labels "modelmonitor.inputs"}}' "$1" 2>/dev/null)" = "$2" ]
 }
 
-# Drop images that newer builds took the name of. (Not by the label above: what is built on our base image inherits that, and
-# the layers that docker keeps as its build cache would go as well.)
+# Remove images whose name a newer build took over. (Not by the label above: images built on the base image inherit it, and
+# the layers that docker keeps as its build cache would be removed as well.)
 prune_replaced() { docker image prune -f --filter label=modelmonitor.image >/dev/null; }

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Generate what is made of the types and of the chart: the CRD, the plain manifests and the reference pages.
-# usage: hack/manifests.sh [FOLDER]     (default: the repository; the tests generate into another folder and compare)
+# Generate the CRD and the reference pages from the types, and the plain manifests from the chart.
+# usage: [CHART=charts/modelmonitor] hack/manifests.sh [FOLDER]
+#   (default: the repository; the tests generate into another folder and compare)
 . "$(dirname "$0")/lib.sh"
 cd "$HACK/.."
 OUT=${1:-.}
+CHART=${CHART:-charts/modelmonitor}
 PYTHON=.venv/bin/python
-"$HACK/binaries.sh" helm
+"$OFFLINE/binaries.sh" helm
 mkdir -p "$OUT"/{manifests,charts/modelmonitor/files,docs/reference}
 
 crd() {
@@ -25,7 +27,7 @@ install() {
 
 crd >"$OUT/manifests/crd.yaml"
 cp "$OUT/manifests/crd.yaml" "$OUT/charts/modelmonitor/files/modelmonitors.yaml"
-install charts/modelmonitor >"$OUT/manifests/install.yaml"
+install "$CHART" >"$OUT/manifests/install.yaml"
 for page in modelmonitor messages; do
   $PYTHON -m generate.reference "$page" >"$OUT/docs/reference/$page.md"
 done

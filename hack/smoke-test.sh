@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Does the cluster do what the project needs? A Job in a namespace that enforces Pod Security `restricted` completes, names
-# resolve, the API server answers under its Service name, and on a closed machine a pod cannot reach beyond this machine.
+# Check that the cluster works: a Job in a namespace that enforces Pod Security `restricted` completes, names resolve, the
+# API server responds under its Service name, and on a closed machine a pod cannot reach other machines.
 # usage: hack/smoke-test.sh     (after hack/cluster.sh up)
 . "$(dirname "$0")/lib.sh"
 NAMESPACE=smoke-test
-if [ "$(images_mode)" = local ]; then "$HACK/python-base.sh"; IMAGE=$PYTHON_BASE_IMAGE FENCED=1; else IMAGE=$PYTHON_IMAGE FENCED=0; fi
+if [ "$(images_mode)" = local ]; then "$OFFLINE/python-base.sh"; IMAGE=$PYTHON_BASE_IMAGE FENCED=1; else IMAGE=$PYTHON_IMAGE FENCED=0; fi
 
 cleanup() { kubectl delete namespace "$NAMESPACE" --ignore-not-found --wait; }
 
@@ -32,15 +32,15 @@ spec:
         - |
           import os, socket, time
           socket.create_connection(("kubernetes.default.svc.cluster.local", 443), timeout=5).close()
-          print("the API server answers under its Service name")
+          print("the API server responds under its Service name")
           start = time.monotonic()
           try:
-              # An address that no machine has (RFC 5737), so that the test itself can disturb nobody.
+              # An address that is reserved for documentation (RFC 5737).
               if os.environ["FENCED"] == "1":
                   socket.create_connection(("198.51.100.1", 80), timeout=10)
                   raise SystemExit("a pod reached beyond this machine")
           except TimeoutError:
-              raise SystemExit("nobody refused: the packet may have left this machine")
+              raise SystemExit("the connection timed out instead of being rejected: the packet may have left this machine")
           except OSError as refusal:
               print(f"refused after {time.monotonic() - start:.3f} s: {refusal}")
 YAML

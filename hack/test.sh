@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every suite. What is slow and independent is made ready meanwhile: binaries, then the cluster and the images.
+# Run every test suite. The cluster and the images are prepared in the background.
+# usage: hack/test.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 logs=$(mktemp -d)
@@ -9,8 +10,8 @@ say() { printf '== %-58s %4d s\n' "$*" $((SECONDS - started)); }
 
 make --no-print-directory install
 say "installed"
-# Binaries that API-server and chart tests need come first; the same call goes on to what only the cluster needs.
-(make --no-print-directory binaries && make --no-print-directory cluster images) >"$logs/cluster.log" 2>&1 &
+# The API-server and chart tests need their programs before the cluster is ready.
+(make --no-print-directory binaries-api && make --no-print-directory cluster images) >"$logs/cluster.log" 2>&1 &
 cluster=$!
 trap 'kill "$cluster" 2>/dev/null || true; rm -rf "$logs"' EXIT
 
@@ -24,7 +25,7 @@ make --no-print-directory test-api test-chart
 say "API-server and chart tests"
 if ! wait "$cluster"; then
   tail -n 60 "$logs/cluster.log" >&2
-  echo "the cluster could not be made ready; the whole log is above, make cluster images repeats it" >&2
+  echo "error: preparing the cluster failed; repeat it with: make cluster images" >&2
   exit 1
 fi
 say "cluster and images ready"

@@ -7,11 +7,13 @@ pods (:mod:`~modelmonitor_api.messages`). The CustomResourceDefinition and the r
 these types.
 """
 
+from typing import TYPE_CHECKING
+
 from modelmonitor_api.names import API_VERSION, GROUP, KIND, PLURAL, VERSION
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.status import ModelMonitorStatus
 
-__version__ = "0.1.0"
+__version__: str
 __all__ = [
     "API_VERSION",
     "GROUP",
@@ -21,3 +23,13 @@ __all__ = [
     "ModelMonitorSpec",
     "ModelMonitorStatus",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> str:
+        """Return ``__version__`` from the installed metadata, on access because reading it slows down imports."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import version
+
+        return version("modelmonitor-api")

@@ -1,7 +1,7 @@
-"""A year of flights in a few minutes: drift, training, refusal, promotion, serving, corruption, rollback.
+"""A year of flights in a few minutes: drift, training, rejection, promotion, serving, corrupted data, rollback.
 
-Each step prints what happened and the command that shows it. A step that has happened in an
-earlier run is not done again. The exit code is 1 where a step did not happen.
+Each step prints what happened and the command that shows it. Steps that an earlier run has
+done are skipped. The exit code is 1 if a step did not happen.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import shlex
 import shutil
 import sys
 import time
@@ -20,7 +21,21 @@ from flights import Day, corrupt, days, load
 from lake import Lake
 from serving import ask
 
-from cluster import MONITOR, NAMESPACE, REPOSITORY, NotSeen, annotate, apply, forwarded, kubectl, monitor, run, wait_for
+from cluster import (
+    MONITOR,
+    NAMESPACE,
+    REPOSITORY,
+    SHELL_SETUP,
+    NotSeen,
+    annotate,
+    apply,
+    forwarded,
+    kubectl,
+    monitor,
+    run,
+    shell_command,
+    wait_for,
+)
 
 OUTPUT = REPOSITORY / "demo-output"
 WINTER = (dt.date(2013, 1, 1), dt.date(2013, 3, 31))
@@ -32,7 +47,7 @@ Status = dict[str, Any]
 
 
 def say(text: str) -> None:
-    """Print a line of the story."""
+    """Print a line."""
     print(text, flush=True)
 
 
@@ -41,9 +56,9 @@ def title(number: int, text: str) -> None:
     say(f"\n\033[1m{number}. {text}\033[0m" if sys.stdout.isatty() else f"\n{number}. {text}")
 
 
-def see(command: str) -> None:
-    """Print the command that shows what has just happened."""
-    say(f"   see it: kubectl --namespace {NAMESPACE} {command}")
+def see(*arguments: str) -> None:
+    """Print the kubectl command that shows what has just happened."""
+    say(f"   see it: {shell_command(*arguments)}")
 
 
 def install() -> None:
@@ -58,7 +73,7 @@ def install() -> None:
         *("--namespace", "modelmonitor-system", "--create-namespace", "--wait", "--timeout", "120s"),
         *("--set-string", "image.tag=dev,trainerImage.tag=dev", "--set", f"watchNamespaces={{{NAMESPACE}}}"),
         *("--set", "rollouts.enabled=true"),
-        # The tag stays, so a new image must be told apart by its digest.
+        # The tag stays the same, so a new image is recognised by its digest.
         *("--set-string", f"podAnnotations.modelmonitor\\.io/image={digest}"),
     )
     say("   " + said.strip().replace("\n", "\n   "))
@@ -74,7 +89,8 @@ def deploy_scorer() -> None:
     )
     kubectl("apply", "--server-side", "--filename", "-", text=made)
     kubectl("apply", "--server-side", "--filename", str(folder / "deployment.yaml"))
-    say("   A scorer is deployed; it waits for a model: kubectl --namespace demo get deployment scorer")
+    say("   A scorer is deployed; it waits for a model")
+    see("get", "deployment", "scorer")
 
 
 def span(partitions: list[Day]) -> str:
@@ -86,7 +102,7 @@ def span(partitions: list[Day]) -> str:
 def land(lake: Lake, partitions: list[Day]) -> None:
     """Land partitions, those that are not there yet."""
     count = lake.land(partitions)
-    there = f", {len(partitions) - count} were there" if count < len(partitions) else ""
+    there = f"; {len(partitions) - count} were already there" if count < len(partitions) else ""
     say(f"   {count} daily partitions of flights landed on S3, {span(partitions)}{there}")
 
 
@@ -105,12 +121,13 @@ def fly(lake: Lake, partitions: list[Day]) -> None:
             versions.add(version)
     flights = sum(len(day.features) for day in missing)
     say(f"   {', '.join(sorted(versions))} scored {flights:,} flights of {span(missing)},")
-    say(f"   {late:,} of them as late, and logged them to S3 as partitions; their outcomes follow")
+    say(f"   {late:,} of them as late, and logged them to S3 as daily partitions; the outcomes follow")
     lake.land_labels(missing)
     deadline = time.monotonic() + 60
     while lake.missing(missing):
         if time.monotonic() > deadline:
-            raise NotSeen(f"the scorer has not logged {lake.missing(missing)[0].date}: kubectl logs deployment/scorer")
+            logs = shell_command("logs", "deployment/scorer")
+            raise NotSeen(f"the scorer has not logged {lake.missing(missing)[0].date}: {logs}")
         time.sleep(1)
 
 
@@ -122,7 +139,7 @@ def serving(status: Status) -> str | None:
 
 
 def tell_serving() -> None:
-    """Wait until the scorer serves the champion, and say so."""
+    """Wait until the scorer serves the champion, and print it."""
     status = wait_for("a scorer that serves the champion", lambda status: serving(status) is not None)
     say(f"   {status['rollout']['message']}")
 
@@ -183,32 +200,32 @@ def tell(item: Status) -> None:
 
 
 def tell_check(status: Status, token: str) -> None:
-    """Print what the check asked for with `token` said, unless there has been a later one."""
+    """Print the verdict of the check requested with `token`, unless there has been a later one."""
     last, job = status["lastCheck"], job_of(token)
     if job is not None and last["jobName"] == job["name"]:
         say(f"   {last['verdict']}: {last['message']}")
     else:
-        say("   this check was made in an earlier run; its report is among the pages below")
+        say("   this check was part of an earlier run; its report is listed below")
 
 
 def winter(lake: Lake, flights: pd.DataFrame) -> None:
     """Land the winter and apply the monitor: there is no champion, so one is trained."""
     land(lake, list(days(flights, *WINTER)))
     apply("monitor.yaml")
-    say("   $ kubectl apply -f hack/demo/monitor.yaml")
+    say(f"   $ {shell_command('apply', '--filename', str(REPOSITORY / 'hack' / 'demo' / 'monitor.yaml'))}")
     tell(entry(wait_for("the first training", trained(1)), "Promoted"))
     tell_serving()
-    see(f"describe mmon {MONITOR}")
+    see("describe", "mmon", MONITOR)
 
 
 def spring(lake: Lake, flights: pd.DataFrame) -> None:
-    """Land the spring: drift, a training, and a challenger that is refused."""
+    """Land the spring: drift, a training, and a challenger that is rejected."""
     fly(lake, list(days(flights, *SPRING)))
     check("spring")
     status = wait_for("the check of spring", checked("spring"))
     tell_check(status, "spring")
     tell(entry(wait_for("the training of spring", trained(2)), "Rejected"))
-    see("get events --field-selector involvedObject.kind=ModelMonitor")
+    see("get", "events", "--field-selector", "involvedObject.kind=ModelMonitor")
 
 
 def summer(lake: Lake, flights: pd.DataFrame) -> None:
@@ -219,33 +236,33 @@ def summer(lake: Lake, flights: pd.DataFrame) -> None:
     tell_check(status, "summer")
     tell(entry(wait_for("the training of summer", trained(3)), "Promoted", nth=2))
     tell_serving()
-    see(f"get mmon {MONITOR} --output jsonpath='{{.status.champion}}'")
+    see("get", "mmon", MONITOR, "--output", "jsonpath={.status.champion}")
 
 
 def corruption(lake: Lake, flights: pd.DataFrame) -> None:
-    """Land a broken day: it is refused as training data."""
+    """Land a corrupted day: it is refused as training data."""
     fly(lake, [corrupt(day) for day in days(flights, BROKEN, BROKEN)])
     check("corruption")
-    status = wait_for("the check of the broken day", checked("corruption"))
+    status = wait_for("the check of the corrupted day", checked("corruption"))
     verdict = status["lastCheck"]
     if verdict["verdict"] != "Corrupted":
-        raise NotSeen(f"the broken day was not seen: {json.dumps(verdict, indent=1)}")
+        raise NotSeen(f"the check did not report the corrupted day: {json.dumps(verdict, indent=1)}")
     tell_check(status, "corruption")
-    say(f"   $ {annotate('retrain-requested-at', 'despite-the-broken-day')}")
+    say(f"   $ {annotate('retrain-requested-at', 'despite-corrupted-data')}")
     status = wait_for("the refusal to train", lambda status: reason(status, "Training") == "CorruptedData")
     say(f"   {message(status, 'Training')}")
-    see(f"get mmon {MONITOR} --output jsonpath='{{.status.conditions[?(@.type==\"Training\")].message}}'")
+    see("get", "mmon", MONITOR, "--output", 'jsonpath={.status.conditions[?(@.type=="Training")].message}')
 
 
 def rollback() -> None:
-    """Go one step back by hand."""
+    """Roll back manually to the previous version."""
     say(f"   $ {annotate('rollback-to', 'previous')}")
     status = wait_for(
         "the rollback", lambda status: any(item["action"] == "RolledBack" for item in status.get("history", []))
     )
     tell(entry(status, "RolledBack"))
     tell_serving()
-    see(f"get mmon {MONITOR}")
+    see("get", "mmon", MONITOR)
 
 
 def reason(status: Status, condition: str) -> str | None:
@@ -260,34 +277,38 @@ def message(status: Status, condition: str) -> str | None:
 
 def save_reports(lake: Lake) -> None:
     """Save the report pages and print where they are."""
-    shutil.rmtree(OUTPUT, ignore_errors=True)  # pages of a demo that is gone would be mistaken for this one's
+    shutil.rmtree(OUTPUT, ignore_errors=True)  # pages of an earlier cluster would be mistaken for those of this one
     OUTPUT.mkdir()
     for uri in lake.reports():
         say(f"   {lake.fetch(uri, OUTPUT)}")
 
 
 def main() -> int:
-    """Tell the story; return the exit code."""
+    """Run the demo; return the exit code."""
     started = time.monotonic()
+    say("To run the commands below in another shell, set it up first:")
+    say(f"   {SHELL_SETUP}")
     try:
-        title(1, "The operator is installed with Helm")
+        title(1, "Install the operator with Helm")
         install()
         secret = json.loads(kubectl("get", "secret", "s3", "--output", "json"))["data"]
         keys = [base64.b64decode(secret[f"AWS_{name}"]).decode() for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
         flights = load()
         with forwarded("service/s3", 9000) as port:
             lake = Lake(port, *keys)
-            title(2, "Winter: a ModelMonitor is applied; there is no champion, so one is trained")
+            title(2, "Winter: apply a ModelMonitor; there is no champion, so one is trained")
             winter(lake, flights)
-            title(3, "Spring: drift; a challenger is trained, compared on the same later rows, and refused")
+            title(3, "Spring: drift; a challenger is trained, compared on the same later rows, and rejected")
             spring(lake, flights)
             title(4, "Early summer: drift again; this challenger is better and is promoted")
             summer(lake, flights)
-            title(5, "A broken partition arrives: degrees Celsius, and half of the humidity readings gone")
+            title(
+                5, "Corrupted data arrive: temperatures in degrees Celsius, and half of the humidity readings missing"
+            )
             corruption(lake, flights)
-            title(6, "Rollback: one step back, by hand")
+            title(6, "Roll back manually to the previous version")
             rollback()
-            title(7, "What there is to see")
+            title(7, "Summary")
             say(kubectl("get", "mmon").rstrip())
             say("\nDecisions, oldest first:")
             for item in reversed(monitor()["status"]["history"]):
@@ -297,7 +318,8 @@ def main() -> int:
     except NotSeen as error:
         say(f"\nThe demo stopped here: {error}")
         return 1
-    say(f"\nThe demo took {time.monotonic() - started:.0f} s. Remove it with: make demo-down")
+    say(f"\nThe demo took {time.monotonic() - started:.0f} s. Remove it with:")
+    say(f"   make -C {shlex.quote(str(REPOSITORY))} demo-down")
     return 0
 
 

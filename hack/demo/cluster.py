@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,10 +16,17 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMESPACE = "demo"
 MONITOR = "flight-delays"
-_KUBECONFIG = subprocess.run(
-    [REPOSITORY / "hack" / "cluster.sh", "kubeconfig"], check=True, capture_output=True, text=True
-).stdout.strip()
-# Our own kubectl and helm before others, as in the Makefile.
+
+
+def _cluster_script(command: str) -> str:
+    script = REPOSITORY / "hack" / "cluster.sh"
+    return subprocess.run([script, command], check=True, capture_output=True, text=True).stdout.strip()
+
+
+_KUBECONFIG = _cluster_script("kubeconfig")
+#: The command that sets up another shell for the commands that the demo prints.
+SHELL_SETUP = _cluster_script("env")
+# The kubectl and helm built here take precedence, as in the Makefile.
 _ENVIRONMENT = {
     **os.environ,
     "KUBECONFIG": _KUBECONFIG,
@@ -36,7 +44,7 @@ def run(*command: str | Path, text: str | None = None) -> str:
     Raises
     ------
     NotSeen
-        With the end of what it said, where it failed.
+        If it fails, with the end of its error output.
     """
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=_ENVIRONMENT)
     if done.returncode:
@@ -47,6 +55,11 @@ def run(*command: str | Path, text: str | None = None) -> str:
 def kubectl(*arguments: str, text: str | None = None) -> str:
     """Run kubectl in the demo's namespace."""
     return run("kubectl", "--namespace", NAMESPACE, *arguments, text=text)
+
+
+def shell_command(*arguments: str) -> str:
+    """Return the kubectl command for a shell, in the demo's namespace."""
+    return shlex.join(["kubectl", "--namespace", NAMESPACE, *arguments])
 
 
 def apply(file: str, **values: str) -> None:
@@ -62,19 +75,19 @@ def monitor() -> dict[str, Any]:
 
 
 def annotate(key: str, value: str) -> str:
-    """Set an annotation of the ModelMonitor and return the command that does it."""
+    """Set an annotation of the ModelMonitor and return the command for a shell."""
     arguments = ["annotate", "--overwrite", "modelmonitor", MONITOR, f"modelmonitor.io/{key}={value}"]
     kubectl(*arguments)
-    return " ".join(["kubectl", "--namespace", NAMESPACE, *arguments])
+    return shell_command(*arguments)
 
 
 def wait_for(what: str, seen: Callable[[dict[str, Any]], bool], seconds: float = 420) -> dict[str, Any]:
-    """Wait until `seen` says yes to the status of the monitor, and return the status.
+    """Wait until `seen` is true for the status of the monitor, and return the status.
 
     Raises
     ------
     NotSeen
-        With the last status, where that takes longer than `seconds`.
+        If that takes longer than `seconds`, with the last status.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -83,7 +96,7 @@ def wait_for(what: str, seen: Callable[[dict[str, Any]], bool], seconds: float =
             return status
         if time.monotonic() > deadline:
             raise NotSeen(
-                f"{what}: not seen in {seconds:.0f} s. The status is:\n{json.dumps(status, indent=1)}\n"
+                f"timed out after {seconds:.0f} s waiting for {what}. The status is:\n{json.dumps(status, indent=1)}\n"
                 + kubectl("get", "jobs,pods")
                 + run(
                     "kubectl", "--namespace", "modelmonitor-system", "logs", "deployment/modelmonitor", "--tail", "30"
@@ -106,7 +119,7 @@ def forwarded(target: str, port: int) -> Iterator[int]:
         assert forward.stdout is not None
         line = forward.stdout.readline()
         if not line:
-            raise NotSeen(f"kubectl port-forward {target} ended at once")
+            raise NotSeen(f"kubectl port-forward {target} exited immediately")
         yield int(line.rsplit(":", 1)[1].split(" ")[0])
     finally:
         forward.terminate()

@@ -232,7 +232,7 @@ def test_the_environment_of_an_installation_without_values() -> None:
 @pytest.mark.parametrize(
     ("image", "name"),
     [
-        ({}, "modelmonitor/operator:0.1.0"),
+        ({}, f"modelmonitor/operator:{(ROOT / 'VERSION').read_text().strip()}"),
         ({"tag": "dev"}, "modelmonitor/operator:dev"),
         ({"registry": "registry.example:5000", "tag": "dev"}, "registry.example:5000/modelmonitor/operator:dev"),
         ({"repository": "mine", "tag": "dev", "digest": "sha256:" + "0" * 64}, f"mine@sha256:{'0' * 64}"),

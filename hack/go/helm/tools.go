@@ -1,8 +1,0 @@
-//go:build tools
-
-// Package tools pins the main packages that hack/binaries.sh builds; go.mod and go.sum pin everything below them.
-package tools
-
-import (
-	_ "helm.sh/helm/v3/cmd/helm"
-)

@@ -1,0 +1,8 @@
+//go:build tools
+
+// Package tools pins the main packages that hack/offline/binaries.sh builds; go.mod and go.sum pin everything below them.
+package tools
+
+import (
+	_ "sigs.k8s.io/kind"
+)
