@@ -91,7 +91,7 @@ def test_verdicts_of_several_checks_count_in_the_order_of_their_ends(
         assert scene.training_numbers() == []
         scene.drift(token)
     scene.running_job(Role.TRAIN)
-    assert scene.status()["lastCheck"]["consecutiveDrifts"] == 3
+    scene.wait(lambda: scene.status()["lastCheck"]["consecutiveDrifts"] == 3, "three drifts in a row")
 
 
 def test_a_verdict_whose_pod_is_gone_is_made_up_for_by_the_next_check(
@@ -107,8 +107,7 @@ def test_a_verdict_whose_pod_is_gone_is_made_up_for_by_the_next_check(
     for pod in scene.cluster.list("Pod", scene.namespace, **{names.LABEL_ROLE: "train"}):
         scene.cluster.delete("Pod", pod["metadata"]["name"], scene.namespace)
     operator.start()
-    scene.wait_condition(ConditionType.TRAINING, "False")
-    assert scene.status()["lastTraining"]["outcome"] == "Failed"
+    scene.wait(lambda: scene.status()["lastTraining"].get("outcome") == "Failed", "failed training")
     assert "no verdict" in scene.status()["lastTraining"]["message"]
     scene.request_check("1", monitors.check("NoDrift", champion=monitors.run().champion))
     scene.wait(lambda: scene.status().get("champion"), "champion, which the store knew all along")
@@ -162,12 +161,11 @@ def test_a_restart_and_a_resync_with_nothing_changed_write_nothing(
     scene.finish(Role.CHECK, monitors.check("NoDrift"), "running")
     scene.wait_condition(ConditionType.TRAINING, "True", name="running")
     for name in ("flights", "corrupted", "invalid", "suspended", "running"):
-        scene.settle(name, seconds=0.3)
-    time.sleep(1)  # for the Job controller
+        scene.settle(name)
     before, writes = snapshot(scene), cluster.writes()
-    time.sleep(2.5)  # two resyncs
+    scene.wait_resyncs()
     operator.restart()
-    time.sleep(1.5)
+    scene.wait_resyncs()
     assert snapshot(scene) == before
     assert cluster.writes() == writes
 

@@ -117,4 +117,4 @@ def test_a_deployment_that_is_made_later_is_found(scene: Scene) -> None:
     condition = scene.wait_condition(ConditionType.ROLLED_OUT, "False", Reason.ROLLOUT_BLOCKED)
     assert "Deployment scorer does not exist" in condition["message"]
     deploy(scene)
-    scene.wait(lambda: told(scene, "v1-11111111"), "the version on the pod template", seconds=60)
+    scene.wait(lambda: told(scene, "v1-11111111"), "the version on the pod template")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import psutil
@@ -12,6 +11,7 @@ from support.client import Client
 from support.monitors import monitor
 from support.operator import OperatorProcess
 from support.processes import wait_until
+from support.scene import Scene
 
 MONITORS = 150
 
@@ -29,10 +29,11 @@ def test_many_monitors(make_operator: Callable[..., OperatorProcess], cluster: C
         assert not missing, f"{len(missing)} of {len(found)} monitors have no condition yet"
         return True
 
-    wait_until(ready, "conditions of all monitors", seconds=60)
+    wait_until(ready, "conditions of all monitors")
     assert len(cluster.list("CronJob", namespace)) == MONITORS
-    time.sleep(1)
+    scene = Scene(cluster, namespace, f"(log: {operator.log})")
+    scene.wait_resyncs()
     writes = cluster.writes()
-    time.sleep(5)  # two resyncs
+    scene.wait_resyncs()
     assert cluster.writes() == writes, "a resync with nothing changed must not write"
     assert psutil.Process(operator.pid).memory_info().rss < 128 * 2**20

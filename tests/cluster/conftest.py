@@ -44,7 +44,7 @@ def release(kind: Kind) -> Iterator[Kind]:
     ).stdout.strip()
     kind.run(
         *("helm", "upgrade", "--install", RELEASE, ROOT / "charts" / "modelmonitor"),
-        *("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "120s"),
+        *("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "600s"),
         *("--set-string", "image.tag=dev,trainerImage.tag=dev", "--set", f"watchNamespaces={{{NAMESPACE}}}"),
         *("--set", "rollouts.enabled=true"),
         # The tag stays, so a new image must be told apart by its digest.
@@ -62,7 +62,7 @@ def s3(kind: Kind) -> Iterator[ClusterS3]:
         [ROOT / "hack" / "images.sh", "versitygw"], capture_output=True, text=True, check=True
     ).stdout.strip()
     kind.kubectl("apply", "--filename", "-", text=Template(manifest).substitute(S3_IMAGE=image))
-    kind.kubectl("rollout", "status", "deployment/s3", "--timeout=90s")
+    kind.kubectl("rollout", "status", "deployment/s3", "--timeout=600s")
     with kind.forwarded("service/s3", 9000) as port:
         yield ClusterS3(kind, port)
 
@@ -73,4 +73,4 @@ def lake(kind: Kind, s3: ClusterS3, request: pytest.FixtureRequest) -> Iterator[
     bucket = request.module.__name__.rpartition(".")[2].replace("_", "-")
     s3.client.create_bucket(Bucket=bucket)
     yield Lake(s3, bucket)
-    kind.kubectl("delete", "modelmonitors", "--all", "--wait", "--timeout=60s")
+    kind.kubectl("delete", "modelmonitors", "--all", "--wait", "--timeout=600s")

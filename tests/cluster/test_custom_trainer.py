@@ -50,7 +50,7 @@ def trained(kind: Kind, number: int) -> dict[str, Any]:
     def last() -> dict[str, Any]:
         return dict(kind.get("modelmonitor", NAME).get("status", {}).get("lastTraining", {}))
 
-    kind.wait(f"training {number}", lambda: last().get("number") == number and "completionTime" in last(), 300)
+    kind.wait(f"training {number}", lambda: last().get("number") == number and "completionTime" in last())
     return last()
 
 

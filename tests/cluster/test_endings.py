@@ -33,7 +33,7 @@ def test_a_model_waits_for_its_approval(release: Kind, month: Lake) -> None:
     assert last["outcome"] == "AwaitingApproval", last
     assert "champion" not in monitor.status(), "nobody has approved of it yet"
     monitor.annotate(ANNOTATION_PROMOTE, last["version"])
-    release.wait("the promotion", lambda: monitor.status().get("champion", {}).get("version") == last["version"], 120)
+    release.wait("the promotion", lambda: monitor.status().get("champion", {}).get("version") == last["version"])
     history = [(entry["action"], entry["reason"]) for entry in monitor.status()["history"]]
     assert history[0] == (Reason.PROMOTED, Reason.REQUESTED), history
 
@@ -46,7 +46,7 @@ def test_a_training_killed_for_memory_says_what_to_raise(release: Kind, month: L
     def told() -> bool:
         return _condition(monitor, ConditionType.TRAINING).get("reason") == Reason.BACKING_OFF
 
-    release.wait("the condition of the starved training", told, 240)
+    release.wait("the condition of the starved training", told)
     message = _condition(monitor, ConditionType.TRAINING)["message"]
     assert "limit of 48Mi; raise spec.retraining.trainer.resources.limits.memory" in message
     assert monitor.status()["history"][0]["reason"] == FailureReason.OUT_OF_MEMORY
@@ -92,12 +92,12 @@ def test_a_champion_that_does_not_come_up_is_sent_back(release: Kind, lake: Lake
         return found.get("reason") == Reason.ROLLOUT_AVAILABLE and served.startswith(version)
 
     first = monitor.trained(1)
-    release.wait("the first champion to come up", lambda: rolled_out("v1-"), 90)
+    release.wait("the first champion to come up", lambda: rolled_out("v1-"))
     lake.add_days(30, 20, slope=-0.15)
     monitor.annotate(ANNOTATION_RETRAIN_REQUESTED, "turned")
     assert monitor.trained(2)["outcome"] == "Promoted"
-    release.wait("the rollback", lambda: monitor.status()["champion"]["version"] == first["version"], 180)
-    release.wait("the first champion to come up again", lambda: rolled_out("v1-"), 90)
+    release.wait("the rollback", lambda: monitor.status()["champion"]["version"] == first["version"])
+    release.wait("the first champion to come up again", lambda: rolled_out("v1-"))
     back = monitor.status()["history"][0]
     assert (back["action"], back["reason"]) == (Reason.ROLLED_BACK, Reason.ROLLOUT_FAILED)
     assert "Deployment picky did not become available with v2-" in back["message"]

@@ -40,7 +40,7 @@ def test_a_pod_that_dials_outside_is_refused(kind: Kind) -> None:
             },
         }
     )
-    kind.wait("the end of the pod", lambda: kind.get("pod", "dial")["status"]["phase"] in {"Succeeded", "Failed"}, 60)
+    kind.wait("the end of the pod", lambda: kind.get("pod", "dial")["status"]["phase"] in {"Succeeded", "Failed"})
     said = kind.kubectl("logs", "dial").split()
     # Refused at once by the fence (connection refused, or no route), not silently dropped or answered.
     assert said[0] in {"ConnectionRefusedError", "OSError"}, json.dumps(said)

@@ -30,7 +30,7 @@ class Watched:
     def status(self) -> Status:
         return dict(self.kind.get("modelmonitor", NAME).get("status", {}))
 
-    def wait(self, what: str, seen: Any, seconds: float = 240) -> Status:
+    def wait(self, what: str, seen: Any, seconds: float = 900) -> Status:
         self.kind.wait(what, lambda: seen(self.status()), seconds)
         return self.status()
 
@@ -138,4 +138,4 @@ def test_what_a_user_sees(watched: Watched) -> None:
 
 
 def test_helm_test_passes(release: Kind) -> None:
-    assert "Succeeded" in release.run("helm", "test", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--timeout", "90s")
+    assert "Succeeded" in release.run("helm", "test", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--timeout", "600s")

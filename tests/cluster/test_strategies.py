@@ -64,7 +64,7 @@ def test_a_champion_that_turns_out_worse_is_sent_back(release: Kind, lake: Lake,
     assert second["outcome"] == "Promoted", second
     lake.add_days(56, 6)
     monitor.annotate(ANNOTATION_CHECK_REQUESTED, "back")
-    release.wait("the rollback", lambda: monitor.status().get("champion", {}).get("version", "").startswith("v1-"), 240)
+    release.wait("the rollback", lambda: monitor.status().get("champion", {}).get("version", "").startswith("v1-"))
     actions = [(entry["action"], entry["reason"]) for entry in monitor.status()["history"]][:2]
     assert actions[-1] == (Reason.ROLLBACK_STARTED, Reason.WORSE_THAN_PREDECESSOR), monitor.status()["history"]
     assert actions[0] == (Reason.ROLLED_BACK, Reason.WORSE_THAN_PREDECESSOR)

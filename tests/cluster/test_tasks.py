@@ -83,7 +83,7 @@ def test_its_performance_is_checked(numbers: Monitor, lake: Lake) -> None:
     """The relation breaks and the features stay as they are: only the scores show it."""
     lake.add_days(30, 8, slope=-0.15)
     numbers.annotate(ANNOTATION_CHECK_REQUESTED, "broken")
-    numbers.kind.wait("the drop", lambda: numbers.status().get("lastCheck", {}).get("performanceDropped"), 120)
+    numbers.kind.wait("the drop", lambda: numbers.status().get("lastCheck", {}).get("performanceDropped"))
     assert "R²" in numbers.status()["lastCheck"]["message"]
 
 

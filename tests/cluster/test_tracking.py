@@ -33,7 +33,7 @@ def server(kind: Kind) -> Kind:
     """An MLflow server in the namespace, and a Secret that names it."""
     manifest = Template((ROOT / "hack" / "mlflow" / "server.yaml").read_text())
     kind.kubectl("apply", "--filename", "-", text=manifest.substitute(MLFLOW_IMAGE=_built("mlflow-server")))
-    kind.kubectl("rollout", "status", "deployment/mlflow", "--timeout=120s")
+    kind.kubectl("rollout", "status", "deployment/mlflow", "--timeout=600s")
     keys = {"AWS_ACCESS_KEY_ID": "demo-access", "AWS_SECRET_ACCESS_KEY": "demo-secret-for-this-cluster-only"}
     address = f"http://mlflow.{kind.namespace}.svc:5000"
     kind.apply(
@@ -63,7 +63,7 @@ def _use_image(release: Kind, image: str) -> None:
     chosen = f"trainerImage.repository={repository},trainerImage.tag={tag}"
     release.run(
         *("helm", "upgrade", RELEASE, ROOT / "charts" / "modelmonitor", "--namespace", SYSTEM_NAMESPACE),
-        *("--reuse-values", "--set-string", chosen, "--wait", "--timeout", "120s"),
+        *("--reuse-values", "--set-string", chosen, "--wait", "--timeout", "600s"),
     )
 
 
@@ -71,7 +71,7 @@ def _asked(kind: Kind, path: str) -> dict[str, Any]:
     """Ask the server as its own pages do."""
     with kind.forwarded("service/mlflow", 5000) as port:
         url = f"http://127.0.0.1:{port}/api/2.0/mlflow/{path}"
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=120) as answer:
             return dict(json.load(answer))
 
 
@@ -96,14 +96,14 @@ def test_the_alias_follows_a_rollback(tracked: Monitor, lake: Lake) -> None:
     assert second["outcome"] == "Promoted", second
     assert _champion(tracked) == second["version"]
     tracked.annotate(ANNOTATION_ROLLBACK_TO, "previous")
-    tracked.kind.wait("the rollback", lambda: tracked.status()["champion"]["version"].startswith("v1-"), 120)
+    tracked.kind.wait("the rollback", lambda: tracked.status()["champion"]["version"].startswith("v1-"))
     assert _champion(tracked).startswith("v1-")
     assert "MLflow" not in tracked.status()["history"][0]["message"]
 
 
 def test_a_server_that_is_down_is_said_and_changes_nothing(tracked: Monitor) -> None:
     tracked.kind.kubectl("scale", "deployment/mlflow", "--replicas=0")
-    tracked.kind.kubectl("wait", "pod", "--selector", "app=mlflow", "--for=delete", "--timeout=60s")
+    tracked.kind.kubectl("wait", "pod", "--selector", "app=mlflow", "--for=delete", "--timeout=600s")
     tracked.annotate(ANNOTATION_RETRAIN_REQUESTED, "untold")
     third = tracked.trained(3)
     assert third["outcome"] == "Promoted", third

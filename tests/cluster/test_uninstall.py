@@ -10,9 +10,9 @@ NAME = "left-behind"
 
 def test_uninstalling_leaves_monitors_and_their_checks(release: Kind, lake: Lake) -> None:
     release.apply(lake.monitor(name=NAME, namespace=release.namespace, suspend=True))
-    release.wait("its CronJob", lambda: release.get("cronjob", f"{NAME}-check"), 60)
+    release.wait("its CronJob", lambda: release.get("cronjob", f"{NAME}-check"))
     release.run("helm", "uninstall", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--wait")
     assert release.get("modelmonitor", NAME)["status"]["conditions"]
     assert release.get("cronjob", f"{NAME}-check")
-    release.kubectl("delete", "modelmonitor", NAME, "--wait", "--timeout=60s")
-    release.wait("the end of its children", lambda: not release.get("cronjob", f"{NAME}-check"), 60)
+    release.kubectl("delete", "modelmonitor", NAME, "--wait", "--timeout=600s")
+    release.wait("the end of its children", lambda: not release.get("cronjob", f"{NAME}-check"))

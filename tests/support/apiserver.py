@@ -64,12 +64,12 @@ class ApiServer:
         self.url = self._start_apiserver(etcd, service_key, tokens)
         self.credentials = Credentials(self.url, self.token, self.folder / "certificates" / "apiserver.crt")
         self.kubeconfig = self.credentials.write_kubeconfig(self.folder / "admin.kubeconfig")
-        wait_until(self._has_certificate, "certificate of the API server", seconds=60, hint=f"see {self.folder}")
+        wait_until(self._has_certificate, "certificate of the API server", hint=f"see {self.folder}")
         self.client = Client(self.credentials)
-        wait_until(self._is_ready, "ready API server", seconds=60, hint=f"see {self.folder}")
+        wait_until(self._is_ready, "ready API server", hint=f"see {self.folder}")
         # Before the controllers start: the garbage collector looks for new kinds every half minute only.
         self.client.apply(custom_resource_definition())
-        wait_until(self._serves_monitors, "ModelMonitors in the API", seconds=20)
+        wait_until(self._serves_monitors, "ModelMonitors in the API")
         self._run(
             "kube-controller-manager",
             f"--kubeconfig={self.kubeconfig}",
@@ -122,8 +122,8 @@ class ApiServer:
     def restart(self) -> None:
         """Kill kube-apiserver, start it again where it was, and wait until it is ready; the others go on."""
         self._apiserver.restart()
-        wait_until(self._is_ready, "ready API server", seconds=60, hint=f"see {self.folder}")
-        wait_until(self._serves_monitors, "ModelMonitors in the API", seconds=20)
+        wait_until(self._is_ready, "ready API server", hint=f"see {self.folder}")
+        wait_until(self._serves_monitors, "ModelMonitors in the API")
 
     def _has_certificate(self) -> bool:
         self._ensure_running()

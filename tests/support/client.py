@@ -118,7 +118,7 @@ class Client:
             "Accept": accept,
         }
         try:
-            response = self._api.call_api(method, url, headers, body, _request_timeout=30)
+            response = self._api.call_api(method, url, headers, body, _request_timeout=120)
             text = bytes(response.read())
         except ApiException as error:
             raise _refused(error.status, error.body or error.reason) from error
@@ -206,12 +206,18 @@ class Client:
 
     def writes(self, namespaced: Iterable[str] = ("modelmonitors", "cronjobs", "jobs", "events")) -> int:
         """Return how many requests to write to some resources the server has answered since its start."""
-        found = re.findall(
+        return self._requests(frozenset(namespaced), _WRITING)
+
+    def lists(self, resource: str) -> int:
+        """Return how many requests to list a resource the server has answered since its start."""
+        return self._requests(frozenset({resource}), frozenset({"LIST"}))
+
+    def _requests(self, resources: frozenset[str], verbs: frozenset[str]) -> int:
+        counters = re.findall(
             r"^apiserver_request_total\{(.*)\} (\S+)$", self.call("GET", "/metrics", accept=_TEXT), re.MULTILINE
         )
-        labels = [(dict(re.findall(r'(\w+)="([^"]*)"', text)), float(count)) for text, count in found]
-        resources = frozenset(namespaced)
-        return int(sum(n for each, n in labels if each["resource"] in resources and each["verb"] in _WRITING))
+        labels = [(dict(re.findall(r'(\w+)="([^"]*)"', text)), float(count)) for text, count in counters]
+        return int(sum(n for each, n in labels if each["resource"] in resources and each["verb"] in verbs))
 
     def close(self) -> None:
         """Close the connections."""

@@ -30,9 +30,6 @@ from support.processes import wait_until
 
 Request = TypeVar("Request", CheckRequest, TrainRequest, RollbackRequest, PromoteRequest)
 
-#: The Job controller gathers changes of pods for a second.
-_SECONDS = 20
-
 
 def request_of(job: Object, kind: type[Request]) -> Request:
     """Return the request that the pods of a Job, or of a CronJob's template of Jobs, are given."""
@@ -60,7 +57,7 @@ def pod_of(cluster: Client, job: Object) -> Object:
         return f"pod of Job {metadata['name']} (events: {events})"
 
     try:
-        return wait_until(look, f"pod of Job {metadata['name']}", seconds=_SECONDS)
+        return wait_until(look, f"pod of Job {metadata['name']}")
     except AssertionError as error:
         raise AssertionError(f"{error}; {hint()}") from error
 
@@ -146,7 +143,7 @@ def finish(
         found = cluster.get("Job", name, namespace)
         return found if finished(found) else None
 
-    return wait_until(look, f"end of Job {name}", seconds=_SECONDS)
+    return wait_until(look, f"end of Job {name}")
 
 
 def _exit_code(reason: FailureReason) -> int:

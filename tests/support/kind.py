@@ -39,7 +39,7 @@ class Kind:
         ).stdout.strip()
         self._environment = {**os.environ, "KUBECONFIG": said}
 
-    def run(self, *command: str | Path, text: str | None = None, seconds: float = 180) -> str:
+    def run(self, *command: str | Path, text: str | None = None, seconds: float = 900) -> str:
         """Run a program against the cluster and return what it printed."""
         done = subprocess.run(
             [str(program(str(command[0]))), *map(str, command[1:])],
@@ -68,7 +68,7 @@ class Kind:
             "apply", "--filename", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
         )
 
-    def wait(self, what: str, seen: Callable[[], Any], seconds: float = 240) -> Any:
+    def wait(self, what: str, seen: Callable[[], Any], seconds: float = 900) -> Any:
         """Wait until `seen` returns something true, and return it."""
         deadline = time.monotonic() + seconds
         while not (found := seen()):

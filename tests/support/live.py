@@ -38,7 +38,7 @@ class Monitor:
             last = self.status().get("lastTraining", {})
             return last.get("number") == number and "completionTime" in last
 
-        self.kind.wait(f"training {number} of {self.name}", ended, 240)
+        self.kind.wait(f"training {number} of {self.name}", ended)
         return dict(self.status()["lastTraining"])
 
     def parameters(self, version: str) -> Status:

@@ -30,7 +30,7 @@ def render(server: ApiServer, namespace: str, values: Mapping[str, object]) -> l
         *(f"--namespace={namespace}", f"--kube-version={server.client.call('GET', '/version')['gitVersion']}"),
         *(f"--set-json={key}={json.dumps(value)}" for key, value in values.items()),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"helm template failed: {done.stderr}"
     return [found for found in yaml.safe_load_all(done.stdout) if found]
 
@@ -118,7 +118,6 @@ class OperatorProcess:
         wait_until(
             lambda: process.ensure_running() and healthy(f"http://127.0.0.1:{port}/healthz"),
             "healthy operator",
-            seconds=30,
             hint=f"see {self.log}",
         )
 
@@ -132,7 +131,7 @@ class OperatorProcess:
         """Stop it as a deleted pod is stopped, and return its exit code."""
         assert self._process is not None, "the operator does not run"
         process, self._process = self._process, None
-        return process.stop(seconds=20)
+        return process.stop()
 
     def kill(self) -> None:
         """End it without notice, as an evicted or crashed pod ends."""
@@ -182,7 +181,7 @@ def surprises(output: str) -> list[str]:
 def healthy(url: str) -> bool:
     """Return whether a health endpoint answers that all is well."""
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=30) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False

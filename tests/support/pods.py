@@ -23,7 +23,7 @@ from modelmonitor_api.names import ENV_JOB_NAME, ENV_TERMINATION_LOG
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from support.monitors import Object
-from support.processes import Process, wait_until
+from support.processes import PATIENCE, Process, wait_until
 
 Request = CheckRequest | TrainRequest | RollbackRequest | PromoteRequest
 UID = "9a8b7c6d-0000-4000-8000-000000000001"
@@ -90,7 +90,7 @@ class Pod:
             folder=self._home,
         )
 
-    def wait(self, seconds: float = 60) -> CheckVerdict | RunVerdict | Failure:
+    def wait(self, seconds: float = PATIENCE) -> CheckVerdict | RunVerdict | Failure:
         """Wait for its end and return its answer."""
         wait_until(lambda: not self.process.running, "end of the pod", seconds=seconds, hint=self.output())
         assert self._answer.exists(), f"exit code {self.process.exit_code} and no answer:\n{self.output()}"

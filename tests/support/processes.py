@@ -15,6 +15,9 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
+#: Seconds after which a condition that should come is given up: only a failing test waits as long, so it may be ample.
+PATIENCE = 180.0
+
 
 class ProgramMissing(Exception):
     """A program that tests need has not been built."""
@@ -48,7 +51,7 @@ def free_port() -> int:
 
 
 def wait_until(
-    look: Callable[[], _T | None], what: str, *, seconds: float = 20, interval: float = 0.05, hint: str = ""
+    look: Callable[[], _T | None], what: str, *, seconds: float = PATIENCE, interval: float = 0.05, hint: str = ""
 ) -> _T:
     """Call `look` until it returns something true, and return that.
 
@@ -161,7 +164,7 @@ class Process:
             raise ProcessEnded(f"{self._name} ended with {self.exit_code}:\n{self.output()[-4000:]}")
         return True
 
-    def stop(self, seconds: float = 10) -> int:
+    def stop(self, seconds: float = PATIENCE) -> int:
         """Ask it to end, end it if it does not, and return its exit code."""
         self._signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -64,7 +64,7 @@ class S3Server:
             config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
         )
         try:
-            wait_until(self._is_ready, "ready S3 server", seconds=20, hint=f"see {folder}")
+            wait_until(self._is_ready, "ready S3 server", hint=f"see {folder}")
         except BaseException:  # whatever it was, nothing may go on running
             self.stop()
             raise

@@ -8,10 +8,13 @@ from typing import Any
 
 from modelmonitor_api import names
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict, TrainRequest
-from modelmonitor_api.names import KIND, ConditionType, Reason, Role
+from modelmonitor_api.names import KIND, PLURAL, ConditionType, Reason, Role
 from support import jobs, monitors
 from support.client import Client, Object
-from support.processes import wait_until
+from support.processes import PATIENCE, wait_until
+
+#: So many looks in a row without a change count as rest.
+_LOOKS_AT_REST = 10
 
 
 class Scene:
@@ -32,9 +35,9 @@ class Scene:
         self.namespace = namespace
         self._hint = hint
 
-    def wait(self, look: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+    def wait(self, look: Callable[[], Any], what: str) -> Any:
         """Wait until `look` returns something true, and return it."""
-        return wait_until(look, what, seconds=seconds, hint=self._hint)
+        return wait_until(look, what, hint=self._hint)
 
     # Monitors
 
@@ -87,21 +90,29 @@ class Scene:
         self.wait_condition(ConditionType.READY, "True", name=name)
         return self.monitor(name)
 
-    def settle(self, name: str = "flights", seconds: float = 1.0) -> Object:
-        """Wait until neither a monitor nor its Jobs have changed for a while, and return the monitor."""
+    def settle(self, name: str = "flights") -> Object:
+        """Wait until neither a monitor nor its Jobs change any more, and return the monitor.
+
+        On a busy machine each look takes longer, so the operator has more time as well. A test that expects a change
+        waits for that change and not for rest.
+        """
 
         def versions() -> list[str]:
             objects = [self.monitor(name), *self.jobs(name=name)]
             return [each["metadata"]["resourceVersion"] for each in objects]
 
-        end, seen, since = time.monotonic() + 30, versions(), time.monotonic()
-        while time.monotonic() - since < seconds:
+        end, seen, same = time.monotonic() + PATIENCE, versions(), 0
+        while same < _LOOKS_AT_REST:
             assert time.monotonic() < end, f"{name} does not come to rest {self._hint}"
             time.sleep(0.1)
             now = versions()
-            if now != seen:
-                seen, since = now, time.monotonic()
+            seen, same = now, same + 1 if now == seen else 0
         return self.monitor(name)
+
+    def wait_resyncs(self, count: int = 2) -> None:
+        """Wait until the operator has listed the monitors `count` times more; it does so with every resync."""
+        before = self.cluster.lists(PLURAL)
+        self.wait(lambda: self.cluster.lists(PLURAL) >= before + count, f"{count} resyncs")
 
     # Children
 
@@ -138,8 +149,15 @@ class Scene:
         name: str = "flights",
         **ending: Any,
     ) -> Object:
-        """End the Job of `role` that runs, waiting for it to be made, and return it."""
-        return jobs.finish(self.cluster, self.running_job(role, name), answer, **ending)
+        """End the Job of `role` that runs, waiting for it to be made and for the status to know its end; return it."""
+        job = jobs.finish(self.cluster, self.running_job(role, name), answer, **ending)
+        uid = job["metadata"]["uid"]
+
+        def known() -> bool:
+            return any(recent["uid"] == uid for recent in self.status(name).get("recentJobs", ()))
+
+        self.wait(known, f"end of Job {job['metadata']['name']} in the status of {name}")
+        return job
 
     def request_check(self, token: str, answer: CheckVerdict | Failure, name: str = "flights", **ending: Any) -> Object:
         """Ask for a check by annotation and end it with `answer`."""
