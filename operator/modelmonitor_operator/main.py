@@ -13,9 +13,9 @@ import kopf
 from modelmonitor_api import names
 from modelmonitor_operator.gateway import Gateway, GatewayError
 from modelmonitor_operator.kubernetes_gateway import KubernetesGateway, connect
-from modelmonitor_operator.queue import KeyedQueue
 from modelmonitor_operator.reconcile import Reconciler
 from modelmonitor_operator.settings import Settings
+from modelmonitor_operator.workqueue import WorkQueue
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Operator:
         self._settings = settings
         self._gateway = gateway
         reconciler = Reconciler(gateway, settings)
-        self._queue: KeyedQueue[Key] = KeyedQueue(lambda key: reconciler.reconcile(*key), expected=(GatewayError,))
+        self._queue: WorkQueue[Key] = WorkQueue(lambda key: reconciler.reconcile(*key), expected=(GatewayError,))
         self._last_resync = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 

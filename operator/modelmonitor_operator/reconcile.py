@@ -13,29 +13,31 @@ from modelmonitor_api import names
 from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.resource import InvalidSpec
 from modelmonitor_api.status import HistoryEntry, ModelMonitorStatus, parse_time
-from modelmonitor_operator import builders, conditions, schedule
-from modelmonitor_operator.accept import accept
-from modelmonitor_operator.builders import Monitor
-from modelmonitor_operator.compare import contains, merge_patch
+from modelmonitor_operator import conditions, manifests
+from modelmonitor_operator.diff import is_up_to_date, merge_patch
 from modelmonitor_operator.events import events_between
-from modelmonitor_operator.fold import fold, handled, known_jobs, lost_training, remember
 from modelmonitor_operator.gateway import Conflict, Forbidden, Gateway, GatewayError, Invalid, Object, Unavailable
-from modelmonitor_operator.gather import JobFact, belongs_to, belongs_to_predecessor, gather_jobs, job_fact
+from modelmonitor_operator.monitor import Monitor
+from modelmonitor_operator.observation import belongs_to, belongs_to_predecessor, job_observation, observe_jobs
 from modelmonitor_operator.rollout import blocked, next_step
 from modelmonitor_operator.settings import Settings
+from modelmonitor_operator.validation import validate_monitor
 from modelmonitor_policy import (
     Action,
-    ChampionSeen,
-    CheckSeen,
+    AutoRollback,
+    ChampionObservation,
+    CheckObservation,
     Decision,
     Facts,
-    InFlight,
-    StepBack,
-    TrainingSeen,
-    WatchSeen,
+    JobInFlight,
+    JobObservation,
+    TrainingObservation,
+    WatchObservation,
     decide,
-    step_back,
+    find_auto_rollback,
+    schedule,
 )
+from modelmonitor_policy.transitions import apply_job_results, handled, known_jobs, lost_training, remember
 
 _log = logging.getLogger(__name__)
 
@@ -96,9 +98,9 @@ class Reconciler:
         now = self._clock().replace(microsecond=0)
         generation = found["metadata"].get("generation", 1)
         old = _status_of(found)
-        jobs = await gather_jobs(self._gateway, found, known_jobs(old))
+        jobs = await observe_jobs(self._gateway, found, known_jobs(old))
         # The generation first: a training is recorded with the one that it is started for.
-        status = fold(old.model_copy(update={"observed_generation": generation}), jobs)
+        status = apply_job_results(old.model_copy(update={"observed_generation": generation}), jobs)
         status = lost_training(status, jobs, now)
         suspended = (found.get("spec") or {}).get("suspend") is True
         try:
@@ -116,10 +118,10 @@ class Reconciler:
         await self._write(found, old, conditions.set_conditions(status, findings, generation, now), now)
 
     async def _act(
-        self, found: Object, status: ModelMonitorStatus, jobs: list[JobFact], now: dt.datetime
+        self, found: Object, status: ModelMonitorStatus, jobs: list[JobObservation], now: dt.datetime
     ) -> tuple[ModelMonitorStatus, Decision]:
         """Apply what the spec wants and the policy decides; return the status with what was started."""
-        monitor = accept(found)
+        monitor = validate_monitor(found)
         await self._ensure_cron_job(monitor, found)
         if monitor.spec.suspend:
             status = status.model_copy(update={"next_check_time": None})
@@ -134,19 +136,19 @@ class Reconciler:
         return await self._roll_out(monitor, found, status, jobs, now), decision
 
     async def _ensure_cron_job(self, monitor: Monitor, found: Object) -> None:
-        wanted = builders.cron_job(monitor, self._settings)
+        wanted = manifests.cron_job(monitor, self._settings)
         name = wanted["metadata"]["name"]
         live = await self._gateway.get_cron_job(monitor.namespace, name)
         if live is not None and belongs_to_predecessor(live, found):
             raise Unavailable(f"CronJob {name} of a deleted monitor of the same name has not been collected yet")
         if live is not None and not belongs_to(live, found):
             raise NameCollision(f"CronJob {name} exists and is not this monitor's; rename the monitor or delete it")
-        if live is None or not contains(live, wanted):
+        if live is None or not is_up_to_date(live, wanted):
             await self._gateway.apply_cron_job(wanted)
 
     async def _answer_requests(
-        self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobFact]
-    ) -> tuple[ModelMonitorStatus, list[JobFact]]:
+        self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobObservation]
+    ) -> tuple[ModelMonitorStatus, list[JobObservation]]:
         """Start what annotations ask for, and the first check of a new monitor.
 
         A suspended monitor does not check; its model can still be rolled back.
@@ -154,7 +156,7 @@ class Reconciler:
         suspended = monitor.spec.suspend
         unchecked = status.last_check is None and status.last_check_failure is None and not _of_role(jobs, Role.CHECK)
         if unchecked and not suspended:
-            job = builders.requested_job(monitor, self._settings, Role.CHECK, INITIAL)
+            job = manifests.requested_job(monitor, self._settings, Role.CHECK, INITIAL)
             jobs = [*jobs, await self._create_or_adopt(job, found)]
         done = status.handled_requests.to_wire()
         for annotation, field, role in _REQUESTS:
@@ -163,19 +165,19 @@ class Reconciler:
                 continue
             if role is not Role.CHECK and _running(jobs) is not None:
                 continue  # two that move the champion wait for each other
-            job = builders.requested_job(monitor, self._settings, role, token)
+            job = manifests.requested_job(monitor, self._settings, role, token)
             jobs = [*jobs, await self._create_or_adopt(job, found)]
             status = handled(status, **{field: token})
         return status, jobs
 
     async def _step_back(
-        self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobFact], now: dt.datetime
-    ) -> tuple[ModelMonitorStatus, list[JobFact]]:
+        self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobObservation], now: dt.datetime
+    ) -> tuple[ModelMonitorStatus, list[JobObservation]]:
         """Start the rollback that the watch on a new champion calls for."""
-        step = step_back(facts_of(monitor, found, status, jobs))
+        step = find_auto_rollback(facts_of(monitor, found, status, jobs))
         if step is None:
             return status, jobs
-        job = await self._create_or_adopt(builders.step_back_job(monitor, self._settings, step, "watch"), found)
+        job = await self._create_or_adopt(manifests.auto_rollback_job(monitor, self._settings, step, "watch"), found)
         entry = HistoryEntry(
             time=now,
             action=Reason.ROLLBACK_STARTED,
@@ -186,19 +188,24 @@ class Reconciler:
         return remember(handled(status, watch=step.token), entry), [*jobs, job]
 
     async def _train(
-        self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobFact], decision: Decision
+        self,
+        monitor: Monitor,
+        found: Object,
+        status: ModelMonitorStatus,
+        jobs: list[JobObservation],
+        decision: Decision,
     ) -> ModelMonitorStatus:
         """Start a training. Its number is the lock: whoever decides the same asks for the same name."""
         numbers = [job.number for job in jobs if job.number is not None]
         last = status.last_training.number if status.last_training is not None else 0
         token = _pending_retrain(found, status) if decision.reason is Reason.REQUESTED else None
-        job = builders.training_job(
+        job = manifests.training_job(
             monitor, self._settings, 1 + max([last, *numbers]), decision.reason, decision.message, token
         )
-        return fold(status, [await self._create_or_adopt(job, found)])
+        return apply_job_results(status, [await self._create_or_adopt(job, found)])
 
     async def _roll_out(
-        self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobFact], now: dt.datetime
+        self, monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobObservation], now: dt.datetime
     ) -> ModelMonitorStatus:
         """Tell the Deployment that serves the champion which it is; go one step back where it does not come up.
 
@@ -219,13 +226,13 @@ class Reconciler:
         if step.go_back_to is not None and _running(jobs) is None:
             # The token is of this version: each rollout that fails is answered by one rollback.
             failed = Reason(step.status.reason)
-            back = StepBack(step.go_back_to, champion.version, champion.version, failed, step.status.message)
-            await self._create_or_adopt(builders.step_back_job(monitor, self._settings, back, "rollout"), found)
+            back = AutoRollback(step.go_back_to, champion.version, champion.version, failed, step.status.message)
+            await self._create_or_adopt(manifests.auto_rollback_job(monitor, self._settings, back, "rollout"), found)
         return status.model_copy(update={"rollout": step.status})
 
-    async def _create_or_adopt(self, job: Object, found: Object) -> JobFact:
+    async def _create_or_adopt(self, job: Object, found: Object) -> JobObservation:
         try:
-            return job_fact(await self._gateway.create_job(job))
+            return job_observation(await self._gateway.create_job(job))
         except Conflict:
             metadata = job["metadata"]
             there = await self._gateway.get_job(metadata["namespace"], metadata["name"])
@@ -235,7 +242,7 @@ class Reconciler:
             raise NameCollision(
                 f"Job {metadata['name']} exists and is not this monitor's; rename the monitor or delete it"
             )
-        return job_fact(there)
+        return job_observation(there)
 
     async def _write(self, found: Object, old: ModelMonitorStatus, new: ModelMonitorStatus, now: dt.datetime) -> None:
         """Write the status if it changed, and then tell what has changed."""
@@ -251,7 +258,7 @@ class Reconciler:
                 _log.warning("event %s was not posted: %s", event["reason"], error)
 
 
-def facts_of(monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobFact]) -> Facts:
+def facts_of(monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: list[JobObservation]) -> Facts:
     """Return what the policy decides from."""
     check, last = status.last_check, status.last_training
     running, watch = _running(jobs), conditions.watched(status)
@@ -259,7 +266,7 @@ def facts_of(monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: 
         spec=monitor.spec,
         generation=monitor.generation,
         created=parse_time(found["metadata"]["creationTimestamp"]),
-        check=CheckSeen(
+        check=CheckObservation(
             time=check.completion_time or check.time,
             verdict=check.verdict,
             performance_dropped=check.performance_dropped,
@@ -270,8 +277,7 @@ def facts_of(monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: 
         )
         if check is not None
         else None,
-        training=TrainingSeen(
-            number=last.number,
+        training=TrainingObservation(
             reason=last.reason,
             start=last.start_time,
             completion=last.completion_time,
@@ -282,10 +288,12 @@ def facts_of(monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: 
         if last is not None
         else None,
         trainings=tuple(status.trainings),
-        champion=ChampionSeen(status.champion.version, status.champion.since) if status.champion is not None else None,
-        in_flight=InFlight(running.role, running.name) if running is not None else None,
+        champion=ChampionObservation(status.champion.version, status.champion.since)
+        if status.champion is not None
+        else None,
+        in_flight=JobInFlight(running.role, running.name) if running is not None else None,
         request=_pending_retrain(found, status),
-        watch=WatchSeen(
+        watch=WatchObservation(
             champion=watch.champion,
             since=watch.since,
             predecessor=watch.predecessor,
@@ -298,12 +306,12 @@ def facts_of(monitor: Monitor, found: Object, status: ModelMonitorStatus, jobs: 
     )
 
 
-def _running(jobs: list[JobFact]) -> JobFact | None:
+def _running(jobs: list[JobObservation]) -> JobObservation | None:
     """Return the Job that trains or moves the champion, where there is one."""
     return next((job for job in jobs if job.role is not Role.CHECK and job.finished is None), None)
 
 
-def _of_role(jobs: list[JobFact], role: Role) -> list[JobFact]:
+def _of_role(jobs: list[JobObservation], role: Role) -> list[JobObservation]:
     return [job for job in jobs if job.role is role]
 
 

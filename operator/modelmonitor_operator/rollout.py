@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from modelmonitor_api import names
 from modelmonitor_api.names import Reason
 from modelmonitor_api.status import Champion, Rollout
-from modelmonitor_operator.builders import Monitor
 from modelmonitor_operator.gateway import Object
+from modelmonitor_operator.monitor import Monitor
 
 
 @dataclass(frozen=True)

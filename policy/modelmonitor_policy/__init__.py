@@ -1,27 +1,35 @@
-"""When to retrain: pure functions from facts and a clock to a decision.
+"""Pure decision logic of ModelMonitor: from observations and a clock to what to start.
 
-The operator calls :func:`decide` on the cluster and the command line calls it over past
-data. There is no other place where it is decided whether to train, so the two cannot differ.
+Nothing in this package reads a clock, a file or a network, so the same code can decide on a cluster and over past data.
 """
 
+from modelmonitor_policy.auto_rollback import AutoRollback, find_auto_rollback, promotion_token
 from modelmonitor_policy.decision import Action, Decision, decide
-from modelmonitor_policy.facts import ChampionSeen, CheckSeen, Facts, InFlight, TrainingSeen, WatchSeen
-from modelmonitor_policy.gates import backoff
-from modelmonitor_policy.watch import StepBack, promotion_token, step_back
+from modelmonitor_policy.facts import Facts
+from modelmonitor_policy.holds import backoff
+from modelmonitor_policy.observations import (
+    ChampionObservation,
+    CheckObservation,
+    JobInFlight,
+    JobObservation,
+    TrainingObservation,
+    WatchObservation,
+)
 
 __version__ = "0.1.0"
 __all__ = [
     "Action",
-    "ChampionSeen",
-    "CheckSeen",
+    "AutoRollback",
+    "ChampionObservation",
+    "CheckObservation",
     "Decision",
     "Facts",
-    "InFlight",
-    "StepBack",
-    "TrainingSeen",
-    "WatchSeen",
+    "JobInFlight",
+    "JobObservation",
+    "TrainingObservation",
+    "WatchObservation",
     "backoff",
     "decide",
+    "find_auto_rollback",
     "promotion_token",
-    "step_back",
 ]

@@ -9,7 +9,7 @@ from enum import StrEnum
 from modelmonitor_api.names import Reason
 from modelmonitor_api.status import format_time
 from modelmonitor_policy.facts import Facts
-from modelmonitor_policy.gates import find_gate
+from modelmonitor_policy.holds import find_hold
 from modelmonitor_policy.triggers import drift_unconfirmed, find_trigger, period_end
 
 
@@ -59,7 +59,7 @@ def decide(facts: Facts, now: dt.datetime) -> Decision:
     trigger = find_trigger(facts, now)
     if trigger is None:
         return _not_triggered(facts)
-    held = find_gate(facts, trigger, now)
+    held = find_hold(facts, trigger, now)
     if held is not None:
         return Decision(Action.HOLD, held.reason, held.message, held.until)
     return Decision(Action.TRAIN, trigger.reason, trigger.message[:1].upper() + trigger.message[1:] + ".")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from modelmonitor_api.names import ANNOTATION_RETRAIN_REQUESTED, Reason
 from modelmonitor_api.status import format_time
-from modelmonitor_policy.facts import CheckSeen, Facts
+from modelmonitor_policy.facts import Facts
+from modelmonitor_policy.observations import CheckObservation
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Trigger:
         return self.reason is Reason.REQUESTED
 
 
-def fresh_check(facts: Facts, reason: Reason) -> CheckSeen | None:
+def fresh_check(facts: Facts, reason: Reason) -> CheckObservation | None:
     """Return the newest check if it may trigger a training for `reason`.
 
     A verdict is answered by at most one training that comes to an end: it must be newer than
@@ -66,7 +67,7 @@ def performance_drop(facts: Facts, _: dt.datetime) -> Trigger | None:
     )
 
 
-def _drift(facts: Facts) -> CheckSeen | None:
+def _drift(facts: Facts) -> CheckObservation | None:
     check = fresh_check(facts, Reason.DRIFT_DETECTED)
     if check is None or not facts.spec.triggers.on_drift or check.verdict != Reason.DRIFT:
         return None

@@ -13,7 +13,7 @@ from modelmonitor_operator.__main__ import main
 from modelmonitor_operator.gateway import Unavailable
 from modelmonitor_operator.main import Operator, configure
 from modelmonitor_operator.settings import Settings
-from unit.operator.world import NAMESPACE, World
+from unit.operator.in_memory_cluster import NAMESPACE, InMemoryCluster
 
 
 def test_jobs_of_others_stay_on_the_server() -> None:
@@ -32,13 +32,13 @@ def test_jobs_of_others_stay_on_the_server() -> None:
 
 
 async def test_a_monitor_is_looked_at_without_any_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
-    world.add()
-    operator = Operator(Settings(trainer_image="trainer", namespaces=(NAMESPACE,), resync_seconds=0.02), world)
+    cluster = InMemoryCluster()
+    cluster.add()
+    operator = Operator(Settings(trainer_image="trainer", namespaces=(NAMESPACE,), resync_seconds=0.02), cluster)
     await operator._start(settings=kopf.OperatorSettings())
     try:
         async with asyncio.timeout(5):
-            while "flights-check" not in world.cron_jobs:  # noqa: ASYNC110 - the world knows of no event
+            while "flights-check" not in cluster.cron_jobs:  # noqa: ASYNC110 - the cluster knows of no event
                 await asyncio.sleep(0.01)
         assert await operator._resync_age() < 1
     finally:
@@ -46,13 +46,13 @@ async def test_a_monitor_is_looked_at_without_any_event(monkeypatch: pytest.Monk
 
 
 async def test_an_operator_that_does_not_come_round_is_ill() -> None:
-    world = World()
+    cluster = InMemoryCluster()
 
     async def away(namespace: str | None) -> list[Any]:
         raise Unavailable(f"no monitors of {namespace}")
 
-    world.list_monitors = away  # type: ignore[method-assign]  # an API server that is away
-    operator = Operator(Settings(trainer_image="trainer", resync_seconds=0.02), world)
+    cluster.list_monitors = away  # type: ignore[method-assign]  # an API server that is away
+    operator = Operator(Settings(trainer_image="trainer", resync_seconds=0.02), cluster)
     await operator._start(settings=kopf.OperatorSettings())
     try:
         await asyncio.sleep(0.2)
@@ -64,7 +64,7 @@ async def test_an_operator_that_does_not_come_round_is_ill() -> None:
 
 def test_no_handler_leaves_a_trace_on_objects() -> None:
     """Handlers of changes would write annotations, timers and daemons finalizers; events do neither."""
-    registry = Operator(Settings(trainer_image="trainer"), World()).registry()
+    registry = Operator(Settings(trainer_image="trainer"), InMemoryCluster()).registry()
     resource = kopf.Resource(names.GROUP, names.VERSION, names.PLURAL)
     assert registry._watching.has_handlers(resource)
     for kind in (registry._changing, registry._spawning, registry._indexing):

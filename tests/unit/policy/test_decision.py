@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_policy import Action, ChampionSeen, CheckSeen, Facts, InFlight, TrainingSeen, backoff, decide
+from modelmonitor_policy import (
+    Action,
+    ChampionObservation,
+    CheckObservation,
+    Facts,
+    JobInFlight,
+    TrainingObservation,
+    backoff,
+    decide,
+)
 from support.monitors import monitor
 
 NOW = dt.datetime(2013, 4, 2, 6, tzinfo=dt.UTC)
@@ -31,21 +40,21 @@ def spec(**changes: Any) -> ModelMonitorSpec:
     return ModelMonitorSpec.model_validate(monitor(**base)["spec"])
 
 
-def check(verdict: str = "NoDrift", ago: dt.timedelta = HOUR, **fields: Any) -> CheckSeen:
+def check(verdict: str = "NoDrift", ago: dt.timedelta = HOUR, **fields: Any) -> CheckObservation:
     """Return a check that ended `ago`."""
-    return CheckSeen(time=NOW - ago, verdict=verdict, **{"current_rows": 28000, "new_rows": 28000, **fields})
+    return CheckObservation(time=NOW - ago, verdict=verdict, **{"current_rows": 28000, "new_rows": 28000, **fields})
 
 
-def drifted(ago: dt.timedelta = HOUR, in_a_row: int = 1, **fields: Any) -> CheckSeen:
+def drifted(ago: dt.timedelta = HOUR, in_a_row: int = 1, **fields: Any) -> CheckObservation:
     """Return a check that found drift."""
     return check("Drift", ago, consecutive_drifts=in_a_row, **fields)
 
 
-def training(ago: dt.timedelta = 10 * DAY, **fields: Any) -> TrainingSeen:
+def training(ago: dt.timedelta = 10 * DAY, **fields: Any) -> TrainingObservation:
     """Return a training that started `ago` and took an hour."""
     start = NOW - ago
-    given_fields: dict[str, Any] = {"number": 1, "reason": "NoChampion", "completion": start + HOUR, "generation": 1}
-    return TrainingSeen(start=start, **(given_fields | fields))
+    given_fields: dict[str, Any] = {"reason": "NoChampion", "completion": start + HOUR, "generation": 1}
+    return TrainingObservation(start=start, **(given_fields | fields))
 
 
 def facts(**fields: Any) -> Facts:
@@ -55,7 +64,7 @@ def facts(**fields: Any) -> Facts:
         "generation": 1,
         "created": NOW - 100 * DAY,
         "check": check(),
-        "champion": ChampionSeen("v1-00000000", NOW - 50 * DAY),
+        "champion": ChampionObservation("v1-00000000", NOW - 50 * DAY),
     }
     return Facts(**(given_fields | fields))
 
@@ -129,7 +138,7 @@ def test_nothing_calls_for_a_training(known: Facts) -> None:
 def test_a_verdict_is_answered_once() -> None:
     known = facts(check=drifted())
     assert decide(known, NOW).action is Action.TRAIN
-    running = training(dt.timedelta(0), number=2, reason="DriftDetected", completion=None)
+    running = training(dt.timedelta(0), reason="DriftDetected", completion=None)
     answered = replace(known, training=running, trainings=(NOW,))
     for completed in (None, NOW + HOUR):
         after = replace(answered, training=replace(running, completion=completed))
@@ -171,7 +180,7 @@ BY_HAND = {"check": check(), "request": "again"}
     ("fields", "reason", "by_hand"),
     [
         pytest.param({"spec": spec(suspend=True)}, Reason.SUSPENDED, True, id="suspended"),
-        pytest.param({"in_flight": InFlight(Role.ROLLBACK, "a-rollback")}, Reason.IN_FLIGHT, True, id="in flight"),
+        pytest.param({"in_flight": JobInFlight(Role.ROLLBACK, "a-rollback")}, Reason.IN_FLIGHT, True, id="in flight"),
         pytest.param(
             {"training": training(3 * HOUR / 2, failures=1, reason="DriftDetected")},
             Reason.BACKING_OFF,
@@ -268,7 +277,7 @@ def test_budget_counts_the_trainings_of_its_window() -> None:
 
 times = st.integers(0, 40 * 24 * 60).map(lambda minutes: NOW - dt.timedelta(minutes=minutes))
 checks = st.builds(
-    CheckSeen,
+    CheckObservation,
     time=times,
     verdict=st.sampled_from(["NoDrift", "Drift", "Corrupted", "Inconclusive"]),
     performance_dropped=st.booleans(),
@@ -277,10 +286,9 @@ checks = st.builds(
     consecutive_drifts=st.integers(0, 5),
 )
 trainings = st.builds(
-    lambda number, reason, start, hours, failures, generation: TrainingSeen(
-        number, reason, start, None if hours is None else start + hours * HOUR, failures, generation
+    lambda reason, start, hours, failures, generation: TrainingObservation(
+        reason, start, None if hours is None else start + hours * HOUR, failures, generation
     ),
-    st.integers(1, 99),
     st.sampled_from(list(Reason)),
     times,
     st.none() | st.integers(0, 48),
@@ -316,8 +324,8 @@ any_facts = st.builds(
     check=st.none() | checks,
     training=st.none() | trainings,
     trainings=st.lists(times, max_size=8).map(tuple),
-    champion=st.none() | st.builds(ChampionSeen, version=st.just("v1-00000000"), since=times),
-    in_flight=st.none() | st.builds(InFlight, role=st.sampled_from(list(Role)), job_name=st.just("a-job")),
+    champion=st.none() | st.builds(ChampionObservation, version=st.just("v1-00000000"), since=times),
+    in_flight=st.none() | st.builds(JobInFlight, role=st.sampled_from(list(Role)), job_name=st.just("a-job")),
     request=st.none() | st.just("token"),
 )
 
@@ -357,12 +365,12 @@ def test_the_budget_is_kept_over_time(count: int, days: int, verdicts: list[str]
     starts: list[dt.datetime] = []
     for number, (verdict, fail) in enumerate(zip(verdicts, fails, strict=True)):
         now = NOW + number * 12 * HOUR
-        seen = CheckSeen(now - HOUR, verdict, current_rows=1, consecutive_drifts=int(verdict == "Drift"))
+        seen = CheckObservation(now - HOUR, verdict, current_rows=1, consecutive_drifts=int(verdict == "Drift"))
         known = replace(known, check=seen)
         decision = decide(known, now)
         if decision.action is Action.TRAIN:
             starts.append(now)
-            made = TrainingSeen(len(starts), decision.reason, now, now + HOUR, int(fail), 1)
+            made = TrainingObservation(decision.reason, now, now + HOUR, int(fail), 1)
             known = replace(known, training=made, trainings=tuple(starts))
     window = dt.timedelta(days=days)
     for end in starts:

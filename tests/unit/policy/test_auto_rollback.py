@@ -8,14 +8,21 @@ from typing import Any
 import pytest
 
 from modelmonitor_api.names import Reason, Role
-from modelmonitor_policy import ChampionSeen, Facts, InFlight, WatchSeen, promotion_token, step_back
+from modelmonitor_policy import (
+    ChampionObservation,
+    Facts,
+    JobInFlight,
+    WatchObservation,
+    find_auto_rollback,
+    promotion_token,
+)
 from unit.policy.test_decision import NOW, facts, spec
 
 SINCE = NOW - dt.timedelta(days=9)
-CHAMPION = ChampionSeen("v2-22222222", SINCE)
+CHAMPION = ChampionObservation("v2-22222222", SINCE)
 
 
-def seen(**fields: Any) -> WatchSeen:
+def seen(**fields: Any) -> WatchObservation:
     """Return a watch that found CHAMPION worse than v1."""
     given: dict[str, Any] = {
         "champion": "v2-22222222",
@@ -24,7 +31,7 @@ def seen(**fields: Any) -> WatchSeen:
         "worse": True,
         "message": "v2 is worse",
     }
-    return WatchSeen(**(given | fields))
+    return WatchObservation(**(given | fields))
 
 
 def watched(**fields: Any) -> Facts:
@@ -38,7 +45,7 @@ def watched(**fields: Any) -> Facts:
 
 
 def test_a_worse_champion_is_sent_back() -> None:
-    step = step_back(watched())
+    step = find_auto_rollback(watched())
     assert step is not None
     assert (step.to, step.instead_of) == ("v1-11111111", "v2-22222222")
     assert (step.reason, step.message) == (Reason.WORSE_THAN_PREDECESSOR, "v2 is worse")
@@ -54,10 +61,10 @@ def test_a_worse_champion_is_sent_back() -> None:
         {"watch": None},
         {"watch": seen(worse=False)},
         {"champion": None},
-        {"champion": ChampionSeen("v3-33333333", NOW)},
+        {"champion": ChampionObservation("v3-33333333", NOW)},
         # The same version, again the champion since: what was found is about its first reign.
-        {"champion": ChampionSeen("v2-22222222", NOW)},
-        {"in_flight": InFlight(Role.TRAIN, "flights-train-3")},
+        {"champion": ChampionObservation("v2-22222222", NOW)},
+        {"in_flight": JobInFlight(Role.TRAIN, "flights-train-3")},
         {"watch_answered": promotion_token(CHAMPION)},
     ],
     ids=[
@@ -74,8 +81,8 @@ def test_a_worse_champion_is_sent_back() -> None:
     ],
 )
 def test_nothing_is_done(fields: dict[str, Any]) -> None:
-    assert step_back(watched(**fields)) is None
+    assert find_auto_rollback(watched(**fields)) is None
 
 
 def test_another_promotion_is_answered_anew() -> None:
-    assert step_back(watched(watch_answered="v1-11111111@2013-01-01T00:00:00Z")) is not None
+    assert find_auto_rollback(watched(watch_answered="v1-11111111@2013-01-01T00:00:00Z")) is not None

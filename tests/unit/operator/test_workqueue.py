@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from modelmonitor_operator import queue as queue_module
-from modelmonitor_operator.queue import KeyedQueue
+from modelmonitor_operator import workqueue as queue_module
+from modelmonitor_operator.workqueue import WorkQueue
 
 
 @asynccontextmanager
-async def running(work: Callable[[str], Awaitable[None]], workers: int = 4) -> AsyncIterator[KeyedQueue[str]]:
+async def running(work: Callable[[str], Awaitable[None]], workers: int = 4) -> AsyncIterator[WorkQueue[str]]:
     """Run a queue for as long as the block."""
-    queue = KeyedQueue(work, workers)
+    queue = WorkQueue(work, workers)
     task = asyncio.create_task(queue.run())
     try:
         yield queue
@@ -39,7 +39,7 @@ async def test_a_key_that_waits_is_not_added_again() -> None:
     async def work(key: str) -> None:
         done[key] += 1
 
-    queue = KeyedQueue(work)
+    queue = WorkQueue(work)
     for _ in range(5):
         queue.add("a")
     async with running(work) as other:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from modelmonitor_api.names import Reason
 from modelmonitor_api.spec import WatchAction
 from modelmonitor_api.status import format_time
-from modelmonitor_policy.facts import ChampionSeen, Facts
+from modelmonitor_policy.facts import Facts
+from modelmonitor_policy.observations import ChampionObservation
 
 
 @dataclass(frozen=True)
-class StepBack:
+class AutoRollback:
     """A rollback that the watch calls for.
 
     Parameters
@@ -31,12 +32,12 @@ class StepBack:
     message: str
 
 
-def promotion_token(champion: ChampionSeen) -> str:
+def promotion_token(champion: ChampionObservation) -> str:
     """Return the name of a promotion: the same version may become the champion again later."""
     return f"{champion.version}@{format_time(champion.since)}"
 
 
-def step_back(facts: Facts) -> StepBack | None:
+def find_auto_rollback(facts: Facts) -> AutoRollback | None:
     """Return the rollback that the watch calls for; None where it calls for none, or it has been asked for before.
 
     What was found must be about the champion as it is now: a check may have begun before it was promoted. A version
@@ -53,4 +54,4 @@ def step_back(facts: Facts) -> StepBack | None:
     token = promotion_token(champion)
     if facts.watch_answered == token:
         return None
-    return StepBack(seen.predecessor, champion.version, token, Reason.WORSE_THAN_PREDECESSOR, seen.message)
+    return AutoRollback(seen.predecessor, champion.version, token, Reason.WORSE_THAN_PREDECESSOR, seen.message)

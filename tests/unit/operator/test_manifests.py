@@ -14,11 +14,12 @@ from modelmonitor_api import names
 from modelmonitor_api.messages import CheckRequest, RollbackRequest, TrainRequest, decode_request
 from modelmonitor_api.names import Role
 from modelmonitor_api.resource import InvalidSpec
-from modelmonitor_operator import builders, schedule
-from modelmonitor_operator.accept import accept
-from modelmonitor_operator.builders import Monitor
-from modelmonitor_operator.compare import amount, contains, merge_patch
+from modelmonitor_operator import manifests
+from modelmonitor_operator.diff import amount, is_up_to_date, merge_patch
+from modelmonitor_operator.monitor import Monitor
 from modelmonitor_operator.settings import Settings
+from modelmonitor_operator.validation import validate_monitor
+from modelmonitor_policy import schedule
 from support.monitors import merged, monitor
 
 SETTINGS = Settings(trainer_image="modelmonitor/trainer:test", image_pull_secrets=("pull",), image_pull_policy="Always")
@@ -32,20 +33,20 @@ def accepted(labels: dict[str, str] | None = None, **changes: Any) -> Monitor:
     """Return an accepted monitor."""
     made = monitor("flights", "demo", schedule="0 6 * * *", **changes)
     made["metadata"] |= {"uid": "00000000-0000-0000-0000-000000000001", "generation": 4, "labels": labels or {}}
-    return accept(made)
+    return validate_monitor(made)
 
 
 def objects() -> dict[str, dict[str, Any]]:
     """Return one Job of every kind, by what it is."""
     plain, own = accepted(), accepted(retraining=OWN_TRAINER)
-    cron_job = builders.cron_job(plain, SETTINGS)
+    cron_job = manifests.cron_job(plain, SETTINGS)
     return {
         "scheduled check": {**cron_job["spec"]["jobTemplate"], "kind": "Job"},
-        "requested check": builders.requested_job(plain, SETTINGS, Role.CHECK, "now"),
-        "training": builders.training_job(plain, SETTINGS, 3, "DriftDetected", "Drift was found."),
-        "own trainer": builders.training_job(own, SETTINGS, 3, "DriftDetected", "Drift was found."),
-        "rollback": builders.requested_job(plain, SETTINGS, Role.ROLLBACK, "previous"),
-        "promotion": builders.requested_job(plain, SETTINGS, Role.PROMOTE, "v3-0a1b2c3d"),
+        "requested check": manifests.requested_job(plain, SETTINGS, Role.CHECK, "now"),
+        "training": manifests.training_job(plain, SETTINGS, 3, "DriftDetected", "Drift was found."),
+        "own trainer": manifests.training_job(own, SETTINGS, 3, "DriftDetected", "Drift was found."),
+        "rollback": manifests.requested_job(plain, SETTINGS, Role.ROLLBACK, "previous"),
+        "promotion": manifests.requested_job(plain, SETTINGS, Role.PROMOTE, "v3-0a1b2c3d"),
     }
 
 
@@ -133,7 +134,7 @@ def test_the_training_request_says_why_and_with_what() -> None:
 
 
 def test_the_same_rollback_can_be_asked_for_again_with_another_token() -> None:
-    jobs = [builders.requested_job(accepted(), SETTINGS, Role.ROLLBACK, token) for token in ("previous", "previous#2")]
+    jobs = [manifests.requested_job(accepted(), SETTINGS, Role.ROLLBACK, token) for token in ("previous", "previous#2")]
     assert jobs[0]["metadata"]["name"] != jobs[1]["metadata"]["name"]
     for job in jobs:
         request = decode_request(job["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_REQUEST])
@@ -151,7 +152,7 @@ def test_labels_of_users_go_through_and_those_of_tools_do_not() -> None:
         "kustomize.toolkit.fluxcd.io/name": "flux",
         names.LABEL_MONITOR: "forged",
     }
-    made = builders.cron_job(accepted(labels), SETTINGS)
+    made = manifests.cron_job(accepted(labels), SETTINGS)
     for found in (made["metadata"], made["spec"]["jobTemplate"]["metadata"]):
         assert found["labels"] == {
             "kueue.x-k8s.io/queue-name": "gpus",
@@ -167,14 +168,14 @@ def test_labels_of_users_go_through_and_those_of_tools_do_not() -> None:
 def test_names_fit_for_the_longest_monitor() -> None:
     made = monitor("m" * names.MAX_MONITOR_NAME, "demo")
     made["metadata"]["uid"] = "00000000-0000-0000-0000-000000000001"
-    longest = accept(made)
-    assert len(builders.cron_job(longest, SETTINGS)["metadata"]["name"]) <= 52
-    assert len(builders.training_job(longest, SETTINGS, 99999, "x", "y")["metadata"]["name"]) <= 63
+    longest = validate_monitor(made)
+    assert len(manifests.cron_job(longest, SETTINGS)["metadata"]["name"]) <= 52
+    assert len(manifests.training_job(longest, SETTINGS, 99999, "x", "y")["metadata"]["name"]) <= 63
     for role in (Role.CHECK, Role.ROLLBACK, Role.PROMOTE):
-        assert len(builders.requested_job(longest, SETTINGS, role, "t" * 253)["metadata"]["name"]) <= 63
+        assert len(manifests.requested_job(longest, SETTINGS, role, "t" * 253)["metadata"]["name"]) <= 63
     made["metadata"]["name"] += "m"
     with pytest.raises(InvalidSpec, match=r"metadata\.name"):
-        accept(made)
+        validate_monitor(made)
 
 
 def test_a_spec_that_does_not_fit_into_a_pod_is_refused() -> None:
@@ -185,9 +186,9 @@ def test_a_spec_that_does_not_fit_into_a_pod_is_refused() -> None:
 
 
 def test_the_same_monitor_gives_the_same_cron_job() -> None:
-    one, other = (builders.cron_job(accepted(), SETTINGS) for _ in range(2))
+    one, other = (manifests.cron_job(accepted(), SETTINGS) for _ in range(2))
     assert one == other
-    edited = builders.cron_job(accepted(schedule_far=None, suspend=True), SETTINGS)
+    edited = manifests.cron_job(accepted(schedule_far=None, suspend=True), SETTINGS)
     assert edited["metadata"]["annotations"] != one["metadata"]["annotations"]
 
 
@@ -206,7 +207,7 @@ def test_the_same_monitor_gives_the_same_cron_job() -> None:
 def test_what_follows_from_a_schedule(text: str, per_day: float, deadline: int) -> None:
     made = accepted()
     made = Monitor(**{**made.__dict__, "spec": made.spec.model_copy(update={"schedule": text})})
-    cron_job = builders.cron_job(made, SETTINGS)
+    cron_job = manifests.cron_job(made, SETTINGS)
     assert cron_job["spec"]["startingDeadlineSeconds"] == deadline
     template = cron_job["spec"]["jobTemplate"]["spec"]["template"]
     request = decode_request(template["metadata"]["annotations"][names.ANNOTATION_REQUEST])
@@ -222,14 +223,14 @@ def test_the_next_check_is_in_the_time_zone_of_the_monitor() -> None:
 
 
 def test_what_the_server_adds_is_no_difference_and_what_people_change_is() -> None:
-    wanted = builders.cron_job(accepted(check={"resources": {"limits": {"memory": "1024Mi", "cpu": "0.5"}}}), SETTINGS)
+    wanted = manifests.cron_job(accepted(check={"resources": {"limits": {"memory": "1024Mi", "cpu": "0.5"}}}), SETTINGS)
     live = copy.deepcopy(wanted)
     pod = live["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     pod |= {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "terminationGracePeriodSeconds": 30}
     pod["containers"][0] |= {"terminationMessagePath": "/dev/termination-log"}
     pod["containers"][0]["resources"]["limits"] = {"memory": "1Gi", "cpu": "500m"}
     live["status"] = {"lastScheduleTime": "2013-04-02T06:00:00Z"}
-    assert contains(live, wanted)
+    assert is_up_to_date(live, wanted)
     changes: list[dict[str, Any]] = [
         {"spec": {"schedule": "0 0 * * *"}},
         {"spec": {"suspend": True}},
@@ -237,9 +238,9 @@ def test_what_the_server_adds_is_no_difference_and_what_people_change_is() -> No
         {"metadata": {"ownerReferences": []}},
     ]
     for change in changes:
-        assert not contains(merged(live, change), wanted)
+        assert not is_up_to_date(merged(live, change), wanted)
     pod["containers"][0]["resources"]["limits"]["memory"] = "2Gi"
-    assert not contains(live, wanted)
+    assert not is_up_to_date(live, wanted)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +271,6 @@ def test_a_merge_patch_leads_from_the_one_to_the_other(before: dict[str, Any], a
 @given(st.text(max_size=40), st.text(max_size=20))
 def test_any_schedule_is_valid_or_refused_with_a_sentence(text: str, zone: str) -> None:
     try:
-        schedule.require_valid(text, zone)
+        schedule.validate_schedule(text, zone)
     except InvalidSpec as error:
         assert str(error).startswith("spec.")  # noqa: PT017 - an example may also be valid

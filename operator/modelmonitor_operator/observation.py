@@ -5,57 +5,18 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from modelmonitor_api import names
-from modelmonitor_api.messages import CheckVerdict, Failure, Malformed, RunVerdict, decode_answer
+from modelmonitor_api.messages import Failure, Malformed, decode_answer
 from modelmonitor_api.names import FailureReason, Role
 from modelmonitor_api.status import parse_time
-from modelmonitor_operator.builders import selector
 from modelmonitor_operator.gateway import Gateway, Object
-from modelmonitor_operator.pods import OUR_CONTAINERS
-
-Answer = CheckVerdict | RunVerdict | Failure
-
-
-@dataclass(frozen=True)
-class JobFact:
-    """A Job of a monitor.
-
-    Attributes
-    ----------
-    name, uid, role
-        Which Job.
-    started
-        When it was created.
-    finished
-        When it ended, None while it runs, waits or is queued.
-    answer
-        What it said: always there when it has ended, a Failure where the pod left nothing usable. None
-        as well for a Job whose end was taken into account before.
-    number
-        Of a training.
-    token
-        Of a Job that was asked for by annotation.
-    trigger
-        Why a training was started, as "Reason: message".
-    image_id
-        What the kubelet calls the image that did the work: by digest. None where no pod is known.
-    """
-
-    name: str
-    uid: str
-    role: Role
-    started: dt.datetime
-    finished: dt.datetime | None = None
-    answer: Answer | None = None
-    number: int | None = None
-    token: str | None = None
-    trigger: str = ""
-    image_id: str | None = None
+from modelmonitor_operator.manifests import selector
+from modelmonitor_operator.manifests.pod import TRUSTED_CONTAINERS
+from modelmonitor_policy.observations import Answer, JobObservation
 
 
-async def gather_jobs(gateway: Gateway, monitor: Object, known: Collection[str]) -> list[JobFact]:
+async def observe_jobs(gateway: Gateway, monitor: Object, known: Collection[str]) -> list[JobObservation]:
     """Return a monitor's Jobs, those that ended first in the order of their end.
 
     Any Job with our labels counts, whoever made it: ``kubectl create job --from=cronjob/…`` too.
@@ -78,7 +39,7 @@ async def gather_jobs(gateway: Gateway, monitor: Object, known: Collection[str])
     return sorted(facts, key=lambda fact: (fact.finished is None, fact.finished or fact.started, fact.name))
 
 
-def job_fact(job: Object) -> JobFact:
+def job_observation(job: Object) -> JobObservation:
     """Return a Job that was just created, or met under the name of one we wanted to create.
 
     It counts as running: whether it has ended is for the next look at all Jobs.
@@ -101,12 +62,12 @@ def belongs_to_predecessor(child: Object, monitor: Object) -> bool:
     )
 
 
-def _fact(job: Object, pods: list[Object] | None) -> JobFact:
+def _fact(job: Object, pods: list[Object] | None) -> JobObservation:
     """Return what is known of a Job; `pods` are given where its end is news."""
     metadata = job["metadata"]
     annotations = metadata.get("annotations", {})
     number = metadata["labels"].get(names.LABEL_NUMBER, "")
-    return JobFact(
+    return JobObservation(
         name=metadata["name"],
         uid=metadata["uid"],
         role=Role(metadata["labels"][names.LABEL_ROLE]),
@@ -174,7 +135,7 @@ def _said(pod: Object) -> Answer | None:
     """Return what our containers of a pod left: a trainer of the user's own does not speak for us."""
     for name, state in _terminated(pod):
         text = state.get("message")
-        if text and name in OUR_CONTAINERS:
+        if text and name in TRUSTED_CONTAINERS:
             try:
                 return decode_answer(text)
             except Malformed as error:
@@ -215,7 +176,7 @@ def _memory_advice(job: Object, starved: str) -> str:
 
 def _log_advice(job: Object, message: str, ends: list[tuple[str, Object]]) -> str:
     name = job["metadata"]["name"]
-    theirs = ((end, state) for end, state in ends if end not in OUR_CONTAINERS and state.get("exitCode"))
+    theirs = ((end, state) for end, state in ends if end not in TRUSTED_CONTAINERS and state.get("exitCode"))
     container, state = next(theirs, (names.CONTAINER_NAME, None))
     if state is not None:
         return (

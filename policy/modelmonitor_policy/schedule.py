@@ -16,11 +16,11 @@ _EPOCH = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 _YEAR = dt.timedelta(days=366)
 _ENOUGH = 2000
 #: Walking through a schedule takes longer than all else that a look at a monitor does.
-_remembered = functools.lru_cache(maxsize=4096)
+_cached = functools.lru_cache(maxsize=4096)
 
 
-@_remembered
-def require_valid(schedule: str, time_zone: str) -> None:
+@_cached
+def validate_schedule(schedule: str, time_zone: str) -> None:
     """Refuse what the CronJob controller would not understand.
 
     Raises
@@ -49,7 +49,7 @@ def next_time(schedule: str, time_zone: str, now: dt.datetime) -> dt.datetime:
     return next(CronSim(schedule, now.astimezone(ZoneInfo(time_zone)))).astimezone(dt.UTC)
 
 
-@_remembered
+@_cached
 def per_day(schedule: str) -> float:
     """Return how often a schedule is due on an average day of a year."""
     times = CronSim(schedule, _EPOCH)
@@ -62,7 +62,7 @@ def per_day(schedule: str) -> float:
     return max(count, 1) / (period / dt.timedelta(days=1))
 
 
-@_remembered
+@_cached
 def shortest_interval(schedule: str) -> dt.timedelta:
     """Return the shortest time between two of the next hundred due times."""
     times = [time for time, _ in zip(CronSim(schedule, _EPOCH), range(100), strict=False)]

@@ -37,20 +37,20 @@ def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
     return patch
 
 
-def contains(live: Any, wanted: Any, key: str = "") -> bool:
+def is_up_to_date(live: Any, wanted: Any, key: str = "") -> bool:
     """Whether `live` has everything of `wanted`; what the server has added does not count.
 
     Amounts are compared by value: the server writes 1024Mi as 1Gi.
     """
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(
-            contains(live.get(name), value, name) for name, value in wanted.items() if value is not None
+            is_up_to_date(live.get(name), value, name) for name, value in wanted.items() if value is not None
         )
     if isinstance(wanted, list):
         return (
             isinstance(live, list)
             and len(live) == len(wanted)
-            and all(contains(one, other, key) for one, other in zip(live, wanted, strict=True))
+            and all(is_up_to_date(one, other, key) for one, other in zip(live, wanted, strict=True))
         )
     if key in _QUANTITIES and isinstance(live, str) and isinstance(wanted, str):
         return amount(live) == amount(wanted)

@@ -30,7 +30,7 @@ class Killed(BaseException):
     """The operator's process ended here; nothing of it may catch this."""
 
 
-class World:
+class InMemoryCluster:
     """Objects of one namespace, and the operator that looks after them.
 
     Attributes

@@ -15,7 +15,7 @@ FIRST_DELAY = 1.0
 LONGEST_DELAY = 300.0
 
 
-class KeyedQueue(Generic[Key]):
+class WorkQueue(Generic[Key]):
     """Works on keys, each as often as it was added while it was not being worked on.
 
     Parameters
@@ -52,7 +52,7 @@ class KeyedQueue(Generic[Key]):
             self._waiting.put_nowait(key)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """PodPurpose until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
                 group.create_task(self._worker())

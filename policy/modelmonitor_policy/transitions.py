@@ -21,13 +21,13 @@ from modelmonitor_api.status import (
     RecentJob,
     ScoreComparison,
 )
-from modelmonitor_operator.gather import JobFact
+from modelmonitor_policy.observations import JobObservation
 
 #: The budget counts trainings, and its period may be long.
 MAX_TRAININGS = 100
 
 
-def fold(status: ModelMonitorStatus, jobs: Iterable[JobFact]) -> ModelMonitorStatus:
+def apply_job_results(status: ModelMonitorStatus, jobs: Iterable[JobObservation]) -> ModelMonitorStatus:
     """Return the status after `jobs`, which come in the order of their ends, running ones last."""
     for job in jobs:
         status = _started(status, job)
@@ -51,7 +51,7 @@ def handled(status: ModelMonitorStatus, **tokens: str) -> ModelMonitorStatus:
     return _with(status, handled_requests=status.handled_requests.model_copy(update=tokens))
 
 
-def lost_training(status: ModelMonitorStatus, jobs: Iterable[JobFact], now: dt.datetime) -> ModelMonitorStatus:
+def lost_training(status: ModelMonitorStatus, jobs: Iterable[JobObservation], now: dt.datetime) -> ModelMonitorStatus:
     """Return the status after the Job of a running training was deleted by somebody."""
     last = status.last_training
     if last is None or last.completion_time is not None or any(job.number == last.number for job in jobs):
@@ -67,7 +67,7 @@ def lost_training(status: ModelMonitorStatus, jobs: Iterable[JobFact], now: dt.d
     return remember(_with(status, last_training=last.model_copy(update=update)), entry)
 
 
-def _known(status: ModelMonitorStatus, job: JobFact) -> bool:
+def _known(status: ModelMonitorStatus, job: JobObservation) -> bool:
     """Whether a Job's end has been taken into account, or happened before all that is remembered."""
     if job.uid in known_jobs(status):
         return True
@@ -76,7 +76,7 @@ def _known(status: ModelMonitorStatus, job: JobFact) -> bool:
     return full and job.finished < min(recent.time for recent in status.recent_jobs)
 
 
-def _started(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
+def _started(status: ModelMonitorStatus, job: JobObservation) -> ModelMonitorStatus:
     """Take note of a training, also of one that was created just before the operator was stopped."""
     last = status.last_training
     if job.role is not Role.TRAIN or job.number is None or (last is not None and job.number <= last.number):
@@ -98,12 +98,12 @@ def _started(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
     return remember(_with(status, last_training=training, trainings=trainings), entry)
 
 
-def _ended(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
+def _ended(status: ModelMonitorStatus, job: JobObservation) -> ModelMonitorStatus:
     assert job.finished is not None
     recent = [RecentJob(uid=job.uid, time=job.finished), *status.recent_jobs]
     recent = sorted(recent, key=lambda item: item.time, reverse=True)[:MAX_RECENT_JOBS]
     status = _with(status, recent_jobs=recent)
-    endings: dict[Role, Callable[[ModelMonitorStatus, JobFact], ModelMonitorStatus]] = {
+    endings: dict[Role, Callable[[ModelMonitorStatus, JobObservation], ModelMonitorStatus]] = {
         Role.CHECK: _checked,
         Role.TRAIN: _trained,
         Role.ROLLBACK: _moved,
@@ -112,7 +112,7 @@ def _ended(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
     return endings[job.role](status, job)
 
 
-def _checked(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
+def _checked(status: ModelMonitorStatus, job: JobObservation) -> ModelMonitorStatus:
     assert job.finished is not None
     answer = job.answer
     if not isinstance(answer, CheckVerdict):
@@ -152,7 +152,7 @@ def _still_watched(status: ModelMonitorStatus, champion: Champion | None) -> Cha
     return found if (found.champion, found.since) == (champion.version, champion.since) else None
 
 
-def _trained(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
+def _trained(status: ModelMonitorStatus, job: JobObservation) -> ModelMonitorStatus:
     assert job.finished is not None
     last, answer = status.last_training, job.answer
     action: str
@@ -188,7 +188,7 @@ def _comparison(answer: RunVerdict) -> ScoreComparison | None:
     )
 
 
-def _moved(status: ModelMonitorStatus, job: JobFact) -> ModelMonitorStatus:
+def _moved(status: ModelMonitorStatus, job: JobObservation) -> ModelMonitorStatus:
     """Take note of the end of a rollback or a promotion by hand."""
     assert job.finished is not None
     answer = job.answer
