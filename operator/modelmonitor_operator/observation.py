@@ -1,4 +1,4 @@
-"""What is there: a monitor's Jobs, how they ended, and what their pods said."""
+"""Observes a monitor's Jobs: which exist, how they ended, and what their pods returned."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from modelmonitor_operator.manifests.pod import TRUSTED_CONTAINERS
 from modelmonitor_policy.observations import Answer, JobObservation
 
 
-async def observe_jobs(gateway: Gateway, monitor: Object, known: Collection[str]) -> list[JobObservation]:
-    """Return a monitor's Jobs, those that ended first in the order of their end.
+async def observe_jobs(gateway: Gateway, monitor: Object, known: Collection[str]) -> tuple[JobObservation, ...]:
+    """Return a monitor's Jobs: ended ones first, in the order of their ends.
 
-    Any Job with our labels counts, whoever made it: ``kubectl create job --from=cronjob/…`` too.
+    Every Job with the monitor's labels counts, including those of ``kubectl create job --from=cronjob/…``.
 
     Parameters
     ----------
     gateway
-        The way to the API server. Pods are asked for once, and only where a Job has news.
+        Access to the API server. Pods are listed once, and only if a Job has ended.
     monitor
         The ModelMonitor.
     known
-        UIDs of Jobs whose end has been taken into account.
+        UIDs of Jobs whose results are part of the status.
     """
     namespace, labels = monitor["metadata"]["namespace"], selector(monitor)
     jobs = [job for job in await gateway.list_jobs(namespace, labels) if _role(job) is not None]
-    news = [job for job in jobs if _end(job) is not None and job["metadata"]["uid"] not in known]
-    pods = await gateway.list_pods(namespace, labels) if news else []
-    ended = {job["metadata"]["uid"]: _pods_of(job, pods) for job in news}
-    facts = [_fact(job, ended.get(job["metadata"]["uid"])) for job in jobs]
-    return sorted(facts, key=lambda fact: (fact.finished is None, fact.finished or fact.started, fact.name))
+    ended = [job for job in jobs if _end(job) is not None and job["metadata"]["uid"] not in known]
+    pods = await gateway.list_pods(namespace, labels) if ended else []
+    pods_by_job = {job["metadata"]["uid"]: _pods_of(job, pods) for job in ended}
+    observations = [_observe(job, pods_by_job.get(job["metadata"]["uid"])) for job in jobs]
+    return tuple(sorted(observations, key=lambda job: (job.finished is None, job.finished or job.started, job.name)))
 
 
-def job_observation(job: Object) -> JobObservation:
-    """Return a Job that was just created, or met under the name of one we wanted to create.
+def observe_started_job(job: Object) -> JobObservation:
+    """Return a Job that has just been created, or that existed under the name of one to be created.
 
-    It counts as running: whether it has ended is for the next look at all Jobs.
+    It counts as running: whether it has ended is left to the next :func:`observe_jobs`.
     """
-    return dataclasses.replace(_fact(job, None), finished=None)
+    return dataclasses.replace(_observe(job, None), finished=None)
 
 
 def belongs_to(child: Object, monitor: Object) -> bool:
@@ -54,7 +54,7 @@ def belongs_to(child: Object, monitor: Object) -> bool:
 
 
 def belongs_to_predecessor(child: Object, monitor: Object) -> bool:
-    """Whether a deleted monitor of the same name controls an object: the garbage collector is about to take it."""
+    """Whether a deleted monitor of the same name controls an object, which is about to be garbage-collected."""
     name, uid = monitor["metadata"]["name"], monitor["metadata"]["uid"]
     return any(
         owner.get("controller") and (owner["kind"], owner["name"]) == (names.KIND, name) and owner["uid"] != uid
@@ -62,8 +62,8 @@ def belongs_to_predecessor(child: Object, monitor: Object) -> bool:
     )
 
 
-def _fact(job: Object, pods: list[Object] | None) -> JobObservation:
-    """Return what is known of a Job; `pods` are given where its end is news."""
+def _observe(job: Object, pods: list[Object] | None) -> JobObservation:
+    """Return the observation of a Job; `pods` are given if it has just ended."""
     metadata = job["metadata"]
     annotations = metadata.get("annotations", {})
     number = metadata["labels"].get(names.LABEL_NUMBER, "")
@@ -88,54 +88,55 @@ def _role(job: Object) -> Role | None:
         return None
 
 
-def _condition(job: Object, *types: str) -> Mapping[str, str] | None:
-    """Return a condition that is true. Counts of pods are no judge: they miss deadlines and policies."""
+def _true_condition(job: Object, *types: str) -> Mapping[str, str] | None:
+    """Return a condition that is true. Pod counts are no substitute: they miss deadlines and failure policies."""
     conditions = job.get("status", {}).get("conditions") or []
     return next((c for c in conditions if c["type"] in types and c["status"] == "True"), None)
 
 
 def _end(job: Object) -> dt.datetime | None:
-    ended = _condition(job, "Complete", "Failed")
+    ended = _true_condition(job, "Complete", "Failed")
     return parse_time(ended["lastTransitionTime"]) if ended else None
 
 
 def _pods_of(job: Object, pods: list[Object]) -> list[Object]:
     """Return a Job's pods, newest first."""
     uid = job["metadata"]["uid"]
-    ours = [pod for pod in pods if any(o["uid"] == uid for o in pod["metadata"].get("ownerReferences", []))]
-    return sorted(ours, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
+    owned = [pod for pod in pods if any(o["uid"] == uid for o in pod["metadata"].get("ownerReferences", []))]
+    return sorted(owned, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
 
 
 def _answer(job: Object, pods: list[Object]) -> Answer:
-    """Return what an ended Job said, in the order of what tells most."""
-    failed = _condition(job, "Failed")
-    said = [answer for pod in pods if (answer := _said(pod)) is not None]
+    """Return the result of an ended Job; the most informative source wins."""
+    name = job["metadata"]["name"]
+    failed = _true_condition(job, "Failed")
+    answers = [answer for pod in pods if (answer := _pod_answer(pod)) is not None]
+    failures = [answer for answer in answers if isinstance(answer, Failure)]
     if failed is None:
-        nothing = f"Job {job['metadata']['name']} completed and its pod left no verdict"
-        verdicts = [answer for answer in said if not isinstance(answer, Failure)]
-        return next(iter([*verdicts, *said]), _failure(FailureReason.NO_VERDICT, nothing))
+        verdicts = [answer for answer in answers if not isinstance(answer, Failure)]
+        no_verdict = _failure(FailureReason.NO_VERDICT, f"Job {name} completed, but its pod left no verdict")
+        return next(iter([*verdicts, *failures]), no_verdict)
     if failed.get("reason") == "DeadlineExceeded":
         seconds = job["spec"].get("activeDeadlineSeconds")
         return _failure(
             FailureReason.DEADLINE_EXCEEDED,
-            f"Job {job['metadata']['name']} ran longer than its {seconds} seconds; raise "
-            f"spec.{_field(job)}.activeDeadlineSeconds, or give it less data or more processors",
+            f"Job {name} ran longer than its deadline of {seconds} seconds; raise "
+            f"spec.{_field(job)}.activeDeadlineSeconds, reduce its data, or give it more CPUs",
         )
-    ends = [end for pod in pods for end in _terminated(pod)]
-    starved = next((name for name, state in ends if state.get("reason") == "OOMKilled"), None)
-    if starved is not None:
-        return _failure(FailureReason.OUT_OF_MEMORY, _memory_advice(job, starved))
-    failure = next((answer for answer in said if isinstance(answer, Failure)), None)
-    return failure or _failure(
-        FailureReason.NO_VERDICT, _log_advice(job, failed.get("message", "no reason given"), ends)
-    )
+    terminated = [state for pod in pods for state in _terminated(pod)]
+    killed = next((container for container, state in terminated if state.get("reason") == "OOMKilled"), None)
+    if killed is not None:
+        return _failure(FailureReason.OUT_OF_MEMORY, _memory_advice(job, killed))
+    if failures:
+        return failures[0]
+    return _failure(FailureReason.NO_VERDICT, _log_advice(job, failed.get("message", "no reason given"), terminated))
 
 
-def _said(pod: Object) -> Answer | None:
-    """Return what our containers of a pod left: a trainer of the user's own does not speak for us."""
-    for name, state in _terminated(pod):
+def _pod_answer(pod: Object) -> Answer | None:
+    """Return what the trusted containers of a pod returned; a custom trainer cannot return a verdict."""
+    for container, state in _terminated(pod):
         text = state.get("message")
-        if text and name in TRUSTED_CONTAINERS:
+        if text and container in TRUSTED_CONTAINERS:
             try:
                 return decode_answer(text)
             except Malformed as error:
@@ -144,14 +145,14 @@ def _said(pod: Object) -> Answer | None:
 
 
 def _terminated(pod: Object) -> list[tuple[str, Object]]:
-    """Return the containers of a pod that have ended, by name, with how."""
+    """Return the names and the states of a pod's terminated containers."""
     return [(s["name"], s["state"]["terminated"]) for s in _statuses(pod) if "terminated" in s.get("state", {})]
 
 
 def _image_id(pod: Object) -> str | None:
-    """Return the image of the container that trains where it is the user's own, otherwise of ours."""
-    found = {status["name"]: status.get("imageID") for status in _statuses(pod)}
-    return found.get(names.TRAIN_CONTAINER_NAME) or found.get(names.CONTAINER_NAME) or None
+    """Return the image of the container that trains: a custom trainer, or else the trainer image."""
+    images = {status["name"]: status.get("imageID") for status in _statuses(pod)}
+    return images.get(names.TRAIN_CONTAINER_NAME) or images.get(names.CONTAINER_NAME) or None
 
 
 def _statuses(pod: Object) -> list[Object]:
@@ -160,30 +161,30 @@ def _statuses(pod: Object) -> list[Object]:
 
 
 def _field(job: Object) -> str:
-    """Return which part of the spec is about the pod of a Job."""
+    """Return the part of the spec that configures a Job's pod."""
     return "retraining.trainer" if _role(job) is Role.TRAIN else "check"
 
 
-def _memory_advice(job: Object, starved: str) -> str:
+def _memory_advice(job: Object, container: str) -> str:
     pod = job["spec"]["template"]["spec"]
     containers = [*pod["containers"], *pod.get("initContainers", [])]
     limits = {c["name"]: c.get("resources", {}).get("limits", {}).get("memory") for c in containers}
     return (
-        f"Job {job['metadata']['name']} needed more memory than its limit of {limits.get(starved) or 'the node'}; "
+        f"Job {job['metadata']['name']} ran out of memory, with a limit of {limits.get(container) or 'the node'}; "
         f"raise spec.{_field(job)}.resources.limits.memory"
     )
 
 
-def _log_advice(job: Object, message: str, ends: list[tuple[str, Object]]) -> str:
+def _log_advice(job: Object, message: str, terminated: list[tuple[str, Object]]) -> str:
     name = job["metadata"]["name"]
-    theirs = ((end, state) for end, state in ends if end not in TRUSTED_CONTAINERS and state.get("exitCode"))
-    container, state = next(theirs, (names.CONTAINER_NAME, None))
+    custom = ((c, state) for c, state in terminated if c not in TRUSTED_CONTAINERS and state.get("exitCode"))
+    container, state = next(custom, (names.CONTAINER_NAME, None))
     if state is not None:
         return (
-            f"Container {container} of the trainer image ended with exit code {state['exitCode']}; "
+            f"Container {container} of the trainer image exited with code {state['exitCode']}; "
             f"see kubectl logs job/{name} --container {container}"
         )
-    return f"Job {name} failed ({message}) and its pod left no message; see kubectl logs job/{name}"
+    return f"Job {name} failed ({message}), and its pod left no message; see kubectl logs job/{name}"
 
 
 def _failure(reason: FailureReason, message: str) -> Failure:

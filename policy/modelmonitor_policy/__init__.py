@@ -1,35 +1,50 @@
-"""Pure decision logic of ModelMonitor: from observations and a clock to what to start.
+"""Decision logic of ModelMonitor: pure functions from observations and a clock to what to start.
 
-Nothing in this package reads a clock, a file or a network, so the same code can decide on a cluster and over past data.
+:func:`plan` is the only place that decides whether to check, train, promote or roll back. The operator executes its
+intents as Jobs, and a replay over past data can execute the same intents in process. The package imports neither
+Kubernetes nor any other I/O, and the time is an argument everywhere.
+
+The command line uses the schedules of this package, so that a monitor is tested at the same significance level on a
+laptop and in a pod. It does not call :func:`plan`: its commands do what the user asks.
 """
 
-from modelmonitor_policy.auto_rollback import AutoRollback, find_auto_rollback, promotion_token
 from modelmonitor_policy.decision import Action, Decision, decide
-from modelmonitor_policy.facts import Facts
-from modelmonitor_policy.holds import backoff
-from modelmonitor_policy.observations import (
-    ChampionObservation,
-    CheckObservation,
-    JobInFlight,
-    JobObservation,
-    TrainingObservation,
-    WatchObservation,
+from modelmonitor_policy.facts import Facts, facts_of
+from modelmonitor_policy.intents import (
+    AutoRollback,
+    Intent,
+    RollbackCause,
+    StartCheck,
+    StartPromotion,
+    StartRollback,
+    StartTraining,
 )
+from modelmonitor_policy.observations import JobObservation
+from modelmonitor_policy.plan import INITIAL_CHECK, plan, wake_at
+from modelmonitor_policy.requests import Requests
+from modelmonitor_policy.transitions import apply_job_results, fail_lost_training, known_jobs, record_intent
 
 __version__ = "0.1.0"
 __all__ = [
+    "INITIAL_CHECK",
     "Action",
     "AutoRollback",
-    "ChampionObservation",
-    "CheckObservation",
     "Decision",
     "Facts",
-    "JobInFlight",
+    "Intent",
     "JobObservation",
-    "TrainingObservation",
-    "WatchObservation",
-    "backoff",
+    "Requests",
+    "RollbackCause",
+    "StartCheck",
+    "StartPromotion",
+    "StartRollback",
+    "StartTraining",
+    "apply_job_results",
     "decide",
-    "find_auto_rollback",
-    "promotion_token",
+    "facts_of",
+    "fail_lost_training",
+    "known_jobs",
+    "plan",
+    "record_intent",
+    "wake_at",
 ]

@@ -154,3 +154,22 @@ class WatchObservation:
     predecessor: str
     worse: bool
     message: str = ""
+
+
+@dataclass(frozen=True)
+class RolloutFailure:
+    """A champion that the Deployment failed to roll out.
+
+    Attributes
+    ----------
+    version
+        The champion.
+    previous
+        The version with which the Deployment was last available.
+    message
+        What went wrong, in a sentence.
+    """
+
+    version: str
+    previous: str
+    message: str

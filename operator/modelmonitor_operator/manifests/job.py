@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from modelmonitor_api import names
 from modelmonitor_api.messages import CheckRequest, PromoteRequest, RollbackRequest, TrainRequest, encode
@@ -11,7 +11,7 @@ from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.manifests.pod import TRUSTED_CONTAINERS, PodPurpose, container_names, pod_template
 from modelmonitor_operator.monitor import Monitor
 from modelmonitor_operator.settings import Settings
-from modelmonitor_policy import AutoRollback
+from modelmonitor_policy import AutoRollback, Intent, StartCheck, StartPromotion, StartRollback, StartTraining
 from modelmonitor_policy.schedule import per_day
 
 #: How long finished Jobs are kept: far longer than a resync, and long enough to inspect them.
@@ -22,53 +22,63 @@ _FOREIGN_LABELS = ("app.kubernetes.io/", "helm.sh/", "argocd.argoproj.io/", "kus
 Request = CheckRequest | TrainRequest | RollbackRequest | PromoteRequest
 
 
-def training_job(
-    monitor: Monitor, settings: Settings, number: int, reason: str, message: str, token: str | None = None
-) -> Object:
-    """Return the Job of training `number`; `token` is that of the request that it serves, if any."""
+def job_of(monitor: Monitor, settings: Settings, intent: Intent) -> Object:
+    """Return the Job that executes an intent; the same intent always gives a Job of the same name."""
+    match intent:
+        case StartCheck(token=token):
+            return _keyed_job(monitor, settings, Role.CHECK, check_request(monitor), token)
+        case StartTraining():
+            return _training_job(monitor, settings, intent)
+        case StartRollback(version=version, token=token):
+            rollback = RollbackRequest(monitor=monitor.ref, spec=monitor.spec, to=version)
+            return _keyed_job(monitor, settings, Role.ROLLBACK, rollback, token)
+        case StartPromotion(version=version, token=token):
+            promotion = PromoteRequest(monitor=monitor.ref, spec=monitor.spec, version=version)
+            return _keyed_job(monitor, settings, Role.PROMOTE, promotion, token)
+        case AutoRollback():
+            return _auto_rollback_job(monitor, settings, intent)
+
+
+def _training_job(monitor: Monitor, settings: Settings, intent: StartTraining) -> Object:
+    """Return the Job of a training."""
     request = TrainRequest(
         monitor=monitor.ref,
         spec=monitor.spec,
-        number=number,
-        reason=reason,
-        message=message[:1024],
+        number=intent.number,
+        reason=intent.reason,
+        message=intent.message[:1024],
         trainer_image=monitor.spec.retraining.trainer.image or settings.trainer_image,
     )
     manifest = job(monitor, settings, Role.TRAIN, request)
-    manifest["metadata"]["name"] = names.training_job_name(monitor.name, monitor.uid, number)
-    manifest["metadata"]["labels"][names.LABEL_NUMBER] = str(number)
-    manifest["metadata"]["annotations"] = {names.ANNOTATION_TRIGGER: f"{reason}: {message}"}
-    if token is not None:
-        manifest["metadata"]["annotations"][names.ANNOTATION_TOKEN] = token
+    manifest["metadata"]["name"] = names.training_job_name(monitor.name, monitor.uid, intent.number)
+    manifest["metadata"]["labels"][names.LABEL_NUMBER] = str(intent.number)
+    manifest["metadata"]["annotations"] = {names.ANNOTATION_TRIGGER: f"{intent.reason}: {intent.message}"}
+    if intent.token is not None:
+        manifest["metadata"]["annotations"][names.ANNOTATION_TOKEN] = intent.token
     manifest["spec"]["ttlSecondsAfterFinished"] = TTL_SECONDS
     return manifest
 
 
-def requested_job(monitor: Monitor, settings: Settings, role: Role, token: str) -> Object:
-    """Return the Job that serves the request `token`: a check, a rollback or a promotion."""
-    manifest = job(monitor, settings, role, _request(monitor, role, token))
-    manifest["metadata"]["name"] = names.requested_job_name(monitor.name, monitor.uid, role, token)
-    manifest["metadata"]["annotations"] = {names.ANNOTATION_TOKEN: token}
-    manifest["spec"]["ttlSecondsAfterFinished"] = TTL_SECONDS
-    return manifest
-
-
-def auto_rollback_job(
-    monitor: Monitor, settings: Settings, rollback: AutoRollback, cause: Literal["watch", "rollout"]
-) -> Object:
-    """Return the Job of an automatic rollback, after a bad result of the champion watch or a failed rollout."""
+def _auto_rollback_job(monitor: Monitor, settings: Settings, intent: AutoRollback) -> Object:
+    """Return the Job of an automatic rollback."""
     request = RollbackRequest(
         monitor=monitor.ref,
         spec=monitor.spec,
-        to=rollback.to,
-        instead_of=rollback.instead_of,
-        reason=rollback.reason.value,
-        message=rollback.message[:1024],
+        to=intent.version,
+        instead_of=intent.instead_of,
+        reason=intent.reason.value,
+        message=intent.message[:1024],
     )
-    token = f"{rollback.to}#{cause}-of-{rollback.token}"
-    manifest = job(monitor, settings, Role.ROLLBACK, request)
-    manifest["metadata"]["name"] = names.requested_job_name(monitor.name, monitor.uid, Role.ROLLBACK, token)
-    manifest["metadata"]["annotations"] = {names.ANNOTATION_TRIGGER: f"{rollback.reason}: {rollback.message}"}
+    manifest = _keyed_job(monitor, settings, Role.ROLLBACK, request, intent.token)
+    manifest["metadata"]["annotations"][names.ANNOTATION_TRIGGER] = f"{intent.reason}: {intent.message}"
+    return manifest
+
+
+def _keyed_job(monitor: Monitor, settings: Settings, role: Role, request: Request, token: str) -> Object:
+    """Return a Job whose name is derived from a token."""
+    manifest = job(monitor, settings, role, request)
+    manifest["metadata"]["name"] = names.requested_job_name(monitor.name, monitor.uid, role, token)
+    manifest["metadata"]["annotations"] = {names.ANNOTATION_TOKEN: token}
     manifest["spec"]["ttlSecondsAfterFinished"] = TTL_SECONDS
     return manifest
 
@@ -82,16 +92,6 @@ def selector(monitor: Object) -> str:
     """Return the label selector of everything that belongs to a monitor."""
     metadata = monitor["metadata"]
     return f"{names.LABEL_MONITOR}={metadata['name']},{names.LABEL_MONITOR_UID}={metadata['uid']}"
-
-
-def _request(monitor: Monitor, role: Role, token: str) -> Request:
-    # "previous#2" is "previous" once more: each token is served once.
-    version = token.partition("#")[0][:64]
-    if role is Role.ROLLBACK:
-        return RollbackRequest(monitor=monitor.ref, spec=monitor.spec, to=version)
-    if role is Role.PROMOTE:
-        return PromoteRequest(monitor=monitor.ref, spec=monitor.spec, version=version)
-    return check_request(monitor)
 
 
 def job(monitor: Monitor, settings: Settings, role: Role, request: Request) -> Object:

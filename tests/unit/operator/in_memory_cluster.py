@@ -180,10 +180,6 @@ class InMemoryCluster:
         assert namespace in {None, NAMESPACE}
         return await self._answer(lambda: list(self.monitors.values()))
 
-    async def list_cron_jobs(self, namespace: str | None, selector: str) -> list[Object]:
-        assert namespace in {None, NAMESPACE}
-        return await self._answer(lambda: _selected(self.cron_jobs.values(), selector))
-
     async def list_jobs(self, namespace: str | None, selector: str) -> list[Object]:
         assert namespace in {None, NAMESPACE}
         return await self._answer(lambda: _selected(self.jobs.values(), selector))

@@ -181,7 +181,7 @@ async def test_an_event_that_is_there_already_is_fine(server: Server, gateway: K
     ],
 )
 def test_the_server_says_when_to_come_back(error: Exception, wait: bool | float) -> None:
-    assert kubernetes_gateway._wait(error) == wait
+    assert kubernetes_gateway._retry(error) == wait
 
 
 async def test_retry_after_is_read(server: Server, gateway: KubernetesGateway) -> None:

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from modelmonitor_api import names
 from modelmonitor_api.messages import CheckVerdict, Failure, encode_answer
 from modelmonitor_api.names import FailureReason, Role
-from modelmonitor_operator.observation import JobObservation, observe_jobs
+from modelmonitor_operator.observation import observe_jobs
+from modelmonitor_policy import JobObservation
 from support.monitors import check, failure, run
 from unit.operator.in_memory_cluster import NAMESPACE, InMemoryCluster
 
-OWN_TRAINER = {"estimator": None, "trainer": {"image": "example/trainer:1"}}
+CUSTOM_TRAINER = {"estimator": None, "trainer": {"image": "example/trainer:1"}}
 
 
 async def checked(cluster: InMemoryCluster) -> str:
@@ -82,7 +83,7 @@ async def test_a_verdict() -> None:
             "BackoffLimitExceeded",
             {"reason": "OOMKilled", "exitCode": 137},
             "OutOfMemory",
-            "its limit of 512Mi; raise spec.check.resources.limits.memory",
+            "limit of 512Mi; raise spec.check.resources.limits.memory",
             id="memory",
         ),
     ],
@@ -139,7 +140,7 @@ async def test_the_pod_of_a_second_attempt_has_the_last_word() -> None:
 
 async def test_a_trainer_of_the_users_own_does_not_speak_for_us() -> None:
     cluster = InMemoryCluster()
-    cluster.add(retraining=OWN_TRAINER)
+    cluster.add(retraining=CUSTOM_TRAINER)
     await cluster.settle()
     cluster.finish(cluster.of_role(Role.CHECK)[0]["metadata"]["name"], check(champion=None))
     await cluster.settle()
@@ -170,7 +171,7 @@ async def test_the_step_that_failed_is_named(
     container: str, terminated: dict[str, Any], reason: str, words: str
 ) -> None:
     cluster = InMemoryCluster()
-    cluster.add(retraining=OWN_TRAINER)
+    cluster.add(retraining=CUSTOM_TRAINER)
     await cluster.settle()
     cluster.finish(cluster.of_role(Role.CHECK)[0]["metadata"]["name"], check(champion=None))
     await cluster.settle()

@@ -195,6 +195,9 @@ async def test_requests_by_annotation_are_answered_once_each(cluster: InMemoryCl
     actions = [entry["action"] for entry in cluster.status()["history"]]
     assert actions[:2] == ["PromotionFailed", "RolledBack"]
     assert len(cluster.of_role(Role.ROLLBACK)) == len(cluster.of_role(Role.PROMOTE)) == 1
+    started = {event["reason"]: event["message"] for event in cluster.events if event["reason"].endswith("Started")}
+    assert started.keys() == {"TrainingStarted", "CheckStarted", "RollbackStarted", "PromotionStarted"}
+    assert started["CheckStarted"] == "Started for the annotation modelmonitor.io/check-requested-at: monday"
 
 
 async def test_a_champion_that_is_not_the_newest_version_is_still_the_champion(cluster: InMemoryCluster) -> None:
