@@ -82,6 +82,13 @@ class SimulatedMonitor:
             self.executed.append(intent)
         return intents
 
+    def scheduled_check(self) -> JobObservation:
+        """Start a check as the schedule does, and return its Job."""
+        name = f"scheduled-{len(self.jobs)}"
+        job = JobObservation(name=name, uid=f"uid-of-{name}", role=Role.CHECK, started=self.now)
+        self.jobs.append(job)
+        return job
+
     def running(self, *roles: Role) -> list[JobObservation]:
         """Return the Jobs of some roles that have not ended."""
         return [job for job in self.jobs if job.role in roles and job.finished is None]

@@ -138,47 +138,48 @@ def test_time_alone_does_not_change_a_plan_before_it_wakes(known: Facts, seconds
 
 
 Step = tuple[str, int]
-VERDICTS: tuple[monitors.Verdict, ...] = ("Drift", "NoDrift", "Corrupted", "Drift")
-STEPS = ("check", "check", "end", "end", "pass", "retrain", "rollback", "promote", "request", "suspend", "rollout")
+VERDICTS: tuple[monitors.Verdict, ...] = ("Drift", "Drift", "NoDrift", "Corrupted")
+#: What can happen, each with a number that picks among the possibilities.
+STEPS = (
+    "check", "check", "check", "worse", "worse", "end", "end", "fail", "fail", "pass",
+    "retrain", "rollback", "promote", "request", "suspend", "resume", "resume", "rollout",
+)  # fmt: skip
 
 
-def happen(monitor: SimulatedMonitor, step: str, pick: int) -> None:
-    """Let one thing happen to the monitor."""
-    version = f"v{pick}-0a1b2c3d"
-    served = monitors.champion(version).model_copy(update={"since": monitor.now})
+def end_check(monitor: SimulatedMonitor, verdict: monitors.Verdict, *, worse: bool = False) -> None:
+    """End the running checks, or a scheduled one; `worse` is the result of the champion watch."""
     champion = monitor.status.champion
-    if step == "check":
-        for job in monitor.running(Role.CHECK):
-            worse = champion is not None and pick % 2 == 0
-            found = ChampionWatch(
-                champion=champion.version if champion else "",
-                since=champion.since if champion else monitor.now,
-                predecessor="v0-0a1b2c3d",
-                metric="ROCAUC",
-                days=4,
-                rows=4000,
-                difference="-0.0400",
-                low="-0.0600",
-                high="-0.0200",
-                worse=worse,
-            )
-            verdict = VERDICTS[pick % len(VERDICTS)]
-            result = found if champion is not None else None
-            monitor.finish(job, monitors.check(verdict, time=monitor.now, champion=champion, watch=result))
-    elif step == "end":
-        for job in monitor.running(Role.TRAIN, Role.ROLLBACK, Role.PROMOTE):
-            outcome: monitors.Outcome = "Promoted" if job.role is not Role.ROLLBACK else "RolledBack"
-            ended = monitors.run(outcome, version, champion=served)
-            monitor.finish(job, ended if pick % 3 else monitors.failure(FailureReason.BAD_DATA))
-    elif step == "pass":
-        monitor.pass_time(hours=1 + 5 * pick)
-    elif step == "request":
-        monitor.request(check=f"token-{len(monitor.executed)}")
-    elif step in {"retrain", "rollback", "promote"}:
-        monitor.request(**{step: f"{version}#{len(monitor.executed)}"})
-    elif step == "suspend":
-        monitor.spec = monitor.spec.model_copy(update={"suspend": pick % 3 == 0})
-    elif step == "rollout" and champion is not None:
+    watched = None
+    if champion is not None:
+        watched = ChampionWatch(
+            champion=champion.version,
+            since=champion.since,
+            predecessor="v0-0a1b2c3d",
+            metric="ROCAUC",
+            days=4,
+            rows=4000,
+            difference="-0.0400",
+            low="-0.0600",
+            high="-0.0200",
+            worse=worse,
+        )
+    for job in monitor.running(Role.CHECK) or [monitor.scheduled_check()]:
+        monitor.finish(job, monitors.check(verdict, time=monitor.now, champion=champion, watch=watched))
+
+
+def end_change(monitor: SimulatedMonitor, version: str, *, failed: bool) -> None:
+    """End the Job that can change the champion, if one is running; where it succeeds, `version` is the champion."""
+    champion = monitors.champion(version).model_copy(update={"since": monitor.now})
+    for job in monitor.running(Role.TRAIN, Role.ROLLBACK, Role.PROMOTE):
+        outcome: monitors.Outcome = "RolledBack" if job.role is Role.ROLLBACK else "Promoted"
+        succeeded = monitors.run(outcome, version, champion=champion)
+        monitor.finish(job, monitors.failure(FailureReason.BAD_DATA) if failed else succeeded)
+
+
+def fail_rollout(monitor: SimulatedMonitor) -> None:
+    """Let the rollout of the champion, if there is one, fail."""
+    champion = monitor.status.champion
+    if champion is not None:
         rollout = Rollout(
             deployment="scorer",
             version=champion.version,
@@ -189,10 +190,30 @@ def happen(monitor: SimulatedMonitor, step: str, pick: int) -> None:
         monitor.status = monitor.status.model_copy(update={"rollout": rollout})
 
 
+def happen(monitor: SimulatedMonitor, step: str, pick: int) -> None:
+    """Let one thing happen to the monitor."""
+    match step:
+        case "check" | "worse":
+            end_check(monitor, VERDICTS[pick % len(VERDICTS)], worse=step == "worse")
+        case "end" | "fail":
+            end_change(monitor, f"v{pick}-0a1b2c3d", failed=step == "fail")
+        case "pass":
+            monitor.pass_time(hours=1 + 5 * pick)
+        case "request":
+            monitor.request(check=f"token-{len(monitor.executed)}")
+        case "retrain" | "rollback" | "promote":
+            monitor.request(**{step: f"v{pick}-0a1b2c3d#{len(monitor.executed)}"})
+        case "suspend" | "resume":
+            monitor.spec = monitor.spec.model_copy(update={"suspend": step == "suspend"})
+        case "rollout":
+            fail_rollout(monitor)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 7)), min_size=5, max_size=60))
 def test_executing_a_plan_leaves_nothing_to_start_and_starts_nothing_twice(steps: list[Step]) -> None:
     monitor = SimulatedMonitor(spec(promotion={"watch": {"action": "Rollback"}}))
+    monitor.status = monitor.status.model_copy(update={"champion": monitors.champion()})
     monitor.step()
     for step, pick in steps:
         happen(monitor, step, pick)
