@@ -1,4 +1,4 @@
-"""A champion that turns out worse than the version before it: said, and sent back once."""
+"""A champion that is worse than its predecessor: reported, and rolled back once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from unit.operator.in_memory_cluster import InMemoryCluster, Killed
 WORSE = {"difference": "-0.0400", "low": "-0.0600", "high": "-0.0200", "worse": True}
 
 
-def found(served: Champion, **fields: Any) -> ChampionWatch:
-    """Return what a check finds of a champion beside v1."""
+def watch(served: Champion, **fields: Any) -> ChampionWatch:
+    """Return the result of the champion watch: a champion compared with v1."""
     given: dict[str, Any] = {
         "champion": served.version,
         "since": served.since,
@@ -63,22 +63,22 @@ def rollbacks(cluster: InMemoryCluster) -> list[Any]:
     return cluster.of_role(Role.ROLLBACK)
 
 
-async def test_without_a_look_there_is_no_condition() -> None:
+async def test_without_a_result_there_is_no_condition() -> None:
     cluster, _ = await watched("Rollback")
     assert "ChampionHealthy" not in {condition["type"] for condition in cluster.status()["conditions"]}
 
 
 async def test_a_champion_that_is_not_worse() -> None:
     cluster, now = await watched("Rollback")
-    await checked(cluster, "a", champion=now, watch=found(now))
+    await checked(cluster, "a", champion=now, watch=watch(now))
     assert cluster.condition("ChampionHealthy") == ("True", "NotWorseThanPredecessor")
     assert rollbacks(cluster) == []
     assert not [event for event in cluster.events if "Predecessor" in event["reason"]]
 
 
-async def test_report_says_so_and_does_nothing() -> None:
+async def test_report_reports_and_starts_nothing() -> None:
     cluster, now = await watched("Report")
-    await checked(cluster, "a", champion=now, watch=found(now, **WORSE))
+    await checked(cluster, "a", champion=now, watch=watch(now, **WORSE))
     assert cluster.condition("ChampionHealthy") == ("False", "WorseThanPredecessor")
     [event] = [event for event in cluster.events if event["reason"] == "WorseThanPredecessor"]
     assert event["type"] == "Warning"
@@ -86,9 +86,9 @@ async def test_report_says_so_and_does_nothing() -> None:
     assert rollbacks(cluster) == []
 
 
-async def test_rollback_starts_one_job_and_says_why() -> None:
+async def test_rollback_starts_one_job_with_its_reason() -> None:
     cluster, now = await watched("Rollback")
-    await checked(cluster, "a", champion=now, watch=found(now, **WORSE))
+    await checked(cluster, "a", champion=now, watch=watch(now, **WORSE))
     [job] = rollbacks(cluster)
     request = decode_request(job["spec"]["template"]["metadata"]["annotations"][ANNOTATION_REQUEST])
     assert isinstance(request, RollbackRequest)
@@ -100,8 +100,8 @@ async def test_rollback_starts_one_job_and_says_why() -> None:
         "WorseThanPredecessor",
         "v1-11111111",
     )
-    # Neither another look nor another check asks again.
-    await checked(cluster, "b", champion=now, watch=found(now, **WORSE, days=8))
+    # Neither another reconciliation nor another check starts a second one.
+    await checked(cluster, "b", champion=now, watch=watch(now, **WORSE, days=8))
     cluster.pass_time(minutes=5)
     back = served(cluster, "v1-11111111")
     verdict = run("RolledBack", "v1-11111111", champion=back, reason="WorseThanPredecessor")
@@ -115,9 +115,9 @@ async def test_rollback_starts_one_job_and_says_why() -> None:
     assert len(rollbacks(cluster)) == 1
 
 
-async def test_a_rollback_that_failed_is_not_tried_for_ever() -> None:
+async def test_a_failed_rollback_is_not_repeated() -> None:
     cluster, now = await watched("Rollback")
-    await checked(cluster, "a", champion=now, watch=found(now, **WORSE))
+    await checked(cluster, "a", champion=now, watch=watch(now, **WORSE))
     [job] = rollbacks(cluster)
     cluster.finish(job["metadata"]["name"], failure(), failed="BackoffLimitExceeded")
     await cluster.settle()
@@ -125,13 +125,13 @@ async def test_a_rollback_that_failed_is_not_tried_for_ever() -> None:
     assert cluster.condition("ChampionHealthy") == ("False", "WorseThanPredecessor")
     cluster.pass_time(seconds=TTL_SECONDS + 1)
     del cluster.jobs[job["metadata"]["name"]]
-    await checked(cluster, "b", champion=now, watch=found(now, **WORSE))
+    await checked(cluster, "b", champion=now, watch=watch(now, **WORSE))
     assert rollbacks(cluster) == []
 
 
-async def test_what_was_found_outlives_a_day_of_broken_data() -> None:
+async def test_the_result_outlives_a_day_of_corrupted_data() -> None:
     cluster, now = await watched("Report")
-    await checked(cluster, "a", champion=now, watch=found(now, **WORSE))
+    await checked(cluster, "a", champion=now, watch=watch(now, **WORSE))
     await checked(cluster, "b", champion=now, verdict="Corrupted")
     assert cluster.condition("ChampionHealthy") == ("False", "WorseThanPredecessor")
 
@@ -140,7 +140,7 @@ async def test_another_champion_is_not_blamed() -> None:
     cluster, now = await watched("Rollback")
     cluster.pass_time(hours=1)
     # The check began under v2 and ended under v3.
-    await checked(cluster, "a", champion=served(cluster, "v3-33333333"), watch=found(now, **WORSE))
+    await checked(cluster, "a", champion=served(cluster, "v3-33333333"), watch=watch(now, **WORSE))
     assert rollbacks(cluster) == []
 
 
@@ -150,7 +150,7 @@ async def test_an_operator_that_dies_while_it_starts_the_rollback_starts_it_once
         cluster, now = await watched("Rollback")
         name = cluster.scheduled_check("a")
         cluster.pass_time(minutes=1)
-        cluster.finish(name, check(time=cluster.now, champion=now, watch=found(now, **WORSE)))
+        cluster.finish(name, check(time=cluster.now, champion=now, watch=watch(now, **WORSE)))
         cluster.calls, cluster.kill_at, cluster.kill_side = 0, call, side
         with suppress(Killed):
             await cluster.reconcile()
@@ -159,8 +159,8 @@ async def test_an_operator_that_dies_while_it_starts_the_rollback_starts_it_once
         assert len(rollbacks(cluster)) == 1, call
 
 
-async def test_a_rollback_by_hand_goes_first() -> None:
+async def test_a_requested_rollback_goes_first() -> None:
     cluster, now = await watched("Rollback")
     cluster.annotate(ANNOTATION_ROLLBACK_TO, "v1-11111111")
-    await checked(cluster, "a", champion=now, watch=found(now, **WORSE))
+    await checked(cluster, "a", champion=now, watch=watch(now, **WORSE))
     assert len(rollbacks(cluster)) == 1

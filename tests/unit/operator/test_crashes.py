@@ -1,4 +1,4 @@
-"""The operator is killed at every single call to the API server and started anew: the outcome is the same."""
+"""The operator is killed at every single call to the API server and restarted: the outcome is the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def at(cluster: InMemoryCluster) -> dict[str, Any]:
 
 
 async def survive(cluster: InMemoryCluster) -> None:
-    """Look until there is nothing to write, starting the operator anew where it is killed."""
+    """Reconcile until nothing is written, restarting the operator where it is killed."""
     try:
         await cluster.settle()
     except Killed:

@@ -79,8 +79,8 @@ def happen(cluster: InMemoryCluster, step: str, pick: int) -> None:
         cluster.cron_jobs.clear()
 
 
-async def look(cluster: InMemoryCluster, step: str, pick: int) -> None:
-    """Let the operator look, and have it killed or the API server refuse where the step says so."""
+async def reconcile(cluster: InMemoryCluster, step: str, pick: int) -> None:
+    """Let the operator reconcile; depending on the step, it is killed or the API server is unavailable."""
     if step == "kill":
         cluster.kill_at, cluster.kill_side = cluster.calls + 1 + pick, "after" if pick % 2 else "before"
     elif step == "away":
@@ -114,11 +114,11 @@ def promises_are_kept(cluster: InMemoryCluster, suspended: bool, jobs_before: se
     kinds = [condition.type for condition in status.conditions]
     assert len(set(kinds)) == len(kinds)
     if status.last_check is not None and status.last_check.verdict == Reason.CORRUPTED:
-        assert not new, "broken data train nobody"
+        assert not new, "no training on corrupted data"
 
 
 def budget_is_kept(cluster: InMemoryCluster) -> None:
-    """Assert the budget over every window, of all trainings that nobody asked for."""
+    """Assert the budget over every window, of all trainings that were not requested."""
     starts = sorted(
         job["metadata"]["creationTimestamp"]
         for job in cluster.of_role(Role.TRAIN)
@@ -139,7 +139,7 @@ def test_any_history(steps: list[Step]) -> None:
         for step, pick in steps:
             before = {job["metadata"]["name"] for job in cluster.jobs.values()}
             happen(cluster, step, pick)
-            await look(cluster, step, pick)
+            await reconcile(cluster, step, pick)
             suspended = cluster.monitors["flights"]["spec"].get("suspend", False)
             promises_are_kept(cluster, suspended, before)
             cluster.pass_time(minutes=1)

@@ -77,7 +77,7 @@ def test_pods_are_restricted_and_have_no_token(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", JOBS)
-def test_jobs_end_and_tell_bad_configuration_from_disruption(kind: str) -> None:
+def test_jobs_have_a_deadline_and_distinguish_bad_configuration_from_disruption(kind: str) -> None:
     spec = JOBS[kind]["spec"]
     assert spec["activeDeadlineSeconds"] > 0
     assert spec["backoffLimit"] >= 0
@@ -103,7 +103,7 @@ def test_the_request_is_in_the_pod_and_can_be_read(kind: str) -> None:
     assert main["terminationMessagePolicy"] == "File"
 
 
-def test_only_our_containers_are_given_credentials() -> None:
+def test_only_trusted_containers_receive_credentials() -> None:
     pod = JOBS["custom trainer"]["spec"]["template"]["spec"]
     by_name = {container["name"]: container for container in [*pod["initContainers"], *pod["containers"]]}
     assert list(by_name) == ["prepare", "train", "predict-challenger", "predict-champion", names.CONTAINER_NAME]
@@ -113,13 +113,13 @@ def test_only_our_containers_are_given_credentials() -> None:
         ["predict", "--request", "/work/predict-champion/request.json"],
     ]
     for name, container in by_name.items():
-        ours = name in {"prepare", names.CONTAINER_NAME}
-        assert container["image"] == (SETTINGS.trainer_image if ours else "example/trainer:1")
-        assert ("envFrom" in container) == ours
-        assert ("request" in {mount["name"] for mount in container["volumeMounts"]}) == ours
+        trusted = name in {"prepare", names.CONTAINER_NAME}
+        assert container["image"] == (SETTINGS.trainer_image if trusted else "example/trainer:1")
+        assert ("envFrom" in container) == trusted
+        assert ("request" in {mount["name"] for mount in container["volumeMounts"]}) == trusted
     mounted = {name: {mount["name"] for mount in by_name[name]["volumeMounts"]} for name in by_name}
     for name in list(by_name)[1:4]:
-        # What else they could write to is read by ours, which has the credentials: the home of its libraries.
+        # A second shared volume would let custom code change files that the trusted containers read.
         assert mounted[name] & mounted[names.CONTAINER_NAME] == {"work"}
     rules = JOBS["custom trainer"]["spec"]["podFailurePolicy"]["rules"]
     assert {rule["onExitCodes"]["containerName"] for rule in rules[:-1]} == {"prepare", names.CONTAINER_NAME}
@@ -171,9 +171,9 @@ def test_labels_of_users_go_through_and_those_of_tools_do_not() -> None:
         "kustomize.toolkit.fluxcd.io/name": "flux",
         names.LABEL_MONITOR: "forged",
     }
-    made = cron_job(accepted(labels), SETTINGS)
-    for found in (made["metadata"], made["spec"]["jobTemplate"]["metadata"]):
-        assert found["labels"] == {
+    manifest = cron_job(accepted(labels), SETTINGS)
+    for metadata in (manifest["metadata"], manifest["spec"]["jobTemplate"]["metadata"]):
+        assert metadata["labels"] == {
             "kueue.x-k8s.io/queue-name": "gpus",
             "team": "delays",
             names.LABEL_MANAGED_BY: names.FIELD_MANAGER,

@@ -1,4 +1,4 @@
-"""How a Job ended, and what its pod said: the operator believes conditions and our containers, nothing else."""
+"""How a Job ended, and what its pod returned: only conditions and trusted containers count."""
 
 from __future__ import annotations
 
@@ -26,12 +26,14 @@ async def checked(cluster: InMemoryCluster) -> str:
     return str(cluster.of_role(Role.CHECK)[0]["metadata"]["name"])
 
 
-async def gathered(cluster: InMemoryCluster, role: Role = Role.CHECK) -> JobObservation:
-    """Return what the operator makes of the only Job of a role."""
+async def observed(cluster: InMemoryCluster, role: Role = Role.CHECK) -> JobObservation:
+    """Return the observation of the only Job of a role."""
     monitor = await cluster.get_monitor(NAMESPACE, "flights")
     assert monitor is not None
-    [fact] = [fact for fact in await observe_jobs(cluster, monitor, ()) if fact.role is role]
-    return fact
+    [observation] = [
+        observation for observation in await observe_jobs(cluster, monitor, ()) if observation.role is role
+    ]
+    return observation
 
 
 @pytest.mark.parametrize(
@@ -46,23 +48,28 @@ async def test_the_image_that_did_the_work(statuses: dict[str, Any], image: str 
     cluster = InMemoryCluster()
     cluster.finish(await checked(cluster), check())
     cluster.pods[-1]["status"] |= statuses
-    assert (await gathered(cluster)).image_id == image
+    assert (await observed(cluster)).image_id == image
 
 
 async def test_a_verdict() -> None:
     cluster = InMemoryCluster()
     cluster.finish(await checked(cluster), check("Drift"))
-    fact = await gathered(cluster)
-    assert isinstance(fact.answer, CheckVerdict)
-    assert fact.answer.verdict == "Drift"
-    assert fact.finished == cluster.now
+    observation = await observed(cluster)
+    assert isinstance(observation.answer, CheckVerdict)
+    assert observation.answer.verdict == "Drift"
+    assert observation.finished == cluster.now
 
 
 @pytest.mark.parametrize(
     ("answer", "failed", "terminated", "reason", "words"),
     [
         pytest.param(
-            failure(FailureReason.CREDENTIALS_REFUSED), "BackoffLimitExceeded", {}, "CredentialsRefused", "", id="told"
+            failure(FailureReason.CREDENTIALS_REFUSED),
+            "BackoffLimitExceeded",
+            {},
+            "CredentialsRefused",
+            "",
+            id="reported",
         ),
         pytest.param(failure(FailureReason.BAD_DATA), None, {}, "BadData", "", id="a failure that ended well"),
         pytest.param(None, None, {}, "NoVerdict", "left no verdict", id="completed in silence"),
@@ -93,10 +100,10 @@ async def test_no_verdict_is_a_failure_that_says_what_to_do(
 ) -> None:
     cluster = InMemoryCluster()
     cluster.finish(await checked(cluster), answer, failed=failed, **terminated)
-    fact = await gathered(cluster)
-    assert isinstance(fact.answer, Failure)
-    assert fact.answer.reason == reason
-    assert words in fact.answer.message
+    observation = await observed(cluster)
+    assert isinstance(observation.answer, Failure)
+    assert observation.answer.reason == reason
+    assert words in observation.answer.message
     await cluster.settle()
     assert cluster.condition("DriftDetected") == ("Unknown", "CheckFailed")
     assert cluster.status()["lastCheckFailure"]["reason"] == reason
@@ -123,9 +130,9 @@ async def test_a_job_that_waits_is_queued_or_is_about_to_end_has_not_ended(statu
     cluster = InMemoryCluster()
     name = await checked(cluster)
     cluster.jobs[name]["status"] = status
-    fact = await gathered(cluster)
-    assert fact.finished is None
-    assert fact.answer is None
+    observation = await observed(cluster)
+    assert observation.finished is None
+    assert observation.answer is None
 
 
 async def test_the_pod_of_a_second_attempt_has_the_last_word() -> None:
@@ -134,8 +141,8 @@ async def test_the_pod_of_a_second_attempt_has_the_last_word() -> None:
     cluster.finish(name, failure(FailureReason.STORAGE_UNAVAILABLE), failed="later overwritten")
     cluster.pass_time(minutes=1)
     cluster.finish(name, check("NoDrift"))
-    fact = await gathered(cluster)
-    assert isinstance(fact.answer, CheckVerdict)
+    observation = await observed(cluster)
+    assert isinstance(observation.answer, CheckVerdict)
 
 
 async def test_a_trainer_of_the_users_own_does_not_speak_for_us() -> None:
@@ -149,9 +156,9 @@ async def test_a_trainer_of_the_users_own_does_not_speak_for_us() -> None:
     forged = {"exitCode": 0, "message": encode_answer(run("Promoted", "v1-deadbeef"))}
     cluster.finish(name, None)
     cluster.pods[-1]["status"]["initContainerStatuses"] = [{"name": "train", "state": {"terminated": forged}}]
-    fact = await gathered(cluster, Role.TRAIN)
-    assert isinstance(fact.answer, Failure)
-    assert fact.answer.reason == FailureReason.NO_VERDICT
+    observation = await observed(cluster, Role.TRAIN)
+    assert isinstance(observation.answer, Failure)
+    assert observation.answer.reason == FailureReason.NO_VERDICT
 
 
 @pytest.mark.parametrize(
@@ -181,10 +188,10 @@ async def test_the_step_that_failed_is_named(
         "containerStatuses": [{"name": names.CONTAINER_NAME, "state": {"waiting": {"reason": "PodInitializing"}}}],
         "initContainerStatuses": [{"name": container, "state": {"terminated": terminated}}],
     }
-    fact = await gathered(cluster, Role.TRAIN)
-    assert isinstance(fact.answer, Failure)
-    assert fact.answer.reason == reason
-    assert words in fact.answer.message
+    observation = await observed(cluster, Role.TRAIN)
+    assert isinstance(observation.answer, Failure)
+    assert observation.answer.reason == reason
+    assert words in observation.answer.message
 
 
 async def test_an_answer_to_another_question_is_no_answer() -> None:
@@ -206,7 +213,7 @@ async def test_pods_are_asked_for_only_where_a_job_has_news() -> None:
     async def never(namespace: str, selector: str) -> list[Any]:
         raise AssertionError(f"pods of {namespace} were listed by {selector}")
 
-    cluster.list_pods = never  # type: ignore[method-assign]  # a look that must not happen
+    cluster.list_pods = never  # type: ignore[method-assign]  # must not be called
     await cluster.reconcile()
 
 

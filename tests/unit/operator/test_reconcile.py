@@ -1,4 +1,4 @@
-"""The loop against a Kubernetes API in memory: what it makes, what it leaves alone, what it says."""
+"""The reconcile loop against a Kubernetes API in memory: what it creates, leaves alone and reports."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ async def test_a_new_monitor_has_its_cron_job_a_first_check_and_all_conditions(c
 async def test_nothing_is_written_when_nothing_changes(cluster: InMemoryCluster) -> None:
     await champion_promoted(cluster)
     await later_check(cluster, "a", "NoDrift")
-    written, told = len(cluster.writes), len(cluster.events)
+    written, posted = len(cluster.writes), len(cluster.events)
     for _ in range(3):
         cluster.pass_time(minutes=2)
         await cluster.reconcile()
     assert cluster.writes[written:] == []
-    assert len(cluster.events) == told
+    assert len(cluster.events) == posted
 
 
 async def test_from_the_first_check_to_a_champion(cluster: InMemoryCluster) -> None:
@@ -129,7 +129,7 @@ async def test_drift_trains_once_and_what_the_last_training_left_is_gone(cluster
     assert cluster.status()["history"][0]["action"] == "Rejected"
 
 
-async def test_broken_data_hold_even_a_request_back(cluster: InMemoryCluster) -> None:
+async def test_corrupted_data_block_even_a_requested_training(cluster: InMemoryCluster) -> None:
     await champion_promoted(cluster)
     await later_check(cluster, "a", "Corrupted")
     cluster.annotate(names.ANNOTATION_RETRAIN_REQUESTED, "now")
@@ -163,10 +163,10 @@ async def test_a_failed_training_is_tried_again_after_an_hour_or_with_a_new_spec
     assert len(cluster.of_role(Role.TRAIN)) == 3
     cluster.finish(cluster.of_role(Role.TRAIN)[2]["metadata"]["name"], None, failed="BackoffLimitExceeded")
     await cluster.settle()
-    assert len(cluster.of_role(Role.TRAIN)) == 3, "the wait begins anew with the training of the new spec"
+    assert len(cluster.of_role(Role.TRAIN)) == 3, "the backoff starts over with the training of the new spec"
 
 
-async def test_a_job_from_the_cron_job_by_hand_is_honoured_once(cluster: InMemoryCluster) -> None:
+async def test_a_manually_created_job_counts_once(cluster: InMemoryCluster) -> None:
     await champion_promoted(cluster)
     await later_check(cluster, "by-hand", "Inconclusive")
     assert cluster.status()["lastCheck"]["jobName"] == "flights-check-by-hand"
@@ -261,7 +261,7 @@ async def test_a_spec_that_was_never_valid_has_all_conditions(cluster: InMemoryC
     assert cluster.jobs == cluster.cron_jobs == {}
 
 
-async def test_a_cron_job_that_was_changed_or_deleted_is_put_right(cluster: InMemoryCluster) -> None:
+async def test_a_cron_job_that_was_changed_or_deleted_is_restored(cluster: InMemoryCluster) -> None:
     cluster.add()
     await cluster.settle()
     cluster.cron_jobs["flights-check"]["spec"]["schedule"] = "0 0 * * *"
@@ -275,7 +275,7 @@ async def test_a_cron_job_that_was_changed_or_deleted_is_put_right(cluster: InMe
     assert cluster.cron_jobs["flights-check"]["spec"]["schedule"] == "0 7 * * *"
 
 
-async def test_a_cron_job_of_somebody_else_is_left_alone(cluster: InMemoryCluster) -> None:
+async def test_a_cron_job_of_another_owner_is_left_alone(cluster: InMemoryCluster) -> None:
     cluster.add()
     foreign = {
         "metadata": {"name": "flights-check", "uid": "x", "resourceVersion": "1"},
@@ -306,7 +306,7 @@ async def test_a_cron_job_of_a_deleted_predecessor_is_waited_for(cluster: InMemo
     assert cluster.condition("Ready") == ("True", "Accepted")
 
 
-async def test_a_job_of_somebody_else_is_left_alone(cluster: InMemoryCluster) -> None:
+async def test_a_job_of_another_owner_is_left_alone(cluster: InMemoryCluster) -> None:
     cluster.add()
     await cluster.settle()
     uid = cluster.monitors["flights"]["metadata"]["uid"]
@@ -347,7 +347,7 @@ async def test_a_training_that_another_operator_has_created_is_adopted(cluster: 
         (Forbidden("cronjobs.batch is forbidden: exceeded quota"), "ObjectRefused"),
     ],
 )
-async def test_a_refused_object_is_told_with_the_servers_own_words(
+async def test_a_rejected_object_is_reported_with_the_servers_message(
     cluster: InMemoryCluster, error: Exception, reason: str
 ) -> None:
     cluster.add()
@@ -367,7 +367,7 @@ async def test_an_event_that_cannot_be_posted_stops_nothing(cluster: InMemoryClu
     assert cluster.status()["champion"]["version"] == "v1-0a1b2c3d"
 
 
-async def test_a_conflict_of_the_status_is_for_the_next_look(cluster: InMemoryCluster) -> None:
+async def test_a_conflict_of_the_status_is_left_to_the_next_reconciliation(cluster: InMemoryCluster) -> None:
     cluster.add()
     cluster.refuse["patch_status"] = Conflict("changed meanwhile")
     with pytest.raises(Conflict):
@@ -438,7 +438,7 @@ async def test_a_monitor_on_its_way_out_is_left_alone(cluster: InMemoryCluster) 
     assert cluster.writes == []
 
 
-async def test_a_consecutive_count_begins_anew_with_a_new_champion(cluster: InMemoryCluster) -> None:
+async def test_the_count_of_consecutive_drifts_starts_over_with_a_new_champion(cluster: InMemoryCluster) -> None:
     cluster.add(sensitivity={"consecutiveChecks": 2})
     await champion_promoted(cluster)
     await later_check(cluster, "a", "Drift")

@@ -42,14 +42,14 @@ async def promote(cluster: InMemoryCluster, version: str) -> None:
     await cluster.settle()
 
 
-def told(cluster: InMemoryCluster) -> tuple[str | None, dict[str, Any]]:
+def template_of(cluster: InMemoryCluster) -> tuple[str | None, dict[str, Any]]:
     """Return the version on the pod template, and the environment of the first container."""
     template = cluster.deployments["scorer"]["spec"]["template"]
     version = template["metadata"].get("annotations", {}).get(names.ANNOTATION_CHAMPION)
     return version, {v["name"]: v["value"] for v in template["spec"]["containers"][0].get("env", [])}
 
 
-async def test_without_a_rollout_no_deployment_is_looked_at() -> None:
+async def test_without_a_rollout_no_deployment_is_read() -> None:
     cluster = InMemoryCluster()
     cluster.add()
     await promote(cluster, "v1-11111111")
@@ -57,10 +57,10 @@ async def test_without_a_rollout_no_deployment_is_looked_at() -> None:
     assert "rollout" not in cluster.status()
 
 
-async def test_the_deployment_is_told_and_watched_until_it_is_available(cluster: InMemoryCluster) -> None:
+async def test_the_deployment_is_updated_and_watched_until_it_is_available(cluster: InMemoryCluster) -> None:
     cluster.deploy()
     await promote(cluster, "v1-11111111")
-    version, environment = told(cluster)
+    version, environment = template_of(cluster)
     assert version == "v1-11111111"
     assert environment == {
         "MODELMONITOR_MODEL_VERSION": "v1-11111111",
@@ -96,7 +96,7 @@ async def test_a_version_that_does_not_come_up_is_rolled_back_once(cluster: InMe
     cluster.deployed()
     await cluster.settle()
     await promote(cluster, "v2-22222222")
-    assert told(cluster)[0] == "v2-22222222"
+    assert template_of(cluster)[0] == "v2-22222222"
     cluster.deployed(available=1, late=True)
     await cluster.settle()
     assert cluster.condition("RolledOut") == ("False", "RolloutFailed")
@@ -112,7 +112,7 @@ async def test_a_version_that_does_not_come_up_is_rolled_back_once(cluster: InMe
     back = champion("v1-11111111").model_copy(update={"since": cluster.now})
     cluster.finish(job["metadata"]["name"], run("RolledBack", "v1-11111111", champion=back))
     await cluster.settle()
-    assert told(cluster)[0] == "v1-11111111"
+    assert template_of(cluster)[0] == "v1-11111111"
     cluster.deployed()
     await cluster.settle()
     assert cluster.condition("RolledOut") == ("True", "RolloutAvailable")
@@ -129,14 +129,14 @@ async def test_a_first_version_that_does_not_come_up_has_nowhere_to_go_back_to(c
     assert not cluster.of_role(Role.ROLLBACK)
 
 
-async def test_a_hand_that_changes_the_version_is_put_right(cluster: InMemoryCluster) -> None:
+async def test_a_manual_change_of_the_version_is_reverted(cluster: InMemoryCluster) -> None:
     cluster.deploy()
     await promote(cluster, "v1-11111111")
     cluster.deployed()
     await cluster.settle()
     cluster.deployments["scorer"]["spec"]["template"]["metadata"]["annotations"] = {}
     await cluster.settle()
-    assert told(cluster)[0] == "v1-11111111"
+    assert template_of(cluster)[0] == "v1-11111111"
 
 
 async def test_a_deadline_of_an_earlier_template_is_not_taken_for_this_ones(cluster: InMemoryCluster) -> None:
@@ -147,10 +147,12 @@ async def test_a_deadline_of_an_earlier_template_is_not_taken_for_this_ones(clus
 
 
 @pytest.mark.parametrize(
-    ("container", "deployed", "says"),
+    ("container", "deployed", "problem"),
     [(None, False, "does not exist"), ("model", True, "no container 'model'")],
 )
-async def test_what_cannot_be_told_is_said(container: str | None, deployed: bool, says: str) -> None:
+async def test_a_deployment_that_cannot_be_updated_is_reported(
+    container: str | None, deployed: bool, problem: str
+) -> None:
     cluster = InMemoryCluster()
     target = {"deploymentRef": {"name": "scorer"}} | ({"container": container} if container else {})
     cluster.add(promotion={"metric": "ROCAUC", "rollout": target})
@@ -158,7 +160,7 @@ async def test_what_cannot_be_told_is_said(container: str | None, deployed: bool
         cluster.deploy()
     await promote(cluster, "v1-11111111")
     assert cluster.condition("RolledOut") == ("False", "RolloutBlocked")
-    assert says in cluster.status()["rollout"]["message"]
+    assert problem in cluster.status()["rollout"]["message"]
     assert cluster.condition("Ready") == ("True", "Accepted")
 
 

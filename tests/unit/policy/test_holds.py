@@ -67,8 +67,8 @@ def test_holds(fields: dict[str, Any], reason: Reason, also_requested: bool) -> 
 
 @pytest.mark.parametrize("request_token", [None, "again"])
 def test_corrupted_data_block_even_a_requested_training(request_token: str | None) -> None:
-    broken = facts(champion=None, check=check("Corrupted"), requests=Requests(retrain=request_token))
-    decision = decide(broken, NOW)
+    corrupted = facts(champion=None, check=check("Corrupted"), requests=Requests(retrain=request_token))
+    decision = decide(corrupted, NOW)
     assert (decision.action, decision.reason) == (Action.HOLD, Reason.CORRUPTED_DATA)
     assert "2013-04-02T05:00:00Z" in decision.message
 
@@ -91,7 +91,7 @@ def test_messages_have_the_figures_and_the_time_that_lifts_them() -> None:
     assert decision.message.startswith("Cooling down until 2013-04-03T04:00:00Z: the last training started at ")
     assert "retraining.cooldownSeconds is 86400" in decision.message
     assert decide(known, decision.wake_at).action is Action.TRAIN
-    assert decide(known, NOW + HOUR).message == decision.message  # or every look would write a status
+    assert decide(known, NOW + HOUR).message == decision.message  # or every reconciliation would write a status
 
 
 def test_backoff_doubles_from_an_hour_to_32_and_a_new_spec_ends_it() -> None:
@@ -149,7 +149,7 @@ def test_a_hold_with_a_time_stays_the_same_until_then(known: Facts, seconds: int
     fails=st.lists(st.booleans(), min_size=60, max_size=60),
 )
 def test_the_budget_is_kept_over_time(count: int, days: int, verdicts: list[str], fails: list[bool]) -> None:
-    """A check every twelve hours, whatever they say, a training an hour long: the budget holds in every window."""
+    """With a check every twelve hours and trainings of one hour, the budget holds in every window."""
     known = facts(spec=spec(retraining={"budget": {"count": count, "perDays": days}}), check=None)
     starts: list[dt.datetime] = []
     for number, (verdict, fail) in enumerate(zip(verdicts, fails, strict=True)):
@@ -159,8 +159,8 @@ def test_the_budget_is_kept_over_time(count: int, days: int, verdicts: list[str]
         decision = decide(known, now)
         if decision.action is Action.TRAIN:
             starts.append(now)
-            made = TrainingObservation(decision.reason, now, now + HOUR, int(fail), 1)
-            known = replace(known, training=made, trainings=tuple(starts))
+            trained = TrainingObservation(decision.reason, now, now + HOUR, int(fail), 1)
+            known = replace(known, training=trained, trainings=tuple(starts))
     window = dt.timedelta(days=days)
     for end in starts:
         assert sum(end - window < start <= end for start in starts) <= count

@@ -59,7 +59,7 @@ def test_triggers_train(known: Facts, reason: Reason) -> None:
         ),
         pytest.param(
             facts(check=drifted(ago=10 * DAY), training=training(5 * DAY, reason="Requested", failures=1)),
-            id="drift has been answered, and a training by hand failed",
+            id="drift has been answered, and a requested training failed",
         ),
         pytest.param(facts(check=drifted(in_a_row=0)), id="drift from another champion's reference"),
         pytest.param(facts(spec=spec(triggers={"everyDays": 51})), id="period not over"),
