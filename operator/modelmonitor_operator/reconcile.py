@@ -146,16 +146,16 @@ class Reconciler:
         """Execute what is due; return the state with the conditions. A refusal is a condition, not an error."""
         try:
             state, decision = await self._execute(state, now)
-            findings = [*conditions.accepted(), *conditions.training(state.status, decision)]
+            findings = [*conditions.of_valid_monitor(), conditions.of_training(state.status, decision)]
         except InvalidSpec as error:
-            findings = conditions.refused(state.status, Reason.INVALID_SPEC, str(error))
+            findings = conditions.of_rejected_monitor(state.status, Reason.INVALID_SPEC, str(error))
         except NameCollision as error:
-            findings = conditions.refused(state.status, Reason.NAME_COLLISION, str(error))
+            findings = conditions.of_rejected_monitor(state.status, Reason.NAME_COLLISION, str(error))
         except (Invalid, Forbidden) as error:
             message = f"The API server rejected an object of this monitor: {error}"
-            findings = conditions.refused(state.status, Reason.OBJECT_REFUSED, message)
+            findings = conditions.of_rejected_monitor(state.status, Reason.OBJECT_REFUSED, message)
         suspended = (state.resource.get("spec") or {}).get("suspend") is True
-        return state, [*findings, conditions.suspension(suspended), *conditions.of_status(state.status)]
+        return state, [*findings, conditions.of_suspension(suspended), *conditions.of_status(state.status)]
 
     async def _execute(self, state: _State, now: dt.datetime) -> tuple[_State, Decision]:
         """Validate the spec, apply the CronJob and the rollout, and execute the plan."""
