@@ -49,7 +49,7 @@ def _training_job(monitor: Monitor, settings: Settings, intent: StartTraining) -
         message=intent.message[:1024],
         trainer_image=monitor.spec.retraining.trainer.image or settings.trainer_image,
     )
-    manifest = job(monitor, settings, Role.TRAIN, request)
+    manifest = unnamed_job(monitor, settings, Role.TRAIN, request)
     manifest["metadata"]["name"] = names.training_job_name(monitor.name, monitor.uid, intent.number)
     manifest["metadata"]["labels"][names.LABEL_NUMBER] = str(intent.number)
     manifest["metadata"]["annotations"] = {names.ANNOTATION_TRIGGER: f"{intent.reason}: {intent.message}"}
@@ -76,7 +76,7 @@ def _auto_rollback_job(monitor: Monitor, settings: Settings, intent: AutoRollbac
 
 def _keyed_job(monitor: Monitor, settings: Settings, role: Role, request: Request, token: str) -> Object:
     """Return a Job whose name is derived from a token."""
-    manifest = job(monitor, settings, role, request)
+    manifest = unnamed_job(monitor, settings, role, request)
     manifest["metadata"]["name"] = names.requested_job_name(monitor.name, monitor.uid, role, token)
     manifest["metadata"]["annotations"] = {names.ANNOTATION_TOKEN: token}
     manifest["spec"]["ttlSecondsAfterFinished"] = TTL_SECONDS
@@ -94,8 +94,8 @@ def selector(monitor: Object) -> str:
     return f"{names.LABEL_MONITOR}={metadata['name']},{names.LABEL_MONITOR_UID}={metadata['uid']}"
 
 
-def job(monitor: Monitor, settings: Settings, role: Role, request: Request) -> Object:
-    """Return a Job without a name."""
+def unnamed_job(monitor: Monitor, settings: Settings, role: Role, request: Request) -> Object:
+    """Return a Job that still lacks its name."""
     spec = monitor.spec
     pod = spec.retraining.trainer if role is Role.TRAIN else spec.check
     labels = labels_of(monitor, role)
