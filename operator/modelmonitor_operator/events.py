@@ -1,4 +1,4 @@
-"""Events for what has changed between two statuses: transitions only, never a repetition."""
+"""Events about the changes between two statuses: one for each transition, none for what stays the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 
 from modelmonitor_api import names
 from modelmonitor_api.names import ConditionType, Reason
-from modelmonitor_api.status import Condition, ModelMonitorStatus, format_time
+from modelmonitor_api.status import Condition, HandledRequests, ModelMonitorStatus, format_time
 from modelmonitor_operator.gateway import Object
 
 _WARNINGS = frozenset(
@@ -28,8 +28,8 @@ _WARNINGS = frozenset(
         Reason.WORSE_THAN_PREDECESSOR.value,
     }
 )
-#: Conditions whose transitions are worth an event; the others say the same again.
-_TOLD = (
+#: Conditions whose transitions are posted; the other conditions carry no further information.
+_POSTED = (
     ConditionType.READY,
     ConditionType.DRIFT_DETECTED,
     ConditionType.TRAINING,
@@ -37,25 +37,39 @@ _TOLD = (
     ConditionType.ROLLED_OUT,
     ConditionType.CHAMPION_HEALTHY,
 )
-#: The kubelet's limit for the message of an event.
+#: The API server's limit for the message of an event.
 _MAX_MESSAGE = 1024
 
 
 def events_between(old: ModelMonitorStatus, new: ModelMonitorStatus, monitor: Object, now: dt.datetime) -> list[Object]:
-    """Return the events of a change of status."""
-    seen = {(entry.time, entry.action) for entry in old.history}
-    told = [(e.action, e.message) for e in reversed(new.history) if (e.time, e.action) not in seen]
-    for kind in _TOLD:
+    """Return the events of a change of status: new entries of the history, started requests, changed conditions."""
+    recorded = {(entry.time, entry.action) for entry in old.history}
+    events = [(e.action, e.message) for e in reversed(new.history) if (e.time, e.action) not in recorded]
+    events += _started_requests(old.handled_requests, new.handled_requests)
+    for kind in _POSTED:
         before, after = _condition(old, kind), _condition(new, kind)
-        changed = after is not None and (
-            before is None or (before.status, before.reason) != (after.status, after.reason)
-        )
-        if changed and after is not None and after.reason not in {reason for reason, _ in told} | _QUIET:
-            told.append((after.reason, after.message))
-    return [_event(monitor, reason, message, now) for reason, message in told]
+        if after is None or (before is not None and (before.status, before.reason) == (after.status, after.reason)):
+            continue
+        if after.reason not in {reason for reason, _ in events} | _QUIET:
+            events.append((after.reason, after.message))
+    return [_event(monitor, reason, message, now) for reason, message in events]
 
 
-#: Reasons of conditions that are the normal state, or whose story the history tells.
+def _started_requests(old: HandledRequests, new: HandledRequests) -> list[tuple[str, str]]:
+    """Return an event for each request by annotation whose Job was started; trainings are in the history."""
+    requests = (
+        (Reason.CHECK_STARTED, names.ANNOTATION_CHECK_REQUESTED, old.check, new.check),
+        (Reason.ROLLBACK_STARTED, names.ANNOTATION_ROLLBACK_TO, old.rollback, new.rollback),
+        (Reason.PROMOTION_STARTED, names.ANNOTATION_PROMOTE, old.promote, new.promote),
+    )
+    return [
+        (reason.value, f"Started for the annotation {annotation}: {after}")
+        for reason, annotation, before, after in requests
+        if after is not None and after != before
+    ]
+
+
+#: Reasons of conditions that are the normal state, or that the history reports.
 _QUIET = frozenset(
     {Reason.NOT_CHECKED_YET.value, Reason.NOT_TRIGGERED.value, Reason.ACTIVE.value, Reason.IN_FLIGHT.value}
     | {Reason.NOT_WORSE_THAN_PREDECESSOR.value}

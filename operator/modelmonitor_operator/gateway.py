@@ -1,7 +1,7 @@
-"""What the operator asks of a Kubernetes API, and what can go wrong with it.
+"""Interface to the Kubernetes API: the calls that the operator makes, and the errors that they raise.
 
-Objects are plain dictionaries as they are on the wire. Nothing here knows a client library;
-:mod:`~modelmonitor_operator.kubernetes_gateway` does.
+Objects are plain dictionaries, as on the wire. The client library is used in
+:mod:`~modelmonitor_operator.kubernetes_gateway` only.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ Object = dict[str, Any]
 
 
 class GatewayError(Exception):
-    """The Kubernetes API did not do what it was asked to; the text says what and why."""
+    """A call to the Kubernetes API failed; the text says which one and why."""
 
 
 class NotFound(GatewayError):
-    """There is no such object, or no such kind."""
+    """The object, or its kind, does not exist."""
 
 
 class Conflict(GatewayError):
-    """The object is there already, or it has changed since it was read."""
+    """The object already exists, or it has changed since it was read."""
 
 
 class Invalid(GatewayError):
-    """The API server refuses the object."""
+    """The API server rejects the object."""
 
 
 class Forbidden(GatewayError):
-    """The operator may not do this: its role, a quota or an admission policy is in the way."""
+    """The operator is not allowed to do this, because of its role, a quota or an admission policy."""
 
 
 class Unavailable(GatewayError):
-    """The API server did not answer, or not yet; trying again may help.
+    """The API server is temporarily unavailable; the call can be retried.
 
     Parameters
     ----------
     message
-        What was asked, and what came of it.
+        The call and its outcome.
     retry_after
-        How many seconds the server asked us to wait.
+        Seconds to wait, as requested by the server.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -51,14 +51,14 @@ class Unavailable(GatewayError):
 
 @dataclass(frozen=True)
 class Verb:
-    """A right that the operator needs: the roles in the chart grant these and no others."""
+    """A permission that the operator needs: the roles in the chart grant these and no others."""
 
     group: str
     resource: str
     verb: str
 
 
-#: Every right that the gateway uses. Watches are Kopf's, with the same identity.
+#: All permissions that the gateway uses, and those of Kopf's watches, which have the same identity.
 RIGHTS = (
     Verb("modelmonitor.io", "modelmonitors", "get"),
     Verb("modelmonitor.io", "modelmonitors", "list"),
@@ -67,7 +67,7 @@ RIGHTS = (
     Verb("batch", "cronjobs", "get"),
     Verb("batch", "cronjobs", "list"),
     Verb("batch", "cronjobs", "watch"),
-    Verb("batch", "cronjobs", "create"),  # server-side apply of what is not there yet
+    Verb("batch", "cronjobs", "create"),  # server-side apply of a new object
     Verb("batch", "cronjobs", "patch"),
     Verb("batch", "jobs", "get"),
     Verb("batch", "jobs", "list"),
@@ -77,8 +77,7 @@ RIGHTS = (
     Verb("", "events", "create"),
 )
 
-
-#: What the gateway uses besides where champions are rolled out to Deployments.
+#: Additional permissions where champions are rolled out to Deployments.
 ROLLOUT_RIGHTS = (
     Verb("apps", "deployments", "get"),
     Verb("apps", "deployments", "list"),
@@ -88,13 +87,10 @@ ROLLOUT_RIGHTS = (
 
 
 class Gateway(Protocol):
-    """A Kubernetes API; every method may raise a GatewayError."""
+    """A Kubernetes API; every method can raise a GatewayError."""
 
     async def list_monitors(self, namespace: str | None) -> list[Object]:
         """Return the monitors of `namespace`, or of all namespaces."""
-
-    async def list_cron_jobs(self, namespace: str | None, selector: str) -> list[Object]:
-        """Return the CronJobs of `namespace` (None: all) that match a label selector."""
 
     async def list_jobs(self, namespace: str | None, selector: str) -> list[Object]:
         """Return the Jobs of `namespace` (None: all) that match a label selector."""
@@ -103,28 +99,28 @@ class Gateway(Protocol):
         """Return the pods of `namespace` that match a label selector."""
 
     async def get_monitor(self, namespace: str, name: str) -> Object | None:
-        """Return a monitor, or None where there is none."""
+        """Return a monitor, or None if it does not exist."""
 
     async def get_cron_job(self, namespace: str, name: str) -> Object | None:
-        """Return a CronJob, or None where there is none."""
+        """Return a CronJob, or None if it does not exist."""
 
     async def get_job(self, namespace: str, name: str) -> Object | None:
-        """Return a Job, or None where there is none."""
+        """Return a Job, or None if it does not exist."""
 
     async def get_deployment(self, namespace: str, name: str) -> Object | None:
-        """Return a Deployment, or None where there is none."""
+        """Return a Deployment, or None if it does not exist."""
 
     async def apply_deployment(self, fields: Object) -> Object:
-        """Make some fields of a Deployment those of `fields`, by server-side apply; return what is there now."""
+        """Set some fields of a Deployment by server-side apply; return the Deployment."""
 
     async def apply_cron_job(self, cron_job: Object) -> Object:
-        """Make the fields of a CronJob those of `cron_job`, by server-side apply; return what is there now."""
+        """Create or update a CronJob by server-side apply; return it."""
 
     async def create_job(self, job: Object) -> Object:
-        """Create a Job and return it; Conflict where the name is taken."""
+        """Create a Job and return it; Conflict if the name is taken."""
 
     async def patch_status(self, namespace: str, name: str, resource_version: str, patch: Object) -> Object:
-        """Merge `patch` into the status of a monitor; Conflict where it is not at `resource_version` any more."""
+        """Merge `patch` into the status of a monitor; Conflict if it is no longer at `resource_version`."""
 
     async def create_event(self, event: Object) -> None:
-        """Create an event; an event that is there already is fine."""
+        """Create an event; no error if it already exists."""

@@ -1,4 +1,4 @@
-"""The gateway to a real API server: the only module that imports the Kubernetes client."""
+"""Gateway to a Kubernetes API server, and the only module that imports the Kubernetes client."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from modelmonitor_operator.gateway import Conflict, Forbidden, GatewayError, Inv
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
-#: A request is tried so often and so long before the error goes to whoever asked.
+#: Limits of the retries of one request, after which its error is raised.
 ATTEMPTS = 5
-PATIENCE_SECONDS = 30.0
+RETRY_SECONDS = 30.0
 MAX_RETRY_AFTER_SECONDS = 20.0
-PAGE = 500
-#: Connections kept open; there are not more workers than that.
-POOL = 16
+PAGE_SIZE = 500
+#: Connections that are kept open; more than the work queue has workers.
+POOL_SIZE = 16
 
 _MONITORS = f"/apis/{GROUP}/{VERSION}"
 _BATCH = "/apis/batch/v1"
@@ -48,16 +48,16 @@ def connect() -> client.ApiClient:
     Raises
     ------
     kubernetes.config.ConfigException
-        Where neither says how to reach an API server.
+        If neither configures an API server.
     """
     configuration = client.Configuration()
     if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
         config.load_incluster_config(client_configuration=configuration)
     else:
-        # Read now: the client remembers what KUBECONFIG was when it was imported.
+        # Passed explicitly: the client keeps the value that KUBECONFIG had when it was imported.
         config.load_kube_config(config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration)
-    configuration.retries = False  # retried here, with what the server says about when
-    configuration.connection_pool_maxsize = POOL
+    configuration.retries = False  # retried by this module, which honours Retry-After
+    configuration.connection_pool_maxsize = POOL_SIZE
     return client.ApiClient(configuration)
 
 
@@ -81,10 +81,6 @@ class KubernetesGateway:
         """Return the monitors of `namespace`, or of all namespaces."""
         return await self._list(_path(_MONITORS, PLURAL, namespace), "")
 
-    async def list_cron_jobs(self, namespace: str | None, selector: str) -> list[Object]:
-        """Return the CronJobs of `namespace` (None: all) that match a label selector."""
-        return await self._list(_path(_BATCH, "cronjobs", namespace), selector)
-
     async def list_jobs(self, namespace: str | None, selector: str) -> list[Object]:
         """Return the Jobs of `namespace` (None: all) that match a label selector."""
         return await self._list(_path(_BATCH, "jobs", namespace), selector)
@@ -94,34 +90,34 @@ class KubernetesGateway:
         return await self._list(_path(_CORE, "pods", namespace), selector)
 
     async def get_monitor(self, namespace: str, name: str) -> Object | None:
-        """Return a monitor, or None where there is none."""
+        """Return a monitor, or None if it does not exist."""
         return await self._get(_path(_MONITORS, PLURAL, namespace, name))
 
     async def get_cron_job(self, namespace: str, name: str) -> Object | None:
-        """Return a CronJob, or None where there is none."""
+        """Return a CronJob, or None if it does not exist."""
         return await self._get(_path(_BATCH, "cronjobs", namespace, name))
 
     async def get_job(self, namespace: str, name: str) -> Object | None:
-        """Return a Job, or None where there is none."""
+        """Return a Job, or None if it does not exist."""
         return await self._get(_path(_BATCH, "jobs", namespace, name))
 
     async def get_deployment(self, namespace: str, name: str) -> Object | None:
-        """Return a Deployment, or None where there is none."""
+        """Return a Deployment, or None if it does not exist."""
         return await self._get(_path(_APPS, "deployments", namespace, name))
 
     async def apply_deployment(self, fields: Object) -> Object:
-        """Make some fields of a Deployment those of `fields`, by server-side apply; return what is there now."""
+        """Set some fields of a Deployment by server-side apply; return the Deployment."""
         return await self._apply(_APPS, "deployments", fields)
 
     async def apply_cron_job(self, cron_job: Object) -> Object:
-        """Make the fields of a CronJob those of `cron_job`, by server-side apply; return what is there now."""
+        """Create or update a CronJob by server-side apply; return it."""
         return await self._apply(_BATCH, "cronjobs", cron_job)
 
     async def create_job(self, job: Object) -> Object:
-        """Create a Job and return it; Conflict where the name is taken.
+        """Create a Job and return it; Conflict if the name is taken.
 
-        A request that was lost on its way back is sent again and meets its own Job: the
-        caller asks whose Job it is.
+        If the response to a request is lost, the retry conflicts with the Job that the request created. The caller
+        therefore has to check who owns the Job.
         """
         return await self._request(
             "POST",
@@ -131,7 +127,7 @@ class KubernetesGateway:
         )
 
     async def patch_status(self, namespace: str, name: str, resource_version: str, patch: Object) -> Object:
-        """Merge `patch` into the status of a monitor; Conflict where it is not at `resource_version` any more."""
+        """Merge `patch` into the status of a monitor; Conflict if it is no longer at `resource_version`."""
         return await self._request(
             "PATCH",
             _path(_MONITORS, PLURAL, namespace, name) + "/status",
@@ -141,7 +137,7 @@ class KubernetesGateway:
         )
 
     async def create_event(self, event: Object) -> None:
-        """Create an event; an event that is there already is fine."""
+        """Create an event; no error if it already exists."""
         try:
             await self._request("POST", _path(_CORE, "events", event["metadata"]["namespace"]), body=event)
         except Conflict:
@@ -164,9 +160,9 @@ class KubernetesGateway:
             return None
 
     async def _list(self, path: str, selector: str) -> list[Object]:
-        """Return all items in pages; a list whose pages have expired is read once more as a whole."""
+        """Return all items, page by page; if the pages have expired, read the list again in one piece."""
         try:
-            return [item async for item in self._pages(path, selector, PAGE)]
+            return [item async for item in self._pages(path, selector, PAGE_SIZE)]
         except _Expired:
             return [item async for item in self._pages(path, selector, 0)]
 
@@ -190,10 +186,10 @@ class KubernetesGateway:
         body: Object | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        async for attempt in stamina.retry_context(on=_wait, attempts=ATTEMPTS, timeout=PATIENCE_SECONDS):
+        async for attempt in stamina.retry_context(on=_retry, attempts=ATTEMPTS, timeout=RETRY_SECONDS):
             with attempt:
                 return await asyncio.to_thread(self._send, method, path, query or {}, body, content_type)
-        raise AssertionError("a retried block ends or raises")
+        raise AssertionError("a retried block returns or raises")
 
     def _send(self, method: str, path: str, query: Mapping[str, str], body: Object | None, content_type: str) -> Object:
         request = self._api.param_serialize(
@@ -204,7 +200,7 @@ class KubernetesGateway:
             auth_settings=["BearerToken"],
         )
         _, url, headers, _, _ = request
-        # Encoded here: the client encodes only what calls itself JSON, and an apply patch calls itself YAML.
+        # Encoded here, because the client encodes bodies of content type JSON only, and that of an apply patch is YAML.
         data = None if body is None else json.dumps(body).encode()
         try:
             response = self._api.rest_client.pool_manager.request(
@@ -217,13 +213,13 @@ class KubernetesGateway:
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"{method} {path}: {error}") from error
         if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
-            found: Object = json.loads(response.data)
-            return found
+            answer: Object = json.loads(response.data)
+            return answer
         raise _error(f"{method} {path}", response)
 
 
 class _Expired(GatewayError):
-    """The rest of a list is not to be had any more."""
+    """The remaining pages of a list have expired."""
 
 
 def _path(root: str, plural: str, namespace: str | None, name: str = "") -> str:
@@ -231,13 +227,13 @@ def _path(root: str, plural: str, namespace: str | None, name: str = "") -> str:
     return f"{root}{scope}/{plural}" + (f"/{name}" if name else "")
 
 
-def _error(what: str, response: urllib3.BaseHTTPResponse) -> GatewayError:
-    """Return what the API server's refusal means to us."""
+def _error(call: str, response: urllib3.BaseHTTPResponse) -> GatewayError:
+    """Return the error for an unsuccessful response."""
     try:
-        said = json.loads(response.data).get("message", "")
-    except (ValueError, AttributeError):  # a proxy on the way answers with a page
-        said = response.data[:200].decode(errors="replace")
-    message = f"{what}: {response.status} {said or response.reason}"
+        details = json.loads(response.data).get("message", "")
+    except (ValueError, AttributeError):  # not from the API server, but a page of a proxy in between
+        details = response.data[:200].decode(errors="replace")
+    message = f"{call}: {response.status} {details or response.reason}"
     if response.status == HTTPStatus.GONE:
         return _Expired(message)
     kind = _ERRORS.get(response.status)
@@ -247,8 +243,8 @@ def _error(what: str, response: urllib3.BaseHTTPResponse) -> GatewayError:
     return Unavailable(message, float(after) if after.isdigit() else None)
 
 
-def _wait(error: Exception) -> bool | float:
-    """Return whether to try again, or after how many seconds."""
+def _retry(error: Exception) -> bool | float:
+    """Return whether to retry, or the number of seconds to wait first."""
     if not isinstance(error, Unavailable):
         return False
     if error.retry_after is None:

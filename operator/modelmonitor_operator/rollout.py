@@ -1,7 +1,7 @@
-"""Rolling the champion out to a Deployment: pure, from what the Deployment says to what it is told.
+"""Rollout of the champion to a Deployment: pure functions from the Deployment's state to the fields to apply.
 
-The champion pointer is the one truth. A Deployment that does not become available with a new champion sends the
-pointer one step back, by the same Job as a rollback by hand, and then follows it again.
+The champion pointer is the only source of truth. If a Deployment does not become available with a new champion, the
+plan rolls the pointer back (:mod:`modelmonitor_policy.auto_rollback`), and the Deployment follows it.
 """
 
 from __future__ import annotations
@@ -12,44 +12,41 @@ from dataclasses import dataclass
 from modelmonitor_api import names
 from modelmonitor_api.names import Reason
 from modelmonitor_api.status import Champion, Rollout
-from modelmonitor_operator.builders import Monitor
 from modelmonitor_operator.gateway import Object
+from modelmonitor_operator.monitor import Monitor
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a look at the Deployment leads to.
+    """One step of a rollout.
 
     Attributes
     ----------
     status
-        What is known now.
+        Progress of the rollout.
     apply
-        Fields of the Deployment to apply; None where it has them.
-    go_back_to
-        Version that is to be the champion again; None as long as nothing failed.
+        Fields of the Deployment to apply; None if it has them already.
     """
 
     status: Rollout
     apply: Object | None = None
-    go_back_to: str | None = None
 
 
 def next_step(
     monitor: Monitor, champion: Champion, deployment: Object | None, before: Rollout | None, now: dt.datetime
 ) -> Step:
-    """Return what is to be done so that the Deployment serves the champion.
+    """Return the next step towards a Deployment that serves the champion.
 
     Parameters
     ----------
     monitor
-        Its spec.promotion.rollout names the Deployment.
+        The monitor, whose spec.promotion.rollout names the Deployment.
     champion
-        What it is to serve.
+        The version to serve.
     deployment
-        As it is; None where there is none.
+        The live Deployment; None if it does not exist.
     before
-        What was known.
+        Progress of the rollout so far.
     now
         The time.
     """
@@ -58,38 +55,37 @@ def next_step(
     name, version = declared.deployment_ref.name, champion.version
     served = before.available_version if before is not None and before.deployment == name else None
 
-    def step(reason: Reason, message: str, apply: Object | None = None, go_back_to: str | None = None) -> Step:
-        now_served = version if reason is Reason.ROLLOUT_AVAILABLE else served
-        return Step(_status(name, version, reason, message, now_served, before, now), apply, go_back_to)
+    def step(reason: Reason, message: str, apply: Object | None = None) -> Step:
+        available = version if reason is Reason.ROLLOUT_AVAILABLE else served
+        return Step(_status(name, version, reason, message, available, before, now), apply)
 
     container = _container(deployment, declared.container) if deployment is not None else None
     if deployment is None or container is None:
-        lacks = "does not exist" if deployment is None else f"has no container {declared.container!r}"
-        return step(Reason.ROLLOUT_BLOCKED, f"Deployment {name} {lacks}; correct it, or spec.promotion.rollout")
-    if _told(deployment) != version:
+        problem = "does not exist" if deployment is None else f"has no container {declared.container!r}"
+        return step(Reason.ROLLOUT_BLOCKED, f"Deployment {name} {problem}; fix it, or change spec.promotion.rollout")
+    if _template_version(deployment) != version:
         fields = patch(monitor, champion, container)
         return step(Reason.ROLLOUT_PROGRESSING, f"{version} is being rolled out to Deployment {name}", apply=fields)
-    # What was rolled out stays so: whether its pods stay healthy is the Deployment's own business.
+    # A completed rollout stays completed: keeping the pods healthy is the Deployment controller's task.
     if _available(deployment) or served == version:
         return step(Reason.ROLLOUT_AVAILABLE, f"Deployment {name} serves {version}")
-    why = _given_up(deployment)
-    if why is None:
+    failure = _deadline_exceeded(deployment)
+    if failure is None:
         return step(Reason.ROLLOUT_PROGRESSING, f"{version} is being rolled out to Deployment {name}")
-    back = f", back to {served}" if served is not None else ""
-    text = f"Deployment {name} did not become available with {version}{back}: {why}"
-    return step(Reason.ROLLOUT_FAILED, text, go_back_to=served)
+    back = f", rolling back to {served}" if served is not None else ""
+    return step(Reason.ROLLOUT_FAILED, f"Deployment {name} did not become available with {version}{back}: {failure}")
 
 
-def blocked(monitor: Monitor, champion: Champion, before: Rollout | None, why: str, now: dt.datetime) -> Rollout:
-    """Return what is known where the API server lets us neither see nor change the Deployment."""
+def blocked(monitor: Monitor, champion: Champion, before: Rollout | None, message: str, now: dt.datetime) -> Rollout:
+    """Return the progress of a rollout whose Deployment the operator can neither read nor change."""
     declared = monitor.spec.promotion.rollout
     assert declared is not None
     served = before.available_version if before is not None else None
-    return _status(declared.deployment_ref.name, champion.version, Reason.ROLLOUT_BLOCKED, why, served, before, now)
+    return _status(declared.deployment_ref.name, champion.version, Reason.ROLLOUT_BLOCKED, message, served, before, now)
 
 
 def patch(monitor: Monitor, champion: Champion, container: str) -> Object:
-    """Return the fields of the Deployment that are ours: an annotation, a label, and two variables."""
+    """Return the fields of the Deployment that the operator owns: an annotation, a label and two variables."""
     declared = monitor.spec.promotion.rollout
     assert declared is not None
     uri = names.version_uri(monitor.spec.storage.results_uri, monitor.namespace, monitor.name, champion.version)
@@ -123,7 +119,7 @@ def _status(
     before: Rollout | None,
     now: dt.datetime,
 ) -> Rollout:
-    """Return the status; its time is that of the last change."""
+    """Return the progress of a rollout; its time is that of the last change."""
     new = Rollout(
         deployment=deployment,
         version=version,
@@ -138,34 +134,34 @@ def _status(
 
 
 def _container(deployment: Object, wanted: str | None) -> str | None:
-    """Return the container that is told: the one named, or the first."""
-    there = [str(container["name"]) for container in deployment["spec"]["template"]["spec"]["containers"]]
-    return there[0] if wanted is None else next((name for name in there if name == wanted), None)
+    """Return the container whose environment is updated: the named one, or else the first."""
+    existing = [str(container["name"]) for container in deployment["spec"]["template"]["spec"]["containers"]]
+    return existing[0] if wanted is None else next((name for name in existing if name == wanted), None)
 
 
-def _told(deployment: Object) -> str | None:
+def _template_version(deployment: Object) -> str | None:
     """Return the version on the pod template."""
     annotations: dict[str, str] = deployment["spec"]["template"]["metadata"].get("annotations", {})
     return annotations.get(names.ANNOTATION_CHAMPION)
 
 
 def _observed(deployment: Object) -> bool:
-    """Whether the status speaks of the present spec."""
+    """Whether the Deployment's status is about its current spec."""
     return bool(
         deployment.get("status", {}).get("observedGeneration", 0) >= deployment["metadata"].get("generation", 1)
     )
 
 
 def _available(deployment: Object) -> bool:
-    """Whether all replicas are of the present template and available, as ``kubectl rollout status`` sees it."""
+    """Whether all replicas have the current template and are available, as in ``kubectl rollout status``."""
     status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     counts = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
     return _observed(deployment) and counts == [wanted] * 3
 
 
-def _given_up(deployment: Object) -> str | None:
-    """Return why the Deployment controller has given up waiting, if it has."""
-    found = deployment.get("status", {}).get("conditions") or []
-    late = (c for c in found if c["type"] == "Progressing" and c.get("reason") == "ProgressDeadlineExceeded")
+def _deadline_exceeded(deployment: Object) -> str | None:
+    """Return the message of the Deployment controller if the progress deadline has passed."""
+    conditions = deployment.get("status", {}).get("conditions") or []
+    late = (c for c in conditions if c["type"] == "Progressing" and c.get("reason") == "ProgressDeadlineExceeded")
     condition = next(late, None)
     return str(condition.get("message", "")) or "deadline exceeded" if condition and _observed(deployment) else None

@@ -1,4 +1,7 @@
-"""What the operator is told at its start, by environment variables that the chart sets."""
+"""Settings of the operator, from environment variables that the chart sets.
+
+The defaults are those of the chart's values; a test compares them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_LOG_LEVELS = ("debug", "info", "warning", "error")
+_LOG_FORMATS = ("json", "plain")
 
 
 @dataclass(frozen=True)
@@ -17,52 +22,62 @@ class Settings:
     namespaces
         Namespaces to watch; empty for all (WATCH_NAMESPACES, comma-separated).
     trainer_image
-        Image of the pods that check and train (TRAINER_IMAGE).
+        Image of the pods that check and train (TRAINER_IMAGE). The only setting without a default.
     image_pull_policy
-        Of those pods (JOB_IMAGE_PULL_POLICY).
+        Pull policy of those pods (JOB_IMAGE_PULL_POLICY).
     image_pull_secrets
-        Of those pods, names in the namespace of the monitor (IMAGE_PULL_SECRETS, comma-separated).
+        Pull secrets of those pods, in the namespace of the monitor (IMAGE_PULL_SECRETS, comma-separated).
     resync_seconds
-        How often every monitor is looked at without an event (RESYNC_SECONDS).
+        Seconds between two reconciliations of every monitor without an event (RESYNC_SECONDS).
     rollouts
-        Whether Deployments may be told of new champions (ROLLOUTS, true or false).
+        Whether champions can be rolled out to Deployments (ROLLOUTS, true or false).
+    log_level
+        Least severe messages that are logged (LOG_LEVEL): debug, info, warning or error.
+    log_format
+        Format of the log (LOG_FORMAT): json or plain.
     """
 
     trainer_image: str
     namespaces: tuple[str, ...] = ()
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
-    resync_seconds: float = 90.0
+    resync_seconds: float = 60.0
     rollouts: bool = False
+    log_level: str = "info"
+    log_format: str = "json"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Return the settings in `environment`.
+        """Return the settings in `environment`; an empty variable counts as not set.
 
         Raises
         ------
         ValueError
-            With a sentence, where one is missing or makes no sense.
+            With a sentence, if a variable is missing or invalid.
         """
         image = environment.get("TRAINER_IMAGE", "")
         if not image:
             raise ValueError("TRAINER_IMAGE is not set; it names the image of the pods that check and train")
-        resync = environment.get("RESYNC_SECONDS") or "90"
+        resync = environment.get("RESYNC_SECONDS") or str(cls.resync_seconds)
         if not (resync.replace(".", "", 1).isdigit() and float(resync) > 0):
             raise ValueError(f"RESYNC_SECONDS is {resync!r}; it must be a number greater than 0")
-        policy = environment.get("JOB_IMAGE_PULL_POLICY") or "IfNotPresent"
-        if policy not in _PULL_POLICIES:
-            raise ValueError(f"JOB_IMAGE_PULL_POLICY is {policy!r}; it must be one of {', '.join(_PULL_POLICIES)}")
-        rollouts = environment.get("ROLLOUTS") or "false"
-        if rollouts not in {"true", "false"}:
-            raise ValueError(f"ROLLOUTS is {rollouts!r}; it must be true or false")
+
+        def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
+            value = environment.get(name) or default
+            match = {item.lower(): item for item in choices}.get(value.lower())
+            if match is None:
+                raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
+            return match
+
         return cls(
             trainer_image=image,
             namespaces=_names(environment.get("WATCH_NAMESPACES", "")),
-            image_pull_policy=policy,
+            image_pull_policy=choice("JOB_IMAGE_PULL_POLICY", cls.image_pull_policy, _PULL_POLICIES),
             image_pull_secrets=_names(environment.get("IMAGE_PULL_SECRETS", "")),
-            rollouts=rollouts == "true",
             resync_seconds=float(resync),
+            rollouts=choice("ROLLOUTS", str(cls.rollouts), ("true", "false")) == "true",
+            log_level=choice("LOG_LEVEL", cls.log_level, _LOG_LEVELS),
+            log_format=choice("LOG_FORMAT", cls.log_format, _LOG_FORMATS),
         )
 
 

@@ -1,31 +1,54 @@
-"""When to retrain: pure functions from facts and a clock to a decision.
+"""Decision logic of ModelMonitor: pure functions from observations and a clock to what to start.
 
-The operator calls :func:`decide` on the cluster and the command line calls it over past
-data. There is no other place where it is decided whether to train, so the two cannot differ.
+:func:`plan` is the only place that decides whether to check, train, promote or roll back. The operator executes its
+intents as Jobs, and a replay over past data can execute the same intents in process. The package imports neither
+Kubernetes nor any other I/O, and the time is an argument everywhere.
+
+The command line uses the schedules of this package, so that a monitor is tested at the same significance level on a
+laptop and in a pod. It does not call :func:`plan`: its commands do what the user asks.
 """
 
 from typing import TYPE_CHECKING
 
 from modelmonitor_policy.decision import Action, Decision, decide
-from modelmonitor_policy.facts import ChampionSeen, CheckSeen, Facts, InFlight, TrainingSeen, WatchSeen
-from modelmonitor_policy.gates import backoff
-from modelmonitor_policy.watch import StepBack, promotion_token, step_back
+from modelmonitor_policy.facts import Facts, facts_of
+from modelmonitor_policy.intents import (
+    AutoRollback,
+    Intent,
+    RollbackCause,
+    StartCheck,
+    StartPromotion,
+    StartRollback,
+    StartTraining,
+)
+from modelmonitor_policy.observations import JobObservation
+from modelmonitor_policy.plan import INITIAL_CHECK, plan, wake_at
+from modelmonitor_policy.requests import Requests
+from modelmonitor_policy.transitions import apply_job_results, fail_lost_training, known_jobs, record_intent
 
 __version__: str
 __all__ = [
+    "INITIAL_CHECK",
     "Action",
-    "ChampionSeen",
-    "CheckSeen",
+    "AutoRollback",
     "Decision",
     "Facts",
-    "InFlight",
-    "StepBack",
-    "TrainingSeen",
-    "WatchSeen",
-    "backoff",
+    "Intent",
+    "JobObservation",
+    "Requests",
+    "RollbackCause",
+    "StartCheck",
+    "StartPromotion",
+    "StartRollback",
+    "StartTraining",
+    "apply_job_results",
     "decide",
-    "promotion_token",
-    "step_back",
+    "facts_of",
+    "fail_lost_training",
+    "known_jobs",
+    "plan",
+    "record_intent",
+    "wake_at",
 ]
 
 if not TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The decision whether to train."""
+"""The decision whether to train: the first active trigger, unless a hold delays it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from enum import StrEnum
 from modelmonitor_api.names import Reason
 from modelmonitor_api.status import format_time
 from modelmonitor_policy.facts import Facts
-from modelmonitor_policy.gates import find_gate
-from modelmonitor_policy.triggers import drift_unconfirmed, find_trigger, period_end
+from modelmonitor_policy.holds import find_hold
+from modelmonitor_policy.triggers import find_trigger, period_end, unconfirmed_drift
 
 
 class Action(StrEnum):
-    """What to do."""
+    """What to do about training."""
 
     NOTHING = "Nothing"
     HOLD = "Hold"
@@ -23,18 +23,18 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do, and why.
+    """Whether to train, and why.
 
-    Parameters
+    Attributes
     ----------
     action
         What to do.
     reason
-        Why, in one word: the trigger of a training, or the gate that holds it back.
+        Why, in one word: the trigger of a training, or the hold that delays it.
     message
-        Why, in a sentence that does not change while nothing else does.
+        Why, in a sentence that stays the same as long as the decision does.
     wake_at
-        When time alone may change the decision; None where only an event can.
+        When time alone can change the decision; None where only an event can.
     """
 
     action: Action
@@ -46,34 +46,31 @@ class Decision:
 def decide(facts: Facts, now: dt.datetime) -> Decision:
     """Return whether to train.
 
-    A trigger is looked for first, then the gates are tried one by one; the first that holds
-    the training back is the answer.
-
     Parameters
     ----------
     facts
-        What is known.
+        What is known of the monitor.
     now
-        The time, with its zone.
+        The time, with its time zone.
     """
     trigger = find_trigger(facts, now)
     if trigger is None:
-        return _not_triggered(facts)
-    held = find_gate(facts, trigger, now)
-    if held is not None:
-        return Decision(Action.HOLD, held.reason, held.message, held.until)
+        return _no_training(facts)
+    hold = find_hold(facts, trigger, now)
+    if hold is not None:
+        return Decision(Action.HOLD, hold.reason, hold.message, hold.until)
     return Decision(Action.TRAIN, trigger.reason, trigger.message[:1].upper() + trigger.message[1:] + ".")
 
 
-def _not_triggered(facts: Facts) -> Decision:
+def _no_training(facts: Facts) -> Decision:
     end = period_end(facts)
-    unconfirmed = drift_unconfirmed(facts)
+    unconfirmed = unconfirmed_drift(facts)
     if unconfirmed is not None:
         return Decision(Action.HOLD, Reason.WAITING_FOR_CONSECUTIVE_CHECKS, unconfirmed, end)
     if facts.check is None:
-        message = "No check has given a verdict yet."
+        message = "No check has returned a verdict yet."
     elif end is not None:
-        message = f"Nothing calls for a training before {format_time(end)} (triggers.everyDays)."
+        message = f"No trigger is active before {format_time(end)} (triggers.everyDays)."
     else:
-        message = "Nothing calls for a training."
+        message = "No trigger is active."
     return Decision(Action.NOTHING, Reason.NOT_TRIGGERED, message, end)

@@ -1,157 +1,173 @@
-"""Everything that the decision whether to train depends on, beside the clock."""
+"""Everything that a plan depends on, apart from the clock."""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from modelmonitor_api.names import Role
+from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.spec import ModelMonitorSpec
-
-
-@dataclass(frozen=True)
-class CheckSeen:
-    """The newest check that gave a verdict.
-
-    Parameters
-    ----------
-    time
-        When its Job ended.
-    verdict
-        NoDrift, Drift, Corrupted or Inconclusive.
-    performance_dropped
-        Whether the champion's score has dropped.
-    new_rows
-        Rows since the champion's training data; None where the check could not tell.
-    current_rows
-        Rows of the live window; None where the check could not tell.
-    consecutive_drifts
-        How many checks in a row have said Drift, this one included.
-    message
-        The sentence that it gave.
-    """
-
-    time: dt.datetime
-    verdict: str
-    performance_dropped: bool = False
-    new_rows: int | None = None
-    current_rows: int | None = None
-    consecutive_drifts: int = 0
-    message: str = ""
-
-
-@dataclass(frozen=True)
-class TrainingSeen:
-    """The newest training.
-
-    Parameters
-    ----------
-    number
-        Number of the decision that started it.
-    reason
-        What triggered it.
-    start
-        When its Job was created.
-    completion
-        When its Job ended; None while it runs.
-    failures
-        How many trainings in a row have failed, this one included; 0 where it gave a verdict.
-    generation
-        Generation of the spec that it was started for.
-    message
-        How it ended, in a sentence.
-    """
-
-    number: int
-    reason: str
-    start: dt.datetime
-    completion: dt.datetime | None = None
-    failures: int = 0
-    generation: int | None = None
-    message: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether it ended without a verdict."""
-        return self.completion is not None and self.failures > 0
-
-
-@dataclass(frozen=True)
-class ChampionSeen:
-    """The model in production."""
-
-    version: str
-    since: dt.datetime
-
-
-@dataclass(frozen=True)
-class InFlight:
-    """A Job that may change the champion and has not ended."""
-
-    role: Role
-    job_name: str
-
-
-@dataclass(frozen=True)
-class WatchSeen:
-    """What the newest check that looked found of the champion beside the version before it.
-
-    Parameters
-    ----------
-    champion, since
-        Which promotion was watched.
-    predecessor
-        The version before it.
-    worse
-        Whether the champion is worse beyond chance and beyond what promotion tolerates.
-    message
-        The same in a sentence.
-    """
-
-    champion: str
-    since: dt.datetime
-    predecessor: str
-    worse: bool
-    message: str = ""
+from modelmonitor_api.status import LastCheck, LastTraining, ModelMonitorStatus
+from modelmonitor_policy.champion_watch import current_watch, describe_watch
+from modelmonitor_policy.observations import (
+    ChampionObservation,
+    CheckObservation,
+    JobInFlight,
+    JobObservation,
+    RolloutFailure,
+    TrainingObservation,
+    WatchObservation,
+)
+from modelmonitor_policy.requests import Requests
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a monitor when it is decided whether to train.
+    """What is known of a monitor when its plan is made.
+
+    Attributes
+    ----------
+    spec, generation
+        The spec and its generation.
+    ever_checked
+        Whether a check has been started.
+    check
+        The newest check that returned a verdict.
+    training
+        The newest training.
+    last_number
+        Number of the newest training; 0 if there has been none.
+    trainings
+        Start times of trainings, in any order; the retraining budget counts them.
+    champion
+        The model in production.
+    in_flight
+        The Job that can change the champion and has not ended, if any.
+    requests
+        Pending requests of users.
+    watch
+        Newest result of the champion watch.
+    watch_answered
+        Token of the promotion that a rollback has undone, see
+        :func:`modelmonitor_policy.auto_rollback.promotion_token`.
+    rollout_failure
+        The failed rollout of the champion, where there is a version to go back to.
+    rollback_tokens
+        Tokens of the rollback Jobs that exist.
+    """
+
+    spec: ModelMonitorSpec
+    generation: int
+    ever_checked: bool = True
+    check: CheckObservation | None = None
+    training: TrainingObservation | None = None
+    last_number: int = 0
+    trainings: tuple[dt.datetime, ...] = ()
+    champion: ChampionObservation | None = None
+    in_flight: JobInFlight | None = None
+    requests: Requests = field(default_factory=Requests)
+    watch: WatchObservation | None = None
+    watch_answered: str | None = None
+    rollout_failure: RolloutFailure | None = None
+    rollback_tokens: frozenset[str] = frozenset()
+
+
+def facts_of(
+    spec: ModelMonitorSpec,
+    generation: int,
+    requests: Requests,
+    status: ModelMonitorStatus,
+    jobs: Iterable[JobObservation],
+) -> Facts:
+    """Return the facts of a monitor.
 
     Parameters
     ----------
     spec, generation
         The spec and its generation.
-    created
-        When the monitor was created.
-    check
-        The newest check that gave a verdict.
-    training
-        The newest training.
-    trainings
-        When trainings were started, in any order; the budget counts them.
-    champion
-        The model in production.
-    in_flight
-        The Job that is at work on the champion, if there is one.
-    request
-        Token of a retrain request that has not been acted on.
-    watch
-        What the newest check that looked found of the champion beside the version before it.
-    watch_answered
-        The promotion that has been answered by a rollback, as :func:`modelmonitor_policy.watch.promotion_token` names
-        it.
+    requests
+        All requests of users, handled ones included.
+    status
+        The status, after the results of `jobs` have been applied to it.
+    jobs
+        The monitor's Jobs.
     """
+    jobs = tuple(jobs)
+    champion = status.champion
+    return Facts(
+        spec=spec,
+        generation=generation,
+        ever_checked=_ever_checked(status, jobs),
+        check=_check(status.last_check),
+        training=_training(status.last_training),
+        last_number=_last_number(status, jobs),
+        trainings=tuple(status.trainings),
+        champion=ChampionObservation(champion.version, champion.since) if champion is not None else None,
+        in_flight=next((JobInFlight(job.role, job.name) for job in jobs if job.may_change_champion), None),
+        requests=requests.pending(status.handled_requests),
+        watch=_watch(status),
+        watch_answered=status.handled_requests.watch,
+        rollout_failure=_rollout_failure(status),
+        rollback_tokens=frozenset(job.token for job in jobs if job.role is Role.ROLLBACK and job.token is not None),
+    )
 
-    spec: ModelMonitorSpec
-    generation: int
-    created: dt.datetime
-    check: CheckSeen | None = None
-    training: TrainingSeen | None = None
-    trainings: tuple[dt.datetime, ...] = ()
-    champion: ChampionSeen | None = None
-    in_flight: InFlight | None = None
-    request: str | None = None
-    watch: WatchSeen | None = None
-    watch_answered: str | None = None
+
+def _ever_checked(status: ModelMonitorStatus, jobs: tuple[JobObservation, ...]) -> bool:
+    recorded = status.last_check is not None or status.last_check_failure is not None
+    return recorded or any(job.role is Role.CHECK for job in jobs)
+
+
+def _check(check: LastCheck | None) -> CheckObservation | None:
+    if check is None:
+        return None
+    return CheckObservation(
+        time=check.completion_time or check.time,
+        verdict=check.verdict,
+        performance_dropped=check.performance_dropped,
+        new_rows=check.new_rows,
+        current_rows=check.rows.current if check.rows is not None else None,
+        consecutive_drifts=check.consecutive_drifts,
+        message=check.message,
+    )
+
+
+def _training(training: LastTraining | None) -> TrainingObservation | None:
+    if training is None:
+        return None
+    return TrainingObservation(
+        reason=training.reason,
+        start=training.start_time,
+        completion=training.completion_time,
+        failures=training.failures,
+        generation=training.generation,
+        message=training.message,
+    )
+
+
+def _last_number(status: ModelMonitorStatus, jobs: tuple[JobObservation, ...]) -> int:
+    """Return the highest number of a training; the Jobs know it, too, where the status has been lost."""
+    recorded = status.last_training.number if status.last_training is not None else 0
+    return max([recorded, *(job.number for job in jobs if job.number is not None)])
+
+
+def _watch(status: ModelMonitorStatus) -> WatchObservation | None:
+    watch = current_watch(status)
+    if watch is None:
+        return None
+    return WatchObservation(
+        champion=watch.champion,
+        since=watch.since,
+        predecessor=watch.predecessor,
+        worse=watch.worse,
+        message=describe_watch(watch),
+    )
+
+
+def _rollout_failure(status: ModelMonitorStatus) -> RolloutFailure | None:
+    rollout, champion = status.rollout, status.champion
+    if rollout is None or champion is None or rollout.reason != Reason.ROLLOUT_FAILED:
+        return None
+    if rollout.version != champion.version or rollout.available_version is None:
+        return None
+    return RolloutFailure(rollout.version, rollout.available_version, rollout.message)

@@ -110,18 +110,18 @@ def test_corrupted_data_block_every_training(scene: Scene) -> None:
         pytest.param(
             {"retraining": {"minNewRows": 99999}},
             Reason.TOO_FEW_NEW_ROWS,
-            "28000; retraining.minNewRows is 99999",
+            "28000, and retraining.minNewRows is 99999",
             id="new rows",
         ),
         pytest.param(
             {"sensitivity": {"consecutiveChecks": 2}},
             Reason.WAITING_FOR_CONSECUTIVE_CHECKS,
-            "1 of the 2 checks",
+            "1 of the 2 consecutive checks",
             id="consecutive",
         ),
     ],
 )
-def test_gates_say_why_drift_does_not_train(
+def test_holds_report_why_drift_does_not_train(
     scene: Scene, changes: dict[str, Any], reason: Reason, sentence: str
 ) -> None:
     with_champion(scene, **changes)

@@ -108,6 +108,8 @@ class OperatorProcess:
             "HOME": str(self.log.parent),
             "KUBECONFIG": str(self._installation.kubeconfig),
             "PYTHONWARNINGS": "error,ignore::ResourceWarning",  # Kopf leaves its connections to the collector
+            # The packages under test, where they are not the installed ones.
+            **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
             **self._installation.environment,
             "LIVENESS_ENDPOINT": f"http://127.0.0.1:{port}/healthz",
             **self._environment,

@@ -15,7 +15,7 @@ from modelmonitor_api.names import FailureReason, Reason, Role
 from modelmonitor_api.status import MAX_HISTORY, ModelMonitorStatus
 from modelmonitor_operator.gateway import GatewayError, Unavailable
 from support.monitors import champion, check, failure, run
-from unit.operator.world import Killed, World
+from unit.operator.in_memory_cluster import InMemoryCluster, Killed
 
 Step = tuple[str, int]
 #: What may happen, each with a number that picks among the possibilities.
@@ -27,36 +27,36 @@ STEPS = (
 BUDGET = 3
 
 
-def unfinished(world: World, *roles: Role) -> list[str]:
+def unfinished(cluster: InMemoryCluster, *roles: Role) -> list[str]:
     """Return the names of Jobs that have not ended."""
-    return [job["metadata"]["name"] for role in roles for job in world.of_role(role) if "status" not in job]
+    return [job["metadata"]["name"] for role in roles for job in cluster.of_role(role) if "status" not in job]
 
 
-def happen(world: World, step: str, pick: int) -> None:
+def happen(cluster: InMemoryCluster, step: str, pick: int) -> None:
     """Let one thing happen in the cluster."""
     version = f"v{pick}-0a1b2c3d"
-    served = champion(version).model_copy(update={"since": world.now})
+    served = champion(version).model_copy(update={"since": cluster.now})
     endings: dict[Role, list[Callable[[str], None]]] = {
         Role.CHECK: [
-            lambda name: world.finish(name, check("Drift", champion=None)),
-            lambda name: world.finish(name, check("Drift", champion=None, performance_dropped=True)),
-            lambda name: world.finish(name, check("NoDrift", champion=None)),
-            lambda name: world.finish(name, check("Corrupted", champion=None)),
-            lambda name: world.finish(name, None, failed="BackoffLimitExceeded"),
+            lambda name: cluster.finish(name, check("Drift", champion=None)),
+            lambda name: cluster.finish(name, check("Drift", champion=None, performance_dropped=True)),
+            lambda name: cluster.finish(name, check("NoDrift", champion=None)),
+            lambda name: cluster.finish(name, check("Corrupted", champion=None)),
+            lambda name: cluster.finish(name, None, failed="BackoffLimitExceeded"),
         ],
         Role.TRAIN: [
-            lambda name: world.finish(name, run("Promoted", version, champion=served)),
-            lambda name: world.finish(name, run("Rejected", version)),
-            lambda name: world.finish(name, failure(FailureReason.BAD_DATA), failed="BackoffLimitExceeded"),
-            lambda name: world.finish(name, None, failed="DeadlineExceeded"),
+            lambda name: cluster.finish(name, run("Promoted", version, champion=served)),
+            lambda name: cluster.finish(name, run("Rejected", version)),
+            lambda name: cluster.finish(name, failure(FailureReason.BAD_DATA), failed="BackoffLimitExceeded"),
+            lambda name: cluster.finish(name, None, failed="DeadlineExceeded"),
         ],
-        Role.ROLLBACK: [lambda name: world.finish(name, run("RolledBack", version, champion=served))],
+        Role.ROLLBACK: [lambda name: cluster.finish(name, run("RolledBack", version, champion=served))],
     }
-    if step == "check" and "flights-check" in world.cron_jobs and not unfinished(world, Role.CHECK):
-        world.scheduled_check(str(len(world.jobs)))
+    if step == "check" and "flights-check" in cluster.cron_jobs and not unfinished(cluster, Role.CHECK):
+        cluster.scheduled_check(str(len(cluster.jobs)))
     roles = {"check": [Role.CHECK], "train": [Role.TRAIN], "move": [Role.ROLLBACK, Role.PROMOTE]}.get(step, [])
     for role in roles:
-        for name in unfinished(world, role):
+        for name in unfinished(cluster, role):
             options = endings.get(role, endings[Role.ROLLBACK])
             options[pick % len(options)](name)
     requests = {
@@ -66,60 +66,62 @@ def happen(world: World, step: str, pick: int) -> None:
         "check-now": names.ANNOTATION_CHECK_REQUESTED,
     }
     if step in requests:
-        world.annotate(requests[step], f"token-{pick}")
+        cluster.annotate(requests[step], f"token-{pick}")
     elif step == "pass":
-        world.pass_time(hours=1 + 5 * pick)
+        cluster.pass_time(hours=1 + 5 * pick)
     elif step in {"suspend", "resume"}:
-        world.edit(suspend=step == "suspend")
+        cluster.edit(suspend=step == "suspend")
     elif step == "edit":
-        world.edit(retraining={"windowDays": 30 + pick})
+        cluster.edit(retraining={"windowDays": 30 + pick})
     elif step == "forget":
-        world.monitors["flights"].pop("status", None)
+        cluster.monitors["flights"].pop("status", None)
     elif step == "delete":
-        world.cron_jobs.clear()
+        cluster.cron_jobs.clear()
 
 
-async def look(world: World, step: str, pick: int) -> None:
-    """Let the operator look, and have it killed or the API server refuse where the step says so."""
+async def reconcile(cluster: InMemoryCluster, step: str, pick: int) -> None:
+    """Let the operator reconcile; depending on the step, it is killed or the API server is unavailable."""
     if step == "kill":
-        world.kill_at, world.kill_side = world.calls + 1 + pick, "after" if pick % 2 else "before"
+        cluster.kill_at, cluster.kill_side = cluster.calls + 1 + pick, "after" if pick % 2 else "before"
     elif step == "away":
         method = ("create_job", "patch_status", "apply_cron_job", "create_event")[pick % 4]
-        world.refuse[method] = Unavailable("the API server is away")
+        cluster.refuse[method] = Unavailable("the API server is away")
     with contextlib.suppress(Killed, GatewayError):
-        await world.settle()
-    world.kill_at = None
-    world.refuse.clear()
+        await cluster.settle()
+    cluster.kill_at = None
+    cluster.refuse.clear()
 
 
-def promises_are_kept(world: World, suspended: bool, jobs_before: set[str]) -> None:
+def promises_are_kept(cluster: InMemoryCluster, suspended: bool, jobs_before: set[str]) -> None:
     """Assert what must hold whatever has happened."""
-    assert len(unfinished(world, Role.TRAIN, Role.ROLLBACK, Role.PROMOTE)) <= 1, "one Job moves the champion at a time"
-    numbers = [job["metadata"]["labels"][names.LABEL_NUMBER] for job in world.of_role(Role.TRAIN)]
+    assert len(unfinished(cluster, Role.TRAIN, Role.ROLLBACK, Role.PROMOTE)) <= 1, (
+        "one Job moves the champion at a time"
+    )
+    numbers = [job["metadata"]["labels"][names.LABEL_NUMBER] for job in cluster.of_role(Role.TRAIN)]
     assert len(set(numbers)) == len(numbers)
-    new = [job for job in world.of_role(Role.TRAIN) if job["metadata"]["name"] not in jobs_before]
+    new = [job for job in cluster.of_role(Role.TRAIN) if job["metadata"]["name"] not in jobs_before]
     assert len(new) <= 1
     if suspended:
         assert not new
     requests = [
         decode_request(job["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_REQUEST])
-        for job in world.of_role(Role.TRAIN)
+        for job in cluster.of_role(Role.TRAIN)
     ]
-    tokens = [job["metadata"].get("annotations", {}).get(names.ANNOTATION_TOKEN) for job in world.of_role(Role.TRAIN)]
+    tokens = [job["metadata"].get("annotations", {}).get(names.ANNOTATION_TOKEN) for job in cluster.of_role(Role.TRAIN)]
     assert [token is not None for token in tokens] == [getattr(r, "reason", "") == Reason.REQUESTED for r in requests]
-    status = ModelMonitorStatus.model_validate(world.status())
+    status = ModelMonitorStatus.model_validate(cluster.status())
     assert len(status.history) <= MAX_HISTORY
     kinds = [condition.type for condition in status.conditions]
     assert len(set(kinds)) == len(kinds)
     if status.last_check is not None and status.last_check.verdict == Reason.CORRUPTED:
-        assert not new, "broken data train nobody"
+        assert not new, "no training on corrupted data"
 
 
-def budget_is_kept(world: World) -> None:
-    """Assert the budget over every window, of all trainings that nobody asked for."""
+def budget_is_kept(cluster: InMemoryCluster) -> None:
+    """Assert the budget over every window, of all trainings that were not requested."""
     starts = sorted(
         job["metadata"]["creationTimestamp"]
-        for job in world.of_role(Role.TRAIN)
+        for job in cluster.of_role(Role.TRAIN)
         if names.ANNOTATION_TOKEN not in job["metadata"]["annotations"]
     )
     days = [start[:10] for start in starts]
@@ -131,23 +133,23 @@ def budget_is_kept(world: World) -> None:
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 7)), min_size=5, max_size=40))
 def test_any_history(steps: list[Step]) -> None:
     async def live() -> None:
-        world = World()
-        world.add(retraining={"cooldownSeconds": 0, "budget": {"count": BUDGET, "perDays": 1}})
-        await world.settle()
+        cluster = InMemoryCluster()
+        cluster.add(retraining={"cooldownSeconds": 0, "budget": {"count": BUDGET, "perDays": 1}})
+        await cluster.settle()
         for step, pick in steps:
-            before = {job["metadata"]["name"] for job in world.jobs.values()}
-            happen(world, step, pick)
-            await look(world, step, pick)
-            suspended = world.monitors["flights"]["spec"].get("suspend", False)
-            promises_are_kept(world, suspended, before)
-            world.pass_time(minutes=1)
-        await world.settle()
-        written = len(world.writes)
-        await world.reconcile()
-        assert len(world.writes) == written, "an operator at rest writes nothing"
-        budget_is_kept(world)
-        assert world.condition("Ready") == ("True", "Accepted")
-        for event in world.events:
+            before = {job["metadata"]["name"] for job in cluster.jobs.values()}
+            happen(cluster, step, pick)
+            await reconcile(cluster, step, pick)
+            suspended = cluster.monitors["flights"]["spec"].get("suspend", False)
+            promises_are_kept(cluster, suspended, before)
+            cluster.pass_time(minutes=1)
+        await cluster.settle()
+        written = len(cluster.writes)
+        await cluster.reconcile()
+        assert len(cluster.writes) == written, "an operator at rest writes nothing"
+        budget_is_kept(cluster)
+        assert cluster.condition("Ready") == ("True", "Accepted")
+        for event in cluster.events:
             assert event["reason"].isalnum()
             assert len(event["message"]) <= 1024
 

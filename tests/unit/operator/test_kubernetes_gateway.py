@@ -141,7 +141,7 @@ async def test_nothing_there_is_none(server: Server, gateway: KubernetesGateway)
     ("status", "kind"),
     [(404, NotFound), (409, Conflict), (422, Invalid), (400, Invalid), (403, Forbidden), (413, Invalid)],
 )
-async def test_refusals_are_told_with_the_servers_words_and_not_repeated(
+async def test_rejections_carry_the_servers_message_and_are_not_retried(
     server: Server, gateway: KubernetesGateway, status: int, kind: type[GatewayError]
 ) -> None:
     server.answers(refusal(status, "spec.schedule: Invalid value"))
@@ -181,15 +181,15 @@ async def test_an_event_that_is_there_already_is_fine(server: Server, gateway: K
     ],
 )
 def test_the_server_says_when_to_come_back(error: Exception, wait: bool | float) -> None:
-    assert kubernetes_gateway._wait(error) == wait
+    assert kubernetes_gateway._retry(error) == wait
 
 
 async def test_retry_after_is_read(server: Server, gateway: KubernetesGateway) -> None:
     with stamina.set_testing(True, attempts=1):
         server.answers((429, {"message": "slow down"}, {"Retry-After": "7"}))
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as raised:
             await gateway.list_monitors("demo")
-    assert told.value.retry_after == 7
+    assert raised.value.retry_after == 7
 
 
 def test_without_a_cluster_the_operator_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

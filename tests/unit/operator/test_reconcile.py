@@ -1,4 +1,4 @@
-"""The loop against a Kubernetes API in memory: what it makes, what it leaves alone, what it says."""
+"""The reconcile loop against a Kubernetes API in memory: what it creates, leaves alone and reports."""
 
 from __future__ import annotations
 
@@ -11,88 +11,88 @@ from modelmonitor_api.messages import decode_request
 from modelmonitor_api.names import FailureReason, Role
 from modelmonitor_operator.gateway import Conflict, Forbidden, Invalid, Unavailable
 from support.monitors import champion, check, failure, run
-from unit.operator.world import NAMESPACE, World
+from unit.operator.in_memory_cluster import NAMESPACE, InMemoryCluster
 
 CONDITIONS = {"Ready", "Stalled", "Reconciling", "DriftDetected", "Training", "Suspended"}
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def cluster() -> InMemoryCluster:
+    return InMemoryCluster()
 
 
-async def first_check(world: World, **verdict: Any) -> str:
+async def first_check(cluster: InMemoryCluster, **verdict: Any) -> str:
     """Apply a monitor and let its first check end; return the name of that check's Job."""
-    if not world.monitors:
-        world.add()
-    await world.settle()
-    [job] = world.of_role(Role.CHECK)
-    world.pass_time(minutes=1)
-    world.finish(job["metadata"]["name"], check(**{"time": world.now, "champion": None, **verdict}))
-    await world.settle()
+    if not cluster.monitors:
+        cluster.add()
+    await cluster.settle()
+    [job] = cluster.of_role(Role.CHECK)
+    cluster.pass_time(minutes=1)
+    cluster.finish(job["metadata"]["name"], check(**{"time": cluster.now, "champion": None, **verdict}))
+    await cluster.settle()
     return str(job["metadata"]["name"])
 
 
-async def champion_promoted(world: World, **fields: Any) -> None:
+async def champion_promoted(cluster: InMemoryCluster, **fields: Any) -> None:
     """Go on to a first champion."""
-    await first_check(world)
-    [job] = world.of_role(Role.TRAIN)
-    world.pass_time(minutes=9)
-    served = champion("v1-0a1b2c3d").model_copy(update={"since": world.now})
-    world.finish(job["metadata"]["name"], run("Promoted", "v1-0a1b2c3d", champion=served, **fields))
-    await world.settle()
-    world.pass_time(hours=1)
+    await first_check(cluster)
+    [job] = cluster.of_role(Role.TRAIN)
+    cluster.pass_time(minutes=9)
+    served = champion("v1-0a1b2c3d").model_copy(update={"since": cluster.now})
+    cluster.finish(job["metadata"]["name"], run("Promoted", "v1-0a1b2c3d", champion=served, **fields))
+    await cluster.settle()
+    cluster.pass_time(hours=1)
 
 
-async def later_check(world: World, suffix: str, verdict: Any, **fields: Any) -> None:
+async def later_check(cluster: InMemoryCluster, suffix: str, verdict: Any, **fields: Any) -> None:
     """Let a scheduled check end."""
-    name = world.scheduled_check(suffix)
-    world.pass_time(minutes=1)
-    served = champion(world.status()["champion"]["version"]) if "champion" in world.status() else None
-    world.finish(name, check(verdict, time=world.now, **{"champion": served, **fields}))
-    await world.settle()
+    name = cluster.scheduled_check(suffix)
+    cluster.pass_time(minutes=1)
+    served = champion(cluster.status()["champion"]["version"]) if "champion" in cluster.status() else None
+    cluster.finish(name, check(verdict, time=cluster.now, **{"champion": served, **fields}))
+    await cluster.settle()
 
 
-async def test_a_new_monitor_has_its_cron_job_a_first_check_and_all_conditions(world: World) -> None:
-    world.add()
-    await world.settle()
-    assert list(world.cron_jobs) == ["flights-check"]
-    [job] = world.jobs.values()
+async def test_a_new_monitor_has_its_cron_job_a_first_check_and_all_conditions(cluster: InMemoryCluster) -> None:
+    cluster.add()
+    await cluster.settle()
+    assert list(cluster.cron_jobs) == ["flights-check"]
+    [job] = cluster.jobs.values()
     assert job["metadata"]["labels"][names.LABEL_ROLE] == "check"
-    status = world.status()
+    status = cluster.status()
     assert {condition["type"] for condition in status["conditions"]} == CONDITIONS
     assert {condition["observedGeneration"] for condition in status["conditions"]} == {1}
     assert status["observedGeneration"] == 1
-    assert world.condition("Ready") == ("True", "Accepted")
-    assert world.condition("DriftDetected") == ("Unknown", "NotCheckedYet")
-    assert world.condition("Training") == ("False", "NotTriggered")
+    assert cluster.condition("Ready") == ("True", "Accepted")
+    assert cluster.condition("DriftDetected") == ("Unknown", "NotCheckedYet")
+    assert cluster.condition("Training") == ("False", "NotTriggered")
     assert status["nextCheckTime"] == "2013-04-03T06:00:00Z"
 
 
-async def test_nothing_is_written_when_nothing_changes(world: World) -> None:
-    await champion_promoted(world)
-    await later_check(world, "a", "NoDrift")
-    written, told = len(world.writes), len(world.events)
+async def test_nothing_is_written_when_nothing_changes(cluster: InMemoryCluster) -> None:
+    await champion_promoted(cluster)
+    await later_check(cluster, "a", "NoDrift")
+    written, posted = len(cluster.writes), len(cluster.events)
     for _ in range(3):
-        world.pass_time(minutes=2)
-        await world.reconcile()
-    assert world.writes[written:] == []
-    assert len(world.events) == told
+        cluster.pass_time(minutes=2)
+        await cluster.reconcile()
+    assert cluster.writes[written:] == []
+    assert len(cluster.events) == posted
 
 
-async def test_from_the_first_check_to_a_champion(world: World) -> None:
-    await first_check(world)
-    [job] = world.of_role(Role.TRAIN)
-    uid = world.monitors["flights"]["metadata"]["uid"]
+async def test_from_the_first_check_to_a_champion(cluster: InMemoryCluster) -> None:
+    await first_check(cluster)
+    [job] = cluster.of_role(Role.TRAIN)
+    uid = cluster.monitors["flights"]["metadata"]["uid"]
     assert job["metadata"]["name"] == names.training_job_name("flights", uid, 1)
     request = decode_request(job["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_REQUEST])
     assert (request.kind, getattr(request, "number", None)) == ("Train", 1)
-    assert world.condition("Training")[0] == "True"
-    assert world.status()["lastTraining"]["reason"] == "NoChampion"
-    world.pass_time(minutes=9)
-    world.finish(job["metadata"]["name"], run("Promoted", "v1-0a1b2c3d", champion=champion("v1-0a1b2c3d")))
-    await world.settle()
-    status = world.status()
+    assert cluster.condition("Training")[0] == "True"
+    assert cluster.status()["lastTraining"]["reason"] == "NoChampion"
+    cluster.pass_time(minutes=9)
+    cluster.finish(job["metadata"]["name"], run("Promoted", "v1-0a1b2c3d", champion=champion("v1-0a1b2c3d")))
+    await cluster.settle()
+    status = cluster.status()
     assert status["champion"]["version"] == "v1-0a1b2c3d"
     assert status["lastTraining"]["outcome"] == "Promoted"
     assert status["lastTraining"]["imageID"] == "sha256:5eed"
@@ -107,120 +107,123 @@ async def test_from_the_first_check_to_a_champion(world: World) -> None:
         "holdoutRows": 14000,
     }
     assert [entry["action"] for entry in status["history"]] == ["Promoted", "TrainingStarted"]
-    assert world.condition("Training")[0] == "False"
-    assert [event["reason"] for event in world.events].count("Promoted") == 1
-    assert len(world.of_role(Role.TRAIN)) == 1
+    assert cluster.condition("Training")[0] == "False"
+    assert [event["reason"] for event in cluster.events].count("Promoted") == 1
+    assert len(cluster.of_role(Role.TRAIN)) == 1
 
 
-async def test_drift_trains_once_and_what_the_last_training_left_is_gone(world: World) -> None:
-    await champion_promoted(world, report_uri="s3://monitors/report.html")
-    await later_check(world, "a", "Drift")
-    assert world.condition("DriftDetected") == ("True", "Drift")
-    assert len(world.of_role(Role.TRAIN)) == 2
-    running = world.status()["lastTraining"]
+async def test_drift_trains_once_and_what_the_last_training_left_is_gone(cluster: InMemoryCluster) -> None:
+    await champion_promoted(cluster, report_uri="s3://monitors/report.html")
+    await later_check(cluster, "a", "Drift")
+    assert cluster.condition("DriftDetected") == ("True", "Drift")
+    assert len(cluster.of_role(Role.TRAIN)) == 2
+    running = cluster.status()["lastTraining"]
     assert running["number"] == 2
     assert not {"completionTime", "outcome", "version", "reportURI"} & set(running)
-    world.finish(world.of_role(Role.TRAIN)[1]["metadata"]["name"], run("Rejected", "v2-0a1b2c3d"))
-    await world.settle()
-    world.pass_time(days=2)
-    await world.settle()
-    assert len(world.of_role(Role.TRAIN)) == 2
-    assert world.status()["champion"]["version"] == "v1-0a1b2c3d"
-    assert world.status()["history"][0]["action"] == "Rejected"
+    cluster.finish(cluster.of_role(Role.TRAIN)[1]["metadata"]["name"], run("Rejected", "v2-0a1b2c3d"))
+    await cluster.settle()
+    cluster.pass_time(days=2)
+    await cluster.settle()
+    assert len(cluster.of_role(Role.TRAIN)) == 2
+    assert cluster.status()["champion"]["version"] == "v1-0a1b2c3d"
+    assert cluster.status()["history"][0]["action"] == "Rejected"
 
 
-async def test_broken_data_hold_even_a_request_back(world: World) -> None:
-    await champion_promoted(world)
-    await later_check(world, "a", "Corrupted")
-    world.annotate(names.ANNOTATION_RETRAIN_REQUESTED, "now")
-    await world.settle()
-    assert world.condition("Training") == ("False", "CorruptedData")
-    assert len(world.of_role(Role.TRAIN)) == 1
-    await later_check(world, "b", "NoDrift")
-    assert len(world.of_role(Role.TRAIN)) == 2
-    assert world.status()["handledRequests"]["retrain"] == "now"
-    assert world.status()["lastTraining"]["reason"] == "Requested"
+async def test_corrupted_data_block_even_a_requested_training(cluster: InMemoryCluster) -> None:
+    await champion_promoted(cluster)
+    await later_check(cluster, "a", "Corrupted")
+    cluster.annotate(names.ANNOTATION_RETRAIN_REQUESTED, "now")
+    await cluster.settle()
+    assert cluster.condition("Training") == ("False", "CorruptedData")
+    assert len(cluster.of_role(Role.TRAIN)) == 1
+    await later_check(cluster, "b", "NoDrift")
+    assert len(cluster.of_role(Role.TRAIN)) == 2
+    assert cluster.status()["handledRequests"]["retrain"] == "now"
+    assert cluster.status()["lastTraining"]["reason"] == "Requested"
 
 
-async def test_a_failed_training_is_tried_again_after_an_hour_or_with_a_new_spec(world: World) -> None:
-    await first_check(world)
-    [job] = world.of_role(Role.TRAIN)
-    world.finish(job["metadata"]["name"], failure(FailureReason.BAD_DATA), failed="BackoffLimitExceeded")
-    await world.settle()
-    assert world.condition("Training") == ("False", "BackingOff")
-    assert world.status()["lastTraining"]["failures"] == 1
-    world.pass_time(minutes=59)
-    await world.settle()
-    assert len(world.of_role(Role.TRAIN)) == 1
-    world.pass_time(minutes=2)
-    await world.settle()
-    assert [job["metadata"]["labels"][names.LABEL_NUMBER] for job in world.of_role(Role.TRAIN)] == ["1", "2"]
-    world.finish(world.of_role(Role.TRAIN)[1]["metadata"]["name"], None, failed="BackoffLimitExceeded")
-    await world.settle()
-    assert world.status()["lastTraining"]["failures"] == 2
-    world.edit(retraining={"windowDays": 30})
-    await world.settle()
-    assert len(world.of_role(Role.TRAIN)) == 3
-    world.finish(world.of_role(Role.TRAIN)[2]["metadata"]["name"], None, failed="BackoffLimitExceeded")
-    await world.settle()
-    assert len(world.of_role(Role.TRAIN)) == 3, "the wait begins anew with the training of the new spec"
+async def test_a_failed_training_is_tried_again_after_an_hour_or_with_a_new_spec(cluster: InMemoryCluster) -> None:
+    await first_check(cluster)
+    [job] = cluster.of_role(Role.TRAIN)
+    cluster.finish(job["metadata"]["name"], failure(FailureReason.BAD_DATA), failed="BackoffLimitExceeded")
+    await cluster.settle()
+    assert cluster.condition("Training") == ("False", "BackingOff")
+    assert cluster.status()["lastTraining"]["failures"] == 1
+    cluster.pass_time(minutes=59)
+    await cluster.settle()
+    assert len(cluster.of_role(Role.TRAIN)) == 1
+    cluster.pass_time(minutes=2)
+    await cluster.settle()
+    assert [job["metadata"]["labels"][names.LABEL_NUMBER] for job in cluster.of_role(Role.TRAIN)] == ["1", "2"]
+    cluster.finish(cluster.of_role(Role.TRAIN)[1]["metadata"]["name"], None, failed="BackoffLimitExceeded")
+    await cluster.settle()
+    assert cluster.status()["lastTraining"]["failures"] == 2
+    cluster.edit(retraining={"windowDays": 30})
+    await cluster.settle()
+    assert len(cluster.of_role(Role.TRAIN)) == 3
+    cluster.finish(cluster.of_role(Role.TRAIN)[2]["metadata"]["name"], None, failed="BackoffLimitExceeded")
+    await cluster.settle()
+    assert len(cluster.of_role(Role.TRAIN)) == 3, "the backoff starts over with the training of the new spec"
 
 
-async def test_a_job_from_the_cron_job_by_hand_is_honoured_once(world: World) -> None:
-    await champion_promoted(world)
-    await later_check(world, "by-hand", "Inconclusive")
-    assert world.status()["lastCheck"]["jobName"] == "flights-check-by-hand"
-    assert world.condition("DriftDetected") == ("Unknown", "Inconclusive")
+async def test_a_manually_created_job_counts_once(cluster: InMemoryCluster) -> None:
+    await champion_promoted(cluster)
+    await later_check(cluster, "by-hand", "Inconclusive")
+    assert cluster.status()["lastCheck"]["jobName"] == "flights-check-by-hand"
+    assert cluster.condition("DriftDetected") == ("Unknown", "Inconclusive")
 
 
-async def test_requests_by_annotation_are_answered_once_each(world: World) -> None:
-    await champion_promoted(world)
-    world.annotate(names.ANNOTATION_CHECK_REQUESTED, "monday")
-    world.annotate(names.ANNOTATION_ROLLBACK_TO, "previous")
-    world.annotate(names.ANNOTATION_PROMOTE, "v9-0a1b2c3d")
-    await world.settle()
-    assert len(world.of_role(Role.CHECK)) == 2
-    [rollback] = world.of_role(Role.ROLLBACK)
-    assert world.of_role(Role.PROMOTE) == [], "one Job at a time moves the champion"
-    before = champion("v0-0a1b2c3d").model_copy(update={"since": world.now})
-    world.pass_time(minutes=1)
-    world.finish(rollback["metadata"]["name"], run("RolledBack", "v0-0a1b2c3d", champion=before))
-    await world.settle()
-    assert world.status()["champion"]["version"] == "v0-0a1b2c3d"
-    [promote] = world.of_role(Role.PROMOTE)
-    world.finish(promote["metadata"]["name"], failure(FailureReason.NOT_FOUND), failed="PodFailurePolicy")
-    await world.settle()
+async def test_requests_by_annotation_are_answered_once_each(cluster: InMemoryCluster) -> None:
+    await champion_promoted(cluster)
+    cluster.annotate(names.ANNOTATION_CHECK_REQUESTED, "monday")
+    cluster.annotate(names.ANNOTATION_ROLLBACK_TO, "previous")
+    cluster.annotate(names.ANNOTATION_PROMOTE, "v9-0a1b2c3d")
+    await cluster.settle()
+    assert len(cluster.of_role(Role.CHECK)) == 2
+    [rollback] = cluster.of_role(Role.ROLLBACK)
+    assert cluster.of_role(Role.PROMOTE) == [], "one Job at a time moves the champion"
+    before = champion("v0-0a1b2c3d").model_copy(update={"since": cluster.now})
+    cluster.pass_time(minutes=1)
+    cluster.finish(rollback["metadata"]["name"], run("RolledBack", "v0-0a1b2c3d", champion=before))
+    await cluster.settle()
+    assert cluster.status()["champion"]["version"] == "v0-0a1b2c3d"
+    [promote] = cluster.of_role(Role.PROMOTE)
+    cluster.finish(promote["metadata"]["name"], failure(FailureReason.NOT_FOUND), failed="PodFailurePolicy")
+    await cluster.settle()
     handled = {"check": "monday", "rollback": "previous", "promote": "v9-0a1b2c3d"}
-    assert world.status()["handledRequests"] == handled
-    actions = [entry["action"] for entry in world.status()["history"]]
+    assert cluster.status()["handledRequests"] == handled
+    actions = [entry["action"] for entry in cluster.status()["history"]]
     assert actions[:2] == ["PromotionFailed", "RolledBack"]
-    assert len(world.of_role(Role.ROLLBACK)) == len(world.of_role(Role.PROMOTE)) == 1
+    assert len(cluster.of_role(Role.ROLLBACK)) == len(cluster.of_role(Role.PROMOTE)) == 1
+    started = {event["reason"]: event["message"] for event in cluster.events if event["reason"].endswith("Started")}
+    assert started.keys() == {"TrainingStarted", "CheckStarted", "RollbackStarted", "PromotionStarted"}
+    assert started["CheckStarted"] == "Started for the annotation modelmonitor.io/check-requested-at: monday"
 
 
-async def test_a_champion_that_is_not_the_newest_version_is_still_the_champion(world: World) -> None:
+async def test_a_champion_that_is_not_the_newest_version_is_still_the_champion(cluster: InMemoryCluster) -> None:
     """A rollback may leave the time at which the old version first became the champion."""
-    await champion_promoted(world)
-    world.annotate(names.ANNOTATION_ROLLBACK_TO, "v0-0a1b2c3d")
-    await world.settle()
-    [rollback] = world.of_role(Role.ROLLBACK)
-    world.pass_time(minutes=1)
-    world.finish(rollback["metadata"]["name"], run("RolledBack", "v0-0a1b2c3d", champion=champion("v0-0a1b2c3d")))
-    await world.settle()
-    assert world.status()["champion"]["version"] == "v0-0a1b2c3d"
+    await champion_promoted(cluster)
+    cluster.annotate(names.ANNOTATION_ROLLBACK_TO, "v0-0a1b2c3d")
+    await cluster.settle()
+    [rollback] = cluster.of_role(Role.ROLLBACK)
+    cluster.pass_time(minutes=1)
+    cluster.finish(rollback["metadata"]["name"], run("RolledBack", "v0-0a1b2c3d", champion=champion("v0-0a1b2c3d")))
+    await cluster.settle()
+    assert cluster.status()["champion"]["version"] == "v0-0a1b2c3d"
 
 
-async def test_suspended_neither_checks_nor_trains_but_rolls_back(world: World) -> None:
-    await champion_promoted(world)
-    world.edit(suspend=True)
+async def test_suspended_neither_checks_nor_trains_but_rolls_back(cluster: InMemoryCluster) -> None:
+    await champion_promoted(cluster)
+    cluster.edit(suspend=True)
     for annotation in (names.ANNOTATION_CHECK_REQUESTED, names.ANNOTATION_RETRAIN_REQUESTED):
-        world.annotate(annotation, "now")
-    world.annotate(names.ANNOTATION_ROLLBACK_TO, "v0-0a1b2c3d")
-    await world.settle()
-    assert world.cron_jobs["flights-check"]["spec"]["suspend"] is True
-    assert world.condition("Suspended") == ("True", "Suspended")
-    assert "nextCheckTime" not in world.status()
-    assert len(world.of_role(Role.CHECK)) == len(world.of_role(Role.TRAIN)) == 1
-    assert len(world.of_role(Role.ROLLBACK)) == 1
+        cluster.annotate(annotation, "now")
+    cluster.annotate(names.ANNOTATION_ROLLBACK_TO, "v0-0a1b2c3d")
+    await cluster.settle()
+    assert cluster.cron_jobs["flights-check"]["spec"]["suspend"] is True
+    assert cluster.condition("Suspended") == ("True", "Suspended")
+    assert "nextCheckTime" not in cluster.status()
+    assert len(cluster.of_role(Role.CHECK)) == len(cluster.of_role(Role.TRAIN)) == 1
+    assert len(cluster.of_role(Role.ROLLBACK)) == 1
 
 
 @pytest.mark.parametrize(
@@ -236,105 +239,105 @@ async def test_suspended_neither_checks_nor_trains_but_rolls_back(world: World) 
     ],
 )
 async def test_an_invalid_spec_is_a_sentence_and_the_last_good_cron_job_stays(
-    world: World, change: dict[str, Any], words: str
+    cluster: InMemoryCluster, change: dict[str, Any], words: str
 ) -> None:
-    world.add()
-    await world.settle()
-    before = world.cron_jobs["flights-check"]
-    world.edit(**change)
-    await world.settle()
-    assert world.condition("Stalled") == ("True", "InvalidSpec")
-    assert world.condition("Ready") == ("False", "InvalidSpec")
-    [sentence] = [c["message"] for c in world.status()["conditions"] if c["type"] == "Stalled"]
+    cluster.add()
+    await cluster.settle()
+    before = cluster.cron_jobs["flights-check"]
+    cluster.edit(**change)
+    await cluster.settle()
+    assert cluster.condition("Stalled") == ("True", "InvalidSpec")
+    assert cluster.condition("Ready") == ("False", "InvalidSpec")
+    [sentence] = [c["message"] for c in cluster.status()["conditions"] if c["type"] == "Stalled"]
     assert words in sentence
-    assert world.cron_jobs["flights-check"] == before
-    assert world.status()["observedGeneration"] == 2
+    assert cluster.cron_jobs["flights-check"] == before
+    assert cluster.status()["observedGeneration"] == 2
 
 
-async def test_a_spec_that_was_never_valid_has_all_conditions(world: World) -> None:
-    world.add(timeZone="Mars/Olympus")
-    await world.settle()
-    assert {condition["type"] for condition in world.status()["conditions"]} == CONDITIONS
-    assert world.jobs == world.cron_jobs == {}
+async def test_a_spec_that_was_never_valid_has_all_conditions(cluster: InMemoryCluster) -> None:
+    cluster.add(timeZone="Mars/Olympus")
+    await cluster.settle()
+    assert {condition["type"] for condition in cluster.status()["conditions"]} == CONDITIONS
+    assert cluster.jobs == cluster.cron_jobs == {}
 
 
-async def test_a_cron_job_that_was_changed_or_deleted_is_put_right(world: World) -> None:
-    world.add()
-    await world.settle()
-    world.cron_jobs["flights-check"]["spec"]["schedule"] = "0 0 * * *"
-    await world.settle()
-    assert world.cron_jobs["flights-check"]["spec"]["schedule"] == "0 6 * * *"
-    del world.cron_jobs["flights-check"]
-    await world.settle()
-    assert "flights-check" in world.cron_jobs
-    world.edit(schedule="0 7 * * *")
-    await world.settle()
-    assert world.cron_jobs["flights-check"]["spec"]["schedule"] == "0 7 * * *"
+async def test_a_cron_job_that_was_changed_or_deleted_is_restored(cluster: InMemoryCluster) -> None:
+    cluster.add()
+    await cluster.settle()
+    cluster.cron_jobs["flights-check"]["spec"]["schedule"] = "0 0 * * *"
+    await cluster.settle()
+    assert cluster.cron_jobs["flights-check"]["spec"]["schedule"] == "0 6 * * *"
+    del cluster.cron_jobs["flights-check"]
+    await cluster.settle()
+    assert "flights-check" in cluster.cron_jobs
+    cluster.edit(schedule="0 7 * * *")
+    await cluster.settle()
+    assert cluster.cron_jobs["flights-check"]["spec"]["schedule"] == "0 7 * * *"
 
 
-async def test_a_cron_job_of_somebody_else_is_left_alone(world: World) -> None:
-    world.add()
+async def test_a_cron_job_of_another_owner_is_left_alone(cluster: InMemoryCluster) -> None:
+    cluster.add()
     foreign = {
         "metadata": {"name": "flights-check", "uid": "x", "resourceVersion": "1"},
         "spec": {"schedule": "1 1 * * *"},
     }
-    world.cron_jobs["flights-check"] = foreign
-    await world.settle()
-    assert world.cron_jobs["flights-check"] == foreign
-    assert world.condition("Stalled") == ("True", "NameCollision")
-    assert world.condition("Ready") == ("False", "NameCollision")
-    assert world.jobs == {}
-    del world.cron_jobs["flights-check"]
-    await world.settle()
-    assert world.condition("Ready") == ("True", "Accepted")
+    cluster.cron_jobs["flights-check"] = foreign
+    await cluster.settle()
+    assert cluster.cron_jobs["flights-check"] == foreign
+    assert cluster.condition("Stalled") == ("True", "NameCollision")
+    assert cluster.condition("Ready") == ("False", "NameCollision")
+    assert cluster.jobs == {}
+    del cluster.cron_jobs["flights-check"]
+    await cluster.settle()
+    assert cluster.condition("Ready") == ("True", "Accepted")
 
 
-async def test_a_cron_job_of_a_deleted_predecessor_is_waited_for(world: World) -> None:
-    world.add()
-    await world.settle()
-    cron_job = world.cron_jobs["flights-check"]
+async def test_a_cron_job_of_a_deleted_predecessor_is_waited_for(cluster: InMemoryCluster) -> None:
+    cluster.add()
+    await cluster.settle()
+    cron_job = cluster.cron_jobs["flights-check"]
     cron_job["metadata"]["ownerReferences"][0]["uid"] = "of the monitor before"
-    del world.monitors["flights"]["status"]
+    del cluster.monitors["flights"]["status"]
     with pytest.raises(Unavailable, match="not been collected yet"):
-        await world.reconcile()
-    assert "status" not in world.monitors["flights"]
-    del world.cron_jobs["flights-check"]
-    await world.settle()
-    assert world.condition("Ready") == ("True", "Accepted")
+        await cluster.reconcile()
+    assert "status" not in cluster.monitors["flights"]
+    del cluster.cron_jobs["flights-check"]
+    await cluster.settle()
+    assert cluster.condition("Ready") == ("True", "Accepted")
 
 
-async def test_a_job_of_somebody_else_is_left_alone(world: World) -> None:
-    world.add()
-    await world.settle()
-    uid = world.monitors["flights"]["metadata"]["uid"]
+async def test_a_job_of_another_owner_is_left_alone(cluster: InMemoryCluster) -> None:
+    cluster.add()
+    await cluster.settle()
+    uid = cluster.monitors["flights"]["metadata"]["uid"]
     name = names.training_job_name("flights", uid, 1)
     foreign = {"metadata": {"name": name, "uid": "x", "labels": {}, "creationTimestamp": "2013-01-01T00:00:00Z"}}
-    world.jobs[name] = foreign
-    [job] = world.of_role(Role.CHECK)
-    world.finish(job["metadata"]["name"], check(time=world.now, champion=None))
-    await world.settle()
-    assert world.condition("Stalled") == ("True", "NameCollision")
-    assert world.jobs[name] == foreign
-    assert "lastTraining" not in world.status()
+    cluster.jobs[name] = foreign
+    [job] = cluster.of_role(Role.CHECK)
+    cluster.finish(job["metadata"]["name"], check(time=cluster.now, champion=None))
+    await cluster.settle()
+    assert cluster.condition("Stalled") == ("True", "NameCollision")
+    assert cluster.jobs[name] == foreign
+    assert "lastTraining" not in cluster.status()
 
 
-async def test_a_training_that_another_operator_has_created_is_adopted(world: World) -> None:
+async def test_a_training_that_another_operator_has_created_is_adopted(cluster: InMemoryCluster) -> None:
     """Two operators decide the same at once: the one that comes second meets the Job of the first."""
-    await first_check(world)
-    [first] = world.of_role(Role.TRAIN)
+    await first_check(cluster)
+    [first] = cluster.of_role(Role.TRAIN)
     name = first["metadata"]["name"]
-    other = world.monitors["flights"]
+    other = cluster.monitors["flights"]
     del other["status"]["lastTraining"], other["status"]["trainings"]
-    real, world.jobs = world.jobs, {k: v for k, v in world.jobs.items() if k != name}
+    real, cluster.jobs = cluster.jobs, {k: v for k, v in cluster.jobs.items() if k != name}
 
     async def taken(job: dict[str, Any]) -> dict[str, Any]:
-        world.jobs = real
+        cluster.jobs = real
         raise Conflict(f"{job['metadata']['name']} already exists")
 
-    world.create_job = taken  # type: ignore[method-assign]  # the race itself
-    await world.reconcile()
-    assert world.status()["lastTraining"]["jobName"] == name
-    assert len(world.of_role(Role.TRAIN)) == 1
+    cluster.create_job = taken  # type: ignore[method-assign]  # the race itself
+    await cluster.reconcile()
+    assert cluster.status()["lastTraining"]["jobName"] == name
+    assert len(cluster.of_role(Role.TRAIN)) == 1
 
 
 @pytest.mark.parametrize(
@@ -344,108 +347,112 @@ async def test_a_training_that_another_operator_has_created_is_adopted(world: Wo
         (Forbidden("cronjobs.batch is forbidden: exceeded quota"), "ObjectRefused"),
     ],
 )
-async def test_a_refused_object_is_told_with_the_servers_own_words(world: World, error: Exception, reason: str) -> None:
-    world.add()
-    world.refuse["apply_cron_job"] = error
-    await world.settle()
-    assert world.condition("Ready") == ("False", reason)
-    [sentence] = [c["message"] for c in world.status()["conditions"] if c["type"] == "Ready"]
+async def test_a_rejected_object_is_reported_with_the_servers_message(
+    cluster: InMemoryCluster, error: Exception, reason: str
+) -> None:
+    cluster.add()
+    cluster.refuse["apply_cron_job"] = error
+    await cluster.settle()
+    assert cluster.condition("Ready") == ("False", reason)
+    [sentence] = [c["message"] for c in cluster.status()["conditions"] if c["type"] == "Ready"]
     assert str(error) in sentence
-    del world.refuse["apply_cron_job"]
-    await world.settle()
-    assert world.condition("Ready") == ("True", "Accepted")
+    del cluster.refuse["apply_cron_job"]
+    await cluster.settle()
+    assert cluster.condition("Ready") == ("True", "Accepted")
 
 
-async def test_an_event_that_cannot_be_posted_stops_nothing(world: World) -> None:
-    world.refuse["create_event"] = Unavailable("no events today")
-    await champion_promoted(world)
-    assert world.status()["champion"]["version"] == "v1-0a1b2c3d"
+async def test_an_event_that_cannot_be_posted_stops_nothing(cluster: InMemoryCluster) -> None:
+    cluster.refuse["create_event"] = Unavailable("no events today")
+    await champion_promoted(cluster)
+    assert cluster.status()["champion"]["version"] == "v1-0a1b2c3d"
 
 
-async def test_a_conflict_of_the_status_is_for_the_next_look(world: World) -> None:
-    world.add()
-    world.refuse["patch_status"] = Conflict("changed meanwhile")
+async def test_a_conflict_of_the_status_is_left_to_the_next_reconciliation(cluster: InMemoryCluster) -> None:
+    cluster.add()
+    cluster.refuse["patch_status"] = Conflict("changed meanwhile")
     with pytest.raises(Conflict):
-        await world.reconcile()
-    assert world.events == []
-    del world.refuse["patch_status"]
-    await world.settle()
-    assert len(world.of_role(Role.CHECK)) == 1
+        await cluster.reconcile()
+    assert cluster.events == []
+    del cluster.refuse["patch_status"]
+    await cluster.settle()
+    assert len(cluster.of_role(Role.CHECK)) == 1
 
 
-async def test_a_lost_status_is_rebuilt_from_the_jobs(world: World) -> None:
-    await champion_promoted(world)
-    await later_check(world, "a", "Drift")
-    before = world.status()
-    del world.monitors["flights"]["status"]
-    await world.settle()
-    after = world.status()
+async def test_a_lost_status_is_rebuilt_from_the_jobs(cluster: InMemoryCluster) -> None:
+    await champion_promoted(cluster)
+    await later_check(cluster, "a", "Drift")
+    before = cluster.status()
+    del cluster.monitors["flights"]["status"]
+    await cluster.settle()
+    after = cluster.status()
     for field in ("champion", "lastTraining", "trainings", "lastCheck"):
         assert after[field] == before[field], field
-    assert len(world.of_role(Role.TRAIN)) == 2
-    assert len(world.of_role(Role.CHECK)) == 2
+    assert len(cluster.of_role(Role.TRAIN)) == 2
+    assert len(cluster.of_role(Role.CHECK)) == 2
 
 
-async def test_a_status_that_cannot_be_read_is_rebuilt(world: World) -> None:
-    world.add()
-    await world.settle()
-    world.monitors["flights"]["status"] = {"lastTraining": {"number": "nonsense"}}
-    await world.settle()
-    assert world.condition("Ready") == ("True", "Accepted")
-    assert "lastTraining" not in world.status()
+async def test_a_status_that_cannot_be_read_is_rebuilt(cluster: InMemoryCluster) -> None:
+    cluster.add()
+    await cluster.settle()
+    cluster.monitors["flights"]["status"] = {"lastTraining": {"number": "nonsense"}}
+    await cluster.settle()
+    assert cluster.condition("Ready") == ("True", "Accepted")
+    assert "lastTraining" not in cluster.status()
 
 
-async def test_a_training_whose_job_was_deleted_has_failed(world: World) -> None:
-    await first_check(world)
-    [job] = world.of_role(Role.TRAIN)
-    del world.jobs[job["metadata"]["name"]]
-    await world.settle()
-    assert world.status()["lastTraining"]["outcome"] == "Failed"
-    assert world.condition("Training") == ("False", "BackingOff")
-    world.pass_time(hours=2)
-    await world.settle()
-    [job] = world.of_role(Role.TRAIN)
+async def test_a_training_whose_job_was_deleted_has_failed(cluster: InMemoryCluster) -> None:
+    await first_check(cluster)
+    [job] = cluster.of_role(Role.TRAIN)
+    del cluster.jobs[job["metadata"]["name"]]
+    await cluster.settle()
+    assert cluster.status()["lastTraining"]["outcome"] == "Failed"
+    assert cluster.condition("Training") == ("False", "BackingOff")
+    cluster.pass_time(hours=2)
+    await cluster.settle()
+    [job] = cluster.of_role(Role.TRAIN)
     assert job["metadata"]["labels"][names.LABEL_NUMBER] == "2", "a number is never used twice"
 
 
-async def test_a_check_that_began_before_a_promotion_does_not_bring_the_old_champion_back(world: World) -> None:
-    await first_check(world)
-    late = world.scheduled_check("late")
-    [job] = world.of_role(Role.TRAIN)
-    world.pass_time(minutes=9)
-    served = champion("v1-0a1b2c3d").model_copy(update={"since": world.now})
-    world.finish(job["metadata"]["name"], run("Promoted", "v1-0a1b2c3d", champion=served))
-    await world.settle()
-    world.pass_time(minutes=1)
-    world.finish(late, check(time=world.now, champion=None))
-    await world.settle()
-    assert world.status()["champion"]["version"] == "v1-0a1b2c3d"
-    assert len(world.of_role(Role.TRAIN)) == 1
+async def test_a_check_that_began_before_a_promotion_does_not_bring_the_old_champion_back(
+    cluster: InMemoryCluster,
+) -> None:
+    await first_check(cluster)
+    late = cluster.scheduled_check("late")
+    [job] = cluster.of_role(Role.TRAIN)
+    cluster.pass_time(minutes=9)
+    served = champion("v1-0a1b2c3d").model_copy(update={"since": cluster.now})
+    cluster.finish(job["metadata"]["name"], run("Promoted", "v1-0a1b2c3d", champion=served))
+    await cluster.settle()
+    cluster.pass_time(minutes=1)
+    cluster.finish(late, check(time=cluster.now, champion=None))
+    await cluster.settle()
+    assert cluster.status()["champion"]["version"] == "v1-0a1b2c3d"
+    assert len(cluster.of_role(Role.TRAIN)) == 1
 
 
-async def test_a_monitor_on_its_way_out_is_left_alone(world: World) -> None:
-    world.add()
-    world.monitors["flights"]["metadata"]["deletionTimestamp"] = "2013-04-02T12:00:00Z"
-    await world.reconcile()
-    await world.reconcile("never-was")
-    assert world.writes == []
+async def test_a_monitor_on_its_way_out_is_left_alone(cluster: InMemoryCluster) -> None:
+    cluster.add()
+    cluster.monitors["flights"]["metadata"]["deletionTimestamp"] = "2013-04-02T12:00:00Z"
+    await cluster.reconcile()
+    await cluster.reconcile("never-was")
+    assert cluster.writes == []
 
 
-async def test_a_consecutive_count_begins_anew_with_a_new_champion(world: World) -> None:
-    world.add(sensitivity={"consecutiveChecks": 2})
-    await champion_promoted(world)
-    await later_check(world, "a", "Drift")
-    assert world.condition("Training") == ("False", "WaitingForConsecutiveChecks")
-    await later_check(world, "b", "Drift")
-    assert len(world.of_role(Role.TRAIN)) == 2
-    served = champion("v2-0a1b2c3d").model_copy(update={"since": world.now})
-    world.pass_time(minutes=5)
-    world.finish(world.of_role(Role.TRAIN)[1]["metadata"]["name"], run("Promoted", "v2-0a1b2c3d", champion=served))
-    await world.settle()
-    world.pass_time(hours=1)
-    await later_check(world, "c", "Drift", champion=served)
-    assert world.status()["lastCheck"]["consecutiveDrifts"] == 1
-    assert len(world.of_role(Role.TRAIN)) == 2
+async def test_the_count_of_consecutive_drifts_starts_over_with_a_new_champion(cluster: InMemoryCluster) -> None:
+    cluster.add(sensitivity={"consecutiveChecks": 2})
+    await champion_promoted(cluster)
+    await later_check(cluster, "a", "Drift")
+    assert cluster.condition("Training") == ("False", "WaitingForConsecutiveChecks")
+    await later_check(cluster, "b", "Drift")
+    assert len(cluster.of_role(Role.TRAIN)) == 2
+    served = champion("v2-0a1b2c3d").model_copy(update={"since": cluster.now})
+    cluster.pass_time(minutes=5)
+    cluster.finish(cluster.of_role(Role.TRAIN)[1]["metadata"]["name"], run("Promoted", "v2-0a1b2c3d", champion=served))
+    await cluster.settle()
+    cluster.pass_time(hours=1)
+    await later_check(cluster, "c", "Drift", champion=served)
+    assert cluster.status()["lastCheck"]["consecutiveDrifts"] == 1
+    assert len(cluster.of_role(Role.TRAIN)) == 2
 
 
 def test_names_are_those_of_the_monitor() -> None:

@@ -13,178 +13,180 @@ from modelmonitor_operator.gateway import Forbidden, Invalid
 from modelmonitor_operator.reconcile import Reconciler
 from modelmonitor_trainer.registry.versions import folder_of
 from support.monitors import champion, check, run
-from unit.operator.world import NAMESPACE, SETTINGS, World
+from unit.operator.in_memory_cluster import NAMESPACE, SETTINGS, InMemoryCluster
 
 ROLLOUT = {"metric": "ROCAUC", "rollout": {"deploymentRef": {"name": "scorer"}}}
 
 
 @pytest.fixture
-def world() -> World:
-    world = World()
-    world.add(promotion=ROLLOUT)
-    return world
+def cluster() -> InMemoryCluster:
+    cluster = InMemoryCluster()
+    cluster.add(promotion=ROLLOUT)
+    return cluster
 
 
-async def promote(world: World, version: str) -> None:
+async def promote(cluster: InMemoryCluster, version: str) -> None:
     """Let a training end that makes `version` the champion."""
-    if not world.of_role(Role.CHECK):
-        await world.settle()
-        world.pass_time(minutes=1)
-        [job] = world.of_role(Role.CHECK)
-        world.finish(job["metadata"]["name"], check(time=world.now, champion=None))
+    if not cluster.of_role(Role.CHECK):
+        await cluster.settle()
+        cluster.pass_time(minutes=1)
+        [job] = cluster.of_role(Role.CHECK)
+        cluster.finish(job["metadata"]["name"], check(time=cluster.now, champion=None))
     else:
-        world.annotate(names.ANNOTATION_RETRAIN_REQUESTED, version)
-    await world.settle()
-    training = world.of_role(Role.TRAIN)[-1]["metadata"]["name"]
-    world.pass_time(minutes=9)
-    served = champion(version).model_copy(update={"since": world.now})
-    world.finish(training, run("Promoted", version, champion=served))
-    await world.settle()
+        cluster.annotate(names.ANNOTATION_RETRAIN_REQUESTED, version)
+    await cluster.settle()
+    training = cluster.of_role(Role.TRAIN)[-1]["metadata"]["name"]
+    cluster.pass_time(minutes=9)
+    served = champion(version).model_copy(update={"since": cluster.now})
+    cluster.finish(training, run("Promoted", version, champion=served))
+    await cluster.settle()
 
 
-def told(world: World) -> tuple[str | None, dict[str, Any]]:
+def template_of(cluster: InMemoryCluster) -> tuple[str | None, dict[str, Any]]:
     """Return the version on the pod template, and the environment of the first container."""
-    template = world.deployments["scorer"]["spec"]["template"]
+    template = cluster.deployments["scorer"]["spec"]["template"]
     version = template["metadata"].get("annotations", {}).get(names.ANNOTATION_CHAMPION)
     return version, {v["name"]: v["value"] for v in template["spec"]["containers"][0].get("env", [])}
 
 
-async def test_without_a_rollout_no_deployment_is_looked_at() -> None:
-    world = World()
-    world.add()
-    await promote(world, "v1-11111111")
-    assert "RolledOut" not in {c["type"] for c in world.status()["conditions"]}
-    assert "rollout" not in world.status()
+async def test_without_a_rollout_no_deployment_is_read() -> None:
+    cluster = InMemoryCluster()
+    cluster.add()
+    await promote(cluster, "v1-11111111")
+    assert "RolledOut" not in {c["type"] for c in cluster.status()["conditions"]}
+    assert "rollout" not in cluster.status()
 
 
-async def test_the_deployment_is_told_and_watched_until_it_is_available(world: World) -> None:
-    world.deploy()
-    await promote(world, "v1-11111111")
-    version, environment = told(world)
+async def test_the_deployment_is_updated_and_watched_until_it_is_available(cluster: InMemoryCluster) -> None:
+    cluster.deploy()
+    await promote(cluster, "v1-11111111")
+    version, environment = template_of(cluster)
     assert version == "v1-11111111"
     assert environment == {
         "MODELMONITOR_MODEL_VERSION": "v1-11111111",
         "MODELMONITOR_MODEL_URI": folder_of(f"s3://monitors/{NAMESPACE}/flights/", "v1-11111111"),
     }
-    assert world.deployments["scorer"]["metadata"]["labels"] == {names.LABEL_MONITOR: "flights"}
-    assert world.condition("RolledOut") == ("False", "RolloutProgressing")
-    world.deployed(available=1)
-    await world.settle()
-    assert world.condition("RolledOut") == ("False", "RolloutProgressing")
-    world.deployed()
-    await world.settle()
-    assert world.condition("RolledOut") == ("True", "RolloutAvailable")
-    assert world.status()["rollout"]["availableVersion"] == "v1-11111111"
-    before = len(world.writes)
-    await world.settle()
-    assert len(world.writes) == before, "a rollout that is done costs no write"
+    assert cluster.deployments["scorer"]["metadata"]["labels"] == {names.LABEL_MONITOR: "flights"}
+    assert cluster.condition("RolledOut") == ("False", "RolloutProgressing")
+    cluster.deployed(available=1)
+    await cluster.settle()
+    assert cluster.condition("RolledOut") == ("False", "RolloutProgressing")
+    cluster.deployed()
+    await cluster.settle()
+    assert cluster.condition("RolledOut") == ("True", "RolloutAvailable")
+    assert cluster.status()["rollout"]["availableVersion"] == "v1-11111111"
+    before = len(cluster.writes)
+    await cluster.settle()
+    assert len(cluster.writes) == before, "a rollout that is done costs no write"
 
 
-async def test_pods_that_die_later_are_the_deployments_business(world: World) -> None:
-    world.deploy()
-    await promote(world, "v1-11111111")
-    world.deployed()
-    await world.settle()
-    world.deployed(available=0, late=False)
-    await world.settle()
-    assert world.condition("RolledOut") == ("True", "RolloutAvailable")
+async def test_pods_that_die_later_are_the_deployments_business(cluster: InMemoryCluster) -> None:
+    cluster.deploy()
+    await promote(cluster, "v1-11111111")
+    cluster.deployed()
+    await cluster.settle()
+    cluster.deployed(available=0, late=False)
+    await cluster.settle()
+    assert cluster.condition("RolledOut") == ("True", "RolloutAvailable")
 
 
-async def test_a_version_that_does_not_come_up_is_rolled_back_once(world: World) -> None:
-    world.deploy()
-    await promote(world, "v1-11111111")
-    world.deployed()
-    await world.settle()
-    await promote(world, "v2-22222222")
-    assert told(world)[0] == "v2-22222222"
-    world.deployed(available=1, late=True)
-    await world.settle()
-    assert world.condition("RolledOut") == ("False", "RolloutFailed")
-    assert "back to v1-11111111" in world.status()["rollout"]["message"]
-    [job] = world.of_role(Role.ROLLBACK)
+async def test_a_version_that_does_not_come_up_is_rolled_back_once(cluster: InMemoryCluster) -> None:
+    cluster.deploy()
+    await promote(cluster, "v1-11111111")
+    cluster.deployed()
+    await cluster.settle()
+    await promote(cluster, "v2-22222222")
+    assert template_of(cluster)[0] == "v2-22222222"
+    cluster.deployed(available=1, late=True)
+    await cluster.settle()
+    assert cluster.condition("RolledOut") == ("False", "RolloutFailed")
+    assert "back to v1-11111111" in cluster.status()["rollout"]["message"]
+    [job] = cluster.of_role(Role.ROLLBACK)
     request = decode_request(job["spec"]["template"]["metadata"]["annotations"][names.ANNOTATION_REQUEST])
     assert isinstance(request, RollbackRequest)
     assert (request.to, request.instead_of) == ("v1-11111111", "v2-22222222")
-    assert (request.reason, request.message) == ("RolloutFailed", world.status()["rollout"]["message"])
-    await world.settle()
-    assert len(world.of_role(Role.ROLLBACK)) == 1
-    world.pass_time(minutes=1)
-    back = champion("v1-11111111").model_copy(update={"since": world.now})
-    world.finish(job["metadata"]["name"], run("RolledBack", "v1-11111111", champion=back))
-    await world.settle()
-    assert told(world)[0] == "v1-11111111"
-    world.deployed()
-    await world.settle()
-    assert world.condition("RolledOut") == ("True", "RolloutAvailable")
-    reasons = [event["reason"] for event in world.events]
+    assert (request.reason, request.message) == ("RolloutFailed", cluster.status()["rollout"]["message"])
+    await cluster.settle()
+    assert len(cluster.of_role(Role.ROLLBACK)) == 1
+    cluster.pass_time(minutes=1)
+    back = champion("v1-11111111").model_copy(update={"since": cluster.now})
+    cluster.finish(job["metadata"]["name"], run("RolledBack", "v1-11111111", champion=back))
+    await cluster.settle()
+    assert template_of(cluster)[0] == "v1-11111111"
+    cluster.deployed()
+    await cluster.settle()
+    assert cluster.condition("RolledOut") == ("True", "RolloutAvailable")
+    reasons = [event["reason"] for event in cluster.events]
     assert reasons.count("RolloutFailed") == 1
 
 
-async def test_a_first_version_that_does_not_come_up_has_nowhere_to_go_back_to(world: World) -> None:
-    world.deploy()
-    await promote(world, "v1-11111111")
-    world.deployed(available=0, late=True)
-    await world.settle()
-    assert world.condition("RolledOut") == ("False", "RolloutFailed")
-    assert not world.of_role(Role.ROLLBACK)
+async def test_a_first_version_that_does_not_come_up_has_nowhere_to_go_back_to(cluster: InMemoryCluster) -> None:
+    cluster.deploy()
+    await promote(cluster, "v1-11111111")
+    cluster.deployed(available=0, late=True)
+    await cluster.settle()
+    assert cluster.condition("RolledOut") == ("False", "RolloutFailed")
+    assert not cluster.of_role(Role.ROLLBACK)
 
 
-async def test_a_hand_that_changes_the_version_is_put_right(world: World) -> None:
-    world.deploy()
-    await promote(world, "v1-11111111")
-    world.deployed()
-    await world.settle()
-    world.deployments["scorer"]["spec"]["template"]["metadata"]["annotations"] = {}
-    await world.settle()
-    assert told(world)[0] == "v1-11111111"
+async def test_a_manual_change_of_the_version_is_reverted(cluster: InMemoryCluster) -> None:
+    cluster.deploy()
+    await promote(cluster, "v1-11111111")
+    cluster.deployed()
+    await cluster.settle()
+    cluster.deployments["scorer"]["spec"]["template"]["metadata"]["annotations"] = {}
+    await cluster.settle()
+    assert template_of(cluster)[0] == "v1-11111111"
 
 
-async def test_a_deadline_of_an_earlier_template_is_not_taken_for_this_ones(world: World) -> None:
-    world.deploy()
-    world.deployed(available=0, late=True)
-    await promote(world, "v1-11111111")
-    assert world.condition("RolledOut") == ("False", "RolloutProgressing")
+async def test_a_deadline_of_an_earlier_template_is_not_taken_for_this_ones(cluster: InMemoryCluster) -> None:
+    cluster.deploy()
+    cluster.deployed(available=0, late=True)
+    await promote(cluster, "v1-11111111")
+    assert cluster.condition("RolledOut") == ("False", "RolloutProgressing")
 
 
 @pytest.mark.parametrize(
-    ("container", "deployed", "says"),
+    ("container", "deployed", "problem"),
     [(None, False, "does not exist"), ("model", True, "no container 'model'")],
 )
-async def test_what_cannot_be_told_is_said(container: str | None, deployed: bool, says: str) -> None:
-    world = World()
+async def test_a_deployment_that_cannot_be_updated_is_reported(
+    container: str | None, deployed: bool, problem: str
+) -> None:
+    cluster = InMemoryCluster()
     target = {"deploymentRef": {"name": "scorer"}} | ({"container": container} if container else {})
-    world.add(promotion={"metric": "ROCAUC", "rollout": target})
+    cluster.add(promotion={"metric": "ROCAUC", "rollout": target})
     if deployed:
-        world.deploy()
-    await promote(world, "v1-11111111")
-    assert world.condition("RolledOut") == ("False", "RolloutBlocked")
-    assert says in world.status()["rollout"]["message"]
-    assert world.condition("Ready") == ("True", "Accepted")
+        cluster.deploy()
+    await promote(cluster, "v1-11111111")
+    assert cluster.condition("RolledOut") == ("False", "RolloutBlocked")
+    assert problem in cluster.status()["rollout"]["message"]
+    assert cluster.condition("Ready") == ("True", "Accepted")
 
 
 @pytest.mark.parametrize("error", [Forbidden("deployments is forbidden"), Invalid("spec.template: not so")])
-async def test_an_api_server_that_refuses_stops_nothing_else(world: World, error: Exception) -> None:
-    world.deploy()
-    world.refuse["apply_deployment"] = error
-    await promote(world, "v1-11111111")
-    assert world.condition("RolledOut") == ("False", "RolloutBlocked")
-    assert str(error) in world.status()["rollout"]["message"]
-    assert world.condition("Ready") == ("True", "Accepted")
+async def test_an_api_server_that_refuses_stops_nothing_else(cluster: InMemoryCluster, error: Exception) -> None:
+    cluster.deploy()
+    cluster.refuse["apply_deployment"] = error
+    await promote(cluster, "v1-11111111")
+    assert cluster.condition("RolledOut") == ("False", "RolloutBlocked")
+    assert str(error) in cluster.status()["rollout"]["message"]
+    assert cluster.condition("Ready") == ("True", "Accepted")
 
 
-async def test_an_operator_without_the_right_says_which_value_gives_it(world: World) -> None:
-    world.deploy()
-    await promote(world, "v1-11111111")
+async def test_an_operator_without_the_right_says_which_value_gives_it(cluster: InMemoryCluster) -> None:
+    cluster.deploy()
+    await promote(cluster, "v1-11111111")
     settings = type(SETTINGS)(trainer_image=SETTINGS.trainer_image)
-    await Reconciler(world, settings, lambda: world.now).reconcile(NAMESPACE, "flights")
-    assert world.condition("RolledOut") == ("False", "RolloutBlocked")
-    assert "rollouts.enabled=true" in world.status()["rollout"]["message"]
+    await Reconciler(cluster, settings, lambda: cluster.now).reconcile(NAMESPACE, "flights")
+    assert cluster.condition("RolledOut") == ("False", "RolloutBlocked")
+    assert "rollouts.enabled=true" in cluster.status()["rollout"]["message"]
 
 
-async def test_a_rollout_that_is_not_wanted_any_more_leaves_no_condition(world: World) -> None:
-    world.deploy()
-    await promote(world, "v1-11111111")
-    world.edit(promotion={"rollout": None})
-    await world.settle()
-    assert "RolledOut" not in {c["type"] for c in world.status()["conditions"]}
-    assert "rollout" not in world.status()
+async def test_a_rollout_that_is_not_wanted_any_more_leaves_no_condition(cluster: InMemoryCluster) -> None:
+    cluster.deploy()
+    await promote(cluster, "v1-11111111")
+    cluster.edit(promotion={"rollout": None})
+    await cluster.settle()
+    assert "RolledOut" not in {c["type"] for c in cluster.status()["conditions"]}
+    assert "rollout" not in cluster.status()

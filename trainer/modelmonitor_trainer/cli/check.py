@@ -43,7 +43,9 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument(
         "--false-alarms", metavar="N/DAYSd", type=_budget, help="how many false alarms in how many days (default 1/90d)"
     )
-    check.add_argument("--checks-per-day", metavar="N", type=float, default=1.0, help="how often you check (default 1)")
+    check.add_argument(
+        "--checks-per-day", metavar="N", type=float, help="how often you check (default: spec.schedule with -f, else 1)"
+    )
     check.add_argument(
         "--minimum-effect", metavar="X", type=_fraction, help="smallest change that counts (default 0.03)"
     )
@@ -126,7 +128,7 @@ def _request(args: argparse.Namespace) -> CheckRequest:
     changes = _sensitivity(args)
     if changes:
         spec = spec.model_copy(update={"sensitivity": spec.sensitivity.model_copy(update=changes)})
-    return CheckRequest(monitor=monitor, spec=spec, checks_per_day=_checks_per_day(args))
+    return CheckRequest(monitor=monitor, spec=spec, checks_per_day=_checks_per_day(args, spec.schedule))
 
 
 def _check_of_files(args: argparse.Namespace) -> CheckResult:
@@ -146,16 +148,23 @@ def _options(args: argparse.Namespace) -> list[str]:
     given = []
     if args.false_alarms is not None:
         given += ["--false-alarms", "{}/{}d".format(*args.false_alarms)]
-    if args.checks_per_day != 1:
+    if args.checks_per_day is not None:
         given += ["--checks-per-day", f"{args.checks_per_day:g}"]
     if args.minimum_effect is not None:
         given += ["--minimum-effect", args.minimum_effect]
     return given
 
 
-def _checks_per_day(args: argparse.Namespace) -> float:
+def _checks_per_day(args: argparse.Namespace, schedule: str | None = None) -> float:
+    """Return the rate of checks: as given, or else that of a monitor's schedule, as in its pods."""
     from modelmonitor_trainer.errors import BadConfiguration
 
+    if args.checks_per_day is None and schedule is not None:
+        from modelmonitor_policy.schedule import per_day
+
+        return per_day(schedule)
+    if args.checks_per_day is None:
+        return 1.0
     if not 0 < args.checks_per_day <= 1440:
         raise BadConfiguration("--checks-per-day must be more than 0, and at most 1440")
     return float(args.checks_per_day)

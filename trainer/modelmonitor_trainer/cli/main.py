@@ -114,6 +114,7 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
     from modelmonitor_api.names import API_VERSION, KIND
     from modelmonitor_api.resource import InvalidSpec, parse
     from modelmonitor_api.spec import ModelMonitorSpec
+    from modelmonitor_policy.schedule import validate_schedule
     from modelmonitor_trainer.errors import BadConfiguration
 
     try:
@@ -134,6 +135,7 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
         raise BadConfiguration(f"{path}: metadata.name is missing; give the monitor a name")
     try:
         spec = parse(ModelMonitorSpec, monitor.get("spec") or {})
+        validate_schedule(spec.schedule, spec.time_zone)
     except InvalidSpec as error:
         raise BadConfiguration(f"{path}: {error}") from error
     namespace = str(metadata.get("namespace") or "default")

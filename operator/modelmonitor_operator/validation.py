@@ -1,4 +1,4 @@
-"""Whether a monitor can be worked with: the rules of the API server again, and those it cannot check."""
+"""Validation of ModelMonitors: the rules of the API server again, and those that it cannot check."""
 
 from __future__ import annotations
 
@@ -7,42 +7,46 @@ from modelmonitor_api.names import MAX_MONITOR_NAME
 from modelmonitor_api.resource import InvalidSpec, parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.spec.monitor import S3_ONLY
-from modelmonitor_operator import schedule
-from modelmonitor_operator.builders import Monitor, check_request
 from modelmonitor_operator.gateway import Object
+from modelmonitor_operator.manifests import check_request
+from modelmonitor_operator.monitor import Monitor
+from modelmonitor_policy.schedule import validate_schedule
 
 
-def accept(found: Object) -> Monitor:
+def validate_monitor(resource: Object) -> Monitor:
     """Return a ModelMonitor with its spec parsed.
 
     Parameters
     ----------
-    found
-        As the API server gave it. A CRD of another version, or one without our rules, may have let anything in.
+    resource
+        The object as the API server returned it. Its spec can be anything: a CRD of another version, or one without
+        validation rules, may have accepted it.
 
     Raises
     ------
     InvalidSpec
-        With a sentence that says where, what, and what to change.
+        With a sentence that names the field, the problem, and what to change.
     """
-    metadata = found["metadata"]
+    metadata = resource["metadata"]
     if len(metadata["name"]) > MAX_MONITOR_NAME:
         raise InvalidSpec(f"metadata.name must not be longer than {MAX_MONITOR_NAME} characters")
-    spec = parse(ModelMonitorSpec, found.get("spec") or {})
+    spec = parse(ModelMonitorSpec, resource.get("spec") or {})
     if not spec.only_s3():
         raise InvalidSpec(f"spec: {S3_ONLY}")
-    schedule.require_valid(spec.schedule, spec.time_zone)
+    validate_schedule(spec.schedule, spec.time_zone)
     monitor = Monitor(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
         generation=metadata.get("generation", 1),
         labels=metadata.get("labels", {}),
+        annotations=metadata.get("annotations", {}),
         spec=spec,
     )
     size = len(encode(check_request(monitor)).encode())
     if size > MAX_REQUEST_BYTES:
         raise InvalidSpec(
-            f"spec: as JSON it has {size} bytes, and {MAX_REQUEST_BYTES} fit into a pod; shorten the list of features"
+            f"spec: its JSON form has {size} bytes, and a pod can receive at most {MAX_REQUEST_BYTES}; "
+            "shorten the list of features"
         )
     return monitor

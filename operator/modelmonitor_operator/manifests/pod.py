@@ -1,4 +1,4 @@
-"""The pods that check and train: restricted, without a Kubernetes token, each with its request in it."""
+"""Pod templates of checks and trainings: restricted, without a service account token, each with its request."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from modelmonitor_operator.settings import Settings
 
 UID = 65532
 _SCRATCH = "2Gi"
-#: Rows, and two models of at most 2 GiB each: a bound for what runs wild, not what is set aside.
+#: Room for rows and for two models of at most 2 GiB each: a limit against runaway use, not a reservation.
 _EXCHANGE = "16Gi"
 _TMP = "/tmp"  # noqa: S108 - where an emptyDir of the pod is mounted
-#: Files that a trainer of the user's own and ours pass to each other; see docs/trainer-protocol.md.
+#: Files that the containers of a custom trainer and of the trainer image exchange; see docs/trainer-protocol.md.
 WORK = "/work"
-#: The container that fetches the data for a trainer of the user's own.
+#: The container that fetches the data for a custom trainer.
 PREPARE = "prepare"
-#: Containers of the trainer image that we ship; what another container says is no verdict.
-OUR_CONTAINERS = (names.CONTAINER_NAME, PREPARE)
+#: Containers that run the product's trainer image; only their termination messages are accepted as results.
+TRUSTED_CONTAINERS = (names.CONTAINER_NAME, PREPARE)
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a pod is for.
+class PodPurpose:
+    """What a pod does, and for which monitor.
 
     Attributes
     ----------
     spec
         The monitor's spec.
     role
-        What the pod does.
+        Role of the pod.
     request
         Its request, as JSON.
     labels
@@ -44,11 +44,15 @@ class Work:
     request: str
     labels: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def custom_trainer(self) -> bool:
+        """Whether the pod runs a custom trainer image."""
+        return self.role is Role.TRAIN and self.spec.retraining.trainer.image is not None
 
-def pod_template(work: Work, settings: Settings) -> Object:
+
+def pod_template(purpose: PodPurpose, settings: Settings) -> Object:
     """Return the pod template of a Job."""
-    spec = work.spec
-    own = work.role is Role.TRAIN and spec.retraining.trainer.image is not None
+    spec = purpose.spec
     volumes: list[Object] = [
         {
             "name": "request",
@@ -76,43 +80,47 @@ def pod_template(work: Work, settings: Settings) -> Object:
         },
         "volumes": volumes,
     }
-    if own:
-        # Theirs have a scratch volume of their own: what they leave in the home of ours could redirect its requests.
+    if purpose.custom_trainer:
+        # Custom containers have a scratch volume of their own: files that they left in the home directory of the
+        # trusted containers could redirect the requests of those, which hold the credentials.
         sizes = {"work": _EXCHANGE, "their-tmp": _SCRATCH}
         volumes += [{"name": name, "emptyDir": {"sizeLimit": size}} for name, size in sizes.items()]
-        pod["initContainers"] = [_ours(work, settings, "train-prepare", PREPARE), *_own_trainer(work, settings)]
-        pod["containers"] = [_ours(work, settings, "train-conclude", names.CONTAINER_NAME)]
+        pod["initContainers"] = [
+            _trainer_container(purpose, settings, "train-prepare", PREPARE),
+            *_custom_trainer_containers(purpose, settings),
+        ]
+        pod["containers"] = [_trainer_container(purpose, settings, "train-conclude", names.CONTAINER_NAME)]
     else:
-        pod["containers"] = [_ours(work, settings, work.role.value, names.CONTAINER_NAME)]
+        pod["containers"] = [_trainer_container(purpose, settings, purpose.role.value, names.CONTAINER_NAME)]
     if spec.storage.service_account_name is not None:
         pod["serviceAccountName"] = spec.storage.service_account_name
     if settings.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
     return {
-        "metadata": {"labels": dict(work.labels), "annotations": {names.ANNOTATION_REQUEST: work.request}},
+        "metadata": {"labels": dict(purpose.labels), "annotations": {names.ANNOTATION_REQUEST: purpose.request}},
         "spec": pod,
     }
 
 
-def containers_of(template: Object) -> list[str]:
+def container_names(template: Object) -> list[str]:
     """Return the names of all containers of a pod template."""
     pod = template["spec"]
     return [container["name"] for container in [*pod.get("initContainers", []), *pod["containers"]]]
 
 
-def _ours(work: Work, settings: Settings, command: str, container: str) -> Object:
-    """Return a container of the trainer image, which alone is given the credentials."""
-    spec = work.spec
-    # Containers of one pod that run one after the other share what the largest asks for.
-    resources = spec.retraining.trainer.resources if work.role is Role.TRAIN else spec.check.resources
+def _trainer_container(purpose: PodPurpose, settings: Settings, command: str, name: str) -> Object:
+    """Return a container of the product's trainer image; no other container receives the credentials."""
+    spec = purpose.spec
+    # Containers that run one after the other share the largest of their requests.
+    resources = spec.retraining.trainer.resources if purpose.role is Role.TRAIN else spec.check.resources
     mounts = [
         {"name": "request", "mountPath": names.REQUEST_DIRECTORY, "readOnly": True},
         {"name": "tmp", "mountPath": _TMP},
     ]
     if command.startswith("train-"):
         mounts.append({"name": "work", "mountPath": WORK})
-    made: Object = {
-        "name": container,
+    container: Object = {
+        "name": name,
         "image": settings.trainer_image,
         "imagePullPolicy": settings.image_pull_policy,
         "args": [command, "--request", f"{names.REQUEST_DIRECTORY}/{names.REQUEST_FILE}"],
@@ -124,19 +132,19 @@ def _ours(work: Work, settings: Settings, command: str, container: str) -> Objec
             {"name": names.ENV_TERMINATION_LOG, "value": names.TERMINATION_LOG},
         ],
         "resources": _resources(resources),
-        # What a process prints may hold secrets, so never the log in place of a verdict.
+        # The log of a process can contain secrets, so it never stands in for a verdict.
         "terminationMessagePolicy": "File",
-        "securityContext": _security(),
+        "securityContext": _security_context(),
         "volumeMounts": mounts,
     }
     if spec.storage.credentials_secret_ref is not None:
-        made["envFrom"] = [{"secretRef": {"name": spec.storage.credentials_secret_ref.name}}]
-    return made
+        container["envFrom"] = [{"secretRef": {"name": spec.storage.credentials_secret_ref.name}}]
+    return container
 
 
-def _own_trainer(work: Work, settings: Settings) -> list[Object]:
-    """Return the containers of the user's image: train, then predict with each model on the same rows."""
-    trainer = work.spec.retraining.trainer
+def _custom_trainer_containers(purpose: PodPurpose, settings: Settings) -> list[Object]:
+    """Return the containers of a custom trainer: train, then predict with each model on the same rows."""
+    trainer = purpose.spec.retraining.trainer
     steps = {names.TRAIN_CONTAINER_NAME: "train", "predict-challenger": "predict", "predict-champion": "predict"}
     return [
         {
@@ -146,7 +154,7 @@ def _own_trainer(work: Work, settings: Settings) -> list[Object]:
             "args": [verb, "--request", f"{WORK}/{step}/request.json"],
             "env": [{"name": item.name, "value": item.value} for item in trainer.env],
             "resources": _resources(trainer.resources),
-            "securityContext": _security(),
+            "securityContext": _security_context(),
             "volumeMounts": [
                 {"name": "work", "mountPath": WORK},
                 {"name": "their-tmp", "mountPath": _TMP},
@@ -156,11 +164,11 @@ def _own_trainer(work: Work, settings: Settings) -> list[Object]:
     ]
 
 
-def _resources(wanted: ResourceRequirements) -> Object:
-    return {key: value for key, value in wanted.to_wire().items() if value}
+def _resources(requirements: ResourceRequirements) -> Object:
+    return {key: value for key, value in requirements.to_wire().items() if value}
 
 
-def _security() -> Object:
+def _security_context() -> Object:
     return {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,

@@ -1,4 +1,4 @@
-"""What follows from a cron schedule; starting the checks is the CronJob's business, not ours."""
+"""What follows from a cron schedule. Checks are started by the CronJob, not from here."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from cronsim import CronSim, CronSimError
 
 from modelmonitor_api.resource import InvalidSpec
 
-#: A period with every month and a leap day, so that a rate does not depend on when it is asked for.
+#: A fixed period with every month and a leap day: a rate must not depend on when it is computed.
 _EPOCH = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 _YEAR = dt.timedelta(days=366)
-_ENOUGH = 2000
-#: Walking through a schedule takes longer than all else that a look at a monitor does.
-_remembered = functools.lru_cache(maxsize=4096)
+#: Due times after which a rate is known well enough.
+_MAX_DUE_TIMES = 2000
+#: Walking through a schedule takes longer than the rest of a reconciliation.
+_cached = functools.lru_cache(maxsize=4096)
 
 
-@_remembered
-def require_valid(schedule: str, time_zone: str) -> None:
-    """Refuse what the CronJob controller would not understand.
+@_cached
+def validate_schedule(schedule: str, time_zone: str) -> None:
+    """Reject a schedule that the CronJob controller would reject.
 
     Raises
     ------
@@ -35,7 +36,7 @@ def require_valid(schedule: str, time_zone: str) -> None:
     except CronSimError as error:
         raise InvalidSpec(f"spec.schedule: {schedule!r} is not a cron schedule: {error}") from error
     except StopIteration as error:
-        raise InvalidSpec(f"spec.schedule: {schedule!r} never happens") from error
+        raise InvalidSpec(f"spec.schedule: {schedule!r} is never due") from error
     try:
         ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -45,24 +46,24 @@ def require_valid(schedule: str, time_zone: str) -> None:
 
 
 def next_time(schedule: str, time_zone: str, now: dt.datetime) -> dt.datetime:
-    """Return when a schedule is due next after `now`, in UTC."""
+    """Return the first due time after `now`, in UTC."""
     return next(CronSim(schedule, now.astimezone(ZoneInfo(time_zone)))).astimezone(dt.UTC)
 
 
-@_remembered
+@_cached
 def per_day(schedule: str) -> float:
-    """Return how often a schedule is due on an average day of a year."""
+    """Return the average number of due times per day, over a year."""
     times = CronSim(schedule, _EPOCH)
     last, count = _EPOCH, 0
     for time in times:
-        if time - _EPOCH > _YEAR or count == _ENOUGH:
+        if time - _EPOCH > _YEAR or count == _MAX_DUE_TIMES:
             break
         last, count = time, count + 1
-    period = _YEAR if count < _ENOUGH else last - _EPOCH
+    period = _YEAR if count < _MAX_DUE_TIMES else last - _EPOCH
     return max(count, 1) / (period / dt.timedelta(days=1))
 
 
-@_remembered
+@_cached
 def shortest_interval(schedule: str) -> dt.timedelta:
     """Return the shortest time between two of the next hundred due times."""
     times = [time for time, _ in zip(CronSim(schedule, _EPOCH), range(100), strict=False)]

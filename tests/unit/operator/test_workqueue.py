@@ -1,4 +1,4 @@
-"""The queue: no key twice in it, none worked on twice at a time, failures come back later."""
+"""The work queue: no duplicates, one worker per key at a time, failed keys with increasing delays."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from modelmonitor_operator import queue as queue_module
-from modelmonitor_operator.queue import KeyedQueue
+from modelmonitor_operator import workqueue as queue_module
+from modelmonitor_operator.workqueue import WorkQueue
 
 
 @asynccontextmanager
-async def running(work: Callable[[str], Awaitable[None]], workers: int = 4) -> AsyncIterator[KeyedQueue[str]]:
+async def running(work: Callable[[str], Awaitable[None]], workers: int = 4) -> AsyncIterator[WorkQueue[str]]:
     """Run a queue for as long as the block."""
-    queue = KeyedQueue(work, workers)
+    queue = WorkQueue(work, workers)
     task = asyncio.create_task(queue.run())
     try:
         yield queue
@@ -28,9 +28,8 @@ async def running(work: Callable[[str], Awaitable[None]], workers: int = 4) -> A
 
 async def until(seen: Callable[[], bool]) -> None:
     """Wait for something that happens soon."""
-    async with asyncio.timeout(2):
-        while not seen():  # noqa: ASYNC110 - what is waited for knows of no event
-            await asyncio.sleep(0.001)
+    while not seen():  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0.001)
 
 
 async def test_a_key_that_waits_is_not_added_again() -> None:
@@ -39,7 +38,7 @@ async def test_a_key_that_waits_is_not_added_again() -> None:
     async def work(key: str) -> None:
         done[key] += 1
 
-    queue = KeyedQueue(work)
+    queue = WorkQueue(work)
     for _ in range(5):
         queue.add("a")
     async with running(work) as other:
@@ -79,7 +78,9 @@ async def test_a_key_is_worked_on_once_at_a_time_and_again_when_added_meanwhile(
     assert most == {"a": 1, "b": 1}
 
 
-async def test_a_failure_comes_back_ever_later_and_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_key_is_retried_with_increasing_delays_and_blocks_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(queue_module, "FIRST_DELAY", 0.01)
     tries: list[float] = []
     done: Counter[str] = Counter()

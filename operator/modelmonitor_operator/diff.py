@@ -1,4 +1,4 @@
-"""What differs between an object and what we want of it, so that an unchanged one costs no write."""
+"""Differences between live and wanted objects, so that an unchanged object costs no write."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _QUANTITIES = frozenset({"cpu", "memory", "sizeLimit"})
 def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON merge patch (RFC 7396) that turns `before` into `after`.
 
-    What is gone is named with None, at every depth: a merge patch keeps what it does not name.
+    Removed fields are set to None at every depth, because a merge patch keeps the fields that it does not mention.
     """
     patch: dict[str, Any] = {key: None for key in before if key not in after}
     for key, value in after.items():
@@ -37,28 +37,28 @@ def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
     return patch
 
 
-def contains(live: Any, wanted: Any, key: str = "") -> bool:
-    """Whether `live` has everything of `wanted`; what the server has added does not count.
+def is_up_to_date(live: Any, wanted: Any, key: str = "") -> bool:
+    """Whether `live` has all fields of `wanted`; fields that the server has added are ignored.
 
-    Amounts are compared by value: the server writes 1024Mi as 1Gi.
+    Quantities are compared by value: the server writes 1024Mi as 1Gi.
     """
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(
-            contains(live.get(name), value, name) for name, value in wanted.items() if value is not None
+            is_up_to_date(live.get(name), value, name) for name, value in wanted.items() if value is not None
         )
     if isinstance(wanted, list):
         return (
             isinstance(live, list)
             and len(live) == len(wanted)
-            and all(contains(one, other, key) for one, other in zip(live, wanted, strict=True))
+            and all(is_up_to_date(one, other, key) for one, other in zip(live, wanted, strict=True))
         )
     if key in _QUANTITIES and isinstance(live, str) and isinstance(wanted, str):
-        return amount(live) == amount(wanted)
-    # The server leaves out what is false or zero by default.
+        return parse_quantity(live) == parse_quantity(wanted)
+    # The server omits fields that are false or zero by default.
     return bool(live == wanted or (live is None and wanted in (False, 0, "")))
 
 
-def amount(quantity: str) -> decimal.Decimal:
+def parse_quantity(quantity: str) -> decimal.Decimal:
     """Return a Kubernetes quantity as a number."""
     number = quantity.rstrip("mkMGTKi")
     return decimal.Decimal(number) * _SUFFIXES.get(quantity[len(number) :], decimal.Decimal(1))

@@ -1,4 +1,4 @@
-"""A queue of keys: no key twice in it, none worked on twice at a time, failures come back later."""
+"""A work queue of keys: without duplicates, one worker per key at a time, failed keys with increasing delays."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ Key = TypeVar("Key")
 _log = logging.getLogger(__name__)
 
 FIRST_DELAY = 1.0
-LONGEST_DELAY = 300.0
+MAX_DELAY = 300.0
 
 
-class KeyedQueue(Generic[Key]):
-    """Works on keys, each as often as it was added while it was not being worked on.
+class WorkQueue(Generic[Key]):
+    """A work queue, as in client-go: a key that is added while it is being processed is processed once more.
 
     Parameters
     ----------
     work
-        What to do with a key. Where it raises, the key comes back after 1 s, 2 s, 4 s … 300 s.
+        Processes a key. If it raises, the key is retried after 1 s, 2 s, 4 s … 300 s.
     workers
-        How many keys are worked on at a time.
+        How many keys are processed at the same time.
     expected
-        Errors that are part of life and told in a line; any other is told with its traceback.
+        Errors that are logged in one line; all others are logged with their traceback.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class KeyedQueue(Generic[Key]):
         self._failures: dict[Key, int] = {}
 
     def add(self, key: Key) -> None:
-        """Ask for `key` to be worked on, soon and at least once from now."""
+        """Add `key`, to be processed soon and at least once from now."""
         if key in self._active:
             self._again.add(key)
         elif key not in self._queued:
@@ -52,7 +52,7 @@ class KeyedQueue(Generic[Key]):
             self._waiting.put_nowait(key)
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Process keys until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
                 group.create_task(self._worker())
@@ -65,7 +65,7 @@ class KeyedQueue(Generic[Key]):
             try:
                 await self._work(key)
                 self._failures.pop(key, None)
-            except Exception as error:  # noqa: BLE001 - one key's error, whatever it is, must not stop the others
+            except Exception as error:  # noqa: BLE001 - an error of one key must not stop the others
                 self._retry_later(key, error)
             finally:
                 self._active.discard(key)
@@ -75,9 +75,7 @@ class KeyedQueue(Generic[Key]):
 
     def _retry_later(self, key: Key, error: Exception) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = min(FIRST_DELAY * 2 ** min(failures - 1, 16), LONGEST_DELAY)
+        delay = min(FIRST_DELAY * 2 ** min(failures - 1, 16), MAX_DELAY)
         traceback = None if isinstance(error, self._expected) else error
-        _log.warning(
-            "%s failed %d times, the next try is in %.0f s: %s", key, failures, delay, error, exc_info=traceback
-        )
+        _log.warning("%s failed %d times, next attempt in %.0f s: %s", key, failures, delay, error, exc_info=traceback)
         asyncio.get_running_loop().call_later(delay, self.add, key)

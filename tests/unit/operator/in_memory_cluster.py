@@ -30,8 +30,8 @@ class Killed(BaseException):
     """The operator's process ended here; nothing of it may catch this."""
 
 
-class World:
-    """Objects of one namespace, and the operator that looks after them.
+class InMemoryCluster:
+    """The objects of one namespace, and an operator that reconciles them.
 
     Attributes
     ----------
@@ -63,16 +63,16 @@ class World:
 
     def add(self, name: str = "flights", **changes: Any) -> None:
         """Apply a monitor."""
-        made = monitor(name, NAMESPACE, schedule="0 6 * * *", **changes)
-        made["metadata"] |= self._meta() | {"generation": 1}
-        self.monitors[name] = made
+        resource = monitor(name, NAMESPACE, schedule="0 6 * * *", **changes)
+        resource["metadata"] |= self._meta() | {"generation": 1}
+        self.monitors[name] = resource
 
     def edit(self, name: str = "flights", **changes: Any) -> None:
         """Change the spec."""
-        made = self.monitors[name]
-        made["spec"] = merged(made["spec"], changes)
-        made["metadata"]["generation"] += 1
-        self._touch(made)
+        resource = self.monitors[name]
+        resource["spec"] = merged(resource["spec"], changes)
+        resource["metadata"]["generation"] += 1
+        self._touch(resource)
 
     def annotate(self, annotation: str, value: str, name: str = "flights") -> None:
         """Set an annotation."""
@@ -81,18 +81,18 @@ class World:
 
     def status(self, name: str = "flights") -> Object:
         """Return the status."""
-        found: Object = self.monitors[name].get("status", {})
-        return found
+        status: Object = self.monitors[name].get("status", {})
+        return status
 
     def condition(self, kind: str, name: str = "flights") -> tuple[str, str]:
         """Return the status and the reason of a condition."""
-        found = next(c for c in self.status(name)["conditions"] if c["type"] == kind)
-        return found["status"], found["reason"]
+        condition = next(c for c in self.status(name)["conditions"] if c["type"] == kind)
+        return condition["status"], condition["reason"]
 
     def of_role(self, role: Role) -> list[Object]:
         """Return the Jobs of a role, by number of training or age."""
-        found = [job for job in self.jobs.values() if job["metadata"]["labels"].get(names.LABEL_ROLE) == role]
-        return sorted(found, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
+        jobs = [job for job in self.jobs.values() if job["metadata"]["labels"].get(names.LABEL_ROLE) == role]
+        return sorted(jobs, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
 
     def scheduled_check(self, suffix: str) -> str:
         """Create a Job from the CronJob, as its controller or ``kubectl create job --from`` does; return its name."""
@@ -135,18 +135,18 @@ class World:
         )
         kind = "Complete" if failed is None else "Failed"
         condition = {"type": kind, "status": "True", "lastTransitionTime": format_time(self.now)}
-        job["status"] = {"conditions": [condition | ({"reason": failed, "message": "said so"} if failed else {})]}
+        job["status"] = {"conditions": [condition | ({"reason": failed, "message": "failed"} if failed else {})]}
 
     def pass_time(self, **duration: float) -> None:
         """Let time pass."""
         self.now += dt.timedelta(**duration)
 
     async def reconcile(self, name: str = "flights") -> None:
-        """Let an operator that was just started look at a monitor."""
+        """Let an operator that has just started reconcile a monitor."""
         await Reconciler(self, SETTINGS, lambda: self.now).reconcile(NAMESPACE, name)
 
     async def settle(self, name: str = "flights") -> None:
-        """Let the operator look until it has nothing to write, as the events of its own writes make it."""
+        """Reconcile until nothing is written, as the watch events of the operator's own writes would."""
         for _ in range(5):
             before = len(self.writes)
             await self.reconcile(name)
@@ -163,11 +163,11 @@ class World:
         }
 
     def deployed(self, name: str = "scorer", *, available: int = 2, late: bool = False) -> None:
-        """Let the Deployment controller say how far it has come; `late` is beyond the deadline."""
-        found = self.deployments[name]
+        """Set the progress that the Deployment controller reports; `late` is beyond the deadline."""
+        deployment = self.deployments[name]
         late_condition = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
-        found["status"] = {
-            "observedGeneration": found["metadata"]["generation"],
+        deployment["status"] = {
+            "observedGeneration": deployment["metadata"]["generation"],
             "replicas": 2,
             "updatedReplicas": 2,
             "availableReplicas": available,
@@ -179,10 +179,6 @@ class World:
     async def list_monitors(self, namespace: str | None) -> list[Object]:
         assert namespace in {None, NAMESPACE}
         return await self._answer(lambda: list(self.monitors.values()))
-
-    async def list_cron_jobs(self, namespace: str | None, selector: str) -> list[Object]:
-        assert namespace in {None, NAMESPACE}
-        return await self._answer(lambda: _selected(self.cron_jobs.values(), selector))
 
     async def list_jobs(self, namespace: str | None, selector: str) -> list[Object]:
         assert namespace in {None, NAMESPACE}
@@ -240,11 +236,11 @@ class World:
             name = job["metadata"]["name"]
             if name in self.jobs:
                 raise Conflict(f"jobs.batch {name!r} already exists")
-            made = copy.deepcopy(job)
-            made["metadata"] |= self._meta()
-            self.jobs[name] = made
+            created = copy.deepcopy(job)
+            created["metadata"] |= self._meta()
+            self.jobs[name] = created
             self.writes.append(("create", name))
-            return made
+            return created
 
         return await self._answer(create, "create_job")
 
@@ -252,13 +248,13 @@ class World:
         assert namespace == NAMESPACE
 
         def write() -> Object:
-            found = self.monitors[name]
-            if found["metadata"]["resourceVersion"] != resource_version:
+            resource = self.monitors[name]
+            if resource["metadata"]["resourceVersion"] != resource_version:
                 raise Conflict("the object has been modified")
-            found["status"] = merged(found.get("status", {}), patch)
-            self._touch(found)
+            resource["status"] = merged(resource.get("status", {}), patch)
+            self._touch(resource)
             self.writes.append(("status", name))
-            return found
+            return resource
 
         return await self._answer(write, "patch_status")
 
@@ -292,10 +288,10 @@ def _selected(objects: Any, selector: str) -> list[Object]:
     """Return the objects with all labels of a selector: ``key``, or ``key=value``."""
     wanted = [part.partition("=") for part in selector.split(",") if part]
     return [
-        found
-        for found in objects
+        item
+        for item in objects
         if all(
-            key in (labels := found["metadata"].get("labels", {})) and (not sign or labels[key] == value)
+            key in (labels := item["metadata"].get("labels", {})) and (not sign or labels[key] == value)
             for key, sign, value in wanted
         )
     ]

@@ -1,0 +1,191 @@
+"""Observes a monitor's Jobs: which exist, how they ended, and what their pods returned."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Collection, Mapping
+
+from modelmonitor_api import names
+from modelmonitor_api.messages import Failure, Malformed, decode_answer
+from modelmonitor_api.names import FailureReason, Role
+from modelmonitor_api.status import parse_time
+from modelmonitor_operator.gateway import Gateway, Object
+from modelmonitor_operator.manifests import selector
+from modelmonitor_operator.manifests.pod import TRUSTED_CONTAINERS
+from modelmonitor_policy.observations import Answer, JobObservation
+
+
+async def observe_jobs(gateway: Gateway, monitor: Object, known: Collection[str]) -> tuple[JobObservation, ...]:
+    """Return a monitor's Jobs: ended ones first, in the order of their ends.
+
+    Every Job with the monitor's labels counts, including those of ``kubectl create job --from=cronjob/…``.
+
+    Parameters
+    ----------
+    gateway
+        Access to the API server. Pods are listed once, and only if a Job has ended.
+    monitor
+        The ModelMonitor.
+    known
+        UIDs of Jobs whose results are part of the status.
+    """
+    namespace, labels = monitor["metadata"]["namespace"], selector(monitor)
+    jobs = [job for job in await gateway.list_jobs(namespace, labels) if _role(job) is not None]
+    ended = [job for job in jobs if _end(job) is not None and job["metadata"]["uid"] not in known]
+    pods = await gateway.list_pods(namespace, labels) if ended else []
+    pods_by_job = {job["metadata"]["uid"]: _pods_of(job, pods) for job in ended}
+    observations = [_observe(job, pods_by_job.get(job["metadata"]["uid"])) for job in jobs]
+    return tuple(sorted(observations, key=lambda job: (job.finished is None, job.finished or job.started, job.name)))
+
+
+def observe_started_job(job: Object) -> JobObservation:
+    """Return a Job that has just been created, or that existed under the name of one to be created.
+
+    It counts as running: whether it has ended is left to the next :func:`observe_jobs`.
+    """
+    return dataclasses.replace(_observe(job, None), finished=None)
+
+
+def belongs_to(child: Object, monitor: Object) -> bool:
+    """Whether a monitor controls an object."""
+    owners = child["metadata"].get("ownerReferences", [])
+    return any(owner.get("controller") and owner["uid"] == monitor["metadata"]["uid"] for owner in owners)
+
+
+def belongs_to_predecessor(child: Object, monitor: Object) -> bool:
+    """Whether a deleted monitor of the same name controls an object, which is about to be garbage-collected."""
+    name, uid = monitor["metadata"]["name"], monitor["metadata"]["uid"]
+    return any(
+        owner.get("controller") and (owner["kind"], owner["name"]) == (names.KIND, name) and owner["uid"] != uid
+        for owner in child["metadata"].get("ownerReferences", [])
+    )
+
+
+def _observe(job: Object, pods: list[Object] | None) -> JobObservation:
+    """Return the observation of a Job; `pods` are given if it has just ended."""
+    metadata = job["metadata"]
+    annotations = metadata.get("annotations", {})
+    number = metadata["labels"].get(names.LABEL_NUMBER, "")
+    return JobObservation(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        role=Role(metadata["labels"][names.LABEL_ROLE]),
+        started=parse_time(metadata["creationTimestamp"]),
+        finished=_end(job),
+        answer=None if pods is None else _answer(job, pods),
+        number=int(number) if number.isdigit() else None,
+        token=annotations.get(names.ANNOTATION_TOKEN),
+        trigger=annotations.get(names.ANNOTATION_TRIGGER, ""),
+        image_id=next((image for pod in pods or () if (image := _image_id(pod))), None),
+    )
+
+
+def _role(job: Object) -> Role | None:
+    try:
+        return Role(job["metadata"].get("labels", {}).get(names.LABEL_ROLE, ""))
+    except ValueError:
+        return None
+
+
+def _true_condition(job: Object, *types: str) -> Mapping[str, str] | None:
+    """Return a condition that is true. Pod counts are no substitute: they miss deadlines and failure policies."""
+    conditions = job.get("status", {}).get("conditions") or []
+    return next((c for c in conditions if c["type"] in types and c["status"] == "True"), None)
+
+
+def _end(job: Object) -> dt.datetime | None:
+    ended = _true_condition(job, "Complete", "Failed")
+    return parse_time(ended["lastTransitionTime"]) if ended else None
+
+
+def _pods_of(job: Object, pods: list[Object]) -> list[Object]:
+    """Return a Job's pods, newest first."""
+    uid = job["metadata"]["uid"]
+    owned = [pod for pod in pods if any(o["uid"] == uid for o in pod["metadata"].get("ownerReferences", []))]
+    return sorted(owned, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
+
+
+def _answer(job: Object, pods: list[Object]) -> Answer:
+    """Return the result of an ended Job; the most informative source wins."""
+    name = job["metadata"]["name"]
+    failed = _true_condition(job, "Failed")
+    answers = [answer for pod in pods if (answer := _pod_answer(pod)) is not None]
+    failures = [answer for answer in answers if isinstance(answer, Failure)]
+    if failed is None:
+        verdicts = [answer for answer in answers if not isinstance(answer, Failure)]
+        no_verdict = _failure(FailureReason.NO_VERDICT, f"Job {name} completed, but its pod left no verdict")
+        return next(iter([*verdicts, *failures]), no_verdict)
+    if failed.get("reason") == "DeadlineExceeded":
+        seconds = job["spec"].get("activeDeadlineSeconds")
+        return _failure(
+            FailureReason.DEADLINE_EXCEEDED,
+            f"Job {name} ran longer than its deadline of {seconds} seconds; raise "
+            f"spec.{_field(job)}.activeDeadlineSeconds, reduce its data, or give it more CPUs",
+        )
+    terminated = [state for pod in pods for state in _terminated(pod)]
+    killed = next((container for container, state in terminated if state.get("reason") == "OOMKilled"), None)
+    if killed is not None:
+        return _failure(FailureReason.OUT_OF_MEMORY, _memory_advice(job, killed))
+    if failures:
+        return failures[0]
+    return _failure(FailureReason.NO_VERDICT, _log_advice(job, failed.get("message", "no reason given"), terminated))
+
+
+def _pod_answer(pod: Object) -> Answer | None:
+    """Return what the trusted containers of a pod returned; a custom trainer cannot return a verdict."""
+    for container, state in _terminated(pod):
+        text = state.get("message")
+        if text and container in TRUSTED_CONTAINERS:
+            try:
+                return decode_answer(text)
+            except Malformed as error:
+                return _failure(FailureReason.NO_VERDICT, f"Pod {pod['metadata']['name']}: {error}")
+    return None
+
+
+def _terminated(pod: Object) -> list[tuple[str, Object]]:
+    """Return the names and the states of a pod's terminated containers."""
+    return [(s["name"], s["state"]["terminated"]) for s in _statuses(pod) if "terminated" in s.get("state", {})]
+
+
+def _image_id(pod: Object) -> str | None:
+    """Return the image of the container that trains: a custom trainer, or else the trainer image."""
+    images = {status["name"]: status.get("imageID") for status in _statuses(pod)}
+    return images.get(names.TRAIN_CONTAINER_NAME) or images.get(names.CONTAINER_NAME) or None
+
+
+def _statuses(pod: Object) -> list[Object]:
+    status = pod.get("status", {})
+    return [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
+
+
+def _field(job: Object) -> str:
+    """Return the part of the spec that configures a Job's pod."""
+    return "retraining.trainer" if _role(job) is Role.TRAIN else "check"
+
+
+def _memory_advice(job: Object, container: str) -> str:
+    pod = job["spec"]["template"]["spec"]
+    containers = [*pod["containers"], *pod.get("initContainers", [])]
+    limits = {c["name"]: c.get("resources", {}).get("limits", {}).get("memory") for c in containers}
+    return (
+        f"Job {job['metadata']['name']} ran out of memory, with a limit of {limits.get(container) or 'the node'}; "
+        f"raise spec.{_field(job)}.resources.limits.memory"
+    )
+
+
+def _log_advice(job: Object, message: str, terminated: list[tuple[str, Object]]) -> str:
+    name = job["metadata"]["name"]
+    custom = ((c, state) for c, state in terminated if c not in TRUSTED_CONTAINERS and state.get("exitCode"))
+    container, state = next(custom, (names.CONTAINER_NAME, None))
+    if state is not None:
+        return (
+            f"Container {container} of the trainer image exited with code {state['exitCode']}; "
+            f"see kubectl logs job/{name} --container {container}"
+        )
+    return f"Job {name} failed ({message}), and its pod left no message; see kubectl logs job/{name}"
+
+
+def _failure(reason: FailureReason, message: str) -> Failure:
+    return Failure(reason=reason, message=message[:1024])

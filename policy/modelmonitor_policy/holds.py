@@ -1,0 +1,170 @@
+"""Holds: reasons to delay a training although a trigger is active."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelmonitor_api.names import ANNOTATION_RETRAIN_REQUESTED, Reason
+from modelmonitor_api.spec import RetrainingMode
+from modelmonitor_api.status import format_time
+from modelmonitor_policy.facts import Facts
+from modelmonitor_policy.triggers import ActiveTrigger
+
+FIRST_BACKOFF = dt.timedelta(hours=1)
+MAX_BACKOFF = dt.timedelta(hours=32)
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why a training is delayed, and until when; `until` is None where time alone does not end the hold."""
+
+    reason: Reason
+    message: str
+    until: dt.datetime | None = None
+
+
+#: A rule returns None where it does not hold the training back.
+HoldRule = Callable[[Facts, ActiveTrigger, dt.datetime], Hold | None]
+
+
+def backoff(failures: int) -> dt.timedelta:
+    """Return the delay after a number of consecutive failed trainings: 1 h, 2 h, … 32 h."""
+    return min(FIRST_BACKOFF * (1 << min(max(failures, 1) - 1, 16)), MAX_BACKOFF)
+
+
+def suspended(facts: Facts, _trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Never train while the monitor is suspended."""
+    if not facts.spec.suspend:
+        return None
+    return Hold(Reason.SUSPENDED, "The monitor is suspended; set spec.suspend to false to resume it.")
+
+
+def in_flight(facts: Facts, _trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Run one Job at a time that can change the champion."""
+    job = facts.in_flight
+    if job is None:
+        return None
+    return Hold(Reason.IN_FLIGHT, f"The Job {job.job_name} ({job.role}) has not ended yet.")
+
+
+def corrupted(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Never train on corrupted data, not even on request."""
+    check = facts.check
+    if check is None or check.verdict != Reason.CORRUPTED:
+        return None
+    return Hold(
+        Reason.CORRUPTED_DATA,
+        f"The check of {format_time(check.time)} found corrupted data, which blocks training: {check.message} "
+        f"The training starts after the next check that finds valid data. Pending: {trigger.message}.",
+    )
+
+
+def backing_off(facts: Facts, trigger: ActiveTrigger, now: dt.datetime) -> Hold | None:
+    """Retry failed trainings with increasing delays, and at once after a change of the spec."""
+    training = facts.training
+    if training is None or training.completion is None or not training.failures or trigger.manual:
+        return None
+    if training.generation != facts.generation:
+        return None
+    until = training.completion + backoff(training.failures)
+    if now >= until:
+        return None
+    times = "time" if training.failures == 1 else "times in a row"
+    cause = f": {training.message.rstrip('.')}" if training.message else ""
+    return Hold(
+        Reason.BACKING_OFF,
+        f"Backing off until {format_time(until)}: training has failed {training.failures} {times}, last at "
+        f"{format_time(training.completion)}{cause}. A change of the spec ends the wait.",
+        until,
+    )
+
+
+def cooling_down(facts: Facts, trigger: ActiveTrigger, now: dt.datetime) -> Hold | None:
+    """Keep a minimum time between trainings, except after a failed attempt at the first champion."""
+    training, seconds = facts.training, facts.spec.retraining.cooldown_seconds
+    if training is None or trigger.manual or (facts.champion is None and training.failed):
+        return None
+    until = training.start + dt.timedelta(seconds=seconds)
+    if now >= until:
+        return None
+    return Hold(
+        Reason.COOLING_DOWN,
+        f"Cooling down until {format_time(until)}: the last training started at {format_time(training.start)}, and "
+        f"retraining.cooldownSeconds is {seconds}. Pending: {trigger.message}.",
+        until,
+    )
+
+
+def budget_exhausted(facts: Facts, trigger: ActiveTrigger, now: dt.datetime) -> Hold | None:
+    """Limit the number of trainings in a sliding window of days."""
+    budget = facts.spec.retraining.budget
+    window = dt.timedelta(days=budget.per_days)
+    counted = sorted((start for start in facts.trainings if start > now - window), reverse=True)
+    if trigger.manual or len(counted) < budget.count:
+        return None
+    until = counted[budget.count - 1] + window
+    return Hold(
+        Reason.BUDGET_EXHAUSTED,
+        f"The retraining budget is exhausted until {format_time(until)}: retraining.budget allows {budget.count} "
+        f"trainings in {budget.per_days} days. Pending: {trigger.message}.",
+        until,
+    )
+
+
+def too_few_new_rows(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Do not train again on nearly the same rows."""
+    required = facts.spec.retraining.min_new_rows
+    if trigger.manual or facts.champion is None or not required:
+        return None
+    rows = facts.check.new_rows if facts.check else None
+    if rows is not None and rows >= required:
+        return None
+    count = "unknown" if rows is None else str(rows)
+    return Hold(
+        Reason.TOO_FEW_NEW_ROWS,
+        f"Waiting for more rows: the number of rows since the champion's training data is {count}, and "
+        f"retraining.minNewRows is {required}. Pending: {trigger.message}.",
+    )
+
+
+def dry_run(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Report in a dry run what would have been done."""
+    retraining = facts.spec.retraining
+    if retraining.mode is not RetrainingMode.DRY_RUN:
+        return None
+    return Hold(
+        Reason.DRY_RUN,
+        f"A training on {retraining.window_days} days would start: {trigger.message}. "
+        "retraining.mode is DryRun, so no training starts.",
+    )
+
+
+def manual_mode(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Leave the decision to the user in manual mode."""
+    if facts.spec.retraining.mode is not RetrainingMode.MANUAL or trigger.manual:
+        return None
+    return Hold(
+        Reason.MANUAL_MODE,
+        f"A training is due: {trigger.message}. retraining.mode is Manual; set the annotation "
+        f"{ANNOTATION_RETRAIN_REQUESTED} to start it.",
+    )
+
+
+HOLDS: tuple[HoldRule, ...] = (
+    suspended,
+    in_flight,
+    corrupted,
+    backing_off,
+    cooling_down,
+    budget_exhausted,
+    too_few_new_rows,
+    dry_run,
+    manual_mode,
+)
+
+
+def find_hold(facts: Facts, trigger: ActiveTrigger, now: dt.datetime) -> Hold | None:
+    """Return the first hold that delays `trigger`."""
+    return next((hold for rule in HOLDS if (hold := rule(facts, trigger, now)) is not None), None)

@@ -1,0 +1,76 @@
+"""The plan: what to start now, as pure values.
+
+A monitor goes through this cycle, on a cluster and in a replay of past data alike::
+
+    observe Jobs ──► apply_job_results ──► facts_of ──► plan ──► execute the intents ──► record_intent
+                       (transitions)       (facts)                (as Jobs, or            (transitions)
+                                                                   in process)
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from modelmonitor_api.names import Reason
+from modelmonitor_policy.auto_rollback import find_auto_rollback
+from modelmonitor_policy.decision import Action, decide
+from modelmonitor_policy.facts import Facts
+from modelmonitor_policy.intents import Intent, StartCheck, StartPromotion, StartRollback, StartTraining
+from modelmonitor_policy.requests import version_of
+
+#: Token of a new monitor's first check, which does not wait for the schedule.
+INITIAL_CHECK = "initial"
+
+
+def plan(facts: Facts, now: dt.datetime) -> tuple[Intent, ...]:
+    """Return what to start now, in this order.
+
+    Checks start at any time, unless the monitor is suspended. Of everything that can change the champion at most one
+    is started, and only while none is in progress: first what users request, then an automatic rollback, then a
+    training. Rollbacks and promotions also start while the monitor is suspended, except that of the champion watch.
+
+    Parameters
+    ----------
+    facts
+        What is known of the monitor.
+    now
+        The time, with its time zone.
+    """
+    rollback_or_promotion = _requested_change(facts) or find_auto_rollback(facts)
+    if rollback_or_promotion is not None:
+        return (*_checks(facts), rollback_or_promotion)
+    training = _training(facts, now)
+    return (*_checks(facts), training) if training is not None else _checks(facts)
+
+
+def wake_at(facts: Facts, now: dt.datetime) -> dt.datetime | None:
+    """Return when time alone can change the plan; None where only an event can."""
+    if _requested_change(facts) or find_auto_rollback(facts):
+        return None
+    return decide(facts, now).wake_at
+
+
+def _checks(facts: Facts) -> tuple[StartCheck, ...]:
+    if facts.spec.suspend:
+        return ()
+    initial = () if facts.ever_checked else (StartCheck(INITIAL_CHECK, requested=False),)
+    token = facts.requests.check
+    return initial if token is None else (*initial, StartCheck(token, requested=True))
+
+
+def _requested_change(facts: Facts) -> StartRollback | StartPromotion | None:
+    """Return the rollback or the promotion that a user requests, once nothing else can change the champion."""
+    rollback, promote = facts.requests.rollback, facts.requests.promote
+    if facts.in_flight is not None:
+        return None
+    if rollback is not None:
+        return StartRollback(version_of(rollback), rollback)
+    return StartPromotion(version_of(promote), promote) if promote is not None else None
+
+
+def _training(facts: Facts, now: dt.datetime) -> StartTraining | None:
+    decision = decide(facts, now)
+    if decision.action is not Action.TRAIN:
+        return None
+    token = facts.requests.retrain if decision.reason is Reason.REQUESTED else None
+    return StartTraining(facts.last_number + 1, decision.reason, decision.message, token)

@@ -1,0 +1,289 @@
+"""Transitions of the status: pure functions from a status and what has happened to the next status."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
+from modelmonitor_api.names import Reason, Role
+from modelmonitor_api.status import (
+    MAX_HISTORY,
+    MAX_RECENT_JOBS,
+    Champion,
+    ChampionWatch,
+    HistoryEntry,
+    LastCheck,
+    LastCheckFailure,
+    LastTraining,
+    ModelMonitorStatus,
+    RecentJob,
+    ScoreComparison,
+)
+from modelmonitor_policy.intents import (
+    AutoRollback,
+    Intent,
+    RollbackCause,
+    StartCheck,
+    StartPromotion,
+    StartRollback,
+    StartTraining,
+)
+from modelmonitor_policy.observations import Answer, JobObservation
+
+#: The retraining budget counts trainings, and its period can be long.
+MAX_TRAININGS = 100
+
+
+def apply_job_results(status: ModelMonitorStatus, jobs: Iterable[JobObservation]) -> ModelMonitorStatus:
+    """Return the status after the results of Jobs, each of which is applied once.
+
+    Parameters
+    ----------
+    status
+        The status before.
+    jobs
+        Jobs in the order of their ends; those that have not ended come last.
+    """
+    for job in jobs:
+        status = _record_training_start(status, job)
+        if job.finished is not None and not _is_known(status, job.uid, job.finished):
+            status = _apply_end(status, job, job.finished)
+    return status
+
+
+def known_jobs(status: ModelMonitorStatus) -> frozenset[str]:
+    """Return the UIDs of the Jobs whose results are part of the status."""
+    return frozenset(job.uid for job in status.recent_jobs)
+
+
+def fail_lost_training(
+    status: ModelMonitorStatus, jobs: Iterable[JobObservation], now: dt.datetime
+) -> ModelMonitorStatus:
+    """Return the status with the current training failed if its Job has been deleted."""
+    last = status.last_training
+    if last is None or last.completion_time is not None or any(job.number == last.number for job in jobs):
+        return status
+    message = f"Job {last.job_name} was deleted before it ended"
+    update = {
+        "outcome": "Failed",
+        "message": message,
+        "failures": last.failures + 1,
+        "completion_time": now,
+    }
+    entry = HistoryEntry(time=now, action=Reason.TRAINING_FAILED, reason="JobDeleted", message=message)
+    return _add_history(_update(status, last_training=last.model_copy(update=update)), entry)
+
+
+def record_intent(
+    status: ModelMonitorStatus, intent: Intent, job: JobObservation, now: dt.datetime
+) -> ModelMonitorStatus:
+    """Return the status after an intent has been executed, so that the next plan does not contain it again.
+
+    Parameters
+    ----------
+    status
+        The status before.
+    intent
+        The intent.
+    job
+        The Job that was started for it, or that an earlier execution of the same intent had started.
+    now
+        The time.
+    """
+    match intent:
+        case StartTraining():
+            return apply_job_results(status, [job])
+        case StartCheck(token=token, requested=True):
+            return _mark_handled(status, check=token)
+        case StartRollback(token=token):
+            return _mark_handled(status, rollback=token)
+        case StartPromotion(token=token):
+            return _mark_handled(status, promote=token)
+        case AutoRollback(cause=RollbackCause.WATCH):
+            entry = HistoryEntry(
+                time=now,
+                action=Reason.ROLLBACK_STARTED,
+                reason=intent.reason,
+                message=intent.message[:1024],
+                version=intent.version,
+            )
+            return _add_history(_mark_handled(status, watch=intent.promotion), entry)
+    return status  # the Job of an initial check or of a rollback after a failed rollout is record enough
+
+
+def _is_known(status: ModelMonitorStatus, uid: str, finished: dt.datetime) -> bool:
+    """Whether the result of a Job has been applied, or the Job ended before all Jobs that are remembered."""
+    if uid in known_jobs(status):
+        return True
+    full = len(status.recent_jobs) == MAX_RECENT_JOBS
+    return full and finished < min(recent.time for recent in status.recent_jobs)
+
+
+def _record_training_start(status: ModelMonitorStatus, job: JobObservation) -> ModelMonitorStatus:
+    """Record a new training, even if the operator stopped right after it had created the Job."""
+    last = status.last_training
+    if job.role is not Role.TRAIN or job.number is None or (last is not None and job.number <= last.number):
+        return status
+    reason, _, message = job.trigger.partition(": ")
+    training = LastTraining(
+        number=job.number,
+        job_name=job.name,
+        reason=reason,
+        start_time=job.started,
+        message=message,
+        failures=last.failures if last is not None else 0,
+        generation=status.observed_generation,
+    )
+    entry = HistoryEntry(time=job.started, action=Reason.TRAINING_STARTED, reason=reason, message=message)
+    trainings = [job.started, *status.trainings][:MAX_TRAININGS]
+    if job.token is not None:
+        status = _mark_handled(status, retrain=job.token)
+    return _add_history(_update(status, last_training=training, trainings=trainings), entry)
+
+
+def _apply_end(status: ModelMonitorStatus, job: JobObservation, finished: dt.datetime) -> ModelMonitorStatus:
+    recent = [RecentJob(uid=job.uid, time=finished), *status.recent_jobs]
+    recent = sorted(recent, key=lambda item: item.time, reverse=True)[:MAX_RECENT_JOBS]
+    status = _update(status, recent_jobs=recent)
+    match job.role:
+        case Role.CHECK:
+            return _apply_check(status, job, finished)
+        case Role.TRAIN:
+            return _apply_training(status, job, finished)
+        case Role.ROLLBACK | Role.PROMOTE:
+            return _apply_rollback_or_promotion(status, job, finished)
+
+
+def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.datetime) -> ModelMonitorStatus:
+    verdict = job.answer
+    if not isinstance(verdict, CheckVerdict):
+        reason, message = _failure(verdict)
+        failure = LastCheckFailure(time=finished, job_name=job.name, reason=reason, message=message)
+        return _update(status, last_check_failure=failure)
+    drifts = status.last_check.consecutive_drifts if status.last_check is not None else 0
+    check = LastCheck(
+        time=verdict.time,
+        completion_time=finished,
+        job_name=job.name,
+        verdict=verdict.verdict,
+        reason=verdict.reason,
+        message=verdict.message,
+        performance_dropped=verdict.performance_dropped,
+        rows=verdict.rows,
+        new_rows=verdict.new_rows,
+        data_end=verdict.data_end,
+        top_features=verdict.top_features,
+        report_uri=verdict.report_uri,
+        watch=verdict.watch or _previous_watch(status, verdict.champion),
+        consecutive_drifts=drifts + 1 if verdict.verdict == Reason.DRIFT.value else 0,
+    )
+    champion = _later_champion(status.champion, verdict.champion)
+    return _update(status, last_check=check, last_check_failure=None, champion=champion)
+
+
+def _previous_watch(status: ModelMonitorStatus, champion: Champion | None) -> ChampionWatch | None:
+    """Return an earlier result of the watch for the same promotion: a day of corrupted data does not revoke it."""
+    watch = status.last_check.watch if status.last_check is not None else None
+    if watch is None or champion is None:
+        return None
+    return watch if (watch.champion, watch.since) == (champion.version, champion.since) else None
+
+
+def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: dt.datetime) -> ModelMonitorStatus:
+    last, verdict = status.last_training, job.answer
+    if last is None or job.number != last.number:
+        return status
+    update: dict[str, Any]
+    action: str
+    outcome: str
+    if isinstance(verdict, RunVerdict):
+        action = outcome = verdict.outcome
+        reason, message, version = verdict.reason, verdict.message, verdict.version
+        update = {
+            "failures": 0,
+            "version": version,
+            "report_uri": verdict.report_uri,
+            "comparison": _comparison(verdict),
+        }
+        status = _with_champion(status, verdict.champion)
+    else:
+        reason, message = _failure(verdict)
+        action, outcome, version = Reason.TRAINING_FAILED, "Failed", None
+        update = {"failures": last.failures + 1}
+    update |= {"completion_time": finished, "outcome": outcome, "message": message, "image_id": job.image_id}
+    entry = HistoryEntry(time=finished, action=action, reason=reason, message=message, version=version)
+    return _add_history(_update(status, last_training=last.model_copy(update=update)), entry)
+
+
+def _comparison(verdict: RunVerdict) -> ScoreComparison | None:
+    """Return the scores of a verdict as text: the API has no floating-point numbers."""
+    comparison = verdict.comparison
+    if comparison is None:
+        return None
+    scores = {name: getattr(comparison, name) for name in ("challenger", "champion", "difference", "low", "high")}
+    return ScoreComparison(
+        metric=comparison.name,
+        train_rows=verdict.train_rows,
+        holdout_rows=verdict.holdout_rows,
+        **{name: f"{value:.4f}" for name, value in scores.items() if value is not None},
+    )
+
+
+def _apply_rollback_or_promotion(
+    status: ModelMonitorStatus, job: JobObservation, finished: dt.datetime
+) -> ModelMonitorStatus:
+    verdict = job.answer
+    if isinstance(verdict, RunVerdict):
+        entry = HistoryEntry(
+            time=finished,
+            action=verdict.outcome,
+            reason=verdict.reason,
+            message=verdict.message,
+            version=verdict.version,
+        )
+        return _add_history(_with_champion(status, verdict.champion), entry)
+    reason, message = _failure(verdict)
+    action = Reason.ROLLBACK_FAILED if job.role is Role.ROLLBACK else Reason.PROMOTION_FAILED
+    return _add_history(status, HistoryEntry(time=finished, action=action, reason=reason, message=message))
+
+
+def _with_champion(status: ModelMonitorStatus, champion: Champion | None) -> ModelMonitorStatus:
+    """Return the status with the champion after a training, rollback or promotion, which run one at a time.
+
+    A new champion has its own reference window, so the count of consecutive drifts starts over.
+    """
+    if champion is None:
+        return status
+    before, check = status.champion, status.last_check
+    if check is not None and (before is None or before.version != champion.version):
+        check = check.model_copy(update={"consecutive_drifts": 0})
+    return _update(status, champion=champion, last_check=check)
+
+
+def _later_champion(one: Champion | None, other: Champion | None) -> Champion | None:
+    """Return the later champion: a check that began before a promotion reports the previous one."""
+    if one is None or other is None:
+        return other or one
+    return other if other.since >= one.since else one
+
+
+def _failure(answer: Answer | None) -> tuple[str, str]:
+    """Return the reason and the message of a Job without a verdict of its kind."""
+    if isinstance(answer, Failure):
+        return answer.reason.value, answer.message
+    return "UnexpectedAnswer", f"The pod returned a {type(answer).__name__}, which its Job was not asked for"
+
+
+def _mark_handled(status: ModelMonitorStatus, **tokens: str) -> ModelMonitorStatus:
+    """Return the status with tokens recorded under their names in ``handledRequests``."""
+    return _update(status, handled_requests=status.handled_requests.model_copy(update=tokens))
+
+
+def _add_history(status: ModelMonitorStatus, entry: HistoryEntry) -> ModelMonitorStatus:
+    return _update(status, history=[entry, *status.history][:MAX_HISTORY])
+
+
+def _update(status: ModelMonitorStatus, **fields: Any) -> ModelMonitorStatus:
+    return status.model_copy(update=fields)

@@ -1,0 +1,58 @@
+"""Conditions: which apply, and when their transition times change."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from modelmonitor_api.names import ConditionType, Reason
+from modelmonitor_api.status import LastTraining, ModelMonitorStatus
+from modelmonitor_operator import conditions
+from modelmonitor_operator.conditions import Finding, set_conditions
+from modelmonitor_policy import Action, Decision
+
+NOW = dt.datetime(2013, 4, 2, 6, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+READY = ConditionType.READY
+
+
+def test_a_transition_time_changes_with_the_status_alone() -> None:
+    status = set_conditions(ModelMonitorStatus(), [Finding(READY, "True", "Accepted", "fine")], 1, NOW)
+    status = set_conditions(status, [Finding(READY, "True", "Other", "still fine")], 2, NOW + HOUR)
+    [condition] = status.conditions
+    assert (condition.last_transition_time, condition.observed_generation) == (NOW, 2)
+    assert (condition.reason, condition.message) == ("Other", "still fine")
+    [condition] = set_conditions(status, [Finding(READY, "False", "InvalidSpec", "bad")], 2, NOW + HOUR).conditions
+    assert condition.last_transition_time == NOW + HOUR
+
+
+def test_optional_conditions_disappear_without_a_finding_and_others_stay() -> None:
+    findings = [
+        Finding(READY, "True", "Accepted", "fine"),
+        Finding(ConditionType.ROLLED_OUT, "True", "RolloutAvailable", "serving"),
+    ]
+    status = set_conditions(ModelMonitorStatus(), findings, 1, NOW)
+    assert [condition.type for condition in status.conditions] == ["Ready", "RolledOut"]
+    assert [condition.type for condition in set_conditions(status, [], 1, NOW).conditions] == ["Ready"]
+
+
+RUNNING = LastTraining(number=1, job_name="train-1", reason="NoChampion", start_time=NOW, message="The first one.")
+FAILED = RUNNING.model_copy(update={"completion_time": NOW + HOUR, "outcome": "Failed", "message": "no data"})
+HELD = Decision(Action.HOLD, Reason.BACKING_OFF, "Backing off.")
+NOTHING = Decision(Action.NOTHING, Reason.NOT_TRIGGERED, "No trigger is active.")
+
+
+@pytest.mark.parametrize(
+    ("training", "decision", "expected"),
+    [
+        pytest.param(RUNNING, HELD, ("True", "NoChampion", "Job train-1 is running. The first one."), id="running"),
+        pytest.param(FAILED, HELD, ("False", "BackingOff", "Backing off."), id="held"),
+        pytest.param(FAILED, NOTHING, ("False", "TrainingFailed", "no data"), id="the newest has failed"),
+        pytest.param(FAILED, None, ("False", "TrainingFailed", "no data"), id="rejected monitor"),
+        pytest.param(None, NOTHING, ("False", "NotTriggered", "No trigger is active"), id="none yet"),
+    ],
+)
+def test_training(training: LastTraining | None, decision: Decision | None, expected: tuple[str, str, str]) -> None:
+    finding = conditions.of_training(ModelMonitorStatus(last_training=training), decision)
+    assert (finding.status, finding.reason, finding.message) == expected

@@ -1,0 +1,68 @@
+"""Settings: from the environment, with the defaults of the chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelmonitor_operator.settings import Settings
+
+VALUES = Path(__file__).parents[3] / "charts" / "modelmonitor" / "values.yaml"
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "TRAINER_IMAGE is not set"),
+        ({"TRAINER_IMAGE": "x", "RESYNC_SECONDS": "0"}, "RESYNC_SECONDS"),
+        ({"TRAINER_IMAGE": "x", "RESYNC_SECONDS": "often"}, "RESYNC_SECONDS"),
+        ({"TRAINER_IMAGE": "x", "JOB_IMAGE_PULL_POLICY": "Sometimes"}, "JOB_IMAGE_PULL_POLICY"),
+        ({"TRAINER_IMAGE": "x", "ROLLOUTS": "perhaps"}, "ROLLOUTS"),
+        ({"TRAINER_IMAGE": "x", "LOG_FORMAT": "yaml"}, "LOG_FORMAT"),
+        ({"TRAINER_IMAGE": "x", "LOG_LEVEL": "chatty"}, "LOG_LEVEL"),
+    ],
+)
+def test_invalid_settings_are_rejected_with_a_sentence(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Settings.from_environment(environment)
+
+
+def test_settings_from_the_environment() -> None:
+    settings = Settings.from_environment(
+        {
+            "TRAINER_IMAGE": "trainer:1",
+            "WATCH_NAMESPACES": " demo, other,",
+            "IMAGE_PULL_SECRETS": "a,b",
+            "JOB_IMAGE_PULL_POLICY": "Never",
+            "RESYNC_SECONDS": "15",
+            "ROLLOUTS": "true",
+            "LOG_LEVEL": "DEBUG",
+            "LOG_FORMAT": "plain",
+        }
+    )
+    assert settings == Settings("trainer:1", ("demo", "other"), "Never", ("a", "b"), 15.0, True, "debug", "plain")
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    names = ("WATCH_NAMESPACES", "IMAGE_PULL_SECRETS", "JOB_IMAGE_PULL_POLICY", "RESYNC_SECONDS", "ROLLOUTS")
+    empty = dict.fromkeys((*names, "LOG_LEVEL", "LOG_FORMAT"), "")
+    assert Settings.from_environment({"TRAINER_IMAGE": "x"} | empty) == Settings("x")
+
+
+def test_every_default_is_that_of_the_chart() -> None:
+    """Of the namespaces alone the defaults differ: the chart restricts the operator to the namespace of its release."""
+    values: dict[str, Any] = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
+    of_the_chart = Settings(
+        trainer_image="x",
+        image_pull_policy=values["trainerImage"]["pullPolicy"],
+        image_pull_secrets=tuple(secret["name"] for secret in values["imagePullSecrets"]),
+        resync_seconds=values["resyncSeconds"],
+        rollouts=values["rollouts"]["enabled"],
+        log_level=values["logLevel"],
+        log_format=values["logFormat"],
+    )
+    assert Settings("x") == of_the_chart
+    assert Settings.from_environment({"TRAINER_IMAGE": "x"}) == of_the_chart

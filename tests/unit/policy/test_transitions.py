@@ -1,0 +1,211 @@
+"""Transitions of the status: each result is applied once, in the order of the ends of the Jobs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelmonitor_api.names import FailureReason, Reason, Role
+from modelmonitor_api.status import MAX_HISTORY, MAX_RECENT_JOBS, Champion, ChampionWatch, ModelMonitorStatus
+from modelmonitor_policy import (
+    INITIAL_CHECK,
+    AutoRollback,
+    Intent,
+    JobObservation,
+    RollbackCause,
+    StartCheck,
+    StartPromotion,
+    StartRollback,
+    StartTraining,
+    apply_job_results,
+    fail_lost_training,
+    known_jobs,
+    record_intent,
+)
+from support import monitors
+from unit.policy.factories import HOUR, NOW
+
+EMPTY = ModelMonitorStatus(observed_generation=4)
+MINUTE = dt.timedelta(minutes=1)
+
+
+def job(role: Role, answer: Any = None, *, ended: dt.timedelta | None = None, name: str = "a", **fields: Any) -> Any:
+    """Return a Job that started now, and ended after `ended` where that is given."""
+    finished = None if ended is None else NOW + ended
+    return JobObservation(name, f"uid-{name}", role, NOW, finished=finished, answer=answer, **fields)
+
+
+def training(number: int = 1, answer: Any = None, *, ended: dt.timedelta | None = None, **fields: Any) -> Any:
+    """Return the Job of a training."""
+    trigger = "DriftDetected: The check found drift."
+    return job(Role.TRAIN, answer, ended=ended, name=f"train-{number}", number=number, trigger=trigger, **fields)
+
+
+def champion(version: str, since: dt.datetime = NOW) -> Champion:
+    """Return a champion."""
+    return monitors.champion(version).model_copy(update={"since": since})
+
+
+def actions(status: ModelMonitorStatus) -> list[str]:
+    """Return the actions of the history, newest first."""
+    return [entry.action for entry in status.history]
+
+
+def test_a_result_is_applied_once() -> None:
+    ended = training(1, monitors.failure(), ended=HOUR)
+    once = apply_job_results(EMPTY, [ended])
+    assert apply_job_results(once, [ended]) == once
+    assert known_jobs(once) == {"uid-train-1"}
+    assert actions(once) == ["TrainingFailed", "TrainingStarted"]
+    assert once.last_training is not None
+    assert (once.last_training.failures, once.last_training.generation) == (1, 4)
+
+
+def test_a_training_is_recorded_when_it_starts_with_the_request_that_it_serves() -> None:
+    status = apply_job_results(EMPTY, [training(3, token="please")])
+    assert status.last_training is not None
+    assert (status.last_training.number, status.last_training.reason) == (3, "DriftDetected")
+    assert status.last_training.completion_time is None
+    assert (status.handled_requests.retrain, status.trainings) == ("please", [NOW])
+    assert apply_job_results(status, [training(2)]) == status, "an older training is not the newest one"
+
+
+def test_a_verdict_replaces_a_failure_and_counts_consecutive_drifts() -> None:
+    failed = apply_job_results(EMPTY, [job(Role.CHECK, monitors.failure(), ended=MINUTE)])
+    assert failed.last_check is None
+    assert failed.last_check_failure is not None
+    status, counts = failed, []
+    for number, verdict in enumerate(("Drift", "Drift", "NoDrift", "Drift")):
+        answer = monitors.check(verdict, time=NOW)  # type: ignore[arg-type]  # the values are literals
+        status = apply_job_results(status, [job(Role.CHECK, answer, ended=(2 + number) * MINUTE, name=str(number))])
+        assert status.last_check is not None
+        counts.append(status.last_check.consecutive_drifts)
+    assert counts == [1, 2, 0, 1]
+    assert status.last_check_failure is None
+
+
+def test_a_new_champion_starts_the_count_of_drifts_over() -> None:
+    drifted = apply_job_results(EMPTY, [job(Role.CHECK, monitors.check("Drift", time=NOW), ended=MINUTE)])
+    promoted = monitors.run("Promoted", "v1-11111111", champion=champion("v1-11111111"))
+    status = apply_job_results(drifted, [training(1, promoted, ended=HOUR)])
+    assert status.last_check is not None
+    assert status.last_check.consecutive_drifts == 0
+    assert status.champion == champion("v1-11111111")
+
+
+def test_a_check_that_began_before_a_promotion_does_not_restore_the_old_champion() -> None:
+    before, after = champion("v1-11111111", NOW - HOUR), champion("v2-22222222", NOW)
+    status = apply_job_results(EMPTY.model_copy(update={"champion": after}), [])
+    late = job(Role.CHECK, monitors.check("NoDrift", time=NOW, champion=before), ended=HOUR)
+    assert apply_job_results(status, [late]).champion == after
+    # A rollback is authoritative, even to a champion that has been one for longer.
+    back = job(Role.ROLLBACK, monitors.run("RolledBack", before.version, champion=before), ended=HOUR)
+    assert apply_job_results(status, [back]).champion == before
+
+
+def test_a_day_of_corrupted_data_does_not_revoke_the_result_of_the_watch() -> None:
+    served = champion("v2-22222222")
+    figures = {"difference": "-0.04", "low": "-0.06", "high": "-0.02"}
+    watch = ChampionWatch(
+        champion=served.version,
+        since=served.since,
+        predecessor="v1-11111111",
+        metric="ROCAUC",
+        days=4,
+        rows=4000,
+        worse=True,
+        **figures,
+    )
+    first = job(Role.CHECK, monitors.check("NoDrift", time=NOW, champion=served, watch=watch), ended=MINUTE)
+    status = apply_job_results(EMPTY, [first])
+    corrupted = monitors.check("Corrupted", time=NOW, champion=served)
+    status = apply_job_results(status, [job(Role.CHECK, corrupted, ended=HOUR, name="b")])
+    assert status.last_check is not None
+    assert status.last_check.watch == watch
+    other = monitors.check("NoDrift", time=NOW, champion=champion("v3-33333333"))
+    status = apply_job_results(status, [job(Role.CHECK, other, ended=2 * HOUR, name="c")])
+    assert status.last_check is not None
+    assert status.last_check.watch is None
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_an_answer_of_the_wrong_kind_is_a_failure(role: Role) -> None:
+    wrong = monitors.run("Promoted") if role is Role.CHECK else monitors.check("NoDrift", time=NOW)
+    ended = training(1, wrong, ended=HOUR) if role is Role.TRAIN else job(role, wrong, ended=HOUR)
+    status = apply_job_results(EMPTY, [ended])
+    assert status.champion is None
+    failure = status.last_check_failure if role is Role.CHECK else status.history[0]
+    assert failure is not None
+    assert failure.reason == "UnexpectedAnswer"
+    assert "not asked for" in failure.message
+
+
+def test_a_training_whose_job_was_deleted_has_failed() -> None:
+    running = apply_job_results(EMPTY, [training(1)])
+    assert fail_lost_training(running, [training(1)], NOW) == running
+    failed = fail_lost_training(running, [], NOW + HOUR)
+    assert failed.last_training is not None
+    assert (failed.last_training.outcome, failed.last_training.failures) == ("Failed", 1)
+    assert failed.last_training.completion_time == NOW + HOUR
+    assert fail_lost_training(failed, [], NOW + 2 * HOUR) == failed
+    assert fail_lost_training(EMPTY, [], NOW) == EMPTY
+
+
+AUTOMATIC = {"instead_of": "v2", "promotion": "v2@now", "message": "worse"}
+
+
+@pytest.mark.parametrize(
+    ("intent", "handled"),
+    [
+        (StartCheck(INITIAL_CHECK, requested=False), {}),
+        (StartCheck("now", requested=True), {"check": "now"}),
+        (StartRollback("v1", "v1#2"), {"rollback": "v1#2"}),
+        (StartPromotion("v1", "v1"), {"promote": "v1"}),
+        (StartTraining(1, Reason.REQUESTED, "Requested.", "please"), {"retrain": "please"}),
+        (
+            AutoRollback("v1", cause=RollbackCause.WATCH, reason=Reason.WORSE_THAN_PREDECESSOR, **AUTOMATIC),
+            {"watch": "v2@now"},
+        ),
+        (AutoRollback("v1", cause=RollbackCause.ROLLOUT, reason=Reason.ROLLOUT_FAILED, **AUTOMATIC), {}),
+    ],
+)
+def test_an_executed_intent_is_recorded(intent: Intent, handled: dict[str, str]) -> None:
+    started = training(1, token=intent.token) if isinstance(intent, StartTraining) else job(Role.CHECK)
+    status = record_intent(EMPTY, intent, started, NOW)
+    assert status.handled_requests.to_wire() == handled
+    watched = isinstance(intent, AutoRollback) and intent.cause is RollbackCause.WATCH
+    assert ("RollbackStarted" in actions(status)) == watched
+
+
+ANSWERS = {
+    Role.CHECK: [monitors.check("Drift", time=NOW), monitors.check("Corrupted", time=NOW), monitors.failure()],
+    Role.TRAIN: [monitors.run("Promoted"), monitors.run("Rejected"), monitors.failure(FailureReason.NO_VERDICT)],
+    Role.ROLLBACK: [monitors.run("RolledBack"), monitors.failure()],
+    Role.PROMOTE: [monitors.run("Promoted"), monitors.failure()],
+}
+histories = st.lists(
+    st.sampled_from(list(Role)).flatmap(lambda role: st.tuples(st.just(role), st.sampled_from(ANSWERS[role]))),
+    max_size=40,
+)
+
+
+@given(histories, st.integers(0, 40))
+def test_any_history_is_bounded_and_does_not_depend_on_how_often_it_is_observed(
+    history: list[tuple[Role, Any]], seen: int
+) -> None:
+    numbers = itertools.count(1)
+    jobs = [
+        training(next(numbers), answer, ended=minute * MINUTE)
+        if role is Role.TRAIN
+        else job(role, answer, ended=minute * MINUTE, name=f"{role}-{minute}")
+        for minute, (role, answer) in enumerate(history)
+    ]
+    status = apply_job_results(EMPTY, jobs)
+    assert len(status.history) <= MAX_HISTORY
+    assert len(status.recent_jobs) <= MAX_RECENT_JOBS
+    assert apply_job_results(apply_job_results(EMPTY, jobs[:seen]), jobs) == status
