@@ -313,7 +313,7 @@ def test_a_retention_within_a_rollback_never_takes_its_target(results, pause):
     assert f"versions/{found.version}/model.skops" in results.names()
 
 
-def test_a_claim_that_was_left_behind_is_forgotten(results):
+def test_a_reservation_that_was_left_behind_expires(results):
     for number in range(1, 4):
         version(results, number)
     results.put("champion.json", pointer("v3", "v2").model_dump_json(by_alias=True).encode())
@@ -322,3 +322,18 @@ def test_a_claim_that_was_left_behind_is_forgotten(results):
     results.put("versions/v1/wanted.json", days_old=2)
     assert results.apply_retention(versions=2).versions == ("v1",)
     assert not [name for name in results.names() if name.startswith("versions/v1/")]
+
+
+@pytest.mark.parametrize("now", [START - dt.timedelta(days=4000), dt.datetime.now(dt.UTC) + dt.timedelta(days=4000)])
+def test_a_simulated_time_makes_no_reservation_and_no_report_older(results, now):
+    """A replay passes the time that it simulates; the store stamps its objects with its own."""
+    for number in range(1, 4):
+        version(results, number)
+    results.put("champion.json", pointer("v3", "v2").model_dump_json(by_alias=True).encode())
+    results.put("versions/v1/wanted.json")
+    results.put("runs/u/1/verdict.json", b'{"version": "gone"}', days_old=5)
+    results.put("runs/u/2/verdict.json", b'{"version": "gone"}')
+    results.put("profiles/a/1.profile", days_old=5)
+    result = apply_retention(results.registry(), "u", Retention(versions=2, report_days=30), now=now)
+    assert (result.versions, result.runs, result.profiles) == ((), 0, 0)
+    assert {"versions/v1/model.skops", "runs/u/1/verdict.json", "profiles/a/1.profile"} < results.names()

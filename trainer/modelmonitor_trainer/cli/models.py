@@ -54,9 +54,7 @@ def add_commands(subparsers: Any) -> None:
     _output(versions)
     versions.set_defaults(run=_versions)
 
-    prepare = _command(
-        subparsers, "train-prepare", "freeze the data of a training and prepare the input of a custom trainer"
-    )
+    prepare = _command(subparsers, "train-prepare", "freeze the data and prepare the input of a custom trainer")
     prepare.set_defaults(run=_prepare)
     conclude = _command(subparsers, "train-conclude", "evaluate and store the model of a custom trainer")
     conclude.set_defaults(run=_conclude)
@@ -181,9 +179,7 @@ def _answer(
     def in_pod() -> RunVerdict | None:
         request = read_request(args.request)
         if not isinstance(request, kind):
-            raise BadConfiguration(
-                f"{args.request} is a request of the kind {request.kind}, which this command does not handle"
-            )
+            raise BadConfiguration(f"{args.request} is a {request.kind} request, which this command does not handle")
         verdict = do(request, job_name())
         _print(verdict, args.output)
         return verdict

@@ -164,7 +164,5 @@ def read_pipeline(data: bytes) -> Pipeline:
         # Such as: written by another release of scikit-learn.
         _LOG.warning("loading the model: %s", warning.message)
     if not isinstance(pipeline, Pipeline):
-        raise BadData(
-            f"the model file contains {type(pipeline).__name__} instead of a pipeline; the built-in trainer did not write it"
-        )
+        raise BadData(f"the model file contains {type(pipeline).__name__} instead of a pipeline; it is not loaded")
     return pipeline
