@@ -15,8 +15,8 @@ from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.registry import ModelRegistry
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.open import open_store
 from modelmonitor_trainer.train.custom_trainer import conclude, prepare
 
 FOLDER = Path(__file__).parents[3] / "examples" / "lightgbm-trainer"

@@ -24,8 +24,8 @@ from modelmonitor_trainer.registry.model_files import dump_model, load_model, re
 from modelmonitor_trainer.registry.records import Period, VersionRecord
 from modelmonitor_trainer.registry.registry import ChampionChanged, ModelRegistry
 from modelmonitor_trainer.registry.writer import put_once
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of, uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 NOW = dt.datetime(2013, 5, 1, tzinfo=dt.UTC)
 FEATURES = [Feature(name="x", type="Numeric"), Feature(name="kind", type="Categorical")]

@@ -14,8 +14,8 @@ from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.records import Pointer, Tenure, VersionRecord
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.registry.retention import apply_retention, expendable
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of, uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 LATER = START + dt.timedelta(days=400)

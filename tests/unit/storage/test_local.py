@@ -8,8 +8,8 @@ import pytest
 from modelmonitor_api.spec import Storage
 from modelmonitor_trainer.errors import BadConfiguration, CredentialsRefused, NotFound, ObjectChanged
 from modelmonitor_trainer.errors import PreconditionFailed as Lost
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import LocalStore, uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_an_open_object_stays_what_it_was(store, base):
 def test_conditional_writes(store, base):
     uri = f"{base}champion.json"
     first = store.write(uri, b"1", if_absent=True)
-    with pytest.raises(Lost, match="exists already"):
+    with pytest.raises(Lost, match="already exists"):
         store.write(uri, b"2", if_absent=True)
     second = store.write(uri, b"2", if_match=first)
     with pytest.raises(Lost, match="changed by another"):

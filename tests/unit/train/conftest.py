@@ -14,8 +14,8 @@ from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.manual import handle_promotion, handle_rollback
 from modelmonitor_trainer.registry.registry import ModelRegistry
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of, uri_of
+from modelmonitor_trainer.storage.open import open_store
 from modelmonitor_trainer.train.train import train
 
 FIRST = dt.date(2013, 1, 1)
@@ -126,7 +126,7 @@ class World:
         request = PromoteRequest(monitor=self.monitor, spec=self.parsed(), version=version)
         return handle_promotion(self.store, request, job=job, now=NOW)
 
-    def handle_rollback(self, to="previous", job="mon-rollback-1"):
+    def roll_back(self, to="previous", job="mon-rollback-1"):
         request = RollbackRequest(monitor=self.monitor, spec=self.parsed(), to=to)
         return handle_rollback(self.store, request, job=job, now=NOW)
 

@@ -7,8 +7,8 @@ import pytest
 
 from modelmonitor_trainer.errors import ObjectChanged
 from modelmonitor_trainer.registry.model_files import load_model
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of
+from modelmonitor_trainer.storage.open import open_store
 from unit.train.conftest import VERSION_FILES
 
 

@@ -186,5 +186,5 @@ def test_what_the_watch_has_sent_back_is_not_what_it_goes_back_to(turned):
     again = found.model_copy(update={"champion": before.version, "predecessor": before.version})
     answer = send_back(turned, again, job="another")
     assert answer.outcome == "Rejected"
-    assert "sent back" in answer.message
+    assert "rolled back as worse" in answer.message
     assert turned.champion() == before

@@ -77,7 +77,7 @@ def _output(parser: argparse.ArgumentParser) -> None:
 
 def _train(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import TrainRequest
-    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.storage.open import open_store
     from modelmonitor_trainer.train.train import train
 
     def do(request: TrainRequest, job: str) -> RunVerdict:
@@ -88,7 +88,7 @@ def _train(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import TrainRequest
-    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.storage.open import open_store
     from modelmonitor_trainer.train.custom_trainer import prepare
 
     def do(request: TrainRequest, job: str) -> None:
@@ -99,7 +99,7 @@ def _prepare(args: argparse.Namespace) -> int:
 
 def _conclude(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import TrainRequest
-    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.storage.open import open_store
     from modelmonitor_trainer.train.custom_trainer import conclude
 
     def do(request: TrainRequest, job: str) -> RunVerdict:
@@ -137,7 +137,7 @@ def _numbers(monitor: MonitorRef, spec: ModelMonitorSpec) -> list[int]:
 def _rollback(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import RollbackRequest
     from modelmonitor_trainer.registry.manual import handle_rollback
-    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.storage.open import open_store
 
     def do(request: RollbackRequest, job: str) -> RunVerdict:
         return handle_rollback(open_store(request.spec.storage), request, job=job, now=_now())
@@ -152,7 +152,7 @@ def _promote(args: argparse.Namespace) -> int:
     from modelmonitor_api.messages import PromoteRequest
     from modelmonitor_trainer.errors import BadConfiguration
     from modelmonitor_trainer.registry.manual import handle_promotion
-    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.storage.open import open_store
 
     def from_file(monitor: MonitorRef, spec: ModelMonitorSpec) -> PromoteRequest:
         if not args.wanted:
@@ -251,7 +251,7 @@ def _versions(args: argparse.Namespace) -> int:
 
 def _registry(monitor: MonitorRef, spec: ModelMonitorSpec) -> ModelRegistry:
     from modelmonitor_trainer.registry.registry import ModelRegistry
-    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.storage.open import open_store
 
     return ModelRegistry.of(open_store(spec.storage), spec, monitor)
 
