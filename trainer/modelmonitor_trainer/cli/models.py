@@ -173,7 +173,7 @@ def _answer(
 ) -> int:
     """Run a command for a request of the operator or for a YAML file, and print the verdict."""
     from modelmonitor_trainer.cli.main import read_monitor
-    from modelmonitor_trainer.cli.pod import answered, job_name, read_request, run_in_pod
+    from modelmonitor_trainer.cli.pod import job_name, read_request, run_in_pod, translate_system_errors
     from modelmonitor_trainer.errors import BadConfiguration
 
     def in_pod() -> RunVerdict | None:
@@ -189,7 +189,7 @@ def _answer(
     request = from_file(*read_monitor(args.file))
     # Each call on a command line counts as a job.
     job = f"local-{_now():%Y%m%dT%H%M%S%fZ}"
-    verdict = answered(lambda: do(request, job))
+    verdict = translate_system_errors(lambda: do(request, job))
     assert verdict is None or verdict.kind == "Run"
     _print(verdict, args.output)
     return 0

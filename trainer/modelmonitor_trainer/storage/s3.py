@@ -76,7 +76,7 @@ def parts_of(uri: str) -> tuple[str, str]:
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not bucket:
-        raise BadConfiguration(f"{uri!r} names no bucket; write s3://bucket/prefix/")
+        raise BadConfiguration(f"{uri!r} names no bucket; use s3://bucket/prefix/")
     return bucket, key
 
 
@@ -106,16 +106,16 @@ class S3Store(Store):
         self._patience = patience or PATIENCE
         endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._endpoint = endpoint or "Amazon S3"
-        self._client: S3Client = client or self._connected(endpoint, region)
+        self._client: S3Client = client or self._connect(endpoint, region)
         self._ahead = ReadAhead(self._fetch)
 
-    def _connected(self, endpoint: str | None, region: str | None) -> S3Client:
-        """Return a client, which has asked nobody yet.
+    def _connect(self, endpoint: str | None, region: str | None) -> S3Client:
+        """Return a client; nothing is requested yet.
 
         Raises
         ------
         BadConfiguration
-            If the environment or the endpoint is nonsense.
+            If the endpoint or the environment is invalid.
         """
         try:
             return boto3.client(
@@ -128,7 +128,7 @@ class S3Store(Store):
                     read_timeout=self._patience.read_seconds,
                     retries={"mode": "standard", "total_max_attempts": self._patience.attempts},
                     max_pool_connections=_CONNECTIONS,
-                    # Compatible stores often know neither virtual hosts nor the newer checksums.
+                    # Compatible stores often support neither virtual hosts nor the newer checksums.
                     s3={"addressing_style": "path" if endpoint else "auto"},
                     request_checksum_calculation="when_required",
                     response_checksum_validation="when_required",
