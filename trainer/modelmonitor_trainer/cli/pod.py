@@ -136,8 +136,8 @@ def interruptible() -> Iterator[None]:
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
         raise _Stopped(
-            f"stopped by {signal.Signals(number).name}: the node is being drained, the Job was deleted, or its deadline "
-            "has passed; finished work is kept, and a new pod continues from there"
+            f"stopped by {signal.Signals(number).name}: the node is being drained, the Job was deleted, or its "
+            "deadline has passed; finished work is kept, and a new pod continues from there"
         )
 
     previous = signal.signal(signal.SIGTERM, stop)
