@@ -13,8 +13,8 @@ from modelmonitor_trainer.check import file_relations
 from modelmonitor_trainer.check.row_sampling import numbers_of, sample_blocks
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.profile.window import Batch
+from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
-from modelmonitor_trainer.storage.open import open_store
 
 ROWS = 4000
 

@@ -21,8 +21,8 @@ from modelmonitor_trainer.profile.engine import (
     to_bytes,
 )
 from modelmonitor_trainer.profile.window import Batch, profile_window, require_readable
+from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
-from modelmonitor_trainer.storage.open import open_store
 
 FEATURES = (
     Feature(name="x", type="Numeric", minimum="-2", maximum="2"),

@@ -14,7 +14,7 @@ from modelmonitor_trainer.data import parquet
 from modelmonitor_trainer.data.tables import scan
 from modelmonitor_trainer.profile.binning import fit_plan
 from modelmonitor_trainer.profile.engine import ProfileCache, profile_object, profile_objects, to_bytes
-from modelmonitor_trainer.storage.open import open_store
+from modelmonitor_trainer.storage.base import open_store
 
 FEATURES = [Feature(name="x", type=FeatureType.NUMERIC), Feature(name="w", type=FeatureType.CATEGORICAL)]
 FMT = DataFormat.PARQUET
