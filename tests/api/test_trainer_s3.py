@@ -187,7 +187,7 @@ def test_a_store_that_takes_no_more_leaves_no_verdict(lake: Lake, start: StartPo
         pod = start(check_request(lake.monitor(storage={"endpoint": proxy.endpoint})))
         failure = failed(pod)
         assert (failure.reason, pod.exit_code) == (FailureReason.STORAGE_UNAVAILABLE, ExitCode.UNAVAILABLE)
-        assert "the store is overloaded" in failure.message
+        assert "the object store is overloaded" in failure.message
         assert what in failure.message
         assert [key for key in lake.keys("results/") if key.endswith("verdict.json")] == []
         proxy.fault = lambda _: None

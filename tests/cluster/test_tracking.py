@@ -108,7 +108,7 @@ def test_a_server_that_is_down_is_said_and_changes_nothing(tracked: Monitor) -> 
     third = tracked.trained(3)
     assert third["outcome"] == "Promoted", third
     address = f"http://mlflow.{tracked.kind.namespace}.svc:5000"
-    assert f"MLflow at {address} was not told of version {third['version']}: " in third["message"]
+    assert f"MLflow at {address} was not updated with version {third['version']}: " in third["message"]
     newest = tracked.status()["history"][0]
     assert (newest["action"], newest["message"]) == (Reason.PROMOTED, third["message"])
 

@@ -1,7 +1,7 @@
-"""What can go wrong in a pod or on the command line: one exception a reason, each a sentence for a human.
+"""Errors of a pod or a command: one exception class for each failure reason.
 
-A message says what happened, where, and what to change. ``reason`` and ``exit_code`` go to the
-operator: exit 2 is not retried, exit 3 is.
+A message states what happened, where, and what to change. ``reason`` and ``exit_code`` are reported to the operator,
+which retries exit code 3 and not exit code 2.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from modelmonitor_api.names import ExitCode, FailureReason
 
 
 class ModelMonitorError(Exception):
-    """Something that we understand went wrong; its text is for the user.
+    """Base of all expected errors; the text is for the user.
 
     Attributes
     ----------
     reason : FailureReason
         One CamelCase word for conditions and events.
     exit_code : int
-        How a process that stops because of it exits.
+        Exit code of a process that the error ends.
     """
 
     reason: ClassVar[FailureReason] = FailureReason.CRASHED
@@ -27,28 +27,28 @@ class ModelMonitorError(Exception):
 
 
 class BadConfiguration(ModelMonitorError):
-    """What the user asked for cannot be done, and will not be possible by trying again."""
+    """The configuration is invalid; a retry will not help."""
 
     reason = FailureReason.BAD_CONFIGURATION
     exit_code = ExitCode.BAD_CONFIGURATION
 
 
 class BadData(ModelMonitorError):
-    """An object cannot be read as what it should be, or lacks a column."""
+    """An object cannot be decoded, or lacks a column."""
 
     reason = FailureReason.BAD_DATA
     exit_code = ExitCode.BAD_CONFIGURATION
 
 
 class CredentialsRefused(ModelMonitorError):
-    """The store knows us not, or does not let us."""
+    """The object store rejected the credentials or denied access."""
 
     reason = FailureReason.CREDENTIALS_REFUSED
     exit_code = ExitCode.BAD_CONFIGURATION
 
 
 class NotFound(ModelMonitorError):
-    """An object, a bucket or a folder that must exist does not."""
+    """A required object, bucket or folder does not exist."""
 
     reason = FailureReason.NOT_FOUND
     exit_code = ExitCode.BAD_CONFIGURATION
@@ -60,7 +60,7 @@ class ObjectChanged(ModelMonitorError):
     Attributes
     ----------
     uri
-        Which object; empty where it is not known.
+        The object; empty if it is not known.
     """
 
     reason = FailureReason.OBJECT_CHANGED
@@ -72,32 +72,32 @@ class ObjectChanged(ModelMonitorError):
 
 
 class PreconditionFailed(ObjectChanged):
-    """A conditional write lost: the object exists already, or is not the one we read."""
+    """A conditional write failed: the object already exists, or is not the one that was read."""
 
 
 class StorageUnavailable(ModelMonitorError):
-    """The store cannot be reached, or answers that it cannot answer now."""
+    """The object store cannot be reached, or responds that it is unavailable."""
 
     reason = FailureReason.STORAGE_UNAVAILABLE
     exit_code = ExitCode.UNAVAILABLE
 
 
 class DiskFull(ModelMonitorError):
-    """There is no space left where we write."""
+    """No space is left where the process writes."""
 
     reason = FailureReason.DISK_FULL
     exit_code = ExitCode.UNAVAILABLE
 
 
 class OutOfMemory(ModelMonitorError):
-    """The process was refused memory (the kernel's OOM killer gives no such notice)."""
+    """An allocation failed (a kill by the kernel's OOM killer raises nothing)."""
 
     reason = FailureReason.OUT_OF_MEMORY
     exit_code = ExitCode.CRASHED
 
 
 class Interrupted(ModelMonitorError):
-    """We were asked to stop."""
+    """The process was asked to stop."""
 
     reason = FailureReason.INTERRUPTED
     exit_code = ExitCode.INTERRUPTED

@@ -8,8 +8,9 @@ import pytest
 from modelmonitor_api.spec import Storage
 from modelmonitor_trainer.errors import BadConfiguration, CredentialsRefused, NotFound, ObjectChanged
 from modelmonitor_trainer.errors import PreconditionFailed as Lost
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.base import plan_reads
 from modelmonitor_trainer.storage.local import LocalStore, uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_an_open_object_stays_what_it_was(store, base):
 def test_conditional_writes(store, base):
     uri = f"{base}champion.json"
     first = store.write(uri, b"1", if_absent=True)
-    with pytest.raises(Lost, match="exists already"):
+    with pytest.raises(Lost, match="already exists"):
         store.write(uri, b"2", if_absent=True)
     second = store.write(uri, b"2", if_match=first)
     with pytest.raises(Lost, match="changed by another"):
@@ -139,3 +140,11 @@ def test_unknown_schemes_are_explained(store):
 def test_a_spec_opens_a_store_without_touching_the_network():
     store = open_store(Storage(endpoint="http://127.0.0.1:1", results_uri="s3://results/"))
     assert store.children("file:///nowhere-at-all/") == []
+
+
+def test_a_local_file_ignores_a_plan_of_reads(tmp_path):
+    store, uri = LocalStore(), f"{uri_of(tmp_path)}/a"
+    store.write(uri, b"content")
+    with store.open(store.head(uri)) as file:
+        plan_reads(file, [(3, 5)])
+        assert file.read() == b"content"

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmonitor_trainer.storage.base import ObjectInfo
-from modelmonitor_trainer.storage.buffers import SLAB, needs_slab, weight
-from modelmonitor_trainer.storage.ranges import BLOCK, TAIL, RemoteObject, coalesce_ranges, grid
-from modelmonitor_trainer.storage.request_pool import PooledRequest
+from modelmonitor_trainer.storage.readahead.buffers import MAX_BUFFER, needs_buffer, weight
+from modelmonitor_trainer.storage.readahead.pool import PooledRequest
+from modelmonitor_trainer.storage.readahead.ranges import BLOCK, TAIL, RemoteObject, coalesce_ranges, grid
 
 MB = 1024 * 1024
 WHEN = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
@@ -82,30 +82,30 @@ def test_nothing_is_asked_ahead_before_rows_are_read():
     """Where only the footer is wanted, its block is all that comes."""
     large = remote(10 * BLOCK)
     assert large.following() is None
-    large.wanted(large.tail)
+    large.advance(large.tail)
     assert large.following() is None
-    large.expect([(0, 5 * BLOCK)])
+    large.plan([(0, 5 * BLOCK)])
     assert large.following().start == 0
 
 
 def test_readers_without_a_plan_get_more_ahead_the_longer_they_go_forwards():
     large, depths = remote(30 * BLOCK), []
     for block in list(large.blocks)[:5]:
-        large.wanted(block)
+        large.advance(block)
         if block.ahead:
-            block.ahead, large.asked = False, large.asked - 1
-        block.job = block.job or PooledRequest(lambda: b"")
+            block.ahead, large.ahead_blocks = False, large.ahead_blocks - 1
+        block.request = block.request or PooledRequest(lambda: b"")
         while (following := large.following()) is not None:
-            following.job, following.ahead = PooledRequest(lambda: b""), True
-            large.asked += 1
-        depths.append(large.asked)
+            following.request, following.ahead = PooledRequest(lambda: b""), True
+            large.ahead_blocks += 1
+        depths.append(large.ahead_blocks)
     assert depths == [1, 2, 4, 8, 16]
 
 
 def test_what_a_second_reader_expects_is_added():
     large = remote(10 * BLOCK)
-    large.expect([(0, 10)])
-    large.expect([(0, 10), (BLOCK, BLOCK + 10)])
+    large.plan([(0, 10)])
+    large.plan([(0, 10), (BLOCK, BLOCK + 10)])
     assert [(block.start, block.end) for block in large.blocks if block is not large.tail] == [
         (0, 10),
         (BLOCK, BLOCK + 10),
@@ -113,6 +113,6 @@ def test_what_a_second_reader_expects_is_added():
     assert large.find(20) is None
 
 
-@given(st.integers(1, SLAB))
+@given(st.integers(1, MAX_BUFFER))
 def test_a_slab_holds_its_block(size):
-    assert size <= weight(size) <= (2 * size if needs_slab(size) else size)
+    assert size <= weight(size) <= (2 * size if needs_buffer(size) else size)

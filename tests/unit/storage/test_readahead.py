@@ -13,13 +13,13 @@ from queue import Empty, SimpleQueue
 import pytest
 
 from modelmonitor_trainer.errors import NotFound, StorageUnavailable
-from modelmonitor_trainer.storage import buffers
-from modelmonitor_trainer.storage.base import ObjectInfo
-from modelmonitor_trainer.storage.buffers import needs_slab
-from modelmonitor_trainer.storage.ranges import BLOCK, TAIL
-from modelmonitor_trainer.storage.readahead import BEHIND_BYTES, REQUESTS, ReadAhead
-from modelmonitor_trainer.storage.remote_file import plan_reads
-from modelmonitor_trainer.storage.request_pool import PooledRequest, Priority, RequestPool
+from modelmonitor_trainer.storage.base import ObjectInfo, plan_reads
+from modelmonitor_trainer.storage.readahead import buffers
+from modelmonitor_trainer.storage.readahead.buffers import needs_buffer
+from modelmonitor_trainer.storage.readahead.pool import REQUESTS, PooledRequest, Priority, RequestPool
+from modelmonitor_trainer.storage.readahead.ranges import BLOCK, TAIL
+from modelmonitor_trainer.storage.readahead.reader import ReadAhead
+from modelmonitor_trainer.storage.readahead.writer import BEHIND_BYTES
 
 MB = 1024 * 1024
 WHEN = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
@@ -57,7 +57,7 @@ class Source:
             if error is not None:
                 raise error
             data = content(info, *span)
-            if not needs_slab(len(data)):
+            if not needs_buffer(len(data)):
                 return data
             slab = memory.take(len(data))
             slab.memory[: len(data)] = data
@@ -207,7 +207,7 @@ def test_small_objects_come_before_they_are_opened():
     with traffic.session(infos):
         for number, info in enumerate(infos):
             if number % 2:
-                assert traffic.early(info.uri, None) == content(info, 0, info.size)
+                assert traffic.read_prefetched(info.uri, None) == content(info, 0, info.size)
             else:
                 with traffic.open(info) as file:
                     assert file.read() == content(info, 0, info.size)
@@ -218,11 +218,11 @@ def test_small_objects_come_before_they_are_opened():
 
 def test_objects_that_nobody_asked_to_have_early_are_not_there():
     traffic, info = ReadAhead(Source()), listed("a", 10)
-    assert traffic.early(info.uri, None) is None
+    assert traffic.read_prefetched(info.uri, None) is None
     with traffic.session([info]):
-        assert traffic.early(info.uri, "another etag") is None
-        assert traffic.early(info.uri, "e") == content(info, 0, 10)
-        assert traffic.early(info.uri, "e") is None, "it is read once"
+        assert traffic.read_prefetched(info.uri, "another etag") is None
+        assert traffic.read_prefetched(info.uri, "e") == content(info, 0, 10)
+        assert traffic.read_prefetched(info.uri, "e") is None, "it is read once"
 
 
 def test_a_request_that_failed_ahead_is_told_to_its_reader_and_tried_again():
@@ -252,7 +252,7 @@ def test_whoever_waits_is_let_go_when_something_else_goes_wrong():
     def session():
         with ThreadPoolExecutor(4) as pool, traffic.session(infos):  # whose end waits for its threads
             waiting.extend(pool.submit(read, info) for info in infos)
-            waiting.append(pool.submit(traffic.awaited, silent.wait))
+            waiting.append(pool.submit(traffic.run, silent.wait))
             time.sleep(0.1)
             raise ZeroDivisionError
 
@@ -260,7 +260,7 @@ def test_whoever_waits_is_let_go_when_something_else_goes_wrong():
         session()
     assert time.monotonic() - started < 5
     for one in waiting:
-        with pytest.raises(StorageUnavailable, match="given up"):
+        with pytest.raises(StorageUnavailable, match="abandoned"):
             one.result()
     silent.set()
 
@@ -280,7 +280,7 @@ def test_whoever_comes_back_for_more_is_let_go_as_well():
             session(file)
         file.seek(BLOCK)
         started = time.monotonic()
-        with pytest.raises(StorageUnavailable, match="given up"):
+        with pytest.raises(StorageUnavailable, match="abandoned"):
             file.read(10)
         assert time.monotonic() - started < 5
     silent.set()
@@ -323,7 +323,7 @@ def test_an_inner_session_that_fails_leaves_the_outer_one_alone():
     with traffic.session([info]):
         with pytest.raises(ZeroDivisionError), traffic.session([]):
             raise ZeroDivisionError
-        assert traffic.early(info.uri, "e") == content(info, 0, 10)
+        assert traffic.read_prefetched(info.uri, "e") == content(info, 0, 10)
         traffic.write_behind(lambda: written.append(1), 1)
     assert written == [1]
     traffic.write_behind(lambda: written.append(2), 1)
@@ -369,7 +369,7 @@ def test_the_most_urgent_job_is_done_first():
 
 
 def test_threads_end_when_there_is_nothing_to_do(monkeypatch):
-    monkeypatch.setattr("modelmonitor_trainer.storage.request_pool._IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("modelmonitor_trainer.storage.readahead.pool._IDLE_SECONDS", 0.05)
     fetchers = RequestPool(3)
     jobs = [PooledRequest(lambda: time.sleep(0.02)) for _ in range(6)]
     for job in jobs:

@@ -22,7 +22,7 @@ from modelmonitor_trainer.errors import (
     StorageUnavailable,
 )
 from modelmonitor_trainer.storage.base import ObjectInfo
-from modelmonitor_trainer.storage.ranges import BLOCK
+from modelmonitor_trainer.storage.readahead.ranges import BLOCK
 from modelmonitor_trainer.storage.s3 import S3Store
 from modelmonitor_trainer.storage.s3_errors import translate_error
 
@@ -56,7 +56,7 @@ def store(stub):
         ("SignatureDoesNotMatch", 403, CredentialsRefused, "AWS_SECRET_ACCESS_KEY"),
         ("AccessDenied", 403, CredentialsRefused, "policy"),
         ("RequestTimeTooSkewed", 403, CredentialsRefused, "clock"),
-        ("", 403, CredentialsRefused, "may not do this"),
+        ("", 403, CredentialsRefused, "lack the permission"),
         ("NoSuchBucket", 404, NotFound, "bucket of s3://bucket/key"),
         ("NoSuchKey", 404, ObjectChanged, "removed"),
         ("InvalidRange", 416, ObjectChanged, "replaced"),
@@ -195,7 +195,7 @@ def test_a_store_that_ignores_ranges_is_found_out_before_it_sends_everything():
 
     size = 3 * BLOCK
     store = S3Store(None, None, client=Whole(bytes(size)))
-    with store.open(ObjectInfo(URI, "e", size, WHEN)) as file, pytest.raises(BadConfiguration, match="ranged requests"):
+    with store.open(ObjectInfo(URI, "e", size, WHEN)) as file, pytest.raises(BadConfiguration, match="range requests"):
         file.read()
 
 

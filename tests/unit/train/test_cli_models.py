@@ -87,7 +87,7 @@ def test_a_pod_leaves_its_answer(world, command, monkeypatch):
     assert world.champion().by == "mon-train-1"
     code, _, _ = command("rollback", "--request", request)
     assert code == 2
-    assert "asks for Train" in decode_answer(answer.read_text()).message
+    assert "is a Train request" in decode_answer(answer.read_text()).message
 
 
 def test_an_own_trainer_on_the_command_line(world, command):

@@ -1,6 +1,6 @@
-"""The command line ``modelmonitor``: arguments here, work in the modules they name.
+"""Command line ``modelmonitor``: the parser, and what all commands share.
 
-Nothing heavy is imported before the arguments are understood, so that ``--help`` is at once there.
+Nothing heavy is imported before the arguments are parsed, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from modelmonitor_api.spec import ModelMonitorSpec
 
 EPILOG = """exit codes:
-  0    a verdict of any kind, drift included
-  1    a defect of modelmonitor
-  2    the configuration or the data cannot be used; the sentence says what to change
-  3    the store cannot be used now; try again
+  0    any verdict, including drift
+  1    a bug in modelmonitor
+  2    the configuration or the data are invalid; the message says what to change
+  3    the object store is unavailable; try again
   143  stopped by SIGTERM
 """
 
@@ -35,8 +35,8 @@ Command = Callable[[argparse.Namespace], int]
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands.
 
-    Each module of commands has ``add_commands(subparsers)``; a command is its parser with the default
-    ``run``, a function from the parsed arguments to the exit code.
+    Each module of commands has ``add_commands(subparsers)``. A command is a parser whose default ``run`` is a function
+    from the parsed arguments to the exit code.
     """
     parser = argparse.ArgumentParser(
         prog="modelmonitor",
@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="store_true", help="say which version this is, and exit")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name in _COMMANDS:
         importlib.import_module(name).add_commands(subparsers)
@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``modelmonitor`` and return its exit code."""
-    # What modules define while they are loaded is no garbage, and looking for some takes a tenth of a small check.
+    # Imports allocate much and free little: collecting garbage meanwhile takes a tenth of the time of a small check.
     gc.set_threshold(100_000)
     parser = build_parser()
     args = parser.parse_args(argv)
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_safely(command: Command, args: argparse.Namespace) -> int:
-    """Run a command; what goes wrong is one sentence on stderr and an exit code."""
+    """Run a command; an error is one message on stderr and an exit code."""
     from modelmonitor_api.names import ExitCode
     from modelmonitor_trainer.cli.pod import interruptible
     from modelmonitor_trainer.errors import ModelMonitorError
@@ -79,34 +79,34 @@ def run_safely(command: Command, args: argparse.Namespace) -> int:
             return command(args)
     except ModelMonitorError as error:
         print(f"modelmonitor: {error}", file=sys.stderr)
-        # That trying again may help is for whoever starts pods; to a script it is data that cannot be read.
+        # Exit code 3 makes the operator retry a pod; for a script the data simply cannot be read.
         return ExitCode.BAD_CONFIGURATION if error.exit_code == ExitCode.UNAVAILABLE else error.exit_code
     except KeyboardInterrupt:
         print("modelmonitor: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output went away, such as `| head`; nothing more can be said to it.
+        # The reader of the output has closed it, such as `| head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
 def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
-    """Return the monitor that a YAML file declares, the same file that is applied to a cluster.
+    """Return the monitor that a YAML file declares; the same file can be applied to a cluster.
 
     Parameters
     ----------
     path
-        The file, or "-" for standard input. Documents of other kinds in it are skipped.
+        The file, or "-" for standard input. Documents of other kinds are skipped.
 
     Returns
     -------
     MonitorRef, ModelMonitorSpec
-        Outside a cluster the UID is "local", and the namespace "default" where none is given.
+        Outside a cluster the UID is "local"; the namespace defaults to "default".
 
     Raises
     ------
     BadConfiguration
-        If it cannot be read, holds no or several monitors, or the spec is not valid.
+        If the file cannot be read, does not contain exactly one monitor, or the spec is invalid.
     """
     import yaml
 
@@ -119,17 +119,19 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
 
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        documents = [found for found in yaml.safe_load_all(text) if isinstance(found, dict)]
+        documents = [document for document in yaml.safe_load_all(text) if isinstance(document, dict)]
     except OSError as error:
         raise BadConfiguration(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadConfiguration(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    monitors: list[dict[str, Any]] = [found for found in documents if found.get("kind") == KIND]
+    monitors: list[dict[str, Any]] = [document for document in documents if document.get("kind") == KIND]
     if len(monitors) != 1:
         raise BadConfiguration(f"{path} holds {len(monitors) or 'no'} {KIND} documents; it must hold one")
     monitor = monitors[0]
     if monitor.get("apiVersion") != API_VERSION:
-        raise BadConfiguration(f"{path}: apiVersion is {monitor.get('apiVersion')!r}; this version knows {API_VERSION}")
+        raise BadConfiguration(
+            f"{path}: apiVersion is {monitor.get('apiVersion')!r}; this version supports {API_VERSION}"
+        )
     metadata = monitor.get("metadata") or {}
     if not isinstance(metadata, dict) or not metadata.get("name"):
         raise BadConfiguration(f"{path}: metadata.name is missing; give the monitor a name")

@@ -1,6 +1,6 @@
-"""The frame around what a pod does: its answer, its exit code, and what stops it.
+"""Shell of a pod: its request, its termination message, its exit code, and SIGTERM.
 
-The last words of a pod are its termination message: a verdict, or why there is none.
+The termination message is the result of the pod: a verdict, or the reason for which there is none.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ def job_name() -> str:
 
 
 def read_request(path: str | Path) -> AnyRequest:
-    """Return the request that the operator left in a file.
+    """Return the request that the operator mounted as a file.
 
     Raises
     ------
     BadConfiguration
-        If there is none, or it is not one that this version understands.
+        If there is none, or this version does not support it.
     """
     try:
         return decode_request(Path(path).read_text(encoding="utf-8"))
@@ -63,46 +63,46 @@ def read_request(path: str | Path) -> AnyRequest:
 def run_in_pod(
     work: Callable[[], CheckVerdict | RunVerdict | None], *, termination_log: str | Path | None = None
 ) -> int:
-    """Do the work of a pod, leave its answer, and return the exit code.
+    """Do the work of a pod, write its termination message, and return the exit code.
 
     Parameters
     ----------
     work
-        Returns the verdict, or None where another container of the pod will give it.
+        Returns the verdict, or None if another container of the pod will return it.
     termination_log
-        File that takes the answer. Absent: the one that the environment names, if it names one.
+        File of the termination message. Defaults to the one in the environment, if set.
 
     Returns
     -------
     int
-        0 for any verdict; otherwise the ``exit_code`` of the failure.
+        0 for any verdict; otherwise the ``exit_code`` of the error.
 
     Notes
     -----
-    SIGTERM raises :class:`Interrupted` where the main thread is, so ``finally`` clauses run and the
-    answer says that the pod was stopped, and by what.
+    SIGTERM raises :class:`Interrupted` in the main thread, so ``finally`` clauses run and the termination message
+    states that the pod was stopped, and why.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     path = termination_log or os.environ.get(ENV_TERMINATION_LOG)
     answer: CheckVerdict | RunVerdict | Failure | None
     try:
         with interruptible():
-            answer = answered(work)
+            answer = translate_system_errors(work)
         code: int = ExitCode.OK
     except ModelMonitorError as error:
         _LOG.error("%s: %s", error.reason, error)
         answer, code = failure_of(error), error.exit_code
-    except Exception as error:  # noqa: BLE001 - whatever it is, the operator must be told; the log has the traceback
+    except Exception as error:  # noqa: BLE001 - report every error to the operator; the log has the traceback
         _LOG.exception("the pod has crashed")
         text = f"{type(error).__name__}: {error}"[:500]
-        answer, code = Failure(reason=FailureReason.CRASHED, message=f"A defect of modelmonitor: {text}"), 1
+        answer, code = Failure(reason=FailureReason.CRASHED, message=f"A bug in modelmonitor: {text}"), 1
     if path and answer is not None:
-        _leave(Path(path), answer)
+        _write_message(Path(path), answer)
     return code
 
 
-def answered(work: Callable[[], CheckVerdict | RunVerdict | None]) -> CheckVerdict | RunVerdict | None:
-    """Do `work`; errors of the machine become failures with a sentence."""
+def translate_system_errors(work: Callable[[], CheckVerdict | RunVerdict | None]) -> CheckVerdict | RunVerdict | None:
+    """Run `work`; translate errors of the operating system."""
     try:
         return work()
     except MemoryError as error:
@@ -118,26 +118,26 @@ def answered(work: Callable[[], CheckVerdict | RunVerdict | None]) -> CheckVerdi
 
 
 def failure_of(error: ModelMonitorError) -> Failure:
-    """Return an error as the message that the operator is given."""
+    """Return an error as a message to the operator."""
     return Failure(reason=error.reason, message=str(error)[:1024])
 
 
 class _Stopped(BaseException):
-    """What SIGTERM raises: no Exception, because libraries such as botocore take any of those for their own failure."""
+    """Raised by SIGTERM. Not an Exception, because libraries such as botocore treat any of those as their own error."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted when the process is asked to stop (main thread only; elsewhere nothing changes)."""
+    """Raise Interrupted on SIGTERM; in other threads than the main one nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: let the farewell be said
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
         raise _Stopped(
-            f"stopped by {signal.Signals(number).name}: the node is drained, the Job was deleted, or its deadline has "
-            "passed; what was finished is kept, and a new pod goes on from there"
+            f"stopped by {signal.Signals(number).name}: the node is being drained, the Job was deleted, or its "
+            "deadline has passed; finished work is kept, and a new pod continues from there"
         )
 
     previous = signal.signal(signal.SIGTERM, stop)
@@ -149,9 +149,9 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _leave(path: Path, answer: CheckVerdict | RunVerdict | Failure) -> None:
+def _write_message(path: Path, answer: CheckVerdict | RunVerdict | Failure) -> None:
     try:
         path.write_text(encode_answer(answer), encoding="utf-8")
     except OSError as error:
-        # The exit code still tells the story; the verdict is on the store.
+        # The exit code is still reported, and the verdict is in the object store.
         _LOG.warning("the termination message %s cannot be written: %s", path, error.strerror)

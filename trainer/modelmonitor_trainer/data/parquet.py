@@ -13,8 +13,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modelmonitor_trainer.storage.ranges import Span
-from modelmonitor_trainer.storage.remote_file import plan_reads
+from modelmonitor_trainer.storage.base import Span, plan_reads
 
 #: Rows of a column that are decoded at once, …
 BATCH_ROWS = 1 << 17

@@ -20,8 +20,7 @@ from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data.csv_jsonl import BLOCK_BYTES, NULL_WORDS, Told, open_text
 from modelmonitor_trainer.data.parquet import Part, is_text, open_file, refuse_repeated, spans_of
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.storage.base import ObjectInfo, Store
-from modelmonitor_trainer.storage.remote_file import plan_reads
+from modelmonitor_trainer.storage.base import ObjectInfo, Store, plan_reads
 
 __all__ = ["MissingColumn", "Scan", "Unreadable", "is_number", "is_text", "read_table", "reading", "scan", "schema_of"]
 

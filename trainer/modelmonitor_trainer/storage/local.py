@@ -1,4 +1,4 @@
-"""Files of this machine as an object store, with the ETags and conditional writes of S3."""
+"""Local files as an object store, with the ETags and conditional writes of S3."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from modelmonitor_trainer.errors import (
     PreconditionFailed,
     StorageUnavailable,
 )
-from modelmonitor_trainer.storage.base import BINARY, ObjectInfo, changed, removed
+from modelmonitor_trainer.storage.base import ObjectInfo, Store, WriteRequest, changed, removed
 
 _SCHEME = "file://"
-#: Names of files that are being written; never listed.
+#: Prefix of the names of files that are being written; never listed.
 _UNFINISHED = ".modelmonitor-"
-#: Bytes up to which the ETag of a file is the hash of its content.
+#: Largest size in bytes of a file whose ETag is the hash of its content.
 _HASHED = 1024 * 1024
 
 
@@ -43,14 +43,14 @@ def uri_of(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _explained(uri: str) -> Iterator[None]:
-    """Turn errors of the operating system into ours, with a sentence."""
+def _translated_errors(uri: str) -> Iterator[None]:
+    """Translate errors of the operating system."""
     try:
         yield
     except FileNotFoundError as error:
         raise NotFound(f"{uri} does not exist; check the path") from error
     except PermissionError as error:
-        raise CredentialsRefused(f"{uri} may not be accessed by this user; change its permissions") from error
+        raise CredentialsRefused(f"{uri} cannot be accessed by this user; change its permissions") from error
     except IsADirectoryError as error:
         raise BadConfiguration(f"{uri} is a folder where a file is needed; add the file's name") from error
     except NotADirectoryError as error:
@@ -61,22 +61,22 @@ def _explained(uri: str) -> Iterator[None]:
         raise StorageUnavailable(f"{uri} cannot be accessed: {error.strerror}") from error
 
 
-class LocalStore:
-    """A :class:`~modelmonitor_trainer.storage.base.Store` over folders.
+class LocalStore(Store):
+    """A store over local folders.
 
-    The ETag is the SHA-256 of the content of small files, and of large ones what the file system says of them: to hash
-    a file costs about a quarter of decoding it.
+    The ETag of a small file is the SHA-256 of its content, that of a large one its inode, times and size: hashing a
+    file costs about a quarter of decoding it.
     """
 
     def list(self, prefix_uri: str) -> list[ObjectInfo]:
         """Return the files whose URI begins with `prefix_uri`."""
-        with _explained(prefix_uri):
+        with _translated_errors(prefix_uri):
             return [self._info(path) for path in _walk(prefix_uri)]
 
     def children(self, prefix_uri: str) -> builtins.list[str]:
-        """Return the files and folders one level below, or beginning with a part of a name."""
+        """Return the files and folders one level below, or that begin with a partial name."""
         folder, start = _folder_and_start(prefix_uri)
-        with _explained(prefix_uri):
+        with _translated_errors(prefix_uri):
             if not folder.is_dir():
                 return []
             shown = [p for p in folder.iterdir() if p.name.startswith(start) and not p.name.startswith(_UNFINISHED)]
@@ -86,34 +86,34 @@ class LocalStore:
     def head(self, uri: str) -> ObjectInfo | None:
         """Return the file, or None."""
         path = path_of(uri)
-        with _explained(uri):
+        with _translated_errors(uri):
             return self._info(path, uri) if path.is_file() else None
 
     def read(self, uri: str, *, etag: str | None = None) -> bytes:
         """Return the content of a file."""
         try:
-            data, found = self.read_versioned(uri)
+            data, present = self.read_versioned(uri)
         except NotFound as error:
             if etag is None:
                 raise
             raise removed(uri) from error
-        if etag is not None and found != etag:
+        if etag is not None and present != etag:
             raise changed(uri)
         return data
 
     def read_versioned(self, uri: str) -> tuple[bytes, str]:
         """Return the content of a file and its ETag."""
-        with _explained(uri), path_of(uri).open("rb") as file:
+        with _translated_errors(uri), path_of(uri).open("rb") as file:
             etag = _etag(file)
             return file.read(), etag
 
     def open(self, info: ObjectInfo) -> BinaryIO:
         """Return the file if it is still the one that was listed.
 
-        Files are replaced by renaming, so the open one stays what it was.
+        Writes replace a file by renaming, so an open file keeps its content.
         """
         try:
-            with _explained(info.uri):
+            with _translated_errors(info.uri):
                 file = path_of(info.uri).open("rb")
                 if _etag(file) != info.etag:
                     file.close()
@@ -122,38 +122,31 @@ class LocalStore:
         except NotFound as error:
             raise removed(info.uri) from error
 
-    def ahead(self, objects: Sequence[ObjectInfo]) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002 - near
-        """Do nothing: files of this machine are near."""
+    def ahead(self, objects: Sequence[ObjectInfo]) -> contextlib.AbstractContextManager[None]:  # noqa: ARG002 - local
+        """Do nothing: local files need no read-ahead."""
         return contextlib.nullcontext()
 
     def write_behind(self, uri: str, data: bytes) -> None:
-        """Write a file now."""
+        """Write a file immediately."""
         self.write(uri, data)
 
-    def write(
-        self,
-        uri: str,
-        data: bytes,
-        *,
-        if_match: str | None = None,
-        if_absent: bool = False,
-        content_type: str = BINARY,  # noqa: ARG002 - files have none
-    ) -> str:
+    def put(self, request: WriteRequest) -> str:
         """Write a file by renaming; conditions are checked under a lock on its folder."""
+        uri, if_match = request.uri, request.if_match
         path = path_of(uri)
-        with _explained(uri):
+        with _translated_errors(uri):
             path.parent.mkdir(parents=True, exist_ok=True)
             with _locked(path.parent):
-                if if_absent and path.exists():
-                    raise PreconditionFailed(f"{uri} exists already, and is not overwritten")
+                if request.if_absent and path.exists():
+                    raise PreconditionFailed(f"{uri} already exists and is not overwritten")
                 if if_match is not None and (not path.exists() or self._info(path).etag != if_match):
                     raise PreconditionFailed(f"{uri} has been changed by another process since it was read")
-                _replace(path, data)
+                _replace(path, request.data)
                 return self._info(path).etag
 
     def delete(self, uri: str) -> None:
         """Remove a file."""
-        with _explained(uri):
+        with _translated_errors(uri):
             path_of(uri).unlink(missing_ok=True)
 
     def _info(self, path: Path, uri: str | None = None) -> ObjectInfo:
@@ -168,16 +161,16 @@ class LocalStore:
 
 
 def _etag(file: BufferedReader) -> str:
-    """Return the ETag of an open file, which stands at its beginning before and after.
+    """Return the ETag of an open file, whose position is at the beginning before and after.
 
-    Our own writes replace a file by another, so its number changes; whoever writes in place changes its times.
+    The writes of this module replace the file, which changes its inode; a write in place changes its times.
     """
     status = os.fstat(file.fileno())
     if status.st_size > _HASHED:
         return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_ctime_ns:x}-{status.st_size:x}"
-    found = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
     file.seek(0)
-    return found
+    return digest
 
 
 def _folder_and_start(prefix_uri: str) -> tuple[Path, str]:
@@ -191,12 +184,12 @@ def _walk(prefix_uri: str) -> builtins.list[Path]:
     folder, start = _folder_and_start(prefix_uri)
     if not folder.is_dir():
         return []
-    found: list[Path] = []
+    paths: list[Path] = []
     for top in folder.iterdir():
         if not top.name.startswith(start):
             continue
-        found += [path for path in top.rglob("*") if path.is_file()] if top.is_dir() else [top]
-    return sorted((path for path in found if not path.name.startswith(_UNFINISHED)), key=str)
+        paths += [path for path in top.rglob("*") if path.is_file()] if top.is_dir() else [top]
+    return sorted((path for path in paths if not path.name.startswith(_UNFINISHED)), key=str)
 
 
 @contextlib.contextmanager
@@ -219,6 +212,6 @@ def _replace(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except BaseException:  # a signal as well: nothing half-written is left behind
+    except BaseException:  # signals too: leave no partial file behind
         Path(name).unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
-"""S3 and what speaks like it, with boto3: bounded in time, explained in sentences."""
+"""S3 and compatible stores, through boto3: every call ends in bounded time, every error is translated."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from botocore.exceptions import (
 )
 
 from modelmonitor_trainer.errors import BadConfiguration, ModelMonitorError, NotFound, PreconditionFailed
-from modelmonitor_trainer.storage.base import BINARY, ObjectInfo, changed, removed
-from modelmonitor_trainer.storage.buffers import BufferPool, Content, needs_slab
-from modelmonitor_trainer.storage.ranges import Span
-from modelmonitor_trainer.storage.readahead import REQUESTS, ReadAhead
+from modelmonitor_trainer.storage.base import ObjectInfo, Span, Store, WriteRequest, changed, removed
+from modelmonitor_trainer.storage.readahead.buffers import BufferPool, Content, needs_buffer
+from modelmonitor_trainer.storage.readahead.pool import REQUESTS
+from modelmonitor_trainer.storage.readahead.reader import ReadAhead
 from modelmonitor_trainer.storage.s3_errors import translate_error
 
 if TYPE_CHECKING:
@@ -37,24 +37,24 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, GetObjectRequestTypeDef, PutObjectRequestTypeDef
 
-#: Connections that are kept: those of the background, and some for those who ask themselves.
+#: Connections in the pool: those of background requests, and some for direct requests.
 _CONNECTIONS = 2 * REQUESTS
-#: Bytes to take from a socket at a time: more of them would cost memory in every thread, fewer time.
+#: Bytes to read from a socket at once: more would cost memory in every thread, fewer would cost time.
 _PART = 1024 * 1024
-#: What is raised when an answer breaks off in its body, which botocore does not retry.
-_BROKEN_OFF = (HTTPClientError, BotoConnectionError, IncompleteReadError)
+#: Errors of a response that ends in its body, which botocore does not retry.
+_INCOMPLETE = (HTTPClientError, BotoConnectionError, IncompleteReadError)
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long to wait for a store: `attempts` times `read_seconds`, and some seconds between them.
+    """Time limits of a request: `attempts` times `read_seconds`, and some seconds between attempts.
 
     Attributes
     ----------
     connect_seconds, read_seconds
-        To connect, and to wait for a part of an answer.
+        Timeout of a connection, and of a read from it.
     attempts
-        How often to ask in all. Between them is a random time of up to 1, 2, 4, … seconds.
+        Number of attempts. Between them is a random delay of up to 1, 2, 4, … seconds.
     """
 
     connect_seconds: float = 5
@@ -62,7 +62,7 @@ class RetryPolicy:
     attempts: int = 4
 
 
-#: A store that accepts requests and never answers is given up after about a minute.
+#: A store that accepts requests and never responds fails after about a minute.
 PATIENCE = RetryPolicy()
 
 
@@ -76,12 +76,12 @@ def parts_of(uri: str) -> tuple[str, str]:
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not bucket:
-        raise BadConfiguration(f"{uri!r} names no bucket; write s3://bucket/prefix/")
+        raise BadConfiguration(f"{uri!r} names no bucket; use s3://bucket/prefix/")
     return bucket, key
 
 
-class S3Store:
-    """A :class:`~modelmonitor_trainer.storage.base.Store` on S3.
+class S3Store(Store):
+    """A store on S3.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ class S3Store:
     region
         Region; None is the environment's, or us-east-1.
     client
-        A boto3 client to use instead of one made here, for tests.
+        A boto3 client to use instead of a new one, for tests.
     patience
-        How long to wait for the store.
+        Time limits and retries.
     """
 
     def __init__(
@@ -106,16 +106,16 @@ class S3Store:
         self._patience = patience or PATIENCE
         endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._endpoint = endpoint or "Amazon S3"
-        self._client: S3Client = client or self._connected(endpoint, region)
+        self._client: S3Client = client or self._connect(endpoint, region)
         self._ahead = ReadAhead(self._fetch)
 
-    def _connected(self, endpoint: str | None, region: str | None) -> S3Client:
-        """Return a client, which has asked nobody yet.
+    def _connect(self, endpoint: str | None, region: str | None) -> S3Client:
+        """Return a client; nothing is requested yet.
 
         Raises
         ------
         BadConfiguration
-            If the environment or the endpoint is nonsense.
+            If the endpoint or the environment is invalid.
         """
         try:
             return boto3.client(
@@ -128,7 +128,7 @@ class S3Store:
                     read_timeout=self._patience.read_seconds,
                     retries={"mode": "standard", "total_max_attempts": self._patience.attempts},
                     max_pool_connections=_CONNECTIONS,
-                    # Compatible stores often know neither virtual hosts nor the newer checksums.
+                    # Compatible stores often support neither virtual hosts nor the newer checksums.
                     s3={"addressing_style": "path" if endpoint else "auto"},
                     request_checksum_calculation="when_required",
                     response_checksum_validation="when_required",
@@ -141,106 +141,106 @@ class S3Store:
             ) from error
 
     @contextlib.contextmanager
-    def _explained(self, uri: str) -> Iterator[None]:
+    def _translated_errors(self, uri: str) -> Iterator[None]:
         try:
             yield
         except (BotoCoreError, ClientError) as error:
             raise translate_error(error, uri, self._endpoint) from error
 
     def list(self, prefix_uri: str) -> list[ObjectInfo]:
-        """Return every object below the prefix; markers of folders are not objects."""
+        """Return every object below the prefix, without folder markers."""
         bucket, prefix = parts_of(prefix_uri)
-        found: list[ObjectInfo] = []
-        with self._explained(prefix_uri):
+        infos: list[ObjectInfo] = []
+        with self._translated_errors(prefix_uri):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                found += [
+                infos += [
                     ObjectInfo(f"s3://{bucket}/{o['Key']}", o["ETag"].strip('"'), o["Size"], o["LastModified"])
                     for o in page.get("Contents", [])
                     if not o["Key"].endswith("/")
                 ]
-        return sorted(found, key=lambda info: info.uri)
+        return sorted(infos, key=lambda info: info.uri)
 
     def children(self, prefix_uri: str) -> builtins.list[str]:
         """Return the objects and folders one level below."""
         bucket, prefix = parts_of(prefix_uri)
-        found: list[str] = []
-        with self._explained(prefix_uri):
+        keys: list[str] = []
+        with self._translated_errors(prefix_uri):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
             for page in pages:
-                found += [p["Prefix"] for p in page.get("CommonPrefixes", [])]
-                found += [o["Key"] for o in page.get("Contents", []) if not o["Key"].endswith("/")]
-        return sorted(f"s3://{bucket}/{key}" for key in found)
+                keys += [p["Prefix"] for p in page.get("CommonPrefixes", [])]
+                keys += [o["Key"] for o in page.get("Contents", []) if not o["Key"].endswith("/")]
+        return sorted(f"s3://{bucket}/{key}" for key in keys)
 
     def head(self, uri: str) -> ObjectInfo | None:
         """Return the object, or None."""
         bucket, key = parts_of(uri)
         try:
-            with self._explained(uri):
-                found = self._client.head_object(Bucket=bucket, Key=key)
+            with self._translated_errors(uri):
+                response = self._client.head_object(Bucket=bucket, Key=key)
         except NotFound:
             return None
-        return ObjectInfo(uri, found["ETag"].strip('"'), found["ContentLength"], found["LastModified"])
+        return ObjectInfo(uri, response["ETag"].strip('"'), response["ContentLength"], response["LastModified"])
 
     def read(self, uri: str, *, etag: str | None = None) -> bytes:
         """Return the content of an object."""
-        early = self._ahead.early(uri, etag)
-        return early if early is not None else self._ahead.awaited(lambda: self._read(uri, etag)[0])
+        prefetched = self._ahead.read_prefetched(uri, etag)
+        return prefetched if prefetched is not None else self._ahead.run(lambda: self._read(uri, etag)[0])
 
     def read_versioned(self, uri: str) -> tuple[bytes, str]:
         """Return the content of an object and its ETag."""
         return self._get(uri)
 
     def open(self, info: ObjectInfo) -> BinaryIO:
-        """Return a file over an object, read in blocks that are pinned to its ETag."""
-        if not info.size:  # there is no block to notice that it is another one now
+        """Return a file over an object; its requests are pinned to the ETag."""
+        if not info.size:  # no request would notice that the object has changed
             return io.BytesIO(self.read(info.uri, etag=info.etag))
         return self._ahead.open(info)
 
     def ahead(self, objects: Sequence[ObjectInfo]) -> contextlib.AbstractContextManager[None]:
-        """Read small objects before they are wanted, and write behind."""
+        """Fetch small objects before they are read, and write in the background."""
         return self._ahead.session(objects)
 
     def write_behind(self, uri: str, data: bytes) -> None:
         """Write an object in the background."""
         self._ahead.write_behind(lambda: self.write(uri, data), len(data))
 
-    def _fetch(self, info: ObjectInfo, span: Span, slabs: BufferPool) -> Content:
-        """Return some bytes of an object as it was listed."""
+    def _fetch(self, info: ObjectInfo, span: Span, buffers: BufferPool) -> Content:
+        """Return a range of an object as it was listed."""
         whole, size = span == (0, info.size), span[1] - span[0]
-        if not needs_slab(size):
+        if not needs_buffer(size):
             return self._read(info.uri, info.etag, None if whole else span)[0]
-        slab = slabs.take(size)
-        self._read(info.uri, info.etag, span, into=memoryview(slab.memory)[:size])
-        return slab
+        buffer = buffers.take(size)
+        self._read(info.uri, info.etag, span, into=memoryview(buffer.memory)[:size])
+        return buffer
 
     def _read(
         self, uri: str, etag: str | None, span: Span | None = None, *, into: memoryview | None = None
     ) -> tuple[bytes, str]:
-        """Return what an object was when it was listed, as :meth:`_get` does.
+        """Return an object as it was listed; see :meth:`_get`.
 
         Raises
         ------
         ObjectChanged
-            If it is another one now, or is no more. Some stores do not obey If-Match, so their answer is compared.
+            If it has been replaced or removed. Some stores ignore If-Match, so the ETag of the response is compared.
         """
         if etag is None:
             return self._get(uri)
         try:
-            data, found = self._get(uri, etag, span, into=into)
+            data, present = self._get(uri, etag, span, into=into)
         except PreconditionFailed as error:
             raise changed(uri) from error
         except NotFound as error:
-            if _answer(error).get("Error", {}).get("Code") == "NoSuchBucket":
+            if _response_of(error).get("Error", {}).get("Code") == "NoSuchBucket":
                 raise
             raise removed(uri) from error
-        if found != etag:
+        if present != etag:
             raise changed(uri)
-        return data, found
+        return data, present
 
     def _get(
         self, uri: str, etag: str | None = None, span: Span | None = None, *, into: memoryview | None = None
     ) -> tuple[bytes, str]:
-        """Return an object or the bytes `span` of it, and its ETag; the bytes are written `into` memory if given."""
+        """Return an object, or the bytes `span` of it, and its ETag; the bytes are written `into` memory if given."""
         bucket, key = parts_of(uri)
         request: GetObjectRequestTypeDef = {"Bucket": bucket, "Key": key}
         if etag is not None:
@@ -248,56 +248,55 @@ class S3Store:
         if span is not None:
             request["Range"] = f"bytes={span[0]}-{span[1] - 1}"
         patience, started = self._patience, time.monotonic()
-        with self._explained(uri):
+        with self._translated_errors(uri):
             for attempt in count(1):
-                answer = self._client.get_object(**request)
-                if span is not None and answer["ContentLength"] != span[1] - span[0]:
-                    answer["Body"].close()
-                    raise _other_bytes(uri, self._endpoint, span, answer)
+                response = self._client.get_object(**request)
+                if span is not None and response["ContentLength"] != span[1] - span[0]:
+                    response["Body"].close()
+                    raise _wrong_range(uri, self._endpoint, span, response)
                 try:
-                    data = _body(answer["Body"], into)
-                except _BROKEN_OFF:
-                    # botocore retries until the headers have come, not the body.
+                    data = _read_body(response["Body"], into)
+                except _INCOMPLETE:
+                    # botocore retries a request until it has the headers, but not the body.
                     waited = time.monotonic() - started
                     if attempt >= patience.attempts or waited > patience.attempts * patience.read_seconds:
                         raise
                     time.sleep(random.uniform(0, 2 ** (attempt - 1)))  # noqa: S311 - no secret
                     continue
-                return data, etag_of(answer)
+                return data, etag_of(response)
         raise AssertionError("unreachable")
 
-    def write(
-        self,
-        uri: str,
-        data: bytes,
-        *,
-        if_match: str | None = None,
-        if_absent: bool = False,
-        content_type: str = BINARY,
-    ) -> str:
-        """Write an object, conditionally if asked."""
+    def put(self, request: WriteRequest) -> str:
+        """Write an object, with the conditions of the request."""
+        uri, data = request.uri, request.data
         bucket, key = parts_of(uri)
-        request: PutObjectRequestTypeDef = {"Bucket": bucket, "Key": key, "Body": data, "ContentType": content_type}
-        if if_match is not None:
-            request["IfMatch"] = f'"{if_match}"'
-        if if_absent:
-            request["IfNoneMatch"] = "*"
+        parameters: PutObjectRequestTypeDef = {
+            "Bucket": bucket,
+            "Key": key,
+            "Body": data,
+            "ContentType": request.content_type,
+        }
+        if request.if_match is not None:
+            parameters["IfMatch"] = f'"{request.if_match}"'
+        if request.if_absent:
+            parameters["IfNoneMatch"] = "*"
         try:
-            with self._explained(uri):
-                return etag_of(self._client.put_object(**request))
+            with self._translated_errors(uri):
+                return etag_of(self._client.put_object(**parameters))
         except NotFound as error:
-            if if_match is None:
+            if request.if_match is None:
                 raise
             raise PreconditionFailed(f"{uri} has been removed by another process since it was read") from error
         except PreconditionFailed as error:
-            # Where the answer to a write was lost, the next try met what the first one had written.
-            mine = self._written_before(uri, data) if _answer(error)["ResponseMetadata"].get("RetryAttempts") else None
-            if mine is None:
+            # If the response to a write was lost, the retry meets the object that the first attempt wrote.
+            retried = _response_of(error)["ResponseMetadata"].get("RetryAttempts")
+            etag = self._etag_if_equal(uri, data) if retried else None
+            if etag is None:
                 raise
-            return mine
+            return etag
 
-    def _written_before(self, uri: str, data: bytes) -> str | None:
-        """Return the ETag of an object if it is what we wanted to write."""
+    def _etag_if_equal(self, uri: str, data: bytes) -> str | None:
+        """Return the ETag of an object if its content is `data`."""
         with contextlib.suppress(NotFound):
             present, etag = self._get(uri)
             return etag if present == data else None
@@ -306,11 +305,11 @@ class S3Store:
     def delete(self, uri: str) -> None:
         """Remove an object."""
         bucket, key = parts_of(uri)
-        with self._explained(uri):
+        with self._translated_errors(uri):
             self._client.delete_object(Bucket=bucket, Key=key)
 
 
-def _body(body: StreamingBody, into: memoryview | None) -> bytes:
+def _read_body(body: StreamingBody, into: memoryview | None) -> bytes:
     if into is None:
         return body.read()
     position = 0
@@ -320,21 +319,21 @@ def _body(body: StreamingBody, into: memoryview | None) -> bytes:
     return b""
 
 
-def etag_of(answer: Mapping[str, Any]) -> str:
-    """Return the ETag of an answer as a listing shows it; proxies that compress mark it as weak."""
-    return str(answer["ETag"]).removeprefix("W/").strip('"')
+def etag_of(response: Mapping[str, Any]) -> str:
+    """Return the ETag of a response as a listing shows it; proxies that compress mark it as weak."""
+    return str(response["ETag"]).removeprefix("W/").strip('"')
 
 
-def _answer(error: ModelMonitorError) -> Mapping[str, Any]:
-    """Return the answer that a failure explains."""
+def _response_of(error: ModelMonitorError) -> Mapping[str, Any]:
+    """Return the response that an error was translated from."""
     return error.__cause__.response if isinstance(error.__cause__, ClientError) else {}
 
 
-def _other_bytes(uri: str, endpoint: str, span: Span, answer: GetObjectOutputTypeDef) -> ModelMonitorError:
-    """Return the failure for an answer that is not of the bytes that were asked for."""
-    if answer["ResponseMetadata"]["HTTPStatusCode"] == 206:
-        return changed(uri)  # it is shorter now, and the store does not obey If-Match
+def _wrong_range(uri: str, endpoint: str, span: Span, response: GetObjectOutputTypeDef) -> ModelMonitorError:
+    """Return the error for a response that is not the requested range."""
+    if response["ResponseMetadata"]["HTTPStatusCode"] == 206:
+        return changed(uri)  # the object is shorter now, and the store ignores If-Match
     return BadConfiguration(
-        f"{endpoint} answered with the whole of {uri} when asked for the bytes {span[0]} to {span[1] - 1}; "
-        "it, or a proxy before it, must support ranged requests"
+        f"{endpoint} returned the whole of {uri} for a request of the bytes {span[0]} to {span[1] - 1}; "
+        "it, or a proxy in front of it, must support range requests"
     )

@@ -1,4 +1,4 @@
-"""What boto3 raises, as one of our failures: each a sentence that says what to change."""
+"""Translation of boto3 errors into errors of this package, each with a message that says what to change."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _REFUSED = {
     "ExpiredToken": "the credentials have expired; renew the Secret that credentialsSecretRef names",
     "TokenRefreshRequired": "the credentials have expired; renew the Secret that credentialsSecretRef names",
     "InvalidToken": "AWS_SESSION_TOKEN is not valid; renew the Secret that credentialsSecretRef names",
-    "InvalidAccessKeyId": "the store does not know AWS_ACCESS_KEY_ID; correct the Secret",
+    "InvalidAccessKeyId": "the object store does not know AWS_ACCESS_KEY_ID; correct the Secret",
     "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY does not belong to the access key; correct the Secret",
-    "AccessDenied": "these credentials may not do this; allow it in the store's policy, or use others",
+    "AccessDenied": "these credentials lack the permission; grant it in the store's policy, or use other credentials",
     "AllAccessDisabled": "access to the bucket is disabled; enable it in the store",
-    "RequestTimeTooSkewed": "the clock of this machine differs from the store's; set it",
+    "RequestTimeTooSkewed": "the clock of this machine differs from that of the object store; set it",
     "AuthorizationHeaderMalformed": "the signature is for another region; correct spec.storage.region, or AWS_REGION",
-    "401": "the store asks for credentials; correct the Secret that credentialsSecretRef names",
-    "403": "these credentials may not do this; allow it in the store's policy, or use others",
+    "401": "the object store requires credentials; correct the Secret that credentialsSecretRef names",
+    "403": "these credentials lack the permission; grant it in the store's policy, or use other credentials",
 }
 _MISSING = {"NoSuchKey", "NoSuchVersion", "404", "NotFound"}
 _LOST_RACE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "InvalidRange", "416"}
@@ -52,9 +52,9 @@ _BUSY = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "T
 
 
 def translate_error(error: BotoCoreError | ClientError, uri: str, endpoint: str) -> ModelMonitorError:
-    """Return our failure for what boto3 raised when it accessed `uri`."""
+    """Return the error for what boto3 raised when it accessed `uri`."""
     if isinstance(error, ClientError):
-        return _explain_answer(error, uri, endpoint)
+        return _translate_response(error, uri, endpoint)
     if isinstance(error, (NoCredentialsError, PartialCredentialsError, TokenRetrievalError)):
         return CredentialsRefused(
             f"there are no usable credentials for {uri}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
@@ -62,24 +62,24 @@ def translate_error(error: BotoCoreError | ClientError, uri: str, endpoint: str)
             "account with an identity"
         )
     if isinstance(error, (ParamValidationError, NoRegionError)):
-        return BadConfiguration(f"{uri} is not a location that S3 can hold: {_one_line(error)}")
-    return StorageUnavailable(_no_answer(error, uri, endpoint))
+        return BadConfiguration(f"{uri} is not a valid S3 location: {_one_line(error)}")
+    return StorageUnavailable(_connection_message(error, uri, endpoint))
 
 
-def _no_answer(error: BotoCoreError, uri: str, endpoint: str) -> str:
-    """Return the sentence for a request that has got no answer, or not all of it."""
-    look = f"({type(error).__name__}); check the network, the store and {_ENDPOINT}"
+def _connection_message(error: BotoCoreError, uri: str, endpoint: str) -> str:
+    """Return the message for a request without a complete response."""
+    hint = f"({type(error).__name__}); check the network, the object store and {_ENDPOINT}"
     if isinstance(error, SSLError):
         return (
-            f"{endpoint} cannot be trusted for {uri}: {_one_line(error)}; correct the endpoint or its certificate, or "
-            "name the file of its authority in AWS_CA_BUNDLE"
+            f"the certificate of {endpoint} is not trusted for {uri}: {_one_line(error)}; correct the endpoint or its "
+            "certificate, or set AWS_CA_BUNDLE to the file of its authority"
         )
     if isinstance(error, (ReadTimeoutError, ConnectTimeoutError)):
-        return f"{endpoint} does not answer for {uri}, however often it is asked {look}"
+        return f"{endpoint} did not respond for {uri} on any attempt {hint}"
     if isinstance(error, (ConnectionClosedError, ResponseStreamingError, IncompleteReadError)):
-        return f"{endpoint} breaks its answers off for {uri}, however often it is asked {look}"
+        return f"{endpoint} closed the connection mid-response for {uri} on every attempt {hint}"
     if isinstance(error, (BotoConnectionError, HTTPClientError)):
-        return f"{endpoint} cannot be reached for {uri} {look}"
+        return f"{endpoint} cannot be reached for {uri} {hint}"
     return f"{uri} cannot be accessed at {endpoint}: {_one_line(error)}"
 
 
@@ -87,27 +87,31 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _explain_answer(error: ClientError, uri: str, endpoint: str) -> ModelMonitorError:
+def _translate_response(error: ClientError, uri: str, endpoint: str) -> ModelMonitorError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = f"{endpoint} answered {code or status} for {uri}"
-    times = int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) + 1
-    failure: ModelMonitorError
+    response = f"{endpoint} responded {code or status} for {uri}"
+    attempts = int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) + 1
+    translated: ModelMonitorError
     if code == "NoSuchBucket":
-        failure = NotFound(f"the bucket of {uri} does not exist at {endpoint}; create it, or correct the URI")
+        translated = NotFound(f"the bucket of {uri} does not exist at {endpoint}; create it, or correct the URI")
     elif code in _MISSING:
-        failure = NotFound(f"{uri} does not exist; check the URI")
+        translated = NotFound(f"{uri} does not exist; check the URI")
     elif code in _LOST_RACE or status in {409, 412, 416}:
-        failure = PreconditionFailed(f"{uri} has been written by another process since it was read")
+        translated = PreconditionFailed(f"{uri} has been written by another process since it was read")
     elif code in _REFUSED or status in {401, 403}:
-        failure = CredentialsRefused(f"{said}: {_REFUSED.get(code, _REFUSED['403'])}")
+        translated = CredentialsRefused(f"{response}: {_REFUSED.get(code, _REFUSED['403'])}")
     elif code in _REDIRECTS or 300 <= status < 400:
-        failure = BadConfiguration(
-            f"{said}: it sends us elsewhere, which is not followed; correct {_ENDPOINT}, and the region"
+        translated = BadConfiguration(
+            f"{response}: it returned a redirect, which is not followed; correct {_ENDPOINT}, and the region"
         )
     elif code in _BUSY or status >= 500:
-        failure = StorageUnavailable(f"{said}, {times} times; the store is overloaded or broken, try again later")
+        translated = StorageUnavailable(
+            f"{response}, {attempts} times; the object store is overloaded or failing, try again later"
+        )
     else:
         text = str(error.response.get("Error", {}).get("Message", ""))[:200]
-        failure = BadConfiguration(f"{said}: {text or 'it refuses the request'}; check the URI and the endpoint")
-    return failure
+        translated = BadConfiguration(
+            f"{response}: {text or 'it rejected the request'}; check the URI and the endpoint"
+        )
+    return translated

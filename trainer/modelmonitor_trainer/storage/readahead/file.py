@@ -1,47 +1,52 @@
-"""A file over an object that is elsewhere."""
+"""A seekable file over an object of a remote store."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Protocol
 
-from modelmonitor_trainer.storage.ranges import RemoteObject, Span
-
-if TYPE_CHECKING:
-    from modelmonitor_trainer.storage.readahead import ReadAhead
+from modelmonitor_trainer.storage.base import Span
+from modelmonitor_trainer.storage.readahead.ranges import RemoteObject
 
 
-def plan_reads(file: BinaryIO, spans: Sequence[Span]) -> None:
-    """Tell a file which bytes of it will be read, in that order.
+class Reader(Protocol):
+    """Reads ranges of open objects."""
 
-    They are fetched ahead, and no others; no spans at all mean that it is not known. Files of this machine do not care.
-    """
-    # What a store opens passes for a BinaryIO, and RawIOBase is none for mypy.
-    opened: object = file
-    if isinstance(opened, RemoteFile):
-        opened.plan_reads(spans)
+    def plan(self, remote: RemoteObject, spans: Sequence[Span]) -> None:
+        """Plan which ranges of an object will be read, in that order."""
+        ...
+
+    def read(self, remote: RemoteObject, start: int, end: int) -> bytes:
+        """Return a range of an object."""
+        ...
+
+    def close(self, remote: RemoteObject) -> None:
+        """Close a file over an object."""
+        ...
 
 
 class RemoteFile(io.RawIOBase):
-    """A seekable file over ranged requests that are pinned to an ETag.
+    """A seekable file over range requests that are pinned to an ETag.
 
     Parameters
     ----------
-    traffic, remote
-        Who reads, and what.
+    reader
+        Reads the ranges.
+    remote
+        The object.
     """
 
-    def __init__(self, traffic: ReadAhead, remote: RemoteObject) -> None:
+    def __init__(self, reader: Reader, remote: RemoteObject) -> None:
         super().__init__()
-        self._traffic = traffic
+        self._reader = reader
         self._remote = remote
         self._position = 0
 
     def plan_reads(self, spans: Sequence[Span]) -> None:
-        """Take note of which bytes will be read, in that order."""
+        """Announce which bytes will be read, in that order."""
         if spans:
-            self._traffic.expect(self._remote, spans)
+            self._reader.plan(self._remote, spans)
 
     def readable(self) -> bool:
         """Return True."""
@@ -52,11 +57,11 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Return where the next read begins."""
+        """Return the position of the next read."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set and return where the next read begins; nothing is fetched."""
+        """Set and return the position of the next read; nothing is fetched."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._remote.info.size}[whence]
         self._position = max(0, base + offset)
         return self._position
@@ -66,18 +71,18 @@ class RemoteFile(io.RawIOBase):
         return self.read(max(0, self._remote.info.size - self._position))
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return as many bytes as asked for, fewer only at the end."""
+        """Return `size` bytes, fewer only at the end."""
         if self.closed:
             raise ValueError("read of a closed file")
         if size is None or size < 0:
             return self.readall()
         end = min(self._remote.info.size, self._position + size)
-        data = self._traffic.read(self._remote, self._position, end)
+        data = self._reader.read(self._remote, self._position, end)
         self._position += len(data)
         return data
 
     def readinto(self, buffer: object, /) -> int:
-        """Fill a buffer, and return how much of it."""
+        """Fill a buffer, and return the number of bytes."""
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # any writable buffer
         data = self.read(len(view))
         view[: len(data)] = data
@@ -86,5 +91,5 @@ class RemoteFile(io.RawIOBase):
     def close(self) -> None:
         """Forget what was fetched, unless another file over the object is open."""
         if not self.closed:
-            self._traffic.close(self._remote)
+            self._reader.close(self._remote)
         super().close()

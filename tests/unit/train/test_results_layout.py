@@ -1,0 +1,67 @@
+"""Layout of the results: it names every object that a monitor writes, and no other module builds such names."""
+
+import re
+from pathlib import Path
+
+import modelmonitor_trainer
+from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout, RunLayout
+from unit.train.test_watch import checked
+
+#: Path segments below the results prefix, in a string.
+_SEGMENTS = re.compile(
+    r"""["}/](champion\.json|versions/|version\.json|wanted\.json|deleting\.json|watch/|runs/|checks/|profiles/"""
+    r"""|compared-with\.json)"""
+)
+#: These still build their own names.
+_EXEMPT = ("check/", "cli/check.py")
+
+
+def _uris(layout, world):
+    """Return every URI of the layout, for the versions, trainings, checks and looks that exist."""
+    store, uid = world.store, world.monitor.uid
+    yield layout.champion
+    for record in world.registry.versions():
+        version = layout.version(record.version)
+        yield from (version.record, *(version.file(stored.name) for stored in record.files))
+        yield from (version.reservation, version.deletion)
+        for look in store.list(layout.watches(record.version)):
+            days, key = re.fullmatch(r"(\d+)-(\w+)\.json", look.uri.rpartition("/")[2]).groups()
+            yield layout.watch(record.version, int(days), key)
+    for folder in store.children(layout.runs(uid)):
+        run = RunLayout(folder)
+        assert run == layout.run(uid, int(Path(folder).name))
+        yield from (run.request, run.manifest, run.champion, run.report, run.verdict)
+    for folder in store.children(layout.checks(uid)):
+        check = CheckLayout(folder)
+        assert check == layout.check(uid, check.due, check.job)
+        yield from (check.report, check.verdict)
+
+
+def test_every_object_that_a_monitor_writes_is_in_the_layout(world):
+    layout = ResultsLayout.of(world.parsed(), world.monitor)
+    assert layout.root == world.prefix
+    world.train(1)
+    world.land(19, 34, slope=-2.0)
+    world.train(2)
+    world.land(33, 38, slope=2.0)
+    checked(world)
+    world.handle_rollback()
+    objects = {info.uri for info in world.store.list(layout.root)}
+    named = set(_uris(layout, world))
+    assert {uri for uri in objects - named if not uri.startswith(layout.profiles)} == set()
+    for prefix in (layout.versions, layout.runs("u-1"), layout.checks("u-1"), layout.profiles, f"{layout.root}watch/"):
+        assert any(uri.startswith(prefix) for uri in objects), prefix
+    assert layout.champion in objects
+
+
+def test_no_other_module_builds_names_below_the_results_prefix():
+    root = Path(modelmonitor_trainer.__file__).parent
+    spelled = {}
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        # Docstrings may explain the layout; only code may not spell it.
+        code = re.sub(r'""".*?"""', "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        lines = [line for line in code.splitlines() if _SEGMENTS.search(line) and not line.lstrip().startswith("#")]
+        if lines and name != "registry/layout.py" and not name.startswith(_EXEMPT):
+            spelled[name] = lines
+    assert spelled == {}

@@ -1,0 +1,1 @@
+"""Read-ahead and write-behind for remote stores, in bounded memory."""
