@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
+from modelmonitor_trainer.data import parquet
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.tasks import Counters
@@ -36,3 +37,8 @@ def _profile(plan: NumericPlan | CategoricalPlan, column: pa.ChunkedArray) -> Co
     counter = Counters((plan,)).counter("column")
     counter.add(column)
     return counter.profile()
+
+
+def set_part_bytes(size: int) -> None:
+    """Make parts of Parquet files small in the current process; an initializer of worker processes."""
+    parquet.PART_BYTES = size
