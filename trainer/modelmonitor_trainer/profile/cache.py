@@ -1,7 +1,7 @@
 """Cache of per-object results below the results prefix: profiles and cross-moments.
 
-A result is stored under a key (the digest of the plan or of the scales) and a digest of its version and of the object's
-URI, ETag and size. An object that is replaced therefore gets a new entry, and no entry is ever stale.
+A result is stored under a key, the digest of the plan or scales and of their version, and under a digest of the URI,
+ETag and size of the object. An object that is replaced therefore gets a new entry, and no entry is ever stale.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ class Codec(Generic[_R]):
     ----------
     suffix
         End of the names of their objects: "profile".
-    version
-        Part of the names. A new version makes all stored results unused.
     to_bytes, from_bytes
         Serialization; the latter raises ValueError for corrupted bytes.
+    version
+        Part of the names of the objects; None if the version in the key is enough.
     """
 
     suffix: str
-    version: int
     to_bytes: Callable[[_R], bytes]
     from_bytes: Callable[[bytes, ObjectInfo], _R]
+    version: int | None = None
 
 
 class ProfileCache:
@@ -84,7 +84,8 @@ class CacheEntries(Generic[_R]):
 
     def uri(self, info: ObjectInfo) -> str:
         """Return the URI under which the result of an object is stored."""
-        name = digest([str(self._codec.version), info.uri, info.etag, str(info.size)])
+        version = [] if self._codec.version is None else [str(self._codec.version)]
+        name = digest([*version, info.uri, info.etag, str(info.size)])
         return f"{self._folder}{name}.{self._codec.suffix}"
 
     def stored(self, info: ObjectInfo) -> ObjectInfo | None:

@@ -225,9 +225,4 @@ class ProfileTask:
 
 def profile_codec(plan: Plan) -> Codec[ObjectProfile]:
     """Return how profiles made with a plan are stored."""
-    return Codec(
-        "profile",
-        PROFILE_VERSION,
-        to_bytes,
-        lambda data, info: replace(from_bytes(data, plan), uri=info.uri),
-    )
+    return Codec("profile", to_bytes, lambda data, info: replace(from_bytes(data, plan), uri=info.uri), PROFILE_VERSION)

@@ -80,9 +80,7 @@ def window_moments(
     """
     tasks = [MomentsTask(info, tuple(scales), fmt) for batch in batches for info in batch.objects]
     width = len(scales)
-    codec: Codec[Moments] = Codec(
-        "moments", cross.MOMENTS_VERSION, cross.to_bytes, lambda data, _: cross.from_bytes(data, width)
-    )
+    codec: Codec[Moments] = Codec("moments", cross.to_bytes, lambda data, _: cross.from_bytes(data, width))
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # Objects are spread over threads already; more threads for each product of narrow matrices wait for each other.
