@@ -15,6 +15,7 @@ from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Ints
 from modelmonitor_trainer.data.tables import Scan, scan
 from modelmonitor_trainer.data.windows import Batch
+from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 _SEED = 20130101
@@ -45,18 +46,22 @@ def sample_batches(
     Raises
     ------
     BadData
-        If an object cannot be read.
+        If an object cannot be decoded, or a column has incompatible types in two objects of a batch.
     """
     total = sum(rows for _, rows in batches)
     share = min(1.0, limit / max(1, total))
     generator = np.random.default_rng(_SEED)
     for batch, _ in batches:
         tables = []
-        for info in batch.objects:
-            with scan(store, info, columns, fmt, text=text) as opened:
-                chosen = np.sort(generator.choice(opened.rows, round(share * opened.rows), replace=False))
-                tables.append(take_rows(opened, columns, chosen))
-        yield pa.concat_tables(tables, promote_options="permissive")
+        with store.ahead(batch.objects):
+            for info in batch.objects:
+                with scan(store, info, columns, fmt, text=text) as opened:
+                    chosen = np.sort(generator.choice(opened.rows, round(share * opened.rows), replace=False))
+                    tables.append(take_rows(opened, columns, chosen))
+        try:
+            yield pa.concat_tables(tables, promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise BadData(f"the objects of {batch.name} have columns of different types: {error}") from error
 
 
 def sample_object(
