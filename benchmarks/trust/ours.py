@@ -9,9 +9,9 @@ import pyarrow as pa
 from columns import Column
 
 from modelmonitor_api.spec import Sensitivity
+from modelmonitor_trainer.data.arrow_floats import floats_of
 from modelmonitor_trainer.detect.drift import DriftResult, comparisons_of, find_drift
 from modelmonitor_trainer.detect.thresholds import Calendar
-from modelmonitor_trainer.profile.arrow_values import floats_of
 from modelmonitor_trainer.profile.binning import (
     MAX_CATEGORIES,
     SAMPLE_ROWS,
@@ -21,8 +21,9 @@ from modelmonitor_trainer.profile.binning import (
     fit_edges,
 )
 from modelmonitor_trainer.profile.categories import BUCKETS
-from modelmonitor_trainer.profile.columns import ColumnProfile, NumericProfile
-from modelmonitor_trainer.profile.counting import count_values, profile_categories, profile_numbers
+from modelmonitor_trainer.profile.columns import ColumnProfile
+from modelmonitor_trainer.profile.counting import count_values
+from modelmonitor_trainer.profile.tasks import Counters
 from modelmonitor_trainer.profile.window import Batch, BatchProfile, WindowProfile, stack
 
 #: Column → its rows, day by day.
@@ -78,7 +79,6 @@ def _window(plans: tuple[ColumnPlan, ...], table: Table, first: int = 0) -> Wind
 
 
 def _profile(plan: ColumnPlan, rows: pa.ChunkedArray) -> ColumnProfile:
-    if isinstance(plan, NumericPlan):
-        found: NumericProfile = profile_numbers(rows, plan.edges)
-        return found
-    return profile_categories(rows, {value: place for place, value in enumerate(plan.categories)}, None, plan.buckets)
+    counter = Counters((plan,)).counter(plan.name)
+    counter.add(rows)
+    return counter.profile()

@@ -6,7 +6,7 @@ which retries exit code 3 and not exit code 2.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from modelmonitor_api.names import ExitCode, FailureReason
 
@@ -24,6 +24,16 @@ class ModelMonitorError(Exception):
 
     reason: ClassVar[FailureReason] = FailureReason.CRASHED
     exit_code: ClassVar[int] = ExitCode.CRASHED
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the message and the attributes: an exception calls its constructor with `args`, which may not fit."""
+        return _restore, (type(self), self.args, vars(self))
+
+
+def _restore(cls: type[ModelMonitorError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ModelMonitorError:
+    error = cls.__new__(cls, *args)
+    vars(error).update(attributes)
+    return error
 
 
 class BadConfiguration(ModelMonitorError):

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal, and nothing anywhere else."""
+"""Progress bar on a terminal, and none elsewhere."""
 
 from __future__ import annotations
 
@@ -7,50 +7,56 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 _T = TypeVar("_T")
-#: Takes bytes of an object that have been read.
+#: Receives how many bytes of an object have been processed, in total.
+ProgressCallback = Callable[[int], None]
+#: Receives how many more bytes of an object have been processed.
 Tick = Callable[[int], None]
 
-#: Seconds before a bar appears: what is done at once needs none.
+#: Seconds before a bar appears: short work needs none.
 _DELAY = 0.5
 
 
-def shown(
-    make: Callable[[Tick], Iterable[_T]], *, sizes: Sequence[int], what: str, columns: int, rows_of: Callable[[_T], int]
+def no_progress(_: int) -> None:
+    """Ignore progress."""
+
+
+def with_progress_bar(
+    run: Callable[[Tick], Iterable[_T]], *, sizes: Sequence[int], what: str, columns: int, rows_of: Callable[[_T], int]
 ) -> Iterator[_T]:
-    """Yield what is made of objects, with a bar on stderr if that is a terminal.
+    """Yield one result per object, with a bar on stderr if that is a terminal.
 
     Parameters
     ----------
-    make
-        Returns what is made of each object, in the order of `sizes`. It is given what to tell the bytes of an object
-        that have been read, where it knows before the object is done.
+    run
+        Returns the result of each object, in the order of `sizes`. Its argument receives the bytes that have been
+        processed of the current object, if that is known before the object is done.
     sizes
-        Bytes of the objects: the bar and the time left go by them, not by their number.
+        Bytes of the objects: the bar and the remaining time follow them, not the number of objects.
     what
-        What the bar says: "rows: reference".
+        Description of the bar: "rows: reference".
     columns
-        How many columns are read.
+        Number of columns that are read.
     rows_of
-        Tells the rows of an object from what was made of it.
+        Returns the number of rows of an object from its result.
     """
     if not sys.stderr.isatty():
-        yield from make(lambda _: None)
+        yield from run(no_progress)
         return
     from tqdm import tqdm
 
-    rows = begun = 0
+    rows = partial = 0
     with tqdm(
         total=sum(sizes), desc=what, unit="B", unit_scale=True, leave=False, file=sys.stderr, delay=_DELAY
     ) as bar:
 
         def tick(size: int) -> None:
-            nonlocal begun
-            begun += size
+            nonlocal partial
+            partial += size
             bar.update(size)
 
-        for size, item in zip(sizes, make(tick), strict=True):
-            rows += rows_of(item)
+        for size, result in zip(sizes, run(tick), strict=True):
+            rows += rows_of(result)
             bar.set_postfix_str(f"{rows:,} rows x {columns} columns", refresh=False)
-            bar.update(max(0, size - begun))
-            begun = 0
-            yield item
+            bar.update(max(0, size - partial))
+            partial = 0
+            yield result

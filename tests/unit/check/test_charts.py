@@ -10,8 +10,8 @@ import pytest
 from modelmonitor_trainer.detect.hypotheses import Hypothesis
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan, fit_edges
-from modelmonitor_trainer.profile.counting import profile_categories, profile_numbers
 from modelmonitor_trainer.report.charts import Bars, Histogram, chart_of, heat_map, scale_of
+from support.profiles import profile_categories, profile_numbers
 
 
 def numeric(edges, values):

@@ -91,12 +91,14 @@ def test_how_far_a_reading_is(tmp_path, monkeypatch, name):
     lines = [json.dumps({"a": number}) if name == "t.jsonl" else repr(number) for number in numbers.tolist()]
     data = "\n".join(["a", *lines] if name.startswith("t.csv") else lines).encode()
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    size, told = (tmp_path / name).stat().st_size, []
-    read(tmp_path / name, ["a"], DataFormat.JSON_LINES if name == "t.jsonl" else DataFormat.CSV, told=told.append)
-    passes = len(told) // 2
-    assert 0 < told[0] < size / 4, "Arrow may be some blocks ahead"
-    assert told[passes - 1] == size // 2 < told[passes] < 3 * size / 4
-    assert told[-1] == size
+    size, reported = (tmp_path / name).stat().st_size, []
+    read(
+        tmp_path / name, ["a"], DataFormat.JSON_LINES if name == "t.jsonl" else DataFormat.CSV, progress=reported.append
+    )
+    passes = len(reported) // 2
+    assert 0 < reported[0] < size / 4, "Arrow may be some blocks ahead"
+    assert reported[passes - 1] == size // 2 < reported[passes] < 3 * size / 4
+    assert reported[-1] == size
 
 
 def test_memory_is_that_of_a_block(tmp_path):

@@ -108,7 +108,7 @@ def test_hours_and_markers(lay):
 @pytest.mark.parametrize("template", ["file:///x/", "file:///x/%Y-%m/", "file:///x/%Y-%m-%H-%d/"])
 def test_a_template_must_tell_days_apart(lay, template):
     store, _ = lay()
-    with pytest.raises(BadConfiguration, match="put %Y, %m and %d"):
+    with pytest.raises(BadConfiguration, match="include %Y, %m and %d"):
         partitions(store, template, day("2013-01-01"), day("2013-01-02"))
 
 

@@ -10,8 +10,8 @@ from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, Comparison,
 from modelmonitor_trainer.detect.thresholds import Calendar, gumbel_quantile, pseudo_windows
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan, fit_edges
 from modelmonitor_trainer.profile.columns import merge
-from modelmonitor_trainer.profile.counting import profile_categories, profile_numbers
 from modelmonitor_trainer.profile.window import ColumnWindow
+from support.profiles import profile_categories, profile_numbers
 
 
 def window(plan, parts):

@@ -14,8 +14,8 @@ from modelmonitor_trainer.detect.quality import (
     structural_violations,
 )
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
-from modelmonitor_trainer.profile.counting import profile_categories, profile_numbers
 from modelmonitor_trainer.profile.window import Batch, BatchProfile, stack
+from support.profiles import profile_categories, profile_numbers
 
 NUMBER = Feature(name="f", type="Numeric", minimum="0", maximum="10")
 STRICT = Feature(name="f", type="Numeric", nullable=False)

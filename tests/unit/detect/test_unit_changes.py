@@ -10,8 +10,8 @@ from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.detect.quality import duplicate_keys
 from modelmonitor_trainer.detect.unit_changes import KNOWN_CHANGES, row_count_violations, unit_changes
 from modelmonitor_trainer.profile.binning import NumericPlan, fit_edges
-from modelmonitor_trainer.profile.counting import profile_numbers
 from modelmonitor_trainer.profile.window import Batch, BatchProfile, stack
+from support.profiles import profile_numbers
 
 FEATURE = Feature(name="x", type="Numeric")
 

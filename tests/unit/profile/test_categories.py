@@ -13,20 +13,12 @@ from hypothesis import strategies as st
 from modelmonitor_trainer.profile import kernel
 from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.profile.binning import CategoricalPlan
-from modelmonitor_trainer.profile.categories import (
-    BUCKETS,
-    LONGEST,
-    bucket_of,
-    checksums_of,
-    distinct,
-    hashes_of,
-    no_registers,
-    note,
-    shortened,
-)
+from modelmonitor_trainer.profile.cardinality import add_hashes, distinct, no_registers
+from modelmonitor_trainer.profile.categories import BUCKETS, LONGEST, shorten
 from modelmonitor_trainer.profile.columns import merge
-from modelmonitor_trainer.profile.counting import profile_categories, profile_numbers
-from modelmonitor_trainer.profile.engine import ObjectProfile, from_bytes, to_bytes
+from modelmonitor_trainer.profile.hashing import bucket_of, checksums_of, hashes_of
+from modelmonitor_trainer.profile.object_profile import ObjectProfile, from_bytes, to_bytes
+from support.profiles import profile_categories, profile_numbers
 
 WORDS = st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=60)
 
@@ -57,13 +49,13 @@ def either_way(request, monkeypatch):
 def test_long_words_are_kept_by_their_beginning_and_a_checksum():
     """A profile holds words by name, and would grow with them."""
     long, other = "ä" * 5_000 + "a", "ä" * 5_000 + "b"
-    kept = shortened(pa.array([long, other, None, "short", "x" * LONGEST, long])).to_pylist()
+    kept = shorten(pa.array([long, other, None, "short", "x" * LONGEST, long])).to_pylist()
     assert kept[2:5] == [None, "short", "x" * LONGEST]
     assert kept[0] == kept[5] != kept[1]
     assert kept[0].startswith("ä" * 60 + "… ")
     assert all(word is None or len(word.encode()) <= LONGEST for word in kept)
     plain = pa.array(["a", None])
-    assert shortened(plain) is plain
+    assert shorten(plain) is plain
 
 
 @pytest.mark.usefixtures("either_way")
@@ -95,7 +87,7 @@ def test_a_hash_is_the_same_everywhere():
 @pytest.mark.parametrize("count", [0, 1, 10, 1000, 3000, 50_000])
 def test_how_many_words_there_are(count):
     registers = no_registers()
-    note(registers, hashes_of(checksums_of([f"v{number}" for number in range(count)])))
+    add_hashes(registers, hashes_of(checksums_of([f"v{number}" for number in range(count)])))
     assert distinct(registers) == pytest.approx(count, rel=0.1, abs=0.5)
 
 

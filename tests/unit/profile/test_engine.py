@@ -12,15 +12,9 @@ from modelmonitor_api.spec import DataFormat, Feature
 from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.profile.binning import fit_plan
-from modelmonitor_trainer.profile.engine import (
-    ObjectProfile,
-    ProfileCache,
-    from_bytes,
-    profile_object,
-    profile_objects,
-    to_bytes,
-)
-from modelmonitor_trainer.profile.window import Batch, profile_window, require_readable
+from modelmonitor_trainer.profile.cache import ProfileCache
+from modelmonitor_trainer.profile.object_profile import ObjectProfile, from_bytes, to_bytes
+from modelmonitor_trainer.profile.window import Batch, profile_objects, profile_window, require_readable
 from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
 
@@ -99,7 +93,7 @@ def test_only_a_new_object_is_read(laid):
 
 def test_how_far_a_large_object_of_text_is(tmp_path, monkeypatch):
     """A bar that stands still for minutes says nothing."""
-    monkeypatch.setattr("modelmonitor_trainer.profile.engine._MOMENT", 0.001)
+    monkeypatch.setattr("modelmonitor_trainer.profile.engine._POLL", 0.001)
     monkeypatch.setattr("modelmonitor_trainer.data.csv_jsonl.BLOCK_BYTES", 10_000)
     x = np.random.default_rng(0).normal(size=100_000)
     pyarrow.csv.write_csv(pa.table({"x": x}), tmp_path / "0.csv")
@@ -132,7 +126,7 @@ def test_a_damaged_profile_is_made_anew(laid, damage):
 def test_counts_that_do_not_add_up_are_damage(laid):
     store, objects, _ = laid
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
-    good = profile_object(store, objects[0], plan, DataFormat.PARQUET)
+    (good,) = profile_objects(store, objects[:1], plan, DataFormat.PARQUET, ProfileCache(store, None))
     good.columns["x"].counts[3] += 1
     with pytest.raises(ValueError, match="do not add up"):
         from_bytes(to_bytes(good), plan)

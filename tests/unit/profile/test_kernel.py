@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from modelmonitor_trainer.data.arrow_floats import doubles_of
 from modelmonitor_trainer.profile import kernel
-from modelmonitor_trainer.profile.arrow_values import doubles_of
 from modelmonitor_trainer.profile.binning import fit_edges
 from modelmonitor_trainer.profile.counting import bin_counts, profile_floats_in_numpy
 
@@ -33,8 +33,16 @@ def test_it_is_compiled_where_there_is_a_compiler() -> None:
     assert kernel.compiled() or not any(map(shutil.which, ("cc", "gcc", "clang")))
 
 
+def bin_column(
+    array: pa.DoubleArray, edges: np.ndarray, minimum: float | None = None, maximum: float | None = None
+) -> kernel.Binned:
+    passes = kernel.Binning(kernel.CellTable(edges), minimum, maximum)
+    passes.add(array)
+    return passes.result()
+
+
 def same(array: pa.Array, edges: np.ndarray, minimum: float | None = None, maximum: float | None = None) -> None:
-    found = kernel.bin_column(doubles_of(array), edges, minimum, maximum)
+    found = bin_column(doubles_of(array), edges, minimum, maximum)
     wanted = profile_floats_in_numpy(array, edges, minimum, maximum)
     assert found.counts.tolist() == wanted.counts.tolist()
     for name in ("nulls", "nans", "finite", "negative_infinities", "below", "above"):
@@ -80,7 +88,7 @@ def test_all_kinds_of_columns(kind: str, cells: int) -> None:
     array = pa.array(values, mask=draw.random(values.size) < 0.1)
     same(array, edges)
     same(array.slice(13, 7_001), edges)
-    found = kernel.bin_column(array, edges, None, None)
+    found = bin_column(array, edges, None, None)
     assert found.counts.sum() + found.nulls + found.nans == values.size
     wanted = profile_floats_in_numpy(array, edges)
     if kind not in {"wide", "huge"}:  # their squares are beyond the range of doubles
@@ -99,7 +107,7 @@ def test_other_types_are_converted(kind: pa.DataType) -> None:
 @settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60), st.floats(-1e6, 1e6))
 def test_moments(values: list[float], edge: float) -> None:
-    found = kernel.bin_column(pa.array(values), np.array([edge]), None, None)
+    found = bin_column(pa.array(values), np.array([edge]), None, None)
     assert found.mean == pytest.approx(np.mean(values), rel=1e-9, abs=1e-3)
     assert found.m2 == pytest.approx(np.var(values) * len(values), rel=1e-6, abs=1e2)
     assert found.m2 >= 0
@@ -110,7 +118,9 @@ def test_moments(values: list[float], edge: float) -> None:
 @given(st.lists(st.one_of(st.none(), st.sampled_from("abcdef")), max_size=60), st.integers(0, 9), st.integers(0, 60))
 def test_codes_of_words(words: list[str | None], start: int, length: int) -> None:
     array = pa.array(words, pa.string()).dictionary_encode().slice(start, length)
-    counts, missing = kernel.count_codes(array.indices, len(array.dictionary))
+    codes = kernel.CodeCounts(len(array.dictionary))
+    codes.add(array.indices)
+    counts, missing = codes.result()
     found = dict(zip(array.dictionary.to_pylist(), counts.tolist(), strict=True))
     wanted = words[start : start + length]
     assert {word: count for word, count in found.items() if count} == {
@@ -129,7 +139,7 @@ def test_without_the_library_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(kernel, "_KERNEL", kernel._load(kernel.LIBRARY.with_name("no such library")))
     assert not kernel.compiled()
     with pytest.raises(RuntimeError, match="not compiled"):
-        kernel.bin_column(pa.array([1.0]), np.array([0.0]), None, None)
+        bin_column(pa.array([1.0]), np.array([0.0]), None, None)
 
 
 @needs_it
@@ -147,5 +157,5 @@ def test_moments_far_from_the_edges_keep_their_digits() -> None:
     passes = kernel.Binning(kernel.CellTable(np.array([1.0])), None, None)
     for part in ([None, None], [None, 1e9, None, 1e9 + 2, None], [1e9 + 4]):
         passes.add(pa.array(part, pa.float64()))
-    found = passes.found()
+    found = passes.result()
     assert (found.mean, found.m2, found.nulls, found.finite) == (1e9 + 2, 8.0, 5, 3)

@@ -12,8 +12,13 @@ import pytest
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
 from modelmonitor_trainer.data import parquet
 from modelmonitor_trainer.data.tables import scan
-from modelmonitor_trainer.profile.binning import fit_plan
-from modelmonitor_trainer.profile.engine import ProfileCache, profile_object, profile_objects, to_bytes
+from modelmonitor_trainer.profile.binning import fit_plan, plan_to_json
+from modelmonitor_trainer.profile.cache import ProfileCache
+from modelmonitor_trainer.profile.engine import ThreadEngine
+from modelmonitor_trainer.profile.hashing import digest
+from modelmonitor_trainer.profile.object_profile import to_bytes
+from modelmonitor_trainer.profile.tasks import ProfileTask
+from modelmonitor_trainer.profile.window import profile_objects
 from modelmonitor_trainer.storage.base import open_store
 
 FEATURES = [Feature(name="x", type=FeatureType.NUMERIC), Feature(name="w", type=FeatureType.CATEGORICAL)]
@@ -37,15 +42,20 @@ def test_the_same_bytes_for_any_number_of_threads(objects):
     plan = fit_plan(store, infos, FEATURES, FMT)
     with scan(store, infos[0], ["x", "w"], FMT, in_parts=True) as opened:
         assert len(opened.others) > 3
+    cache = ProfileCache(store, None)
     found = [
-        [
-            to_bytes(made)
-            for made in profile_objects(store, infos, plan, FMT, ProfileCache(store, None), threads=threads)
-        ]
+        [to_bytes(made) for made in profile_objects(store, infos, plan, FMT, cache, engine=ThreadEngine(threads))]
         for threads in (1, 2, 4)
     ]
     assert found[0] == found[1] == found[2]
-    assert found[0] == [to_bytes(profile_object(store, info, plan, FMT)) for info in infos]
+    assert found[0] == [to_bytes(in_sequence(store, info, plan)) for info in infos]
+
+
+def in_sequence(store, info, plan):
+    """Profile an object part by part, without an engine."""
+    task = ProfileTask(info, plan, digest(plan_to_json(plan)), FMT)
+    first = task.run(store)
+    return task.combine([first, *(other.run(store) for other in task.others(first))])
 
 
 def test_parts_have_every_chunk_once(objects):
@@ -99,6 +109,6 @@ def test_a_damaged_part_is_the_error_of_the_object(objects):
         file.seek(infos[0].size // 2)
         file.write(b"\xff" * 30_000)
     now = store.list(infos[0].uri)
-    (made,) = profile_objects(store, now, plan, FMT, ProfileCache(store, None), threads=2)
+    (made,) = profile_objects(store, now, plan, FMT, ProfileCache(store, None), engine=ThreadEngine(2))
     assert infos[0].uri in str(made)
     assert isinstance(made, Exception)

@@ -18,7 +18,8 @@ from modelmonitor_trainer.profile.binning import (
 )
 from modelmonitor_trainer.profile.categories import EXAMPLES
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile, merge
-from modelmonitor_trainer.profile.counting import bin_counts, profile_categories, profile_numbers
+from modelmonitor_trainer.profile.counting import bin_counts
+from support.profiles import profile_categories, profile_numbers
 
 numbers = st.lists(st.one_of(st.none(), st.floats(width=32), st.integers(-3, 3).map(float)), max_size=40)
 words = st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "c", "d", "", "é"])), max_size=40)

@@ -49,7 +49,7 @@ def test_a_byte_that_is_another_is_damage_or_changes_nothing(data: st.DataObject
 
 @given(st.integers(0, len(pack({"rows": 3}, ARRAYS)) - 1))
 def test_what_is_cut_off_is_damage(length: int) -> None:
-    with pytest.raises(ValueError, match="damaged"):
+    with pytest.raises(ValueError, match="corrupted"):
         unpack(pack({"rows": 3}, ARRAYS)[:length])
 
 

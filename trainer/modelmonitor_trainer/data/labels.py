@@ -1,7 +1,6 @@
-"""Rows with their true outcomes: features and labels joined by key, as the models take them.
+"""Labelled rows: features and labels joined by key, as arrays for models.
 
-What does not fit is counted, not silently dropped: rows without a label, labels of no row, keys that occur
-twice.
+Rows without a label, labels without a row and duplicate keys are counted, not silently dropped.
 """
 
 from __future__ import annotations
@@ -35,22 +34,22 @@ from modelmonitor_trainer.storage.base import Store
 
 @dataclass(frozen=True)
 class JoinReport:
-    """How features and labels met.
+    """Result of a join of features and labels.
 
     Attributes
     ----------
     feature_rows, label_rows
-        What was read.
+        Rows that were read.
     matched
-        Rows with a label; the rows of the data set.
+        Rows with a label: the rows of the data set.
     unlabelled
-        Rows of features without a label, or with a label that is NULL.
+        Feature rows without a label, or with a label that is NULL.
     duplicate_keys
-        Rows and labels beyond the first of their key; left out.
+        Rows and labels after the first of their key; left out.
     immature
-        Rows with a label that are left out, as too few rows of their day have one.
+        Rows with a label that are left out because too few rows of their day have one.
     orphaned_labels
-        Labels of no row, among those of days whose rows are all in the window.
+        Labels without a row, among those of days whose rows are all in the window.
     """
 
     feature_rows: int
@@ -63,25 +62,25 @@ class JoinReport:
 
     @property
     def labelled_share(self) -> float:
-        """Share of the rows that have a label, mature or not; 0 of no rows."""
+        """Share of the rows that have a label, mature or not; 0 if there are no rows."""
         labelled = self.matched + self.immature
         return labelled / max(1, labelled + self.unlabelled)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows for training or comparison.
+    """Labelled rows for training or evaluation.
 
     Attributes
     ----------
     table
-        Features, slices and the key where there is one; one row a labelled row.
+        Features, slices and the join key if there is one; one row per labelled row.
     target
-        True outcomes as they are in the data.
+        Labels as they are in the data.
     days : (n,)
-        Days since 1970 of the partition of each row.
+        Day of the partition of each row, as days since 1970.
     report
-        How features and labels met.
+        Result of the join.
     """
 
     table: pa.Table
@@ -91,7 +90,7 @@ class Dataset:
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return int(self.table.num_rows)
 
 
@@ -106,27 +105,27 @@ def load(
 ) -> Dataset:
     """Return the labelled rows of a window's mature days.
 
-    A day is mature when a share of its rows has a label, as those whose outcome comes first are not like the others:
-    ``data.labels.minShare``, and where the target is a column of the live rows half of what is usual in the window or
-    before it.
+    A day is mature when a share of its rows has a label, because rows whose outcome is known early are not
+    representative. The share is ``data.labels.minShare``, or half of the usual share if the target is a column of the
+    live rows.
 
     Parameters
     ----------
     store, manifest, window
-        What to read, pinned to its ETags.
+        Objects to read, pinned to their ETags.
     spec
-        Says the columns and the key.
+        Columns and join key.
     more
         Further columns of the live rows, such as features of an older champion.
     usual
-        Share of the rows of earlier days that have a label, where they are known to be mature.
+        Share of labelled rows of earlier days, if they are known to be mature.
 
     Raises
     ------
     ObjectChanged
-        If an object is no longer the one of the manifest.
+        If an object was replaced after the manifest was written.
     BadData
-        If an object cannot be read or lacks a column.
+        If an object cannot be decoded or lacks a column.
     """
     text = [feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL]
     columns = list(dict.fromkeys([*feature_columns(spec), *more]))
@@ -143,7 +142,7 @@ def load(
     labels = read_table(
         store, objects_of(arrived, (window[0], window[1] + delay)), label_columns(spec), manifest.fmt, text=[key]
     )
-    # Labels of the first days may be of rows before the window, and late ones of rows after it.
+    # Labels of the first days can belong to rows before the window, and late ones to rows after it.
     ours = np.repeat([window[0] + delay <= day.day <= window[1] for day in arrived], [day.rows for day in arrived])
     share = float(spec.data.labels.min_share)
     return join(features, labels, days, key=key, target=spec.model.target, min_share=share, ours=ours)
@@ -159,48 +158,48 @@ def join(
     min_share: float = 0.0,
     ours: Array | None = None,
 ) -> Dataset:
-    """Return the rows of `features` that have a label and lie in a mature day, in their order.
+    """Return the rows of `features` that have a label and belong to a mature day, in order.
 
-    Of rows with the same key the first counts, on both sides: scoring a row twice would make the comparison
-    surer than it is.
+    Of rows with the same key the first is used, on both sides: scoring a row twice would make the comparison look more
+    certain than it is.
 
     Parameters
     ----------
     features, labels
-        As read.
+        Tables to join.
     days : (n,)
         Day of each row of `features`.
     key, target
-        Columns.
+        Names of the columns.
     min_share
-        Share of a day's rows that must have a label, or the day is left out.
+        Smallest share of a day's rows that must have a label; other days are left out.
     ours : (m,)
-        Which labels can only be of rows of `features`; None for all.
+        Which labels can only belong to rows of `features`; None for all.
     """
     left, right = _key_texts(features.column(key)), _key_texts(labels.column(key))
     known = has_value(labels.column(target))
-    place_of = pa.table({"key": right, "label": np.arange(len(right))}).filter(pc.and_(pc.is_valid(right), known))
-    first_label = place_of.group_by("key", use_threads=False).aggregate([("label", "min")])
-    place = pa.table({"key": left, "row": np.arange(len(left))}).filter(pc.is_valid(left))
-    first_row = place.group_by("key", use_threads=False).aggregate([("row", "min")])
-    met = first_row.join(first_label, keys="key", join_type="inner", use_threads=False).sort_by("row_min")
-    rows, places = met.column("row_min").to_numpy(), met.column("label_min").to_numpy()
+    label_rows = pa.table({"key": right, "label": np.arange(len(right))}).filter(pc.and_(pc.is_valid(right), known))
+    first_label = label_rows.group_by("key", use_threads=False).aggregate([("label", "min")])
+    feature_rows = pa.table({"key": left, "row": np.arange(len(left))}).filter(pc.is_valid(left))
+    first_row = feature_rows.group_by("key", use_threads=False).aggregate([("row", "min")])
+    joined = first_row.join(first_label, keys="key", join_type="inner", use_threads=False).sort_by("row_min")
+    rows, matched_labels = joined.column("row_min").to_numpy(), joined.column("label_min").to_numpy()
     unkeyed = np.flatnonzero(left.is_null().to_numpy(zero_copy_only=False)) if left.null_count else np.zeros(0, int)
-    asked = np.concatenate([first_row.column("row_min").to_numpy(), unkeyed])
-    kept = np.isin(days[rows], _mature(days[asked], days[rows], min_share))
-    orphaned = ~np.isin(first_label.column("label_min").to_numpy(), places)
+    expected = np.concatenate([first_row.column("row_min").to_numpy(), unkeyed])
+    kept = np.isin(days[rows], _mature(days[expected], days[rows], min_share))
+    orphaned = ~np.isin(first_label.column("label_min").to_numpy(), matched_labels)
     if ours is not None:
         orphaned &= ours[first_label.column("label_min").to_numpy()]
     report = JoinReport(
         feature_rows=features.num_rows,
         label_rows=len(known),
         matched=int(kept.sum()),
-        unlabelled=asked.size - rows.size,
-        duplicate_keys=(place.num_rows - first_row.num_rows) + (place_of.num_rows - first_label.num_rows),
+        unlabelled=expected.size - rows.size,
+        duplicate_keys=(feature_rows.num_rows - first_row.num_rows) + (label_rows.num_rows - first_label.num_rows),
         orphaned_labels=int(orphaned.sum()),
         immature=int(rows.size - kept.sum()),
     )
-    taken = labels.column(target).take(pa.array(places[kept]))
+    taken = labels.column(target).take(pa.array(matched_labels[kept]))
     return Dataset(features.take(pa.array(rows[kept])), taken, days[rows[kept]], report)
 
 
@@ -218,21 +217,21 @@ def _mature(days: Ints, labelled: Ints, min_share: float) -> Ints:
 
 
 def has_value(outcomes: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return whether each outcome is there: neither NULL nor NaN, which is how some writers put it."""
+    """Return whether each label is present: neither NULL nor NaN, which some writers use instead."""
     return pc.invert(pc.is_null(outcomes, nan_is_null=True))
 
 
 def _key_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return keys as text, so that both sides agree whatever their width or encoding."""
+    """Return keys as text, so that both sides compare equal for any width or encoding."""
     return values.cast(pa.string())
 
 
 def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints, usual: float) -> Dataset:
-    """Return the rows whose own target column has a value, but for days with less than half of what is usual."""
+    """Return the rows with a value in their target column, except on days with less than half of the usual share."""
     known = has_value(target).to_numpy(zero_copy_only=False) if len(target) else np.zeros(0, dtype=bool)
     numbers, counts = np.unique(days, return_counts=True)
     shares = np.bincount(np.searchsorted(numbers, days[known]), minlength=numbers.size) / counts
-    # Not the median: of a short window half the days may be young.
+    # Not the median: half of the days of a short window can be immature.
     usual = max(usual, float(np.quantile(shares, 0.75)) if shares.size else 0.0)
     kept = known & np.isin(days, _mature(days, days[known], usual / 2))
     matched = int(kept.sum())
@@ -247,12 +246,12 @@ def _days(pinned: Sequence[PinnedDay], rows: int) -> Ints:
     numbers = [int((np.datetime64(day.day) - first).astype(int)) for day in pinned]
     days = np.repeat(np.asarray(numbers, dtype=np.int64), [day.rows for day in pinned])
     if days.size != rows:
-        raise BadData(f"{rows} rows were read where the manifest has {days.size}; the manifest was changed by hand")
+        raise BadData(f"{rows} rows were read where the manifest has {days.size}; the manifest was edited manually")
     return days
 
 
 def feature_arrays(table: pa.Table, features: Sequence[Feature]) -> dict[str, Array]:
-    """Return features as models take them.
+    """Return features as arrays for models.
 
     Returns
     -------
@@ -263,7 +262,7 @@ def feature_arrays(table: pa.Table, features: Sequence[Feature]) -> dict[str, Ar
     Raises
     ------
     BadData
-        If a column is of a type that is not what the spec says.
+        If the type of a column does not fit the spec.
     """
     return {
         feature.name: (
@@ -286,14 +285,14 @@ def _numbers(values: pa.ChunkedArray, name: str) -> Floats:
         )
     if pa.types.is_decimal(kind) or pa.types.is_boolean(kind):
         values = values.cast(pa.int8() if pa.types.is_boolean(kind) else pa.float64())
-    found = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return np.where(np.isfinite(found), found, np.nan)
+    numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def texts(values: pa.ChunkedArray, name: str) -> Array:
-    """Return a categorical column as text, None for what is missing; (n,) of objects.
+    """Return a categorical column as text, None for missing values; (n,) of objects.
 
-    Whole numbers are written without a fraction, whatever their type, and true is ``true``.
+    Whole numbers of any type are written without a fraction, and true as ``true``.
     """
     kind = values.type
     if pa.types.is_null(kind):
@@ -304,11 +303,11 @@ def texts(values: pa.ChunkedArray, name: str) -> Array:
         )
     if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         return np.array([None if value is None else _text(value) for value in values.to_pylist()], dtype=object)
-    # One object a category and not one a row, which of five million rows are 250 MB.
+    # One Python object per category, not per row: for five million rows that would be 250 MB.
     coded = values.cast(pa.string()).combine_chunks().dictionary_encode()
     words = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
-    places: Ints = coded.indices.fill_null(len(words) - 1).to_numpy()
-    return np.take(words, places)
+    indices: Ints = coded.indices.fill_null(len(words) - 1).to_numpy()
+    return np.take(words, indices)
 
 
 def _text(value: Any) -> str | None:
@@ -323,7 +322,7 @@ def _text(value: Any) -> str | None:
 
 
 def class_names(target: pa.ChunkedArray, name: str) -> list[str]:
-    """Return the classes of a target as text, numbers in the order of their values; false and true are 0 and 1."""
+    """Return the classes of a target as text, numbers in numeric order; false and true are 0 and 1."""
     distinct = {value for value in _class_texts(target, name) if value is not None}
     try:
         return sorted(distinct, key=float)
@@ -332,9 +331,9 @@ def class_names(target: pa.ChunkedArray, name: str) -> list[str]:
 
 
 def class_places(target: pa.ChunkedArray, name: str, classes: Sequence[str]) -> Ints:
-    """Return the place of each row's class in `classes`, -1 for one that is not among them; (n,)."""
-    places = {value: place for place, value in enumerate(classes)}
-    return np.array([places.get(value, -1) for value in _class_texts(target, name)], dtype=np.int64)
+    """Return the index of each row's class in `classes`, -1 for any other; (n,)."""
+    indices = {value: index for index, value in enumerate(classes)}
+    return np.array([indices.get(value, -1) for value in _class_texts(target, name)], dtype=np.int64)
 
 
 def true_values(target: pa.ChunkedArray, name: str) -> Floats:
@@ -345,10 +344,10 @@ def true_values(target: pa.ChunkedArray, name: str) -> Floats:
     BadData
         If they are not finite numbers.
     """
-    found = _numbers(target, name)
-    if np.isnan(found).any():
+    values = _numbers(target, name)
+    if np.isnan(values).any():
         raise BadData(f"the target {name!r} has values that are not finite numbers; correct them or leave the rows out")
-    return found
+    return values
 
 
 def _class_texts(target: pa.ChunkedArray, name: str) -> Array:
@@ -358,7 +357,7 @@ def _class_texts(target: pa.ChunkedArray, name: str) -> Array:
 
 
 def check_binary(classes: Sequence[str], name: str) -> None:
-    """Refuse a binary target with more than two values.
+    """Raise an error for a binary target with more than two values.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""The data manifest: which bytes a model was trained on and compared on, frozen before anything trains.
+"""Data manifest: the objects that a model is trained and evaluated on, frozen before training starts.
 
-A manifest names objects with their ETags, sizes and rows. Reading it back is pinned to the ETags: an
-object that was replaced fails by name instead of training on other data than recorded.
+A manifest lists objects with their ETags, sizes and rows. Reads are pinned to the ETags: a replaced object is an error
+that names it, instead of a training on other data than recorded.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 SCHEMA_VERSION = 1
 
-#: With fewer rows nothing is trained.
+#: Smallest number of rows that a model is trained on.
 MIN_TRAIN_ROWS = 100
 
 
 @dataclass(frozen=True)
 class PinnedObject:
-    """One object as it was when the manifest was made.
+    """An object as it was when the manifest was written.
 
     Attributes
     ----------
     uri, etag, size, last_modified
-        As the store listed it.
+        As listed.
     rows
-        How many it holds.
+        Number of rows.
     """
 
     uri: str
@@ -57,9 +57,9 @@ class PinnedDay:
     Attributes
     ----------
     day
-        Which day, in UTC.
+        The day, in UTC.
     objects
-        By URI.
+        Objects, sorted by URI.
     """
 
     day: dt.date
@@ -73,23 +73,23 @@ class PinnedDay:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a training reads.
+    """Objects and columns that a training reads.
 
     Attributes
     ----------
     fmt
         Encoding of all objects.
     train, holdout
-        First and last day to train on, and the later ones to compare on.
+        First and last day of the training and of the hold-out window.
     features
         Days of live rows, of both windows.
     labels
-        Days of labels, until the last one on which a label of the hold-out may come. None where the target is a
-        column of the live rows.
+        Days of labels, through the last day on which a label of the hold-out window can arrive. Empty if the target
+        is a column of the live rows.
     columns
-        Column → Arrow type, of what is read of the features and labels.
+        Column → Arrow type, of the columns of features and labels that are read.
     spec_sha256
-        SHA-256 of the spec that asked for it.
+        SHA-256 of the spec.
     """
 
     fmt: DataFormat
@@ -122,18 +122,18 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes, where: str) -> Manifest:
-        """Return the manifest in `data`.
+        """Deserialize a manifest.
 
         Raises
         ------
         BadData
-            If it is not one that this version knows; names `where`.
+            If it is not a manifest of this schema version; names `where`.
         """
         try:
             read = json.loads(data)
             if read["schemaVersion"] != SCHEMA_VERSION:
                 raise BadData(
-                    f"{where} is a manifest of schema version {read['schemaVersion']}, this release knows "
+                    f"{where} is a manifest of schema version {read['schemaVersion']}, this release supports "
                     f"{SCHEMA_VERSION}; use a newer trainer image"
                 )
             return cls(
@@ -146,11 +146,11 @@ class Manifest:
                 spec_sha256=read["specSHA256"],
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise BadData(f"{where} is not a manifest ({error!r}); it was damaged or written by hand") from error
+            raise BadData(f"{where} is not a manifest ({error!r}); it is corrupted or was edited manually") from error
 
 
 def canonical_json(data: Any) -> bytes:
-    """Return plain data as JSON with sorted keys and no spaces; the same data always give the same bytes."""
+    """Return plain data as JSON with sorted keys and no spaces; equal data give equal bytes."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
 
@@ -163,12 +163,12 @@ def spec_digest(spec: ModelMonitorSpec) -> str:
 def freeze(store: Store, spec: ModelMonitorSpec, windows: TrainingWindows) -> Manifest:
     """Return a manifest of the objects that are in `windows` now.
 
-    Objects are listed and opened for their row counts; values are not read from Parquet.
+    Objects are listed and opened for their row counts; of Parquet objects only the footer is read.
 
     Raises
     ------
     MissingColumn
-        If an object lacks a column that will be read.
+        If an object lacks a column that the training reads.
     """
     types: dict[str, str] = {}
     features: list[PinnedDay] = []
@@ -176,7 +176,7 @@ def freeze(store: Store, spec: ModelMonitorSpec, windows: TrainingWindows) -> Ma
         features += _pin(store, spec, spec.data.live.uri, window, feature_columns(spec), types)
     labels: list[PinnedDay] = []
     if spec.data.labels is not None:
-        # A label lies in the partition of its row's day, or in that of the day on which it came.
+        # A label is in the partition of its row's day, or in that of the day on which it arrived.
         period = windows.train[0], windows.holdout[1] + dt.timedelta(days=spec.data.labels.delay_days)
         labels = _pin(store, spec, spec.data.labels.uri, period, label_columns(spec), types)
     return Manifest(
@@ -201,14 +201,14 @@ def objects_of(days: Iterable[PinnedDay], window: Window) -> list[ObjectInfo]:
 
 
 def feature_columns(spec: ModelMonitorSpec) -> list[str]:
-    """Return the columns that a training reads of the live rows, each once."""
+    """Return the columns of the live rows that a training reads, each once."""
     model, labels = spec.model, spec.data.labels
     key = [labels.join_key] if labels else [model.target]
     return list(dict.fromkeys([*(feature.name for feature in model.features), *model.slices, *key]))
 
 
 def label_columns(spec: ModelMonitorSpec) -> list[str]:
-    """Return the columns that a training reads of the labels; none where the target is among the live rows."""
+    """Return the columns of the labels that a training reads; none if the target is a column of the live rows."""
     return [spec.data.labels.join_key, spec.model.target] if spec.data.labels else []
 
 
@@ -225,20 +225,20 @@ def _pin(
         return []
     days = []
     for partition in partitions(store, uri, *window):
-        found = []
+        pinned = []
         for info in partition.objects:
             with scan(store, info, columns, spec.data.format) as opened:
                 for name in columns:
                     if name not in opened.types:
                         raise MissingColumn(info.uri, name, list(opened.types))
-                    # A column that is NULL throughout one object has its type in the others.
+                    # A column that is entirely NULL in one object takes its type from the others.
                     if types.get(name, "null") == "null":
                         types[name] = str(opened.types[name])
                 rows = opened.rows
-            # In whole seconds, as it is written.
+            # In whole seconds, as in the JSON.
             modified = info.last_modified.replace(microsecond=0)
-            found.append(PinnedObject(info.uri, info.etag, info.size, modified, rows))
-        days.append(PinnedDay(partition.day, tuple(found)))
+            pinned.append(PinnedObject(info.uri, info.etag, info.size, modified, rows))
+        days.append(PinnedDay(partition.day, tuple(pinned)))
     return days
 
 

@@ -1,7 +1,6 @@
 """Objects as Arrow data: whole tables for training, single column chunks for profiles.
 
-Everything is read as it was listed (pinned to the ETag), and an object that cannot be read is
-named, with its column where there is one.
+Every read is pinned to the ETag of the listing. Errors name the object, and the column if there is one.
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.data.csv_jsonl import BLOCK_BYTES, NULL_WORDS, Told, open_text
+from modelmonitor_trainer.data.csv_jsonl import BLOCK_BYTES, NULL_WORDS, open_text
 from modelmonitor_trainer.data.parquet import Part, is_text, open_file, refuse_repeated, spans_of
 from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store, plan_reads
 
-__all__ = ["MissingColumn", "Scan", "Unreadable", "is_number", "is_text", "read_table", "reading", "scan", "schema_of"]
+__all__ = ["MissingColumn", "Scan", "Unreadable", "is_number", "is_text", "read_table", "reading", "scan"]
 
 
 class MissingColumn(BadData):
@@ -31,7 +31,7 @@ class MissingColumn(BadData):
     Attributes
     ----------
     uri, column
-        Which object and which column.
+        The object and the missing column.
     """
 
     def __init__(self, uri: str, column: str, present: Collection[str]) -> None:
@@ -46,12 +46,12 @@ class MissingColumn(BadData):
 
 
 class Unreadable(BadData):
-    """An object is not what its format says.
+    """An object cannot be decoded in its declared format.
 
     Attributes
     ----------
     uri
-        Which object.
+        The object.
     """
 
     def __init__(self, uri: str, fmt: DataFormat, why: object) -> None:
@@ -73,28 +73,28 @@ def read_table(
     Parameters
     ----------
     store
-        Where they are.
+        Object store.
     objects
         As listed; an object that has been replaced since raises ObjectChanged.
     columns
-        Which columns, in this order.
+        Columns to read, in this order.
     fmt
-        How the objects are encoded.
+        Encoding of the objects.
     text
-        Columns that are text whatever they look like in CSV ("007").
+        Columns to read as text from CSV even if they look like numbers ("007").
 
     Returns
     -------
     pyarrow.Table
-        Of the total rows of the objects. Dictionaries are decoded; integers become floats where another
-        object has floats; a column that is NULL throughout one object takes the type of the others.
+        All rows of all objects. Dictionaries are decoded. Integers become floats if another object has floats. A
+        column that is entirely NULL in one object takes its type from the others.
 
     Raises
     ------
     MissingColumn, Unreadable
         Both are BadData.
     BadData
-        If a column has types in two objects that do not go together.
+        If a column has incompatible types in two objects.
     """
     whole: pa.Table | None = None
     with store.ahead(objects):
@@ -109,12 +109,12 @@ def read_table(
 
 @contextlib.contextmanager
 def reading(uri: str, fmt: DataFormat) -> Iterator[None]:
-    """Turn the errors of a decoder into Unreadable with the object's name."""
+    """Convert the errors of a decoder to Unreadable with the object's name."""
     try:
         yield
     except pa.ArrowMemoryError as error:
         raise MemoryError(str(error)) from error
-    # OSError is what pyarrow raises for truncated and damaged pages; our stores raise their own kinds.
+    # pyarrow raises OSError for truncated and corrupted pages; our stores raise errors of their own.
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise Unreadable(uri, fmt, error) from error
 
@@ -126,14 +126,14 @@ class Scan:
     Attributes
     ----------
     types
-        Column → type, of all columns in Parquet and of the wanted ones in text formats.
+        Column → type: of all columns in Parquet, and of the wanted columns in text formats.
     rows
-        How many rows there are.
+        Number of rows of the object; of a sample, number of rows that `chunks` covers.
     chunks
-        (column, values) a part of the rows and a column at a time, strings as dictionaries. Within a
-        column the parts come in the order of the rows. Columns that the object lacks are left out.
+        (column, values), some rows of one column at a time, strings dictionary-encoded. Within a column the
+        chunks are in row order. Columns that the object lacks are left out.
     others
-        Parts of a large object that are to be scanned each on its own; what is above is the first.
+        The other parts of a large object, each to be scanned separately; `chunks` covers the first.
     """
 
     types: Mapping[str, pa.DataType]
@@ -153,15 +153,31 @@ def scan(
     head: int | None = None,
     in_parts: bool = False,
     part: Part | None = None,
-    told: Told = lambda _: None,
+    sample: int | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Iterator[Scan]:
     """Open an object for reading column by column.
 
-    Memory is that of some rows of one column (Parquet) or of one block (text formats). Parameters are those of
-    :func:`read_table`; `columns` may be None for all, and of each only the first `head` rows are read if it is given.
-    What fails within the ``with`` block is told of this object. A large object is cut where it can be if it is to be
-    read `in_parts`: then this is the first part or, if it is given, another `part`. Of text formats, which have no
-    parts, `told` is told how many bytes are done with.
+    Memory is bounded by some rows of one column (Parquet) or one block (text formats). Decoding errors within the
+    ``with`` block are raised as Unreadable with the name of this object.
+
+    Parameters
+    ----------
+    store, info, fmt, text
+        As in :func:`read_table`.
+    columns
+        Columns to read; None for all.
+    head
+        Read only this many rows from the start.
+    in_parts
+        Whether to cut a large Parquet object into parts and read the first.
+    part
+        Read this part, from :attr:`Scan.others` of an earlier scan.
+    sample
+        Read only as much of a Parquet object, spread over all of it, as a sample of this many rows needs. Text formats
+        are read as a whole.
+    progress
+        Receives how many bytes of an object in a text format have been processed.
     """
     with reading(info.uri, fmt), contextlib.ExitStack() as files:
 
@@ -169,19 +185,11 @@ def scan(
             return files.enter_context(store.open(info))
 
         if fmt is DataFormat.PARQUET:
-            opened = open_file(opener(), columns, head, whole=not in_parts, part=part)
+            opened = open_file(opener(), columns, head, whole=not in_parts, part=part, sample=sample)
             yield Scan({field.name: field.type for field in opened.schema}, opened.rows, opened.values, opened.others)
         else:
-            found = open_text(opener, info.uri, columns, fmt, text, head, size=info.size, told=told)
-            yield Scan({field.name: field.type for field in found.schema}, found.rows, found.values)
-
-
-def schema_of(
-    store: Store, info: ObjectInfo, columns: Sequence[str], fmt: DataFormat, *, text: Collection[str] = ()
-) -> tuple[Mapping[str, pa.DataType], int]:
-    """Return the types of an object's columns, and its number of rows; of Parquet only the footer is read."""
-    with scan(store, info, columns, fmt, text=text) as opened:
-        return opened.types, opened.rows
+            lines = open_text(opener, info.uri, columns, fmt, text, head, size=info.size, progress=progress)
+            yield Scan({field.name: field.type for field in lines.schema}, lines.rows, lines.values)
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -203,7 +211,7 @@ def _read_object(
             _require(info.uri, columns, parquet.schema_arrow.names)
             refuse_repeated(parquet.schema_arrow.names, columns)
             wanted = list(dict.fromkeys(columns))
-            # Here Arrow reads all of them together, in the order in which they lie.
+            # Arrow reads all of them at once here, in file order.
             chunks = [(group, name) for group in range(parquet.num_row_groups) for name in wanted]
             plan_reads(file, sorted(spans_of(parquet.metadata, parquet.schema_arrow.names, chunks).values()))
             table = parquet.read(columns=wanted)
@@ -220,7 +228,7 @@ def _require(uri: str, columns: Sequence[str], present: Sequence[str]) -> None:
 
 
 def _plain(table: pa.Table) -> pa.Table:
-    """Return `table` with dictionaries decoded and no metadata, so that parts of it agree."""
+    """Return `table` with dictionaries decoded and without metadata, so that tables of several objects agree."""
     arrays = []
     for column in table.columns:
         kind = column.type
@@ -247,10 +255,10 @@ def _concatenate(whole: pa.Table, part: pa.Table, uri: str) -> pa.Table:
 def _text_table(
     file: BinaryIO, uri: str, columns: Sequence[str] | None, fmt: DataFormat, text: Collection[str]
 ) -> pa.Table:
-    """Return columns of a CSV or JSON Lines object; gzip goes by the name of the object.
+    """Return columns of a CSV or JSON Lines object, decompressed if its name ends in .gz.
 
-    The whole object is looked at before a type is chosen: a reader of streams would take the type of
-    the first block, and stumble over the first fraction after it.
+    Types are inferred from the whole object: a streaming reader would infer them from the first block and fail at the
+    first fraction after it.
     """
     stream = pa.CompressedInputStream(file, "gzip") if uri.endswith(".gz") else file
     if fmt is DataFormat.CSV:

@@ -1,7 +1,7 @@
-"""Partitions and windows: which days, and which objects hold their rows.
+"""Partitions, batches and windows of days, and the objects that hold their rows.
 
-A partition is what lies under a URI template whose ``%Y``, ``%m``, ``%d`` and ``%H`` stand for a
-time in UTC. Windows are pairs of days, both included.
+A partition is the set of objects below a URI template, whose ``%Y``, ``%m``, ``%d`` and ``%H`` stand for a time in UTC.
+A window is a pair of days, both included.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os.path
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -30,11 +30,11 @@ class Partition:
     Attributes
     ----------
     day
-        Which day, in UTC.
+        The day, in UTC.
     uri
-        The template for that day; where it goes down to hours, the part that the day fixes.
+        The template expanded for that day; for hourly partitions, the part before the hour.
     objects
-        What lies under it, sorted by URI.
+        Objects below `uri`, sorted by URI.
     """
 
     day: dt.date
@@ -43,13 +43,32 @@ class Partition:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Objects whose rows belong together: a partition, or a single file.
+
+    Attributes
+    ----------
+    name
+        Name in reports: a day or a URI.
+    objects
+        Objects that hold the rows.
+    day
+        The day, if it is a partition.
+    """
+
+    name: str
+    objects: tuple[ObjectInfo, ...]
+    day: dt.date | None = None
+
+
+@dataclass(frozen=True)
 class TrainingWindows:
-    """Days to train on and days to compare on, both included; the latter may be empty.
+    """Training and hold-out window; the latter can be empty.
 
     Attributes
     ----------
     train, holdout
-        First and last day. The hold-out follows the training window at once.
+        First and last day, both included. The hold-out window starts the day after the training window.
     """
 
     train: Window
@@ -57,8 +76,13 @@ class TrainingWindows:
 
     @property
     def holdout_days(self) -> int:
-        """How many days there are to compare on; 0 where the champion has seen them all."""
+        """Days of the hold-out window; 0 if the champion was trained on all of them."""
         return max(0, (self.holdout[1] - self.holdout[0]).days + 1)
+
+
+def batches_of_partitions(partitions: Iterable[Partition]) -> tuple[Batch, ...]:
+    """Return one batch per partition."""
+    return tuple(Batch(partition.day.isoformat(), partition.objects, partition.day) for partition in partitions)
 
 
 def days_of(window: Window) -> Iterator[dt.date]:
@@ -75,21 +99,21 @@ def expand(uri_template: str, day: dt.date) -> str:
     """
     fixed = uri_template.split("%H", 1)[0]
     parts = {"Y": f"{day.year:04d}", "m": f"{day.month:02d}", "d": f"{day.day:02d}"}
-    return _DIRECTIVE.sub(lambda found: parts[found[1]], fixed)
+    return _DIRECTIVE.sub(lambda match: parts[match[1]], fixed)
 
 
 def partitions(store: Store, uri_template: str, start: dt.date, end: dt.date) -> list[Partition]:
     """Return the partitions from `start` to `end` that hold objects, in the order of days.
 
-    The store is asked once a month of the window, not once a day.
+    Objects are listed once per month of the window, not once per day.
 
     Raises
     ------
     BadConfiguration
-        If the template does not tell one day from another.
+        If the template lacks a directive for year, month or day.
     """
     _check_template(uri_template)
-    found: list[Partition] = []
+    present: list[Partition] = []
     by_month = groupby(days_of((start, end)), key=lambda day: (day.year, day.month))
     for _, days in by_month:
         prefixes = {expand(uri_template, day): day for day in days}
@@ -101,21 +125,21 @@ def partitions(store: Store, uri_template: str, start: dt.date, end: dt.date) ->
             day = prefixes.get(info.uri[:length])
             if day is not None and _holds_rows(info.uri):
                 objects.setdefault(day, []).append(info)
-        found += [Partition(day, uri, tuple(objects[day])) for uri, day in prefixes.items() if day in objects]
-    return found
+        present += [Partition(day, uri, tuple(objects[day])) for uri, day in prefixes.items() if day in objects]
+    return present
 
 
 def latest_partition(store: Store, uri_template: str, *, until: dt.date | None = None) -> dt.date | None:
     """Return the newest day that has a partition, or None.
 
-    Folders are walked from the newest down, so the cost does not grow with the objects in them.
+    Folders are visited from the newest to the oldest, so the cost does not grow with the number of objects.
 
     Parameters
     ----------
     store, uri_template
-        Where.
+        Object store and template of the partitions.
     until
-        Ignore later days (a partition dated by mistake into the future).
+        Ignore days after this one (a partition dated into the future by mistake).
     """
     _check_template(uri_template)
     days = (day for day in _days_downwards(store, uri_template) if until is None or day <= until)
@@ -123,12 +147,12 @@ def latest_partition(store: Store, uri_template: str, *, until: dt.date | None =
 
 
 def live_window(spec: ModelMonitorSpec, latest: dt.date | None, today: dt.date) -> Window:
-    """Return the days that a check looks at.
+    """Return the live window of a check.
 
     Parameters
     ----------
     spec
-        ``data.live`` says how many days, and where they end.
+        ``data.live`` holds the number of days and where the window ends.
     latest
         The newest partition.
     today
@@ -156,11 +180,11 @@ def training_windows(
     *,
     latest_labels: dt.date | None = None,
 ) -> TrainingWindows:
-    """Return the days to train on and the later days to compare on.
+    """Return the training window and the hold-out window after it.
 
-    The data end with the last day that is mature: old enough for its labels, and not after the newest
-    labels. The hold-out is the last ``promotion.holdoutDays`` of them, but never a day that the champion
-    was trained on; the training window is the ``retraining.windowDays`` before it.
+    The data end with the last mature day: old enough for its labels, and not after the newest labels. The hold-out
+    window is the last ``promotion.holdoutDays`` of them, but never includes a day that the champion was trained on. The
+    training window is the ``retraining.windowDays`` before it.
 
     Parameters
     ----------
@@ -171,7 +195,7 @@ def training_windows(
     champion_data_end
         Last day of the champion's training window, None without a champion.
     latest_labels
-        The newest partition of labels; None where labels are a column of the live rows.
+        The newest partition of labels; None if the label is a column of the live rows.
     """
     labels = spec.data.labels
     end = latest - dt.timedelta(days=labels.delay_days if labels else 0)
@@ -188,45 +212,43 @@ def training_windows(
 def _check_template(uri_template: str) -> None:
     missing = [f"%{d}" for d in "Ymd" if f"%{d}" not in uri_template.split("%H", 1)[0]]
     if missing:
-        raise BadConfiguration(
-            f"{uri_template} does not tell one day from another; put %Y, %m and %d (before any %H) into it"
-        )
+        raise BadConfiguration(f"{uri_template} does not identify a day; include %Y, %m and %d (before any %H)")
 
 
 def _holds_rows(uri: str) -> bool:
-    """Whether an object is data, not a marker such as _SUCCESS or a hidden file."""
+    """Whether an object holds data, as opposed to a marker such as _SUCCESS or a hidden file."""
     return not uri.rpartition("/")[2].startswith(("_", "."))
 
 
 def _days_downwards(store: Store, uri_template: str) -> Iterator[dt.date]:
-    """Yield the days that have a folder or object, the newest first."""
+    """Yield the days that have a folder or object, newest first."""
     components = uri_template.split("%H", 1)[0].split("/")
     first = next(i for i, component in enumerate(components) if _DIRECTIVE.search(component))
     last = max(i for i, component in enumerate(components) if _DIRECTIVE.search(component))
     base = "/".join(components[:first])
-    for found in _matches_downwards(store, base, components[first : last + 1], {}):
+    for numbers in _matches_downwards(store, base, components[first : last + 1], {}):
         try:
-            yield dt.date(found["Y"], found["m"], found["d"])
+            yield dt.date(numbers["Y"], numbers["m"], numbers["d"])
         except ValueError:
-            continue  # such as 2013-02-30: not a partition
+            continue  # not a date, for example 2013-02-30
 
 
 def _matches_downwards(
     store: Store, base: str, components: list[str], known: dict[str, int]
 ) -> Iterator[dict[str, int]]:
-    """Yield the numbers that the directives of `components` take below `base`, the greatest first."""
+    """Yield the values of the directives in `components` below `base`, the greatest first."""
     component, *rest = components
     literal = _DIRECTIVE.split(component, maxsplit=1)[0]
     pattern = re.compile(_regular_expression(component))
-    found: dict[str, dict[str, int]] = {}
+    matches: dict[str, dict[str, int]] = {}
     for child in store.children(f"{base}/{literal}"):
         name = child.rstrip("/").rpartition("/")[2]
         match = pattern.match(name)
         if match:
             numbers = {key: int(text) for key, text in match.groupdict().items()}
             if all(known.get(key, number) == number for key, number in numbers.items()):
-                found[match[0] if not rest else name] = known | numbers
-    for name, numbers in sorted(found.items(), key=lambda item: _order(item[1]), reverse=True):
+                matches[match[0] if not rest else name] = known | numbers
+    for name, numbers in sorted(matches.items(), key=lambda item: _order(item[1]), reverse=True):
         if rest:
             yield from _matches_downwards(store, f"{base}/{name}", rest, numbers)
         else:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.detect.score_timeline import Period, Score, or_none
 
-Array = npt.NDArray[Any]
 #: With fewer rows nothing is said.
 MIN_ROWS = 100
 #: With as many days, days are resampled instead of rows: the rows of one day err together.

@@ -13,12 +13,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from modelmonitor_trainer.arrays import Array
+
 #: (true outcomes, predictions) → score.
 Score = Callable[[Array, Array], float]
 

@@ -12,17 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from sklearn import metrics as sk
 
 from modelmonitor_api.spec import Metric, Task
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Array = npt.NDArray[Any]
+from modelmonitor_trainer.arrays import Array, Floats, Ints
 
 _LOWER_IS_BETTER = frozenset(
     {Metric.LOG_LOSS, Metric.BRIER_SCORE, Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR}

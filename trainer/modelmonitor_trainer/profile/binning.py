@@ -1,19 +1,18 @@
-"""Plans: where the cells of a profile are cut, decided once on the reference.
+"""Binning plans: the cells of a profile, fitted once to the reference.
 
-Numeric cells are cut at quantiles of a sample of the reference, with a cell of its own for every value
-that is common enough; categorical cells are its most common values. Counts are exact whatever the
-cuts, but what moves within a cell is not seen. The first sample is of the heads of some objects, which
-costs little and is like the rest where rows are in no order; where the profile of the reference shows
-that it was not (:func:`badly_cut`), rows are drawn from everywhere (:func:`refit`).
+Numeric edges are quantiles of a sample of the reference, with a separate cell for every value that is common enough.
+Categorical cells are the most common values. Counts are exact for any edges, but a shift within a cell is not detected.
+The first sample is of the heads of some objects, which costs little and is representative if rows are in no order. If
+the profile of the reference shows that it was not (:func:`needs_rebinning`), rows are drawn from everywhere
+(:func:`rebin`).
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,30 +21,32 @@ import pyarrow as pa
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
 from modelmonitor_trainer.arrays import Counts, Floats
+from modelmonitor_trainer.data.arrow_floats import floats_of
 from modelmonitor_trainer.data.tables import Unreadable, scan
-from modelmonitor_trainer.profile.arrow_values import floats_of, kind_of
+from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.profile.categories import BUCKETS
 from modelmonitor_trainer.profile.counting import count_values
+from modelmonitor_trainer.profile.hashing import digest as digest  # noqa: PLC0414 - for check.relations, which moves
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
-#: Cells a numeric column; fewer where there are many columns, so that memory stays bounded.
+#: Cells per numeric column; fewer for wide data, so that memory stays bounded.
 CELLS, CELLS_WIDE, WIDE_COLUMNS = 1024, 256, 64
 #: Categories that are counted by name.
 MAX_CATEGORIES = 1000
-#: Rows of the reference that are looked at to cut the cells.
+#: Rows of the reference that the edges are fitted to.
 SAMPLE_ROWS, SAMPLE_ROWS_WIDE = 65_536, 32_768
-#: Objects that they come from at least, where there are as many.
+#: Smallest number of objects that they come from, if there are as many.
 SAMPLE_OBJECTS, SAMPLE_OBJECTS_WIDE = 4, 1
 
-#: A cell of several values that holds this many times its share of the rows, and rows enough for it to be no chance, …
+#: Rebin a column if a cell of several values holds this many times its share of the rows, and at least so many rows, …
 _TOO_FULL, _FEW_ROWS = 8, 64
-#: … or words without a cell with this share of the rows, where the sample had no more words than there are cells.
-_TOO_STRANGE = 0.02
-#: What lies beyond counts as infinite where there is nothing else; small enough for differences to be finite.
+#: … or if other values hold this share of the rows although the sample had a cell for every value.
+_UNKNOWN_SHARE = 0.02
+#: Largest edge, for columns of infinities only; small enough for differences to be finite.
 LARGEST = float(np.finfo(np.float64).max) / 4
 _SEED = 20130101
 
-#: Part of every key of the cache: a change of what a profile is makes old ones strangers.
+#: Part of every key of the cache, so that profiles of another version are not used.
 PROFILE_VERSION = 5
 
 
@@ -56,9 +57,9 @@ class NumericPlan:
     Attributes
     ----------
     name
-        Column.
+        Name of the column.
     edges : (k,)
-        Strictly increasing cuts between cells.
+        Strictly increasing edges of the cells.
     minimum, maximum
         Declared range; values outside are counted.
     """
@@ -70,7 +71,7 @@ class NumericPlan:
 
     @property
     def cells(self) -> int:
-        """How many cells there are."""
+        """Number of cells."""
         return int(self.edges.size) + 1
 
 
@@ -81,13 +82,13 @@ class CategoricalPlan:
     Attributes
     ----------
     name
-        Column.
+        Name of the column.
     categories
-        Values that are counted by name, the most common first; one more cell takes all others.
+        Known categories, the most common first; one more cell counts all other values.
     allowed
-        Values that the contract allows, sorted; None is all.
+        Values that the contract allows, sorted; None for all.
     buckets
-        Where the reference has more values than cells: how many buckets the others are counted in as well.
+        Number of hash buckets for other values, if the reference has more values than cells; otherwise 0.
     """
 
     name: str
@@ -97,7 +98,7 @@ class CategoricalPlan:
 
     @property
     def cells(self) -> int:
-        """How many cells there are."""
+        """Number of cells."""
         return len(self.categories) + 1
 
 
@@ -106,27 +107,27 @@ Plan = tuple[ColumnPlan, ...]
 
 
 def fit_edges(sample: Floats, cells: int = CELLS) -> Floats:
-    """Return cuts at the quantiles of a sample.
+    """Return edges at the quantiles of a sample.
 
     Parameters
     ----------
     sample : (n,)
-        Values; NaN and infinities are left out.
+        Values; NaN and infinities are ignored.
     cells
-        How many cells of equal mass to aim for.
+        Target number of cells of equal mass.
 
     Returns
     -------
     (k,)
-        Strictly increasing. A value v that fills a cell of equal mass has the cell [v, next float), so
-        discrete and zero-inflated columns lose nothing.
+        Strictly increasing. A value v that fills a cell of equal mass gets the cell [v, next float), so nothing is
+        lost for discrete and zero-inflated columns.
     """
     values = np.sort(sample[np.isfinite(sample)])
     if not values.size:
-        # Infinities alone: numbers are told from them.
+        # Only infinities: edges that separate them from numbers.
         return np.array([-LARGEST, LARGEST]) if sample.size else np.empty(0)
     ranks = (np.arange(1, cells) * values.size) // cells
-    # Values that are alike stand together: where a run begins, and how long it is.
+    # Starts and lengths of the runs of equal values.
     begins = np.flatnonzero(_begins(values))
     counts = np.diff(begins, append=values.size)
     heavy = values[begins[counts >= max(2, -(-values.size // cells))]]
@@ -135,8 +136,8 @@ def fit_edges(sample: Floats, cells: int = CELLS) -> Floats:
 
 
 def _begins(ordered: Floats) -> npt.NDArray[np.bool_]:
-    """Return where a run of equal values begins, shape (n,)."""
-    # Not with np.unique, which imports masked arrays: that takes longer than all the sorting.
+    """Return whether each value starts a run of equal values, shape (n,)."""
+    # Not np.unique, which imports masked arrays: that takes longer than the sorting.
     first: npt.NDArray[np.bool_] = np.concatenate([[True], ordered[1:] != ordered[:-1]])
     return first
 
@@ -149,44 +150,43 @@ def fit_plan(
     *,
     skip_unreadable: bool = False,
 ) -> Plan:
-    """Return the plan for `features` from a sample of the objects of the reference.
+    """Return the plan for `features`, fitted to a sample of the reference.
 
-    The sample is the same for the same objects: they are read in an order that spreads over them
-    evenly, until there are enough rows.
+    The sample is deterministic: objects are read in an order that spreads evenly over them, until it has enough rows.
 
     Raises
     ------
     Unreadable
-        If an object cannot be read, unless `skip_unreadable`.
+        If an object cannot be decoded, unless `skip_unreadable`.
     """
     wide = len(features) > WIDE_COLUMNS
     cells, rows = (CELLS_WIDE, SAMPLE_ROWS_WIDE) if wide else (CELLS, SAMPLE_ROWS)
-    # To read the head of a column costs a page, which of many columns is much of what there is to read.
+    # To read the head of a column costs a page, which for many columns is a large share of the data.
     quota = rows // max(1, min(SAMPLE_OBJECTS_WIDE if wide else SAMPLE_OBJECTS, len(objects)))
-    found: list[ColumnPlan] = []
-    # Some columns at a time: the samples of all columns of wide data would not fit.
+    plans: list[ColumnPlan] = []
+    # Some columns at a time: the samples of all columns of wide data would not fit into memory.
     for start in range(0, len(features), WIDE_COLUMNS):
         some = features[start : start + WIDE_COLUMNS]
         numbers, words = _sample_objects(store, objects, some, fmt, (rows, quota), skip_unreadable=skip_unreadable)
-        found += [_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in some]
-    return tuple(found)
+        plans += [_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in some]
+    return tuple(plans)
 
 
 def needs_rebinning(plan: ColumnPlan, counts: Counts, *, wide: bool) -> bool:
-    """Whether a sample was unlike the reference, so that much of it lies in one cell.
+    """Whether a plan's sample was unrepresentative, so that one cell holds too much of the reference.
 
     Parameters
     ----------
     plan
-        The column's.
+        Plan of the column.
     counts : (cells,)
         Rows of the reference in each cell.
     wide
-        Whether there are more than WIDE_COLUMNS.
+        Whether there are more than WIDE_COLUMNS columns.
     """
     total = int(counts.sum())
     if isinstance(plan, CategoricalPlan):
-        return not plan.buckets and int(counts[-1]) > max(_FEW_ROWS, _TOO_STRANGE * total)
+        return not plan.buckets and int(counts[-1]) > max(_FEW_ROWS, _UNKNOWN_SHARE * total)
     several = np.ones(counts.size, dtype=bool)
     several[1:-1] = plan.edges[1:] != np.nextafter(plan.edges[:-1], np.inf)
     limit = max(_FEW_ROWS, _TOO_FULL * total / (CELLS_WIDE if wide else CELLS))
@@ -196,35 +196,35 @@ def needs_rebinning(plan: ColumnPlan, counts: Counts, *, wide: bool) -> bool:
 def rebin(
     store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: DataFormat, rows: int, *, wide: bool
 ) -> Plan:
-    """Return the plan for `features` from rows drawn from everywhere, for which all of these columns are decoded.
+    """Return the plan for `features`, fitted to rows drawn from everywhere; decodes all of these columns.
 
     Parameters
     ----------
     store, objects, features, fmt
-        What to read, and how.
+        As in :func:`fit_plan`.
     rows
-        How many there are in all.
+        Number of rows of all objects.
     wide
-        Whether there are more than WIDE_COLUMNS, of which these may be some.
+        Whether there are more than WIDE_COLUMNS columns, including those that are not rebinned.
 
     Raises
     ------
     Unreadable
-        If an object cannot be read.
+        If an object cannot be decoded.
     """
-    found: list[ColumnPlan] = []
+    plans: list[ColumnPlan] = []
     for start in range(0, len(features), WIDE_COLUMNS):
         some = features[start : start + WIDE_COLUMNS]
         numbers, words = _draw(store, objects, some, fmt, max(1, rows // (SAMPLE_ROWS_WIDE if wide else SAMPLE_ROWS)))
         cells = CELLS_WIDE if wide else CELLS
-        found += [_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in some]
-    return tuple(found)
+        plans += [_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in some]
+    return tuple(plans)
 
 
 def _draw(
     store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: DataFormat, step: int
 ) -> tuple[dict[str, list[Floats]], dict[str, Counter[str]]]:
-    """Return a sample of each column: one row, drawn at random, of every `step`."""
+    """Return a sample of each column: one random row of every `step` rows."""
     text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
     numbers: dict[str, list[Floats]] = {feature.name: [] for feature in features}
     words: dict[str, Counter[str]] = {name: Counter() for name in text}
@@ -234,8 +234,8 @@ def _draw(
             with scan(store, info, [feature.name for feature in features], fmt, text=text) as opened:
                 for name, column in opened.chunks:
                     starts = np.arange(0, len(column), step)
-                    places = starts + generator.integers(0, step, starts.size)
-                    _look_at(name, column.take(pa.array(places[places < len(column)])), numbers, words)
+                    indices = starts + generator.integers(0, step, starts.size)
+                    _add(name, column.take(pa.array(indices[indices < len(column)])), numbers, words)
     return numbers, words
 
 
@@ -248,16 +248,16 @@ def _sample_objects(
     *,
     skip_unreadable: bool,
 ) -> tuple[dict[str, list[Floats]], dict[str, Counter[str]]]:
-    """Return a sample of each column: numbers, or how often each word occurs.
+    """Return a sample of each column: numbers, or counts of words.
 
-    `size` is how many rows of each, and how many of them at most from one object.
+    `size` is the number of rows of each column, and the largest number of them from one object.
     """
     rows, quota = size
     text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
     numbers: dict[str, list[Floats]] = {feature.name: [] for feature in features}
     words: dict[str, Counter[str]] = {name: Counter() for name in text}
     seen: Counter[str] = Counter()
-    order = [objects[place] for place in spread(len(objects))]
+    order = [objects[index] for index in spread(len(objects))]
     with store.ahead(order):
         for info in order:
             wanted = [feature.name for feature in features if seen[feature.name] < rows]
@@ -280,20 +280,18 @@ def _sample(
     numbers: dict[str, list[Floats]],
     words: dict[str, Counter[str]],
 ) -> Counter[str]:
-    """Add the first `quota` rows of an object to the sample, and return how many were seen of each column."""
+    """Add the first `quota` rows of an object to the sample, and return the number of rows of each column."""
     here: Counter[str] = Counter()
     with scan(store, info, wanted, fmt, text=list(words), head=quota) as opened:
         for name, column in opened.chunks:
             here[name] += len(column)
-            _look_at(name, column, numbers, words)
+            _add(name, column, numbers, words)
     for name in set(wanted) - opened.types.keys():
-        here[name] += opened.rows  # a column that is nowhere must not make us read everything
+        here[name] += opened.rows  # so that a column that no object has does not make us read everything
     return here
 
 
-def _look_at(
-    name: str, rows: pa.ChunkedArray, numbers: dict[str, list[Floats]], words: dict[str, Counter[str]]
-) -> None:
+def _add(name: str, rows: pa.ChunkedArray, numbers: dict[str, list[Floats]], words: dict[str, Counter[str]]) -> None:
     for part in rows.chunks:
         if name in words:
             values, counts, _ = count_values(part)
@@ -319,20 +317,20 @@ def _column_plan(feature: Feature, numbers: list[Floats], words: Counter[str] | 
 
 
 def spread(count: int) -> Iterator[int]:
-    """Yield 0 … count-1 so that every beginning of the sequence is spread evenly (van der Corput).
+    """Yield 0 … count-1 so that every prefix of the sequence is spread evenly (van der Corput).
 
     >>> list(spread(5))
     [0, 4, 2, 1, 3]
     """
     bits = max(1, (count - 1).bit_length())
     for number in range(1 << bits):
-        place = int(format(number, f"0{bits}b")[::-1], 2)
-        if place < count:
-            yield place
+        index = int(format(number, f"0{bits}b")[::-1], 2)
+        if index < count:
+            yield index
 
 
 def plan_to_json(plan: Plan) -> bytes:
-    """Return a plan as canonical JSON; edges are base64 of little-endian doubles, so exact."""
+    """Serialize a plan as canonical JSON; edges are base64 of little-endian doubles, so they are exact."""
     columns: list[dict[str, object]] = []
     for column in plan:
         if isinstance(column, NumericPlan):
@@ -345,12 +343,12 @@ def plan_to_json(plan: Plan) -> bytes:
 
 
 def plan_from_json(data: bytes) -> Plan:
-    """Return the plan in `data`.
+    """Deserialize a plan.
 
     Raises
     ------
     ValueError
-        If it is damaged or of another version.
+        If it is corrupted or has another version.
     """
     try:
         document = json.loads(data)
@@ -358,7 +356,7 @@ def plan_from_json(data: bytes) -> Plan:
             raise ValueError("another version")
         return tuple(_column_from(column) for column in document["columns"])
     except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise ValueError(f"the plan is damaged: {error!r}") from error
+        raise ValueError(f"the plan is corrupted: {error!r}") from error
 
 
 def _column_from(column: dict[str, object]) -> ColumnPlan:
@@ -376,17 +374,8 @@ def _column_from(column: dict[str, object]) -> ColumnPlan:
         )
     categories, allowed, buckets = column["categories"], column["allowed"], column["buckets"]
     if not isinstance(categories, list) or not (allowed is None or isinstance(allowed, list)):
-        raise ValueError("the categories are damaged")
+        raise ValueError("the categories are corrupted")
     if not isinstance(buckets, int) or not 0 <= buckets <= BUCKETS:
-        raise ValueError("the buckets are damaged")
+        raise ValueError("the buckets are corrupted")
     named = None if allowed is None else tuple(map(str, allowed))
     return CategoricalPlan(name, tuple(map(str, categories)), named, buckets)
-
-
-def digest(*parts: bytes | Iterable[str]) -> str:
-    """Return 32 hex digits that identify `parts`."""
-    found = hashlib.sha256()
-    for part in parts:
-        data = part if isinstance(part, bytes) else "\x00".join(part).encode()
-        found.update(len(data).to_bytes(8, "big") + data)
-    return found.hexdigest()[:32]

@@ -1,8 +1,8 @@
-"""Profiles of columns: what a drift test needs to know of any number of rows, in constant space.
+"""Column profiles: the statistics that drift tests need, for any number of rows in constant space.
 
-A profile counts rows in cells that were cut beforehand (:mod:`~modelmonitor_trainer.profile.binning`).
-Two profiles with the same cells merge by addition, so a window is the sum of its partitions, and the
-same tasks (column, cells) → profile may run anywhere. Counts are exact; moments follow
+A profile counts rows in cells that were fitted beforehand (:mod:`~modelmonitor_trainer.profile.binning`). Profiles with
+the same cells merge by addition, so a window is the sum of its partitions, and its objects can be profiled anywhere.
+Counts are exact; moments follow
 
     T. F. Chan, G. H. Golub, R. J. LeVeque, Updating formulae and a pairwise algorithm for computing
     sample variances, 1979.
@@ -17,30 +17,26 @@ from functools import reduce
 import numpy as np
 
 from modelmonitor_trainer.arrays import Counts
-from modelmonitor_trainer.profile.categories import (
-    Registers,
-    distinct,
-    examples,
-    no_registers,
-)
+from modelmonitor_trainer.profile.cardinality import Registers, distinct, no_registers
+from modelmonitor_trainer.profile.categories import examples
 
 
 @dataclass(frozen=True)
 class NumericProfile:
-    """Rows of one numeric column.
+    """Profile of a numeric column.
 
     Attributes
     ----------
     counts
         Rows in each cell; shape (edges + 1,). Infinities are in the outer cells.
     rows, nulls, nans
-        All rows; those that are NULL; those that are NaN, which counts as missing as well.
+        All rows; those that are NULL; those that are NaN. Both of the latter count as missing.
     finite, mean, m2
         Number of finite values, their mean, and the sum of their squared deviations from it.
     negative_infinities
         Number of values that are minus infinity.
     minimum, maximum
-        Of the values that are neither NULL nor NaN; NaN where there are none.
+        Of the values that are neither NULL nor NaN; NaN if there are none.
     below, above
         Values outside the declared range.
     kinds
@@ -110,7 +106,7 @@ class NumericProfile:
 
 @dataclass(frozen=True)
 class CategoricalProfile:
-    """Rows of one categorical column.
+    """Profile of a categorical column.
 
     Attributes
     ----------
@@ -119,14 +115,14 @@ class CategoricalProfile:
     rows, nulls
         All rows; those that are NULL.
     others, disallowed
-        Rows of values that are not known categories, and of values that the contract does not
-        allow: of each the EXAMPLES values with the smallest hash, so that merging stays exact.
+        Rows of values that are not known categories, and of values that the contract does not allow; in each case of
+        the EXAMPLES values with the smallest hash, so that merging is exact.
     disallowed_rows
         Rows with a value that the contract does not allow.
     buckets
-        Rows of the values that are not known categories, by the bucket of their hash; empty where the plan has none.
+        Rows of the values that are not known categories, by the bucket of their hash; empty if the plan has none.
     registers
-        Sketch of all values (:mod:`~modelmonitor_trainer.profile.categories`).
+        Sketch of all values (:mod:`~modelmonitor_trainer.profile.cardinality`).
     kinds
         As in :class:`NumericProfile`.
     """
@@ -143,7 +139,7 @@ class CategoricalProfile:
 
     @property
     def distinct(self) -> int:
-        """About how many different values there are, give or take three per cent."""
+        """Estimated number of distinct values; the standard error is three per cent."""
         return distinct(self.registers)
 
     @property
@@ -192,7 +188,7 @@ def merge(profiles: Iterable[ColumnProfile]) -> ColumnProfile:
             return one.merged(other)
         raise TypeError("profiles of a numeric and of a categorical column do not merge")
 
-    found = list(profiles)
-    if not found:
+    parts = list(profiles)
+    if not parts:
         raise ValueError("there are no profiles to merge")
-    return reduce(add, found)
+    return reduce(add, parts)

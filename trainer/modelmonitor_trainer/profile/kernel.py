@@ -1,7 +1,7 @@
-"""The compiled passes over columns (``binning.c``), where a compiler was there when this was installed.
+"""Bindings of the compiled kernel (``binning.c``), present if there was a compiler at installation.
 
-They count what :mod:`~modelmonitor_trainer.profile.counting` counts with numpy, and the counts are the same: only the
-last digits of sums may differ. They take about a third of the time, and run while other threads do.
+It counts what :mod:`~modelmonitor_trainer.profile.counting` counts with numpy. The counts are the same; only the last
+digits of sums can differ. It takes about a third of the time and releases the interpreter lock.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from modelmonitor_trainer.arrays import Counts, Floats
 
 _LOG = logging.getLogger(__name__)
 
-#: Where the build puts the library.
+#: Path of the compiled library.
 LIBRARY = Path(__file__).with_name("_binning.so")
-#: Edges that a table of binning.c holds at most.
+#: Largest number of edges that a table of binning.c holds.
 MAX_EDGES = 65_534
 
 
 @dataclass(frozen=True)
 class Binned:
-    """What passes over a column found.
+    """Result of one or more passes over a column.
 
     Attributes
     ----------
     counts : (edges + 1,)
         Values in each cell.
     nulls, nans, finite, negative_infinities, below, above
-        How many are NULL, NaN, finite, minus infinity, below and above the declared range.
+        Number of values that are NULL, NaN, finite, minus infinity, below and above the declared range.
     mean, m2
         Mean of the finite values, and the sum of their squared deviations from it.
     minimum, maximum
-        Of what is neither NULL nor NaN; NaN where there is nothing.
+        Of the values that are neither NULL nor NaN; NaN if there are none.
     """
 
     counts: Counts
@@ -102,12 +102,13 @@ def _kernel() -> ctypes.CDLL:
 
 
 class CellTable:
-    """Where the cells of a column begin, worked out once; threads may share it.
+    """Lookup table of the cells of a column; threads can share it.
 
     Parameters
     ----------
     edges : (k,)
-        Strictly increasing and finite, at most MAX_EDGES. Cell 0 lies below the first edge, cell i holds its left edge.
+        Strictly increasing and finite, at most MAX_EDGES. Cell 0 lies below the first edge, cell i includes its
+        left edge.
 
     Raises
     ------
@@ -125,12 +126,12 @@ class CellTable:
 
 
 class Binning:
-    """Passes over the parts of a column, one after the other.
+    """Accumulates passes over the chunks of a column.
 
     Parameters
     ----------
     table
-        Its cells.
+        Cells of the column.
     minimum, maximum
         Declared range.
     """
@@ -139,16 +140,16 @@ class Binning:
         self._table = table
         self._range = (-np.inf if minimum is None else minimum, np.inf if maximum is None else maximum)
         self._cells = np.zeros((2, table.edges + 2), dtype=np.int64)
-        self._found = _Moments(minimum=np.inf, maximum=-np.inf)
+        self._moments = _Moments(minimum=np.inf, maximum=-np.inf)
         self._rows = self._nulls = 0
         self._shift: float | None = None
 
     def add(self, array: pa.DoubleArray) -> None:
-        """Look at (n,) values of type double; sliced or not."""
+        """Count (n,) doubles; the array can be a slice."""
         validity, data = array.buffers()
         nulls = array.null_count
         if self._shift is None:
-            self._shift = _amid(array)
+            self._shift = _shift_of(array)
         _kernel().modelmonitor_bin(
             self._table.address,
             data.address + 8 * array.offset if data is not None else None,
@@ -158,48 +159,41 @@ class Binning:
             self._shift or 0.0,
             *self._range,
             self._cells.ctypes.data,
-            ctypes.byref(self._found),
+            ctypes.byref(self._moments),
         )
         self._rows += len(array)
         self._nulls += nulls
-        if self._shift is None and self._found.finite:
-            self._shift = 0.0  # what it was for these, and now must be for all
+        if self._shift is None and self._moments.finite:
+            self._shift = 0.0  # used for these values, so all others must use it too
 
-    def found(self) -> Binned:
-        """Return what has been found so far."""
-        cells, found = self._cells.sum(axis=0), self._found
-        mean, m2 = _moments(found, self._shift or 0.0)
+    def result(self) -> Binned:
+        """Return the counts and moments so far."""
+        cells, moments = self._cells.sum(axis=0), self._moments
+        mean, m2 = _mean_and_m2(moments, self._shift or 0.0)
         missing = int(cells[-1])
-        there = self._rows > missing
+        present = self._rows > missing
         return Binned(
             counts=cells[:-1].copy(),
             nulls=self._nulls,
             nans=missing - self._nulls,
-            finite=found.finite,
-            negative_infinities=found.negative_infinities,
+            finite=moments.finite,
+            negative_infinities=moments.negative_infinities,
             mean=mean,
             m2=m2,
-            minimum=found.minimum if there else float("nan"),
-            maximum=found.maximum if there else float("nan"),
-            below=found.below,
-            above=found.above,
+            minimum=moments.minimum if present else float("nan"),
+            maximum=moments.maximum if present else float("nan"),
+            below=moments.below,
+            above=moments.above,
         )
 
 
-def bin_column(array: pa.DoubleArray, edges: Floats, minimum: float | None, maximum: float | None) -> Binned:
-    """Return what one pass over a column finds; parameters are those of CellTable and Binning."""
-    passes = Binning(CellTable(edges), minimum, maximum)
-    passes.add(array)
-    return passes.found()
-
-
 class CodeCounts:
-    """How often each of some words occurs in arrays of their places.
+    """Counts how often each word of a dictionary occurs, from arrays of indices into it.
 
     Parameters
     ----------
     words
-        How many there are.
+        Size of the dictionary.
 
     Raises
     ------
@@ -212,7 +206,7 @@ class CodeCounts:
         self._counts = np.zeros((2, words + 1), dtype=np.int64)
 
     def add(self, codes: pa.Int32Array) -> None:
-        """Count (n,) places."""
+        """Count (n,) indices."""
         validity, data = codes.buffers()
         self._count(
             data.address + 4 * codes.offset if data is not None else None,
@@ -223,43 +217,36 @@ class CodeCounts:
             self._counts.ctypes.data,
         )
 
-    def found(self) -> tuple[Counts, int]:
-        """Return how often each word occurs, shape (words,), and how many values are missing."""
+    def result(self) -> tuple[Counts, int]:
+        """Return how often each word occurs, shape (words,), and the number of missing values."""
         counts = self._counts.sum(axis=0)
         return counts[:-1].copy(), int(counts[-1])
 
 
-def count_codes(codes: pa.Int32Array, words: int) -> tuple[Counts, int]:
-    """Return how often each code from 0 to `words` - 1 occurs, and how many are missing."""
-    counts = CodeCounts(words)
-    counts.add(codes)
-    return counts.found()
-
-
 def checksums(words: pa.StringArray) -> npt.NDArray[np.uint64]:
-    """Return the CRC-32 of each word, shape (n,); NULLs are words without letters."""
-    found = np.zeros(len(words), dtype=np.uint64)
+    """Return the CRC-32 of each word, shape (n,); NULL counts as the empty string."""
+    sums = np.zeros(len(words), dtype=np.uint64)
     _, ends, text = words.buffers()
     if len(words) and text is not None:
         first = ends.address + 4 * words.offset
-        _kernel().modelmonitor_checksums(first, text.address, len(words), found.ctypes.data)
-    return found
+        _kernel().modelmonitor_checksums(first, text.address, len(words), sums.ctypes.data)
+    return sums
 
 
-def _amid(array: pa.DoubleArray) -> float | None:
-    """Return a value amid the data, so that deviations from it lose no digits to a mean far from zero; None if unknown.
+def _shift_of(array: pa.DoubleArray) -> float | None:
+    """Return a typical value: deviations from it lose no digits to a mean far from zero. None if all are missing.
 
-    The middle one of a few, so that no single wild value is taken.
+    It is the median of a few values, so that a single outlier is not chosen.
     """
-    some = (array[place].as_py() for place in range(0, len(array), max(1, len(array) // 8)))
+    some = (array[index].as_py() for index in range(0, len(array), max(1, len(array) // 8)))
     known = sorted(value for value in some if value is not None and math.isfinite(value))
     return float(known[len(known) // 2]) if known else None
 
 
-def _moments(found: _Moments, shift: float) -> tuple[float, float]:
-    """Return the mean and the sum of squared deviations from sums of deviations from `shift`."""
-    if not found.finite:
+def _mean_and_m2(moments: _Moments, shift: float) -> tuple[float, float]:
+    """Return the mean and the sum of squared deviations from it, from sums of deviations from `shift`."""
+    if not moments.finite:
         return 0.0, 0.0
-    distance = found.sum / found.finite
-    m2 = found.square_sum - found.sum * distance
+    distance = moments.sum / moments.finite
+    m2 = moments.square_sum - moments.sum * distance
     return shift + distance, m2 if m2 > 0 or np.isnan(m2) else 0.0

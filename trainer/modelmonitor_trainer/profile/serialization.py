@@ -1,7 +1,7 @@
-"""Arrays with a description of them, as bytes to keep: profiles and moments beside the results.
+"""Serialization of arrays with a JSON description, for stored profiles and moments.
 
-Not NumPy's archives, whose descriptions are Python that every reader parses: that is most of the time of reading a
-profile, and in Python 3.11 threads that parse at once can stop each other with a SystemError
+NumPy's archives describe arrays in Python syntax that every reader parses. That is most of the time of reading a
+profile, and in Python 3.11 concurrent parsing can fail with a SystemError
 (https://github.com/python/cpython/issues/106905).
 """
 
@@ -16,17 +16,17 @@ import numpy as np
 
 from modelmonitor_trainer.arrays import Array
 
-#: What may be kept: counts, registers and sums, on any machine with their lowest byte first.
+#: Supported types, for counts, registers and sums; little-endian on every machine.
 _TYPES = {name: np.dtype(name) for name in ("|u1", "<u2", "<u4", "<u8", "<i8", "<f8")}
 
 
 def pack(description: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
-    """Return a description, of what JSON can say, and arrays; equal ones give equal bytes.
+    """Serialize arrays and a JSON description; equal ones give equal bytes.
 
     Raises
     ------
     ValueError
-        If an array is of another type than those that are kept.
+        If an array has an unsupported type.
     """
     ordered = {name: np.ascontiguousarray(array, array.dtype.newbyteorder("<")) for name, array in arrays.items()}
     shapes = [[name, array.dtype.str, array.shape] for name, array in ordered.items()]
@@ -38,25 +38,25 @@ def pack(description: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return what :func:`pack` was given; the arrays cannot be written to.
+    """Deserialize a description and read-only arrays.
 
     Raises
     ------
     ValueError
-        If it is damaged: a checksum is part of it.
+        If the bytes are corrupted; they include a checksum.
     """
     try:
         whole = zlib.decompress(data)
-        place = whole.index(b"\n") + 1
-        head = json.loads(whole[:place])
+        offset = whole.index(b"\n") + 1
+        head = json.loads(whole[:offset])
         arrays = {}
         for name, kind, shape in head["arrays"]:
-            flat = np.frombuffer(whole, _TYPES[kind], int(np.prod(shape, dtype=np.int64)), place)
+            flat = np.frombuffer(whole, _TYPES[kind], int(np.prod(shape, dtype=np.int64)), offset)
             arrays[str(name)] = flat.reshape(shape)
-            place += flat.nbytes
+            offset += flat.nbytes
         description = head["description"]
     except (zlib.error, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"it is damaged: {error}") from error
-    if place != len(whole) or not isinstance(description, dict):
-        raise ValueError("it is damaged: there is too much of it, or no description")
+        raise ValueError(f"corrupted: {error}") from error
+    if offset != len(whole) or not isinstance(description, dict):
+        raise ValueError("corrupted: trailing bytes or missing description")
     return description, arrays

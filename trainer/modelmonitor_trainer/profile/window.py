@@ -1,9 +1,8 @@
-"""Profiles of windows: partitions stacked, so that any group of days can be summed and compared."""
+"""Profiles of windows: profiles of batches, stacked so that any group of days can be summed and compared."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -11,50 +10,48 @@ import numpy as np
 
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Counts
-from modelmonitor_trainer.data.windows import Partition
+from modelmonitor_trainer.data.tables import Unreadable
+from modelmonitor_trainer.data.windows import Batch, batches_of_partitions
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.profile.binning import Plan
+from modelmonitor_trainer.profile.binning import Plan, plan_to_json
+from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, merge
-from modelmonitor_trainer.profile.engine import ObjectProfile, ProfileCache, empty_profile, profile_objects
-from modelmonitor_trainer.progress import shown
+from modelmonitor_trainer.profile.engine import Engine, ThreadEngine
+from modelmonitor_trainer.profile.hashing import digest
+from modelmonitor_trainer.profile.object_profile import ObjectProfile, empty_profile
+from modelmonitor_trainer.profile.tasks import ProfileTask, profile_codec
+from modelmonitor_trainer.progress import Tick, no_progress, with_progress_bar
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows that belong together: a partition, or a file where there are no partitions.
-
-    Attributes
-    ----------
-    name
-        What a report calls it: a day or a URI.
-    objects
-        Where its rows are.
-    day
-        Which day, if it is a partition.
-    """
-
-    name: str
-    objects: tuple[ObjectInfo, ...]
-    day: dt.date | None = None
+__all__ = [
+    "Batch",
+    "BatchProfile",
+    "ColumnWindow",
+    "WindowProfile",
+    "batches_of_partitions",
+    "profile_objects",
+    "profile_window",
+    "require_readable",
+    "stack",
+]
 
 
 @dataclass(frozen=True)
 class BatchProfile:
-    """What one block holds.
+    """Profile of one batch.
 
     Attributes
     ----------
     block
-        Which one.
+        The batch.
     rows
-        Of all its readable objects.
+        Rows of its readable objects.
     columns
-        Column → profile of its rows.
+        Column → profile of these rows.
     lacking
-        Column → objects that lack it.
+        Column → URIs of the objects that lack it.
     unreadable
-        What is wrong with the objects that cannot be read.
+        Error messages of the objects that cannot be decoded.
     """
 
     block: Batch
@@ -66,18 +63,18 @@ class BatchProfile:
 
 @dataclass(frozen=True)
 class ColumnWindow:
-    """One column over the blocks of a window.
+    """One column over the batches of a window.
 
     Attributes
     ----------
     total
         Profile of all rows.
-    counts : (blocks, cells)
+    counts : (batches, cells)
         Rows in each cell.
-    rows, missing : (blocks,)
+    rows, missing : (batches,)
         All rows, and those without a value.
-    buckets : (blocks, buckets)
-        Rows of values without a cell, by their hash; no buckets where the plan has none.
+    buckets : (batches, buckets)
+        Rows of values that are not known categories, by hash bucket; no buckets if the plan has none.
     """
 
     total: ColumnProfile
@@ -89,7 +86,7 @@ class ColumnWindow:
 
 @dataclass(frozen=True)
 class WindowProfile:
-    """A window: its blocks, and its columns over them."""
+    """Profile of a window: its batches, and its columns over them."""
 
     blocks: tuple[BatchProfile, ...]
     columns: Mapping[str, ColumnWindow]
@@ -97,48 +94,78 @@ class WindowProfile:
     @property
     def rows(self) -> int:
         """Rows of the window."""
-        return sum(block.rows for block in self.blocks)
+        return sum(batch.rows for batch in self.blocks)
 
 
-def batches_of_partitions(partitions: Iterable[Partition]) -> tuple[Batch, ...]:
-    """Return partitions as blocks."""
-    return tuple(Batch(partition.day.isoformat(), partition.objects, partition.day) for partition in partitions)
+def profile_objects(
+    store: Store,
+    objects: Sequence[ObjectInfo],
+    plan: Plan,
+    fmt: DataFormat,
+    cache: ProfileCache,
+    *,
+    engine: Engine | None = None,
+    tick: Tick = no_progress,
+) -> Iterator[ObjectProfile | Unreadable]:
+    """Yield the profile of every object in order; for an object that cannot be decoded, its error.
+
+    Parameters are those of :func:`profile_window`; `tick` is that of :meth:`~.engine.Engine.run`.
+    """
+    plan_key = digest(plan_to_json(plan))
+    tasks = [ProfileTask(info, plan, plan_key, fmt) for info in objects]
+    entries = cache.entries(plan_key, profile_codec(plan))
+    yield from (engine or ThreadEngine()).run(store, tasks, entries, tick=tick)
 
 
 def profile_window(
-    store: Store, blocks: Sequence[Batch], plan: Plan, fmt: DataFormat, cache: ProfileCache, *, what: str
+    store: Store,
+    blocks: Sequence[Batch],
+    plan: Plan,
+    fmt: DataFormat,
+    cache: ProfileCache,
+    *,
+    what: str,
+    engine: Engine | None = None,
 ) -> WindowProfile:
     """Return the profile of a window.
 
     Parameters
     ----------
-    store, blocks, plan, fmt
-        What to read, and how.
+    store
+        Object store.
+    blocks
+        Objects of the window, by batch.
+    plan
+        How the columns are profiled.
+    fmt
+        Encoding of the objects.
     cache
-        Profiles made before.
+        Profiles of earlier checks; new ones are added.
     what
-        What a progress bar calls the window.
+        Description of the progress bar.
+    engine
+        Where objects are profiled; threads of this process by default.
     """
-    objects = [info for block in blocks for info in block.objects]
-    owners = [place for place, block in enumerate(blocks) for _ in block.objects]
-    found = shown(
-        lambda tick: profile_objects(store, objects, plan, fmt, cache, tick=tick),
+    objects = [info for batch in blocks for info in batch.objects]
+    owners = [index for index, batch in enumerate(blocks) for _ in batch.objects]
+    profiles = with_progress_bar(
+        lambda tick: profile_objects(store, objects, plan, fmt, cache, engine=engine, tick=tick),
         sizes=[info.size for info in objects],
         what=what,
         columns=len(plan),
-        rows_of=lambda made: made.rows if isinstance(made, ObjectProfile) else 0,
+        rows_of=lambda profile: profile.rows if isinstance(profile, ObjectProfile) else 0,
     )
-    grouped = groupby(zip(owners, found, strict=True), key=lambda item: item[0])
-    profiled = [_profile_block(blocks[place], [made for _, made in items], plan) for place, items in grouped]
-    return stack(profiled, plan)
+    grouped = groupby(zip(owners, profiles, strict=True), key=lambda item: item[0])
+    by_batch = [_profile_batch(blocks[index], [profile for _, profile in items], plan) for index, items in grouped]
+    return stack(by_batch, plan)
 
 
 def stack(blocks: Sequence[BatchProfile], plan: Plan) -> WindowProfile:
-    """Return block profiles as one window; columns that no block has are empty."""
+    """Return the profiles of batches as one window; columns that no batch has are empty."""
     columns = {}
     for column in plan:
         empty = empty_profile(column)
-        profiles = [block.columns.get(column.name, empty) for block in blocks]
+        profiles = [batch.columns.get(column.name, empty) for batch in blocks]
         columns[column.name] = ColumnWindow(
             total=merge([empty, *profiles]),
             counts=np.array([p.counts for p in profiles], dtype=np.int64).reshape(len(profiles), column.cells),
@@ -150,25 +177,25 @@ def stack(blocks: Sequence[BatchProfile], plan: Plan) -> WindowProfile:
 
 
 def _buckets(profiles: Sequence[ColumnProfile]) -> Counts:
-    found = [profile.buckets for profile in profiles if isinstance(profile, CategoricalProfile)]
-    return np.stack(found) if found else np.empty((0, 0), dtype=np.int64)
+    buckets = [profile.buckets for profile in profiles if isinstance(profile, CategoricalProfile)]
+    return np.stack(buckets) if buckets else np.empty((0, 0), dtype=np.int64)
 
 
 def require_readable(window: WindowProfile, what: str) -> None:
-    """Make sure that every object of a window could be read.
+    """Raise an error if an object of a window could not be decoded.
 
     Raises
     ------
     BadData
-        Naming the first that could not.
+        With the error of the first such object.
     """
-    for block in window.blocks:
-        if block.unreadable:
-            raise BadData(f"the {what} is broken: {block.unreadable[0]}")
+    for batch in window.blocks:
+        if batch.unreadable:
+            raise BadData(f"the {what} is broken: {batch.unreadable[0]}")
 
 
-def _profile_block(block: Batch, made: Sequence[ObjectProfile | Exception], plan: Plan) -> BatchProfile:
-    good = [profile for profile in made if isinstance(profile, ObjectProfile)]
+def _profile_batch(batch: Batch, profiles: Sequence[ObjectProfile | Unreadable], plan: Plan) -> BatchProfile:
+    good = [profile for profile in profiles if isinstance(profile, ObjectProfile)]
     columns: dict[str, ColumnProfile] = {}
     lacking: dict[str, tuple[str, ...]] = {}
     for column in plan:
@@ -179,9 +206,9 @@ def _profile_block(block: Batch, made: Sequence[ObjectProfile | Exception], plan
         if without:
             lacking[column.name] = without
     return BatchProfile(
-        block=block,
+        block=batch,
         rows=sum(profile.rows for profile in good),
         columns=columns,
         lacking=lacking,
-        unreadable=tuple(str(error) for error in made if not isinstance(error, ObjectProfile)),
+        unreadable=tuple(str(error) for error in profiles if isinstance(error, Unreadable)),
     )

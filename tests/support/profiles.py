@@ -1,0 +1,44 @@
+"""Profiles of Arrow columns, counted as a check counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from modelmonitor_trainer.data import parquet
+from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
+from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
+from modelmonitor_trainer.profile.tasks import Counters
+
+
+def profile_numbers(
+    column: pa.ChunkedArray, edges: np.ndarray, minimum: float | None = None, maximum: float | None = None
+) -> NumericProfile:
+    """Return the profile of a numeric column."""
+    profile = _profile(NumericPlan("column", edges, minimum, maximum), column)
+    assert isinstance(profile, NumericProfile)
+    return profile
+
+
+def profile_categories(
+    column: pa.ChunkedArray, cells: Mapping[str, int], allowed: frozenset[str] | None = None, buckets: int = 0
+) -> CategoricalProfile:
+    """Return the profile of a categorical column; `cells` maps each known category to its index."""
+    known = tuple(sorted(cells, key=cells.__getitem__))
+    permitted = None if allowed is None else tuple(sorted(allowed))
+    profile = _profile(CategoricalPlan("column", known, permitted, buckets), column)
+    assert isinstance(profile, CategoricalProfile)
+    return profile
+
+
+def _profile(plan: NumericPlan | CategoricalPlan, column: pa.ChunkedArray) -> ColumnProfile:
+    counter = Counters((plan,)).counter("column")
+    counter.add(column)
+    return counter.profile()
+
+
+def set_part_bytes(size: int) -> None:
+    """Make parts of Parquet files small in the current process; an initializer of worker processes."""
+    parquet.PART_BYTES = size
