@@ -28,7 +28,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelmonitor_trainer.errors import ModelMonitorError
+from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.model_files import LoadedModel, load_model
+from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.storage.s3 import S3Store
 
 _LOG = logging.getLogger("scorer")
@@ -239,7 +241,7 @@ def main() -> None:
     uri = os.environ.get("MODELMONITOR_MODEL_URI", "")
     where = _VERSION_FOLDER.match(uri)
     store = S3Store(os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_REGION"))
-    model = load_model(store, where["prefix"], where["version"]) if where else None
+    model = load_model(ModelRegistry(store, ResultsLayout(where["prefix"])), where["version"]) if where else None
     log_uri = os.environ.get("LOG_URI")
     log = RequestLog(store, log_uri, os.environ.get("TIME_INPUT")) if log_uri else None
     server = Server(int(os.environ.get("PORT", "8080")), os.environ.get("MODEL_NAME", "model"), model, log)

@@ -16,8 +16,9 @@ import pytest
 from mlflow import MlflowClient
 
 from modelmonitor_api.messages import MonitorRef
+from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.mlflow_tracking import move_alias, record_training, tracked_name
-from modelmonitor_trainer.registry.versions import VersionRecord
+from modelmonitor_trainer.registry.records import VersionRecord
 
 NAME = tracked_name(MonitorRef(namespace="ns", name="flights", uid="u"))
 PREFIX = "s3://results/ns/flights/"
@@ -50,7 +51,7 @@ def record(number, outcome="Passed"):
 def told(number, *, serves, outcome="Passed"):
     metrics = {"challenger.R2": 0.5, "champion.R2": None, "strange": float("inf"), "difference.value": 0.1}
     parameters = {"strategy": "Refit", "long": "x" * 9999, "nothing": None}
-    return record_training(PREFIX, NAME, record(number, outcome), metrics, parameters, serves=serves)
+    return record_training(ResultsLayout(PREFIX), NAME, record(number, outcome), metrics, parameters, serves=serves)
 
 
 @pytest.fixture(scope="module")
@@ -121,4 +122,4 @@ def test_a_server_that_is_down_changes_nothing(monkeypatch, caplog):
         with caplog.at_level(logging.WARNING):
             told(1, serves=True)
     assert time.monotonic() - begun < 60
-    assert "was not told of version v1-0badcafe" in caplog.text
+    assert "was not updated with version v1-0badcafe" in caplog.text

@@ -13,7 +13,8 @@ import pytest
 from modelmonitor_api.messages import MonitorRef, TrainRequest
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_trainer.registry import champion as registry
+from modelmonitor_trainer.registry.layout import ResultsLayout
+from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
 from modelmonitor_trainer.train.custom_trainer import conclude, prepare
@@ -102,8 +103,9 @@ def test_two_generations_through_the_protocol(tmp_path, run_image, task):
     world.land(15, 28, sign=-1)
     second = world.train(run_image, 2)
     assert (second.outcome, second.reason) == ("Promoted", "Better"), second.message
-    champion = registry.champion_pointer(world.store, f"{uri_of(tmp_path)}/results/ns/mon/")
-    record = registry.need_version(world.store, f"{uri_of(tmp_path)}/results/ns/mon/", champion.version)
+    registry = ModelRegistry(world.store, ResultsLayout(f"{uri_of(tmp_path)}/results/ns/mon/"))
+    champion = registry.champion()
+    record = registry.version(champion.version)
     assert (record.version, record.compared_with, record.kind) == (second.version, first.version, "Own")
     assert {"model/booster.txt", "model/encoding.json"} < {stored.name for stored in record.files}
 

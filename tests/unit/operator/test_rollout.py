@@ -11,7 +11,7 @@ from modelmonitor_api.messages import RollbackRequest, decode_request
 from modelmonitor_api.names import Role
 from modelmonitor_operator.gateway import Forbidden, Invalid
 from modelmonitor_operator.reconcile import Reconciler
-from modelmonitor_trainer.registry.versions import folder_of
+from modelmonitor_trainer.registry.layout import ResultsLayout
 from support.monitors import champion, check, run
 from unit.operator.world import NAMESPACE, SETTINGS, World
 
@@ -64,7 +64,7 @@ async def test_the_deployment_is_told_and_watched_until_it_is_available(world: W
     assert version == "v1-11111111"
     assert environment == {
         "MODELMONITOR_MODEL_VERSION": "v1-11111111",
-        "MODELMONITOR_MODEL_URI": folder_of(f"s3://monitors/{NAMESPACE}/flights/", "v1-11111111"),
+        "MODELMONITOR_MODEL_URI": ResultsLayout(f"s3://monitors/{NAMESPACE}/flights/").version("v1-11111111").folder,
     }
     assert world.deployments["scorer"]["metadata"]["labels"] == {names.LABEL_MONITOR: "flights"}
     assert world.condition("RolledOut") == ("False", "RolloutProgressing")

@@ -19,18 +19,11 @@ from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Estimator, Feature, Metric, Task
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.model.pipeline import fit
-from modelmonitor_trainer.registry import champion as registry
-from modelmonitor_trainer.registry.champion import ChampionChanged
-from modelmonitor_trainer.registry.model_files import dump_model, read_pipeline
-from modelmonitor_trainer.registry.versions import (
-    Period,
-    VersionRecord,
-    folder_of,
-    put_once,
-    read_file,
-    write_file,
-    write_record,
-)
+from modelmonitor_trainer.registry.layout import ResultsLayout
+from modelmonitor_trainer.registry.model_files import dump_model, load_model, read_pipeline
+from modelmonitor_trainer.registry.records import Period, VersionRecord
+from modelmonitor_trainer.registry.registry import ChampionChanged, ModelRegistry
+from modelmonitor_trainer.registry.writer import put_once
 from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of, uri_of
 
@@ -39,13 +32,8 @@ FEATURES = [Feature(name="x", type="Numeric"), Feature(name="kind", type="Catego
 
 
 @pytest.fixture
-def store():
-    return open_store(None)
-
-
-@pytest.fixture
-def prefix(tmp_path):
-    return f"{uri_of(tmp_path)}/results/ns/mon/"
+def registry(tmp_path):
+    return ModelRegistry(open_store(None), ResultsLayout(f"{uri_of(tmp_path)}/results/ns/mon/"))
 
 
 def at(day):
@@ -61,12 +49,11 @@ def model():
     )
 
 
-def stored(store, prefix, number, **changes):
+def stored(registry, number, **changes):
     """Write a complete version and return its record."""
     name = f"v{number}-0000000{number}"
-    folder = folder_of(prefix, name)
-    files = [write_file(store, folder, "model.skops", dump_model(model()))[0]]
-    files.append(write_file(store, folder, "manifest.json", b"{}")[0])
+    files = [registry.write_file(name, "model.skops", dump_model(model()))[0]]
+    files.append(registry.write_file(name, "manifest.json", b"{}")[0])
     record = VersionRecord(
         version=name,
         number=number,
@@ -89,38 +76,37 @@ def stored(store, prefix, number, **changes):
         message="it is better",
         files=files,
     )
-    return write_record(store, prefix, record.model_copy(update=changes))
+    return registry.write_record(record.model_copy(update=changes))
 
 
-def promoted(store, prefix, *numbers):
+def promoted(registry, *numbers):
     """Promote new versions one after the other, one a day; return their records."""
     records, before = [], None
     for number in numbers:
-        record = stored(store, prefix, number)
-        registry.promote(store, prefix, record, instead_of=before, by=f"train-{number}", now=at(number))
+        record = stored(registry, number)
+        registry.promote(record, instead_of=before, by=f"train-{number}", now=at(number))
         before = record.version
         records.append(record)
     return records
 
 
-def test_before_the_first_promotion(store, prefix):
-    assert registry.champion_pointer(store, prefix) is None
-    assert registry.load_champion(store, prefix) is None
-    assert registry.list_versions(store, prefix) == []
+def test_before_the_first_promotion(registry):
+    assert registry.champion() is None
+    assert registry.versions() == []
     with pytest.raises(NotFound, match="no champion"):
-        registry.rollback(store, prefix, "previous", by="j", now=NOW)
+        registry.rollback("previous", by="j", now=NOW)
 
 
-def test_promotions_are_a_history(store, prefix):
-    first, second = promoted(store, prefix, 1, 2)
-    pointer = registry.champion_pointer(store, prefix)
+def test_promotions_are_a_history(registry):
+    first, second = promoted(registry, 1, 2)
+    pointer = registry.champion()
     assert (pointer.version, pointer.previous, pointer.since) == (second.version, first.version, at(2))
     assert (pointer.metric, pointer.score, pointer.data_end) == ("ROCAUC", 0.72, dt.date(2013, 3, 2))
     assert [reign.version for reign in pointer.history] == [second.version, first.version]
     champion = pointer.to_champion()
     assert (champion.version, champion.score) == (second.version, "0.72")
     assert champion.data_end == dt.datetime(2013, 3, 3, tzinfo=dt.UTC), "a day ends where the next begins"
-    assert [record.version for record in registry.list_versions(store, prefix)] == [second.version, first.version]
+    assert [record.version for record in registry.versions()] == [second.version, first.version]
 
 
 @pytest.mark.parametrize(
@@ -137,63 +123,65 @@ def test_promotions_are_a_history(store, prefix):
         (0, 400, [1, 2, 1]),
     ],
 )
-def test_which_version_served_when(store, prefix, start, end, served):
-    first, second = promoted(store, prefix, 1, 2)
-    registry.rollback(store, prefix, "previous", by="j", now=at(3))
-    pointer = registry.champion_pointer(store, prefix)
-    found = registry.served_between(pointer, at(start), at(end))
+def test_which_version_served_when(registry, start, end, served):
+    first, second = promoted(registry, 1, 2)
+    registry.rollback("previous", by="j", now=at(3))
+    pointer = registry.champion()
+    found = pointer.serving_periods(at(start), at(end))
     names = {1: first.version, 2: second.version}
-    assert [one.reign.version for one in found] == [names[number] for number in served]
+    assert [one.tenure.version for one in found] == [names[number] for number in served]
     for one, following in itertools.pairwise(found):
-        assert one.until == following.reign.since
+        assert one.until == following.tenure.since
 
 
-def test_what_a_version_was_trained_on_is_known_when_the_version_is_gone(store, prefix):
-    first, _ = promoted(store, prefix, 1, 2)
-    for item in store.list(f"{prefix}versions/{first.version}/"):
-        store.delete(item.uri)
-    pointer = registry.champion_pointer(store, prefix)
-    (served,) = registry.served_between(pointer, at(1.5), at(1.5))
-    assert (served.reign.data_start, served.reign.data_end) == (first.train.start, first.train.end)
-    assert (served.reign.train_rows, served.reign.manifest_sha256) == (first.train.rows, first.manifest_sha256)
+def test_what_a_version_was_trained_on_is_known_when_the_version_is_gone(registry):
+    first, _ = promoted(registry, 1, 2)
+    for item in registry.store.list(registry.layout.version(first.version).folder):
+        registry.store.delete(item.uri)
+    pointer = registry.champion()
+    (served,) = pointer.serving_periods(at(1.5), at(1.5))
+    assert (served.tenure.data_start, served.tenure.data_end) == (first.train.start, first.train.end)
+    assert (served.tenure.train_rows, served.tenure.manifest_sha256) == (first.train.rows, first.manifest_sha256)
 
 
-def test_a_promotion_is_made_once(store, prefix):
-    (first,) = promoted(store, prefix, 1)
-    before = store.read(registry.pointer_uri(prefix))
-    registry.promote(store, prefix, first, instead_of=None, by="train-1", now=at(5))
-    assert store.read(registry.pointer_uri(prefix)) == before
+def test_a_promotion_is_made_once(registry):
+    (first,) = promoted(registry, 1)
+    before = registry.store.read(registry.layout.champion)
+    registry.promote(first, instead_of=None, by="train-1", now=at(5))
+    assert registry.store.read(registry.layout.champion) == before
 
 
-def test_a_restarted_pod_does_not_undo_a_rollback(store, prefix):
-    first, second = promoted(store, prefix, 1, 2)
-    registry.rollback(store, prefix, "previous", by="rollback-1", now=at(3))
-    pointer = registry.promote(store, prefix, second, instead_of=first.version, by="train-2", now=at(4))
+def test_a_restarted_pod_does_not_undo_a_rollback(registry):
+    first, second = promoted(registry, 1, 2)
+    registry.rollback("previous", by="rollback-1", now=at(3))
+    pointer = registry.promote(second, instead_of=first.version, by="train-2", now=at(4))
     assert pointer.version == first.version
 
 
-def test_a_champion_that_changed_meanwhile(store, prefix):
-    first, second = promoted(store, prefix, 1, 2)
-    third = stored(store, prefix, 3)
+def test_a_champion_that_changed_meanwhile(registry):
+    first, second = promoted(registry, 1, 2)
+    third = stored(registry, 3)
     with pytest.raises(ChampionChanged, match=second.version) as changed:
-        registry.promote(store, prefix, third, instead_of=first.version, by="train-3", now=at(3))
+        registry.promote(third, instead_of=first.version, by="train-3", now=at(3))
     assert changed.value.pointer.version == second.version
     with pytest.raises(ChampionChanged):
-        registry.promote(store, prefix, third, instead_of=None, by="train-3", now=at(3))
-    assert registry.champion_pointer(store, prefix).version == second.version
+        registry.promote(third, instead_of=None, by="train-3", now=at(3))
+    assert registry.champion().version == second.version
 
 
 @pytest.mark.parametrize("start", [(), (1,)])
-def test_of_trainings_that_race_one_promotes(store, prefix, start):
-    champions = promoted(store, prefix, *start)
+def test_of_trainings_that_race_one_promotes(registry, start):
+    champions = promoted(registry, *start)
     before = champions[-1].version if champions else None
-    rivals = [stored(store, prefix, number) for number in range(2, 8)]
+    rivals = [stored(registry, number) for number in range(2, 8)]
     outcomes, ready = [], threading.Barrier(len(rivals))
 
     def race(record):
         ready.wait()
         try:
-            registry.promote(open_store(None), prefix, record, instead_of=before, by=record.version, now=at(9))
+            ModelRegistry(open_store(None), registry.layout).promote(
+                record, instead_of=before, by=record.version, now=at(9)
+            )
             outcomes.append(record.version)
         except ChampionChanged:
             pass
@@ -203,97 +191,96 @@ def test_of_trainings_that_race_one_promotes(store, prefix, start):
         thread.start()
     for thread in threads:
         thread.join()
-    assert outcomes == [registry.champion_pointer(store, prefix).version]
+    assert outcomes == [registry.champion().version]
 
 
-def test_an_answer_that_was_lost_is_not_a_lost_race(store, prefix):
+def test_an_answer_that_was_lost_is_not_a_lost_race(registry):
     """The store wrote the pointer, and the answer never came: the client tries again and is refused."""
-    first = stored(store, prefix, 1)
+    first = stored(registry, 1)
 
     class Deaf:
         def __getattr__(self, name):
-            return getattr(store, name)
+            return getattr(registry.store, name)
 
         def write(self, uri, data, **conditions):
-            store.write(uri, data, **conditions)
-            return store.write(uri, data, **conditions)
+            registry.store.write(uri, data, **conditions)
+            return registry.store.write(uri, data, **conditions)
 
-    pointer = registry.promote(Deaf(), prefix, first, instead_of=None, by="train-1", now=at(1))
+    pointer = ModelRegistry(Deaf(), registry.layout).promote(first, instead_of=None, by="train-1", now=at(1))
     assert pointer.version == first.version
 
 
-def test_rollback_is_made_once_a_job(store, prefix):
-    first, second = promoted(store, prefix, 1, 2)
-    pointer, changed = registry.rollback(store, prefix, "previous", by="rollback-1", now=at(3))
+def test_rollback_is_made_once_a_job(registry):
+    first, second = promoted(registry, 1, 2)
+    pointer, changed = registry.rollback("previous", by="rollback-1", now=at(3))
     assert (pointer.version, pointer.previous, changed) == (first.version, second.version, True)
     assert pointer.action == "RolledBack"
-    again, changed = registry.rollback(store, prefix, "previous", by="rollback-1", now=at(4))
+    again, changed = registry.rollback("previous", by="rollback-1", now=at(4))
     assert (again, changed) == (pointer, False)
-    forth, changed = registry.rollback(store, prefix, "previous", by="rollback-2", now=at(5))
+    forth, changed = registry.rollback("previous", by="rollback-2", now=at(5))
     assert (forth.version, changed) == (second.version, True)
     assert [reign.version for reign in forth.history] == [second.version, first.version, second.version, first.version]
 
 
-def test_rollback_to_a_version(store, prefix):
-    first, _, third = promoted(store, prefix, 1, 2, 3)
-    pointer, _ = registry.rollback(store, prefix, first.version, by="r", now=at(4))
+def test_rollback_to_a_version(registry):
+    first, _, third = promoted(registry, 1, 2, 3)
+    pointer, _ = registry.rollback(first.version, by="r", now=at(4))
     assert (pointer.version, pointer.previous) == (first.version, third.version)
-    same, changed = registry.rollback(store, prefix, first.version, by="s", now=at(5))
+    same, changed = registry.rollback(first.version, by="s", now=at(5))
     assert (same.version, changed) == (first.version, False)
 
 
-def test_rollbacks_that_cannot_be(store, prefix):
-    promoted(store, prefix, 1)
+def test_rollbacks_that_cannot_be(registry):
+    promoted(registry, 1)
     with pytest.raises(NotFound, match="first champion"):
-        registry.rollback(store, prefix, "previous", by="r", now=NOW)
-    never = stored(store, prefix, 5)
+        registry.rollback("previous", by="r", now=NOW)
+    never = stored(registry, 5)
     with pytest.raises(BadConfiguration, match="never been the champion"):
-        registry.rollback(store, prefix, never.version, by="r", now=NOW)
+        registry.rollback(never.version, by="r", now=NOW)
 
 
-def test_a_damaged_version_is_not_rolled_back_to(store, prefix):
-    first, second = promoted(store, prefix, 1, 2)
-    uri = folder_of(prefix, first.version) + "model.skops"
+def test_a_damaged_version_is_not_rolled_back_to(registry):
+    first, second = promoted(registry, 1, 2)
+    uri = registry.layout.version(first.version).file("model.skops")
     path_of(uri).write_bytes(b"something else")
     with pytest.raises(BadData, match="SHA-256"):
-        registry.rollback(store, prefix, "previous", by="r", now=NOW)
-    assert registry.champion_pointer(store, prefix).version == second.version
+        registry.rollback("previous", by="r", now=NOW)
+    assert registry.champion().version == second.version
 
 
-def test_files_are_written_once(store, prefix):
-    folder = folder_of(prefix, "v1-00000000")
-    kept, data = write_file(store, folder, "card.md", b"first")
-    again, still = write_file(store, folder, "card.md", b"second")
+def test_files_are_written_once(registry):
+    kept, data = registry.write_file("v1-00000000", "card.md", b"first")
+    again, still = registry.write_file("v1-00000000", "card.md", b"second")
     assert (kept, data) == (again, still)
     assert still == b"first"
-    assert put_once(store, folder + "card.md", b"third") == b"first"
+    assert put_once(registry.store, registry.layout.version("v1-00000000").file("card.md"), b"third") == b"first"
 
 
 @pytest.mark.parametrize("name", ["", "..", "../v1", "v1/..", "v1 x", "vé"])
-def test_names_that_no_version_has(store, prefix, name):
+def test_names_that_no_version_has(registry, name):
     with pytest.raises(NotFound):
-        registry.need_version(store, prefix, name)
+        registry.version(name)
 
 
-def test_a_version_without_its_record_is_not_there(store, prefix):
-    write_file(store, folder_of(prefix, "v1-00000000"), "model.skops", b"half")
-    assert registry.read_version(store, prefix, "v1-00000000") is None
-    assert registry.list_versions(store, prefix) == []
+def test_a_version_without_its_record_is_not_there(registry):
+    registry.write_file("v1-00000000", "model.skops", b"half")
+    assert registry.find_version("v1-00000000") is None
+    assert registry.versions() == []
     with pytest.raises(NotFound, match="v1-00000000"):
-        registry.load_model(store, prefix, "v1-00000000")
+        load_model(registry, "v1-00000000")
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"not json", b"[]", b'{"version": 3}'])
-def test_a_damaged_pointer_is_said_so(store, prefix, data):
-    promoted(store, prefix, 1)
-    path_of(registry.pointer_uri(prefix)).write_bytes(data)
+def test_a_damaged_pointer_is_said_so(registry, data):
+    promoted(registry, 1)
+    path_of(registry.layout.champion).write_bytes(data)
     with pytest.raises(BadData, match=r"champion\.json cannot be read"):
-        registry.champion_pointer(store, prefix)
+        registry.champion()
 
 
-def test_the_champion_answers_as_before_it_was_stored(store, prefix):
-    promoted(store, prefix, 1)
-    loaded = registry.load_champion(store, prefix)
+def test_the_champion_answers_as_before_it_was_stored(registry):
+    promoted(registry, 1)
+    loaded = load_model(registry, registry.champion().version)
     table = pa.table({"kind": ["a", None, "new"], "x": [0.5, -1.0, 2.0], "more": [1, 2, 3]})
     arrays = {"x": np.array([0.5, -1, 2]), "kind": np.array(["a", None, "new"], dtype=object)}
     expected = model().scores(arrays)
@@ -304,19 +291,19 @@ def test_the_champion_answers_as_before_it_was_stored(store, prefix):
         loaded.predict_scores(table.drop_columns(["x"]))
 
 
-def test_a_model_of_an_own_trainer_is_not_loaded(store, prefix):
-    record = stored(store, prefix, 1, kind="Own", image="mine:1")
+def test_a_model_of_an_own_trainer_is_not_loaded(registry):
+    record = stored(registry, 1, kind="Own", image="mine:1")
     with pytest.raises(BadConfiguration, match="mine:1"):
-        registry.load_model(store, prefix, record.version)
+        load_model(registry, record.version)
 
 
-def test_a_changed_model_is_not_loaded(store, prefix):
-    record = stored(store, prefix, 1)
-    path_of(folder_of(prefix, record.version) + "model.skops").write_bytes(dump_model(model()) + b" ")
+def test_a_changed_model_is_not_loaded(registry):
+    record = stored(registry, 1)
+    path_of(registry.layout.version(record.version).file("model.skops")).write_bytes(dump_model(model()) + b" ")
     with pytest.raises(BadData, match="SHA-256"):
-        registry.load_model(store, prefix, record.version)
+        load_model(registry, record.version)
     with pytest.raises(NotFound):
-        read_file(store, prefix, record, "other")
+        registry.read_file(record, "other")
 
 
 def shout(values):

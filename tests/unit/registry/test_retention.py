@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 
 from modelmonitor_api.spec import Retention
 from modelmonitor_trainer.errors import BadData, NotFound, ObjectChanged
-from modelmonitor_trainer.registry.champion import (
-    Pointer,
-    Tenure,
-    VersionRecord,
-    champion_pointer,
-    read_version,
-    rollback,
-)
+from modelmonitor_trainer.registry.layout import ResultsLayout
+from modelmonitor_trainer.registry.records import Pointer, Tenure, VersionRecord
+from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.registry.retention import apply_retention, expendable
 from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of, uri_of
@@ -112,7 +107,15 @@ class Results:
         os.utime(path_of(self.prefix + name), (then, then))
 
     def apply_retention(self, **retention):
-        return apply_retention(self.store, self.prefix, "u", Retention(**retention), now=dt.datetime.now(dt.UTC))
+        """Apply a retention, as a training does that has just written its verdict."""
+        self.put("runs/u/99/verdict.json", b'{"version": null}')
+        now = dt.datetime.now(dt.UTC)
+        result = apply_retention(self.registry(), "u", Retention(**retention), now=now)
+        self.store.delete(f"{self.prefix}runs/u/99/verdict.json")
+        return result
+
+    def registry(self, store=None):
+        return ModelRegistry(store or self.store, ResultsLayout(self.prefix))
 
     def names(self):
         root = path_of(self.prefix)
@@ -139,7 +142,7 @@ def test_tidying(results):
     results.put("versions/v7/model.skops")
     results.put("champion.json", pointer("v2", "v1").model_dump_json(by_alias=True).encode())
     before = results.names()
-    found = results.tidy(versions=2, report_days=30)
+    found = results.apply_retention(versions=2, report_days=30)
     assert found.versions == ("v3", "v4")
     assert found.runs == 2
     gone = {
@@ -147,13 +150,13 @@ def test_tidying(results):
     }
     gone |= {name for number in (3, 4) for name in (f"runs/u/{number}/report.html", f"runs/u/{number}/verdict.json")}
     assert before - results.names() == gone, "nothing that is not complete, and nothing of versions that are kept"
-    assert results.tidy(versions=2, report_days=30).versions == ()
+    assert results.apply_retention(versions=2, report_days=30).versions == ()
 
 
 def test_young_reports_stay(results):
     results.put("runs/u/1/verdict.json", b'{"version": "v1"}', days_old=5)
     results.put("runs/u/2/verdict.json", b"not JSON", days_old=50)
-    assert results.tidy(report_days=30).runs == 1
+    assert results.apply_retention(report_days=30).runs == 1
     assert results.names() == {"runs/u/1/verdict.json"}
 
 
@@ -164,10 +167,10 @@ def test_checks_go_by_the_time_they_were_due_and_the_newest_stay(results):
         results.put(f"checks/u/{due:%Y%m%dT%H%M%SZ}-mon-check/verdict.json")
         results.put(f"checks/u/{due:%Y%m%dT%H%M%SZ}-mon-check/report.html")
     results.put("checks/u/notes.txt")
-    assert results.tidy(report_days=30).checks == 10
-    assert results.tidy(report_days=30).checks == 0
+    assert results.apply_retention(report_days=30).checks == 10
+    assert results.apply_retention(report_days=30).checks == 0
     assert len(results.names()) == 10 * 2 + 1
-    assert results.tidy(report_days=7).checks == 0, "the ten newest stay, whatever their age"
+    assert results.apply_retention(report_days=7).checks == 0, "the ten newest stay, whatever their age"
 
 
 def test_a_version_that_is_rolled_back_to_meanwhile_stays(results):
@@ -183,7 +186,7 @@ def test_a_version_that_is_rolled_back_to_meanwhile_stays(results):
             found = pointers[0] if len(pointers) == 1 else pointers.pop(0)
             return found.model_dump_json(by_alias=True).encode(), "etag"
 
-    found = apply_retention(Moving(), results.prefix, "u", Retention(versions=2), now=results.now)
+    found = apply_retention(results.registry(Moving()), "u", Retention(versions=2), now=results.now)
     assert found.versions == ("v2",)
 
 
@@ -209,7 +212,7 @@ def test_what_has_served_lately_stays():
 def test_profiles_go_by_age(results):
     results.put("profiles/a/1.json", days_old=200)
     results.put("profiles/a/2.json", days_old=20)
-    found = results.tidy()
+    found = results.apply_retention()
     assert found.profiles == 1
     assert results.names() == {"profiles/a/2.json"}
 
@@ -219,7 +222,7 @@ def test_more_checks_than_declared_go_however_young(results):
     for hour in range(30):
         due = today - dt.timedelta(hours=hour)
         results.put(f"checks/u/{due:%Y%m%dT%H%M%SZ}-mon-check/verdict.json")
-    assert results.tidy(checks=12).checks == 18
+    assert results.apply_retention(checks=12).checks == 18
     newest = today - dt.timedelta(hours=11)
     assert min(results.names()) == f"checks/u/{newest:%Y%m%dT%H%M%SZ}-mon-check/verdict.json"
 
@@ -229,7 +232,7 @@ def test_looks_at_a_champion_go_with_it(results):
         version(results, number)
         results.put(f"watch/v{number}/4-0badcafe.json")
     results.put("champion.json", pointer("v4", "v3").model_dump_json(by_alias=True).encode())
-    assert results.tidy(versions=2).versions == ("v1", "v2")
+    assert results.apply_retention(versions=2).versions == ("v1", "v2")
     assert {name for name in results.names() if name.startswith("watch/")} == {
         "watch/v3/4-0badcafe.json",
         "watch/v4/4-0badcafe.json",
@@ -271,17 +274,17 @@ def test_a_rollback_and_a_retention_never_leave_a_champion_without_its_files(res
         for _ in range(pause):
             yield
         try:
-            rollback(results.store, results.prefix, "v1", by="by-hand", now=LATER)
+            results.registry().rollback("v1", by="by-hand", now=LATER)
         except (NotFound, ObjectChanged, BadData) as error:
             failed.append(error)
         while True:
             yield
 
     now = dt.datetime.now(dt.UTC)
-    apply_retention(Interleaved(results.store, other()), results.prefix, "u", Retention(versions=2), now=now)
-    found = champion_pointer(results.store, results.prefix)
+    apply_retention(results.registry(Interleaved(results.store, other())), "u", Retention(versions=2), now=now)
+    found = results.registry().champion()
     assert found is not None
-    assert read_version(results.store, results.prefix, found.version) is not None
+    assert results.registry().find_version(found.version) is not None
     assert f"versions/{found.version}/model.skops" in results.names()
 
 
@@ -298,24 +301,39 @@ def test_a_retention_within_a_rollback_never_takes_its_target(results, pause):
     def other():
         for _ in range(pause):
             yield
-        results.tidy(versions=2)
+        results.apply_retention(versions=2)
         while True:
             yield
 
     with suppress(NotFound, ObjectChanged, BadData):
-        rollback(Interleaved(results.store, other()), results.prefix, "v1", by="by-hand", now=LATER)
-    found = champion_pointer(results.store, results.prefix)
+        results.registry(Interleaved(results.store, other())).rollback("v1", by="by-hand", now=LATER)
+    found = results.registry().champion()
     assert found is not None
-    assert read_version(results.store, results.prefix, found.version) is not None
+    assert results.registry().find_version(found.version) is not None
     assert f"versions/{found.version}/model.skops" in results.names()
 
 
-def test_a_claim_that_was_left_behind_is_forgotten(results):
+def test_a_reservation_that_was_left_behind_expires(results):
     for number in range(1, 4):
         version(results, number)
     results.put("champion.json", pointer("v3", "v2").model_dump_json(by_alias=True).encode())
     results.put("versions/v1/wanted.json")
-    assert results.tidy(versions=2).versions == ()
+    assert results.apply_retention(versions=2).versions == ()
     results.put("versions/v1/wanted.json", days_old=2)
-    assert results.tidy(versions=2).versions == ("v1",)
+    assert results.apply_retention(versions=2).versions == ("v1",)
     assert not [name for name in results.names() if name.startswith("versions/v1/")]
+
+
+@pytest.mark.parametrize("now", [START - dt.timedelta(days=4000), dt.datetime.now(dt.UTC) + dt.timedelta(days=4000)])
+def test_a_simulated_time_makes_no_reservation_and_no_report_older(results, now):
+    """A replay passes the time that it simulates; the store stamps its objects with its own."""
+    for number in range(1, 4):
+        version(results, number)
+    results.put("champion.json", pointer("v3", "v2").model_dump_json(by_alias=True).encode())
+    results.put("versions/v1/wanted.json")
+    results.put("runs/u/1/verdict.json", b'{"version": "gone"}', days_old=5)
+    results.put("runs/u/2/verdict.json", b'{"version": "gone"}')
+    results.put("profiles/a/1.profile", days_old=5)
+    result = apply_retention(results.registry(), "u", Retention(versions=2, report_days=30), now=now)
+    assert (result.versions, result.runs, result.profiles) == ((), 0, 0)
+    assert {"versions/v1/model.skops", "runs/u/1/verdict.json", "profiles/a/1.profile"} < results.names()

@@ -11,8 +11,9 @@ import yaml
 from modelmonitor_api.messages import MonitorRef, PromoteRequest, RollbackRequest, TrainRequest
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_trainer.registry import champion as registry
+from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.manual import handle_promotion, handle_rollback
+from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of, uri_of
 from modelmonitor_trainer.train.train import train
@@ -68,6 +69,10 @@ class World:
             },
             "promotion": {"metric": "ROCAUC", "holdoutDays": 4, "minHoldoutRows": 100, "nonInferiorityMargin": "0.02"},
         }
+
+    @property
+    def registry(self):
+        return ModelRegistry(self.store, ResultsLayout(self.prefix))
 
     @property
     def prefix(self):
@@ -126,7 +131,7 @@ class World:
         return handle_rollback(self.store, request, job=job, now=NOW)
 
     def champion(self):
-        return registry.champion_pointer(self.store, self.prefix)
+        return self.registry.champion()
 
     def results(self):
         """Return everything that was written: path below the results → content."""

@@ -13,8 +13,7 @@ import pytest
 
 from modelmonitor_api.spec import Task
 from modelmonitor_trainer.errors import BadConfiguration, BadData
-from modelmonitor_trainer.registry import champion as registry
-from modelmonitor_trainer.registry.versions import read_file
+from modelmonitor_trainer.registry.model_files import load_model
 from modelmonitor_trainer.train.custom_trainer import conclude, prepare
 from modelmonitor_trainer.train.custom_trainer_files import model_files, own_cost, read_predictions
 
@@ -58,11 +57,11 @@ def test_from_the_first_model_to_the_next(world, tmp_path):
     own(world)
     first = training(world, tmp_path / "work")
     assert (first.outcome, first.reason) == ("Promoted", "FirstModel"), first.message
-    record = registry.need_version(world.store, world.prefix, first.version)
+    record = world.registry.version(first.version)
     assert record.kind == "Own"
-    assert float(read_file(world.store, world.prefix, record, "model/deep/slope.json")) > 1
+    assert float(world.registry.read_file(record, "model/deep/slope.json")) > 1
     with pytest.raises(BadConfiguration, match="predictionColumn"):
-        registry.load_champion(world.store, world.prefix)
+        load_model(world.registry, world.champion().version)
     world.land(19, 40, slope=-2.0)
     second = training(world, tmp_path / "work", 2)
     assert (second.outcome, second.reason) == ("Promoted", "Better"), second.message
@@ -116,7 +115,7 @@ def test_a_champion_of_the_built_in_trainer_is_asked_by_it(world, tmp_path):
     world.land(19, 40, slope=-2.0)
     second = training(world, tmp_path, 2)
     assert (second.outcome, second.reason) == ("Promoted", "Better")
-    record = registry.need_version(world.store, world.prefix, second.version)
+    record = world.registry.version(second.version)
     assert record.compared_with == first.version
     world.spec["retraining"].pop("trainer")
     world.spec["retraining"]["estimator"] = {"name": "HistGradientBoostingClassifier"}
@@ -270,7 +269,7 @@ def test_what_a_training_took_is_kept_and_shown(world, tmp_path):
         Path(place).write_text('{"seconds": 81.5, "peakMemoryBytes": 734003200}')
 
     verdict = training(world, tmp_path, trainer=telling)
-    record = registry.read_version(world.store, world.prefix, verdict.version)
+    record = world.registry.find_version(verdict.version)
     assert (record.train_seconds, record.peak_memory_bytes) == (81.5, 734003200)
     assert "81.5 s, 700 MiB at most" in world.results()[f"versions/{verdict.version}/card.md"].decode()
 
@@ -285,7 +284,7 @@ def test_the_time_of_a_trainer_that_says_nothing_is_seen(world, tmp_path):
             os.utime(path, (laid_out + 60, laid_out + 60))
 
     verdict = training(world, tmp_path, trainer=slow)
-    record = registry.read_version(world.store, world.prefix, verdict.version)
+    record = world.registry.find_version(verdict.version)
     assert record.train_seconds == pytest.approx(60, abs=0.01)
     assert record.peak_memory_bytes is None
     card = world.results()[f"versions/{verdict.version}/card.md"].decode()

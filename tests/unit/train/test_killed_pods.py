@@ -6,8 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_trainer.errors import ObjectChanged
-from modelmonitor_trainer.registry import champion as registry
-from modelmonitor_trainer.registry.versions import read_file
+from modelmonitor_trainer.registry.model_files import load_model
 from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of
 from unit.train.conftest import VERSION_FILES
@@ -66,8 +65,8 @@ def test_a_pod_killed_after_any_write_ends_the_same(another):
             expected.comparison,
         ), killed_after
         assert len(world.champion().history) == 1
-        assert len(registry.list_versions(world.store, world.prefix)) == 1
-        registry.load_champion(world.store, world.prefix)
+        assert len(world.registry.versions()) == 1
+        load_model(world.registry, world.champion().version)
         assert {path.rsplit("/", 1)[1] for path in world.results() if path.startswith("versions/")} == VERSION_FILES
         before = world.results()
         assert world.train() == verdict, "a finished training is not made again"
@@ -87,8 +86,8 @@ def test_a_pod_killed_between_two_champions_mixes_nothing(world, killed_after):
     world.roll_back()
     verdict = world.train(3)
     assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionChanged")
-    for record in registry.list_versions(world.store, world.prefix):
-        found = json.loads(read_file(world.store, world.prefix, record, "comparison.json"))
+    for record in world.registry.versions():
+        found = json.loads(world.registry.read_file(record, "comparison.json"))
         assert found["championVersion"] == record.compared_with
         assert found["message"] == record.message
 
@@ -124,7 +123,7 @@ def test_a_training_that_is_overtaken_does_not_promote(world):
     writes = 5 + len(VERSION_FILES)
     with pytest.raises(Stopped):
         world.train(2, store=Dying(writes))
-    assert len(registry.list_versions(world.store, world.prefix)) == 2
+    assert len(world.registry.versions()) == 2
     third = world.train(3)
     assert third.outcome == "Promoted"
     second = world.train(2)

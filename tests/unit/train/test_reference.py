@@ -10,7 +10,7 @@ from modelmonitor_api.messages import CheckRequest
 from modelmonitor_trainer.check.run import check
 from modelmonitor_trainer.detect.result import to_json
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.registry.versions import REFERENCE_ROWS_FILE
+from modelmonitor_trainer.registry.layout import REFERENCE_ROWS_FILE
 from modelmonitor_trainer.storage.local import path_of
 
 NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)

@@ -6,8 +6,6 @@ import json
 import pytest
 
 from modelmonitor_trainer.errors import CredentialsRefused
-from modelmonitor_trainer.registry import champion as registry
-from modelmonitor_trainer.registry.versions import read_file
 from modelmonitor_trainer.train.strategy import _made_alike
 from unit.train.conftest import NOW
 
@@ -19,11 +17,11 @@ SEARCH = {
 
 
 def record_of(world, verdict):
-    return registry.need_version(world.store, world.prefix, verdict.version)
+    return world.registry.version(verdict.version)
 
 
 def parameters_of(world, verdict):
-    return json.loads(read_file(world.store, world.prefix, record_of(world, verdict), "parameters.json"))
+    return json.loads(world.registry.read_file(record_of(world, verdict), "parameters.json"))
 
 
 def page_of(world, number):
@@ -101,7 +99,7 @@ def test_every_so_often_a_full_refit_stands_beside(world):
     assert "Warm start and full refit" not in page_of(world, 2)
     world.land(25, 30)
     third = world.train(3)
-    found = json.loads(read_file(world.store, world.prefix, record_of(world, third), "comparison.json"))
+    found = json.loads(world.registry.read_file(record_of(world, third), "comparison.json"))
     assert found["confidence"] == pytest.approx(0.975), "two answers of the same rows share the chance to err"
     assert found["beside"]["difference"]["method"]
     assert parameters_of(world, third)["warmStart"]["inARow"] == 0
@@ -180,7 +178,7 @@ def test_the_level_of_the_last_days_is_a_baseline_too(world):
     world.spec["promotion"]["metric"] = "BrierScore"
     world.spec["promotion"]["holdoutDays"] = 4
     verdict = world.train(1)
-    found = json.loads(read_file(world.store, world.prefix, record_of(world, verdict), "comparison.json"))
+    found = json.loads(world.registry.read_file(record_of(world, verdict), "comparison.json"))
     assert found["lastPeriod"]["champion"] != found["baseline"]["champion"]
     assert "goes on as the last days were" in next(
         check["sentence"] for check in found["checks"] if check["name"] == "Better than a trivial model"
@@ -194,7 +192,7 @@ def test_old_versions_and_reports_are_tidied_up(world):
         # What has served until 30 days ago stays.
         names.append(world.train(number, now=NOW + dt.timedelta(days=40 * number)).version)
         world.land(18 + 6 * number - 5, 18 + 6 * number)
-    kept = {record.version for record in registry.list_versions(world.store, world.prefix)}
+    kept = {record.version for record in world.registry.versions()}
     champion = world.champion()
     assert {champion.version, champion.previous} - {None} <= kept
     assert set(names[-2:]) <= kept
@@ -221,8 +219,8 @@ def test_a_store_that_forbids_deleting_does_not_fail_a_training(world, caplog):
 def test_the_card_is_a_page_too(world):
     world.spec["model"]["features"][2]["allowedValues"] = ["a", "b", "<script>"]
     record = record_of(world, world.train(1))
-    page = read_file(world.store, world.prefix, record, "card.html").decode()
-    text = read_file(world.store, world.prefix, record, "card.md").decode()
+    page = world.registry.read_file(record, "card.html").decode()
+    text = world.registry.read_file(record, "card.md").decode()
     for words in (record.version, record.manifest_sha256, record.fitted_sha256, "Better than a trivial model", "Refit"):
         assert words in page
         assert words in text

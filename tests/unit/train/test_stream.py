@@ -10,7 +10,7 @@ from modelmonitor_api.spec import Estimator, ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.model.batches import Batch, Source, fit_in_batches, passes_over, why_not_in_batches
-from modelmonitor_trainer.registry.champion import load_model, read_version
+from modelmonitor_trainer.registry.model_files import load_model
 from modelmonitor_trainer.train import memory_estimate, stream
 from modelmonitor_trainer.train import train as train_module
 from modelmonitor_trainer.train.memory_estimate import (
@@ -67,12 +67,12 @@ def test_a_training_in_batches_learns_what_one_in_memory_learns(world, another):
 @pytest.mark.usefixtures("small_batches")
 def test_what_was_fitted_is_the_same_bit_for_bit(world):
     one = sgd(tiny(world)).train(1)
-    before = read_version(world.store, world.prefix, one.version)
+    before = world.registry.find_version(one.version)
     for name in [*world.results()]:
         if name.startswith(("versions/", "champion", "runs/")) and "manifest" not in name:
             world.store.delete(world.prefix + name)
     again = world.train(1)
-    assert read_version(world.store, world.prefix, again.version).fitted_sha256 == before.fitted_sha256
+    assert world.registry.find_version(again.version).fitted_sha256 == before.fitted_sha256
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -80,7 +80,7 @@ def test_the_champion_of_batches_is_compared_with_and_served(world):
     sgd(tiny(world)).train(1)
     world.land(19, 34)
     assert world.train(2).outcome in {"Promoted", "Rejected"}
-    model = load_model(world.store, world.prefix, world.champion().version)
+    model = load_model(world.registry, world.champion().version)
     assert model.classes == ("0", "1")
 
 

@@ -11,9 +11,7 @@ from sklearn import metrics as sk
 
 from modelmonitor_api.messages import CheckRequest
 from modelmonitor_trainer.check import run as check_module
-from modelmonitor_trainer.registry import champion as registry
 from modelmonitor_trainer.registry.model_files import TRUSTED_TYPES
-from modelmonitor_trainer.registry.versions import read_file
 from modelmonitor_trainer.storage.local import path_of
 from unit.train.conftest import FIRST, NOW
 
@@ -64,10 +62,8 @@ class Lake:
 
     def scores(self, version, rows):
         """Return what a stored model says, asked through skops and scikit-learn alone."""
-        record = registry.need_version(self.world.store, self.world.prefix, version)
-        pipeline = skops.io.loads(
-            read_file(self.world.store, self.world.prefix, record, "model.skops"), trusted=sorted(TRUSTED_TYPES)
-        )
+        record = self.world.registry.version(version)
+        pipeline = skops.io.loads(self.world.registry.read_file(record, "model.skops"), trusted=sorted(TRUSTED_TYPES))
         features = rows[["x", "kind"]].astype({"kind": object})
         return pipeline.predict_proba(features) if self.task != "Regression" else pipeline.predict(features)
 
@@ -104,9 +100,9 @@ def test_figures_are_those_of_scikit_learn(lake):
     lake.land(19, 40, turn=-1.0)
     second = world.train(2)
     assert (second.outcome, second.reason) == ("Promoted", "Better"), second.message
-    record = registry.need_version(world.store, world.prefix, second.version)
-    found = json.loads(read_file(world.store, world.prefix, record, "comparison.json"))
-    manifest = registry.read_manifest(world.store, world.prefix, second.version)
+    record = world.registry.version(second.version)
+    found = json.loads(world.registry.read_file(record, "comparison.json"))
+    manifest = world.registry.manifest(world.registry.version(second.version))
     rows = lake.joined(manifest.holdout)
     assert second.holdout_rows == len(rows) == 4 * 97
     by_metric = {row["metric"]: row for row in found["metrics"]}
@@ -151,14 +147,14 @@ def test_after_a_promotion_reference_and_promise_are_the_new_champions(lake):
     first = world.train(1)
     lake.land(19, 40, turn=-1.0)
     verdict, result = checked(world)
-    before = registry.read_manifest(world.store, world.prefix, first.version)
+    before = world.registry.manifest(world.registry.version(first.version))
     assert result.reference.window == before.train
     assert verdict.performance_dropped, verdict.message
     second = world.train(2)
     assert second.outcome == "Promoted"
     lake.land(41, 54, turn=-1.0)
     verdict, result = checked(world)
-    after = registry.read_manifest(world.store, world.prefix, second.version)
+    after = world.registry.manifest(world.registry.version(second.version))
     assert result.reference.window == after.train != before.train
     assert verdict.champion.version == second.version
     assert result.performance[0].promised == pytest.approx(second.comparison.challenger, rel=1e-5)

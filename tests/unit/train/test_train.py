@@ -11,7 +11,6 @@ import pytest
 from modelmonitor_api.messages import encode_answer
 from modelmonitor_trainer.data.manifest import objects_of
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
-from modelmonitor_trainer.registry import champion as registry
 from modelmonitor_trainer.storage.local import path_of
 from modelmonitor_trainer.train.compare import compare
 from unit.train.conftest import VERSION_FILES
@@ -40,8 +39,8 @@ def test_the_first_model(world):
 
 def test_lineage(world):
     verdict = world.train()
-    record = registry.need_version(world.store, world.prefix, verdict.version)
-    manifest = registry.read_manifest(world.store, world.prefix, verdict.version)
+    record = world.registry.version(verdict.version)
+    manifest = world.registry.manifest(world.registry.version(verdict.version))
     assert record.manifest_sha256 == manifest.sha256
     assert (manifest.train, manifest.holdout) == (
         (dt.date(2013, 1, 3), dt.date(2013, 1, 12)),
@@ -65,7 +64,7 @@ def test_the_same_data_give_the_same_model(another):
     for _ in range(2):
         world = another()
         verdict = world.train()
-        records.append(registry.need_version(world.store, world.prefix, verdict.version))
+        records.append(world.registry.version(verdict.version))
     assert records[0].predictions_sha256 == records[1].predictions_sha256
 
 
@@ -90,7 +89,7 @@ def test_a_worse_model_is_rejected(world):
     assert (second.outcome, second.reason) == ("Rejected", "NotBetterThanBaseline"), second.message
     assert second.comparison.high < -0.5, "and much worse than the champion"
     assert world.champion().version == first.version
-    record = registry.need_version(world.store, world.prefix, second.version)
+    record = world.registry.version(second.version)
     assert record.compared_with == first.version
     with pytest.raises(BadConfiguration, match="Rejected"):
         world.promote(second.version)
@@ -101,7 +100,7 @@ def test_the_holdout_is_never_what_the_champion_has_seen(world):
     world.land(19, 22)
     world.spec["promotion"]["holdoutDays"] = 60
     second = world.train(2)
-    manifest = registry.read_manifest(world.store, world.prefix, second.version)
+    manifest = world.registry.manifest(world.registry.version(second.version))
     assert manifest.holdout == (dt.date(2013, 1, 13), dt.date(2013, 1, 20)), "not sixty days: the champion saw the 12th"
     assert manifest.train[1] == dt.date(2013, 1, 12)
 
@@ -288,13 +287,13 @@ def test_two_versions_on_the_newest_rows(world):
     second = world.train(2)
     world.land(41, 50)
     before = world.results()
-    found = compare(world.store, world.parsed(), world.prefix, first.version, None, now=NOW)
+    found = compare(world.registry, world.parsed(), first.version, None, now=NOW)
     assert found["championVersion"] == second.version
     assert (found["outcome"], found["reason"]) == ("Passed", "Better")
     assert json.loads(json.dumps(found)) == found
     assert world.results() == before
     with pytest.raises(BadConfiguration, match="itself"):
-        compare(world.store, world.parsed(), world.prefix, second.version, None, now=NOW)
+        compare(world.registry, world.parsed(), second.version, None, now=NOW)
 
 
 @pytest.mark.parametrize(("days", "window"), [(range(1, 13), "training window"), (range(13, 17), "hold-out")])
@@ -327,4 +326,4 @@ def test_an_outcome_that_is_not_a_number_is_none(world, among_rows):
     verdict = world.train()
     assert verdict.outcome == "Promoted", verdict.message
     assert verdict.train_rows == 950
-    assert registry.need_version(world.store, world.prefix, verdict.version).classes == ["0", "1"]
+    assert world.registry.version(verdict.version).classes == ["0", "1"]

@@ -1,4 +1,4 @@
-"""Commands that make and move models: train, compare, promote, rollback, versions, and the frame of own trainers."""
+"""Commands for models: train, compare, promote, rollback, versions, and the steps around a custom trainer."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ if TYPE_CHECKING:
     from modelmonitor_api.messages import MonitorRef, RunVerdict, TrainRequest
     from modelmonitor_api.spec import ModelMonitorSpec
     from modelmonitor_trainer.cli.pod import AnyRequest
-    from modelmonitor_trainer.registry.champion import ServingPeriod
+    from modelmonitor_trainer.registry.records import ServingPeriod
+    from modelmonitor_trainer.registry.registry import ModelRegistry
 
     _Request = TypeVar("_Request", bound=AnyRequest)
 
-#: The folder that the containers of an own trainer share.
+#: Folder that the containers of a custom trainer share.
 _WORK = "/work"
 
 
 def add_commands(subparsers: Any) -> None:
-    """Add the commands about models to the command line."""
+    """Add the commands for models to the command line."""
     train = _command(subparsers, "train", "train a challenger, compare it with the champion, promote it if it passes")
     train.set_defaults(run=_train)
 
     compare = subparsers.add_parser(
         "compare",
         help="score two versions on the newest rows that neither has seen",
-        description="Score two versions on the newest rows that neither has seen, and say what the gate would. "
-        "Nothing is changed.",
+        description="Score two versions on the newest rows that neither has seen, and report the outcome of the "
+        "promotion gate. Nothing is changed.",
     )
     compare.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
     compare.add_argument("--version", dest="wanted", required=True, metavar="VERSION", help="the challenger")
@@ -48,24 +49,24 @@ def add_commands(subparsers: Any) -> None:
     versions = subparsers.add_parser("versions", help="list the versions of a monitor's model, and which served when")
     versions.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
     versions.add_argument(
-        "--at", metavar="TIME", help="say which version served on a day or at a time, and what it was trained on"
+        "--at", metavar="TIME", help="show which version served on a day or at a time, and what it was trained on"
     )
     _output(versions)
     versions.set_defaults(run=_versions)
 
-    prepare = _command(subparsers, "train-prepare", "freeze and lay out the data for a trainer of your own")
+    prepare = _command(subparsers, "train-prepare", "freeze the data and prepare the input of a custom trainer")
     prepare.set_defaults(run=_prepare)
-    conclude = _command(subparsers, "train-conclude", "judge and store what a trainer of your own has made")
+    conclude = _command(subparsers, "train-conclude", "evaluate and store the model of a custom trainer")
     conclude.set_defaults(run=_conclude)
     for command in (prepare, conclude):
-        command.add_argument("--work", default=_WORK, metavar="DIR", help=f"folder that is shared (default {_WORK})")
+        command.add_argument("--work", default=_WORK, metavar="DIR", help=f"shared folder (default {_WORK})")
 
 
 def _command(subparsers: Any, name: str, help_text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(name, help=help_text, description=f"{help_text}.")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("-f", "--file", metavar="FILE", help="YAML file of a ModelMonitor (- is standard input)")
-    source.add_argument("--request", metavar="FILE", help="request of the operator, for pods")
+    source.add_argument("--request", metavar="FILE", help="request of the operator (used in pods)")
     _output(parser)
     return parser
 
@@ -128,10 +129,8 @@ def _training(monitor: MonitorRef, spec: ModelMonitorSpec, number: int) -> Train
 
 
 def _numbers(monitor: MonitorRef, spec: ModelMonitorSpec) -> list[int]:
-    from modelmonitor_trainer.registry.champion import monitor_prefix
-    from modelmonitor_trainer.storage.base import open_store
-
-    runs = open_store(spec.storage).children(f"{monitor_prefix(spec, monitor)}runs/{monitor.uid}/")
+    registry = _registry(monitor, spec)
+    runs = registry.store.children(registry.layout.runs(monitor.uid))
     return [int(name) for run in runs if (name := run.rstrip("/").rpartition("/")[2]).isdigit()]
 
 
@@ -143,10 +142,10 @@ def _rollback(args: argparse.Namespace) -> int:
     def do(request: RollbackRequest, job: str) -> RunVerdict:
         return handle_rollback(open_store(request.spec.storage), request, job=job, now=_now())
 
-    def declared(monitor: MonitorRef, spec: ModelMonitorSpec) -> RollbackRequest:
+    def from_file(monitor: MonitorRef, spec: ModelMonitorSpec) -> RollbackRequest:
         return RollbackRequest(monitor=monitor, spec=spec, to=args.to)
 
-    return _answer(args, RollbackRequest, declared, do)
+    return _answer(args, RollbackRequest, from_file, do)
 
 
 def _promote(args: argparse.Namespace) -> int:
@@ -155,24 +154,24 @@ def _promote(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.registry.manual import handle_promotion
     from modelmonitor_trainer.storage.base import open_store
 
-    def declared(monitor: MonitorRef, spec: ModelMonitorSpec) -> PromoteRequest:
+    def from_file(monitor: MonitorRef, spec: ModelMonitorSpec) -> PromoteRequest:
         if not args.wanted:
-            raise BadConfiguration("--version is missing; modelmonitor versions lists those that await approval")
+            raise BadConfiguration("--version is missing; modelmonitor versions lists the versions that await approval")
         return PromoteRequest(monitor=monitor, spec=spec, version=args.wanted)
 
     def do(request: PromoteRequest, job: str) -> RunVerdict:
         return handle_promotion(open_store(request.spec.storage), request, job=job, now=_now())
 
-    return _answer(args, PromoteRequest, declared, do)
+    return _answer(args, PromoteRequest, from_file, do)
 
 
 def _answer(
     args: argparse.Namespace,
     kind: type[_Request],
-    declared: Callable[[MonitorRef, ModelMonitorSpec], _Request],
+    from_file: Callable[[MonitorRef, ModelMonitorSpec], _Request],
     do: Callable[[_Request, str], RunVerdict | None],
 ) -> int:
-    """Do what a request of the operator asks, or the same for a file, and print the verdict."""
+    """Run a command for a request of the operator or for a YAML file, and print the verdict."""
     from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.cli.pod import answered, job_name, read_request, run_in_pod
     from modelmonitor_trainer.errors import BadConfiguration
@@ -180,15 +179,15 @@ def _answer(
     def in_pod() -> RunVerdict | None:
         request = read_request(args.request)
         if not isinstance(request, kind):
-            raise BadConfiguration(f"{args.request} asks for {request.kind}, and this command does not do that")
+            raise BadConfiguration(f"{args.request} is a {request.kind} request, which this command does not handle")
         verdict = do(request, job_name())
         _print(verdict, args.output)
         return verdict
 
     if args.request:
         return run_in_pod(in_pod)
-    request = declared(*read_monitor(args.file))
-    # Each call on a command line is a job of its own.
+    request = from_file(*read_monitor(args.file))
+    # Each call on a command line counts as a job.
     job = f"local-{_now():%Y%m%dT%H%M%S%fZ}"
     verdict = answered(lambda: do(request, job))
     assert verdict is None or verdict.kind == "Run"
@@ -209,18 +208,15 @@ def _print(verdict: RunVerdict | None, output: str) -> None:
 
 def _compare(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
-    from modelmonitor_trainer.registry.champion import monitor_prefix
-    from modelmonitor_trainer.storage.base import open_store
     from modelmonitor_trainer.train.compare import compare
 
     monitor, spec = read_monitor(args.file)
-    store = open_store(spec.storage)
-    found = compare(store, spec, monitor_prefix(spec, monitor), args.wanted, args.other, now=_now())
+    comparison = compare(_registry(monitor, spec), spec, args.wanted, args.other, now=_now())
     if args.output == "json":
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        print(json.dumps(comparison, indent=1, ensure_ascii=False))
         return 0
-    print(f"{found['outcome']} ({found['reason']}): {found['message']}")
-    for row in found["metrics"]:
+    print(f"{comparison['outcome']} ({comparison['reason']}): {comparison['message']}")
+    for row in comparison["metrics"]:
         figures = (row["champion"], row["challenger"], row["baseline"])
         shown = "".join(f"{'–' if value is None else format(value, '.4f'):>12}" for value in figures)
         print(f"  {row['metric']:<26}{shown}")
@@ -230,17 +226,15 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _versions(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
-    from modelmonitor_trainer.registry import champion as registry
-    from modelmonitor_trainer.storage.base import open_store
 
     times = _times(args.at) if args.at else None
     monitor, spec = read_monitor(args.file)
-    store, prefix = open_store(spec.storage), registry.monitor_prefix(spec, monitor)
-    pointer = registry.champion_pointer(store, prefix)
+    registry = _registry(monitor, spec)
+    pointer = registry.champion()
     if times is not None:
-        _print_served(registry.served_between(pointer, *times) if pointer else [], args)
+        _print_periods(pointer.serving_periods(*times) if pointer else [], args)
         return 0
-    versions = registry.list_versions(store, prefix)
+    versions = registry.versions()
     if args.output == "json":
         champion = pointer.to_wire() if pointer else None
         print(json.dumps({"champion": champion, "versions": [v.to_wire() for v in versions]}, indent=1))
@@ -251,38 +245,46 @@ def _versions(args: argparse.Namespace) -> int:
         trained = f"trained on {version.train.start} to {version.train.end}"
         print(f"{mark} {version.version:<16} {version.outcome:<13} {version.reason:<22} {score:<18} {trained}")
     if not versions:
-        print("there is no version yet; modelmonitor train makes one")
+        print("there is no version yet; modelmonitor train creates one")
     return 0
 
 
-def _print_served(found: list[ServingPeriod], args: argparse.Namespace) -> None:
-    """Print which version served, and what it was trained on."""
+def _registry(monitor: MonitorRef, spec: ModelMonitorSpec) -> ModelRegistry:
+    from modelmonitor_trainer.registry.registry import ModelRegistry
+    from modelmonitor_trainer.storage.base import open_store
+
+    return ModelRegistry.of(open_store(spec.storage), spec, monitor)
+
+
+def _print_periods(periods: list[ServingPeriod], args: argparse.Namespace) -> None:
+    """Print which versions served, and what they were trained on."""
     from modelmonitor_api.status import format_time
 
     if args.output == "json":
         served = [
-            one.reign.to_wire() | {"until": None if one.until is None else format_time(one.until)} for one in found
+            period.tenure.to_wire() | {"until": None if period.until is None else format_time(period.until)}
+            for period in periods
         ]
         print(json.dumps({"at": args.at, "served": served}, indent=1, ensure_ascii=False))
         return
-    for one in found:
-        reign = one.reign
-        until = "still serves" if one.until is None else f"until {format_time(one.until)}"
-        print(f"{reign.version} served from {format_time(reign.since)}, {until} ({reign.action} by {reign.by})")
-        window = reign.data_end if reign.data_start is None else f"{reign.data_start} to {reign.data_end}"
-        rows = "" if reign.train_rows is None else f", {reign.train_rows:,} labelled rows"
+    for period in periods:
+        tenure = period.tenure
+        until = "still serves" if period.until is None else f"until {format_time(period.until)}"
+        print(f"{tenure.version} served from {format_time(tenure.since)}, {until} ({tenure.action} by {tenure.by})")
+        window = tenure.data_end if tenure.data_start is None else f"{tenure.data_start} to {tenure.data_end}"
+        rows = "" if tenure.train_rows is None else f", {tenure.train_rows:,} labelled rows"
         print(f"  trained on   {window}{rows}")
-        for title, value in (("manifest", reign.manifest_sha256), ("image", reign.image)):
+        for title, value in (("manifest", tenure.manifest_sha256), ("image", tenure.image)):
             if value is not None:
                 print(f"  {title:<12} {value}")
-        if reign.score is not None:
-            print(f"  {reign.metric:<12} {reign.score:.4f} on the rows that it was compared on")
-    if not found:
+        if tenure.score is not None:
+            print(f"  {tenure.metric:<12} {tenure.score:.4f} on its hold-out")
+    if not periods:
         print(f"no version served at {args.at}")
 
 
 def _times(text: str) -> tuple[dt.datetime, dt.datetime]:
-    """Return the day or the moment that a command line names, as a start and an end; without a zone it is UTC."""
+    """Return the start and the end of a day or a moment on the command line; without a time zone it is UTC."""
     from modelmonitor_trainer.errors import BadConfiguration
 
     try:

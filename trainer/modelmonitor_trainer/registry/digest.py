@@ -1,8 +1,8 @@
-"""What was fitted as one number: equal for equal models, although their files differ.
+"""Digest of the fitted parameters of a model: equal for equal models, although their files differ.
 
-A skops archive holds identities of objects, which name its files too, and time stamps. Here it is read as what it
-says: the tree of its schema without identities (what is shared is written out each time), and each array by its
-values.
+A skops archive contains identities of objects, which also name its files, and time stamps. The digest ignores both: it
+covers the tree of the schema without identities (shared objects are written out each time) and the values of each
+array.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 from modelmonitor_trainer.arrays import Array
 
 _SCHEMA = "schema.json"
-#: What says where an object was, by which release a file was written, and with how many threads (HistGradientBoosting
-#: notes those of the machine), not what was fitted.
+#: Keys that are no fitted parameters: the identity of an object, the release that wrote the file, and the number of
+#: threads (HistGradientBoosting stores that of the machine).
 _NOT_FITTED = frozenset({"__id__", "_skops_version", "n_threads", "protocol"})
 
 
@@ -29,12 +29,12 @@ def fitted_digest(data: bytes) -> str:
     Parameters
     ----------
     data
-        The archive, which was just written or whose SHA-256 was checked.
+        The archive, just written or with its SHA-256 verified.
 
     Returns
     -------
     str
-        Hexadecimal; the same for fits that are the same bit by bit.
+        Hexadecimal; equal for models that are equal bit by bit.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         plain = _plain(json.loads(archive.read(_SCHEMA)), archive)
@@ -42,23 +42,23 @@ def fitted_digest(data: bytes) -> str:
 
 
 def _plain(node: Any, archive: zipfile.ZipFile) -> Any:
-    """Return a part of a schema as what it says of the fitted objects."""
+    """Return a node of a schema without what was not fitted."""
     if isinstance(node, list):
         return [_plain(item, archive) for item in node]
     if not isinstance(node, dict):
         return node
-    found = {
+    plain = {
         key: _file(archive.read(value), value) if key == "file" and isinstance(value, str) else _plain(value, archive)
         for key, value in node.items()
         if key not in _NOT_FITTED
     }
     if node.get("__loader__") == "SetNode":
-        found["content"] = sorted(found["content"], key=lambda item: json.dumps(item, sort_keys=True))
-    return found
+        plain["content"] = sorted(plain["content"], key=lambda item: json.dumps(item, sort_keys=True))
+    return plain
 
 
 def _file(content: bytes, name: str) -> str:
-    """Return the SHA-256 of a file of an archive: of an array's type, shape and values, else of the bytes."""
+    """Return the SHA-256 of a file of an archive: of the type, shape and values of an array, else of its bytes."""
     if not name.endswith(".npy"):
         return hashlib.sha256(content).hexdigest()
     array = np.load(io.BytesIO(content), allow_pickle=False)
@@ -71,6 +71,6 @@ def _add(digest: Any, array: Array) -> None:
     if array.dtype.names is None:
         digest.update(np.ascontiguousarray(array).tobytes())
         return
-    # Between the fields of a tree's nodes lie bytes that nobody has set.
+    # The padding between the fields of a tree's nodes is uninitialized.
     for field in array.dtype.names:
         _add(digest, array[field])

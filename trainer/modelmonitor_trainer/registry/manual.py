@@ -1,4 +1,4 @@
-"""Moving the champion by hand: approving a version, and going back to an earlier one."""
+"""Manual changes of the champion: the approval of a version, and the rollback to an earlier one."""
 
 from __future__ import annotations
 
@@ -8,19 +8,9 @@ from modelmonitor_api.messages import PromoteRequest, RollbackRequest, RunVerdic
 from modelmonitor_api.names import Reason
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.gate.evaluation import GateReason
-from modelmonitor_trainer.registry.champion import (
-    ChampionChanged,
-    Pointer,
-    VersionRecord,
-    champion_pointer,
-    monitor_prefix,
-    need_version,
-    promote,
-    rollback,
-)
 from modelmonitor_trainer.registry.mlflow_tracking import move_alias, tracked_name, with_note
-from modelmonitor_trainer.registry.reservations import reserve
-from modelmonitor_trainer.registry.versions import check_files
+from modelmonitor_trainer.registry.records import Pointer, VersionRecord
+from modelmonitor_trainer.registry.registry import ChampionChanged, ModelRegistry
 from modelmonitor_trainer.storage.base import Store
 
 _REQUESTED = "Requested"
@@ -32,7 +22,7 @@ def handle_promotion(store: Store, request: PromoteRequest, *, job: str, now: dt
     Parameters
     ----------
     store
-        Where the results are.
+        Object store of the results.
     request
         Which version.
     job
@@ -43,36 +33,36 @@ def handle_promotion(store: Store, request: PromoteRequest, *, job: str, now: dt
     Returns
     -------
     RunVerdict
-        Promoted, or Inconclusive where the champion is no longer the one that it was compared with.
+        Promoted, or Inconclusive if the champion is no longer the one that it was compared with.
 
     Raises
     ------
     NotFound
         If there is no such version.
     BadConfiguration
-        If the gate did not let it pass. One exception is a version that was too good to be true: whether a
-        feature holds the answer is for a human to say, and this is how they say it.
+        If it did not pass the promotion gate. The exception is a version whose score is suspiciously good: only a
+        person can decide whether a feature leaks the target, and promoting it is that decision.
     BadData
-        If one of its files is damaged.
+        If one of its files is corrupt.
     """
-    prefix = monitor_prefix(request.spec, request.monitor)
-    record = need_version(store, prefix, request.version)
-    before = champion_pointer(store, prefix)
+    registry = ModelRegistry.of(store, request.spec, request.monitor)
+    record = registry.version(request.version)
+    before = registry.champion()
     if before is None or before.version != record.version:
-        _refuse_what_did_not_pass(record)
-    reserve(store, prefix, record.version)
-    check_files(store, prefix, record)
+        _require_passed(record)
+    registry.reserve(record.version)
+    registry.verify_files(record)
     try:
-        pointer = promote(store, prefix, record, instead_of=record.compared_with, by=job, now=now)
+        pointer = registry.promote(record, instead_of=record.compared_with, by=job, now=now)
     except ChampionChanged as changed:
         return RunVerdict(
             outcome="Inconclusive",
             reason=GateReason.CHAMPION_CHANGED.value,
-            message=f"{record.version} is not promoted: {changed}."[:1024],
+            message=f"{record.version} was not promoted: {changed}."[:1024],
             version=record.version,
             champion=changed.pointer.to_champion() if changed.pointer else None,
         )
-    message = f"{record.version} is the champion, approved by hand. {record.message}."
+    message = f"{record.version} is the champion, approved manually. {record.message}."
     return RunVerdict(
         outcome="Promoted",
         reason=_REQUESTED,
@@ -83,12 +73,12 @@ def handle_promotion(store: Store, request: PromoteRequest, *, job: str, now: dt
 
 
 def handle_rollback(store: Store, request: RollbackRequest, *, job: str, now: dt.datetime) -> RunVerdict:
-    """Make an earlier champion the champion again; see :func:`~modelmonitor_trainer.registry.champion.rollback`.
+    """Make an earlier champion the champion again; see :meth:`ModelRegistry.rollback`.
 
     Parameters
     ----------
     store
-        Where the results are.
+        Object store of the results.
     request
         Which version, or "previous".
     job
@@ -99,23 +89,23 @@ def handle_rollback(store: Store, request: RollbackRequest, *, job: str, now: dt
     Returns
     -------
     RunVerdict
-        RolledBack; Inconclusive where the rollback was decided about another champion; Rejected where the watch asks
-        for a version that it has sent back itself: two versions must not take turns.
+        RolledBack; Inconclusive if the rollback was decided for another champion; Rejected if an automatic rollback
+        would restore a version that the champion watch has already rolled back: two versions must not alternate.
     """
-    prefix = monitor_prefix(request.spec, request.monitor)
-    refused = _refused(champion_pointer(store, prefix), request, job)
-    if refused is not None:
-        return refused
+    registry = ModelRegistry.of(store, request.spec, request.monitor)
+    rejection = _reject_alternation(registry.champion(), request, job)
+    if rejection is not None:
+        return rejection
     try:
-        pointer, changed = rollback(
-            store, prefix, request.to, by=job, now=now, reason=request.reason, instead_of=request.instead_of
+        pointer, changed = registry.rollback(
+            request.to, by=job, now=now, reason=request.reason, instead_of=request.instead_of
         )
-    except ChampionChanged as moved:
-        return _overtaken(request, moved.pointer)
+    except ChampionChanged as error:
+        return _champion_changed(request, error.pointer)
     if changed:
-        message = f"{pointer.version} is the champion again, in place of {pointer.previous}."
+        message = f"{pointer.version} is the champion again and replaces {pointer.previous}."
     else:
-        message = f"{pointer.version} is the champion already; nothing was changed."
+        message = f"{pointer.version} is already the champion; nothing was changed."
     message = f"{message} {request.message}".strip()
     return RunVerdict(
         outcome="RolledBack",
@@ -126,44 +116,45 @@ def handle_rollback(store: Store, request: RollbackRequest, *, job: str, now: dt
     )
 
 
-def _overtaken(request: RollbackRequest, pointer: Pointer | None) -> RunVerdict:
-    now = pointer.version if pointer else "none"
+def _champion_changed(request: RollbackRequest, pointer: Pointer | None) -> RunVerdict:
+    present = pointer.version if pointer else "none"
     return RunVerdict(
         outcome="Inconclusive",
         reason=GateReason.CHAMPION_CHANGED.value,
-        message=f"Nothing was rolled back: the champion is {now} by now, and the rollback was decided about "
+        message=f"Nothing was rolled back: the champion is now {present}, and the rollback was decided for "
         f"{request.instead_of}.",
         version=request.to,
         champion=pointer.to_champion() if pointer else None,
     )
 
 
-def _refused(pointer: Pointer | None, request: RollbackRequest, job: str) -> RunVerdict | None:
-    """Return why the watch may not go back to a version: it was sent back by the watch itself."""
+def _reject_alternation(pointer: Pointer | None, request: RollbackRequest, job: str) -> RunVerdict | None:
+    """Reject an automatic rollback to a version that an automatic rollback has replaced; None if it is allowed."""
     if pointer is None or request.reason != Reason.WORSE_THAN_PREDECESSOR:
         return None
-    sent_back = any(
-        reign.action == "RolledBack"
-        and reign.reason == Reason.WORSE_THAN_PREDECESSOR
-        and reign.previous == request.to
-        and reign.by != job
-        for reign in pointer.history
+    replaced = any(
+        tenure.action == "RolledBack"
+        and tenure.reason == Reason.WORSE_THAN_PREDECESSOR
+        and tenure.previous == request.to
+        and tenure.by != job
+        for tenure in pointer.history
     )
-    if not sent_back:
+    if not replaced:
         return None
     return RunVerdict(
         outcome="Rejected",
         reason=Reason.WORSE_THAN_PREDECESSOR.value,
-        message=f"Nothing was rolled back: {pointer.version} is worse than {request.to}, which was itself sent back as "
-        "worse than the version before it. Train again, or set modelmonitor.io/rollback-to by hand.",
+        message=f"Nothing was rolled back: {pointer.version} is worse than {request.to}, which was itself rolled back "
+        "as worse than its predecessor. Train again, or set modelmonitor.io/rollback-to manually.",
         version=request.to,
         champion=pointer.to_champion(),
     )
 
 
-def _refuse_what_did_not_pass(record: VersionRecord) -> None:
+def _require_passed(record: VersionRecord) -> None:
     if record.outcome == "Passed" or record.reason == GateReason.TOO_GOOD_TO_BE_TRUE:
         return
     raise BadConfiguration(
-        f"{record.version} was not let pass and is not promoted. {record.outcome} ({record.reason}): {record.message}"
+        f"{record.version} did not pass the promotion gate, so it was not promoted. {record.outcome} "
+        f"({record.reason}): {record.message}"
     )

@@ -1,8 +1,9 @@
-"""Trainings written to an MLflow server as well, for people who look there.
+"""Copies of trainings on an MLflow server.
 
-Optional: it happens where ``MLFLOW_TRACKING_URI`` is set in the pod (the Secret of the credentials may hold it, and
-``MLFLOW_TRACKING_TOKEN`` or whatever else MLflow's client reads) and the package ``mlflow-skinny`` is in the image. The
-truth stays on the store: what cannot be written is said in a sentence; nothing fails by it, or waits for it for long.
+Optional: enabled if ``MLFLOW_TRACKING_URI`` is set in the pod (the Secret of the credentials can hold it, together with
+``MLFLOW_TRACKING_TOKEN`` or other variables of MLflow's client) and the package ``mlflow-skinny`` is in the image. The
+object store remains the source of truth: a failure to write to MLflow is reported in the message of the outcome; no
+training fails because of it or waits for it for long.
 """
 
 from __future__ import annotations
@@ -14,19 +15,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from modelmonitor_api.messages import MAX_SENTENCE, MonitorRef
-from modelmonitor_trainer.registry.versions import VersionRecord, folder_of
+from modelmonitor_trainer.registry.layout import ResultsLayout
+from modelmonitor_trainer.registry.records import VersionRecord
 
 _LOG = logging.getLogger(__name__)
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
-#: The alias of the version that serves.
+#: Alias of the version that serves.
 CHAMPION = "champion"
 _TAG = "modelmonitor.version"
-#: A server that is down costs a training at most about these many seconds a request.
+#: Seconds and retries per request: bounds what an unreachable server costs a training.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
-#: The longest value that MLflow takes for a parameter.
+#: Longest value that MLflow accepts for a parameter.
 _LONGEST = 500
-#: Characters of both ends of what the client says went wrong, so that it fits beside the outcome of a training.
+#: Characters of both ends of an error message, so that it fits next to the outcome of a training.
 _ENDS = 140
 
 
@@ -36,7 +38,7 @@ def tracked_name(monitor: MonitorRef) -> str:
 
 
 def record_training(
-    prefix: str,
+    layout: ResultsLayout,
     name: str,
     record: VersionRecord,
     metrics: Mapping[str, float | None],
@@ -44,68 +46,67 @@ def record_training(
     *,
     serves: bool,
 ) -> str | None:
-    """Write a training as a run with its metrics and parameters, and its version as one of a registered model.
+    """Write a training as a run with its metrics and parameters, and its version as a version of a registered model.
 
-    A version that is there already, because an earlier pod has written it, is left as it is.
+    A version that an earlier pod has written is left as it is.
 
     Parameters
     ----------
-    prefix
-        Where the monitor's results are.
+    layout
+        Results of the monitor.
     name
-        Of the experiment and the registered model; the experiment may be named by ``MLFLOW_EXPERIMENT_NAME`` instead.
+        Name of the experiment and the registered model; ``MLFLOW_EXPERIMENT_NAME`` overrides that of the experiment.
     record
         The version.
     metrics
-        Name → value; what has no value is left out.
+        Name → value; metrics without a value are left out.
     parameters
         Name → plain value.
     serves
-        Whether it is the champion now.
+        Whether the version is the champion now.
 
     Returns
     -------
     str or None
-        What went wrong, as a sentence; None where the server was told, or where there is none to tell.
+        What went wrong, as a sentence; None if all was written, or no server is configured.
     """
 
     def write(client: Any, refused: type[Exception]) -> None:
-        known = _number_of(client, name, record.version)
-        if known is None:
+        number = _find_number(client, name, record.version)
+        if number is None:
             run = _write_run(client, refused, name, record, metrics, parameters)
-            _unless_there(refused, lambda: client.create_registered_model(name))
-            made = client.create_model_version(
-                name, folder_of(prefix, record.version), run_id=run, tags={_TAG: record.version}
-            )
-            known = made.version
+            _create_if_absent(refused, lambda: client.create_registered_model(name))
+            folder = layout.version(record.version).folder
+            created = client.create_model_version(name, folder, run_id=run, tags={_TAG: record.version})
+            number = created.version
         if serves:
-            client.set_registered_model_alias(name, CHAMPION, known)
+            client.set_registered_model_alias(name, CHAMPION, number)
 
     return _with_client(f"version {record.version}", write)
 
 
 def move_alias(name: str, version: str) -> str | None:
-    """Have the alias of the registered model follow a champion that was changed by hand.
+    """Move the alias of the registered model to a champion that was changed manually.
 
     Returns
     -------
     str or None
-        As of :func:`record_training`.
+        See :func:`record_training`.
     """
 
     def write(client: Any, refused: type[Exception]) -> None:
         del refused
-        known = _number_of(client, name, version)
-        if known is None:
-            raise LookupError(f"its registered model {name} has no version with the tag {_TAG} = {version}")
-        client.set_registered_model_alias(name, CHAMPION, known)
+        number = _find_number(client, name, version)
+        if number is None:
+            raise LookupError(f"the registered model {name} has no version with the tag {_TAG} = {version}")
+        client.set_registered_model_alias(name, CHAMPION, number)
 
     return _with_client(f"the champion {version}", write)
 
 
-def with_note(message: str, untold: str | None) -> str:
-    """Return the message of an outcome with what MLflow was not told, which is kept where both are too long."""
-    note = f" {untold}" if untold else ""
+def with_note(message: str, problem: str | None) -> str:
+    """Append what went wrong with MLflow to the message of an outcome, which is cut if both are too long."""
+    note = f" {problem}" if problem else ""
     return message[: MAX_SENTENCE - len(note)] + note
 
 
@@ -113,30 +114,30 @@ def _with_client(what: str, write: Callable[[Any, type[Exception]], None]) -> st
     uri = os.environ.get(URI_VARIABLE)
     if not uri:
         return None
-    untold = _told(uri, what, write)
-    if untold is not None:
-        _LOG.warning("%s", untold)
-    return untold
+    problem = _call_server(uri, what, write)
+    if problem is not None:
+        _LOG.warning("%s", problem)
+    return problem
 
 
-def _told(uri: str, what: str, write: Callable[[Any, type[Exception]], None]) -> str | None:
+def _call_server(uri: str, what: str, write: Callable[[Any, type[Exception]], None]) -> str | None:
     for variable, seconds in _PATIENCE.items():
         os.environ.setdefault(variable, seconds)
     try:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
     except ImportError:
-        return f"MLflow was not told of {what}: the package mlflow-skinny is not in the trainer image."
+        return f"MLflow was not updated with {what}: the package mlflow-skinny is not in the trainer image."
     try:
         write(MlflowClient(tracking_uri=uri, registry_uri=uri), MlflowException)
-    # Whatever a foreign client raises must not undo a training that has ended.
+    # No error of a third-party client may undo a training that has ended.
     except Exception as error:  # noqa: BLE001 - see above
-        return f"MLflow at {uri.rpartition('@')[2]} was not told of {what}: {_why(error)}."
+        return f"MLflow at {uri.rpartition('@')[2]} was not updated with {what}: {_shorten(error)}."
     return None
 
 
-def _why(error: Exception) -> str:
-    """Return what a client says went wrong: what it asked for comes first and the cause last, with much between."""
+def _shorten(error: Exception) -> str:
+    """Return both ends of an error message: the client states the request first and the cause last."""
     text = " ".join(str(error).split()).rstrip(". ")
     return text if len(text) <= 2 * _ENDS else f"{text[:_ENDS]} … {text[-_ENDS:]}"
 
@@ -178,13 +179,12 @@ def _write_run(
 
 
 def _experiment(client: Any, refused: type[Exception], name: str) -> str:
-    _unless_there(refused, lambda: client.create_experiment(name))
-    found = client.get_experiment_by_name(name)
-    return str(found.experiment_id)
+    _create_if_absent(refused, lambda: client.create_experiment(name))
+    return str(client.get_experiment_by_name(name).experiment_id)
 
 
-def _unless_there(refused: type[Exception], create: Callable[[], Any]) -> None:
-    """Create something, unless somebody has done so before."""
+def _create_if_absent(refused: type[Exception], create: Callable[[], Any]) -> None:
+    """Create an entity unless it exists."""
     try:
         create()
     except refused as error:
@@ -192,8 +192,8 @@ def _unless_there(refused: type[Exception], create: Callable[[], Any]) -> None:
             raise
 
 
-def _number_of(client: Any, name: str, version: str) -> str | None:
-    """Return MLflow's number of a version; None where it does not know it."""
-    # Neither holds a quote: one is of names of Kubernetes, the other was checked by folder_of.
-    found = client.search_model_versions(f"name = '{name}' and tag.`{_TAG}` = '{version}'", max_results=1)
-    return str(found[0].version) if found else None
+def _find_number(client: Any, name: str, version: str) -> str | None:
+    """Return MLflow's number of a version; None if it has none."""
+    # Neither contains a quote: one consists of Kubernetes names, the other is a valid version name.
+    matches = client.search_model_versions(f"name = '{name}' and tag.`{_TAG}` = '{version}'", max_results=1)
+    return str(matches[0].version) if matches else None

@@ -1,6 +1,6 @@
-"""Model files: written and read without pickle, so that reading one cannot run code.
+"""Model files, written and read without pickle, so that loading one cannot run code.
 
-skops stores a pipeline as a schema and arrays, and creates only types that it trusts or that are named here.
+skops stores a pipeline as a schema and arrays, and creates only types that it trusts or that are listed here.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.labels import feature_arrays
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.model.pipeline import Model
-from modelmonitor_trainer.registry.versions import MODEL_FILE, VersionRecord, need_version, read_file
-from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.registry.layout import MODEL_FILE
+from modelmonitor_trainer.registry.records import VersionRecord
+from modelmonitor_trainer.registry.registry import ModelRegistry
 
 _LOG = logging.getLogger(__name__)
 
-#: What our estimators need beyond the types that skops trusts by itself: their trees, their calibration, the parts of
-#: a target encoder, and the step with which HistGradientBoosting checks its codes. None of them runs what a file says:
-#: a partial is created only of functions that are trusted themselves.
+#: Types of the built-in estimators that skops does not trust by default: their trees, their calibration, the parts of a
+#: target encoder, and the step with which HistGradientBoosting checks its codes. None of them runs code from a file: a
+#: partial is created only of functions that are trusted themselves.
 TRUSTED_TYPES = frozenset(
     {
         "functools.partial",
@@ -46,12 +47,12 @@ TRUSTED_TYPES = frozenset(
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A version that can be asked.
+    """A version that is ready to predict.
 
     Attributes
     ----------
     version
-        What it is.
+        Its record.
     model
         Its pipeline.
     """
@@ -61,26 +62,26 @@ class LoadedModel:
 
     @property
     def features(self) -> Sequence[Feature]:
-        """What it takes, in order."""
+        """Its features, in order."""
         return self.model.features
 
     @property
     def columns(self) -> list[str]:
-        """The columns that it takes."""
+        """Names of its features."""
         return [feature.name for feature in self.model.features]
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The classes as text, in the order of its probabilities."""
+        """The classes as text, in the order of the probabilities."""
         return self.model.classes
 
     @property
     def task(self) -> Task:
-        """What it predicts."""
+        """Its task."""
         return self.model.task
 
     def predict_scores(self, rows: pa.Table | pd.DataFrame) -> Floats:
-        """Return what the model says of rows that have its columns.
+        """Score rows that have its columns.
 
         Parameters
         ----------
@@ -99,11 +100,11 @@ class LoadedModel:
             If a column is missing, or not of its declared type.
         """
         names = list(rows.column_names) if isinstance(rows, pa.Table) else list(rows.columns)
-        lacking = [name for name in self.columns if name not in names]
-        if lacking:
+        missing = [name for name in self.columns if name not in names]
+        if missing:
             raise BadData(
-                f"version {self.version.version} takes the feature {lacking[0]!r}, and the rows do not have it; keep "
-                "it among model.features until another version is the champion"
+                f"version {self.version.version} needs the feature {missing[0]!r}, and the rows do not have it; keep "
+                "it in model.features until another version is the champion"
             )
         if isinstance(rows, pa.Table):
             return self.model.scores(feature_arrays(rows, self.features))
@@ -115,25 +116,25 @@ def dump_model(model: Model) -> bytes:
     return bytes(skops.io.dumps(model.pipeline))
 
 
-def load_model(store: Store, prefix: str, version: str) -> LoadedModel:
-    """Return a version of the built-in trainer, ready to be asked.
+def load_model(registry: ModelRegistry, version: str) -> LoadedModel:
+    """Return a version of the built-in trainer, ready to predict.
 
     Raises
     ------
     BadConfiguration
-        If a trainer of the user's own made it: only that trainer can ask it.
+        If a custom trainer made it: only its image can predict with it.
     NotFound
         If there is no such version.
     BadData
-        If the file has changed or holds something that models do not.
+        If the file has changed or contains types that models do not.
     """
-    record = need_version(store, prefix, version)
+    record = registry.version(version)
     if record.kind == "Own":
         raise BadConfiguration(
             f"version {record.version} was made by the trainer image {record.image or '(unnamed)'}, and only that "
-            "image can ask it; log its predictions and set model.predictionColumn to have its score followed"
+            "image can predict with it; log its predictions and set model.predictionColumn to monitor its score"
         )
-    pipeline = read_pipeline(read_file(store, prefix, record, MODEL_FILE))
+    pipeline = read_pipeline(registry.read_file(record, MODEL_FILE))
     return LoadedModel(record, Model(pipeline, tuple(record.features), record.task, tuple(record.classes)))
 
 
@@ -143,25 +144,25 @@ def read_pipeline(data: bytes) -> Pipeline:
     Raises
     ------
     BadData
-        If the file holds something that models do not.
+        If the file contains types that models do not.
     """
     try:
-        strange = sorted(set(skops.io.get_untrusted_types(data=data)) - TRUSTED_TYPES)
+        untrusted = sorted(set(skops.io.get_untrusted_types(data=data)) - TRUSTED_TYPES)
     except (zipfile.BadZipFile, ValueError, KeyError) as error:
         raise BadData(
-            f"the model file cannot be read ({error}); it was damaged or written by something else"
+            f"the model file cannot be read ({error}); it is corrupt, or not written by the built-in trainer"
         ) from error
-    if strange:
+    if untrusted:
         raise BadData(
-            f"the model file holds {', '.join(strange[:3])}, which models of the built-in trainer do not hold; it is "
-            "not loaded"
+            f"the model file contains {', '.join(untrusted[:3])}, which models of the built-in trainer never contain; "
+            "it is not loaded"
         )
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         pipeline = skops.io.loads(data, trusted=sorted(TRUSTED_TYPES))
-    for warning in said:
+    for warning in caught:
         # Such as: written by another release of scikit-learn.
         _LOG.warning("loading the model: %s", warning.message)
     if not isinstance(pipeline, Pipeline):
-        raise BadData(f"the model file holds {type(pipeline).__name__}, not a pipeline; something else wrote it")
+        raise BadData(f"the model file contains {type(pipeline).__name__} instead of a pipeline; it is not loaded")
     return pipeline

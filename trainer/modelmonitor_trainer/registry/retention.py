@@ -1,8 +1,13 @@
-"""What of the results is kept, and what a training tidies up when it is done.
+"""Retention: which results a training deletes when it has ended.
 
-Versions go by number, reports by age. Never deleted are the champion and the version that one step back leads to,
-every version that somebody may still promote, the trainings of versions that are kept, the newest checks, and what is
-not complete: another pod may be writing it.
+Versions are kept by number, reports by age. Never deleted are the champion and the version that a rollback restores,
+every version that can still be promoted, the trainings of versions that are kept, the newest checks, and everything
+incomplete, because another pod may be writing it.
+
+Ages are measured with one clock each. The age of a check is the time since it was due, by the caller's `now`, which may
+be simulated. The age of a training or a profile is the time since the object store wrote it, by the store's own clock:
+its present is when the newest verdict of a training was written, which is that of the training that applies the
+retention.
 """
 
 from __future__ import annotations
@@ -10,40 +15,38 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from modelmonitor_api.spec import Retention
 from modelmonitor_trainer.gate.evaluation import GateReason
-from modelmonitor_trainer.registry.champion import Pointer, VersionRecord, champion_pointer, list_versions
-from modelmonitor_trainer.registry.reservations import DELETION_FILE, announce_deletion, withdraw_deletion
-from modelmonitor_trainer.registry.versions import VERSION_FILE, folder_of
-from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout, RunLayout
+from modelmonitor_trainer.registry.records import Pointer, VersionRecord
+from modelmonitor_trainer.registry.registry import ModelRegistry
+from modelmonitor_trainer.registry.reservations import announce_deletion, withdraw_deletion
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 _LOG = logging.getLogger(__name__)
-_VERDICT = "verdict.json"
-#: Checks that are kept however old: a monitor may check once a month, and its status names the newest.
+#: Checks that are kept at any age: a monitor may check once a month, and its status names the newest.
 _NEWEST_CHECKS = 10
-#: What has served so lately stays, although something else serves now: a rollback may lead further than one step.
-_AFTER_REIGN = dt.timedelta(days=30)
-#: Folders that one training tidies up; what is left is the next one's.
+#: A former champion is kept for so long after its tenure: a rollback may go back further than one step.
+_AFTER_TENURE = dt.timedelta(days=30)
+#: Folders that one training deletes at most; the next training deletes the rest.
 _MOST = 500
-_TIME = re.compile(r"^(\d{8}T\d{6})Z-")
 
 
 @dataclass(frozen=True)
 class RetentionResult:
-    """What was deleted.
+    """Number of deleted results.
 
     Attributes
     ----------
     versions
-        Names of versions.
+        Names of the versions.
     runs, checks
-        How many reports of trainings, and of checks.
+        Reports of trainings, and of checks.
     profiles
-        How many profiles of partitions.
+        Profiles of partitions.
     """
 
     versions: tuple[str, ...]
@@ -52,55 +55,45 @@ class RetentionResult:
     profiles: int = 0
 
 
-def apply_retention(store: Store, prefix: str, uid: str, retention: Retention, *, now: dt.datetime) -> RetentionResult:
+def apply_retention(registry: ModelRegistry, uid: str, retention: Retention, *, now: dt.datetime) -> RetentionResult:
     """Delete what is past the declared retention.
 
     Parameters
     ----------
-    store, prefix
-        Where the monitor's results are.
+    registry
+        Registry of the monitor.
     uid
         UID of the monitor.
     retention
         ``spec.retraining.retention``.
     now
-        The present, with time zone.
+        The present, with time zone, by the clock that checks and promotions go by.
 
     Raises
     ------
     ModelMonitorError
-        If the store cannot be used, or gives no right to delete; what is left is deleted by the next training.
+        If the object store is unavailable or denies the deletion; the next training deletes the rest.
     """
-    records = list_versions(store, prefix)
-    gone = []
-    for record in expendable(records, champion_pointer(store, prefix), retention.versions, now=now)[:_MOST]:
-        folder = folder_of(prefix, record.version)
-        # Announced first, and only then looked who serves: a rollback announces itself and then looks for this.
-        if not announce_deletion(store, folder, now):
-            continue
-        pointer = champion_pointer(store, prefix)
-        if record in expendable(records, pointer, retention.versions, now=now):
-            _delete_version(store, prefix, record)
-            gone.append(record.version)
-        else:
-            withdraw_deletion(store, folder)
-    kept = {record.version for record in records} - set(gone)
-    before = now - dt.timedelta(days=retention.report_days)
-    found = RetentionResult(
-        tuple(gone),
-        _delete_runs(store, f"{prefix}runs/{uid}/", kept, before),
-        _delete_checks(store, f"{prefix}checks/{uid}/", before, retention.checks),
-        _delete_profiles(store, f"{prefix}profiles/", now - dt.timedelta(days=retention.profile_days)),
+    store, layout = registry.store, registry.layout
+    kept, deleted = _delete_versions(registry, retention, now)
+    runs = _ended_runs(store, layout.runs(uid))
+    # The store's clock, not `now`: see above.
+    written = max((verdict.last_modified for _, verdict in runs), default=None)
+    result = RetentionResult(
+        deleted,
+        _delete_runs(store, runs, kept, written - dt.timedelta(days=retention.report_days)) if written else 0,
+        _delete_checks(store, layout.checks(uid), now - dt.timedelta(days=retention.report_days), retention.checks),
+        _delete_profiles(store, layout.profiles, written - dt.timedelta(days=retention.profile_days)) if written else 0,
     )
-    if gone or found.runs or found.checks or found.profiles:
+    if deleted or result.runs or result.checks or result.profiles:
         _LOG.info(
-            "past retraining.retention and deleted: %s versions, reports of %s trainings and %s checks, %s profiles",
-            len(gone),
-            found.runs,
-            found.checks,
-            found.profiles,
+            "deleted past retraining.retention: %s versions, reports of %s trainings and %s checks, %s profiles",
+            len(deleted),
+            result.runs,
+            result.checks,
+            result.profiles,
         )
-    return found
+    return result
 
 
 def expendable(
@@ -115,79 +108,103 @@ def expendable(
     pointer
         The champion.
     newest
-        How many of the newest are kept.
+        How many of the newest versions are kept.
     now
-        The present, with time zone.
+        The present, with time zone, by the clock of the promotions.
     """
-    serving = _recent(pointer, now) if pointer else set()
+    serving = _recent_champions(pointer, now) if pointer else set()
     return [
         record
         for record in reversed(records[newest:])
-        if record.version not in serving and not _may_be_promoted(record, pointer)
+        if record.version not in serving and not _awaits_approval(record, pointer)
     ]
 
 
-def _recent(pointer: Pointer, now: dt.datetime) -> set[str | None]:
-    """Return the champion, the one before it, and those that have served until lately: somebody may go back there."""
-    reigns = pointer.history
-    ends = [now, *(reign.since for reign in reigns)]
-    lately = {reign.version for reign, end in zip(reigns, ends, strict=False) if end >= now - _AFTER_REIGN}
-    return {pointer.version, pointer.previous, *lately}
+def _recent_champions(pointer: Pointer, now: dt.datetime) -> set[str | None]:
+    """Return the champion, the one before it, and those whose tenure ended recently."""
+    ends = [now, *(tenure.since for tenure in pointer.history)]
+    recent = {tenure.version for tenure, end in zip(pointer.history, ends, strict=False) if end >= now - _AFTER_TENURE}
+    return {pointer.version, pointer.previous, *recent}
 
 
-def _may_be_promoted(record: VersionRecord, pointer: Pointer | None) -> bool:
-    """Whether a version awaits somebody's approval: it has passed, or was too good to be true, against the champion."""
+def _awaits_approval(record: VersionRecord, pointer: Pointer | None) -> bool:
+    """Return whether a version can still be promoted: it passed, or may leak the target, against the champion."""
     if record.compared_with != (pointer.version if pointer else None):
         return False
     return record.outcome == "Passed" or record.reason == GateReason.TOO_GOOD_TO_BE_TRUE
 
 
-def _delete_version(store: Store, prefix: str, record: VersionRecord) -> None:
-    folder = folder_of(prefix, record.version)
-    announced = folder + DELETION_FILE
-    uris = [item.uri for item in store.list(folder) if item.uri != announced]
-    _delete(store, uris, last=folder + VERSION_FILE)
-    for watched in store.list(f"{prefix}watch/{record.version}/"):
-        store.delete(watched.uri)
-    withdraw_deletion(store, folder)
+def _delete_versions(
+    registry: ModelRegistry, retention: Retention, now: dt.datetime
+) -> tuple[set[str], tuple[str, ...]]:
+    """Delete versions, and return the names of those that are kept and of those that were deleted."""
+    store, layout = registry.store, registry.layout
+    records = registry.versions()
+    deleted = []
+    for record in expendable(records, registry.champion(), retention.versions, now=now)[:_MOST]:
+        version = layout.version(record.version)
+        # Announce first and only then read the champion: a rollback reserves its version and then looks for this.
+        if not announce_deletion(store, version):
+            continue
+        if record in expendable(records, registry.champion(), retention.versions, now=now):
+            _delete_version(store, layout, record)
+            deleted.append(record.version)
+        else:
+            withdraw_deletion(store, version)
+    return {record.version for record in records} - set(deleted), tuple(deleted)
 
 
-def _delete_runs(store: Store, folder: str, kept: Iterable[str], before: dt.datetime) -> int:
-    """Delete trainings that ended before `before`, but for those of versions that are kept."""
+def _delete_version(store: Store, layout: ResultsLayout, record: VersionRecord) -> None:
+    version = layout.version(record.version)
+    uris = [item.uri for item in store.list(version.folder) if item.uri != version.deletion]
+    _delete(store, uris, last=version.record)
+    for watch in store.list(layout.watches(record.version)):
+        store.delete(watch.uri)
+    withdraw_deletion(store, version)
+
+
+def _ended_runs(store: Store, folder: str) -> list[tuple[RunLayout, ObjectInfo]]:
+    """Return the trainings that have ended, with their verdicts."""
+    runs = (RunLayout(child) for child in store.children(folder))
+    return [(run, verdict) for run in runs if (verdict := store.head(run.verdict)) is not None]
+
+
+def _delete_runs(
+    store: Store, runs: Sequence[tuple[RunLayout, ObjectInfo]], kept: Iterable[str], before: dt.datetime
+) -> int:
+    """Delete trainings that ended before `before`, except those of versions that are kept."""
     count, kept = 0, set(kept)
-    for child in store.children(folder):
-        verdict = store.head(f"{child}{_VERDICT}")
-        if verdict is None or verdict.last_modified >= before or count == _MOST:
+    for run, verdict in runs:
+        if count == _MOST:
+            break
+        if verdict.last_modified >= before or _version_of(store.read(verdict.uri)) in kept:
             continue
-        if _version_of(store.read(verdict.uri)) in kept:
-            continue
-        _delete(store, [item.uri for item in store.list(child)], last=verdict.uri)
+        _delete(store, [item.uri for item in store.list(run.folder)], last=verdict.uri)
         count += 1
     return count
 
 
 def _delete_checks(store: Store, folder: str, before: dt.datetime, most: int) -> int:
-    """Delete checks that were due before `before`, but for the newest ones, and all but `most`."""
-    due = sorted(
-        (dt.datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=dt.UTC), child)
-        for child in store.children(folder)
-        if (found := _TIME.match(child.removeprefix(folder)))
+    """Delete checks that were due before `before`, and all but `most`; the newest ones are kept."""
+    checks = sorted(
+        ((check.due, check) for child in store.children(folder) if (check := CheckLayout(child)).due is not None),
+        key=lambda pair: (pair[0], pair[1].folder),
     )
     count = 0
-    beyond = len(due) - most
-    for place, (time, child) in enumerate(due[:-_NEWEST_CHECKS]):
+    surplus = len(checks) - most
+    for index, (due, check) in enumerate(checks[:-_NEWEST_CHECKS]):
         if count == _MOST:
             break
-        uris = [item.uri for item in store.list(child)] if time < before or place < beyond else []
-        # A folder of a disk stays when what it holds is gone.
+        uris = [item.uri for item in store.list(check.folder)] if due < before or index < surplus else []
+        # A folder of a disk remains when its files are gone.
         if uris:
-            _delete(store, uris, last=f"{child}{_VERDICT}")
+            _delete(store, uris, last=check.verdict)
             count += 1
     return count
 
 
 def _delete_profiles(store: Store, folder: str, before: dt.datetime) -> int:
-    """Delete profiles that were made before `before`: most are of partitions that no window will hold again."""
+    """Delete profiles written before `before`: most are of partitions that no window will contain again."""
     old = [item.uri for item in store.list(folder) if item.last_modified < before][:_MOST]
     for uri in old:
         store.delete(uri)
@@ -195,7 +212,7 @@ def _delete_profiles(store: Store, folder: str, before: dt.datetime) -> int:
 
 
 def _delete(store: Store, uris: Sequence[str], *, last: str) -> None:
-    """Delete objects; `last` says that all are there, and so is found again where a pod was killed on the way."""
+    """Delete objects. `last` marks the folder as complete, so a deletion that a kill interrupted is found again."""
     for uri in uris:
         if uri != last:
             store.delete(uri)
@@ -204,8 +221,8 @@ def _delete(store: Store, uris: Sequence[str], *, last: str) -> None:
 
 def _version_of(verdict: bytes) -> str | None:
     try:
-        found = json.loads(verdict)
+        document = json.loads(verdict)
     except ValueError:
         return None
-    version = found.get("version") if isinstance(found, dict) else None
+    version = document.get("version") if isinstance(document, dict) else None
     return version if isinstance(version, str) else None

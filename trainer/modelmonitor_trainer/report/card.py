@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelmonitor_api.spec import Feature
-from modelmonitor_trainer.registry.versions import MODEL_FILE, MODEL_FOLDER, VersionRecord
+from modelmonitor_trainer.registry.layout import MODEL_FILE, MODEL_FOLDER
+from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.report.check_page import render_page
 
 _TONES = {"Passed": "good", "Rejected": "bad", "Inconclusive": "unsure"}

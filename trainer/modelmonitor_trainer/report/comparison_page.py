@@ -9,7 +9,7 @@ from typing import Any
 
 from modelmonitor_api.messages import TrainRequest
 from modelmonitor_trainer.model.metrics import title
-from modelmonitor_trainer.registry.versions import VersionRecord
+from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.report.check_page import render_page
 
 _TONES = {"Promoted": "good", "AwaitingApproval": "good", "Rejected": "bad", "Inconclusive": "unsure"}

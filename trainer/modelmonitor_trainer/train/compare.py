@@ -10,7 +10,8 @@ from modelmonitor_trainer.data.manifest import freeze
 from modelmonitor_trainer.data.windows import TrainingWindows, latest_partition, training_windows
 from modelmonitor_trainer.errors import BadConfiguration, NotFound
 from modelmonitor_trainer.gate.evaluation import evaluate
-from modelmonitor_trainer.registry.champion import champion_pointer, load_model, read_manifest
+from modelmonitor_trainer.registry.model_files import load_model
+from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.report.comparison_evidence import evidence
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores, gate_input
@@ -19,13 +20,13 @@ from modelmonitor_trainer.train.run import InconclusiveTraining
 
 
 def compare(
-    store: Store, spec: ModelMonitorSpec, prefix: str, challenger: str, champion: str | None, *, now: dt.datetime
+    registry: ModelRegistry, spec: ModelMonitorSpec, challenger: str, champion: str | None, *, now: dt.datetime
 ) -> dict[str, Any]:
     """Return what a comparison of two versions finds, as JSON data; nothing is written.
 
     Parameters
     ----------
-    store, spec, prefix
+    registry, spec
         The monitor.
     challenger, champion
         The versions; None for the present champion.
@@ -39,11 +40,12 @@ def compare(
     BadConfiguration
         If there are no rows to compare them on, or a trainer of the user's own made one of them.
     """
-    other = champion or _present(store, prefix)
+    other = champion or _present(registry)
     if other == challenger:
         raise BadConfiguration(f"{challenger} is the champion itself; name another version with --with")
-    models = [load_model(store, prefix, version) for version in (other, challenger)]
-    seen = max(read_manifest(store, prefix, model.version.version).train[1] for model in models)
+    models = [load_model(registry, version) for version in (other, challenger)]
+    seen = max(registry.manifest(model.version).train[1] for model in models)
+    store = registry.store
     manifest = freeze(store, spec, _windows(store, spec, seen, now))
     try:
         rows = load_rows(store, spec, manifest, [name for model in models for name in model.columns])
@@ -56,8 +58,8 @@ def compare(
     return {"challengerVersion": challenger} | evidence(spec, manifest, datasets, contest, result, other, rows.classes)
 
 
-def _present(store: Store, prefix: str) -> str:
-    pointer = champion_pointer(store, prefix)
+def _present(registry: ModelRegistry) -> str:
+    pointer = registry.champion()
     if pointer is None:
         raise NotFound("there is no champion to compare with; name a version with --with")
     return pointer.version

@@ -20,14 +20,9 @@ from modelmonitor_api.spec import Task
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.gate.evaluation import GateReason
-from modelmonitor_trainer.registry.champion import (
-    VersionRecord,
-    champion_pointer,
-    load_model,
-    need_version,
-    read_version,
-)
-from modelmonitor_trainer.registry.versions import MODEL_FOLDER, StoredFile, folder_of, read_file, write_file
+from modelmonitor_trainer.registry.layout import MODEL_FOLDER
+from modelmonitor_trainer.registry.model_files import load_model
+from modelmonitor_trainer.registry.records import StoredFile, VersionRecord
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train import finalize as train_conclude
 from modelmonitor_trainer.train.custom_trainer_files import (
@@ -87,10 +82,10 @@ def prepare(store: Store, request: TrainRequest, work: str | Path, *, job: str, 
     if finished(run) is not None:
         _skip_all(folder, "the training is finished")
         return
-    champion = champion_pointer(store, run.prefix)
+    champion = run.registry.champion()
     try:
         manifest = frozen_manifest(run, champion, now)
-        if read_version(store, run.prefix, version_of(run, manifest)) is not None:
+        if run.registry.find_version(version_of(run, manifest)) is not None:
             _skip_all(folder, "the version is stored")
             return
         refuse_seen_rows(manifest, champion)
@@ -123,12 +118,12 @@ def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str,
     earlier = finished(run)
     if earlier is not None:
         return earlier
-    manifest = frozen_manifest(run, champion_pointer(store, run.prefix), now)
-    record = read_version(store, run.prefix, version_of(run, manifest))
+    manifest = frozen_manifest(run, run.registry.champion(), now)
+    record = run.registry.find_version(version_of(run, manifest))
     if record is None:
         try:
             old = _champion(run, champion_compared_with(run))
-            built_in = load_model(store, run.prefix, old.version) if old and old.kind == "Skops" else None
+            built_in = load_model(run.registry, old.version) if old and old.kind == "Skops" else None
             rows = load_rows(store, run.spec, manifest, built_in.columns if built_in else ())
         except InconclusiveTraining as why:
             return undecided(run, why, now)
@@ -214,7 +209,7 @@ def _champion(run: Run, version: str | None) -> VersionRecord | None:
     """
     if version is None:
         return None
-    record = need_version(run.store, run.prefix, version)
+    record = run.registry.version(version)
     refuse_other_task(run, record)
     image = run.spec.retraining.trainer.image or ""
     if record.kind == "Own" and record.image and _repository(record.image) != _repository(image):
@@ -253,7 +248,7 @@ def _stage_champion(run: Run, folder: Path, record: VersionRecord | None) -> tup
         if stored.name.startswith(MODEL_FOLDER):
             path = folder / "champion/model" / stored.name.removeprefix(MODEL_FOLDER)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(read_file(run.store, run.prefix, record, stored.name))
+            path.write_bytes(run.registry.read_file(record, stored.name))
     return None, True
 
 
@@ -278,10 +273,10 @@ def _challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows) -> Chall
     task = run.spec.model.task
     classes = rows.known_classes
     scores = read_predictions(folder / "predict-challenger", rows.holdout.rows, classes, task)
-    version = folder_of(run.prefix, version_of(run, manifest))
+    version = version_of(run, manifest)
     files: list[StoredFile] = []
     for name, path in model_files(folder / "challenger"):
-        files.append(write_file(run.store, version, MODEL_FOLDER + name, path.read_bytes())[0])
+        files.append(run.registry.write_file(version, MODEL_FOLDER + name, path.read_bytes())[0])
     trainer = run.spec.retraining.trainer
     parameters = {
         "strategy": run.spec.retraining.strategy.value,

@@ -23,27 +23,20 @@ from modelmonitor_trainer.errors import BadData, ModelMonitorError
 from modelmonitor_trainer.gate.evaluation import GateResult, Outcome, evaluate
 from modelmonitor_trainer.gate.warm_start_guard import RefitComparison, shared_confidence
 from modelmonitor_trainer.model.pipeline import installed_digest, libraries
-from modelmonitor_trainer.registry.champion import (
-    ChampionChanged,
-    Pointer,
-    VersionRecord,
-    champion_pointer,
-    list_versions,
-    promote,
-)
-from modelmonitor_trainer.registry.mlflow_tracking import record_training, tracked_name, with_note
-from modelmonitor_trainer.registry.retention import apply_retention
-from modelmonitor_trainer.registry.versions import (
+from modelmonitor_trainer.registry.layout import (
+    CARD_FILE,
+    CARD_PAGE_FILE,
+    COMPARISON_FILE,
+    ENVIRONMENT_FILE,
     MANIFEST_FILE,
     METRICS_FILE,
-    Period,
-    StoredFile,
-    files_as_json,
-    folder_of,
-    read_file,
-    write_file,
-    write_record,
+    PARAMETERS_FILE,
 )
+from modelmonitor_trainer.registry.mlflow_tracking import record_training, tracked_name, with_note
+from modelmonitor_trainer.registry.records import Period, Pointer, StoredFile, VersionRecord
+from modelmonitor_trainer.registry.registry import ChampionChanged
+from modelmonitor_trainer.registry.retention import apply_retention
+from modelmonitor_trainer.registry.writer import encode_documents
 from modelmonitor_trainer.report.card import model_card, model_card_page
 from modelmonitor_trainer.report.comparison_evidence import evidence, metric_comparison
 from modelmonitor_trainer.report.comparison_page import render_comparison, render_undecided
@@ -55,7 +48,6 @@ from modelmonitor_trainer.train.rows import Rows
 from modelmonitor_trainer.train.run import InconclusiveTraining, Run, finish, version_of
 
 _LOG = logging.getLogger(__name__)
-_COMPARISON = "comparison.json"
 
 
 @dataclass(frozen=True)
@@ -123,32 +115,31 @@ def evaluate_and_store(
         "image": run.request.trainer_image,
         "seed": spec.retraining.random_seed,
     }
-    documents = files_as_json(
+    documents = encode_documents(
         {
-            "parameters.json": challenger.parameters,
-            "environment.json": environment,
+            PARAMETERS_FILE: challenger.parameters,
+            ENVIRONMENT_FILE: environment,
             METRICS_FILE: {
                 key: found[key]
                 for key in ("metric", "rows", "champion", "baseline", "lastPeriod", "slices", "metrics", "calibration")
             },
-            _COMPARISON: found,
+            COMPARISON_FILE: found,
         }
     )
     documents[MANIFEST_FILE] = manifest.to_json()
-    documents["card.md"] = model_card(record, found, environment, challenger.parameters).encode()
-    documents["card.html"] = model_card_page(record, found, environment, challenger.parameters).encode()
-    folder = folder_of(run.prefix, record.version)
+    documents[CARD_FILE] = model_card(record, found, environment, challenger.parameters).encode()
+    documents[CARD_PAGE_FILE] = model_card_page(record, found, environment, challenger.parameters).encode()
     if result.outcome is not Outcome.REJECTED:
         documents |= references(run, manifest)
-    stored = [write_file(run.store, folder, name, data)[0] for name, data in documents.items()]
-    return write_record(run.store, run.prefix, record.model_copy(update={"files": [*challenger.files, *stored]}))
+    stored = [run.registry.write_file(record.version, name, data)[0] for name, data in documents.items()]
+    return run.registry.write_record(record.model_copy(update={"files": [*challenger.files, *stored]}))
 
 
 def promote_and_report(run: Run, record: VersionRecord, now: dt.datetime) -> RunVerdict:
     """Promote a version that has passed, write the page, and end the run with the verdict."""
-    found = json.loads(read_file(run.store, run.prefix, record, _COMPARISON))
+    found = json.loads(run.registry.read_file(record, COMPARISON_FILE))
     outcome, reason, message, pointer = _promoted(run, record, now)
-    parameters = json.loads(read_file(run.store, run.prefix, record, "parameters.json"))
+    parameters = json.loads(run.registry.read_file(record, PARAMETERS_FILE))
     # Before the run ends, so that a pod that is killed here is followed by one that does it.
     serves = pointer is not None and pointer.version == record.version
     message = with_note(message, _track(run, record, found, parameters, serves=serves))
@@ -196,13 +187,15 @@ def _track(
         "estimator": parameters.get("estimator", {}).get("name", record.image),
         **parameters.get("effectiveParameters", {}),
     }
-    return record_training(run.prefix, tracked_name(run.request.monitor), record, metrics, made_with, serves=serves)
+    return record_training(
+        run.registry.layout, tracked_name(run.request.monitor), record, metrics, made_with, serves=serves
+    )
 
 
 def _earlier(run: Run, record: VersionRecord | None = None) -> list[VersionRecord]:
     """Return the versions before one, or all of them, the newest first, for comparison."""
     try:
-        made = list_versions(run.store, run.prefix)
+        made = run.registry.versions()
     except BadData as error:
         # Of an old version that is damaged its own reader is told; this training is none the worse.
         _LOG.warning("earlier trainings are not shown: %s", error)
@@ -215,7 +208,7 @@ def _earlier(run: Run, record: VersionRecord | None = None) -> list[VersionRecor
 def _tidy(run: Run, now: dt.datetime) -> None:
     """Delete what is past the retention; the training has ended, whether or not that works."""
     try:
-        apply_retention(run.store, run.prefix, run.request.monitor.uid, run.spec.retraining.retention, now=now)
+        apply_retention(run.registry, run.request.monitor.uid, run.spec.retraining.retention, now=now)
     except ModelMonitorError as error:
         _LOG.warning("old versions and reports were not all deleted, the next training goes on: %s", error)
 
@@ -223,7 +216,7 @@ def _tidy(run: Run, now: dt.datetime) -> None:
 def undecided(run: Run, why: InconclusiveTraining, now: dt.datetime) -> RunVerdict:
     """End a run in which nothing could be compared."""
     _LOG.info("Inconclusive (%s): %s", why.reason, why)
-    pointer = champion_pointer(run.store, run.prefix)
+    pointer = run.registry.champion()
     page = render_undecided(run.request, why.reason.value, _sentence(str(why)), now, _earlier(run))
     run.store.write(run.report_uri, page.encode(), content_type=HTML)
     return finish(
@@ -244,12 +237,12 @@ def _promoted(
     """Return outcome, reason and message of a version, and the champion after it."""
     message = _sentence(record.message)
     if record.outcome != "Passed":
-        return record.outcome, record.reason, message, champion_pointer(run.store, run.prefix)
+        return record.outcome, record.reason, message, run.registry.champion()
     if run.spec.promotion.mode is PromotionMode.MANUAL:
         message += f" It waits for the annotation modelmonitor.io/promote: {record.version}."
-        return "AwaitingApproval", record.reason, message, champion_pointer(run.store, run.prefix)
+        return "AwaitingApproval", record.reason, message, run.registry.champion()
     try:
-        pointer = promote(run.store, run.prefix, record, instead_of=record.compared_with, by=run.job, now=now)
+        pointer = run.registry.promote(record, instead_of=record.compared_with, by=run.job, now=now)
     except ChampionChanged as changed:
         return "Inconclusive", "ChampionChanged", _sentence(str(changed)), changed.pointer
     if pointer.version != record.version:

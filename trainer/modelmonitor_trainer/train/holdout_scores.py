@@ -10,7 +10,7 @@ from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scor
 from modelmonitor_trainer.gate.evaluation import GateInput
 from modelmonitor_trainer.gate.leakage import suspects
 from modelmonitor_trainer.model.metrics import aligned
-from modelmonitor_trainer.registry.versions import VersionRecord
+from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.train.rows import Rows, arrays_of, slice_values
 
 

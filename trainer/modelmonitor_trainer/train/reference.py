@@ -10,7 +10,7 @@ from modelmonitor_trainer.profile.reference import (
     reference_to_bytes,
     target_column,
 )
-from modelmonitor_trainer.registry.versions import REFERENCE_LABELS_FILE, REFERENCE_ROWS_FILE
+from modelmonitor_trainer.registry.layout import REFERENCE_LABELS_FILE, REFERENCE_ROWS_FILE
 from modelmonitor_trainer.train.run import Run
 
 
@@ -28,7 +28,7 @@ def references(run: Run, manifest: Manifest) -> dict[str, bytes]:
     wanted = {REFERENCE_ROWS_FILE: (columns_of_rows(run.spec), rows)}
     if labels:
         wanted[REFERENCE_LABELS_FILE] = ((target_column(run.spec),), labels)
-    prefix = f"{run.prefix}profiles/"
+    prefix = run.registry.layout.profiles
     found = {}
     for name, (columns, blocks) in wanted.items():
         reference = read_reference(run.store, blocks, columns, manifest.fmt, prefix, what=name.partition(".")[0])

@@ -21,7 +21,7 @@ from modelmonitor_trainer.data.labels import (
 )
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest
 from modelmonitor_trainer.gate.evaluation import GateReason
-from modelmonitor_trainer.registry.champion import Pointer, VersionRecord
+from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.run import InconclusiveTraining, Run
 

@@ -20,13 +20,13 @@ from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest, days_wi
 from modelmonitor_trainer.data.windows import latest_partition, training_windows
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.gate.evaluation import GateReason
-from modelmonitor_trainer.registry.champion import Pointer
-from modelmonitor_trainer.registry.versions import MANIFEST_FILE, monitor_prefix, put_once, version_name
+from modelmonitor_trainer.registry.layout import RunLayout
+from modelmonitor_trainer.registry.records import Pointer
+from modelmonitor_trainer.registry.registry import ModelRegistry, version_name
+from modelmonitor_trainer.registry.writer import put_once
 from modelmonitor_trainer.storage.base import JSON, Store
 
 _LOG = logging.getLogger(__name__)
-_VERDICT = "verdict.json"
-_RIVAL = "compared-with.json"
 
 
 class InconclusiveTraining(Exception):
@@ -49,23 +49,25 @@ class Run:
 
     Attributes
     ----------
-    store
-        Data and results.
+    registry
+        Registry of the monitor.
     request
         What the operator asked for.
-    prefix
-        Where the monitor's results are.
-    folder
-        Where this training's are.
+    layout
+        Folder of this training.
     job
         Name of the Job.
     """
 
-    store: Store
+    registry: ModelRegistry
     request: TrainRequest
-    prefix: str
-    folder: str
+    layout: RunLayout
     job: str
+
+    @property
+    def store(self) -> Store:
+        """Data and results."""
+        return self.registry.store
 
     @property
     def spec(self) -> ModelMonitorSpec:
@@ -75,7 +77,7 @@ class Run:
     @property
     def report_uri(self) -> str:
         """Where the report page will be."""
-        return f"{self.folder}report.html"
+        return self.layout.report
 
 
 def open_run(store: Store, request: TrainRequest, job: str) -> Run:
@@ -84,18 +86,18 @@ def open_run(store: Store, request: TrainRequest, job: str) -> Run:
     A number is given once. Should it be given again, to another request, after the operator had lost all memory of
     the first, the second gets a folder of its own instead of the first one's verdict.
     """
-    prefix = monitor_prefix(request.spec, request.monitor)
-    folder = f"{prefix}runs/{request.monitor.uid}/{request.number}/"
-    asked = encode(request).encode()
-    if put_once(store, f"{folder}request.json", asked, JSON) != asked:
-        folder = f"{prefix}runs/{request.monitor.uid}/{request.number}-{short_hash(asked.decode())}/"
-        put_once(store, f"{folder}request.json", asked, JSON)
-    return Run(store, request, prefix, folder, job)
+    registry = ModelRegistry.of(store, request.spec, request.monitor)
+    layout = registry.layout.run(request.monitor.uid, request.number)
+    content = encode(request).encode()
+    if put_once(store, layout.request, content, JSON) != content:
+        layout = registry.layout.run(request.monitor.uid, request.number, short_hash(content.decode()))
+        put_once(store, layout.request, content, JSON)
+    return Run(registry, request, layout, job)
 
 
 def finished(run: Run) -> RunVerdict | None:
     """Return the verdict that an earlier pod reached, or None."""
-    uri = run.folder + _VERDICT
+    uri = run.layout.verdict
     if run.store.head(uri) is None:
         return None
     try:
@@ -106,7 +108,7 @@ def finished(run: Run) -> RunVerdict | None:
 
 def finish(run: Run, verdict: RunVerdict) -> RunVerdict:
     """Write the verdict, which ends the run, and return the one that stands."""
-    put_once(run.store, run.folder + _VERDICT, encode(verdict).encode(), JSON)
+    put_once(run.store, run.layout.verdict, encode(verdict).encode(), JSON)
     return finished(run) or verdict
 
 
@@ -120,7 +122,7 @@ def frozen_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Man
     NotFound
         If there are no live rows at all.
     """
-    uri = run.folder + MANIFEST_FILE
+    uri = run.layout.manifest
     if run.store.head(uri) is not None:
         _LOG.info("going on with the manifest that an earlier pod froze")
         return Manifest.from_json(run.store.read(uri), uri)
@@ -140,7 +142,7 @@ def frozen_champion(run: Run, champion: Pointer | None) -> str | None:
         If the champion is not the one that an earlier pod of this run was given.
     """
     version = champion.version if champion else None
-    uri = run.folder + _RIVAL
+    uri = run.layout.champion
     frozen = _rival_in(put_once(run.store, uri, json.dumps({"champion": version}).encode(), JSON), uri)
     if frozen != version:
         raise InconclusiveTraining(
@@ -159,7 +161,7 @@ def champion_compared_with(run: Run) -> str | None:
     BadConfiguration
         If it was not called.
     """
-    uri = run.folder + _RIVAL
+    uri = run.layout.champion
     if run.store.head(uri) is None:
         raise BadConfiguration("nothing was prepared for this training; modelmonitor train-prepare comes first")
     return _rival_in(run.store.read(uri), uri)

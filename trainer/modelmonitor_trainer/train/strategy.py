@@ -18,14 +18,13 @@ from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.model.pipeline import Model, fit
 from modelmonitor_trainer.model.search import Found, search, with_parameters
 from modelmonitor_trainer.model.warm_start import continue_training
+from modelmonitor_trainer.registry.layout import PARAMETERS_FILE
 from modelmonitor_trainer.registry.model_files import LoadedModel
-from modelmonitor_trainer.registry.versions import read_file
-from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.train.rows import Rows, arrays_of
 from modelmonitor_trainer.train.run import InconclusiveTraining
 
 _LOG = logging.getLogger(__name__)
-PARAMETERS_FILE = "parameters.json"
 
 
 @dataclass(frozen=True)
@@ -84,11 +83,11 @@ class Trained:
         }
 
 
-def warm_start_source(store: Store, prefix: str, loaded: LoadedModel | None) -> WarmStartSource | None:
+def warm_start_source(registry: ModelRegistry, loaded: LoadedModel | None) -> WarmStartSource | None:
     """Return the champion as something to go on from; None where there is none."""
     if loaded is None:
         return None
-    found = json.loads(read_file(store, prefix, loaded.version, PARAMETERS_FILE))
+    found = json.loads(registry.read_file(loaded.version, PARAMETERS_FILE))
     return WarmStartSource(loaded, found if isinstance(found, dict) else {})
 
 

@@ -23,10 +23,10 @@ from modelmonitor_trainer.model.batches import Source
 from modelmonitor_trainer.model.metrics import aligned
 from modelmonitor_trainer.model.pipeline import build, effective_parameters
 from modelmonitor_trainer.model.search import check_search
-from modelmonitor_trainer.registry.champion import Pointer, champion_pointer, load_model, read_version
 from modelmonitor_trainer.registry.digest import fitted_digest
-from modelmonitor_trainer.registry.model_files import LoadedModel, dump_model, read_pipeline
-from modelmonitor_trainer.registry.versions import MODEL_FILE, folder_of, write_file
+from modelmonitor_trainer.registry.layout import MODEL_FILE
+from modelmonitor_trainer.registry.model_files import LoadedModel, dump_model, load_model, read_pipeline
+from modelmonitor_trainer.registry.records import Pointer
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.cost import measured
 from modelmonitor_trainer.train.finalize import Challenger, evaluate_and_store, promote_and_report, undecided
@@ -83,17 +83,17 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
     if earlier is not None:
         _LOG.info("an earlier pod has finished this training; its verdict stands")
         return earlier
-    champion = champion_pointer(store, run.prefix)
+    champion = run.registry.champion()
     try:
         manifest = frozen_manifest(run, champion, now)
-        record = read_version(store, run.prefix, version_of(run, manifest))
+        record = run.registry.find_version(version_of(run, manifest))
         if record is None:
             refuse_seen_rows(manifest, champion)
             frozen_champion(run, champion)
             rival = champion_model(run, champion)
             begun = time.monotonic()
             rows, source = _read(run, manifest, rival.columns if rival else ())
-            challenger = _challenger(run, manifest, rows, source, warm_start_source(store, run.prefix, rival), begun)
+            challenger = _challenger(run, manifest, rows, source, warm_start_source(run.registry, rival), begun)
             record = evaluate_and_store(run, manifest, rows, challenger, _rival(rival, rows), now)
         else:
             _LOG.info("an earlier pod has written version %s", record.version)
@@ -128,14 +128,14 @@ def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
     """
     if champion is None:
         return None
-    record = read_version(run.store, run.prefix, champion.version)
+    record = run.registry.find_version(champion.version)
     if record is not None and record.kind == "Own":
         raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {champion.version} was made by a trainer of your own, which the built-in trainer cannot "
             "ask; remove champion.json from the results to begin anew with the built-in trainer",
         )
-    model = load_model(run.store, run.prefix, champion.version)
+    model = load_model(run.registry, champion.version)
     refuse_other_task(run, model.version)
     return model
 
@@ -167,8 +167,7 @@ def _challenger(
     notes = _notes(trained)
     for note in notes:
         _LOG.warning("%s", note)
-    folder = folder_of(run.prefix, version_of(run, manifest))
-    stored, kept = write_file(run.store, folder, MODEL_FILE, dump_model(model))
+    stored, kept = run.registry.write_file(version_of(run, manifest), MODEL_FILE, dump_model(model))
     # What is judged is what will be served: the file, not the object in memory.
     scores = replace(model, pipeline=read_pipeline(kept)).scores(arrays_of(rows.holdout, run.spec))
     return Challenger(

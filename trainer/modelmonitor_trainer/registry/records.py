@@ -1,0 +1,182 @@
+"""Records of the registry: model versions, their files, and the champion pointer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from modelmonitor_api.resource import Message
+from modelmonitor_api.spec import Feature, Metric, Task
+from modelmonitor_api.status import Champion, Time
+from modelmonitor_trainer.errors import BadData
+
+Outcome = Literal["Passed", "Rejected", "Inconclusive"]
+
+
+class StoredFile(Message):
+    """One file of a version."""
+
+    name: str = Field(description="Path below the folder of the version.")
+    sha256: str = Field(description="SHA-256 of the content.")
+    size: int = Field(description="Size in bytes.", ge=0)
+
+
+class Period(Message):
+    """Days and rows of a window."""
+
+    start: dt.date = Field(description="First day.")
+    end: dt.date = Field(description="Last day, included.")
+    rows: int = Field(description="Labelled rows.", ge=0)
+
+
+class VersionRecord(Message):
+    """A model version: what it is and how it was trained."""
+
+    schema_version: Literal[1] = 1
+    version: str = Field(description="Name.")
+    number: int = Field(description="Number of the training.")
+    monitor_uid: str = Field(description="UID of the monitor.")
+    created: Time = Field(description="When the training finished.")
+    trigger: str = Field(description="Trigger of the training.")
+    kind: Literal["Skops", "Own"] = Field(
+        "Skops", description="Skops: a pipeline of the built-in trainer. Own: files of a custom trainer."
+    )
+    image: str = Field("", description="Image that trained it.")
+    seed: int = Field(description="Seed of all random numbers.")
+    task: Task = Field(description="Task of the model.")
+    target: str = Field(description="Target column.")
+    features: list[Feature] = Field(description="Features, in the order in which the model takes them.")
+    classes: list[str] = Field(default_factory=list, description="Classes, in the order of the probabilities.")
+    train: Period = Field(description="Training window.")
+    holdout: Period = Field(description="Hold-out.")
+    manifest_sha256: str = Field(description="SHA-256 of the data manifest.")
+    predictions_sha256: str = Field(
+        description="SHA-256 of the scores of the hold-out rows; equal models have equal sums."
+    )
+    fitted_sha256: str | None = Field(
+        None, description="SHA-256 of the fitted parameters; equal models have equal sums, although their files differ."
+    )
+    train_seconds: float | None = Field(
+        None, description="Duration of the training, from the first row to the model.", ge=0
+    )
+    peak_memory_bytes: int | None = Field(None, description="Peak memory of the training.", ge=0)
+    strategy: str | None = Field(None, description="Strategy that was used: Refit, Retrain or WarmStart.")
+    metric: Metric = Field(description="Metric of the score.")
+    score: float | None = Field(None, description="Score on the hold-out.")
+    compared_with: str | None = Field(None, description="Champion that it was compared with.")
+    outcome: Outcome = Field(description="Outcome of the promotion gate.")
+    reason: str = Field(description="Reason of the outcome, one CamelCase word.")
+    message: str = Field(description="Reason of the outcome, one sentence.")
+    files: list[StoredFile] = Field(default_factory=list, description="All other files of the version.")
+
+
+class Tenure(Message):
+    """The time during which one version is the champion."""
+
+    version: str = Field(description="Version.")
+    since: Time = Field(description="When it became the champion.")
+    action: Literal["Promoted", "RolledBack"] = Field(description="How it became the champion.")
+    by: str = Field(description="Job that made it the champion.")
+    message: str = Field("", description="Reason, one sentence.")
+    reason: str = Field("", description="Reason of a rollback, one CamelCase word.")
+    previous: str | None = Field(None, description="Champion before it, which a rollback to previous restores.")
+    metric: str | None = Field(None, description="Metric of its score.")
+    score: float | None = Field(None, description="Score on the hold-out of its training.")
+    data_end: dt.date | None = Field(None, description="Last day of its training window, included.")
+    data_start: dt.date | None = Field(None, description="First day of its training window.")
+    train_rows: int | None = Field(None, description="Labelled rows of its training window.")
+    manifest_sha256: str | None = Field(None, description="SHA-256 of its data manifest.")
+    image: str | None = Field(None, description="Image that trained it.")
+
+
+@dataclass(frozen=True)
+class ServingPeriod:
+    """A tenure and its end.
+
+    Attributes
+    ----------
+    tenure
+        Which version, since when, and what it was trained on; known even if the version has been deleted.
+    until
+        When another version replaced it; None for the present champion.
+    """
+
+    tenure: Tenure
+    until: dt.datetime | None
+
+
+class Pointer(Tenure):
+    """The champion pointer: the present champion and the history of all champions."""
+
+    schema_version: Literal[1] = 1
+    history: list[Tenure] = Field(description="All tenures, the present one first.", min_length=1)
+
+    def to_champion(self) -> Champion:
+        """Return the champion as the operator's status shows it.
+
+        ``dataEnd`` of the status is exclusive: it is the start of the day after the last training day.
+        """
+        end = None
+        if self.data_end is not None:
+            end = dt.datetime.combine(self.data_end + dt.timedelta(days=1), dt.time(), dt.UTC)
+        return Champion(
+            version=self.version,
+            since=self.since,
+            metric=self.metric,
+            score=None if self.score is None else f"{self.score:.6g}",
+            data_end=end,
+        )
+
+    def serving_periods(self, start: dt.datetime, end: dt.datetime) -> list[ServingPeriod]:
+        """Return the champions that served from `start` until before `end`, the earliest first.
+
+        Parameters
+        ----------
+        start, end
+            With time zone. If they are equal: the champion at that moment.
+        """
+        ends = [None, *(tenure.since for tenure in self.history)]
+        periods = [
+            ServingPeriod(tenure, until)
+            for tenure, until in zip(self.history, ends, strict=False)
+            if (tenure.since <= start or tenure.since < end)
+            and (until is None or start < until)
+            and until != tenure.since
+        ]
+        return periods[::-1]
+
+
+def parse_record(data: bytes, uri: str) -> VersionRecord:
+    """Return the record of a version.
+
+    Raises
+    ------
+    BadData
+        If the content of the object `uri` is no such record.
+    """
+    try:
+        return VersionRecord.model_validate_json(data)
+    except ValidationError as error:
+        why = error.errors(include_url=False)[0]["msg"]
+        raise BadData(f"{uri} cannot be read ({why}); it is corrupt, or a newer release wrote it") from error
+
+
+def parse_pointer(data: bytes, uri: str) -> Pointer:
+    """Return the champion pointer.
+
+    Raises
+    ------
+    BadData
+        If the content of the object `uri` is no pointer.
+    """
+    try:
+        return Pointer.model_validate_json(data)
+    except ValidationError as error:
+        why = error.errors(include_url=False)[0]["msg"]
+        raise BadData(
+            f"{uri} cannot be read ({why}); restore it from a backup. Without it the serving version cannot be "
+            "determined"
+        ) from error

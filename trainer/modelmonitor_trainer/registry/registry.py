@@ -1,0 +1,351 @@
+"""Model registry: the versions of a monitor's model, and the champion pointer.
+
+``champion.json`` names the version in production and every one before it. It is replaced by conditional writes only,
+so of two trainings that race one promotes, and the other learns that the champion it was compared with has been
+replaced. Every step can be repeated: a restarted pod recognizes what it has done by the name of its Job.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from modelmonitor_api.messages import MonitorRef
+from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_trainer.data.manifest import Manifest
+from modelmonitor_trainer.errors import BadConfiguration, NotFound, ObjectChanged, PreconditionFailed
+from modelmonitor_trainer.registry import reader, writer
+from modelmonitor_trainer.registry.layout import MANIFEST_FILE, ResultsLayout
+from modelmonitor_trainer.registry.records import Pointer, StoredFile, Tenure, VersionRecord, parse_pointer
+from modelmonitor_trainer.registry.reservations import reserve
+from modelmonitor_trainer.storage.base import JSON, Store
+
+#: Changes of champion that are kept; at one a day, three years.
+MAX_HISTORY = 1000
+PREVIOUS = "previous"
+_ATTEMPTS = 5
+
+
+class ChampionChanged(ObjectChanged):
+    """The champion is not the one that a decision was based on.
+
+    Attributes
+    ----------
+    pointer
+        The present champion, None if there is none.
+    """
+
+    def __init__(self, expected: str | None, pointer: Pointer | None) -> None:
+        present = pointer.version if pointer else "none"
+        super().__init__(
+            f"the champion changed while this version was compared with {expected or 'no champion'}: it is {present} "
+            "now; train again to compare with it"
+        )
+        self.pointer = pointer
+
+
+@dataclass(frozen=True)
+class ModelRegistry:
+    """Versions and champion of one monitor.
+
+    Attributes
+    ----------
+    store
+        Object store of the results.
+    layout
+        Where they are.
+    """
+
+    store: Store
+    layout: ResultsLayout
+
+    @classmethod
+    def of(cls, store: Store, spec: ModelMonitorSpec, monitor: MonitorRef) -> ModelRegistry:
+        """Return the registry of a monitor."""
+        return cls(store, ResultsLayout.of(spec, monitor))
+
+    # Champion
+
+    def pointer(self) -> tuple[Pointer, str] | None:
+        """Return the champion pointer and its ETag, or None before the first promotion.
+
+        Raises
+        ------
+        BadData
+            If the pointer is corrupt.
+        """
+        uri = self.layout.champion
+        try:
+            data, etag = self.store.read_versioned(uri)
+        except NotFound:
+            return None
+        return parse_pointer(data, uri), etag
+
+    def champion(self) -> Pointer | None:
+        """Return the champion, or None before the first promotion; see :meth:`pointer`."""
+        versioned = self.pointer()
+        return versioned[0] if versioned else None
+
+    def promote(self, record: VersionRecord, *, instead_of: str | None, by: str, now: dt.datetime) -> Pointer:
+        """Make a version the champion and return the pointer.
+
+        Parameters
+        ----------
+        record
+            The version; complete.
+        instead_of
+            The champion that it was compared with, None for no champion.
+        by
+            Name of the Job. A Job that has already promoted this version does not promote it again, even after a
+            rollback.
+        now
+            The present.
+
+        Raises
+        ------
+        ChampionChanged
+            If another version has become the champion since.
+        """
+        pointer, etag = self.pointer() or (None, None)
+        if pointer is not None and _is_promoted(pointer, record.version, by):
+            return pointer
+        if (pointer.version if pointer else None) != instead_of:
+            raise ChampionChanged(instead_of, pointer)
+        tenure = _tenure(record, "Promoted", by, record.message, instead_of, now)
+        try:
+            return self._replace_pointer(pointer, etag, tenure)
+        except PreconditionFailed:
+            pointer = self.champion()
+            # Written by this Job, if only the response of the object store was lost.
+            if pointer is not None and _is_promoted(pointer, record.version, by):
+                return pointer
+            raise ChampionChanged(instead_of, pointer) from None
+
+    def rollback(
+        self, to: str, *, by: str, now: dt.datetime, reason: str = "", instead_of: str | None = None
+    ) -> tuple[Pointer, bool]:
+        """Make an earlier champion the champion again.
+
+        Parameters
+        ----------
+        to
+            A version that has been the champion, or "previous": the one before the present champion. Two rollbacks to
+            the previous one end where they began, as with ``kubectl rollout undo``.
+        by
+            Name of the Job; it rolls back once, however often its pod is started.
+        now
+            The present.
+        reason
+            One CamelCase word.
+        instead_of
+            The champion that the rollback was decided for; None for any.
+
+        Returns
+        -------
+        pointer, changed
+            Not changed if the version is the champion already, or this Job has rolled back before.
+
+        Raises
+        ------
+        NotFound
+            If there is no champion, none before it, or no such version.
+        BadConfiguration
+            If the version has never been the champion.
+        BadData
+            If a file of the version is corrupt.
+        ChampionChanged
+            If the champion is not the one that the rollback was decided for.
+        """
+        for _ in range(_ATTEMPTS):
+            pointer, etag = self.pointer() or (None, None)
+            if pointer is None:
+                raise NotFound(
+                    f"there is no champion under {self.layout.root}, so there is nothing to roll back; the first "
+                    "training creates one"
+                )
+            if any(tenure.by == by and tenure.action == "RolledBack" for tenure in pointer.history):
+                return pointer, False
+            if instead_of is not None and pointer.version != instead_of:
+                raise ChampionChanged(instead_of, pointer)
+            version = _target(pointer, to)
+            if version == pointer.version:
+                return pointer, False
+            record = self.reserve(version)
+            self.verify_files(record)
+            message = f"rolled back from {pointer.version}"
+            tenure = _tenure(record, "RolledBack", by, message, pointer.version, now)
+            try:
+                return self._replace_pointer(pointer, etag, tenure.model_copy(update={"reason": reason})), True
+            except PreconditionFailed:
+                continue  # another Job was faster: start over from what it wrote
+        raise ChampionChanged(None, self.champion())
+
+    def _replace_pointer(self, pointer: Pointer | None, etag: str | None, tenure: Tenure) -> Pointer:
+        """Write the pointer if it still is the one that was read.
+
+        Raises
+        ------
+        PreconditionFailed
+            If it is not.
+        """
+        history = [tenure, *(pointer.history if pointer else ())][:MAX_HISTORY]
+        replaced = Pointer.model_validate({**tenure.model_dump(), "history": [item.model_dump() for item in history]})
+        data = json.dumps(replaced.to_wire(), indent=1, ensure_ascii=False, allow_nan=False).encode()
+        if etag is None:
+            self.store.write(self.layout.champion, data, if_absent=True, content_type=JSON)
+        else:
+            self.store.write(self.layout.champion, data, if_match=etag, content_type=JSON)
+        return replaced
+
+    # Versions
+
+    def find_version(self, name: str) -> VersionRecord | None:
+        """Return the record of a version, or None if there is no complete version of that name.
+
+        Raises
+        ------
+        NotFound
+            If `name` cannot be the name of a version.
+        BadData
+            If the record is corrupt.
+        """
+        return reader.find_record(self.store, self.layout.version(name))
+
+    def version(self, name: str) -> VersionRecord:
+        """Return the record of a version.
+
+        Raises
+        ------
+        NotFound
+            If there is no complete version of that name.
+        BadData
+            If the record is corrupt.
+        """
+        return reader.read_record(self.store, self.layout.version(name))
+
+    def versions(self) -> list[VersionRecord]:
+        """Return the records of all complete versions, the newest first."""
+        names = (child.rstrip("/").rpartition("/")[2] for child in self.store.children(self.layout.versions))
+        records = [record for name in names if (record := self.find_version(name)) is not None]
+        return sorted(records, key=lambda record: (record.created, record.number), reverse=True)
+
+    def read_file(self, record: VersionRecord, name: str) -> bytes:
+        """Return a file of a version if it still is what was written.
+
+        Raises
+        ------
+        NotFound
+            If the version has no such file.
+        BadData
+            If the content has changed.
+        """
+        return reader.read_file(self.store, self.layout.version(record.version), record, name)
+
+    def find_file(self, record: VersionRecord, name: str) -> bytes | None:
+        """Return a file of a version, or None if the version was written without it.
+
+        Raises
+        ------
+        NotFound, BadData
+            If it was written, and is missing or has changed.
+        """
+        return self.read_file(record, name) if any(stored.name == name for stored in record.files) else None
+
+    def verify_files(self, record: VersionRecord) -> None:
+        """Verify that all files of a version exist and are what was written.
+
+        Raises
+        ------
+        NotFound, BadData
+            If a file is missing or has changed.
+        """
+        for stored in record.files:
+            self.read_file(record, stored.name)
+
+    def manifest(self, record: VersionRecord) -> Manifest:
+        """Return the data manifest of a version.
+
+        Raises
+        ------
+        NotFound, BadData
+            If it is missing or corrupt.
+        """
+        uri = self.layout.version(record.version).file(MANIFEST_FILE)
+        return Manifest.from_json(self.read_file(record, MANIFEST_FILE), uri)
+
+    def reserve(self, name: str) -> VersionRecord:
+        """Keep a version from being deleted by the retention, and return its record.
+
+        Raises
+        ------
+        NotFound, ObjectChanged, BadData
+            See :func:`~modelmonitor_trainer.registry.reservations.reserve`.
+        """
+        return reserve(self.store, self.layout.version(name))
+
+    def write_file(self, version: str, name: str, data: bytes) -> tuple[StoredFile, bytes]:
+        """Write a file of a version once; return its entry for the record and the content that is stored now."""
+        return writer.write_file(self.store, self.layout.version(version), name, data)
+
+    def write_record(self, record: VersionRecord) -> VersionRecord:
+        """Complete a version and return its record; if an earlier pod wrote one, that one."""
+        return writer.write_record(self.store, self.layout.version(record.version), record)
+
+
+def version_name(number: int, short: str) -> str:
+    """Return the name of a version.
+
+    >>> version_name(3, "0badcafe")
+    'v3-0badcafe'
+    """
+    return f"v{number}-{short}"
+
+
+def _target(pointer: Pointer, to: str) -> str:
+    """Return the version that a rollback restores."""
+    if to == PREVIOUS:
+        if pointer.previous is None:
+            raise NotFound(
+                f"{pointer.version} is the first champion, there is none before it; modelmonitor versions lists all"
+            )
+        return pointer.previous
+    if to != pointer.version and all(tenure.version != to for tenure in pointer.history):
+        raise BadConfiguration(
+            f"{to} has never been the champion, so it cannot be rolled back to; name a former champion (modelmonitor "
+            "versions lists them), or promote it"
+        )
+    return to
+
+
+def _is_promoted(pointer: Pointer, version: str, by: str) -> bool:
+    """Return whether a version is the champion, or this Job has promoted it before."""
+    if pointer.version == version:
+        return True
+    return any(tenure.version == version and tenure.by == by for tenure in pointer.history)
+
+
+def _tenure(
+    record: VersionRecord,
+    action: Literal["Promoted", "RolledBack"],
+    by: str,
+    message: str,
+    previous: str | None,
+    now: dt.datetime,
+) -> Tenure:
+    return Tenure(
+        version=record.version,
+        since=now.replace(microsecond=0),
+        action=action,
+        by=by,
+        message=message,
+        previous=previous,
+        metric=record.metric.value,
+        score=record.score,
+        data_end=record.train.end,
+        data_start=record.train.start,
+        train_rows=record.train.rows,
+        manifest_sha256=record.manifest_sha256,
+        image=record.image or None,
+    )
