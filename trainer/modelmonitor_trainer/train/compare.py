@@ -12,7 +12,7 @@ from modelmonitor_trainer.errors import BadConfiguration, NotFound
 from modelmonitor_trainer.gate.evaluation import evaluate
 from modelmonitor_trainer.registry.model_files import load_model
 from modelmonitor_trainer.registry.registry import ModelRegistry
-from modelmonitor_trainer.report.comparison_evidence import evidence
+from modelmonitor_trainer.report.comparison_evidence import collect_evidence
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores, gate_input
 from modelmonitor_trainer.train.rows import load_rows
@@ -55,7 +55,9 @@ def compare(
     contest = gate_input(spec, rows, new, ChampionScores(models[0].version, old))
     result = evaluate(contest, spec.promotion, seed=spec.retraining.random_seed)
     datasets = {"train": rows.train, "holdout": rows.holdout}
-    return {"challengerVersion": challenger} | evidence(spec, manifest, datasets, contest, result, other, rows.classes)
+    return {"challengerVersion": challenger} | collect_evidence(
+        spec, manifest, datasets, contest, result, other, rows.classes
+    )
 
 
 def _present(registry: ModelRegistry) -> str:

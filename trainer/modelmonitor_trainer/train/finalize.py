@@ -21,8 +21,8 @@ from modelmonitor_api.spec import PromotionMode, Task
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadData, ModelMonitorError
 from modelmonitor_trainer.gate.evaluation import GateResult, Outcome, evaluate
-from modelmonitor_trainer.gate.warm_start_guard import RefitComparison, shared_confidence
-from modelmonitor_trainer.model.pipeline import installed_digest, libraries
+from modelmonitor_trainer.gate.warm_start_guard import RefitComparison, guarded_confidence
+from modelmonitor_trainer.model.pipeline import installed_digest, library_versions
 from modelmonitor_trainer.registry.layout import (
     CARD_FILE,
     CARD_PAGE_FILE,
@@ -38,8 +38,8 @@ from modelmonitor_trainer.registry.registry import ChampionChanged
 from modelmonitor_trainer.registry.retention import apply_retention
 from modelmonitor_trainer.registry.writer import encode_documents
 from modelmonitor_trainer.report.card import model_card, model_card_page
-from modelmonitor_trainer.report.comparison_evidence import evidence, metric_comparison
-from modelmonitor_trainer.report.comparison_page import render_comparison, render_undecided
+from modelmonitor_trainer.report.comparison_evidence import collect_evidence, metric_comparison
+from modelmonitor_trainer.report.comparison_page import render_comparison, render_inconclusive
 from modelmonitor_trainer.storage.base import HTML
 from modelmonitor_trainer.train.cost import Cost
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores, gate_input
@@ -100,17 +100,19 @@ def evaluate_and_store(
     promotion = spec.promotion
     if challenger.beside is not None:
         # The hold-out was asked twice, so each answer needs to be surer.
-        confidence = f"{shared_confidence(float(promotion.confidence)):.10g}"
+        confidence = f"{guarded_confidence(promotion):.10g}"
         promotion = promotion.model_copy(update={"confidence": confidence})
     result = evaluate(contest, promotion, seed=spec.retraining.random_seed)
     _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)
     datasets = {"train": rows.train, "holdout": rows.holdout}
     judged = spec.model_copy(update={"promotion": promotion})
-    found = evidence(judged, manifest, datasets, contest, result, rival.record.version if rival else None, rows.classes)
+    found = collect_evidence(
+        judged, manifest, datasets, contest, result, rival.record.version if rival else None, rows.classes
+    )
     found["beside"] = asdict(challenger.beside) if challenger.beside else None
     record = _record(run, manifest, rows, challenger, rival, result, now)
     environment = {
-        "libraries": libraries(),
+        "libraries": library_versions(),
         "installedSHA256": installed_digest(),
         "image": run.request.trainer_image,
         "seed": spec.retraining.random_seed,
@@ -217,7 +219,7 @@ def undecided(run: Run, why: InconclusiveTraining, now: dt.datetime) -> RunVerdi
     """End a run in which nothing could be compared."""
     _LOG.info("Inconclusive (%s): %s", why.reason, why)
     pointer = run.registry.champion()
-    page = render_undecided(run.request, why.reason.value, _sentence(str(why)), now, _earlier(run))
+    page = render_inconclusive(run.request, why.reason.value, _sentence(str(why)), now, _earlier(run))
     run.store.write(run.report_uri, page.encode(), content_type=HTML)
     return finish(
         run,

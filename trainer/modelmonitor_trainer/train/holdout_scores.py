@@ -76,5 +76,5 @@ def gate_input(
         last_period=last_period_scores(
             metric, model.task, rows.train_truth, train.days, spec.promotion.holdout_days, classes, holdout.rows
         ),
-        promised=rival.record.score if rival and rival.record.metric is metric else None,
+        promotion_score=rival.record.score if rival and rival.record.metric is metric else None,
     )

@@ -16,7 +16,7 @@ from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS
 from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.model.pipeline import Model, fit
-from modelmonitor_trainer.model.search import Found, search, with_parameters
+from modelmonitor_trainer.model.search import SearchResult, search, with_parameters
 from modelmonitor_trainer.model.warm_start import continue_training
 from modelmonitor_trainer.registry.layout import PARAMETERS_FILE
 from modelmonitor_trainer.registry.model_files import LoadedModel
@@ -68,7 +68,7 @@ class Trained:
     model: Model
     strategy: Strategy
     chosen: tuple[Parameter, ...] = ()
-    found: Found | None = None
+    found: SearchResult | None = None
     warm: Mapping[str, Any] | None = None
     beside: Model | None = None
     notes: tuple[str, ...] = field(default=())
@@ -119,7 +119,7 @@ def _refit(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource | None)
     """Fit to the whole window, with the champion's choice of parameters, or a choice of its own."""
     declared, arrays = spec.retraining.estimator, arrays_of(rows.train, spec)
     assert declared is not None
-    found: Found | None = None
+    found: SearchResult | None = None
     chosen: tuple[Parameter, ...] = ()
     if declared.search is not None and champion is not None:
         chosen = chosen_parameters(champion.parameters)
