@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.gate.delong import auc_without_each_day
-from modelmonitor_trainer.model.metrics import Undefined, score_places
+from modelmonitor_trainer.model.metrics import Undefined, metric_value
 
 
 @given(
@@ -23,7 +23,7 @@ def test_it_is_what_scoring_the_other_rows_gives(seed, rows, days, levels):
     # Few levels make ties.
     scores = g.integers(0, levels, rows) / levels
     try:
-        expected = [score_places(Metric.ROC_AUC, truth[number != d], scores[number != d]) for d in np.unique(number)]
+        expected = [metric_value(Metric.ROC_AUC, truth[number != d], scores[number != d]) for d in np.unique(number)]
     except Undefined:
         with pytest.raises(Undefined):
             auc_without_each_day(truth, scores, number)

@@ -6,7 +6,7 @@ import pytest
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Metric, Promotion, Task
 from modelmonitor_trainer.gate.evaluation import GateInput, GateReason, Outcome, evaluate
-from modelmonitor_trainer.gate.leakage import Suspect, suspects, suspicious_gains, too_good
+from modelmonitor_trainer.gate.leakage import Suspect, is_suspicious_gain, is_too_good, suspects
 from modelmonitor_trainer.gate.slices import compare_slices
 
 ROWS = 3000
@@ -52,7 +52,7 @@ def contest(champion=0.8, challenger=0.8, *, rows=ROWS, seed=0, **more):
         (contest(0.8, 30.0), {}, Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
         (contest(0.8, 3.2), {}, Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
         # The champion has grown old; when it was young it was as good.
-        (contest(0.0, 3.2, promised=0.97), {}, Outcome.PASSED, GateReason.BETTER),
+        (contest(0.0, 3.2, promotion_score=0.97), {}, Outcome.PASSED, GateReason.BETTER),
         # An easy problem, on which the champion was let through: not suspicious any more.
         (contest(30.0, 30.0), {}, Outcome.PASSED, GateReason.NOT_WORSE),
     ],
@@ -69,7 +69,7 @@ def test_the_message_has_the_figures():
     for figure in (found.champion.champion, found.champion.challenger):
         assert f"{figure:.4f}" in found.message
     assert f"{found.champion.low:+.4f}" in found.message
-    assert "95 %" in found.message
+    assert "95%" in found.message
     assert "3,000" in found.message
 
 
@@ -175,7 +175,7 @@ def test_missing_and_strange_slice_values():
     ],
 )
 def test_too_good(metric, value, baseline, answer):
-    assert too_good(metric, value, baseline) is answer
+    assert is_too_good(metric, value, baseline) is answer
 
 
 def leaky(task, seed=0, rows=3000):
@@ -263,7 +263,7 @@ def test_a_leap_names_the_features_that_could_explain_it():
     ],
 )
 def test_leaps(metric, value, earlier, answer):
-    assert suspicious_gains(metric, value, *earlier) is answer
+    assert is_suspicious_gain(metric, value, *earlier) is answer
 
 
 def test_days_that_err_together_spare_a_slice():

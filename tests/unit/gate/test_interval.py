@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 
 from modelmonitor_api.spec import Metric, Task, metric_fits
+from modelmonitor_trainer.gate.bootstrap import RankedRows
 from modelmonitor_trainer.gate.delong import delong_components, delong_variance
-from modelmonitor_trainer.gate.interval import _Ranked, paired_difference, score_deviation
-from modelmonitor_trainer.model.metrics import Undefined, score_places, sign
+from modelmonitor_trainer.gate.interval import paired_difference, score_deviation
+from modelmonitor_trainer.model.metrics import Undefined, metric_value, sign
 
 
 def two_models(seed, rows=400, *, better=0.0):
@@ -79,7 +80,7 @@ def test_a_better_model_is_better_by_every_metric(metric):
     found = paired_difference(metric, truth, old, new, confidence=0.95, seed=0)
     assert 0 < found.low < found.value < found.high
     assert found.value == pytest.approx(
-        sign(metric) * (score_places(metric, truth, new) - score_places(metric, truth, old))
+        sign(metric) * (metric_value(metric, truth, new) - metric_value(metric, truth, old))
     )
     turned = paired_difference(metric, truth, new, old, confidence=0.95, seed=0)
     assert turned.high < 0
@@ -176,10 +177,10 @@ def test_weighing_sorted_rows_is_scoring_repeated_ones(metric, classes):
     scores = np.round(g.random((200, classes)) + 0.3 * np.eye(classes)[truth], 1)  # with ties
     scores = scores[:, 1] if classes == 2 else scores
     weights = g.integers(0, 3, (5, 200)).astype(float)
-    found = _Ranked.of(metric, truth, scores).scores(weights)
+    found = RankedRows.of(metric, truth, scores).scores(weights)
     for row, value in zip(weights, found, strict=True):
         again = np.repeat(np.arange(200), row.astype(int))
-        assert value == pytest.approx(score_places(metric, truth[again], scores[again]))
+        assert value == pytest.approx(metric_value(metric, truth[again], scores[again]))
 
 
 @pytest.mark.parametrize("metric", [Metric.ROC_AUC, Metric.ACCURACY, Metric.LOG_LOSS, Metric.AVERAGE_PRECISION])
@@ -192,7 +193,7 @@ def test_the_deviation_of_a_score_is_that_of_scores_on_other_rows(metric, day_ef
         return truth, 1 / (1 + np.exp(-(signal * (truth - 0.5) + g.normal(size=800)))), days
 
     drawn = [rows(seed) for seed in range(200)]
-    true = np.std([score_places(metric, truth, scores) for truth, scores, _ in drawn])
+    true = np.std([metric_value(metric, truth, scores) for truth, scores, _ in drawn])
     said = np.median([score_deviation(metric, *one) for one in drawn[:20]])
     assert 0.8 * true < said < 1.4 * true, "days and rows are both looked at, and the wider one is taken"
 

@@ -7,8 +7,8 @@ from scipy import stats
 from modelmonitor_api.spec import Metric, Promotion, Task
 from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scores
 from modelmonitor_trainer.gate.evaluation import GateInput, GateReason, evaluate
-from modelmonitor_trainer.gate.interval import paired_difference
-from modelmonitor_trainer.gate.warm_start_guard import compare_with_refit, shared_confidence
+from modelmonitor_trainer.gate.interval import paired_difference, shared_confidence
+from modelmonitor_trainer.gate.warm_start_guard import compare_with_refit, guarded_confidence
 
 PROMOTION = Promotion(metric="BrierScore", min_holdout_rows=100)
 
@@ -23,12 +23,12 @@ def test_a_refit_that_is_better_takes_over():
     good, bad = np.where(truth == 1, 0.8, 0.2), np.full(1000, 0.5)
     found = compared(truth, bad, good)
     assert found.full_is_better
-    assert "forgotten" in found.sentence
+    assert "replaces it" in found.sentence
     assert found.difference.low > 0
     for full in (bad, bad + 0.001 * g.normal(size=1000)):
         other = compared(truth, bad, full)
         assert not other.full_is_better
-        assert "stands" in other.sentence
+        assert "which is kept" in other.sentence
     assert not compared(truth, good, bad).full_is_better
 
 
@@ -43,7 +43,7 @@ def test_what_cannot_be_compared_changes_nothing():
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
 def test_two_answers_share_the_chance_to_err(confidence):
-    assert 2 * (1 - shared_confidence(confidence)) == pytest.approx(1 - confidence)
+    assert 2 * (1 - shared_confidence(confidence, 2)) == pytest.approx(1 - confidence)
 
 
 def test_the_last_period_knows_the_last_days_only():
@@ -73,7 +73,7 @@ def test_a_model_must_beat_the_level_of_the_last_days_too():
     )
     found = evaluate(contest, PROMOTION, seed=0)
     assert found.reason is GateReason.NOT_BETTER_THAN_BASELINE
-    assert "goes on as the last days were" in found.message
+    assert "last-period baseline" in found.message
     assert found.baseline.low > 0 > found.last_period.high
 
 
@@ -95,7 +95,7 @@ def test_the_guard_promotes_no_more_often_than_promised():
         def better(challenger, confidence, truth=truth, champion=champion):
             return paired_difference(Metric.ROC_AUC, truth, champion, challenger, confidence=confidence, seed=0).low > 0
 
-        promoted += better(full if beside.full_is_better else warm, shared_confidence(0.95))
+        promoted += better(full if beside.full_is_better else warm, guarded_confidence(promotion))
         naive += better(warm, 0.95) or better(full, 0.95)
     # An interval of 95 % lies above zero by chance in 2.5 of 100.
     assert promoted <= stats.binom.ppf(0.999, times, 0.025)

@@ -11,8 +11,8 @@ from modelmonitor_trainer.model.metrics import (
     Undefined,
     greater_is_better,
     is_regression,
+    metric_value,
     score,
-    score_places,
     sign,
     title,
     true_class_probability,
@@ -71,7 +71,7 @@ def test_scores_of_two_classes(binary):
     }
     assert set(expected) == {metric for metric in Metric if metric_fits(metric, Task.BINARY_CLASSIFICATION)}
     for metric, value in expected.items():
-        assert score_places(metric, truth, scores) == pytest.approx(value), metric
+        assert metric_value(metric, truth, scores) == pytest.approx(value), metric
 
 
 def test_scores_of_several_classes(several):
@@ -86,7 +86,7 @@ def test_scores_of_several_classes(several):
     }
     assert set(expected) == {metric for metric in Metric if metric_fits(metric, Task.MULTICLASS_CLASSIFICATION)}
     for metric, value in expected.items():
-        assert score_places(metric, truth, scores) == pytest.approx(value), metric
+        assert metric_value(metric, truth, scores) == pytest.approx(value), metric
 
 
 def test_scores_of_values(values):
@@ -97,7 +97,7 @@ def test_scores_of_values(values):
         Metric.ROOT_MEAN_SQUARED_ERROR: sk.root_mean_squared_error(truth, said),
     }
     for metric, value in expected.items():
-        assert score_places(metric, truth, said) == pytest.approx(value), metric
+        assert metric_value(metric, truth, said) == pytest.approx(value), metric
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_scores_of_values(values):
 )
 def test_where_there_is_no_value(metric, truth, scores):
     with pytest.raises(Undefined):
-        score_places(metric, truth, scores)
+        metric_value(metric, truth, scores)
 
 
 def test_outcomes_as_they_are_in_the_data(binary, several):
@@ -139,4 +139,4 @@ def test_losses_are_finite_whatever_a_model_says(rows):
     truth = np.array([int(row[0]) for row in rows])
     scores = np.array([row[1] for row in rows])
     for metric in (Metric.LOG_LOSS, Metric.BRIER_SCORE, Metric.ACCURACY, Metric.F1, Metric.BALANCED_ACCURACY):
-        assert np.isfinite(score_places(metric, truth, scores))
+        assert np.isfinite(metric_value(metric, truth, scores))

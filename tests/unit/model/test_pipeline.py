@@ -14,7 +14,7 @@ from modelmonitor_trainer.model.pipeline import (
     checked_parameters,
     effective_parameters,
     fit,
-    libraries,
+    library_versions,
 )
 from modelmonitor_trainer.registry.model_files import TRUSTED_TYPES, dump_model, read_pipeline
 
@@ -106,7 +106,7 @@ def test_every_estimator_learns_travels_and_repeats_itself(name, task, steps):
     assert again.scores(later).tobytes() == said.tobytes(), "the same rows, parameters and seed: the same bits"
     stored = read_pipeline(dump_model(model))
     assert type(model)(stored, model.features, task, model.classes).scores(later).tobytes() == said.tobytes()
-    assert libraries()["scikit-learn"]
+    assert library_versions()["scikit-learn"]
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "poisson", "quantile", "gamma"])

@@ -100,7 +100,7 @@ def test_it_looks_at_later_days_only():
                     "search": {"space": [{"name": "alpha", "values": ["1"]}]},
                 },
             ),
-            ["alpha is there twice"],
+            ["alpha is set twice"],
         ),
     ],
 )

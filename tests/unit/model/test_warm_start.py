@@ -103,5 +103,5 @@ def test_what_cannot_says_so(name):
     arrays, signal = rows(0, 200)
     truth = truth_of(signal, task)
     model = fit(estimator, FEATURES, task, arrays, truth, classes_of(task), seed=0)
-    with pytest.raises(BadConfiguration, match=r"cannot learn from new rows alone.*Refit"):
+    with pytest.raises(BadConfiguration, match=r"does not support warm starts.*Refit"):
         continue_training(model, estimator, arrays, truth, np.zeros(200), SETTINGS)

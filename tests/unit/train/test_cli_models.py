@@ -90,7 +90,7 @@ def test_a_pod_leaves_its_answer(world, command, monkeypatch):
     assert "is a Train request" in decode_answer(answer.read_text()).message
 
 
-def test_an_own_trainer_on_the_command_line(world, command):
+def test_a_custom_trainer_on_the_command_line(world, command):
     world.spec["retraining"] = {"windowDays": 10, "trainer": {"image": "mine:1"}}
     file, work = world.file(), world.folder / "work"
     code, out, _ = command("train-prepare", "-f", file, "--work", work)

@@ -1,4 +1,4 @@
-"""A trainer of the user's own: what it is given, what is taken from it, and what is refused."""
+"""Custom trainers: their requests and data, and which of their output is accepted."""
 
 import datetime as dt
 import json
@@ -15,13 +15,13 @@ from modelmonitor_api.spec import Task
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.registry.model_files import load_model
 from modelmonitor_trainer.train.custom_trainer import conclude, prepare
-from modelmonitor_trainer.train.custom_trainer_files import model_files, own_cost, read_predictions
+from modelmonitor_trainer.train.custom_trainer_files import model_files, read_predictions, trainer_cost
 
 NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
 
 
-def own(world):
-    """Have the world trained by an image of the user's own."""
+def use_custom_trainer(world):
+    """Declare a custom trainer."""
     world.spec["retraining"].pop("estimator", None)
     world.spec["retraining"]["trainer"] = {"image": "mine:1", "env": [{"name": "DEPTH", "value": "6"}]}
 
@@ -54,7 +54,7 @@ def training(world, work, number=1, trainer=run_trainer):
 
 
 def test_from_the_first_model_to_the_next(world, tmp_path):
-    own(world)
+    use_custom_trainer(world)
     first = training(world, tmp_path / "work")
     assert (first.outcome, first.reason) == ("Promoted", "FirstModel"), first.message
     record = world.registry.version(first.version)
@@ -69,7 +69,7 @@ def test_from_the_first_model_to_the_next(world, tmp_path):
 
 
 def test_the_layout(world, tmp_path):
-    own(world)
+    use_custom_trainer(world)
     prepare(world.store, world.request(), tmp_path, job="j", now=NOW)
     train = json.loads((tmp_path / "train/request.json").read_text())
     assert train["protocol"] == 1
@@ -90,7 +90,7 @@ def test_the_layout(world, tmp_path):
 
 
 def test_nothing_to_train_skips_all_steps(world, tmp_path):
-    own(world)
+    use_custom_trainer(world)
     world.spec["promotion"]["minHoldoutRows"] = 5000
     verdict = training(world, tmp_path)
     assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooFewRows")
@@ -99,7 +99,7 @@ def test_nothing_to_train_skips_all_steps(world, tmp_path):
 
 
 def test_a_restarted_pod(world, tmp_path):
-    own(world)
+    use_custom_trainer(world)
     prepare(world.store, world.request(), tmp_path / "one", job="j", now=NOW)
     run_trainer(tmp_path / "one")
     world.land(19, 25)
@@ -111,7 +111,7 @@ def test_a_restarted_pod(world, tmp_path):
 
 def test_a_champion_of_the_built_in_trainer_is_asked_by_it(world, tmp_path):
     first = world.train(1)
-    own(world)
+    use_custom_trainer(world)
     world.land(19, 40, slope=-2.0)
     second = training(world, tmp_path, 2)
     assert (second.outcome, second.reason) == ("Promoted", "Better")
@@ -133,7 +133,7 @@ def requests(work):
 
 def test_a_champion_of_another_target_is_not_asked(world, tmp_path):
     """Its answers to another question, scored by the new one's outcomes, would lose to anything."""
-    own(world)
+    use_custom_trainer(world)
     first = training(world, tmp_path / "work")
     world.land(19, 40)
     world.spec["model"]["target"] = "cancelled"
@@ -145,7 +145,7 @@ def test_a_champion_of_another_target_is_not_asked(world, tmp_path):
     second = training(world, tmp_path / "work", 2)
     assert (second.outcome, second.reason) == ("Inconclusive", "Incomparable"), second.message
     assert "predicts late" in second.message
-    assert "a monitor of its own" in second.message
+    assert "a separate monitor" in second.message
     assert all(asked["skip"] for asked in requests(tmp_path / "work").values())
     assert world.champion().version == first.version
 
@@ -159,7 +159,7 @@ def test_a_champion_of_another_target_is_not_asked(world, tmp_path):
     ],
 )
 def test_the_champion_of_another_image_is_not_asked(world, tmp_path, image, outcome):
-    own(world)
+    use_custom_trainer(world)
     world.image = world.spec["retraining"]["trainer"]["image"] = "registry.test:5000/mine:1"
     training(world, tmp_path / "work")
     world.land(19, 40, slope=-2.0)
@@ -173,7 +173,7 @@ def test_the_champion_of_another_image_is_not_asked(world, tmp_path, image, outc
 
 
 def test_a_champion_is_given_the_features_that_it_was_trained_with(world, tmp_path):
-    own(world)
+    use_custom_trainer(world)
     training(world, tmp_path / "work")
     world.land(19, 40)
     world.spec["model"]["features"] = [{"name": "kind", "type": "Categorical"}]
@@ -188,7 +188,7 @@ def test_a_champion_is_given_the_features_that_it_was_trained_with(world, tmp_pa
 
 def test_a_champion_that_changed_while_a_pod_was_away(world, tmp_path):
     """What was laid out is for the champion of then; the version must not be compared with two."""
-    own(world)
+    use_custom_trainer(world)
     first = training(world, tmp_path / "work")
     world.land(19, 40, slope=-2.0)
     second = training(world, tmp_path / "work", 2)
@@ -197,7 +197,7 @@ def test_a_champion_that_changed_while_a_pod_was_away(world, tmp_path):
     world.handle_rollback()
     assert world.champion().version == first.version
     prepare(world.store, world.request(3), tmp_path / "two", job="mon-train-3", now=NOW)
-    assert "became the champion in place of" in requests(tmp_path / "two")["train"]["skip"]
+    assert "the champion changed from" in requests(tmp_path / "two")["train"]["skip"]
     verdict = conclude(world.store, world.request(3), tmp_path / "two", job="mon-train-3", now=NOW)
     assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionChanged")
     assert second.version in verdict.message
@@ -206,7 +206,7 @@ def test_a_champion_that_changed_while_a_pod_was_away(world, tmp_path):
 def test_without_an_image_there_is_nothing_to_frame(world, tmp_path):
     with pytest.raises(BadConfiguration, match=r"trainer\.image"):
         prepare(world.store, world.request(), tmp_path, job="j", now=NOW)
-    own(world)
+    use_custom_trainer(world)
     with pytest.raises(BadConfiguration, match="train-prepare"):
         conclude(world.store, world.request(), tmp_path, job="j", now=NOW)
 
@@ -226,13 +226,13 @@ def predictions(work, columns):
         (lambda w: predictions(w, {"prediction": [0.5] * 399 + [1.5]}), "outside 0 to 1"),
         (lambda w: predictions(w, {"prediction": ["x"] * 400}), "cannot be read"),
         (lambda w: (w / "challenger/deep/slope.json").unlink(), "no model"),
-        (lambda w: (w / "challenger/key").symlink_to("/etc/passwd"), "not a plain file"),
-        (lambda w: os.mkfifo(w / "challenger/pipe"), "not a plain file"),
+        (lambda w: (w / "challenger/key").symlink_to("/etc/passwd"), "not a regular file"),
+        (lambda w: os.mkfifo(w / "challenger/pipe"), "not a regular file"),
         (lambda w: (w / "challenger/a\nb").write_text(""), "printable ASCII"),
     ],
 )
 def test_what_is_not_taken(world, tmp_path, spoil, words):
-    own(world)
+    use_custom_trainer(world)
 
     def spoiled(work):
         run_trainer(work)
@@ -261,7 +261,7 @@ def test_model_files_are_sorted(tmp_path):
 
 
 def test_what_a_training_took_is_kept_and_shown(world, tmp_path):
-    own(world)
+    use_custom_trainer(world)
 
     def telling(work):
         run_trainer(work)
@@ -271,11 +271,11 @@ def test_what_a_training_took_is_kept_and_shown(world, tmp_path):
     verdict = training(world, tmp_path, trainer=telling)
     record = world.registry.find_version(verdict.version)
     assert (record.train_seconds, record.peak_memory_bytes) == (81.5, 734003200)
-    assert "81.5 s, 700 MiB at most" in world.results()[f"versions/{verdict.version}/card.md"].decode()
+    assert "81.5 s, peak memory 700 MiB" in world.results()[f"versions/{verdict.version}/card.md"].decode()
 
 
 def test_the_time_of_a_trainer_that_says_nothing_is_seen(world, tmp_path):
-    own(world)
+    use_custom_trainer(world)
 
     def slow(work):
         run_trainer(work)
@@ -289,7 +289,7 @@ def test_the_time_of_a_trainer_that_says_nothing_is_seen(world, tmp_path):
     assert record.peak_memory_bytes is None
     card = world.results()[f"versions/{verdict.version}/card.md"].decode()
     assert "60.0 s" in card
-    assert "MiB at most" not in card
+    assert "peak memory" not in card
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_what_a_trainer_says_of_itself_is_not_trusted(tmp_path, said, expected):
         (tmp_path / name).write_text("{}")
         os.utime(tmp_path / name, (time, time))
     (tmp_path / "resources.json").write_text(said)
-    found = own_cost(tmp_path / "request.json", tmp_path / "resources.json", tmp_path / "model")
+    found = trainer_cost(tmp_path / "request.json", tmp_path / "resources.json", tmp_path / "model")
     assert (found.seconds, found.peak_bytes) == expected
 
 
@@ -319,4 +319,4 @@ def test_a_clock_that_was_put_back_gives_no_time(tmp_path):
     for name, time in (("request.json", 1000), ("model/file", 900)):
         (tmp_path / name).write_text("{}")
         os.utime(tmp_path / name, (time, time))
-    assert own_cost(tmp_path / "request.json", tmp_path / "none", tmp_path / "model") is None
+    assert trainer_cost(tmp_path / "request.json", tmp_path / "none", tmp_path / "model") is None

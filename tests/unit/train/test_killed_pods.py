@@ -103,7 +103,7 @@ def test_a_pod_killed_after_its_promotion_and_before_somebody_s_rollback(world):
     verdict = world.train(2)
     assert (verdict.outcome, verdict.version) == ("Promoted", second)
     assert verdict.champion.version == first.version
-    assert verdict.message.endswith(f"Since then {first.version} has taken its place.")
+    assert verdict.message.endswith(f"Since then {first.version} has become the champion.")
 
 
 def test_a_replaced_object_is_named(world):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from modelmonitor_trainer.errors import CredentialsRefused
-from modelmonitor_trainer.train.strategy import _made_alike
+from modelmonitor_trainer.train.strategy import same_estimator
 from unit.train.conftest import NOW
 
 SEARCH = {
@@ -86,7 +86,7 @@ def test_a_warm_start_learns_from_new_rows_alone(world):
     assert found["warmStart"]["inARow"] == 1
     assert found["warmStart"]["rows"] == 100 * (record_of(world, second).train.end - end).days
     assert second.comparison.champion is not None
-    assert "went on from" in page_of(world, 2)
+    assert f"continued {first.version}" in page_of(world, 2)
 
 
 def test_every_so_often_a_full_refit_stands_beside(world):
@@ -125,7 +125,7 @@ def test_slow_forgetting_shows(world):
     assert (third.outcome, third.reason) == ("Promoted", "Better"), third.message
     record = record_of(world, third)
     assert record.strategy == "Refit"
-    assert any("forgotten" in note for note in parameters_of(world, third)["notes"])
+    assert any("replaces it" in note for note in parameters_of(world, third)["notes"])
 
 
 def test_a_warm_start_without_new_rows_waits(world):
@@ -148,7 +148,7 @@ def test_a_champion_of_another_declaration_is_fitted_anew(world):
     second = world.train(2)
     found = parameters_of(world, second)
     assert (found["strategy"], found["warmStart"]) == ("Refit", None)
-    assert any("not what v1" in note for note in found["notes"])
+    assert any("differs from that of v1" in note for note in found["notes"])
 
 
 def test_the_same_training_twice_is_the_same_model(world, another):
@@ -168,8 +168,8 @@ def test_what_a_training_takes_is_on_record_and_shown_as_a_trend(world):
     world.land(19, 30)
     world.train(2)
     page = page_of(world, 2)
-    assert "Trainings so far" in page
-    assert first.version in page.split("Trainings so far")[1]
+    assert "Previous trainings" in page
+    assert first.version in page.split("Previous trainings")[1]
     assert "Expected calibration error" in page
 
 
@@ -180,8 +180,8 @@ def test_the_level_of_the_last_days_is_a_baseline_too(world):
     verdict = world.train(1)
     found = json.loads(world.registry.read_file(record_of(world, verdict), "comparison.json"))
     assert found["lastPeriod"]["champion"] != found["baseline"]["champion"]
-    assert "goes on as the last days were" in next(
-        check["sentence"] for check in found["checks"] if check["name"] == "Better than a trivial model"
+    assert "last-period baseline" in next(
+        check["sentence"] for check in found["checks"] if check["name"] == "Better than a trivial baseline"
     )
 
 
@@ -221,7 +221,13 @@ def test_the_card_is_a_page_too(world):
     record = record_of(world, world.train(1))
     page = world.registry.read_file(record, "card.html").decode()
     text = world.registry.read_file(record, "card.md").decode()
-    for words in (record.version, record.manifest_sha256, record.fitted_sha256, "Better than a trivial model", "Refit"):
+    for words in (
+        record.version,
+        record.manifest_sha256,
+        record.fitted_sha256,
+        "Better than a trivial baseline",
+        "Refit",
+    ):
         assert words in page
         assert words in text
     assert "<script>" not in page
@@ -238,14 +244,14 @@ def test_a_damaged_old_version_does_not_fail_a_training(world, caplog):
     third = world.train(3)
     assert third.outcome in {"AwaitingApproval", "Rejected"}
     assert world.champion().version == first.version
-    assert "earlier trainings are not shown" in caplog.text
+    assert "does not list earlier trainings" in caplog.text
 
 
 def test_a_declaration_is_the_same_whatever_fields_came_since(world):
     """A champion of an earlier release, whose parameters.json lacks fields that have defaults now."""
     declared = world.parsed().retraining.estimator
     older = {"name": "LogisticRegression", "preprocessing": world.spec["retraining"]["estimator"]["preprocessing"]}
-    assert _made_alike(declared, {"estimator": older})
-    assert not _made_alike(declared, {"estimator": {**older, "name": "Ridge"}})
-    assert not _made_alike(declared, {"estimator": {**older, "colour": "blue"}})
-    assert not _made_alike(declared, {"trainer": {"image": "mine:1"}})
+    assert same_estimator(declared, {"estimator": older})
+    assert not same_estimator(declared, {"estimator": {**older, "name": "Ridge"}})
+    assert not same_estimator(declared, {"estimator": {**older, "colour": "blue"}})
+    assert not same_estimator(declared, {"trainer": {"image": "mine:1"}})

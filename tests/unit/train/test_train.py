@@ -55,7 +55,7 @@ def test_lineage(world):
     environment = json.loads(world.results()[f"versions/{verdict.version}/environment.json"])
     assert environment["libraries"]["scikit-learn"]
     card = world.results()[f"versions/{verdict.version}/card.md"].decode()
-    assert "Trained on 1,000 labelled rows of 2013-01-03 to 2013-01-12" in card
+    assert "Trained on 1,000 labelled rows of 2013-01-03 through 2013-01-12" in card
     assert "gust" in card
 
 
@@ -187,7 +187,7 @@ def test_outcomes_among_the_rows_that_have_only_begun_to_come(world):
         world.put(f"rows/date=2013-01-{number:02d}/part.parquet", {**rows, "late": pa.array(truth, mask=~known)})
     verdict = world.train()
     assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooFewRows"), verdict.message
-    assert "160 rows with labels are left out" in verdict.message
+    assert "160 labelled rows are left out" in verdict.message
 
 
 def test_a_number_that_is_given_again_is_another_training(world):
@@ -278,7 +278,7 @@ def test_other_tasks_and_targets_among_the_rows(world, task, metric):
     verdict = world.train()
     assert verdict.outcome == "Promoted", verdict.message
     page = world.results()["runs/u-1/1/report.html"].decode()
-    assert ("Errors" in page) is (task == "Regression")
+    assert ("Residuals" in page) is (task == "Regression")
 
 
 def test_two_versions_on_the_newest_rows(world):

@@ -1,1 +1,1 @@
-"""Champion against challenger on the same rows: metrics, intervals, slices, leaks, the verdict."""
+"""The promotion gate: paired comparison of challenger, champion and trivial baselines on the hold-out."""

@@ -1,7 +1,7 @@
-"""The trivial models that every model must beat: they know the training rows' outcomes and no feature.
+"""Trivial baselines: constant predictions from the training outcomes, without any feature.
 
-One knows all of them, the other those of the last days only: where the level of the outcome moves, the latter is the
-harder to beat.
+One baseline uses all training rows, the other only those of the last days. If the level of the outcome moves, the
+latter is harder to beat.
 """
 
 from __future__ import annotations
@@ -13,26 +13,25 @@ from modelmonitor_trainer.arrays import Array, Floats, Ints
 
 
 def baseline_scores(metric: Metric, task: Task, train_truth: Array, classes: int, rows: int) -> Floats:
-    """Return what the trivial model says of `rows` rows.
+    """Return the constant scores of the baseline of all training rows.
 
     Parameters
     ----------
     metric
-        What it is scored by: of constants, the median has the smallest absolute error and the mean the smallest
-        squared one.
+        Metric of the comparison: the median minimizes the absolute error, the mean the squared one.
     task
-        What is predicted.
+        Task of the model.
     train_truth : (m,)
-        Places of classes, or values, of the training rows.
+        Class indices, or values, of the training rows.
     classes
-        How many classes there are.
+        Number of classes.
     rows
-        How many predictions are wanted.
+        Number of rows to score.
 
     Returns
     -------
     (rows,) or (rows, classes)
-        The same for every row: the share of the positive class, the shares of all classes, the mean or median.
+        The same for every row: share of the positive class, shares of all classes, or the mean or median.
     """
     if task is Task.REGRESSION:
         middle = np.median if metric is Metric.MEAN_ABSOLUTE_ERROR else np.mean
@@ -46,21 +45,21 @@ def baseline_scores(metric: Metric, task: Task, train_truth: Array, classes: int
 def last_period_scores(
     metric: Metric, task: Task, train_truth: Array, days: Ints, period: int, classes: int, rows: int
 ) -> Floats:
-    """Return what the trivial model says that goes on as the last period was.
+    """Return the constant scores of the baseline of the last training days.
 
     Parameters
     ----------
     metric, task, train_truth, classes, rows
         As for :func:`baseline_scores`.
     days : (m,)
-        Number of the day of each training row.
+        Day number of each training row.
     period
-        Days of the period: as many as the hold-out has.
+        Number of last days, as many as the hold-out has.
 
     Returns
     -------
     (rows,) or (rows, classes)
-        As of :func:`baseline_scores`, of the outcomes of the last `period` days of the training window.
+        As for :func:`baseline_scores`, from the rows of the last `period` days of the training window.
     """
     last = days > days.max() - period
     return baseline_scores(metric, task, train_truth[last], classes, rows)

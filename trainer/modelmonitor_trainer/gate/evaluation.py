@@ -1,24 +1,23 @@
-"""The gate: whether a challenger may replace the champion. Pure: scores in, a decision with its reasons out.
+"""The promotion gate: decides whether a challenger can replace the champion.
 
-A challenger passes if it was compared on enough later rows, is not suspiciously good, beats a trivial
-baseline, is not worse than the champion (or better, as the spec requires) with the stated confidence, and
-is worse on no slice. The first of these that fails decides; all are looked at, for the report.
+A pure function of scores on the hold-out. A challenger passes if the hold-out has enough rows, its score is
+plausible, it beats two trivial baselines, it is not worse than the champion (or is better, if the spec requires it)
+at the declared confidence, and it is not worse on any slice. The first criterion that fails decides; all of them are
+evaluated and reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from modelmonitor_api.outcomes import GateOutcome as Outcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Metric, Promotion, Requirement
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import Difference, paired_difference
-from modelmonitor_trainer.gate.leakage import Suspect, needs_no_leak, suspicious_gains, too_good
-from modelmonitor_trainer.gate.slices import SliceResult, compare_slices
+from modelmonitor_trainer.gate.leakage import Suspect, is_easy_problem, is_suspicious_gain, is_too_good
+from modelmonitor_trainer.gate.slices import SliceResult, compare_slices, judge_slices
 from modelmonitor_trainer.model.metrics import Undefined, in_units, is_regression, title
 
 #: The modules that use the gate import its outcomes from here.
@@ -27,24 +26,24 @@ __all__ = ["GateReason", "Outcome"]
 
 @dataclass(frozen=True)
 class GateInput:
-    """Two models and a baseline on the same rows, which none of them has seen.
+    """Scores of two models and of trivial baselines on the same hold-out rows, which none of them has seen.
 
     Attributes
     ----------
     truth : (n,)
-        Places of classes, or values.
+        Class indices, or values.
     challenger, champion, baseline : (n,) or (n, k)
         Scores; no champion for a first model.
     slices
-        Column → its value in each row, as text.
+        Slice column → its value in each row, as text.
     days : (n,)
-        Number of the day of each row, or None where it is not known.
+        Day number of each row, or None if the days are unknown.
     suspects
-        Features that alone predict the target, or nearly so.
+        Features that predict the target on their own, or nearly so.
     last_period : (n,) or (n, k)
-        Scores of the trivial model that knows the last days only; None where it is not asked.
-    promised
-        Score of the champion in the comparison that made it champion; None where it is not known in this metric.
+        Scores of the baseline fitted to the last days of the training window; None to skip it.
+    promotion_score
+        Score of the champion in the comparison that promoted it; None if it is not known in this metric.
     """
 
     truth: Array
@@ -55,48 +54,87 @@ class GateInput:
     days: Ints | None = None
     suspects: tuple[Suspect, ...] = ()
     last_period: Array | None = None
-    promised: float | None = None
+    promotion_score: float | None = None
 
 
 @dataclass(frozen=True)
-class Criterion:
-    """One thing that the gate looked at.
+class Comparison:
+    """What the criteria judge: the input of the gate, its settings, and all paired differences.
+
+    Attributes
+    ----------
+    scores
+        Input of the gate.
+    promotion
+        ``spec.promotion``.
+    baseline, last_period, champion
+        Challenger minus the other model; None if there is no such model.
+    slices
+        Challenger against champion on every slice.
+    """
+
+    scores: GateInput
+    promotion: Promotion
+    baseline: Difference
+    last_period: Difference | None
+    champion: Difference | None
+    slices: tuple[SliceResult, ...]
+
+    @property
+    def metric(self) -> Metric:
+        """The metric of the comparison."""
+        return self.promotion.metric
+
+
+@dataclass(frozen=True)
+class CriterionResult:
+    """Result of one criterion.
 
     Attributes
     ----------
     name
-        What was asked.
+        The criterion.
     passed
-        The answer; None where it could not be told.
+        Whether the challenger satisfies it; None if this could not be determined.
     sentence
-        With the figures.
+        The result with its figures.
+    reason
+        Reason of the decision if it fails.
+    outcome
+        Outcome of the gate if it fails.
     """
 
     name: str
     passed: bool | None
     sentence: str
+    reason: GateReason
+    outcome: Outcome = Outcome.REJECTED
+
+
+#: A criterion judges a comparison; None means that it does not apply.
+Criterion = Callable[[Comparison], CriterionResult | None]
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the gate says and why.
+    """The decision of the gate.
 
     Attributes
     ----------
     outcome, reason, message
         The decision.
     metric, rows
-        What was compared, on how many rows.
+        The metric, and the number of hold-out rows.
     champion
-        Challenger against champion; None without a champion, or where it could not be computed.
+        Challenger against champion; None without a champion, or if it could not be computed.
     baseline
-        Challenger against the trivial baseline.
+        Challenger against the baseline of the whole training window.
     last_period
-        Challenger against the trivial model that knows the last days only.
+        Challenger against the baseline of the last days of the training window.
     slices
-        Every slice, also those with too few rows to decide.
+        Every slice, including those with too few rows to decide.
     checks
-        All that was looked at, in order.
+        Results of all criteria, in order.
     """
 
     outcome: Outcome
@@ -108,221 +146,220 @@ class GateResult:
     baseline: Difference | None = None
     last_period: Difference | None = None
     slices: tuple[SliceResult, ...] = ()
-    checks: tuple[Criterion, ...] = ()
+    checks: tuple[CriterionResult, ...] = ()
 
 
-def evaluate(contest: GateInput, promotion: Promotion, *, seed: int) -> GateResult:
-    """Return whether the challenger may replace the champion.
+def evaluate(scores: GateInput, promotion: Promotion, *, seed: int) -> GateResult:
+    """Decide whether the challenger can replace the champion.
 
     Parameters
     ----------
-    contest
+    scores
         Scores on the hold-out rows.
     promotion
         ``spec.promotion``.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    GateResult
+        Passed, Rejected by the first criterion that fails, or Inconclusive.
     """
-    rows = len(contest.truth)
-    metric = promotion.metric
+    rows, metric = len(scores.truth), promotion.metric
     if rows < promotion.min_holdout_rows:
-        return too_few_rows(metric, rows, promotion.min_holdout_rows)
-    confidence = float(promotion.confidence)
+        return _too_few_rows(metric, rows, promotion.min_holdout_rows)
     try:
-        over_baseline = _against(contest, contest.baseline, metric, confidence, seed)
-        over_last = (
-            None if contest.last_period is None else _against(contest, contest.last_period, metric, confidence, seed)
-        )
-        over_champion = (
-            None if contest.champion is None else _against(contest, contest.champion, metric, confidence, seed)
-        )
+        comparison = _compare(scores, promotion, seed)
     except Undefined as undefined:
-        text = f"{title(metric)} cannot be computed on the {rows:,} hold-out rows: {undefined}"
-        return GateResult(
-            Outcome.INCONCLUSIVE, GateReason.METRIC_UNDEFINED, f"{text}; raise promotion.holdoutDays", metric, rows
+        message = (
+            f"{title(metric)} cannot be computed on the {rows:,} hold-out rows: {undefined}; "
+            "raise promotion.holdoutDays"
         )
-    slices: tuple[SliceResult, ...] = ()
-    if contest.champion is not None:
-        slices = compare_slices(
-            contest.truth, contest.champion, contest.challenger, contest.slices, promotion, seed, contest.days
-        )
-    steps = [
-        (
-            Outcome.INCONCLUSIVE,
-            GateReason.TOO_GOOD_TO_BE_TRUE,
-            _check_leak(contest, metric, over_baseline, over_champion),
-        ),
-        (Outcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE, _check_baseline(metric, over_baseline, over_last)),
-    ]
-    if over_champion is not None:
-        reason, check = _check_champion(over_champion, promotion, rows)
-        steps.append((Outcome.REJECTED, reason, check))
-        steps.append((Outcome.REJECTED, GateReason.WORSE_ON_A_SLICE, _check_slices(slices, promotion)))
-    found = GateResult(
-        Outcome.PASSED,
-        _reason_to_pass(over_champion),
-        _praise(metric, over_champion, over_baseline, rows, confidence),
+        return GateResult(Outcome.INCONCLUSIVE, GateReason.METRIC_UNDEFINED, message, metric, rows)
+    results = tuple(result for criterion in CRITERIA if (result := criterion(comparison)) is not None)
+    failed = next((result for result in results if result.passed is False), None)
+    if failed is None:
+        outcome, reason, message = Outcome.PASSED, _pass_reason(comparison), _pass_message(comparison)
+    else:
+        outcome, reason, message = failed.outcome, failed.reason, failed.sentence
+    return GateResult(
+        outcome,
+        reason,
+        message,
         metric,
         rows,
-        over_champion,
-        over_baseline,
-        over_last,
-        slices,
-        tuple(check for _, _, check in steps),
-    )
-    for outcome, reason, check in steps:
-        if check.passed is False:
-            return replace(found, outcome=outcome, reason=reason, message=check.sentence)
-    return found
-
-
-def too_few_rows(metric: Metric, rows: int, needed: int) -> GateResult:
-    """Return that nothing can be told from so few rows."""
-    text = (
-        f"{rows:,} labelled hold-out rows are too few to compare models, promotion.minHoldoutRows is {needed:,}; "
-        "wait for more labels, or raise promotion.holdoutDays"
-    )
-    return GateResult(Outcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS, text, metric, rows)
-
-
-def _against(contest: GateInput, other: Array, metric: Metric, confidence: float, seed: int) -> Difference:
-    return paired_difference(
-        metric, contest.truth, other, contest.challenger, confidence=confidence, seed=seed, days=contest.days
-    )
-
-
-def _check_leak(
-    contest: GateInput, metric: Metric, over_baseline: Difference, over_champion: Difference | None
-) -> Criterion:
-    """Whether the challenger is good in a way that real data hardly allow, by itself or after this champion.
-
-    Where the champion scores as well, somebody has let it through: the problem is an easy one.
-    """
-    name = "Not too good to be true"
-    value, strange = over_baseline.challenger, None
-    certain = [suspect for suspect in contest.suspects if suspect.certain]
-    perfect = too_good(metric, value, over_baseline.champion)
-    if over_champion is None or contest.champion is None:
-        if perfect or certain:
-            strange = ""
-    elif not too_good(metric, over_champion.champion, over_baseline.champion):
-        earlier = [over_champion.champion, *([] if contest.promised is None else [contest.promised])]
-        if perfect or suspicious_gains(metric, value, *earlier):
-            strange = f", and that of the champion {over_champion.champion:.5g}"
-        elif certain and over_champion.low > 0 and not needs_no_leak(metric, contest.truth, contest.champion):
-            strange = f", and the champion, which does without, has {over_champion.champion:.5g}"
-    if strange is None:
-        return Criterion(name, True, f"{title(metric)} of {value:.4f} is within what real data allow")
-    named = ", ".join(f"{suspect.feature} ({suspect.score:.4f} alone)" for suspect in contest.suspects[:5])
-    why = f"; look at {named}" if named else "; no single feature explains it, look at how rows were selected"
-    return Criterion(
-        name,
-        False,
-        f"Too good to be true: {title(metric)} is {value:.5g} on rows that the model has not seen{strange}. A feature "
-        f"may hold the answer{why}. If it is right all the same, promote this version by hand",
-    )
-
-
-def _check_baseline(metric: Metric, found: Difference, last: Difference | None) -> Criterion:
-    what = "the mean" if is_regression(metric) else "the class shares"
-    figures = (
-        f"{title(metric)} is {found.challenger:.4f}, that of a trivial model ({what} of the training rows) "
-        f"{found.champion:.4f}"
-    )
-    if last is not None:
-        figures += f" and that of one which goes on as the last days were ({what} of these) {last.champion:.4f}"
-    failed = next((difference for difference in (found, last) if difference and difference.low <= 0), None)
-    if failed is None:
-        return Criterion("Better than a trivial model", True, figures)
-    return Criterion(
-        "Better than a trivial model",
-        False,
-        f"Not shown to be better than a trivial model: {figures}, difference {_interval(failed)}",
+        comparison.champion,
+        comparison.baseline,
+        comparison.last_period,
+        comparison.slices,
+        results,
     )
 
 
 def margin_of(promotion: Promotion, champion: float) -> float:
-    """Return how much worse than `champion` a model may score, in units of the metric."""
+    """Return the non-inferiority margin in units of the metric, for a champion with the score `champion`.
+
+    Zero if ``promotion.requirement`` is Better.
+    """
     if promotion.requirement is not Requirement.NOT_WORSE:
         return 0.0
     return in_units(promotion.metric, float(promotion.non_inferiority_margin), champion)
 
 
-def _check_champion(found: Difference, promotion: Promotion, rows: int) -> tuple[GateReason, Criterion]:
-    """Return whether the requirement holds, and the reason in case it does not."""
-    margin = margin_of(promotion, found.champion)
-    figures = _figures(promotion.metric, found, rows, float(promotion.confidence))
-    name = "Better than the champion" if promotion.requirement is Requirement.BETTER else "Not worse than the champion"
-    needed = f"the interval must lie above {-margin:.4g}" if margin else "the interval must lie above 0"
-    if found.low > -margin:
-        return GateReason.WORSE, Criterion(name, True, figures)
-    if found.high < 0:
-        return GateReason.WORSE, Criterion(name, False, f"Worse than the champion: {figures}")
-    if promotion.requirement is Requirement.BETTER:
-        return GateReason.NOT_SHOWN_TO_BE_BETTER, Criterion(name, False, f"Not shown to be better: {figures}; {needed}")
-    return GateReason.NOT_SHOWN_TO_BE_AS_GOOD, Criterion(name, False, f"Not shown to be as good: {figures}; {needed}")
+def _compare(scores: GateInput, promotion: Promotion, seed: int) -> Comparison:
+    """Return all paired differences.
 
+    Raises
+    ------
+    Undefined
+        If the metric is not defined on the hold-out rows.
+    """
 
-def _check_slices(slices: Sequence[SliceResult], promotion: Promotion) -> Criterion:
-    name = "Worse on no slice"
-    deciding = [found for found in slices if found.decides]
-    worse = sorted((found for found in deciding if found.worse), key=lambda found: found.difference or 0.0)
-    if worse:
-        named = "; ".join(
-            f"{found.column} = {found.value}: {found.champion:.4f} to {found.challenger:.4f} on {found.rows:,} rows"
-            for found in worse[:3]
+    def minus(other: Array) -> Difference:
+        return paired_difference(
+            promotion.metric,
+            scores.truth,
+            other,
+            scores.challenger,
+            confidence=float(promotion.confidence),
+            seed=seed,
+            days=scores.days,
         )
-        more = f" and {len(worse) - 3} more" if len(worse) > 3 else ""
-        return Criterion(
-            name,
-            False,
-            f"Worse on {len(worse)} of {len(deciding)} slices by more than maxSliceDrop {_slice_drop(promotion)}, "
-            f"which is not chance: {named}{more}",
-        )
-    if not deciding:
-        if not slices:
-            return Criterion(name, True, "No slices are declared")
-        undefined = next((found.undefined for found in slices if found.undefined), "")
-        return Criterion(
-            name, None, f"No slice can be judged: {undefined}" if undefined else "No slice has enough rows"
-        )
-    return Criterion(
-        name, True, f"{len(deciding)} slices: none drops by more than {_slice_drop(promotion)} beyond chance"
+
+    baseline = minus(scores.baseline)
+    last_period = None if scores.last_period is None else minus(scores.last_period)
+    if scores.champion is None:
+        return Comparison(scores, promotion, baseline, last_period, None, ())
+    champion = minus(scores.champion)
+    slices = compare_slices(
+        scores.truth, scores.champion, scores.challenger, scores.slices, promotion, seed, scores.days
     )
+    return Comparison(scores, promotion, baseline, last_period, champion, slices)
 
 
-def _slice_drop(promotion: Promotion) -> str:
-    relative = in_units(promotion.metric, 1.0, 2.0) != 1.0
-    return f"{promotion.max_slice_drop}{' of the error' if relative else ''}"
+def _plausible(comparison: Comparison) -> CriterionResult:
+    """Require a score that real data allow, both as such and compared with the champion's.
+
+    A champion that scores as well has been accepted before, so the problem is an easy one.
+    """
+    name, metric, value = "Not too good to be true", comparison.metric, comparison.baseline.challenger
+    suspicion = _suspicion(comparison)
+    if suspicion is None:
+        sentence = f"{title(metric)} of {value:.4f} is plausible for real data"
+        return CriterionResult(name, True, sentence, GateReason.TOO_GOOD_TO_BE_TRUE, Outcome.INCONCLUSIVE)
+    suspects = ", ".join(f"{suspect.feature} ({suspect.score:.4f} alone)" for suspect in comparison.scores.suspects[:5])
+    advice = (
+        f"A feature may leak the target: inspect {suspects}"
+        if suspects
+        else "A feature may leak the target, but no single one explains the score: check how rows were selected"
+    )
+    sentence = (
+        f"Too good to be true: {title(metric)} is {value:.5g} on rows that the model has not seen{suspicion}. "
+        f"{advice}. If the score is legitimate, promote this version manually"
+    )
+    return CriterionResult(name, False, sentence, GateReason.TOO_GOOD_TO_BE_TRUE, Outcome.INCONCLUSIVE)
 
 
-def _reason_to_pass(found: Difference | None) -> GateReason:
-    if found is None:
+def _suspicion(comparison: Comparison) -> str | None:
+    """Return how the champion scores, as part of a sentence, if the score is suspicious; None if it is not."""
+    scores, metric, baseline = comparison.scores, comparison.metric, comparison.baseline
+    leaking = any(suspect.certain for suspect in scores.suspects)
+    perfect = is_too_good(metric, baseline.challenger, baseline.champion)
+    champion = comparison.champion
+    if champion is None or scores.champion is None:
+        return "" if perfect or leaking else None
+    if is_too_good(metric, champion.champion, baseline.champion):
+        return None
+    earlier = [champion.champion, *([] if scores.promotion_score is None else [scores.promotion_score])]
+    if perfect or is_suspicious_gain(metric, baseline.challenger, *earlier):
+        return f", compared with {champion.champion:.5g} for the champion"
+    if leaking and champion.low > 0 and not is_easy_problem(metric, scores.truth, scores.champion):
+        return f", compared with {champion.champion:.5g} for the champion, which shows no sign of a leak"
+    return None
+
+
+def _better_than_baseline(comparison: Comparison) -> CriterionResult:
+    """Require the interval of the difference to each trivial baseline to lie above zero."""
+    name, metric, baseline = "Better than a trivial baseline", comparison.metric, comparison.baseline
+    kind = "mean" if is_regression(metric) else "class shares"
+    figures = (
+        f"{title(metric)} is {baseline.challenger:.4f}, compared with {baseline.champion:.4f} for the {kind} of the "
+        "training rows"
+    )
+    if comparison.last_period is not None:
+        figures += f" and {comparison.last_period.champion:.4f} for a last-period baseline ({kind} of the last days)"
+    for difference in (baseline, comparison.last_period):
+        if difference is not None and difference.low <= 0:
+            sentence = f"Not shown to be better than a trivial baseline: {figures}; difference {_interval(difference)}"
+            return CriterionResult(name, False, sentence, GateReason.NOT_BETTER_THAN_BASELINE)
+    return CriterionResult(name, True, figures, GateReason.NOT_BETTER_THAN_BASELINE)
+
+
+def _meets_requirement(comparison: Comparison) -> CriterionResult | None:
+    """Require the interval of the difference to the champion to lie above minus the margin."""
+    difference, promotion = comparison.champion, comparison.promotion
+    if difference is None:
+        return None
+    better = promotion.requirement is Requirement.BETTER
+    name = "Better than the champion" if better else "Not worse than the champion"
+    margin, figures = margin_of(promotion, difference.champion), _figures(comparison, difference)
+    if difference.low > -margin:
+        return CriterionResult(name, True, figures, GateReason.WORSE)
+    if difference.high < 0:
+        return CriterionResult(name, False, f"Worse than the champion: {figures}", GateReason.WORSE)
+    needed = f"the interval must lie above {-margin:.4g}" if margin else "the interval must lie above 0"
+    wanted = "better than" if better else "as good as"
+    reason = GateReason.NOT_SHOWN_TO_BE_BETTER if better else GateReason.NOT_SHOWN_TO_BE_AS_GOOD
+    sentence = f"Not shown to be {wanted} the champion: {figures}; {needed}"
+    return CriterionResult(name, False, sentence, reason)
+
+
+def _not_worse_on_slices(comparison: Comparison) -> CriterionResult | None:
+    """Require that no slice is significantly worse by more than ``promotion.maxSliceDrop``."""
+    if comparison.champion is None:
+        return None
+    passed, sentence = judge_slices(comparison.slices, comparison.promotion)
+    return CriterionResult("Not worse on any slice", passed, sentence, GateReason.WORSE_ON_A_SLICE)
+
+
+#: All criteria, in the order in which they decide.
+CRITERIA: tuple[Criterion, ...] = (_plausible, _better_than_baseline, _meets_requirement, _not_worse_on_slices)
+
+
+def _too_few_rows(metric: Metric, rows: int, needed: int) -> GateResult:
+    message = (
+        f"{rows:,} labelled hold-out rows are too few to compare models, promotion.minHoldoutRows is {needed:,}; "
+        "wait for more labels, or raise promotion.holdoutDays"
+    )
+    return GateResult(Outcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS, message, metric, rows)
+
+
+def _pass_reason(comparison: Comparison) -> GateReason:
+    if comparison.champion is None:
         return GateReason.FIRST_MODEL
-    return GateReason.BETTER if found.low > 0 else GateReason.NOT_WORSE
+    return GateReason.BETTER if comparison.champion.low > 0 else GateReason.NOT_WORSE
 
 
-def _praise(metric: Metric, champion: Difference | None, baseline: Difference, rows: int, confidence: float) -> str:
+def _pass_message(comparison: Comparison) -> str:
+    champion, baseline = comparison.champion, comparison.baseline
     if champion is None:
         return (
-            f"The first model: {title(metric)} {baseline.challenger:.4f} on {rows:,} later rows, "
-            f"a trivial model has {baseline.champion:.4f}"
+            f"First model: {title(comparison.metric)} {baseline.challenger:.4f} on "
+            f"{len(comparison.scores.truth):,} hold-out rows, compared with {baseline.champion:.4f} for a trivial "
+            "baseline"
         )
     word = "Better" if champion.low > 0 else "Not worse"
-    return f"{word} than the champion: {_figures(metric, champion, rows, confidence)}"
+    return f"{word} than the champion: {_figures(comparison, champion)}"
 
 
-def _figures(metric: Metric, found: Difference, rows: int, confidence: float) -> str:
+def _figures(comparison: Comparison, difference: Difference) -> str:
     return (
-        f"{title(metric)} {found.challenger:.4f} against {found.champion:.4f} on {rows:,} later rows, difference "
-        f"{_interval(found)} at {confidence * 100:g} %"
+        f"{title(comparison.metric)} {difference.challenger:.4f}, compared with {difference.champion:.4f}, on "
+        f"{len(comparison.scores.truth):,} hold-out rows; difference {_interval(difference)} at "
+        f"{float(comparison.promotion.confidence) * 100:g}% confidence"
     )
 
 
-def _interval(found: Difference) -> str:
-    return f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f}; positive is better)"
-
-
-def day_numbers(days: Sequence[object]) -> Ints:
-    """Return a number for each distinct day, in order; (n,)."""
-    return np.unique(np.asarray(days, dtype=str), return_inverse=True)[1].astype(np.int64)
+def _interval(difference: Difference) -> str:
+    return f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}; positive is better)"

@@ -1,14 +1,13 @@
-"""Slices: the parts of the data on which a challenger must not be worse, so that a good average hides none.
+"""Slices: parts of the data on which a challenger must not be worse, even if it is better on average.
 
-A slice refuses the challenger where two things hold: the drop is larger than ``promotion.maxSliceDrop``, and it
-is not chance. Chance is judged with a one-sided bound at the confidence of the comparison, shared among all
-slices that are looked at (Bonferroni): with thirty slices, one of them drops by a few hundredths in every
-comparison of two equal models.
+A slice rejects the challenger if the drop is larger than ``promotion.maxSliceDrop`` and significant. Significance is
+judged with a one-sided bound at the confidence of the comparison, shared among all deciding slices (Bonferroni):
+of thirty slices, one drops by a few hundredths in nearly every comparison of two equal models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,7 @@ from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import paired_difference
 from modelmonitor_trainer.model.metrics import Undefined, in_units
 
-#: Of values with too few rows to decide, the most frequent are reported; every other value is looked at.
+#: Values of a column that are reported, the most frequent ones; every value with enough rows is compared.
 MAX_VALUES = 200
 MISSING = "(missing)"
 
@@ -30,19 +29,19 @@ class SliceResult:
     Attributes
     ----------
     column, value, rows
-        Which rows.
+        The slice, and its number of rows.
     champion, challenger
-        Scores, in units of the metric; None where they are not defined.
+        Scores, in units of the metric; None if they are not defined.
     difference
-        How much better the challenger is.
+        Challenger minus champion, positive if the challenger is better.
     high
-        Upper bound of the difference, one-sided, shared among all slices.
+        One-sided upper bound of the difference, at the confidence that all slices share.
     decides
-        Whether it has rows enough to refuse a challenger.
+        Whether the slice has enough rows to reject a challenger.
     worse
-        Whether it does.
+        Whether it rejects the challenger.
     undefined
-        Why it has no scores although it has rows enough; empty where it has.
+        Why it has no scores although it has enough rows; empty if it has scores.
     """
 
     column: str
@@ -66,57 +65,87 @@ def compare_slices(
     seed: int,
     days: Ints | None = None,
 ) -> tuple[SliceResult, ...]:
-    """Return both models on every slice, the largest first within a column.
+    """Compare both models on every slice.
 
     Parameters
     ----------
     truth, champion, challenger
         As in :class:`~modelmonitor_trainer.gate.evaluation.GateInput`.
     slices
-        Column → its value in each row, as text; None is a slice of its own.
+        Column → its value in each row, as text; None counts as a value.
     promotion
-        Says the metric, how many rows decide, and how large a drop may be.
+        ``spec.promotion``: the metric, the rows that a slice needs to decide, and the tolerated drop.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     days : (n,)
-        Number of the day of each row, or None.
+        Day number of each row, or None.
+
+    Returns
+    -------
+    tuple of SliceResult
+        By column, the largest slice first.
     """
     parts = list(_parts(slices, promotion.min_slice_rows))
-    deciding = sum(kept.size >= promotion.min_slice_rows for _, _, kept in parts)
+    deciding = sum(rows.size >= promotion.min_slice_rows for _, _, rows in parts)
     level = (1 - float(promotion.confidence)) / max(1, deciding)
-    found = []
-    for column, value, kept in parts:
-        if kept.size < promotion.min_slice_rows:
-            found.append(SliceResult(column, value, int(kept.size)))
+    results = []
+    for column, value, rows in parts:
+        if rows.size < promotion.min_slice_rows:
+            results.append(SliceResult(column, value, int(rows.size)))
             continue
         try:
             # The upper end of a two-sided interval at 1 - 2 level is a one-sided bound at 1 - level.
-            result = paired_difference(
+            difference = paired_difference(
                 promotion.metric,
-                truth[kept],
-                champion[kept],
-                challenger[kept],
+                truth[rows],
+                champion[rows],
+                challenger[rows],
                 confidence=1 - 2 * level,
                 seed=seed,
-                days=None if days is None else days[kept],
+                days=None if days is None else days[rows],
             )
-        except Undefined as why:
-            found.append(SliceResult(column, value, int(kept.size), undefined=str(why)))
+        except Undefined as undefined:
+            results.append(SliceResult(column, value, int(rows.size), undefined=str(undefined)))
             continue
-        tolerated = in_units(promotion.metric, float(promotion.max_slice_drop), result.champion)
-        worse = result.value < -tolerated and result.high < 0
-        scores = result.champion, result.challenger, result.value, result.high
-        found.append(SliceResult(column, value, int(kept.size), *scores, decides=True, worse=worse))
-    return tuple(found)
+        tolerated = in_units(promotion.metric, float(promotion.max_slice_drop), difference.champion)
+        worse = difference.value < -tolerated and difference.high < 0
+        figures = difference.champion, difference.challenger, difference.value, difference.high
+        results.append(SliceResult(column, value, int(rows.size), *figures, decides=True, worse=worse))
+    return tuple(results)
+
+
+def judge_slices(slices: Sequence[SliceResult], promotion: Promotion) -> tuple[bool | None, str]:
+    """Return whether the challenger is worse on no slice (None if no slice can be compared), and a sentence."""
+    relative = in_units(promotion.metric, 1.0, 2.0) != 1.0
+    drop = f"{promotion.max_slice_drop} of the champion's error" if relative else f"{promotion.max_slice_drop}"
+    deciding = [result for result in slices if result.decides]
+    worse = sorted((result for result in deciding if result.worse), key=lambda result: result.difference or 0.0)
+    if worse:
+        named = "; ".join(
+            f"{result.column} = {result.value}: {result.champion:.4f} to {result.challenger:.4f} "
+            f"on {result.rows:,} rows"
+            for result in worse[:3]
+        )
+        more = f" and {len(worse) - 3} more" if len(worse) > 3 else ""
+        return False, (
+            f"Significantly worse on {len(worse)} of {len(deciding)} slices, by more than maxSliceDrop {drop}: "
+            f"{named}{more}"
+        )
+    if deciding:
+        return True, f"None of {len(deciding)} slices is significantly worse by more than {drop}"
+    if not slices:
+        return True, "No slices are declared"
+    undefined = next((result.undefined for result in slices if result.undefined), "")
+    return None, f"No slice can be compared: {undefined}" if undefined else "No slice has enough rows"
 
 
 def _parts(slices: Mapping[str, Array], deciding: int) -> Iterator[tuple[str, str, Array]]:
-    """Yield column, value and the places of the rows of each slice."""
+    """Yield column, value and row indices of each slice."""
     for column, values in slices.items():
         text = np.array([MISSING if value is None else str(value) for value in values], dtype=object)
-        distinct, places, counts = np.unique(text.astype(str), return_inverse=True, return_counts=True)
+        distinct, codes, counts = np.unique(text.astype(str), return_inverse=True, return_counts=True)
         ends = np.cumsum(counts)
-        rows = np.argsort(places, kind="stable")
+        rows = np.argsort(codes, kind="stable")
         wanted = max(MAX_VALUES, int((counts >= deciding).sum()))
         for number in np.argsort(-counts, kind="stable")[:wanted]:
             yield column, str(distinct[number]), rows[ends[number] - counts[number] : ends[number]]

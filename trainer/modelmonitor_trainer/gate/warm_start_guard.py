@@ -1,4 +1,4 @@
-"""The guard of warm starts: a model fitted to the whole window, on the same later rows as the one that went on."""
+"""Warm-start guard: compares a warm start with a full refit, so that repeated warm starts cannot degrade the model."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from dataclasses import dataclass
 
 from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.arrays import Array, Ints
-from modelmonitor_trainer.gate.interval import Difference, paired_difference
+from modelmonitor_trainer.gate.interval import Difference, paired_difference, shared_confidence
 from modelmonitor_trainer.model.metrics import Undefined, title
+
+#: Comparisons on the same hold-out rows: the refit against the warm start, and the gate.
+COMPARISONS = 2
 
 
 @dataclass(frozen=True)
 class RefitComparison:
-    """What the comparison of a warm start with a full refit found.
+    """Result of comparing a warm start with a full refit.
 
     Attributes
     ----------
     difference
-        The full refit against the warm start, positive where the refit is better; None where it could not be
-        computed.
+        Full refit minus warm start, positive if the refit is better; None if it could not be computed.
     full_is_better
-        Whether it is, beyond chance: then it is the challenger.
+        Whether the refit is significantly better, so that it becomes the challenger.
     sentence
-        With the figures.
+        The result with its figures.
     """
 
     difference: Difference | None
@@ -30,52 +32,49 @@ class RefitComparison:
     sentence: str
 
 
-def shared_confidence(confidence: float) -> float:
-    """Return the confidence of each of two comparisons on the same rows that together keep `confidence`.
+def guarded_confidence(promotion: Promotion) -> float:
+    """Return the confidence of the comparison with a refit, and of the gate after it.
 
-    Half the chance to err for the choice between two challengers, half for the gate (Bonferroni): choosing the better
-    of two on the rows that then judge it would otherwise promote a worse model more often than promised.
+    Both use the same hold-out rows. Choosing the better of two challengers on the rows of the gate would otherwise
+    promote a worse model more often than ``promotion.confidence`` allows.
     """
-    return 1 - (1 - confidence) / 2
+    return shared_confidence(float(promotion.confidence), COMPARISONS)
 
 
 def compare_with_refit(
     promotion: Promotion, truth: Array, *, warm: Array, full: Array, days: Ints | None, seed: int
 ) -> RefitComparison:
-    """Return whether a model fitted to the whole window is better than one that went on from the champion.
+    """Compare a model fitted to the whole window with a warm start.
 
     Parameters
     ----------
     promotion
-        ``spec.promotion``: the metric, the confidence, and how many rows a comparison needs.
+        ``spec.promotion``: the metric, the confidence, and the rows that a comparison needs.
     truth : (n,)
-        Places of classes, or values, of the hold-out rows.
+        Class indices, or values, of the hold-out rows.
     warm, full : (n,) or (n, k)
-        Scores of both models.
+        Scores of the warm start and of the full refit.
     days : (n,)
-        Number of the day of each row, or None.
+        Day number of each row, or None.
     seed
-        Of the bootstrap.
+        Seed of the bootstrap.
     """
-    name = title(promotion.metric)
-    if len(truth) < promotion.min_holdout_rows:
-        return RefitComparison(
-            None, False, f"{len(truth):,} rows are too few to compare the warm start with a full refit"
-        )
-    confidence = shared_confidence(float(promotion.confidence))
+    metric, rows = title(promotion.metric), len(truth)
+    if rows < promotion.min_holdout_rows:
+        return RefitComparison(None, False, f"{rows:,} rows are too few to compare the warm start with a full refit")
+    confidence = guarded_confidence(promotion)
     try:
-        found = paired_difference(promotion.metric, truth, warm, full, confidence=confidence, seed=seed, days=days)
+        difference = paired_difference(promotion.metric, truth, warm, full, confidence=confidence, seed=seed, days=days)
     except Undefined as undefined:
-        return RefitComparison(
-            None, False, f"{name} of the warm start and of a full refit cannot be computed: {undefined}"
-        )
+        message = f"{metric} of the warm start and of a full refit cannot be computed: {undefined}"
+        return RefitComparison(None, False, message)
     figures = (
-        f"{name} {found.challenger:.4f} of a full refit against {found.champion:.4f} of the warm start, difference "
-        f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f}; positive: the refit is better) at "
-        f"{confidence * 100:g} %"
+        f"{metric} {difference.challenger:.4f} for a full refit, compared with {difference.champion:.4f} for the warm "
+        f"start; difference {difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}; positive means "
+        f"the refit is better) at {confidence * 100:g}% confidence"
     )
-    if found.low > 0:
-        return RefitComparison(
-            found, True, f"The warm starts have forgotten something, and a full refit takes over: {figures}"
-        )
-    return RefitComparison(found, False, f"The warm start stands beside a full refit: {figures}")
+    if difference.low > 0:
+        message = f"A full refit is significantly better than the warm start and replaces it: {figures}"
+        return RefitComparison(difference, True, message)
+    message = f"A full refit is not significantly better than the warm start, which is kept: {figures}"
+    return RefitComparison(difference, False, message)

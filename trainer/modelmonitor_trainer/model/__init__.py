@@ -1,1 +1,1 @@
-"""A model: the declared scikit-learn pipeline, and the metrics it is measured by."""
+"""Models of the built-in trainer: scikit-learn pipelines, parameter search, warm starts, and evaluation metrics."""

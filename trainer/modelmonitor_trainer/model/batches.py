@@ -1,7 +1,7 @@
-"""Training in batches: an estimator that learns step by step sees a window that does not fit into memory.
+"""Out-of-core training: incremental estimators are fitted in batches to a window that does not fit into memory.
 
-The steps before the estimator are fitted to a sample of the window and stay as they are; the estimator takes the rows
-of all days, batch by batch, in several passes. Same batches, sample and seed give the same model.
+Preprocessing is fitted to a sample of the window and then fixed; the estimator is fitted to all rows, batch by batch,
+in several passes. The same batches, sample and seed give the same model.
 """
 
 from __future__ import annotations
@@ -26,25 +26,33 @@ from modelmonitor_api.spec import (
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.model.columns import frame
-from modelmonitor_trainer.model.pipeline import Model, build, checked_parameters, one_line, refuse_missing, with_values
+from modelmonitor_trainer.model.pipeline import (
+    UNKNOWN_CATEGORIES,
+    Model,
+    build,
+    checked_parameters,
+    features_with_values,
+    one_line,
+    refuse_missing,
+)
 
-#: Estimators that learn from one batch after another, whatever came before.
+#: Estimators with ``partial_fit``.
 STREAMING = (EstimatorName.SGD_CLASSIFIER, EstimatorName.SGD_REGRESSOR)
-#: Steps of gradient descent after which further passes over the rows add little (scikit-learn's user guide has 10⁶).
+#: Steps of gradient descent after which further passes add little (scikit-learn's user guide recommends 10⁶).
 _STEPS = 2_000_000
 _FEWEST_PASSES, _MOST_PASSES = 2, 20
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows.
+    """Rows of one batch.
 
     Attributes
     ----------
     arrays
-        Feature → (n,) values.
+        Feature → values, (n,).
     truth : (n,)
-        Places of classes, or values.
+        Class indices, or values.
     """
 
     arrays: Mapping[str, Array]
@@ -53,18 +61,18 @@ class Batch:
 
 @dataclass(frozen=True)
 class Source:
-    """Rows that are read again for every pass.
+    """Batches of rows, which are read again in every pass.
 
     Attributes
     ----------
     count
-        How many batches there are.
+        Number of batches.
     read
-        Number of a batch → its rows.
+        Index of a batch → its rows.
     rows
-        Of all batches.
+        Number of rows in all batches.
     class_counts : (k,)
-        Rows of each class; empty for a regression.
+        Number of rows of each class; empty for a regression.
     """
 
     count: int
@@ -74,22 +82,22 @@ class Source:
 
 
 def why_not_in_batches(estimator: Estimator) -> str | None:
-    """Return why an estimator cannot be trained in batches, as the end of a sentence; None where it can."""
+    """Return why an estimator cannot be trained in batches, as part of a sentence; None if it can."""
     if estimator.name not in STREAMING:
-        return f"{estimator.name} needs all rows at once ({' and '.join(STREAMING)} learn in batches)"
+        return f"{estimator.name} needs all rows at once ({' and '.join(STREAMING)} can be trained in batches)"
     if estimator.search is not None:
-        return "a search needs all rows at once (retraining.estimator.search)"
+        return "a parameter search needs all rows at once (retraining.estimator.search)"
     if estimator.calibration is not Calibration.NONE:
-        return "a calibration needs its rows at once (retraining.estimator.calibration)"
+        return "calibration needs all of its rows at once (retraining.estimator.calibration)"
     if estimator.preprocessing.categorical_encoding is CategoricalEncoding.TARGET:
-        return "a target encoding needs the outcomes of all rows (preprocessing.categoricalEncoding)"
+        return "target encoding needs the outcomes of all rows at once (preprocessing.categoricalEncoding)"
     if checked_parameters(estimator).get("early_stopping"):
-        return "early_stopping sets rows aside, which batches cannot (retraining.estimator.parameters)"
+        return "early_stopping needs a validation set, which batches do not have (retraining.estimator.parameters)"
     return None
 
 
 def passes_over(rows: int) -> int:
-    """Return how often the rows are gone through.
+    """Return the number of passes over the rows.
 
     >>> passes_over(5_000_000), passes_over(500_000), passes_over(1000)
     (2, 4, 20)
@@ -107,70 +115,76 @@ def fit_in_batches(
     *,
     seed: int,
 ) -> Model:
-    """Return the declared estimator, fitted batch by batch.
+    """Fit the declared estimator in batches.
 
     Parameters
     ----------
     estimator, features, task, classes, seed
         As for :func:`~modelmonitor_trainer.model.pipeline.fit`.
     sample
-        Feature → (m,) values of rows of the whole window, which the steps before the estimator are fitted to.
+        Feature → values of a sample of the whole window, (m,), to which the preprocessing is fitted.
     source
         All rows.
+
+    Returns
+    -------
+    Model
+        The fitted model.
 
     Raises
     ------
     BadConfiguration
-        If the estimator cannot be trained in batches, with what to change.
+        If the estimator cannot be trained in batches.
     BadData
-        If there are missing numbers and no step replaces them, or no feature has any value in the sample.
+        If there are missing numbers that are not imputed, or no feature has any value in the sample.
     """
-    why = why_not_in_batches(estimator)
-    if why is not None:
-        raise BadConfiguration(f"the rows cannot be trained on in batches: {why}")
-    used = with_values(features, sample)
+    obstacle = why_not_in_batches(estimator)
+    if obstacle is not None:
+        raise BadConfiguration(f"{estimator.name} cannot be trained in batches: {obstacle}")
+    used = features_with_values(features, sample)
     pipeline = build(estimator, used, seed=seed)
     columns, inner = pipeline["columns"], pipeline["model"]
-    weight_of = _class_weights(estimator, source.class_counts)
-    places = np.arange(source.class_counts.size)
-    with warnings.catch_warnings(record=True) as said:
+    class_weights = _class_weights(estimator, source.class_counts)
+    classes_seen = np.arange(source.class_counts.size)
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             columns.fit(frame(sample, features))
             for arrays, truth, order in _shuffled(source, seed):
                 rows = frame(arrays, features)
                 refuse_missing(pipeline, rows)
-                _learn(inner, columns.transform(rows)[order], truth[order], places, weight_of)
+                _partial_fit(inner, columns.transform(rows)[order], truth[order], classes_seen, class_weights)
         except ValueError as error:
             raise BadConfiguration(
-                f"{estimator.name} cannot be fitted: {one_line(error)}. Change retraining.estimator, or the data"
+                f"{estimator.name} cannot be fitted: {one_line(error)}; change retraining.estimator, or the data"
             ) from error
     ignored = tuple(feature.name for feature in features if feature not in used)
-    notes = dict.fromkeys(one_line(warning.message) for warning in said)
-    kept = tuple(text for text in notes if not text.startswith("Found unknown categories"))
-    return Model(pipeline, tuple(features), task, tuple(classes), ignored, kept)
+    notes = dict.fromkeys(one_line(warning.message) for warning in caught)
+    relevant = tuple(note for note in notes if not note.startswith(UNKNOWN_CATEGORIES))
+    return Model(pipeline, tuple(features), task, tuple(classes), ignored, relevant)
 
 
 def _shuffled(source: Source, seed: int) -> Iterator[tuple[Mapping[str, Array], Array, Ints]]:
-    """Yield all batches in every pass: in another order each, and their rows too."""
+    """Yield the batches of every pass in a random order, each with a random order of its rows."""
     for number in range(passes_over(source.rows)):
         generator = np.random.default_rng([seed, number])
-        for place in generator.permutation(source.count):
-            batch = source.read(int(place))
+        for index in generator.permutation(source.count):
+            batch = source.read(int(index))
             if len(batch.truth):
                 yield batch.arrays, batch.truth, generator.permutation(len(batch.truth))
 
 
 def _class_weights(estimator: Estimator, counts: Ints) -> Floats | None:
-    """Return the weight of each class that makes all count the same; as scikit-learn's "balanced"."""
+    """Return the weight of each class, (k,), as scikit-learn's "balanced"; None for equal weights of rows."""
     if estimator.class_weights is ClassWeights.NONE:
         return None
     return np.asarray(counts.sum() / (counts.size * counts))
 
 
-def _learn(inner: Any, numbers: Array, truth: Array, places: Ints, weight_of: Floats | None) -> None:
-    if not places.size:
+def _partial_fit(inner: Any, numbers: Array, truth: Array, classes: Ints, class_weights: Floats | None) -> None:
+    if not classes.size:
         inner.partial_fit(numbers, truth)
         return
-    # A batch of early days may lack a class; the first one says which there are.
-    inner.partial_fit(numbers, truth, classes=places, sample_weight=None if weight_of is None else weight_of[truth])
+    # A batch can lack a class, so the first call names all of them.
+    weights = None if class_weights is None else class_weights[truth]
+    inner.partial_fit(numbers, truth, classes=classes, sample_weight=weights)

@@ -1,4 +1,4 @@
-"""Steps before the estimator: features as numbers, fitted on the training rows only and stored with the model."""
+"""Preprocessing: encodes, imputes and scales features; fitted to the training rows and stored with the model."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from modelmonitor_api.spec import (
 )
 from modelmonitor_trainer.arrays import Array
 
-#: What stands for a missing or unknown category where the estimator takes no NaN.
+#: Code of a missing or unknown category for estimators that do not accept NaN.
 _NO_CATEGORY = -1
-#: Parts in which a target encoder is fitted: a row's own outcome must not be in the number for its category.
+#: Folds of the cross-fitting of a target encoder: a row's own outcome must not influence its encoded value.
 _ENCODER_FOLDS = 5
 
 
 def columns_step(
     steps: Preprocessing, features: Sequence[Feature], *, takes_nan: bool, classifies: bool, seed: int
 ) -> ColumnTransformer:
-    """Return the steps before the estimator, not yet fitted: the numeric columns first, then the categorical ones.
+    """Return the unfitted preprocessing step: numeric columns first, then categorical ones.
 
     Parameters
     ----------
     steps
         ``spec.retraining.estimator.preprocessing``.
     features
-        What the model takes.
+        Features of the model.
     takes_nan
-        Whether the estimator takes missing numbers.
+        Whether the estimator accepts missing values.
     classifies
-        Whether it predicts classes.
+        Whether the estimator is a classifier.
     seed
-        Of everything random.
+        Seed of the cross-fitting of a target encoder.
     """
     numeric = [feature.name for feature in features if feature.type is FeatureType.NUMERIC]
     categorical = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
@@ -60,12 +60,12 @@ def columns_step(
 
 
 def frame(arrays: Mapping[str, Array], features: Sequence[Feature]) -> pd.DataFrame:
-    """Return features as a data frame: float columns with NaN for what is not finite, object columns with None."""
+    """Return features as a data frame: float columns with NaN for non-finite values, and object columns with None."""
     return pd.DataFrame({feature.name: _column(arrays[feature.name], feature) for feature in features})
 
 
 def missing_numbers(columns: ColumnTransformer, rows: pd.DataFrame) -> dict[str, int]:
-    """Return how many numbers are missing in each column where no step replaces them; only columns with some."""
+    """Return the number of missing values of each numeric column that has some; empty if they are imputed."""
     _, steps, numeric = columns.transformers[0]
     if isinstance(steps, Pipeline) and "impute" in steps.named_steps:
         return {}
@@ -94,10 +94,10 @@ def _encoder(steps: Preprocessing, *, takes_nan: bool, classifies: bool, seed: i
             handle_unknown="infrequent_if_exist", max_categories=steps.max_categories, sparse_output=False
         )
     if steps.categorical_encoding is CategoricalEncoding.TARGET:
-        parts = StratifiedKFold if classifies else KFold
-        # Told, not guessed: a regression's outcomes that happen to be whole numbers are not classes.
-        kind = "auto" if classifies else "continuous"
-        return TargetEncoder(target_type=kind, cv=parts(_ENCODER_FOLDS, shuffle=True, random_state=seed))
+        folds = StratifiedKFold if classifies else KFold
+        # Set explicitly, because integer outcomes of a regression would be taken for classes.
+        target_type = "auto" if classifies else "continuous"
+        return TargetEncoder(target_type=target_type, cv=folds(_ENCODER_FOLDS, shuffle=True, random_state=seed))
     missing = np.nan if takes_nan else _NO_CATEGORY
     return OrdinalEncoder(
         handle_unknown="use_encoded_value",

@@ -1,4 +1,4 @@
-"""Rows by time: what is fitted comes before what it is scored or calibrated on."""
+"""Splits by time: rows to fit to precede the rows to score or calibrate on."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ from modelmonitor_trainer.arrays import Ints
 
 
 def last_days(days: Ints | None, rows: int, share: float) -> npt.NDArray[np.bool_]:
-    """Return which rows are of the last `share` of the days.
+    """Return a mask of the rows of the last `share` of the days.
 
     Parameters
     ----------
     days : (rows,)
-        Number of the day of each row; None: the rows are in order.
+        Day number of each row; None if the rows are in order.
     rows
-        How many rows there are.
+        Number of rows.
     share
-        Between 0 and 1. Where there are fewer days than 1 / `share`, it is the last share of the rows.
+        Between 0 and 1. If there are fewer days than 1 / `share`, the last share of the rows is taken.
 
     Returns
     -------
     (rows,)
-        At least one row, and not all where there are two.
+        True for at least one row, and not for all if there are two or more.
     """
     units = _units(days, rows, math.ceil(1 / share))
     distinct = np.unique(units)
     first = min(distinct.size - 1, max(1, round(distinct.size * (1 - share))))
-    found: npt.NDArray[np.bool_] = units >= distinct[first]
-    return found
+    mask: npt.NDArray[np.bool_] = units >= distinct[first]
+    return mask
 
 
 def time_folds(days: Ints | None, rows: int, folds: int) -> list[tuple[Ints, Ints]]:
-    """Return pairs of places of rows: those to fit to, and those of the days after them to score on.
+    """Return pairs of row indices: rows to fit to, and rows of later days to score on.
 
     Parameters
     ----------
     days : (rows,)
-        Number of the day of each row; None: the rows are in order. Where there are fewer days than `folds` + 1, the
-        rows themselves are split, in the order of their days.
+        Day number of each row; None if the rows are in order. If there are fewer days than `folds` + 1,
+        the rows themselves are split, in the order of their days.
     rows
-        How many rows there are.
+        Number of rows.
     folds
-        How many pairs, at least 2; what is fitted to grows from pair to pair.
+        Number of pairs, at least 2; the rows to fit to grow from pair to pair, as in
+        :class:`sklearn.model_selection.TimeSeriesSplit`.
     """
     units = _units(days, rows, folds + 1)
     distinct = np.unique(units)
@@ -62,9 +63,9 @@ def time_folds(days: Ints | None, rows: int, folds: int) -> list[tuple[Ints, Int
 
 
 def _units(days: Ints | None, rows: int, needed: int) -> Ints:
-    """Return the number of the day of each row, or its place in time where there are too few days."""
+    """Return the day number of each row, or its position in time if there are too few days."""
     if days is not None and np.unique(days).size >= needed:
         return days
-    places = np.empty(rows, dtype=np.int64)
-    places[np.arange(rows) if days is None else np.argsort(days, kind="stable")] = np.arange(rows)
-    return places
+    positions = np.empty(rows, dtype=np.int64)
+    positions[np.arange(rows) if days is None else np.argsort(days, kind="stable")] = np.arange(rows)
+    return positions

@@ -1,10 +1,10 @@
-"""Scores of models: one function a metric, its direction, and where it is not defined.
+"""Evaluation metrics: value, direction, units, and when a metric is undefined.
 
-Truth and scores are arrays over the same rows. Classes are their places 0…k-1 in the list of
-classes, in int arrays; the positive class of a binary model is 1. Scores are of a model:
+True outcomes (`truth`) and predictions (`scores`) are arrays over the same rows. Classes are encoded as their indices
+0…k-1 in the list of classes, in int arrays; the positive class of a binary task is 1. Scores are, by task:
 
-- binary: ``(n,)`` probability (or any increasing score in [0, 1]) of the positive class,
-- multiclass: ``(n, k)`` probabilities,
+- binary classification: ``(n,)`` probability of the positive class, or any increasing score in [0, 1],
+- multiclass classification: ``(n, k)`` probabilities,
 - regression: ``(n,)`` predicted values.
 """
 
@@ -25,7 +25,7 @@ _LOWER_IS_BETTER = frozenset(
 _UNITS_OF_TARGET = frozenset({Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR})
 _REGRESSION = frozenset({Metric.R2, Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR})
 
-#: Probabilities are kept this far from 0 and 1, so that one row cannot make a log loss infinite.
+#: Probabilities are clipped to this distance from 0 and 1, so that a single row cannot make the log loss infinite.
 PROBABILITY_FLOOR = 1e-15
 
 _TITLES = {
@@ -43,86 +43,91 @@ _TITLES = {
 
 
 class Undefined(ValueError):
-    """A metric has no value on these rows; the text says why."""
+    """A metric is not defined on the given rows; the message gives the cause."""
 
 
 def title(metric: Metric) -> str:
-    """Return the name of a metric for people."""
+    """Return the display name of a metric."""
     return _TITLES[metric]
 
 
 def greater_is_better(metric: Metric) -> bool:
-    """Whether a larger value of `metric` is a better model."""
+    """Whether a larger value of `metric` is better."""
     return metric not in _LOWER_IS_BETTER
 
 
 def sign(metric: Metric) -> float:
-    """Return 1 where larger is better, and -1 for errors and losses."""
+    """Return 1 if larger is better, and -1 for errors and losses."""
     return 1.0 if greater_is_better(metric) else -1.0
 
 
 def in_units(metric: Metric, declared: float, of: float) -> float:
     """Return a declared margin or drop in units of the metric.
 
-    Mean absolute and root mean squared error are in units of the target, of which nobody knows whether 0.02 is much:
-    of these a margin is a share of the error `of` the model that is compared with. All others have units of their own.
+    Mean absolute and root mean squared error have the units of the target, so an absolute margin such as 0.02 has no
+    general meaning. For these two the margin is relative: a share of the error `of` the model compared with.
     """
     return declared * of if metric in _UNITS_OF_TARGET else declared
 
 
 def is_regression(metric: Metric) -> bool:
-    """Whether `metric` scores predicted values, not classes."""
+    """Whether `metric` is a regression metric."""
     return metric in _REGRESSION
 
 
 def score(metric: Metric, task: Task, outcomes: Array, scores: Array, classes: Array | None = None) -> float:
-    """Return the score of a model on outcomes as they are in the data.
+    """Return the value of a metric for outcomes as they are in the data.
 
     Parameters
     ----------
     metric, task
-        Which score, of what.
+        Metric, and task of the model.
     outcomes : (n,)
-        Booleans or 0 and 1, names of classes, or values.
+        Booleans or 0 and 1, class names, or values.
     scores : (n,) or (n, k)
-        What the model said; see the module.
+        Predictions, as in the module's docstring.
     classes : (k,)
-        Names of the classes in the order of the scores; for several classes.
-
-    Raises
-    ------
-    Undefined
-        On no rows, or on one class where two are needed.
-    """
-    if task is not Task.MULTICLASS_CLASSIFICATION:
-        truth = outcomes if task is Task.REGRESSION else np.asarray(outcomes, dtype=np.int64)
-        return score_places(metric, truth, scores)
-    places = {str(name): place for place, name in enumerate(() if classes is None else classes)}
-    return score_places(metric, np.array([places.get(str(name), -1) for name in outcomes], dtype=np.int64), scores)
-
-
-def score_places(metric: Metric, truth: Array, scores: Array) -> float:
-    """Return the score of a model.
-
-    Parameters
-    ----------
-    metric
-        Which score.
-    truth : (n,)
-        Places of the true classes (-1 for one that the model does not know), or true values.
-    scores : (n,) or (n, k)
-        What the model said; see the module.
+        Class names in the order of the scores; for a multiclass task.
 
     Returns
     -------
     float
-        In units of the metric. F1 is that of the positive class, of several classes the unweighted mean
-        over those that occur; ROC AUC of several classes is the unweighted mean of one against the rest.
+        As for :func:`metric_value`.
 
     Raises
     ------
     Undefined
-        On no rows, or on one class where two are needed.
+        If there are no rows, or one class where two are needed.
+    """
+    if task is not Task.MULTICLASS_CLASSIFICATION:
+        truth = outcomes if task is Task.REGRESSION else np.asarray(outcomes, dtype=np.int64)
+        return metric_value(metric, truth, scores)
+    indices = {str(name): index for index, name in enumerate(() if classes is None else classes)}
+    return metric_value(metric, np.array([indices.get(str(name), -1) for name in outcomes], dtype=np.int64), scores)
+
+
+def metric_value(metric: Metric, truth: Array, scores: Array) -> float:
+    """Return the value of a metric.
+
+    Parameters
+    ----------
+    metric
+        The metric.
+    truth : (n,)
+        True class indices (-1 for a class that the model does not know), or true values.
+    scores : (n,) or (n, k)
+        Predictions, as in the module's docstring.
+
+    Returns
+    -------
+    float
+        In units of the metric. F1 is that of the positive class, or with several classes the unweighted mean over
+        the classes that occur; ROC AUC with several classes is the unweighted one-vs-rest mean.
+
+    Raises
+    ------
+    Undefined
+        If there are no rows, or one class where two are needed.
     """
     if truth.shape[0] == 0:
         raise Undefined("there are no rows")
@@ -141,19 +146,19 @@ def score_places(metric: Metric, truth: Array, scores: Array) -> float:
 
 
 def labels_of(scores: Array) -> Ints:
-    """Return the class that a model says: the more probable one, the positive one from 0.5 on."""
+    """Return the predicted class indices, (n,): the most probable class, or the positive class from 0.5 on."""
     if scores.ndim == 1:
         return np.asarray(scores >= 0.5, dtype=np.int64)
     return np.asarray(np.argmax(scores, axis=1), dtype=np.int64)
 
 
 def true_class_probability(truth: Array, scores: Array) -> Floats:
-    """Return the probability that a model gave to what came true, bounded away from 0; (n,)."""
+    """Return the predicted probability of the true class, (n,), clipped away from 0."""
     if scores.ndim == 1:
-        given = np.where(truth == 1, scores, 1.0 - scores)
+        probability = np.where(truth == 1, scores, 1.0 - scores)
     else:
-        given = np.where(truth >= 0, scores[np.arange(len(truth)), truth], 0.0)
-    return np.clip(given, PROBABILITY_FLOOR, 1.0).astype(np.float64)
+        probability = np.where(truth >= 0, scores[np.arange(len(truth)), truth], 0.0)
+    return np.clip(probability, PROBABILITY_FLOOR, 1.0).astype(np.float64)
 
 
 def _regression_score(metric: Metric, truth: Array, scores: Array) -> float:
@@ -175,7 +180,7 @@ def _roc_auc(truth: Array, scores: Array) -> float:
     present = np.unique(truth[truth >= 0])
     if present.size < 2:
         raise Undefined(f"{title(Metric.ROC_AUC)} needs rows of at least two classes")
-    return float(np.mean([sk.roc_auc_score(truth == place, scores[:, place]) for place in present]))
+    return float(np.mean([sk.roc_auc_score(truth == index, scores[:, index]) for index in present]))
 
 
 def _label_score(metric: Metric, truth: Array, labels: Ints, *, binary: bool) -> float:
@@ -183,9 +188,9 @@ def _label_score(metric: Metric, truth: Array, labels: Ints, *, binary: bool) ->
         return float(np.mean(truth == labels))
     present = np.unique(truth)
     if metric is Metric.BALANCED_ACCURACY:
-        return float(np.mean([np.mean(labels[truth == place] == place) for place in present]))
+        return float(np.mean([np.mean(labels[truth == index] == index) for index in present]))
     if metric is not Metric.F1:
-        raise ValueError(f"{metric} is not a score of classes")
+        raise ValueError(f"{metric} is not a metric of predicted classes")
     positive = np.array([1]) if binary else np.union1d(present, labels)
     return float(sk.f1_score(truth, labels, labels=positive, average="macro", zero_division=0.0))
 
@@ -196,16 +201,21 @@ def _need_both_classes(metric: Metric, truth: Array) -> None:
 
 
 def aligned(scores: Floats, own: Sequence[str], classes: Sequence[str]) -> Floats:
-    """Return the scores of a model with one column for each of `classes`, zero for those it does not know.
+    """Return scores with one column for each of `classes`, zero for classes that the model does not know.
 
     Parameters
     ----------
     scores : (n,) or (n, k)
-        Binary and regression scores stay as they are.
+        Scores of the model; those of a binary task or a regression are returned unchanged.
     own
-        The model's classes.
+        Classes of the model, in the order of its columns; may include some that no longer occur.
     classes
-        The wanted ones, of which `own` may have more: a class that no longer occurs.
+        Classes of the result.
+
+    Returns
+    -------
+    (n,) or (n, len(classes))
+        The aligned scores.
     """
     if scores.ndim == 1:
         return scores

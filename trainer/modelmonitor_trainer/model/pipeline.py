@@ -1,9 +1,9 @@
-"""The built-in trainer: a declared estimator as a scikit-learn pipeline, fitted the same way every time.
+"""Models of the built-in trainer: builds and fits a declared estimator as a scikit-learn pipeline.
 
-A pipeline has two steps: ``columns`` makes numbers of features, ``model`` is the estimator, or the estimator with its
-calibration around it.
+A pipeline has two steps: ``columns`` preprocesses the features, ``model`` is the estimator, or the calibrated
+estimator.
 
-The same rows, parameters and seed give the same model, bit for bit in its predictions.
+The same rows, parameters and seed give the same model, whose predictions are equal bit for bit.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.model.columns import columns_step, frame, missing_numbers
 from modelmonitor_trainer.model.folds import last_days
 
-#: The allow-list: nothing else is ever instantiated from a spec.
+#: Allow-list of estimators: no other class is instantiated from a spec.
 ESTIMATORS: Mapping[EstimatorName, type[Any]] = {
     EstimatorName.HIST_GRADIENT_BOOSTING_CLASSIFIER: HistGradientBoostingClassifier,
     EstimatorName.HIST_GRADIENT_BOOSTING_REGRESSOR: HistGradientBoostingRegressor,
@@ -66,39 +66,41 @@ _LINEAR = frozenset(
     }
 )
 
-#: Parameters that come from elsewhere in the spec, and from where.
-_NOT_HERE = {
+#: Parameters that cannot be set in estimator.parameters, and what to use instead.
+_RESERVED = {
     "random_state": "set retraining.randomSeed",
-    "categorical_features": "the declared types of the features and preprocessing.categoricalEncoding say it",
+    "categorical_features": "it follows from the types of the features and preprocessing.categoricalEncoding",
     "warm_start": "set retraining.strategy to WarmStart",
     "class_weight": "set retraining.estimator.classWeights",
-    "verbose": "the log is the pod's",
+    "verbose": "the log belongs to the pod",
 }
 
-#: Losses of SGDClassifier that give probabilities.
-_PROBABLE = ("log_loss", "modified_huber")
-#: Share of the training days that calibrates.
+#: Losses with which SGDClassifier predicts probabilities.
+_PROBABILISTIC_LOSSES = ("log_loss", "modified_huber")
+#: Share of the training days that is used for calibration.
 CALIBRATION_SHARE = 0.2
+#: Start of scikit-learn's warning about categories that were not in the training rows.
+UNKNOWN_CATEGORIES = "Found unknown categories"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A fitted pipeline with what is needed to ask it.
+    """A fitted pipeline with what is needed to predict with it.
 
     Attributes
     ----------
     pipeline
-        From a data frame of features to predictions.
+        The pipeline, from a data frame of features to predictions.
     features
-        What it takes, in order.
+        Features of the model, in order.
     task
-        What it predicts.
+        Task of the model.
     classes
-        The classes as text, in the order of their places; empty for a regression.
+        Class names in the order of their indices; empty for a regression.
     ignored
-        Features without any value in the training window, on which it cannot depend.
+        Features without any value in the training window, on which the model cannot depend.
     notes
-        What the fit had to say, such as that it did not converge.
+        Warnings of the fit, for example that it did not converge.
     """
 
     pipeline: Pipeline
@@ -109,12 +111,12 @@ class Model:
     notes: tuple[str, ...] = ()
 
     def scores(self, arrays: Mapping[str, Array]) -> Floats:
-        """Return what the model says of some rows.
+        """Return the predictions of the model for some rows.
 
         Parameters
         ----------
         arrays
-            Feature → (n,) values, as :func:`~modelmonitor_trainer.data.labels.feature_arrays` makes them.
+            Feature → values, (n,), as :func:`~modelmonitor_trainer.data.labels.feature_arrays` returns them.
 
         Returns
         -------
@@ -124,19 +126,19 @@ class Model:
         Raises
         ------
         BadData
-            If there are missing numbers and the model takes none.
+            If there are missing values and the model does not accept any.
         """
         rows = frame(arrays, self.features)
         if len(rows) == 0:
             return np.zeros((0, len(self.classes)) if self.task is Task.MULTICLASS_CLASSIFICATION else 0)
         refuse_missing(self.pipeline, rows)
         with warnings.catch_warnings():
-            # An unknown category is an ordinary event in production, and handled by the encoder.
-            warnings.filterwarnings("ignore", message="Found unknown categories", category=UserWarning)
+            # Unknown categories are expected in production; the encoder handles them.
+            warnings.filterwarnings("ignore", message=UNKNOWN_CATEGORIES, category=UserWarning)
             if self.task is Task.REGRESSION:
                 return np.asarray(self.pipeline.predict(rows), dtype=np.float64)
-            said = np.asarray(self.pipeline.predict_proba(rows), dtype=np.float64)
-        return said[:, 1] if self.task is Task.BINARY_CLASSIFICATION else said
+            probabilities = np.asarray(self.pipeline.predict_proba(rows), dtype=np.float64)
+        return probabilities[:, 1] if self.task is Task.BINARY_CLASSIFICATION else probabilities
 
 
 def fit(
@@ -150,64 +152,69 @@ def fit(
     seed: int,
     days: Ints | None = None,
 ) -> Model:
-    """Return the declared estimator, fitted.
+    """Fit the declared estimator.
 
     Parameters
     ----------
     estimator
         ``spec.retraining.estimator``.
     features, task
-        Of ``spec.model``.
+        Features and task of ``spec.model``.
     arrays
-        Feature → (n,) values.
+        Feature → values, (n,).
     truth : (n,)
-        Places of classes, or values.
+        Class indices, or values.
     classes
-        The classes as text; empty for a regression.
+        Class names; empty for a regression.
     seed
-        Of everything random.
+        Random state of the estimator and its preprocessing.
     days : (n,)
-        Number of the day of each row, by which the rows that calibrate are the latest; None: the rows are in order.
+        Day number of each row, which selects the latest rows for calibration; None if the rows are in order.
+
+    Returns
+    -------
+    Model
+        The fitted model.
 
     Raises
     ------
     BadConfiguration
-        If the parameters do not go together, with scikit-learn's own words.
+        If scikit-learn rejects the combination of parameters.
     BadData
-        If there are missing numbers and the estimator takes none, no feature has any value, or the rows that
-        calibrate lack a class.
+        If there are missing values that the estimator does not accept, no feature has any value, or the rows for
+        calibration lack a class.
     """
-    used = with_values(features, arrays)
+    used = features_with_values(features, arrays)
     pipeline = build(estimator, used, seed=seed)
     rows = frame(arrays, features)
     refuse_missing(pipeline, rows)
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             if estimator.calibration is Calibration.NONE:
-                pipeline.fit(rows, truth, **weights(estimator, truth))
+                pipeline.fit(rows, truth, **fit_weights(estimator, truth))
             else:
                 pipeline = _fit_calibrated(pipeline, estimator, rows, truth, days)
         except ValueError as error:
             raise BadConfiguration(
-                f"{estimator.name} cannot be fitted: {one_line(error)}. Change retraining.estimator, or the data"
+                f"{estimator.name} cannot be fitted: {one_line(error)}; change retraining.estimator, or the data"
             ) from error
-    inner = innermost(pipeline)
+    inner = inner_estimator(pipeline)
     if "n_jobs" in inner.get_params():
-        # Sums of several threads depend on which is first; a prediction must not.
+        # The order of floating-point sums depends on the threads; predictions must not.
         inner.set_params(n_jobs=None)
     ignored = tuple(feature.name for feature in features if feature not in used)
-    notes = tuple(dict.fromkeys(one_line(warning.message) for warning in said))
+    notes = tuple(dict.fromkeys(one_line(warning.message) for warning in caught))
     return Model(pipeline, tuple(features), task, tuple(classes), ignored, notes)
 
 
-def with_values(features: Sequence[Feature], arrays: Mapping[str, Array]) -> list[Feature]:
-    """Return the features that have any value.
+def features_with_values(features: Sequence[Feature], arrays: Mapping[str, Array]) -> list[Feature]:
+    """Return the features that have at least one value.
 
     Raises
     ------
     BadData
-        If none has.
+        If there is none.
     """
     used = [feature for feature in features if bool(pd.notna(arrays[feature.name]).any())]
     if not used:
@@ -215,15 +222,15 @@ def with_values(features: Sequence[Feature], arrays: Mapping[str, Array]) -> lis
     return used
 
 
-def weights(estimator: Estimator, truth: Array) -> dict[str, Array]:
-    """Return what ``fit`` of a pipeline is told of how much each row counts."""
+def fit_weights(estimator: Estimator, truth: Array) -> dict[str, Array]:
+    """Return the keyword arguments of a pipeline's ``fit`` for the declared class weights."""
     if estimator.class_weights is ClassWeights.NONE:
         return {}
     return {"model__sample_weight": compute_sample_weight("balanced", truth)}
 
 
-def innermost(pipeline: Pipeline) -> Any:
-    """Return the declared estimator in a pipeline, without the calibration around it."""
+def inner_estimator(pipeline: Pipeline) -> Any:
+    """Return the declared estimator of a pipeline, without its calibration."""
     model = pipeline["model"]
     if isinstance(model, CalibratedClassifierCV):
         model = model.estimator
@@ -233,33 +240,33 @@ def innermost(pipeline: Pipeline) -> Any:
 def _fit_calibrated(
     pipeline: Pipeline, estimator: Estimator, rows: pd.DataFrame, truth: Array, days: Ints | None
 ) -> Pipeline:
-    """Return the pipeline fitted to the earlier days, and calibrated by the later ones, which it has not seen."""
+    """Fit a pipeline to the earlier days and calibrate it on the later ones, which it has not seen."""
     later = last_days(days, len(truth), CALIBRATION_SHARE)
     lacking = np.setdiff1d(truth, truth[later])
     if lacking.size:
         raise BadData(
-            f"the last {CALIBRATION_SHARE:.0%} of the training days, {int(later.sum()):,} rows which calibrate, lack "
+            f"the last {CALIBRATION_SHARE:.0%} of the training days, {int(later.sum()):,} rows for calibration, lack "
             f"{lacking.size} of {np.unique(truth).size} classes; raise retraining.windowDays, or set "
             "retraining.estimator.calibration to None"
         )
     earlier = ~later
-    pipeline.fit(rows[earlier], truth[earlier], **weights(estimator, truth[earlier]))
+    pipeline.fit(rows[earlier], truth[earlier], **fit_weights(estimator, truth[earlier]))
     calibrated = CalibratedClassifierCV(FrozenEstimator(pipeline["model"]), method=estimator.calibration.value.lower())
     calibrated.fit(pipeline["columns"].transform(rows[later]), truth[later])
     return Pipeline([("columns", pipeline["columns"]), ("model", calibrated)])
 
 
 def build(estimator: Estimator, features: Sequence[Feature], *, seed: int) -> Pipeline:
-    """Return the pipeline of a declared estimator, not yet fitted.
+    """Return the unfitted pipeline of a declared estimator.
 
-    Numbers are imputed, then scaled, as ``preprocessing`` says. Categories become codes or columns; rare ones
-    share one, and one that was not there in training counts as missing. The boosting estimators are told which
-    columns are codes, so that no order is read into them.
+    Numeric features are imputed, then scaled, as declared in ``preprocessing``. Categories become codes or columns;
+    rare ones share one, and a category that was not in the training rows counts as missing. The boosting estimators
+    are told which columns are codes, so that they treat them as unordered.
 
     Raises
     ------
     BadConfiguration
-        If a parameter is unknown, not for here, or of the wrong kind.
+        If a parameter is unknown, reserved, or has a value that the estimator rejects.
     """
     steps = estimator.preprocessing
     codes = steps.categorical_encoding is CategoricalEncoding.ORDINAL
@@ -274,19 +281,22 @@ def build(estimator: Estimator, features: Sequence[Feature], *, seed: int) -> Pi
                 f"retraining.estimator: preprocessing.maxCategories is {steps.max_categories} and max_bins {bins}; "
                 "the estimator needs a bin for each category, so lower the first or raise the second"
             )
-    if estimator.name is EstimatorName.SGD_CLASSIFIER and parameters.setdefault("loss", "log_loss") not in _PROBABLE:
+    if (
+        estimator.name is EstimatorName.SGD_CLASSIFIER
+        and parameters.setdefault("loss", "log_loss") not in _PROBABILISTIC_LOSSES
+    ):
         raise BadConfiguration(
-            f"retraining.estimator.parameters: with loss {parameters['loss']!r} SGDClassifier gives no probabilities, "
-            f"which scores and comparisons need; use {' or '.join(_PROBABLE)}"
+            f"retraining.estimator.parameters: SGDClassifier predicts no probabilities with loss "
+            f"{parameters['loss']!r}, which metrics and comparisons need; use {' or '.join(_PROBABILISTIC_LOSSES)}"
         )
-    model = ESTIMATORS[estimator.name]
-    if "random_state" in inspect.signature(model).parameters:
+    kind = ESTIMATORS[estimator.name]
+    if "random_state" in inspect.signature(kind).parameters:
         parameters["random_state"] = seed
-    made = model(**parameters)
+    model = kind(**parameters)
     try:
-        # The only way to have scikit-learn check values without fitting; a wrong one would fail after the data are
-        # read, an hour later.
-        made._validate_params()  # noqa: SLF001
+        # The only way to make scikit-learn validate values without fitting; otherwise an invalid value would only
+        # fail after the data are read.
+        model._validate_params()  # noqa: SLF001
     except ValueError as error:
         raise BadConfiguration(f"retraining.estimator: {one_line(error)}") from error
     columns = columns_step(
@@ -296,7 +306,7 @@ def build(estimator: Estimator, features: Sequence[Feature], *, seed: int) -> Pi
         classifies=estimator.name.is_classifier,
         seed=seed,
     )
-    return Pipeline([("columns", columns), ("model", made)])
+    return Pipeline([("columns", columns), ("model", model)])
 
 
 def checked_parameters(estimator: Estimator) -> dict[str, Any]:
@@ -305,71 +315,75 @@ def checked_parameters(estimator: Estimator) -> dict[str, Any]:
     Raises
     ------
     BadConfiguration
-        Naming the parameter, and those that there are.
+        If a parameter is unknown, reserved or repeated.
     """
     known = set(inspect.signature(ESTIMATORS[estimator.name]).parameters)
-    found: dict[str, Any] = {}
+    decoded: dict[str, Any] = {}
     for parameter in estimator.parameters:
-        if parameter.name in _NOT_HERE:
+        if parameter.name in _RESERVED:
             raise BadConfiguration(
-                f"retraining.estimator.parameters: {parameter.name} cannot be set here; {_NOT_HERE[parameter.name]}"
+                f"retraining.estimator.parameters: {parameter.name} cannot be set here; {_RESERVED[parameter.name]}"
             )
         if parameter.name not in known:
-            offered = ", ".join(sorted(known - set(_NOT_HERE)))
+            offered = ", ".join(sorted(known - set(_RESERVED)))
             raise BadConfiguration(
                 f"retraining.estimator.parameters: {estimator.name} has no parameter {parameter.name!r}; "
                 f"it has {offered}"
             )
-        if parameter.name in found:
-            raise BadConfiguration(f"retraining.estimator.parameters: {parameter.name} is there twice; remove one")
-        found[parameter.name] = parameter.decoded()
-    return found
+        if parameter.name in decoded:
+            raise BadConfiguration(f"retraining.estimator.parameters: {parameter.name} is set twice; remove one")
+        decoded[parameter.name] = parameter.decoded()
+    return decoded
 
 
 def effective_parameters(model: Model) -> dict[str, Any]:
-    """Return all parameters of the estimator, defaults included, as plain data; for the record."""
-    return {name: value for name, value in innermost(model.pipeline).get_params(deep=False).items() if _is_plain(value)}
+    """Return all parameters of the estimator that are plain data, including defaults, for the record."""
+    return {
+        name: value
+        for name, value in inner_estimator(model.pipeline).get_params(deep=False).items()
+        if _is_plain(value)
+    }
 
 
-def libraries() -> dict[str, str]:
-    """Return the versions of the libraries that make a model what it is."""
-    named = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "skops")
-    return {name: importlib.metadata.version(name) for name in named}
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that determine a model."""
+    names = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "skops")
+    return {name: importlib.metadata.version(name) for name in names}
 
 
 def installed_digest() -> str:
-    """Return the SHA-256 of the code that is installed: of each distribution's name, version and list of files.
+    """Return the SHA-256 of all installed distributions: their names, versions and lists of files.
 
-    A pod does not know the digest of its own image. What trained the model is in here all the same, ModelMonitor's own
-    code included, and equal images give equal digests.
+    A pod does not know the digest of its own image. This digest identifies the code that trained the model,
+    ModelMonitor itself included; equal images give equal digests.
     """
     digest = hashlib.sha256()
-    found = {
+    distributions = {
         (dist.name, dist.version, dist.read_text("RECORD") or "")
         for dist in importlib.metadata.distributions()
         if dist.name
     }
-    for name, version, files in sorted(found):
+    for name, version, files in sorted(distributions):
         digest.update(f"{name} {version} {hashlib.sha256(files.encode()).hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
 def refuse_missing(pipeline: Pipeline, rows: pd.DataFrame) -> None:
-    """Refuse missing numbers before an estimator that takes none does so in words of its own.
+    """Reject missing values that the estimator does not accept, with an actionable message.
 
     Raises
     ------
     BadData
-        Naming the columns.
+        If there are any; the message names the columns.
     """
-    model = innermost(pipeline)
+    model = inner_estimator(pipeline)
     if not isinstance(model, LogisticRegression | Ridge | SGDClassifier | SGDRegressor):
         return
     missing = missing_numbers(pipeline["columns"], rows)
     if missing:
         named = ", ".join(f"{name} ({count:,} rows)" for name, count in [*missing.items()][:5])
         raise BadData(
-            f"{type(model).__name__} takes no missing numbers, and there are some in {named}; set "
+            f"{type(model).__name__} does not accept missing values, and there are some in {named}; set "
             "retraining.estimator.preprocessing.numericImputation to Median or Mean"
         )
 
@@ -380,6 +394,6 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and np.isfinite(value))
 
 
-def one_line(said: object) -> str:
-    """Return what a library says in one line that is not too long."""
-    return " ".join(str(said).split())[:300]
+def one_line(message: object) -> str:
+    """Return a library's message as one line of at most 300 characters."""
+    return " ".join(str(message).split())[:300]

@@ -1,4 +1,4 @@
-"""The search for parameters: combinations of a declared space, scored on days after those they were fitted to."""
+"""Parameter search: scores combinations of a declared space on days after those they were fitted to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-# Makes HalvingRandomSearchCV importable, which scikit-learn still counts as an experiment.
+# Makes HalvingRandomSearchCV importable, which scikit-learn marks as experimental.
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import GridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
@@ -21,26 +21,27 @@ from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.model.columns import frame
 from modelmonitor_trainer.model.folds import time_folds
-from modelmonitor_trainer.model.metrics import Undefined, score_places, sign
-from modelmonitor_trainer.model.pipeline import build, one_line, refuse_missing, weights, with_values
+from modelmonitor_trainer.model.metrics import Undefined, metric_value, sign
+from modelmonitor_trainer.model.pipeline import build, features_with_values, fit_weights, one_line, refuse_missing
 
-#: Combinations that are kept for the record and shown.
+#: Combinations that are recorded and shown.
 _SHOWN = 20
+#: Share of the combinations that successive halving keeps, as a divisor.
 _FACTOR = 3
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A combination that was tried.
+    """A combination of parameters that was evaluated.
 
     Attributes
     ----------
     parameters
-        Name → value in JSON.
+        Name → value as JSON.
     score
-        Mean of its scores, NaN where it could not be scored.
+        Mean score over the folds, in units of the metric; NaN if it could not be scored.
     spread
-        Standard deviation of its scores.
+        Standard deviation of the scores.
     """
 
     parameters: Mapping[str, str]
@@ -49,21 +50,21 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search found.
+class SearchResult:
+    """Result of a parameter search.
 
     Attributes
     ----------
     chosen
         The best combination.
     candidates
-        The best that were tried, best first; the chosen one is the first of them.
+        The best combinations, best first, starting with the chosen one.
     tried
-        How many were tried.
+        Number of combinations that were evaluated.
     seconds
-        How long it took.
+        Duration of the search.
     notes
-        What the library had to say.
+        Warnings of the library.
     """
 
     chosen: tuple[Parameter, ...]
@@ -73,7 +74,7 @@ class Found:
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON data, for the record; without the time, which differs every time."""
+        """Return the result as JSON data for the record, without the duration, which is not reproducible."""
         return {
             "tried": self.tried,
             "candidates": [
@@ -98,76 +99,80 @@ def search(
     *,
     seed: int,
     days: Ints | None = None,
-) -> Found:
-    """Return the best combination of ``estimator.search``.
+) -> SearchResult:
+    """Search ``estimator.search.space`` for the best combination of parameters.
 
     Parameters
     ----------
     estimator, features, task, arrays, truth, classes, seed, days
         As for :func:`~modelmonitor_trainer.model.pipeline.fit`.
     metric
-        What it is scored by.
+        Metric to optimize.
+
+    Returns
+    -------
+    SearchResult
+        The chosen combination and the best others.
 
     Raises
     ------
     BadConfiguration
-        If there is nothing to search, the space does not fit the estimator, or no combination could be fitted or
-        scored.
+        If no search is declared, the space does not fit the estimator, or no combination could be fitted or scored.
     BadData
-        If the rows cannot be used.
+        As for :func:`~modelmonitor_trainer.model.pipeline.fit`.
     """
-    declared = _checked(estimator, features, seed)
-    pipeline = build(estimator, with_values(features, arrays), seed=seed)
+    declared = _validate(estimator, features, seed)
+    pipeline = build(estimator, features_with_values(features, arrays), seed=seed)
     rows = frame(arrays, features)
     refuse_missing(pipeline, rows)
-    begun = time.monotonic()
-    looking = _method(
+    start = time.monotonic()
+    searcher = _searcher(
         declared, pipeline, time_folds(days, len(truth), declared.folds), _scorer(metric, task, len(classes)), seed
     )
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            looking.fit(rows, truth, **weights(estimator, truth))
+            searcher.fit(rows, truth, **fit_weights(estimator, truth))
         except ValueError as error:
             raise BadConfiguration(
                 f"retraining.estimator.search: no combination could be fitted: {one_line(error)}"
             ) from error
-    candidates = _candidates(declared, looking, sign(metric))
+    candidates = _candidates(declared, searcher, sign(metric))
     if math.isnan(candidates[0].score):
         raise BadConfiguration(
             f"retraining.estimator.search: no combination could be scored by {metric} on later days of the training "
-            "window, which may hold one class only; raise retraining.windowDays, or lower search.folds"
+            "window, which may have a single class; raise retraining.windowDays, or lower search.folds"
         )
     chosen = tuple(Parameter(name=name, value=value) for name, value in candidates[0].parameters.items())
-    notes = tuple(dict.fromkeys(one_line(warning.message) for warning in said))
-    tried = len({tuple(map(str, given.values())) for given in looking.cv_results_["params"]})
-    return Found(chosen, candidates[:_SHOWN], tried, time.monotonic() - begun, notes)
+    notes = tuple(dict.fromkeys(one_line(warning.message) for warning in caught))
+    tried = len({tuple(map(str, given.values())) for given in searcher.cv_results_["params"]})
+    return SearchResult(chosen, candidates[:_SHOWN], tried, time.monotonic() - start, notes)
 
 
 def check_search(estimator: Estimator, features: Sequence[Feature], *, seed: int) -> None:
-    """Refuse a search space that cannot be used before any row is read.
+    """Validate a search space before any row is read.
 
     Raises
     ------
     BadConfiguration
-        Naming the parameter, or how many combinations there are.
+        If a parameter or value is invalid, or a grid has too many combinations.
     """
     if estimator.search is not None:
-        _checked(estimator, features, seed)
+        _validate(estimator, features, seed)
 
 
 def with_parameters(estimator: Estimator, chosen: Sequence[Parameter]) -> Estimator:
-    """Return an estimator with parameters that a search has chosen among its own."""
+    """Return an estimator with the parameters that a search has chosen, and without its search."""
     return estimator.model_copy(update={"parameters": [*estimator.parameters, *chosen], "search": None})
 
 
-def _checked(estimator: Estimator, features: Sequence[Feature], seed: int) -> Search:
+def _validate(estimator: Estimator, features: Sequence[Feature], seed: int) -> Search:
     declared = estimator.search
     if declared is None:
-        raise BadConfiguration("retraining.estimator.search is not set, so there is nothing to search")
+        raise BadConfiguration("retraining.estimator.search is not set")
     for searched in declared.space:
         for value in searched.values:
-            # Refuses names and values as those of estimator.parameters, one by one.
+            # Validates names and values like those of estimator.parameters, one by one.
             build(with_parameters(estimator, [Parameter(name=searched.name, value=value)]), features, seed=seed)
     if declared.method is SearchMethod.GRID and _size(declared) > declared.candidates:
         raise BadConfiguration(
@@ -181,15 +186,15 @@ def _size(declared: Search) -> int:
     return math.prod(len(searched.values) for searched in declared.space)
 
 
-def _method(
+def _searcher(
     declared: Search,
     pipeline: Pipeline,
     folds: list[tuple[Ints, Ints]],
     scorer: Callable[[Pipeline, Any, Array], float],
     seed: int,
 ) -> Any:
-    """Return scikit-learn's search; what is best is fitted by us, to all rows."""
-    space = {f"model__{searched.name}": _values(searched.values) for searched in declared.space}
+    """Return the unfitted search of scikit-learn; the caller refits the best combination to all rows."""
+    space = {f"model__{searched.name}": _decode(searched.values) for searched in declared.space}
     shared: dict[str, Any] = {"scoring": scorer, "cv": folds, "refit": False, "error_score": np.nan}
     count = min(declared.candidates, _size(declared))
     if declared.method is SearchMethod.GRID:
@@ -201,16 +206,16 @@ def _method(
     )
 
 
-def _values(written: Sequence[str]) -> list[Any]:
-    return [Parameter(name="value", value=value).decoded() for value in written]
+def _decode(values: Sequence[str]) -> list[Any]:
+    return [Parameter(name="value", value=value).decoded() for value in values]
 
 
 def _scorer(metric: Metric, task: Task, classes: int) -> Callable[[Pipeline, Any, Array], float]:
-    """Return a score of which larger is better; NaN where it is not defined."""
+    """Return a scorer of which larger values are better, and NaN means undefined."""
 
     def score(pipeline: Pipeline, rows: Any, truth: Array) -> float:
         try:
-            return sign(metric) * score_places(metric, truth, _scores(pipeline, rows, task, classes))
+            return sign(metric) * metric_value(metric, truth, _scores(pipeline, rows, task, classes))
         except Undefined:
             return float("nan")
 
@@ -220,30 +225,30 @@ def _scorer(metric: Metric, task: Task, classes: int) -> Callable[[Pipeline, Any
 def _scores(pipeline: Pipeline, rows: Any, task: Task, classes: int) -> Floats:
     if task is Task.REGRESSION:
         return np.asarray(pipeline.predict(rows), dtype=np.float64)
-    said = np.zeros((len(rows), classes))
-    # Early days may not have seen all classes.
-    said[:, pipeline.classes_] = pipeline.predict_proba(rows)
-    return said[:, 1] if task is Task.BINARY_CLASSIFICATION else said
+    probabilities = np.zeros((len(rows), classes))
+    # The early days can lack classes.
+    probabilities[:, pipeline.classes_] = pipeline.predict_proba(rows)
+    return probabilities[:, 1] if task is Task.BINARY_CLASSIFICATION else probabilities
 
 
-def _candidates(declared: Search, looking: Any, direction: float) -> tuple[Candidate, ...]:
-    """Return what was tried, the best first; of equals the one that was tried first."""
-    results = looking.cv_results_
-    written = {
-        f"model__{searched.name}": dict(zip(map(repr, _values(searched.values)), searched.values, strict=True))
+def _candidates(declared: Search, searcher: Any, direction: float) -> tuple[Candidate, ...]:
+    """Return the combinations, best first; ties are in the order in which they were evaluated."""
+    results = searcher.cv_results_
+    text_of = {
+        f"model__{searched.name}": dict(zip(map(repr, _decode(searched.values)), searched.values, strict=True))
         for searched in declared.space
     }
     last = results["iter"] == results["iter"].max() if "iter" in results else np.full(len(results["params"]), True)
-    found = [
+    candidates = [
         Candidate(
-            {name.removeprefix("model__"): written[name][repr(value)] for name, value in given.items()},
+            {name.removeprefix("model__"): text_of[name][repr(value)] for name, value in given.items()},
             direction * float(mean),
             float(spread),
         )
         for given, mean, spread, kept in zip(
             results["params"], results["mean_test_score"], results["std_test_score"], last, strict=True
         )
-        # Scores of a search that halves are compared where all had the same rows.
+        # Scores of successive halving are comparable in the last iteration, where all had the same rows.
         if kept
     ]
-    return tuple(sorted(found, key=lambda one: math.inf if math.isnan(one.score) else -direction * one.score))
+    return tuple(sorted(candidates, key=lambda each: math.inf if math.isnan(each.score) else -direction * each.score))

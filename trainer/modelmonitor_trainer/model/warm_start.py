@@ -1,4 +1,4 @@
-"""Warm starts: a fitted model learns from new rows alone, keeping what it knows."""
+"""Warm starts: continues the training of a fitted model on new rows only."""
 
 from __future__ import annotations
 
@@ -16,69 +16,81 @@ from modelmonitor_api.spec import Estimator, WarmStart
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.model.columns import frame
-from modelmonitor_trainer.model.pipeline import Model, innermost, one_line, refuse_missing, weights
+from modelmonitor_trainer.model.pipeline import (
+    UNKNOWN_CATEGORIES,
+    Model,
+    fit_weights,
+    inner_estimator,
+    one_line,
+    refuse_missing,
+)
 
 
 def continue_training(
     model: Model, estimator: Estimator, arrays: Mapping[str, Array], truth: Array, days: Ints, settings: WarmStart
 ) -> Model:
-    """Return a model that has learnt from new rows as well; `model` stays as it is.
+    """Return a copy of a model that has also been trained on new rows; `model` is not changed.
 
-    The steps before the estimator stay as they were fitted: what the estimator has learnt is in terms of them. A
-    linear model by stochastic gradient descent takes mini-batches in the order of the days. A forest is given new
-    trees, fitted to the new rows, and loses as many of its oldest.
+    The preprocessing stays as it was fitted, because the estimator depends on it. A linear model with stochastic
+    gradient descent takes mini-batches in the order of the days. A random forest gets new trees, fitted to the new
+    rows, and drops as many of its oldest.
 
     Parameters
     ----------
     model
-        What to start from.
+        Model to start from.
     estimator
-        ``spec.retraining.estimator``, which it was made by.
+        ``spec.retraining.estimator``, from which `model` was built.
     arrays
-        Feature → (n,) values of the new rows.
+        Feature → values of the new rows, (n,).
     truth : (n,)
-        Places of classes, all of which the model knows, or values.
+        Class indices, all known to the model, or values.
     days : (n,)
-        Number of the day of each row.
+        Day number of each row.
     settings
         ``spec.retraining.warmStart``.
+
+    Returns
+    -------
+    Model
+        The new model.
 
     Raises
     ------
     BadConfiguration
-        If the estimator cannot learn from new rows alone.
+        If the estimator does not support warm starts.
     BadData
-        If there are missing numbers and it takes none.
+        If there are missing values that the estimator does not accept.
     """
     pipeline = copy.deepcopy(model.pipeline)
-    inner = innermost(pipeline)
+    inner = inner_estimator(pipeline)
     rows = frame(arrays, model.features)
     refuse_missing(pipeline, rows)
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         numbers = pipeline["columns"].transform(rows)
-        weight = weights(estimator, truth).get("model__sample_weight")
+        weight = fit_weights(estimator, truth).get("model__sample_weight")
         if isinstance(inner, SGDClassifier | SGDRegressor):
-            _take_batches(inner, numbers, truth, weight, np.argsort(days, kind="stable"), settings.batch_rows)
+            _fit_batches(inner, numbers, truth, weight, np.argsort(days, kind="stable"), settings.batch_rows)
         elif isinstance(inner, RandomForestClassifier | RandomForestRegressor):
-            _renew_trees(inner, numbers, truth, weight, settings.new_trees)
+            _replace_trees(inner, numbers, truth, weight, settings.new_trees)
         else:
             raise BadConfiguration(
-                f"{type(inner).__name__} cannot learn from new rows alone; set retraining.strategy to Refit, or use "
+                f"{type(inner).__name__} does not support warm starts; set retraining.strategy to Refit, or use "
                 "one of SGDClassifier, SGDRegressor, RandomForestClassifier and RandomForestRegressor"
             )
-    ignored = "Found unknown categories"
-    notes = dict.fromkeys(text for text in (one_line(each.message) for each in said) if not text.startswith(ignored))
+    messages = (one_line(warning.message) for warning in caught)
+    notes = dict.fromkeys(message for message in messages if not message.startswith(UNKNOWN_CATEGORIES))
     return replace(model, pipeline=pipeline, notes=tuple(notes))
 
 
-def _take_batches(inner: Any, numbers: Array, truth: Array, weight: Array | None, order: Ints, size: int) -> None:
+def _fit_batches(inner: Any, numbers: Array, truth: Array, weight: Array | None, order: Ints, size: int) -> None:
     for start in range(0, len(order), size):
         batch = order[start : start + size]
         inner.partial_fit(numbers[batch], truth[batch], sample_weight=None if weight is None else weight[batch])
 
 
-def _renew_trees(inner: Any, numbers: Array, truth: Array, weight: Array | None, count: int) -> None:
+def _replace_trees(inner: Any, numbers: Array, truth: Array, weight: Array | None, count: int) -> None:
     size = inner.n_estimators
     new = min(count, size)
     inner.set_params(warm_start=True, n_estimators=size + new)

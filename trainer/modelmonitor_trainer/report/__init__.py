@@ -1,1 +1,1 @@
-"""Pages that people read: of a check, of a comparison, of a model."""
+"""HTML report pages: of checks, trainings and model versions."""

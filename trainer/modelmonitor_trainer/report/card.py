@@ -1,4 +1,7 @@
-"""The model card of a version: what it is, what it learnt from, how it was judged, how to use it and make it again."""
+"""Model card of a version: training data, evaluation, limitations, usage, and how to reproduce it.
+
+The sections follow M. Mitchell et al.: Model cards for model reporting. FAT* 2019, 220-229.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +15,23 @@ from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.report.check_page import render_page
 
 _TONES = {"Passed": "good", "Rejected": "bad", "Inconclusive": "unsure"}
-_ANSWERS = {True: "yes", False: "no", None: "cannot be told"}
-#: Slices that a card lists, those that got worst first; the page of the training has all.
+_ANSWERS = {True: "yes", False: "no", None: "unknown"}
+#: Slices in a card, the worst first; the report page of the training has more.
 _SLICES = 20
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the card: a table, or sentences where there are no columns.
+    """A section of the card: a table, or sentences if it has no columns.
 
     Attributes
     ----------
     title
-        Its heading.
+        Heading of the section.
     columns
         Headings of the table.
     rows
-        Its cells, or one sentence each.
+        Cells of the table, or one sentence each.
     """
 
     title: str
@@ -37,22 +40,22 @@ class Section:
 
 
 def model_card(
-    record: VersionRecord, found: Mapping[str, Any], environment: Mapping[str, Any], parameters: Mapping[str, Any]
+    record: VersionRecord, evidence: Mapping[str, Any], environment: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> str:
     """Return the card in Markdown.
 
     Parameters
     ----------
     record
-        The version.
-    found
-        What comparison.json holds.
+        Record of the version.
+    evidence
+        Contents of ``comparison.json``.
     environment, parameters
-        What the files of these names hold.
+        Contents of the files of these names.
     """
     lines = [f"# {record.version}", "", _plain(_subtitle(record)), "", f"**{record.outcome}** ({record.reason}): "]
     lines[-1] += _plain(record.message)
-    for section in _sections(record, found, environment, parameters):
+    for section in _sections(record, evidence, environment, parameters):
         lines += ["", f"## {section.title}", ""]
         if not section.columns:
             lines += [f"- {_plain(row[0])}" for row in section.rows]
@@ -63,9 +66,9 @@ def model_card(
 
 
 def model_card_page(
-    record: VersionRecord, found: Mapping[str, Any], environment: Mapping[str, Any], parameters: Mapping[str, Any]
+    record: VersionRecord, evidence: Mapping[str, Any], environment: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> str:
-    """Return the card as a page of its own; parameters as for :func:`model_card`."""
+    """Return the card as an HTML page; parameters as for :func:`model_card`."""
     return render_page(
         "card.html.j2",
         {
@@ -74,69 +77,67 @@ def model_card_page(
             "heading": f"Model card of {record.version}",
             "sentence": f"{record.outcome} ({record.reason}): {record.message}",
             "subtitle": _subtitle(record),
-            "sections": list(_sections(record, found, environment, parameters)),
+            "sections": list(_sections(record, evidence, environment, parameters)),
         },
     )
 
 
 def _subtitle(record: VersionRecord) -> str:
     return (
-        f"Predicts {record.target} ({record.task}) from {len(record.features)} features. Made "
+        f"Predicts {record.target} ({record.task}) from {len(record.features)} features. Created "
         f"{record.created:%Y-%m-%d %H:%M} UTC, triggered by {record.trigger}."
     )
 
 
 def _sections(
-    record: VersionRecord, found: Mapping[str, Any], environment: Mapping[str, Any], parameters: Mapping[str, Any]
+    record: VersionRecord, evidence: Mapping[str, Any], environment: Mapping[str, Any], parameters: Mapping[str, Any]
 ) -> Iterator[Section]:
-    """Yield the sections that have something to say."""
-    checks = ((check["name"], _ANSWERS[check["passed"]], check["sentence"]) for check in found["checks"])
-    made = [
-        Section("Data", (), _sentences(_data(record, found))),
-        Section("Scores on the later rows", ("", "this version", "champion", "trivial model"), tuple(_scores(found))),
-        Section("What the gate looked at", ("Question", "Answer", "Figures"), tuple(checks)),
-        Section("Slices", ("", "Rows", "champion", "this version", "Difference"), tuple(_slices(found))),
-        Section(
-            "Features", ("Name", "Type", "May be NULL", "Legitimate values"), tuple(map(_feature, record.features))
-        ),
+    """Yield the sections that are not empty."""
+    checks = ((check["name"], _ANSWERS[check["passed"]], check["sentence"]) for check in evidence["checks"])
+    sections = [
+        Section("Data", (), _sentences(_data(record, evidence))),
+        Section("Scores on the hold-out", ("", "this version", "champion", "baseline"), tuple(_scores(evidence))),
+        Section("Promotion gate", ("Criterion", "Passed", "Figures"), tuple(checks)),
+        Section("Slices", ("", "Rows", "champion", "this version", "Difference"), tuple(_slices(evidence))),
+        Section("Features", ("Name", "Type", "Nullable", "Allowed values"), tuple(map(_feature, record.features))),
         Section("Parameters", ("", ""), tuple(_parameters(record, parameters))),
-        Section("To know before it is used", (), _sentences(_limits(found, parameters))),
-        Section("To use it", (), _sentences(_use(record))),
-        Section("To make it again", ("", ""), tuple(_recipe(record, environment))),
+        Section("Limitations", (), _sentences(_limitations(evidence, parameters))),
+        Section("Usage", (), _sentences(_use(record))),
+        Section("Reproduction", ("", ""), tuple(_recipe(record, environment))),
     ]
-    yield from (section for section in made if section.rows)
+    yield from (section for section in sections if section.rows)
 
 
-def _sentences(found: Iterator[str]) -> tuple[tuple[str, ...], ...]:
-    return tuple((sentence,) for sentence in found)
+def _sentences(sentences: Iterator[str]) -> tuple[tuple[str, ...], ...]:
+    return tuple((sentence,) for sentence in sentences)
 
 
-def _data(record: VersionRecord, found: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Trained on {record.train.rows:,} labelled rows of {record.train.start} to {record.train.end}."
-    yield f"Judged on {record.holdout.rows:,} later rows of {record.holdout.start} to {record.holdout.end}."
-    for window, what in zip(found["windows"], ("the training window", "the later rows"), strict=True):
+def _data(record: VersionRecord, evidence: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Trained on {record.train.rows:,} labelled rows of {record.train.start} through {record.train.end}."
+    yield f"Evaluated on {record.holdout.rows:,} later rows of {record.holdout.start} through {record.holdout.end}."
+    for window, name in zip(evidence["windows"], ("the training window", "the hold-out"), strict=True):
         without = window["unlabelled"] + window.get("immature", 0)
         if without:
-            yield f"Of {what} {without:,} more rows had no label, or too few of their day had one, and took no part."
-    yield f"The objects are in manifest.json, SHA-256 {record.manifest_sha256}."
+            yield f"{without:,} more rows of {name} had no mature label and were left out."
+    yield f"The objects are listed in manifest.json, SHA-256 {record.manifest_sha256}."
 
 
-def _scores(found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    against = found["champion"]
-    for row in found["metrics"]:
+def _scores(evidence: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    difference = evidence["champion"]
+    for row in evidence["metrics"]:
         name = row["metric"]
-        if name == found["metricTitle"] and against is not None:
-            low, high = against["low"], against["high"]
-            name += f" (decides; {against['value']:+.4f}, {low:+.4f} to {high:+.4f} at {100 * found['confidence']:g} %)"
+        if name == evidence["metricTitle"] and difference is not None:
+            low, high, confidence = difference["low"], difference["high"], 100 * evidence["confidence"]
+            name += f" (decides; {difference['value']:+.4f}, {low:+.4f} to {high:+.4f} at {confidence:g}%)"
         yield name, *(_number(row[model]) for model in ("challenger", "champion", "baseline"))
     for name, key in (("expected calibration error", "error"), ("bias", "bias")):
-        models = [found["calibration"].get(model) or {} for model in ("challenger", "champion")]
+        models = [evidence["calibration"].get(model) or {} for model in ("challenger", "champion")]
         if models[0].get(key) is not None:
             yield name, *(_number(model.get(key)) for model in models), ""
 
 
-def _slices(found: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    deciding = sorted((part for part in found["slices"] if part["decides"]), key=lambda part: part["difference"])
+def _slices(evidence: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    deciding = sorted((part for part in evidence["slices"] if part["decides"]), key=lambda part: part["difference"])
     for part in deciding[:_SLICES]:
         figures = (part["champion"], part["challenger"])
         difference = f"{part['difference']:+.4f}{', worse' if part['worse'] else ''}"
@@ -160,41 +161,41 @@ def _parameters(record: VersionRecord, parameters: Mapping[str, Any]) -> Iterato
         yield "Classes", ", ".join(record.classes)
 
 
-def _limits(found: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[str]:
+def _limitations(evidence: Mapping[str, Any], parameters: Mapping[str, Any]) -> Iterator[str]:
     yield from parameters.get("notes") or ()
-    few = [part for part in found["slices"] if not part["decides"]]
+    few = [part for part in evidence["slices"] if not part["decides"]]
     if few:
-        yield f"On {len(few):,} slices with too few rows nothing is known of it."
-    yield "Its scores are of the days that it was judged on; checks say how it does since."
+        yield f"It was not evaluated on {len(few):,} slices with too few rows."
+    yield "The scores are those of the hold-out days; checks report how it performs since."
 
 
 def _use(record: VersionRecord) -> Iterator[str]:
     if record.kind == "Own":
-        yield f"Its files are under {MODEL_FOLDER}; the image that made it can ask it."
+        yield f"Its files are in {MODEL_FOLDER}; the trainer image that created them can predict with them."
         return
     yield (
-        f"{MODEL_FILE} is a scikit-learn pipeline; its SHA-256 is in version.json. skops.io.load reads it with the "
-        "types that skops.io.get_untrusted_types names, after a look at them."
+        f"{MODEL_FILE} is a scikit-learn pipeline; its SHA-256 is in version.json. load it with skops.io.load, "
+        "after reviewing the types that skops.io.get_untrusted_types lists."
     )
     yield (
-        "It takes a data frame with the features in this order: numbers, with NaN for what is missing, and text, with "
-        "None for it."
+        "Its input is a data frame with the features in this order: numbers, with NaN for missing values, and text, "
+        "with None for missing values."
     )
 
 
 def _recipe(record: VersionRecord, environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Return what the version was made with, and the sums by which a copy is known."""
+    """Yield the settings of the training, and the digests that a reproduced version has."""
     yield "Seed", str(record.seed)
     yield "Image", record.image or "not recorded"
     yield from environment["libraries"].items()
     if record.train_seconds is not None:
         peak = record.peak_memory_bytes
-        memory = f", {peak / 2**20:,.0f} MiB at most" if peak is not None else ""
-        yield "Took", f"{record.train_seconds:.1f} s{memory}"
+        memory = f", peak memory {peak / 2**20:,.0f} MiB" if peak is not None else ""
+        yield "Duration", f"{record.train_seconds:.1f} s{memory}"
     if record.fitted_sha256 is not None:
-        yield "SHA-256 of what was fitted", record.fitted_sha256
-    yield "SHA-256 of its scores of the hold-out rows", record.predictions_sha256
-    yield "SHA-256 of all code that was installed", environment["installedSHA256"]
+        yield "SHA-256 of the fitted parameters", record.fitted_sha256
+    yield "SHA-256 of its scores on the hold-out", record.predictions_sha256
+    yield "SHA-256 of all installed code", environment["installedSHA256"]
 
 
 def _number(value: float | None) -> str:
@@ -202,7 +203,7 @@ def _number(value: float | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text from data so that it stays text in Markdown."""
+    """Escape text from data for Markdown."""
     shown = "".join(c if c.isprintable() else " " for c in text)
     for mark in "\\|`*_[]":
         shown = shown.replace(mark, "\\" + mark)

@@ -1,6 +1,6 @@
-"""What a comparison found, as plain data: kept with the version, and all that its report page shows.
+"""Evidence of a comparison as JSON data: stored with the version, and the only input of its report page.
 
-A pod that is started again after the version was written draws the page from this, without the rows.
+A pod that is restarted after the version was written renders the page from the evidence, without reading the rows.
 """
 
 from __future__ import annotations
@@ -18,38 +18,41 @@ from modelmonitor_trainer.data.labels import Dataset
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.gate.evaluation import GateInput, GateResult, margin_of
 from modelmonitor_trainer.gate.interval import Difference, score_deviation
-from modelmonitor_trainer.model.metrics import Undefined, greater_is_better, in_units, score_places, title
+from modelmonitor_trainer.model.metrics import Undefined, greater_is_better, in_units, metric_value, title
 
+#: Points of a curve.
 _CURVE_POINTS = 100
+#: Bins of a calibration curve.
 _BINS = 10
+#: Rows in a chart of residuals.
 _SCATTER = 400
-#: Classes of which an ROC curve is drawn, the most frequent ones.
+#: Classes that have an ROC curve, the most frequent ones.
 _CLASSES = 6
 
 
-def evidence(
+def collect_evidence(
     spec: ModelMonitorSpec,
     manifest: Manifest,
     datasets: Mapping[str, Dataset],
-    contest: GateInput,
+    scores: GateInput,
     result: GateResult,
     champion: str | None,
     classes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return what a comparison found, as JSON data.
+    """Return the evidence of a comparison as JSON data.
 
     Parameters
     ----------
     spec, manifest
-        Of the training.
+        Spec and data manifest of the training.
     datasets
-        "train" and "holdout".
-    contest, result
-        What the gate was given, and what it said.
+        Rows of the windows "train" and "holdout".
+    scores, result
+        Input and result of the gate.
     champion
         Version of the champion.
     classes
-        Names of the classes in the order of their places.
+        Class names in the order of their indices.
     """
     return {
         "schemaVersion": 1,
@@ -71,10 +74,10 @@ def evidence(
         "baseline": _difference(result.baseline),
         "lastPeriod": _difference(result.last_period),
         "slices": [asdict(part) for part in result.slices],
-        "checks": [asdict(check) for check in result.checks],
-        "metrics": _all_metrics(spec.model.task, contest),
-        "calibration": _calibrations(spec.model.task, contest),
-        "curves": _curves(spec.model.task, contest, classes),
+        "checks": [{"name": check.name, "passed": check.passed, "sentence": check.sentence} for check in result.checks],
+        "metrics": _all_metrics(spec.model.task, scores),
+        "calibration": _calibrations(spec.model.task, scores),
+        "curves": _curves(spec.model.task, scores, classes),
         "windows": [_window(name, datasets[name], manifest) for name in ("train", "holdout")],
         "objects": sum(len(day.objects) for day in (*manifest.features, *manifest.labels)),
         "bytes": sum(item.size for day in (*manifest.features, *manifest.labels) for item in day.objects),
@@ -82,147 +85,150 @@ def evidence(
     }
 
 
-def metric_comparison(found: Mapping[str, Any]) -> MetricComparison | None:
-    """Return the figures of a comparison for the operator; None where there are none."""
-    difference = found["champion"]
+def metric_comparison(evidence: Mapping[str, Any]) -> MetricComparison | None:
+    """Return the figures of a comparison for the operator; None if nothing was compared."""
+    difference = evidence["champion"]
     if difference is not None:
         return MetricComparison(
-            name=found["metric"],
+            name=evidence["metric"],
             champion=difference["champion"],
             challenger=difference["challenger"],
             difference=difference["value"],
             low=difference["low"],
             high=difference["high"],
         )
-    if found["baseline"] is not None:
-        return MetricComparison(name=found["metric"], challenger=found["baseline"]["challenger"])
+    if evidence["baseline"] is not None:
+        return MetricComparison(name=evidence["metric"], challenger=evidence["baseline"]["challenger"])
     return None
 
 
-def _difference(found: Difference | None) -> dict[str, Any] | None:
-    return None if found is None else asdict(found)
+def _difference(difference: Difference | None) -> dict[str, Any] | None:
+    return None if difference is None else asdict(difference)
 
 
-def _all_metrics(task: Task, contest: GateInput) -> list[dict[str, Any]]:
-    """Return every metric that fits the task, for readers who know another one better."""
+def _all_metrics(task: Task, scores: GateInput) -> list[dict[str, Any]]:
+    """Return the values of all metrics of the task, with the standard deviation of the challenger's."""
     models = {
-        "champion": contest.champion,
-        "challenger": contest.challenger,
-        "baseline": contest.baseline,
-        "lastPeriod": contest.last_period,
+        "champion": scores.champion,
+        "challenger": scores.challenger,
+        "baseline": scores.baseline,
+        "lastPeriod": scores.last_period,
     }
     return [
         {
             "metric": title(metric),
             "greaterIsBetter": greater_is_better(metric),
-            **{name: _score_or_none(metric, contest.truth, scores) for name, scores in models.items()},
-            "deviation": score_deviation(metric, contest.truth, contest.challenger, contest.days),
+            **{name: _value_or_none(metric, scores.truth, predicted) for name, predicted in models.items()},
+            "deviation": score_deviation(metric, scores.truth, scores.challenger, scores.days),
         }
         for metric in Metric
         if metric_fits(metric, task)
     ]
 
 
-def _score_or_none(metric: Metric, truth: Array, scores: Array | None) -> float | None:
+def _value_or_none(metric: Metric, truth: Array, scores: Array | None) -> float | None:
     if scores is None:
         return None
     try:
-        return score_places(metric, truth, scores)
+        return metric_value(metric, truth, scores)
     except Undefined:
         return None
 
 
-def _curves(task: Task, contest: GateInput, classes: Sequence[str]) -> dict[str, Any]:
-    """Return the points of the charts, by model."""
-    models = {"challenger": contest.challenger}
-    if contest.champion is not None:
-        models["champion"] = contest.champion
+def _curves(task: Task, scores: GateInput, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the points of the charts by model."""
+    models = {"challenger": scores.challenger}
+    if scores.champion is not None:
+        models["champion"] = scores.champion
+    truth = scores.truth
     if task is Task.REGRESSION:
-        return {"residuals": {name: _residuals(contest.truth, scores) for name, scores in models.items()}}
+        return {"residuals": {name: _residuals(truth, predicted) for name, predicted in models.items()}}
     if task is Task.MULTICLASS_CLASSIFICATION:
         return {
-            "rocByClass": _roc_by_class(contest.truth, models, classes),
-            "calibration": {name: _curve(*_surest(contest.truth, scores)) for name, scores in models.items()},
+            "rocByClass": _roc_by_class(truth, models, classes),
+            "calibration": {name: _curve(*_top_class(truth, predicted)) for name, predicted in models.items()},
         }
-    if np.unique(contest.truth).size < 2:
+    if np.unique(truth).size < 2:
         return {}
     return {
-        "roc": {name: _roc(contest.truth, scores) for name, scores in models.items()},
-        "calibration": {name: _curve(contest.truth, scores) for name, scores in models.items()},
+        "roc": {name: _roc(truth, predicted) for name, predicted in models.items()},
+        "calibration": {name: _curve(truth, predicted) for name, predicted in models.items()},
     }
 
 
 def _roc(truth: Array, scores: Floats) -> list[list[float]]:
-    """Return points of the ROC curve: share of negatives, and of positives, at or above a threshold."""
+    """Return points of the ROC curve: false positive rate and true positive rate by decreasing threshold."""
     from sklearn.metrics import roc_curve
 
-    negatives, positives, _ = roc_curve(truth, scores)
-    places = np.unique(np.linspace(0, len(negatives) - 1, _CURVE_POINTS).astype(int))
-    return _points(negatives[places], positives[places])
+    false_positives, true_positives, _ = roc_curve(truth, scores)
+    kept = np.unique(np.linspace(0, len(false_positives) - 1, _CURVE_POINTS).astype(int))
+    return _points(false_positives[kept], true_positives[kept])
 
 
 def _roc_by_class(truth: Array, models: Mapping[str, Floats], classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the ROC curves of the most frequent classes, each against the rest."""
-    places, counts = np.unique(truth[truth >= 0], return_counts=True)
-    if places.size < 2:
+    """Return the one-vs-rest ROC curves of the most frequent classes."""
+    present, counts = np.unique(truth[truth >= 0], return_counts=True)
+    if present.size < 2:
         return []
-    chosen = places[np.argsort(-counts, kind="stable")][:_CLASSES]
+    chosen = present[np.argsort(-counts, kind="stable")][:_CLASSES]
     return [
         {
-            "class": classes[place] if place < len(classes) else str(place),
-            "curves": {name: _roc(truth == place, scores[:, place]) for name, scores in models.items()},
+            "class": classes[index] if index < len(classes) else str(index),
+            "curves": {name: _roc(truth == index, scores[:, index]) for name, scores in models.items()},
         }
-        for place in chosen.tolist()
+        for index in chosen.tolist()
     ]
 
 
-def _calibrations(task: Task, contest: GateInput) -> dict[str, Any]:
-    """Return by model how far its probabilities, or its predicted values, are from what came."""
-    models = {"challenger": contest.challenger, "champion": contest.champion}
+def _calibrations(task: Task, scores: GateInput) -> dict[str, Any]:
+    """Return the calibration of each model."""
+    models = {"challenger": scores.challenger, "champion": scores.champion}
     return {
-        name: None if scores is None else _calibration(task, contest.truth, scores) for name, scores in models.items()
+        name: None if predicted is None else _calibration(task, scores.truth, predicted)
+        for name, predicted in models.items()
     }
 
 
 def _calibration(task: Task, truth: Array, scores: Floats) -> dict[str, float | None]:
-    """Return the figures of one model.
+    """Return bias and calibration error of one model.
 
-    ``bias`` is what it says on average less what came. ``error`` is the expected calibration error: the mean distance
-    of the calibration curve from the diagonal, weighted by rows (Naeini, Cooper, Hauskrecht: Obtaining well calibrated
-    probabilities using Bayesian binning, AAAI 2015; bins of about equally many rows, equal scores in one). Of several
-    classes, it is of the class that the model holds for the likeliest.
+    ``bias`` is the mean prediction minus the mean outcome. ``error`` is the expected calibration error: the mean
+    distance of the calibration curve from the diagonal, weighted by rows (Naeini, Cooper, Hauskrecht: Obtaining well
+    calibrated probabilities using Bayesian binning, AAAI 2015), with bins of about equally many rows and equal scores
+    in one bin. With several classes, both are those of the most probable class.
     """
     if task is Task.REGRESSION:
         return {"bias": float(np.mean(scores - truth)), "error": None}
-    came, said = _surest(truth, scores) if task is Task.MULTICLASS_CLASSIFICATION else (truth, scores)
-    parts = _bins(said)
-    distance = sum(abs(float(said[part].mean() - came[part].mean())) * part.size for part in parts)
-    return {"bias": float(np.mean(said) - np.mean(came)), "error": distance / len(came)}
+    outcome, probability = _top_class(truth, scores) if task is Task.MULTICLASS_CLASSIFICATION else (truth, scores)
+    distance = sum(
+        abs(float(probability[rows].mean() - outcome[rows].mean())) * rows.size for rows in _bins(probability)
+    )
+    return {"bias": float(np.mean(probability) - np.mean(outcome)), "error": distance / len(outcome)}
 
 
-def _surest(truth: Array, scores: Floats) -> tuple[Array, Floats]:
-    """Return whether the likeliest class came, and its probability; (n,) each."""
-    likeliest = scores.argmax(axis=1)
-    return (truth == likeliest).astype(np.int64), scores[np.arange(len(scores)), likeliest]
+def _top_class(truth: Array, scores: Floats) -> tuple[Array, Floats]:
+    """Return whether the most probable class is the true one, and its probability; (n,) each."""
+    top = scores.argmax(axis=1)
+    return (truth == top).astype(np.int64), scores[np.arange(len(scores)), top]
 
 
 def _bins(scores: Floats) -> list[Array]:
-    """Return places of rows in at most ten bins of about equally many rows; equal scores are in one bin."""
+    """Return the row indices of at most ten bins of about equally many rows; equal scores are in one bin."""
     order = np.argsort(scores, kind="stable")
-    rising = scores[order]
+    ascending = scores[order]
     ends = np.linspace(0, len(scores), _BINS + 1)[1:-1].round().astype(int)
-    cuts = np.unique(np.searchsorted(rising, rising[np.maximum(ends - 1, 0)], side="right"))
+    cuts = np.unique(np.searchsorted(ascending, ascending[np.maximum(ends - 1, 0)], side="right"))
     return [part for part in np.split(order, cuts) if part.size]
 
 
 def _curve(truth: Array, scores: Floats) -> list[list[float]]:
     """Return mean score and share of positives in each bin."""
-    parts = _bins(scores)
-    return _points([scores[part].mean() for part in parts], [truth[part].mean() for part in parts])
+    bins = _bins(scores)
+    return _points([scores[rows].mean() for rows in bins], [truth[rows].mean() for rows in bins])
 
 
 def _residuals(truth: Array, scores: Floats) -> list[list[float]]:
-    """Return predicted value and error of a sample of rows."""
+    """Return predicted value and residual of a sample of rows."""
     chosen = np.unique(np.linspace(0, len(truth) - 1, min(_SCATTER, len(truth))).astype(int))
     return _points(scores[chosen], (truth - scores)[chosen])
 

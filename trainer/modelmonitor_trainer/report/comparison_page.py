@@ -1,4 +1,4 @@
-"""The page of a training: the challenger and the champion on the same later rows, and why one of them serves."""
+"""Report page of a training: challenger against champion on the hold-out, and the decision of the gate."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _TITLES = {
     "Rejected": "Rejected",
     "Inconclusive": "Inconclusive",
 }
-#: Size of a square chart, in units of its view box.
+#: Side of a square chart, in units of its view box.
 SIZE = 240.0
-#: Width of the chart of intervals.
+#: Width of the interval chart.
 WIDTH = 320.0
-#: Slices that are drawn; all are counted.
+#: Slices in the table; the number of the others is given.
 _SLICES = 100
-#: Trainings that are shown for comparison.
+#: Trainings in the table of earlier ones.
 _TRAININGS = 20
 
 
@@ -36,15 +36,15 @@ class Chart:
     Attributes
     ----------
     title, x, y
-        What it shows.
+        Title of the chart and labels of its axes.
     lines
         Model → ``d`` of a path.
     dots
-        Model → places of points.
+        Model → coordinates of points.
     reference
-        ``d`` of the line that a model without skill, or a perfect one, would draw.
+        ``d`` of the line of a model without skill, or of a perfect one.
     ends
-        What the ends of both axes stand for: left, right, bottom, top.
+        Labels of the ends of both axes: left, right, bottom, top.
     """
 
     title: str
@@ -58,16 +58,16 @@ class Chart:
 
 @dataclass(frozen=True)
 class IntervalBar:
-    """A difference with its interval, in the units of the chart.
+    """A difference with its interval, in units of the chart.
 
     Attributes
     ----------
     low, value, high
-        Where it is drawn.
+        Positions of the interval and the estimate.
     zero, margin
-        Where no difference is, and the largest loss that counts as none.
+        Positions of zero and of minus the margin.
     left, right
-        What the ends of the axis stand for.
+        Labels of the ends of the axis.
     """
 
     low: float
@@ -82,32 +82,32 @@ class IntervalBar:
 def render_comparison(
     request: TrainRequest,
     record: VersionRecord,
-    found: Mapping[str, Any],
+    evidence: Mapping[str, Any],
     parameters: Mapping[str, Any],
     outcome: str,
     reason: str,
     message: str,
     earlier: Sequence[VersionRecord] = (),
 ) -> str:
-    """Return the page.
+    """Return the page of a comparison.
 
     Parameters
     ----------
     request
-        What was asked.
+        Request of the training.
     record
-        The version.
-    found
-        What :func:`~modelmonitor_trainer.report.comparison_evidence.evidence` returned.
+        Record of the version.
+    evidence
+        Result of :func:`~modelmonitor_trainer.report.comparison_evidence.collect_evidence`.
     parameters
-        What the version was made with.
+        Contents of the version's ``parameters.json``.
     outcome, reason, message
-        How the training ended.
+        Outcome of the training.
     earlier
-        Versions before it, the newest first.
+        Earlier versions, the newest first.
     """
     monitor = request.monitor
-    slices = sorted(found["slices"], key=lambda part: (not part["worse"], not part["decides"], -part["rows"]))
+    slices = sorted(evidence["slices"], key=lambda part: (not part["worse"], not part["decides"], -part["rows"]))
     return render_page(
         "comparison.html.j2",
         {
@@ -119,15 +119,15 @@ def render_comparison(
             f"{record.created:%Y-%m-%d %H:%M} UTC, triggered by {request.reason}",
             "request": request,
             "record": record,
-            "found": found,
+            "evidence": evidence,
             "reason": reason,
             "slices": slices[:_SLICES],
             "more_slices": max(0, len(slices) - _SLICES),
-            "bar": interval_bar(found["champion"], found["margin"]),
-            "charts": charts(found["curves"]),
+            "bar": interval_bar(evidence["champion"], evidence["margin"]),
+            "charts": charts(evidence["curves"]),
             "parameters": parameters,
             "trend": trend([record, *earlier]),
-            "metric_title": found["metricTitle"],
+            "metric_title": evidence["metricTitle"],
             "limit": request.spec.retraining.trainer.resources.limits.memory,
             "size": SIZE,
             "width": WIDTH,
@@ -135,29 +135,29 @@ def render_comparison(
     )
 
 
-def render_undecided(
+def render_inconclusive(
     request: TrainRequest, reason: str, message: str, now: dt.datetime, earlier: Sequence[VersionRecord] = ()
 ) -> str:
-    """Return the page of a training that came to no comparison.
+    """Return the page of a training without a comparison.
 
     Parameters
     ----------
     request
-        What was asked.
+        Request of the training.
     reason, message
-        Why there was none.
+        Why nothing was compared.
     now
-        The present.
+        Current time.
     earlier
-        The versions that there are, the newest first.
+        Existing versions, the newest first.
     """
     monitor, spec = request.monitor, request.spec
     return render_page(
-        "undecided.html.j2",
+        "inconclusive.html.j2",
         {
             "title": f"{_TITLES['Inconclusive']}: training {request.number} of {monitor.name}",
             "tone": _TONES["Inconclusive"],
-            "heading": f"{_TITLES['Inconclusive']}: nothing was compared",
+            "heading": f"{_TITLES['Inconclusive']}: no comparison",
             "sentence": message,
             "subtitle": f"Training {request.number} of {monitor.namespace}/{monitor.name}, {now:%Y-%m-%d %H:%M} UTC, "
             f"triggered by {request.reason}",
@@ -172,67 +172,65 @@ def render_undecided(
 
 
 def trend(records: Sequence[VersionRecord]) -> list[dict[str, Any]]:
-    """Return what each training took and gave, the newest first, as the rows of a table.
+    """Return score and cost of each training, the newest first, as the rows of a table.
 
-    ``share`` is its memory in hundredths of the most that any of them has had.
+    ``share`` is the peak memory in percent of the largest one.
     """
     shown = records[:_TRAININGS]
-    most = max((record.peak_memory_bytes or 0 for record in shown), default=0)
+    largest = max((record.peak_memory_bytes or 0 for record in shown), default=0)
     return [
         {
             "version": record.version,
-            "made": f"{record.created:%Y-%m-%d %H:%M}",
+            "created": f"{record.created:%Y-%m-%d %H:%M}",
             "outcome": record.outcome,
             "score": record.score,
-            # Another metric's figure does not belong in one column with this one's.
+            # A score in another metric than that of the column is marked with its metric.
             "other_metric": title(record.metric) if record.metric is not shown[0].metric else "",
             "rows": record.train.rows,
             "seconds": record.train_seconds,
             "mebibytes": None if record.peak_memory_bytes is None else record.peak_memory_bytes / 2**20,
-            "share": round(100 * (record.peak_memory_bytes or 0) / most, 1) if most else 0.0,
+            "share": round(100 * (record.peak_memory_bytes or 0) / largest, 1) if largest else 0.0,
         }
         for record in shown
     ]
 
 
 def interval_bar(difference: Mapping[str, float] | None, margin: float) -> IntervalBar | None:
-    """Return where a difference is drawn; None where there is no champion."""
+    """Return the positions of a difference in its chart; None without a champion."""
     if difference is None:
         return None
     low, value, high = difference["low"], difference["value"], difference["high"]
-    reach = max(abs(low), abs(high), 1.5 * margin) or 1.0
-    left, right = -1.1 * reach, 1.1 * reach
+    extent = max(abs(low), abs(high), 1.5 * margin) or 1.0
+    left, right = -1.1 * extent, 1.1 * extent
 
-    def place(x: float) -> float:
+    def scale(x: float) -> float:
         return round(WIDTH * (x - left) / (right - left), 1)
 
     return IntervalBar(
-        place(low), place(value), place(high), place(0.0), place(-margin), f"{left:+.3g}", f"{right:+.3g}"
+        scale(low), scale(value), scale(high), scale(0.0), scale(-margin), f"{left:+.3g}", f"{right:+.3g}"
     )
 
 
 def charts(curves: Mapping[str, Any]) -> list[Chart]:
-    """Return the charts of what is in the evidence."""
+    """Return the charts of the curves in the evidence."""
     unit = ("0", "1", "0", "1")
     diagonal = _path([[0.0, 0.0], [1.0, 1.0]])
-    made = []
+    result = []
     if "roc" in curves:
         lines = {name: _path(points) for name, points in curves["roc"].items()}
-        made.append(
-            Chart("ROC curve", "share of negatives taken", "share of positives found", lines, {}, diagonal, unit)
-        )
-    for one in curves.get("rocByClass", ()):
-        lines = {name: _path(points) for name, points in one["curves"].items()}
-        named = f"ROC curve of {one['class']}"
-        made.append(Chart(named, "share of all others taken", "share of its rows found", lines, {}, diagonal, unit))
+        result.append(Chart("ROC curve", "false positive rate", "true positive rate", lines, {}, diagonal, unit))
+    for curve in curves.get("rocByClass", ()):
+        lines = {name: _path(points) for name, points in curve["curves"].items()}
+        heading = f"ROC curve of {curve['class']}"
+        result.append(Chart(heading, "false positive rate", "true positive rate", lines, {}, diagonal, unit))
     if "calibration" in curves:
         points = curves["calibration"]
-        lines = {name: _path(found) for name, found in points.items()}
-        dots = {name: [_place(x, y) for x, y in found] for name, found in points.items()}
-        made.append(Chart("Calibration", "predicted probability", "share that came", lines, dots, diagonal, unit))
+        lines = {name: _path(bins) for name, bins in points.items()}
+        dots = {name: [_position(x, y) for x, y in bins] for name, bins in points.items()}
+        result.append(Chart("Calibration", "predicted probability", "observed frequency", lines, dots, diagonal, unit))
     if "residuals" in curves:
-        made.append(_residual_chart(curves["residuals"]))
-    return made
+        result.append(_residual_chart(curves["residuals"]))
+    return result
 
 
 def _residual_chart(residuals: Mapping[str, Sequence[Sequence[float]]]) -> Chart:
@@ -241,16 +239,17 @@ def _residual_chart(residuals: Mapping[str, Sequence[Sequence[float]]]) -> Chart
     top = max(abs(y) for _, y in every) or 1.0
     width = (right - left) or 1.0
     dots = {
-        name: [_place((x - left) / width, 0.5 + 0.5 * y / top) for x, y in points] for name, points in residuals.items()
+        name: [_position((x - left) / width, 0.5 + 0.5 * y / top) for x, y in points]
+        for name, points in residuals.items()
     }
     ends = (f"{left:.4g}", f"{right:.4g}", f"{-top:.4g}", f"{top:.4g}")
     level = _path([[0.0, 0.5], [1.0, 0.5]])
-    return Chart("Errors", "predicted value", "true less predicted value", {}, dots, level, ends)
+    return Chart("Residuals", "predicted value", "true value minus predicted value", {}, dots, level, ends)
 
 
-def _place(x: float, y: float) -> tuple[float, float]:
+def _position(x: float, y: float) -> tuple[float, float]:
     return round(SIZE * x, 1), round(SIZE * (1 - y), 1)
 
 
 def _path(points: Sequence[Sequence[float]]) -> str:
-    return "M" + "L".join(f"{x:g},{y:g}" for x, y in (_place(*point) for point in points))
+    return "M" + "L".join(f"{x:g},{y:g}" for x, y in (_position(*point) for point in points))

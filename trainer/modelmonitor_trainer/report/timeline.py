@@ -1,4 +1,4 @@
-"""A score over time as SVG geometry: the blocks of days, and what the champion promised."""
+"""Score over time as SVG geometry: blocks of days, and the champion's score at promotion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelmonitor_trainer.report.charts import WIDTH, number
 
 #: Height of the chart, in units of its view box; the width is that of every chart.
 TIMELINE_HEIGHT = 120.0
-#: Room at the sides, so that marks and their lines are not cut.
+#: Margin at the sides, so that marks are not clipped.
 _MARGIN = 8.0
 
 
@@ -23,13 +23,13 @@ class Mark:
     Attributes
     ----------
     x, y
-        Where its score is.
+        Position of the score.
     low, high
-        The y of the ends of its interval; those of the score where there is none.
+        The y of the ends of its interval; that of the score if there is none.
     worse
-        Whether all of its interval is worse than what is tolerated.
+        Whether the whole interval is worse than tolerated.
     title
-        What a pointer over it is told.
+        Text of the tooltip.
     """
 
     x: float
@@ -42,7 +42,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Row:
-    """A block of days in words, for those who do not see the chart."""
+    """A block of days in the table that accompanies the chart."""
 
     days: str
     rows: int
@@ -54,24 +54,24 @@ class Row:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A score over time.
+    """A chart of the score over time.
 
     Attributes
     ----------
     marks
-        The blocks that have a score.
+        Blocks that have a score.
     line
         ``points`` of the line through them.
     promised, allowed
-        The y of the score at promotion, and of the worst that is tolerated; None where they are not known.
+        The y of the score at promotion, and of the worst score that is tolerated; None if unknown.
     promise
-        The score at promotion, in words.
+        The score at promotion, as text.
     top, bottom
-        What the ends of the axis stand for.
+        Labels of the ends of the axis.
     first, last
         First and last day.
     rows
-        Every block, in words.
+        Every block, for the table.
     days
         Days in a block.
     """
@@ -90,25 +90,25 @@ class Timeline:
 
     @property
     def summary(self) -> str:
-        """The chart in a sentence."""
+        """Description of the chart in one sentence."""
         worse = sum(row.worse for row in self.rows)
-        what = "days" if self.days == 1 else f"blocks of {self.days} days"
-        said = f"Score over time, {self.first} to {self.last}, {len(self.rows)} {what}"
-        return said if self.allowed is None else f"{said}; worse than tolerated in {worse}"
+        unit = "days" if self.days == 1 else f"blocks of {self.days} days"
+        text = f"Score over time, {self.first} to {self.last}, {len(self.rows)} {unit}"
+        return text if self.allowed is None else f"{text}; worse than tolerated in {worse}"
 
 
-def timeline_of(found: PerformanceResult) -> Timeline | None:
-    """Return the score over time; None where fewer than two blocks have a score."""
-    scored = [period for period in found.periods if period.score is not None]
+def timeline_of(result: PerformanceResult) -> Timeline | None:
+    """Return the chart of the score over time; None if fewer than two blocks have a score."""
+    scored = [period for period in result.periods if period.score is not None]
     if len(scored) < 2:
         return None
-    # Imports scikit-learn, which a score has already cost; other checks must not pay for it.
+    # Imported here because it loads scikit-learn, which checks without a score do not need.
     from modelmonitor_trainer.model.metrics import sign
 
-    direction = sign(Metric(found.metric))
-    allowed = None if found.promised is None else found.promised - direction * found.max_drop
-    low, high = _range(scored, [value for value in (found.promised, allowed) if value is not None])
-    start, end = found.periods[0].start, found.periods[-1].end
+    direction = sign(Metric(result.metric))
+    allowed = None if result.promised is None else result.promised - direction * result.max_drop
+    low, high = _range(scored, [value for value in (result.promised, allowed) if value is not None])
+    start, end = result.periods[0].start, result.periods[-1].end
     span = max(1, (end - start).days + 1)
 
     def height(value: float) -> float:
@@ -132,27 +132,27 @@ def timeline_of(found: PerformanceResult) -> Timeline | None:
     return Timeline(
         marks=tuple(marks),
         line=" ".join(f"{mark.x:.1f},{mark.y:.1f}" for mark in marks),
-        promised=None if found.promised is None else height(found.promised),
+        promised=None if result.promised is None else height(result.promised),
         allowed=None if allowed is None else height(allowed),
-        promise="" if found.promised is None else f"{number(found.promised)} at promotion",
+        promise="" if result.promised is None else f"{number(result.promised)} at promotion",
         top=number(high),
         bottom=number(low),
         first=start.isoformat(),
         last=end.isoformat(),
         rows=tuple(
             Row(_days(p.start, p.end), p.rows, p.score, p.low, p.high, _worse(p, direction, allowed))
-            for p in found.periods
+            for p in result.periods
         ),
-        days=(found.periods[0].end - start).days + 1,
+        days=(result.periods[0].end - start).days + 1,
     )
 
 
 def _range(periods: list[Period], lines: list[float]) -> tuple[float, float]:
-    """Return the ends of the axis: all scores and lines, and intervals as far as they leave room for the scores."""
+    """Return the ends of the axis: all scores and lines, and intervals unless they would dwarf the scores."""
     values = [period.score for period in periods if period.score is not None] + lines
     ends = [end for period in periods for end in (period.low, period.high) if end is not None]
     low, high = min(values), max(values)
-    # One block with few rows must not press all others into a line.
+    # The wide interval of a block with few rows must not flatten all others.
     room = (high - low) or max(abs(high), 1.0) * 0.05
     low, high = max(min([low, *ends]), low - room), min(max([high, *ends]), high + room)
     margin = 0.06 * (high - low) or max(abs(high), 1.0) * 0.05

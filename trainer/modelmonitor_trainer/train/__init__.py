@@ -1,1 +1,1 @@
-"""One training: frozen manifest → challenger → comparison → conclusion; built-in and own trainers."""
+"""Trainings: freeze the data, fit a challenger, evaluate it, promote it; with the built-in or a custom trainer."""

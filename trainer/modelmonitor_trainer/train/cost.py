@@ -1,4 +1,4 @@
-"""What a training takes of time and memory; kept with its version, so that growth shows before a limit is met."""
+"""Duration and peak memory of a training, stored with its version, so that growth is seen before a limit is reached."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """What a training took.
+    """Cost of a training.
 
     Attributes
     ----------
     seconds
-        From the first row to the fitted model.
+        Duration from the first row to the fitted model.
     peak_bytes
-        The most memory that the process has had; None where it did not say.
+        Peak memory of the process; None if unknown.
     """
 
     seconds: float
     peak_bytes: int | None
 
 
-def measured(begun: float) -> Cost:
-    """Return the cost of what began at `begun`, a time of :func:`time.monotonic`."""
+def measure_cost(start: float) -> Cost:
+    """Return the cost since `start`, a time of :func:`time.monotonic`."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts KiB, macOS bytes.
-    return Cost(time.monotonic() - begun, peak if sys.platform == "darwin" else peak * 1024)
+    # Linux reports KiB, macOS bytes.
+    return Cost(time.monotonic() - start, peak if sys.platform == "darwin" else peak * 1024)

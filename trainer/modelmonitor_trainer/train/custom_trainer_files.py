@@ -1,4 +1,4 @@
-"""Files that a trainer of the user's own leaves: untrusted, so looked at before they are taken."""
+"""Output of a custom trainer: untrusted files, validated before use."""
 
 from __future__ import annotations
 
@@ -20,41 +20,42 @@ from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.train.cost import Cost
 
-#: The largest model that is taken; files are read whole, one at a time.
+#: Limits of a model; each file is read into memory as a whole.
 MAX_MODEL_BYTES = 2 * 1024**3
 MAX_MODEL_FILES = 1000
+#: Column of the predictions for a binary task or a regression.
 PREDICTION = "prediction"
-#: Probabilities of a row must add up to 1 within this.
+PREDICTIONS = "predictions.parquet"
+#: Tolerance of the sum of the probabilities of a row.
 _TOLERANCE = 1e-3
-_FILE = "predictions.parquet"
-#: What a trainer says of itself is short, and within reason: 30 days, a pebibyte.
-_MAX_RESOURCES = 4096
-_LONGEST = 30 * 86400.0
-_MOST = 2**50
+#: Largest plausible resources: size of the file in bytes, seconds (30 days), and any amount (a pebibyte).
+_MAX_FILE_BYTES = 4096
+_MAX_SECONDS = 30 * 86400.0
+_MAX_AMOUNT = 2**50
 _LOG = logging.getLogger(__name__)
 
 
 def empty_folder(path: Path) -> None:
-    """Make a folder, or empty the one that a stopped pod has left."""
+    """Create an empty folder, in place of one that an earlier pod left."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True, exist_ok=True)
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write a document for people and programs."""
+    """Write a JSON file."""
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def model_files(folder: Path) -> list[tuple[str, Path]]:
-    """Return the files of a model: name below the folder and path, sorted by name.
+    """Return the files of a model: name relative to the folder and path, sorted by name.
 
     Raises
     ------
     BadData
-        If there are none, too many, too large, or other things than plain files: a link could lead out of the
-        folder.
+        If there are no files, too many or too large ones, or others than regular files: a link could point outside
+        the folder.
     """
-    found: list[tuple[str, Path]] = []
+    result: list[tuple[str, Path]] = []
     total = 0
     for base, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -62,118 +63,130 @@ def model_files(folder: Path) -> list[tuple[str, Path]]:
             mode = path.lstat().st_mode
             if stat.S_ISDIR(mode):
                 continue
-            shown = path.relative_to(folder).as_posix()
+            relative = path.relative_to(folder).as_posix()
             if not stat.S_ISREG(mode):
                 raise BadData(
-                    f"the trainer's model holds {shown!r}, which is not a plain file; write copies, not links"
+                    f"the trainer's model has {relative!r}, which is not a regular file; write copies, not links"
                 )
-            if not (shown.isascii() and shown.isprintable()):
-                raise BadData(f"the trainer's model holds a file named {shown!r}; use printable ASCII in names")
+            if not (relative.isascii() and relative.isprintable()):
+                raise BadData(f"the trainer's model has a file named {relative!r}; use printable ASCII in file names")
             total += path.stat().st_size
-            found.append((shown, path))
-    if not found:
+            result.append((relative, path))
+    if not result:
         raise BadData(f"the trainer wrote no model into {folder}; see the log of its container train")
-    if len(found) > MAX_MODEL_FILES or total > MAX_MODEL_BYTES:
+    if len(result) > MAX_MODEL_FILES or total > MAX_MODEL_BYTES:
         raise BadData(
-            f"the trainer's model is {len(found)} files of {total:,} bytes; at most {MAX_MODEL_FILES} files and "
-            f"{MAX_MODEL_BYTES:,} bytes are taken"
+            f"the trainer's model has {len(result)} files of {total:,} bytes; at most {MAX_MODEL_FILES} files of "
+            f"{MAX_MODEL_BYTES:,} bytes in total are accepted"
         )
-    return sorted(found)
+    return sorted(result)
 
 
-def own_cost(request: Path, resources: Path, model: Path) -> Cost | None:
-    """Return what a trainer's container took.
+def trainer_cost(request: Path, resources: Path, model: Path) -> Cost | None:
+    """Return the cost of a custom trainer.
 
-    How long: from the request that was laid out for it to the last file of its model, which holds for every image.
-    How much memory: what the trainer says of itself, as nobody else can see into its container.
+    The duration is the one that the trainer reports, or else the time between its request and the last file of its
+    model. The peak memory is the one that the trainer reports, because it cannot be observed from outside.
 
     Parameters
     ----------
     request
-        File that the trainer was given.
+        File of the request.
     resources
-        File that it may have written.
+        Optional file with the resources that the trainer used.
     model
-        Folder of its model.
+        Folder of the model.
+
+    Returns
+    -------
+    Cost or None
+        None if the duration is implausible.
     """
     written = [path.stat().st_mtime for _, path in model_files(model)]
     seconds = max(written) - request.stat().st_mtime if request.is_file() else -1.0
-    said = _said_resources(resources)
-    told, peak = _amount(said.get("seconds")), _amount(said.get("peakMemoryBytes"))
-    seconds = seconds if told is None else told
-    if not 0 <= seconds <= _LONGEST:
+    reported = _read_resources(resources)
+    duration, peak = _amount(reported.get("seconds")), _amount(reported.get("peakMemoryBytes"))
+    seconds = seconds if duration is None else duration
+    if not 0 <= seconds <= _MAX_SECONDS:
         return None
     return Cost(seconds, None if peak is None else int(peak))
 
 
-def _said_resources(path: Path) -> dict[str, Any]:
-    """Return what a trainer says that it took; nothing where it says nothing, or nonsense."""
-    if not path.is_file() or path.is_symlink() or path.stat().st_size > _MAX_RESOURCES:
+def _read_resources(path: Path) -> dict[str, Any]:
+    """Return the resources that a trainer reports; empty if there are none, or the file is invalid."""
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > _MAX_FILE_BYTES:
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        resources = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        _LOG.warning("%s of the trainer cannot be read, and is left out of the record", path.name)
+        _LOG.warning("%s of the trainer is not valid JSON and is ignored", path.name)
         return {}
-    return found if isinstance(found, dict) else {}
+    return resources if isinstance(resources, dict) else {}
 
 
 def _amount(value: Any) -> float | None:
-    """Return a number that is an amount within reason; None for anything else."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _MOST:
+    """Return a plausible amount; None for anything else."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _MAX_AMOUNT:
         return None
     return float(value)
 
 
 def read_predictions(folder: Path, rows: int, classes: Sequence[str], task: Task) -> Floats:
-    """Return the predictions in a step's folder.
+    """Read and validate the predictions of a step.
 
     Parameters
     ----------
     folder
-        Of the step.
+        Folder of the step.
     rows
-        How many rows were given.
+        Expected number of rows.
     classes
-        Names of the classes, for several classes the columns.
+        Class names, which are the columns for a multiclass task.
     task
-        What is predicted.
+        Task of the model.
 
     Returns
     -------
     (rows,) or (rows, classes)
-        In the order of the rows that were given.
+        Scores in the order of the rows.
 
     Raises
     ------
     BadData
-        If they are not as the protocol says.
+        If they are missing or violate the protocol.
     """
-    path = folder / _FILE
+    path = folder / PREDICTIONS
     step = folder.name
     if not path.is_file() or path.is_symlink():
-        raise BadData(f"the trainer wrote no {_FILE}; see the log of its container {step}")
+        raise BadData(f"the trainer wrote no {PREDICTIONS}; see the log of its container {step}")
     columns = list(classes) if task is Task.MULTICLASS_CLASSIFICATION else [PREDICTION]
     try:
         table = pq.read_table(path)
-        lacking = [name for name in columns if name not in table.column_names]
-        if lacking:
-            raise BadData(f"{step}/{_FILE} has no column {lacking[0]!r}; it has {', '.join(table.column_names[:10])}")
-        found = np.column_stack([table.column(name).cast(pa.float64()).to_numpy() for name in columns])
+        missing = [name for name in columns if name not in table.column_names]
+        if missing:
+            raise BadData(
+                f"{step}/{PREDICTIONS} has no column {missing[0]!r}; it has {', '.join(table.column_names[:10])}"
+            )
+        scores = np.column_stack([table.column(name).cast(pa.float64()).to_numpy() for name in columns])
     except (pa.ArrowException, OSError) as error:
-        raise BadData(f"{step}/{_FILE} cannot be read as predictions: {str(error).splitlines()[0][:200]}") from error
-    if len(found) != rows:
-        raise BadData(f"{step}/{_FILE} has {len(found):,} rows for {rows:,} that were given; write one each, in order")
-    _check_values(found, step, task)
-    return found if task is Task.MULTICLASS_CLASSIFICATION else found[:, 0]
+        raise BadData(
+            f"{step}/{PREDICTIONS} cannot be read as predictions: {str(error).splitlines()[0][:200]}"
+        ) from error
+    if len(scores) != rows:
+        raise BadData(
+            f"{step}/{PREDICTIONS} has {len(scores):,} rows for {rows:,} rows of data; write one prediction per row, "
+            "in order"
+        )
+    _validate_scores(scores, step, task)
+    return scores if task is Task.MULTICLASS_CLASSIFICATION else scores[:, 0]
 
 
-def _check_values(found: Floats, step: str, task: Task) -> None:
-    if not np.isfinite(found).all():
-        raise BadData(f"{step}/{_FILE} has missing or infinite predictions; every row needs a number")
+def _validate_scores(scores: Floats, step: str, task: Task) -> None:
+    if not np.isfinite(scores).all():
+        raise BadData(f"{step}/{PREDICTIONS} has missing or infinite predictions; every row needs a number")
     if task is Task.REGRESSION:
         return
-    if (found < 0).any() or (found > 1).any():
-        raise BadData(f"{step}/{_FILE} has values outside 0 to 1; classifiers write probabilities")
-    if task is Task.MULTICLASS_CLASSIFICATION and (np.abs(found.sum(axis=1) - 1) > _TOLERANCE).any():
-        raise BadData(f"{step}/{_FILE} has rows whose probabilities do not add up to 1")
+    if (scores < 0).any() or (scores > 1).any():
+        raise BadData(f"{step}/{PREDICTIONS} has values outside 0 to 1; classifiers must write probabilities")
+    if task is Task.MULTICLASS_CLASSIFICATION and (np.abs(scores.sum(axis=1) - 1) > _TOLERANCE).any():
+        raise BadData(f"{step}/{PREDICTIONS} has rows whose probabilities do not add up to 1")

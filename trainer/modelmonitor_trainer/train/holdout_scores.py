@@ -1,4 +1,4 @@
-"""What the gate is asked: both models' answers to the hold-out rows, beside trivial ones."""
+"""Scores on the hold-out, and the input of the promotion gate made from them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from modelmonitor_trainer.train.rows import Rows, arrays_of, slice_values
 
 @dataclass(frozen=True)
 class HoldoutScores:
-    """What a model says of the hold-out rows.
+    """Predictions of a model for the hold-out rows.
 
     Attributes
     ----------
     scores : (n,) or (n, k)
-        In the order of its classes.
+        Scores, with one column per class for a multiclass task.
     classes
-        Names of its classes; empty for a regression.
+        Class names in the order of the columns; empty for a regression.
     """
 
     scores: Floats
@@ -32,33 +32,33 @@ class HoldoutScores:
 
 @dataclass(frozen=True)
 class ChampionScores:
-    """The champion, and its answers to the same rows.
+    """The champion and its predictions for the hold-out rows.
 
     Attributes
     ----------
     record
-        Its version.
-    answers
-        What it says.
+        Record of its version.
+    holdout
+        Its predictions.
     """
 
     record: VersionRecord
-    answers: HoldoutScores
+    holdout: HoldoutScores
 
 
 def gate_input(
-    spec: ModelMonitorSpec, rows: Rows, challenger: HoldoutScores, rival: ChampionScores | None
+    spec: ModelMonitorSpec, rows: Rows, challenger: HoldoutScores, champion: ChampionScores | None
 ) -> GateInput:
-    """Return what the gate is asked.
+    """Return the input of the promotion gate.
 
     Parameters
     ----------
     spec
-        The monitor's spec.
+        Spec of the monitor.
     rows
         Labelled rows of both windows.
-    challenger, rival
-        Both models; no rival where there is no champion.
+    challenger, champion
+        Scores of both models; None if there is no champion.
     """
     model, metric = spec.model, spec.promotion.metric
     train, holdout = rows.train, rows.holdout
@@ -66,7 +66,7 @@ def gate_input(
     return GateInput(
         truth=rows.holdout_truth,
         challenger=aligned(challenger.scores, challenger.classes, rows.classes),
-        champion=aligned(rival.answers.scores, rival.answers.classes, rows.classes) if rival else None,
+        champion=aligned(champion.holdout.scores, champion.holdout.classes, rows.classes) if champion else None,
         baseline=baseline_scores(metric, model.task, rows.train_truth, classes, holdout.rows),
         slices=slice_values(holdout, model.slices),
         days=holdout.days,
@@ -76,5 +76,5 @@ def gate_input(
         last_period=last_period_scores(
             metric, model.task, rows.train_truth, train.days, spec.promotion.holdout_days, classes, holdout.rows
         ),
-        promised=rival.record.score if rival and rival.record.metric is metric else None,
+        promotion_score=champion.record.score if champion and champion.record.metric is metric else None,
     )

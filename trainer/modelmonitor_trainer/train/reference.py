@@ -1,4 +1,4 @@
-"""What checks will compare with: the profiles of a training window, for the version to carry."""
+"""Reference profiles: profiles of the training window, stored with the version for later checks."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from modelmonitor_trainer.registry.layout import REFERENCE_LABELS_FILE, REFERENC
 from modelmonitor_trainer.train.run import Run
 
 
-def references(run: Run, manifest: Manifest) -> dict[str, bytes]:
-    """Return files with the profiles of the training window's rows, and of its labels where there are any.
+def reference_profiles(run: Run, manifest: Manifest) -> dict[str, bytes]:
+    """Return files with the profiles of the rows of the training window, and of its labels if they are separate.
 
-    Checks of every day then need neither these data nor a profile of each of their objects.
+    With them, checks need neither the data of the training window nor a profile of each of its objects.
 
     Raises
     ------
     BadData, ObjectChanged
-        If an object cannot be read, or is no longer the one that was trained on.
+        If an object cannot be read, or was replaced since the manifest was frozen.
     """
     rows, labels = (pinned_batches(days, manifest.train) for days in (manifest.features, manifest.labels))
-    wanted = {REFERENCE_ROWS_FILE: (columns_of_rows(run.spec), rows)}
+    sources = {REFERENCE_ROWS_FILE: (columns_of_rows(run.spec), rows)}
     if labels:
-        wanted[REFERENCE_LABELS_FILE] = ((target_column(run.spec),), labels)
+        sources[REFERENCE_LABELS_FILE] = ((target_column(run.spec),), labels)
     prefix = run.registry.layout.profiles
-    found = {}
-    for name, (columns, blocks) in wanted.items():
-        reference = read_reference(run.store, blocks, columns, manifest.fmt, prefix, what=name.partition(".")[0])
-        found[name] = reference_to_bytes(reference, columns)
-    return found
+    files = {}
+    for name, (columns, batches) in sources.items():
+        reference = read_reference(run.store, batches, columns, manifest.fmt, prefix, what=name.partition(".")[0])
+        files[name] = reference_to_bytes(reference, columns)
+    return files

@@ -1,4 +1,4 @@
-"""The rows of a training: those to learn from, and the later ones on which both models are scored."""
+"""Rows of a training: the training window, and the later hold-out on which both models are scored."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Rows:
     Attributes
     ----------
     train, holdout
-        As read and joined.
+        Rows joined with their labels.
     classes
-        All classes of both windows; empty for a regression. Those of the training window come first.
+        Classes of both windows, those of the training window first; empty for a regression.
     trained_classes
-        How many of them the training window has.
+        Number of classes in the training window.
     train_truth, holdout_truth : (n,)
-        Places in `classes`, or true values.
+        Indices into `classes`, or true values.
     """
 
     train: Dataset
@@ -53,52 +53,57 @@ class Rows:
 
     @property
     def known_classes(self) -> tuple[str, ...]:
-        """The classes that a model can learn from the training window."""
+        """Classes of the training window, which a model can learn."""
         return self.classes[: self.trained_classes]
 
 
-def load_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, more: Collection[str] = ()) -> Rows:
-    """Return the rows that a manifest names, joined with their labels.
+def load_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, extra_columns: Collection[str] = ()) -> Rows:
+    """Read the rows of a manifest and join them with their labels.
 
     Parameters
     ----------
     store, spec, manifest
-        What to read.
-    more
+        Store, spec and data manifest.
+    extra_columns
         Further columns of the hold-out rows: features of the champion that the spec no longer has.
+
+    Returns
+    -------
+    Rows
+        Rows of both windows.
 
     Raises
     ------
     InconclusiveTraining
-        If there are too few labelled rows, or only one class to learn.
+        If there are too few labelled rows, or a single class in the training window.
     BadData, ObjectChanged
-        If the data cannot be used.
+        If an object cannot be used, or was replaced since the manifest was frozen.
     """
     train = load(store, manifest, manifest.train, spec)
     _LOG.info("training window: %s rows with labels of %s", f"{train.rows:,}", f"{train.report.feature_rows:,}")
-    holdout = load(store, manifest, manifest.holdout, spec, more, usual=train.report.labelled_share)
-    return rows_of(spec, train, holdout)
+    holdout = load(store, manifest, manifest.holdout, spec, extra_columns, usual=train.report.labelled_share)
+    return encode_rows(spec, train, holdout)
 
 
-def rows_of(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known: Sequence[str] | None = None) -> Rows:
-    """Return the rows of both windows with their outcomes as models take them.
+def encode_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known: Sequence[str] | None = None) -> Rows:
+    """Return the rows of both windows with outcomes encoded as class indices or values.
 
     Parameters
     ----------
     spec
-        Says the task and the target.
+        Spec with task and target.
     train, holdout
-        As read and joined.
+        Rows joined with their labels.
     known
-        All classes of the training window where `train` is a sample of it.
+        All classes of the training window if `train` is a sample of it.
 
     Raises
     ------
     InconclusiveTraining, BadData
-        As :func:`load_rows`.
+        As for :func:`load_rows`.
     """
     _LOG.info("hold-out: %s rows with labels of %s", f"{holdout.rows:,}", f"{holdout.report.feature_rows:,}")
-    _enough(spec, train, holdout)
+    _require_rows(spec, train, holdout)
     name = spec.model.target
     if spec.model.task is Task.REGRESSION:
         return Rows(train, holdout, (), 0, true_values(train.target, name), true_values(holdout.target, name))
@@ -124,89 +129,90 @@ def rows_of(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known: Seq
 
 
 def refuse_seen_rows(manifest: Manifest, champion: Pointer | None) -> None:
-    """Refuse a champion that has seen hold-out rows: one that came after the manifest was frozen.
+    """Refuse a champion that was trained on hold-out rows, because it was promoted after the manifest was frozen.
 
     Raises
     ------
     InconclusiveTraining
-        If it has.
+        If the training window of the champion overlaps the hold-out.
     """
     if champion is not None and champion.data_end is not None and champion.data_end >= manifest.holdout[0]:
         raise InconclusiveTraining(
             GateReason.CHAMPION_CHANGED,
-            f"while this training waited, {champion.version} became the champion, which was trained on rows until "
-            f"{champion.data_end} that this one would be compared on; train again",
+            f"while this training waited, {champion.version} became the champion; its training data (through "
+            f"{champion.data_end}) overlap this hold-out (from {manifest.holdout[0]}). Run the training again",
         )
 
 
 def refuse_other_task(run: Run, champion: VersionRecord) -> None:
-    """Refuse a champion that predicts something else than the spec asks for now.
+    """Refuse a champion that was trained for another task or target than the spec declares now.
 
     Raises
     ------
     InconclusiveTraining
-        If it does.
+        If task or target differ.
     """
     model = run.spec.model
     if (champion.task, champion.target) != (model.task, model.target):
         raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
-            f"the champion {champion.version} predicts {champion.target} ({champion.task}), and the spec asks for "
-            f"{model.target} ({model.task}); give the new task a monitor of its own",
+            f"the champion {champion.version} predicts {champion.target} ({champion.task}), but the spec declares "
+            f"{model.target} ({model.task}); create a separate monitor for the new task",
         )
 
 
 def slice_values(dataset: Dataset, columns: Sequence[str]) -> dict[str, Array]:
-    """Return the values of slice columns as text; column → (n,)."""
+    """Return the values of the slice columns as text: column → (n,)."""
     return {name: texts(dataset.table.column(name), name) for name in columns}
 
 
 def arrays_of(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, Array]:
-    """Return the features of the spec as models take them."""
+    """Return the features of the spec as arrays: feature → (n,)."""
     return feature_arrays(dataset.table, spec.model.features)
 
 
-def _enough(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
-    _arrived(spec, "training window", train.report)
-    _arrived(spec, "hold-out", holdout.report)
+def _require_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
+    _require_labels(spec, "training window", train.report)
+    _require_labels(spec, "hold-out", holdout.report)
     if train.rows < MIN_TRAIN_ROWS:
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
-            f"{train.rows:,} rows with labels (of {train.report.feature_rows:,}) are too few to train on, "
-            f"{MIN_TRAIN_ROWS} are needed; {_why(spec, train)}",
+            f"{train.rows:,} labelled rows (of {train.report.feature_rows:,}) are too few to train on, at least "
+            f"{MIN_TRAIN_ROWS} are needed; {_advice(spec, train)}",
         )
     needed = spec.promotion.min_holdout_rows
     if holdout.rows < needed:
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
-            f"{holdout.rows:,} hold-out rows with labels (of {holdout.report.feature_rows:,}) are too few to compare "
-            f"models, promotion.minHoldoutRows is {needed:,}; {_why(spec, holdout)}",
+            f"{holdout.rows:,} labelled hold-out rows (of {holdout.report.feature_rows:,}) are too few to compare "
+            f"models, promotion.minHoldoutRows is {needed:,}; {_advice(spec, holdout)}",
         )
 
 
-def _arrived(spec: ModelMonitorSpec, what: str, report: JoinReport) -> None:
-    """Refuse rows of which too few have a label: those that come first are not like the others."""
+def _require_labels(spec: ModelMonitorSpec, window: str, report: JoinReport) -> None:
+    """Require a minimum share of labelled rows, because labels that arrive early are not representative."""
     labelled = report.matched + report.immature
     rows = labelled + report.unlabelled
-    # Where no label met any row, the reason is another one than time.
+    # If no label matches any row, the cause is not the label delay.
     if spec.data.labels is None or not labelled or labelled >= float(spec.data.labels.min_share) * rows:
         return
     raise InconclusiveTraining(
         GateReason.TOO_FEW_ROWS,
-        f"{labelled:,} of {rows:,} rows of the {what} have a label, which is less than data.labels.minShare "
-        f"({spec.data.labels.min_share}); wait for more labels, raise data.labels.delayDays, or lower the share where "
-        "labels are given to a sample of rows",
+        f"{labelled:,} of {rows:,} rows of the {window} have a label, which is less than data.labels.minShare "
+        f"({spec.data.labels.min_share}); wait for more labels, raise data.labels.delayDays, or lower the share if "
+        "only a sample of rows is labelled",
     )
 
 
-def _why(spec: ModelMonitorSpec, dataset: Dataset) -> str:
+def _advice(spec: ModelMonitorSpec, dataset: Dataset) -> str:
+    """Return the probable cause of few labelled rows, and what to change."""
     report, labels = dataset.report, spec.data.labels
     if labels and report.matched < report.feature_rows / 2 and report.orphaned_labels > report.matched:
-        return f"most labels belong to no row, is data.labels.joinKey ({labels.join_key}) the right column?"
+        return f"most labels match no row, is data.labels.joinKey ({labels.join_key}) the right column?"
     if report.immature > report.matched:
         return (
-            f"{report.immature:,} rows with labels are left out, as too few rows of their days have one yet; wait"
-            f"{', or raise data.labels.delayDays' if labels else ' until more outcomes have come'}"
+            f"{report.immature:,} labelled rows are left out, because too few rows of their days have a label yet; wait"
+            f"{', or raise data.labels.delayDays' if labels else ' for more outcomes'}"
         )
     if report.matched < report.feature_rows / 2:
         return "most rows have no label yet, raise data.labels.delayDays or wait"

@@ -1,7 +1,7 @@
-"""One training: its folder on the store, so that a pod that is started again goes on where the last one stopped.
+"""A training run: its folder in the object store, from which a restarted pod resumes.
 
-``runs/<uid>/<number>/`` holds the request, the frozen manifest, the report, and at last the verdict. What is there
-is not made again.
+``runs/<uid>/<number>/`` holds the request, the frozen manifest, the report, and finally the verdict. Files that exist
+are not written again.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _LOG = logging.getLogger(__name__)
 
 
 class InconclusiveTraining(Exception):
-    """There is nothing to compare yet: an outcome, not a failure.
+    """Challenger and champion cannot be compared: an outcome of the training, not a failure.
 
     Attributes
     ----------
     reason
-        In one word.
+        Reason of the outcome.
     """
 
     def __init__(self, reason: GateReason, message: str) -> None:
@@ -45,16 +45,16 @@ class InconclusiveTraining(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """One training.
+    """A training run.
 
     Attributes
     ----------
     registry
         Registry of the monitor.
     request
-        What the operator asked for.
+        Request of the operator.
     layout
-        Folder of this training.
+        Folder of the run.
     job
         Name of the Job.
     """
@@ -66,7 +66,7 @@ class Run:
 
     @property
     def store(self) -> Store:
-        """Data and results."""
+        """Store of data and results."""
         return self.registry.store
 
     @property
@@ -76,15 +76,15 @@ class Run:
 
     @property
     def report_uri(self) -> str:
-        """Where the report page will be."""
+        """URI of the report page."""
         return self.layout.report
 
 
 def open_run(store: Store, request: TrainRequest, job: str) -> Run:
-    """Return the run that answers a request, new or begun.
+    """Open the run of a request, or create it.
 
-    A number is given once. Should it be given again, to another request, after the operator had lost all memory of
-    the first, the second gets a folder of its own instead of the first one's verdict.
+    Numbers of trainings are unique. If the operator lost its status and reuses a number for another request, the
+    second request gets a separate folder instead of the verdict of the first.
     """
     registry = ModelRegistry.of(store, request.spec, request.monitor)
     layout = registry.layout.run(request.monitor.uid, request.number)
@@ -95,89 +95,95 @@ def open_run(store: Store, request: TrainRequest, job: str) -> Run:
     return Run(registry, request, layout, job)
 
 
-def finished(run: Run) -> RunVerdict | None:
-    """Return the verdict that an earlier pod reached, or None."""
+def find_verdict(run: Run) -> RunVerdict | None:
+    """Return the verdict of an earlier pod, or None.
+
+    Raises
+    ------
+    BadData
+        If the file of the verdict is corrupt.
+    """
     uri = run.layout.verdict
     if run.store.head(uri) is None:
         return None
     try:
         return RunVerdict.model_validate_json(run.store.read(uri))
     except ValidationError as error:
-        raise BadData(f"{uri} is damaged; remove it to have the training concluded again") from error
+        raise BadData(f"{uri} is corrupt; delete it to conclude the training again") from error
 
 
-def finish(run: Run, verdict: RunVerdict) -> RunVerdict:
-    """Write the verdict, which ends the run, and return the one that stands."""
+def write_verdict(run: Run, verdict: RunVerdict) -> RunVerdict:
+    """Write the verdict unless there is one, which ends the run; return the stored verdict."""
     put_once(run.store, run.layout.verdict, encode(verdict).encode(), JSON)
-    return finished(run) or verdict
+    return find_verdict(run) or verdict
 
 
-def frozen_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:
-    """Return the run's manifest: the one that an earlier pod froze, or of what is there now.
+def freeze_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:
+    """Return the manifest of the run: that of an earlier pod, or a new one of the current data.
 
     Raises
     ------
     InconclusiveTraining
-        If no day is left to train or to compare on.
+        If no day is left for the hold-out, or there are too few training rows.
     NotFound
-        If there are no live rows at all.
+        If there are no live rows.
     """
     uri = run.layout.manifest
     if run.store.head(uri) is not None:
-        _LOG.info("going on with the manifest that an earlier pod froze")
+        _LOG.info("resuming with the manifest of an earlier pod")
         return Manifest.from_json(run.store.read(uri), uri)
-    manifest = _freeze(run, champion, now)
+    manifest = _new_manifest(run, champion, now)
     return Manifest.from_json(put_once(run.store, uri, manifest.to_json(), JSON), uri)
 
 
-def frozen_champion(run: Run, champion: Pointer | None) -> str | None:
-    """Note which champion the run compares with, and return its version; None for no champion.
+def pin_champion(run: Run, champion: Pointer | None) -> str | None:
+    """Record the champion that the run compares with, and return its version; None without a champion.
 
-    Files of a version are written once. A pod that is started again and compared with another champion than the pod
-    before it would leave a version of which one half speaks of the one, and the other half of the other.
+    Files of a version are written once. If a restarted pod compared with another champion than the pod before it,
+    the files of the version would be inconsistent.
 
     Raises
     ------
     InconclusiveTraining
-        If the champion is not the one that an earlier pod of this run was given.
+        If an earlier pod of this run recorded another champion.
     """
     version = champion.version if champion else None
     uri = run.layout.champion
-    frozen = _rival_in(put_once(run.store, uri, json.dumps({"champion": version}).encode(), JSON), uri)
-    if frozen != version:
+    pinned = _champion_in(put_once(run.store, uri, json.dumps({"champion": version}).encode(), JSON), uri)
+    if pinned != version:
         raise InconclusiveTraining(
             GateReason.CHAMPION_CHANGED,
-            f"while this training was interrupted, {version or 'no version'} became the champion in place of "
-            f"{frozen or 'none'}, with which it was being compared; train again",
+            f"the champion changed from {pinned or 'none'} to {version or 'none'} while this training was interrupted; "
+            "run the training again",
         )
     return version
 
 
-def champion_compared_with(run: Run) -> str | None:
-    """Return the version that :func:`frozen_champion` noted; None for no champion.
+def pinned_champion(run: Run) -> str | None:
+    """Return the version that :func:`pin_champion` recorded; None without a champion.
 
     Raises
     ------
     BadConfiguration
-        If it was not called.
+        If the training was not prepared.
     """
     uri = run.layout.champion
     if run.store.head(uri) is None:
-        raise BadConfiguration("nothing was prepared for this training; modelmonitor train-prepare comes first")
-    return _rival_in(run.store.read(uri), uri)
+        raise BadConfiguration("this training was not prepared; run modelmonitor train-prepare first")
+    return _champion_in(run.store.read(uri), uri)
 
 
-def _rival_in(data: bytes, uri: str) -> str | None:
+def _champion_in(data: bytes, uri: str) -> str | None:
     try:
         version = json.loads(data)["champion"]
     except (ValueError, KeyError, TypeError):
         version = 0
     if version is not None and not isinstance(version, str):
-        raise BadData(f"{uri} is damaged; remove it to have the training begun again")
+        raise BadData(f"{uri} is corrupt; delete it to restart the training")
     return version
 
 
-def _freeze(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:
+def _new_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:
     data = run.spec.data
     today = now.astimezone(dt.UTC).date()
     latest = latest_partition(run.store, data.live.uri, until=today)
@@ -186,29 +192,29 @@ def _freeze(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:
     latest_labels = latest_partition(run.store, data.labels.uri, until=today) if data.labels else None
     if data.labels and latest_labels is None:
         raise InconclusiveTraining(
-            GateReason.TOO_FEW_ROWS, f"no labels have arrived under {data.labels.uri}; check it, or wait for them"
+            GateReason.TOO_FEW_ROWS, f"no labels have arrived under {data.labels.uri}; check data.labels.uri, or wait"
         )
     windows = training_windows(run.spec, latest, champion.data_end if champion else None, latest_labels=latest_labels)
     if windows.holdout_days == 0:
         end = champion.data_end if champion else None
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
-            f"no day is left to compare on: the newest day with mature labels is {windows.holdout[1]}, and the "
-            f"champion was trained on days until {end}; wait for newer data",
+            f"no day is left for the hold-out: the newest day with mature labels is {windows.holdout[1]}, and the "
+            f"champion was trained on days through {end}; wait for newer data",
         )
     manifest = freeze(run.store, run.spec, windows)
     rows = sum(day.rows for day in days_within(manifest.features, manifest.train))
     if rows < MIN_TRAIN_ROWS:
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
-            f"{rows:,} rows from {windows.train[0]} to {windows.train[1]} are too few to train on, "
-            f"{MIN_TRAIN_ROWS} are needed; wait for more data, raise retraining.windowDays or lower "
+            f"{rows:,} rows from {windows.train[0]} through {windows.train[1]} are too few to train on, at least "
+            f"{MIN_TRAIN_ROWS} are needed; wait for more data, raise retraining.windowDays, or lower "
             "promotion.holdoutDays",
         )
     return manifest
 
 
 def version_of(run: Run, manifest: Manifest) -> str:
-    """Return the name of the version that this run makes."""
+    """Return the name of the version that this run creates."""
     number = run.request.number
     return version_name(number, short_hash(run.request.monitor.uid, str(number), manifest.sha256))

@@ -1,4 +1,4 @@
-"""What a training keeps of the champion: nothing but its parameters, not even these, or all that it has learnt."""
+"""Training strategies: Refit keeps the champion's parameters, Retrain searches again, WarmStart continues training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS
 from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.model.pipeline import Model, fit
-from modelmonitor_trainer.model.search import Found, search, with_parameters
+from modelmonitor_trainer.model.search import SearchResult, search, with_parameters
 from modelmonitor_trainer.model.warm_start import continue_training
 from modelmonitor_trainer.registry.layout import PARAMETERS_FILE
 from modelmonitor_trainer.registry.model_files import LoadedModel
@@ -29,14 +29,14 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WarmStartSource:
-    """The champion as something to go on from.
+    """The champion as the starting point of a training.
 
     Attributes
     ----------
     loaded
         Its model.
     parameters
-        What its parameters.json says.
+        Contents of its ``parameters.json``.
     """
 
     loaded: LoadedModel
@@ -44,87 +44,87 @@ class WarmStartSource:
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A model by the strategy, and how it came to be.
+class TrainingResult:
+    """A model fitted by a strategy, and how it was fitted.
 
     Attributes
     ----------
     model
         The model.
     strategy
-        What was done in the end: a warm start that cannot be is a Refit.
+        Strategy that was applied: Refit if a warm start was impossible.
     chosen
-        Parameters that a search has chosen, this one or that of the champion.
-    found
-        What the search of this training has found.
+        Parameters chosen by the search of this training, or of an earlier one.
+    search
+        Result of the search of this training.
     warm
-        Of a warm start, as JSON data: from which version, how many in a row, which days and rows.
-    beside
-        A model fitted to the whole window, to be compared with a warm start.
+        Details of a warm start as JSON data: source version, number in a row, days and rows.
+    refit
+        A model fitted to the whole window, to compare with the warm start.
     notes
-        What there is to say.
+        Remarks for the record and the report.
     """
 
     model: Model
     strategy: Strategy
     chosen: tuple[Parameter, ...] = ()
-    found: Found | None = None
+    search: SearchResult | None = None
     warm: Mapping[str, Any] | None = None
-    beside: Model | None = None
+    refit: Model | None = None
     notes: tuple[str, ...] = field(default=())
 
     def to_json(self) -> dict[str, Any]:
-        """Return what parameters.json keeps of it."""
+        """Return the part of ``parameters.json`` that describes the strategy."""
         return {
             "strategy": self.strategy.value,
             "chosen": [parameter.to_wire() for parameter in self.chosen],
-            "search": self.found.to_json() if self.found else None,
+            "search": self.search.to_json() if self.search else None,
             "warmStart": dict(self.warm) if self.warm else None,
         }
 
 
 def warm_start_source(registry: ModelRegistry, loaded: LoadedModel | None) -> WarmStartSource | None:
-    """Return the champion as something to go on from; None where there is none."""
+    """Return the champion as the starting point of a training; None without a champion."""
     if loaded is None:
         return None
-    found = json.loads(registry.read_file(loaded.version, PARAMETERS_FILE))
-    return WarmStartSource(loaded, found if isinstance(found, dict) else {})
+    parameters = json.loads(registry.read_file(loaded.version, PARAMETERS_FILE))
+    return WarmStartSource(loaded, parameters if isinstance(parameters, dict) else {})
 
 
-def train_by_strategy(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource | None) -> Trained:
-    """Return a model fitted as ``spec.retraining.strategy`` says.
+def train_by_strategy(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource | None) -> TrainingResult:
+    """Fit a model by ``spec.retraining.strategy``.
 
     Raises
     ------
     InconclusiveTraining
-        If no new rows have come for a warm start.
+        If there are too few new rows for a warm start.
     BadConfiguration, BadData
-        As :func:`~modelmonitor_trainer.model.pipeline.fit`.
+        As for :func:`~modelmonitor_trainer.model.pipeline.fit`.
     """
     declared = spec.retraining.estimator
     assert declared is not None
-    same = champion is not None and _made_alike(declared, champion.parameters)
+    same = champion is not None and same_estimator(declared, champion.parameters)
     if spec.retraining.strategy is Strategy.WARM_START and champion is not None:
-        why = _why_not_warm(spec, rows, champion, same=same)
-        if why is None:
-            return _warm(spec, rows, champion)
-        _LOG.warning("no warm start: %s", why)
-        refit = _refit(spec, rows, champion if same else None)
-        return replace(refit, notes=(*refit.notes, f"fitted to the whole window instead of a warm start: {why}"))
+        obstacle = _warm_start_obstacle(spec, rows, champion, same=same)
+        if obstacle is None:
+            return _warm_start(spec, rows, champion)
+        _LOG.warning("no warm start: %s", obstacle)
+        result = _refit(spec, rows, champion if same else None)
+        return replace(result, notes=(*result.notes, f"full refit instead of a warm start: {obstacle}"))
     searches = spec.retraining.strategy is Strategy.RETRAIN
     return _refit(spec, rows, champion if same and not searches else None)
 
 
-def _refit(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource | None) -> Trained:
-    """Fit to the whole window, with the champion's choice of parameters, or a choice of its own."""
+def _refit(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource | None) -> TrainingResult:
+    """Fit to the whole window, with the parameters that the champion's search chose, or with those of a new search."""
     declared, arrays = spec.retraining.estimator, arrays_of(rows.train, spec)
     assert declared is not None
-    found: Found | None = None
+    result: SearchResult | None = None
     chosen: tuple[Parameter, ...] = ()
     if declared.search is not None and champion is not None:
         chosen = chosen_parameters(champion.parameters)
     elif declared.search is not None:
-        found = search(
+        result = search(
             declared,
             spec.model.features,
             spec.model.task,
@@ -135,20 +135,20 @@ def _refit(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource | None)
             seed=spec.retraining.random_seed,
             days=rows.train.days,
         )
-        chosen = found.chosen
+        chosen = result.chosen
         named = ", ".join(f"{parameter.name} = {parameter.value}" for parameter in chosen)
-        _LOG.info("the best of %s combinations, found in %.1f s: %s", found.tried, found.seconds, named)
-    model = _fitted(spec, rows, arrays, with_parameters(declared, chosen))
-    return Trained(
+        _LOG.info("best of %s combinations, in %.1f s: %s", result.tried, result.seconds, named)
+    model = _fit(spec, rows, arrays, with_parameters(declared, chosen))
+    return TrainingResult(
         model,
         Strategy.RETRAIN if spec.retraining.strategy is Strategy.RETRAIN else Strategy.REFIT,
         chosen,
-        found,
-        notes=found.notes if found else (),
+        result,
+        notes=result.notes if result else (),
     )
 
 
-def _fitted(spec: ModelMonitorSpec, rows: Rows, arrays: Mapping[str, Array], estimator: Estimator) -> Model:
+def _fit(spec: ModelMonitorSpec, rows: Rows, arrays: Mapping[str, Array], estimator: Estimator) -> Model:
     return fit(
         estimator,
         spec.model.features,
@@ -161,8 +161,8 @@ def _fitted(spec: ModelMonitorSpec, rows: Rows, arrays: Mapping[str, Array], est
     )
 
 
-def _warm(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource) -> Trained:
-    """Have the champion learn from the rows since its training window, and now and then fit anew beside it."""
+def _warm_start(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource) -> TrainingResult:
+    """Continue the champion's training on newer rows; after several warm starts in a row, also fit a full refit."""
     declared, settings = spec.retraining.estimator, spec.retraining.warm_start
     assert declared is not None
     new = _new_rows(rows, champion)
@@ -175,30 +175,30 @@ def _warm(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource) -> Trai
         rows.train.days[new],
         settings,
     )
-    row = int((champion.parameters.get("warmStart") or {}).get("inARow", 0)) + 1
-    compares = row > settings.full_refit_every
-    beside = _refit(spec, rows, champion) if compares else None
+    in_a_row = int((champion.parameters.get("warmStart") or {}).get("inARow", 0)) + 1
+    compares = in_a_row > settings.full_refit_every
+    refit = _refit(spec, rows, champion) if compares else None
     days = rows.train.days[new].astype("datetime64[D]")
     warm = {
         "from": champion.loaded.version.version,
-        # After a comparison that it has stood, it counts anew.
-        "inARow": 0 if compares else row,
+        # The comparison with a refit resets the count.
+        "inARow": 0 if compares else in_a_row,
         "firstDay": str(days.min()),
         "lastDay": str(days.max()),
         "rows": int(new.size),
     }
-    _LOG.info("%s goes on with %s rows since %s", warm["from"], f"{new.size:,}", warm["firstDay"])
-    return Trained(
+    _LOG.info("%s continues training on %s rows since %s", warm["from"], f"{new.size:,}", warm["firstDay"])
+    return TrainingResult(
         model,
         Strategy.WARM_START,
         chosen_parameters(champion.parameters),
         warm=warm,
-        beside=beside.model if beside else None,
+        refit=refit.model if refit else None,
     )
 
 
-def _why_not_warm(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource, *, same: bool) -> str | None:
-    """Return why the champion cannot learn from new rows alone; None where it can.
+def _warm_start_obstacle(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource, *, same: bool) -> str | None:
+    """Return why the champion's training cannot be continued; None if it can.
 
     Raises
     ------
@@ -207,17 +207,17 @@ def _why_not_warm(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource,
     """
     loaded = champion.loaded
     if not same:
-        return f"retraining.estimator is not what {loaded.version.version} was made by"
+        return f"retraining.estimator differs from that of {loaded.version.version}"
     if list(loaded.features) != list(spec.model.features):
-        return f"model.features are not those of {loaded.version.version}"
+        return f"model.features differ from those of {loaded.version.version}"
     if loaded.classes != rows.known_classes:
-        return f"the classes are {', '.join(rows.known_classes)}, and {loaded.version.version} knows others"
+        return f"the classes {', '.join(rows.known_classes)} differ from those of {loaded.version.version}"
     new = _new_rows(rows, champion)
     if new.size < MIN_TRAIN_ROWS:
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
-            f"{new.size:,} rows with labels have come since {loaded.version.train.end}, the last day of the "
-            f"champion's training window, and {MIN_TRAIN_ROWS} are needed for a warm start; wait for more data",
+            f"{new.size:,} labelled rows have arrived after {loaded.version.train.end}, the last day of the champion's "
+            f"training window, and a warm start needs at least {MIN_TRAIN_ROWS}; wait for more data",
         )
     if rows.known_classes and np.unique(rows.train_truth[new]).size < len(rows.known_classes):
         return "the new rows lack a class"
@@ -225,19 +225,20 @@ def _why_not_warm(spec: ModelMonitorSpec, rows: Rows, champion: WarmStartSource,
 
 
 def _new_rows(rows: Rows, champion: WarmStartSource) -> Ints:
+    """Return the indices of the rows after the champion's training window."""
     end = np.datetime64(champion.loaded.version.train.end, "D").astype(np.int64)
     return np.flatnonzero(rows.train.days > end)
 
 
-def _made_alike(declared: Estimator, parameters: Mapping[str, Any]) -> bool:
-    """Whether a version was made by the same declaration, so that its choice of parameters still is one."""
+def same_estimator(declared: Estimator, parameters: Mapping[str, Any]) -> bool:
+    """Whether a version was trained with the same ``retraining.estimator``, so that its chosen parameters apply."""
     try:
-        # Parsed, so that a field which came with a later release counts as its default.
+        # Parsed, so that fields of later releases have their defaults.
         return Estimator.model_validate(parameters.get("estimator")) == declared
     except ValidationError:
         return False
 
 
 def chosen_parameters(parameters: Mapping[str, Any]) -> tuple[Parameter, ...]:
-    """Return the parameters that the search of a version, or of one before it, has chosen."""
+    """Return the parameters chosen by the search of a version, or of an earlier one."""
     return tuple(Parameter.model_validate(item) for item in parameters.get("chosen") or ())

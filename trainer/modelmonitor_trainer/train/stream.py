@@ -1,4 +1,4 @@
-"""A training window that is read in batches of days: once for a sample and the counts, then for every pass."""
+"""Reads a training window in batches of days: once for a sample and the class counts, then for every pass."""
 
 from __future__ import annotations
 
@@ -17,65 +17,67 @@ from modelmonitor_trainer.data.manifest import Manifest, days_within
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.model.batches import Batch, Source, fit_in_batches, passes_over
 from modelmonitor_trainer.storage.base import Store
-from modelmonitor_trainer.train.rows import Rows, arrays_of, rows_of
-from modelmonitor_trainer.train.strategy import Trained
+from modelmonitor_trainer.train.rows import Rows, arrays_of, encode_rows
+from modelmonitor_trainer.train.strategy import TrainingResult
 
 _LOG = logging.getLogger(__name__)
 
-#: Cells, rows times columns, that a batch holds; a day is not divided.
+#: Cells, rows times columns, of a batch; days are not split.
 BATCH_CELLS = 2_000_000
 #: Cells of the sample of the whole window.
 SAMPLE_CELLS = 2_000_000
 
 
 @dataclass(frozen=True)
-class Streamed:
+class StreamedRows:
     """A training window in batches.
 
     Attributes
     ----------
     rows
-        A sample of the window, whose report counts all of it, and the hold-out.
+        A sample of the training window, with the join report of all its rows, and the hold-out.
     source
-        All of it.
+        All rows of the training window.
     """
 
     rows: Rows
     source: Source
 
 
-def batches_of(manifest: Manifest, columns: int, cells: int = BATCH_CELLS) -> list[Window]:
-    """Return the training window as windows of whole days with at most `cells` cells, but for days that have more."""
-    found: list[tuple[dt.date, dt.date]] = []
+def batch_windows(manifest: Manifest, columns: int, cells: int = BATCH_CELLS) -> list[Window]:
+    """Split the training window into windows of whole days of at most `cells` cells, unless one day has more."""
+    windows: list[tuple[dt.date, dt.date]] = []
     size = 0
     for day in days_within(manifest.features, manifest.train):
         size += day.rows * columns
-        if found and size <= cells:
-            found[-1] = (found[-1][0], day.day)
+        if windows and size <= cells:
+            windows[-1] = (windows[-1][0], day.day)
         else:
-            found.append((day.day, day.day))
+            windows.append((day.day, day.day))
             size = day.rows * columns
-    return found
+    return windows
 
 
-def stream_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, more: Collection[str] = ()) -> Streamed:
-    """Return the rows that a manifest names, those of the training window in batches.
+def stream_rows(
+    store: Store, spec: ModelMonitorSpec, manifest: Manifest, extra_columns: Collection[str] = ()
+) -> StreamedRows:
+    """Read the rows of a manifest, those of the training window in batches.
 
-    Keys that occur twice are found within a batch; a day and the labels that come late for it are in one.
+    Duplicate keys are detected within a batch only; a day and its late labels are in one batch.
 
     Parameters
     ----------
-    store, spec, manifest, more
+    store, spec, manifest, extra_columns
         As for :func:`~modelmonitor_trainer.train.rows.load_rows`.
 
     Raises
     ------
     InconclusiveTraining, BadData, ObjectChanged
-        As there.
+        As for :func:`~modelmonitor_trainer.train.rows.load_rows`.
     """
     columns = len(spec.model.features) + len(spec.model.slices) + 2
-    windows = batches_of(manifest, columns)
-    wanted = max(1, SAMPLE_CELLS // columns)
+    windows = batch_windows(manifest, columns)
+    sample_rows = max(1, SAMPLE_CELLS // columns)
     total = sum(day.rows for day in days_within(manifest.features, manifest.train))
     generator = np.random.default_rng(spec.retraining.random_seed)
     parts: list[Dataset] = []
@@ -84,34 +86,34 @@ def stream_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, more: 
     for window in windows:
         batch = load(store, manifest, window, spec)
         reports.append(batch.report)
-        counts.update(_classes(batch, spec))
-        parts.append(_sampled(batch, min(1.0, wanted / max(1, total)), generator))
-    sample = _joined(parts, _summed(reports, manifest, spec))
+        counts.update(_class_counts(batch, spec))
+        parts.append(_sample(batch, min(1.0, sample_rows / max(1, total)), generator))
+    sample = _concat(parts, _sum_reports(reports, manifest, spec))
     _LOG.info(
-        "training window: %s rows with labels in %s batches, %s of them as a sample",
+        "training window: %s labelled rows in %s batches, %s of them in the sample",
         f"{sample.report.matched:,}",
         len(windows),
         f"{sample.rows:,}",
     )
-    holdout = load(store, manifest, manifest.holdout, spec, more, usual=sample.report.labelled_share)
+    holdout = load(store, manifest, manifest.holdout, spec, extra_columns, usual=sample.report.labelled_share)
     names = class_names(pa.chunked_array([pa.array(list(counts), pa.string())]), spec.model.target)
-    rows = rows_of(spec, sample, holdout, known=names if spec.model.task is not Task.REGRESSION else None)
+    rows = encode_rows(spec, sample, holdout, known=names if spec.model.task is not Task.REGRESSION else None)
 
-    def read(place: int) -> Batch:
-        dataset = load(store, manifest, windows[place], spec)
+    def read(index: int) -> Batch:
+        dataset = load(store, manifest, windows[index], spec)
         return Batch(arrays_of(dataset, spec), _truth(dataset, spec, rows.known_classes))
 
     per_class = np.asarray([counts[name] for name in rows.known_classes], dtype=np.int64)
-    return Streamed(rows, Source(len(windows), read, sample.report.matched, per_class))
+    return StreamedRows(rows, Source(len(windows), read, sample.report.matched, per_class))
 
 
-def train_in_batches(spec: ModelMonitorSpec, streamed: Streamed) -> Trained:
-    """Return a model that was fitted to the whole window in batches.
+def train_in_batches(spec: ModelMonitorSpec, streamed: StreamedRows) -> TrainingResult:
+    """Fit a model to the whole window in batches.
 
     Raises
     ------
     BadConfiguration, BadData
-        As :func:`~modelmonitor_trainer.model.batches.fit_in_batches`.
+        As for :func:`~modelmonitor_trainer.model.batches.fit_in_batches`.
     """
     declared, rows, source = spec.retraining.estimator, streamed.rows, streamed.source
     assert declared is not None
@@ -125,15 +127,15 @@ def train_in_batches(spec: ModelMonitorSpec, streamed: Streamed) -> Trained:
         seed=spec.retraining.random_seed,
     )
     note = (
-        f"trained in {source.count} batches, {passes_over(source.rows)} times over, as all rows at once would not fit "
-        f"into retraining.trainer.resources.limits.memory; numbers are scaled and categories coded by a sample of "
+        f"trained in {source.count} batches with {passes_over(source.rows)} passes, because all rows at once would not "
+        f"fit into retraining.trainer.resources.limits.memory; the preprocessing was fitted to a sample of "
         f"{rows.train.rows:,} rows"
     )
     notes = [note]
     if spec.retraining.strategy is Strategy.WARM_START:
-        notes.append("fitted to the whole window instead of a warm start, which is not done in batches")
+        notes.append("full refit instead of a warm start, which does not support batches")
     strategy = Strategy.RETRAIN if spec.retraining.strategy is Strategy.RETRAIN else Strategy.REFIT
-    return Trained(model, strategy, notes=tuple(notes))
+    return TrainingResult(model, strategy, notes=tuple(notes))
 
 
 def _truth(dataset: Dataset, spec: ModelMonitorSpec, classes: Sequence[str]) -> np.ndarray:
@@ -142,8 +144,8 @@ def _truth(dataset: Dataset, spec: ModelMonitorSpec, classes: Sequence[str]) -> 
     return class_places(dataset.target, spec.model.target, classes)
 
 
-def _classes(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, int]:
-    """Return how many rows each class has."""
+def _class_counts(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, int]:
+    """Return the number of rows of each class."""
     if spec.model.task is Task.REGRESSION:
         return {}
     names = class_names(dataset.target, spec.model.target)
@@ -151,16 +153,16 @@ def _classes(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, int]:
     return dict(zip(names, counted.tolist(), strict=True))
 
 
-def _sampled(dataset: Dataset, share: float, generator: np.random.Generator) -> Dataset:
+def _sample(dataset: Dataset, share: float, generator: np.random.Generator) -> Dataset:
     size = int(np.ceil(dataset.rows * share))
     if size >= dataset.rows:
         return dataset
     chosen = np.sort(generator.choice(dataset.rows, size, replace=False))
-    places = pa.array(chosen)
-    return Dataset(dataset.table.take(places), dataset.target.take(places), dataset.days[chosen], dataset.report)
+    indices = pa.array(chosen)
+    return Dataset(dataset.table.take(indices), dataset.target.take(indices), dataset.days[chosen], dataset.report)
 
 
-def _joined(parts: Sequence[Dataset], report: JoinReport) -> Dataset:
+def _concat(parts: Sequence[Dataset], report: JoinReport) -> Dataset:
     table = pa.concat_tables([part.table for part in parts], promote_options="permissive")
     target = pa.concat_tables(
         [pa.table({"target": part.target}) for part in parts], promote_options="permissive"
@@ -168,8 +170,8 @@ def _joined(parts: Sequence[Dataset], report: JoinReport) -> Dataset:
     return Dataset(table, target, np.concatenate([part.days for part in parts]), report)
 
 
-def _summed(reports: Sequence[JoinReport], manifest: Manifest, spec: ModelMonitorSpec) -> JoinReport:
-    """Return how features and labels met in all batches; labels that two batches read count once."""
+def _sum_reports(reports: Sequence[JoinReport], manifest: Manifest, spec: ModelMonitorSpec) -> JoinReport:
+    """Return the join report of all batches; labels that two batches read count once."""
     labels = sum(report.label_rows for report in reports)
     if spec.data.labels is not None:
         last = manifest.train[1] + dt.timedelta(days=spec.data.labels.delay_days)

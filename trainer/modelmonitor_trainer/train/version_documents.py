@@ -1,0 +1,125 @@
+"""Record and documents of a new version: parameters, environment, metrics, comparison, manifest and model card."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from modelmonitor_api.spec import Task
+from modelmonitor_trainer.data.manifest import Manifest
+from modelmonitor_trainer.gate.evaluation import GateResult
+from modelmonitor_trainer.model.pipeline import installed_digest, library_versions
+from modelmonitor_trainer.registry.layout import (
+    CARD_FILE,
+    CARD_PAGE_FILE,
+    COMPARISON_FILE,
+    ENVIRONMENT_FILE,
+    MANIFEST_FILE,
+    METRICS_FILE,
+    PARAMETERS_FILE,
+)
+from modelmonitor_trainer.registry.records import Period, VersionRecord
+from modelmonitor_trainer.registry.writer import encode_documents
+from modelmonitor_trainer.report.card import model_card, model_card_page
+from modelmonitor_trainer.train.challenger import Challenger
+from modelmonitor_trainer.train.holdout_scores import ChampionScores
+from modelmonitor_trainer.train.rows import Rows
+from modelmonitor_trainer.train.run import Run, version_of
+
+#: Fields of comparison.json that are in metrics.json, too.
+_METRICS = ("metric", "rows", "champion", "baseline", "lastPeriod", "slices", "metrics", "calibration")
+
+
+def version_record(
+    run: Run,
+    manifest: Manifest,
+    rows: Rows,
+    challenger: Challenger,
+    champion: ChampionScores | None,
+    result: GateResult,
+    now: dt.datetime,
+) -> VersionRecord:
+    """Return the record of a new version, without its files.
+
+    Parameters
+    ----------
+    run, manifest, rows
+        Run, data manifest and rows of the training.
+    challenger, champion
+        Both models with their scores on the hold-out; None if there is no champion.
+    result
+        Decision of the gate.
+    now
+        Current time.
+    """
+    spec, request = run.spec, run.request
+    compared = result.champion or result.baseline
+    scores = np.ascontiguousarray(challenger.holdout.scores, dtype="<f8")
+    return VersionRecord(
+        version=version_of(run, manifest),
+        number=request.number,
+        monitor_uid=request.monitor.uid,
+        created=now,
+        trigger=request.reason,
+        kind=challenger.kind,
+        image=request.trainer_image,
+        seed=spec.retraining.random_seed,
+        task=spec.model.task,
+        target=spec.model.target,
+        features=spec.model.features,
+        classes=list(challenger.holdout.classes) if spec.model.task is not Task.REGRESSION else [],
+        train=Period(start=manifest.train[0], end=manifest.train[1], rows=rows.train.report.matched),
+        holdout=Period(start=manifest.holdout[0], end=manifest.holdout[1], rows=rows.holdout.rows),
+        manifest_sha256=manifest.sha256,
+        predictions_sha256=hashlib.sha256(scores.tobytes()).hexdigest(),
+        fitted_sha256=challenger.fitted_sha256,
+        train_seconds=round(challenger.cost.seconds, 3) if challenger.cost else None,
+        peak_memory_bytes=challenger.cost.peak_bytes if challenger.cost else None,
+        strategy=challenger.parameters.get("strategy"),
+        metric=result.metric,
+        score=compared.challenger if compared else None,
+        compared_with=champion.record.version if champion else None,
+        outcome=result.outcome.value,
+        reason=result.reason.value,
+        message=result.message,
+    )
+
+
+def version_documents(
+    run: Run, manifest: Manifest, record: VersionRecord, challenger: Challenger, evidence: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """Return the documents of a version: file name → contents.
+
+    Parameters
+    ----------
+    run, manifest, record, challenger
+        Run, data manifest, record and model of the training.
+    evidence
+        Evidence of the comparison.
+    """
+    comparison = dict(evidence) | {
+        "beside": asdict(challenger.refit_comparison) if challenger.refit_comparison else None
+    }
+    environment = {
+        "libraries": library_versions(),
+        "installedSHA256": installed_digest(),
+        "image": run.request.trainer_image,
+        "seed": run.spec.retraining.random_seed,
+    }
+    documents = encode_documents(
+        {
+            PARAMETERS_FILE: challenger.parameters,
+            ENVIRONMENT_FILE: environment,
+            METRICS_FILE: {key: comparison[key] for key in _METRICS},
+            COMPARISON_FILE: comparison,
+        }
+    )
+    documents[MANIFEST_FILE] = manifest.to_json()
+    documents[CARD_FILE] = model_card(record, comparison, environment, challenger.parameters).encode()
+    documents[CARD_PAGE_FILE] = model_card_page(record, comparison, environment, challenger.parameters).encode()
+    return documents
