@@ -6,7 +6,7 @@ import json
 import pytest
 
 from modelmonitor_api.messages import decode_answer, encode_answer
-from modelmonitor_trainer.check.run import due_time
+from modelmonitor_trainer.check.publish import due_time
 from modelmonitor_trainer.errors import BadConfiguration, BadData, Interrupted, NotFound
 
 

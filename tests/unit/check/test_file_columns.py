@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import Sensitivity
-from modelmonitor_trainer.check.files import Files, check_files, find_files
+from modelmonitor_trainer.check.pipeline import check_files
+from modelmonitor_trainer.check.sources.files import Files, find_files
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.detect.result import to_json
 from modelmonitor_trainer.storage.base import open_store

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.check import file_relations
-from modelmonitor_trainer.check.row_sampling import numbers_of, sample_blocks
+from modelmonitor_trainer.check.detectors import correlation_drift
+from modelmonitor_trainer.check.row_sampling import numbers_of, sample_batches
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.profile.window import Batch
 from modelmonitor_trainer.storage.base import open_store
@@ -126,7 +126,7 @@ def test_correlations_that_change(folder):
 
 
 def test_correlations_of_many_rows_only_when_asked(folder, monkeypatch):
-    monkeypatch.setattr(file_relations, "SMALL", ROWS)
+    monkeypatch.setattr(correlation_drift, "MAX_OPTIONAL_VALUES", ROWS)
     folder.put("reference", table(1))
     folder.put("current", table(2, together=0.5))
     _, found, _ = folder.check()
@@ -256,7 +256,7 @@ def test_a_sample_is_of_whole_rows_from_everywhere(tmp_path):
     pq.write_table(rows.slice(10_000), tmp_path / "b.parquet", row_group_size=20_000)
     objects = sorted(store.list(f"{uri_of(tmp_path)}/"), key=lambda info: info.uri)
     blocks = [(Batch(info.uri, (info,)), count) for info, count in zip(objects, (10_000, 20_000), strict=True)]
-    parts = list(sample_blocks(store, blocks, ["w", "n", "minus", "lacking"], DataFormat.PARQUET, 3000))
+    parts = list(sample_batches(store, blocks, ["w", "n", "minus", "lacking"], DataFormat.PARQUET, 3000))
     assert [part.num_rows for part in parts] == [1000, 2000]
     for part, low, high in zip(parts, (0, 10_000), (10_000, 30_000), strict=True):
         n = numbers_of(part["n"])
@@ -266,7 +266,7 @@ def test_a_sample_is_of_whole_rows_from_everywhere(tmp_path):
         assert len(set(n)) == n.size
         spread = np.histogram(n, 10, (low, high))[0] / n.size
         assert 0.05 < spread.min() <= spread.max() < 0.15
-    assert next(iter(sample_blocks(store, blocks, ["n"], DataFormat.PARQUET, 10**9))).num_rows == 10_000
+    assert next(iter(sample_batches(store, blocks, ["n"], DataFormat.PARQUET, 10**9))).num_rows == 10_000
 
 
 @pytest.mark.parametrize("kind", [pa.float64(), pa.int32(), pa.decimal128(14, 2), pa.bool_()])

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import DataFormat, Feature, Sensitivity
-from modelmonitor_trainer.check.files import Files, check_files
+from modelmonitor_trainer.check.pipeline import check_files
+from modelmonitor_trainer.check.sources.files import Files
 from modelmonitor_trainer.profile import reference as module
 from modelmonitor_trainer.profile.reference import read_reference
 from modelmonitor_trainer.profile.window import Batch
@@ -74,12 +75,12 @@ def test_cells_are_cut_anew_once(tmp_path, monkeypatch):
     found = read(tmp_path, prefix)
     counts = found.window.columns["x"].total.counts
     assert counts.max() < 4 * counts.sum() / counts.size
-    monkeypatch.setattr(module, "refit", None)
+    monkeypatch.setattr(module, "rebin", None)
     assert read(tmp_path, prefix).plan[0].edges.tolist() == found.plan[0].edges.tolist()
 
 
 @pytest.mark.parametrize("column", [numbers(1), np.round(numbers(1), 1), np.zeros(ROWS), numbers(1)[:50]])
 def test_rows_in_no_order_are_not_read_twice(tmp_path, monkeypatch, column):
-    monkeypatch.setattr(module, "refit", None)
+    monkeypatch.setattr(module, "rebin", None)
     pq.write_table(pa.table({"x": column}), tmp_path / "rows.parquet")
     assert read(tmp_path, None).window.rows == column.size

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import Sensitivity
-from modelmonitor_trainer.check.files import Files, check_files
+from modelmonitor_trainer.check.pipeline import check_files
+from modelmonitor_trainer.check.sources.files import Files
 from modelmonitor_trainer.detect.hypotheses import BIAS, CORRELATION, Hypothesis, HypothesisFamily
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.result import to_json

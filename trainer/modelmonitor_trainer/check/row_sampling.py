@@ -1,7 +1,7 @@
-"""A sample of the rows of some files, all columns of a row together: what relations between columns are looked for in.
+"""Random samples of whole rows, for relationships between columns.
 
-Rows are drawn at random and without repetition over the whole of every file, in proportion to its rows: the head of a
-file that is sorted is not like the rest of it. Only the rows that are drawn are kept in memory.
+Rows are drawn without replacement from the whole of every object, in proportion to its number of rows: the head of a
+sorted object is not representative. Only the sampled rows are kept in memory.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pyarrow as pa
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Floats, Ints
 from modelmonitor_trainer.data.tables import scan
+from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.profile.arrow_values import doubles_of
 from modelmonitor_trainer.profile.window import Batch
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
@@ -21,37 +22,41 @@ from modelmonitor_trainer.storage.base import ObjectInfo, Store
 _SEED = 20130101
 
 
-def sample_blocks(
+def sample_batches(
     store: Store,
-    blocks: Sequence[tuple[Batch, int]],
+    batches: Sequence[tuple[Batch, int]],
     columns: Sequence[str],
     fmt: DataFormat,
     limit: int,
     *,
     text: Collection[str] = (),
 ) -> Iterator[pa.Table]:
-    """Yield the sampled rows of each block, in their order.
+    """Yield the sampled rows of each batch, in their order.
 
     Parameters
     ----------
     store, columns, fmt, text
         What to read, and how.
-    blocks
-        Each with how many rows it has.
+    batches
+        Each with its number of rows.
     limit
-        How many rows to draw from all of them.
+        Maximum number of rows of all batches together.
 
     Raises
     ------
     BadData
         If an object cannot be read.
     """
-    total = sum(rows for _, rows in blocks)
+    total = sum(rows for _, rows in batches)
     share = min(1.0, limit / max(1, total))
     generator = np.random.default_rng(_SEED)
-    for block, _ in blocks:
-        parts = [_sample(store, info, columns, fmt, share, generator, text) for info in block.objects]
-        yield pa.concat_tables(parts, promote_options="permissive")
+    for batch, _ in batches:
+        with store.ahead(batch.objects):
+            tables = [_sample(store, info, columns, fmt, share, generator, text) for info in batch.objects]
+        try:
+            yield pa.concat_tables(tables, promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise BadData(f"the objects of {batch.name} have columns of different types: {error}") from error
 
 
 def _sample(
@@ -66,39 +71,39 @@ def _sample(
     """Return the sampled rows of an object; columns that it lacks are NULL."""
     with scan(store, info, columns, fmt, text=text) as opened:
         chosen = np.sort(generator.choice(opened.rows, round(share * opened.rows), replace=False))
-        taken: dict[str, list[pa.Array]] = {name: [] for name in columns}
-        passed = dict.fromkeys(columns, 0)
-        for name, part in opened.chunks:
-            start = passed[name]
-            passed[name] += len(part)
-            taken[name] += _taken(part, chosen, start)
-    made = {name: pa.chunked_array(parts) if parts else pa.nulls(chosen.size) for name, parts in taken.items()}
-    return pa.table(made)
+        parts: dict[str, list[pa.Array]] = {name: [] for name in columns}
+        position = dict.fromkeys(columns, 0)
+        for name, chunk in opened.chunks:
+            start = position[name]
+            position[name] += len(chunk)
+            parts[name] += _take(chunk, chosen, start)
+    arrays = {name: pa.chunked_array(chunks) if chunks else pa.nulls(chosen.size) for name, chunks in parts.items()}
+    return pa.table(arrays)
 
 
-def _taken(part: pa.ChunkedArray, chosen: Ints, start: int) -> list[pa.Array]:
-    """Return the chosen rows of a part that begins at row `start`, dictionaries decoded."""
-    found = []
+def _take(part: pa.ChunkedArray, chosen: Ints, start: int) -> list[pa.Array]:
+    """Return the chosen rows of a part that begins at row `start`, with dictionaries decoded."""
+    arrays = []
     for chunk in part.chunks:
         first, last = np.searchsorted(chosen, [start, start + len(chunk)])
-        rows = chunk.take(_places(chosen[first:last] - start))
-        found.append(rows.dictionary_decode() if pa.types.is_dictionary(rows.type) else rows)
+        rows = chunk.take(_indices(chosen[first:last] - start))
+        arrays.append(rows.dictionary_decode() if pa.types.is_dictionary(rows.type) else rows)
         start += len(chunk)
-    return found
+    return arrays
 
 
-def _places(rows: Ints) -> pa.Int64Array:
-    # Without pa.array, which would import pandas.
+def _indices(rows: Ints) -> pa.Int64Array:
+    # pa.array would import pandas.
     return pa.Array.from_buffers(pa.int64(), rows.size, [None, pa.py_buffer(rows)])
 
 
 def numbers_of(column: pa.ChunkedArray) -> Floats:
-    """Return a numeric column with NaN for what is missing or not finite; (n,).
+    """Return a numeric column with NaN for missing and infinite values; (n,).
 
-    Without ``to_numpy``, which would import pandas.
+    ``to_numpy`` would import pandas.
     """
-    found = [_floats(chunk) for chunk in column.chunks]
-    return np.concatenate([np.empty(0), *found])
+    arrays = [_floats(chunk) for chunk in column.chunks]
+    return np.concatenate([np.empty(0), *arrays])
 
 
 def _floats(array: pa.Array) -> Floats:

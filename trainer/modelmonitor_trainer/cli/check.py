@@ -92,7 +92,7 @@ def _check_in_pod(args: argparse.Namespace) -> int:
 
     def work() -> CheckVerdict:
         from modelmonitor_api.messages import CheckRequest
-        from modelmonitor_trainer.check.run import check
+        from modelmonitor_trainer.check.publish import publish_check
         from modelmonitor_trainer.errors import BadConfiguration
         from modelmonitor_trainer.storage.base import open_store
 
@@ -100,7 +100,7 @@ def _check_in_pod(args: argparse.Namespace) -> int:
         if not isinstance(request, CheckRequest):
             raise BadConfiguration(f"{args.request} asks for {request.kind}, and this is modelmonitor check")
         store = open_store(request.spec.storage)
-        verdict, _ = check(store, request, job=job_name(), now=dt.datetime.now(dt.UTC))
+        verdict, _ = publish_check(store, request, job=job_name(), now=dt.datetime.now(dt.UTC))
         print(_printable(f"{verdict.verdict}: {verdict.message}"), file=sys.stderr)
         return verdict
 
@@ -108,12 +108,12 @@ def _check_in_pod(args: argparse.Namespace) -> int:
 
 
 def _check_of_monitor(args: argparse.Namespace) -> CheckResult:
-    from modelmonitor_trainer.check.run import check
+    from modelmonitor_trainer.check.publish import publish_check
     from modelmonitor_trainer.storage.base import open_store
 
     request = _request(args)
     store = open_store(request.spec.storage)
-    _, result = check(store, request, job="local", now=dt.datetime.now(dt.UTC))
+    _, result = publish_check(store, request, job="local", now=dt.datetime.now(dt.UTC))
     assert result is not None  # a check outside a cluster has no earlier pod
     return replace(result, reproduce=shlex.join(["modelmonitor", "check", "-f", args.file, *_options(args)]))
 
@@ -131,7 +131,8 @@ def _request(args: argparse.Namespace) -> CheckRequest:
 
 def _check_of_files(args: argparse.Namespace) -> CheckResult:
     from modelmonitor_api.spec import Sensitivity
-    from modelmonitor_trainer.check.files import Files, check_files
+    from modelmonitor_trainer.check.pipeline import check_files
+    from modelmonitor_trainer.check.sources.files import Files
     from modelmonitor_trainer.storage.base import open_store
 
     files = Files(args.reference, args.current, args.target, args.prediction, args.correlations, args.ablation)

@@ -94,7 +94,8 @@ def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "day
     clusters
         What ``rows.days`` numbers.
     """
-    test = HypothesisFamily(detector, BIAS, "mean prediction against mean outcome (outcome to prediction)")
+    what = "mean prediction against mean outcome (outcome to prediction)"
+    test = HypothesisFamily(detector, BIAS, what, headings=("Rows", "Outcome", "Prediction"))
     unit = 1.0 if binary else float(rows.truth.std()) if rows.truth.size else 0.0
     if rows.truth.size < MIN_ROWS or not unit:
         return HypothesisFamily(**(vars(test) | {"message": f"{rows.truth.size} usable labelled rows are too few"}))

@@ -108,7 +108,7 @@ def _matrix(
     text = f"{len(subjects)} pairs of {len(names)} columns tested on {int(now.rows.max()):,} sampled rows; {how}"
     if not subjects:
         text = f"no pair of columns has {MIN_ROWS} rows and varies on both sides"
-    return family(HypothesisFamily(detector, CORRELATION, what, message=text), subjects)
+    return family(HypothesisFamily(detector, CORRELATION, what, message=text, is_matrix=True), subjects)
 
 
 def _fisher(moments: Moments, *, ranks: bool) -> tuple[Floats, Floats, Floats]:

@@ -62,6 +62,13 @@ class Comparison:
     reference: ColumnWindow
     current: ColumnWindow
 
+    @classmethod
+    def of_windows(
+        cls, detector: str, role: str, plan: ColumnPlan, reference: WindowProfile, current: WindowProfile
+    ) -> Comparison:
+        """Return the comparison of a column of two windows."""
+        return cls(detector, role, plan, reference.columns[plan.name], current.columns[plan.name])
+
 
 @dataclass(frozen=True)
 class ColumnTest:
@@ -252,15 +259,6 @@ def _decided_relations(
         relation if relation.p_value is None else decide_relation(relation, next(left), level, minimum)
         for relation in relations
     )
-
-
-def comparisons_of(
-    detector: str, role: str, plans: Sequence[ColumnPlan], reference: WindowProfile, current: WindowProfile
-) -> list[Comparison]:
-    """Return the comparisons of some columns of two windows."""
-    return [
-        Comparison(detector, role, plan, reference.columns[plan.name], current.columns[plan.name]) for plan in plans
-    ]
 
 
 def _tested(comparison: Comparison) -> ColumnResult:

@@ -71,6 +71,12 @@ class HypothesisFamily:
         Of the family, over all tests of the check.
     drifted
         Whether it counts as drift.
+    tested
+        Whether the data could be used at all; `message` explains why not.
+    headings
+        Headings of the report for the subject, and for the quantity on both sides.
+    is_matrix
+        Whether subjects are pairs of columns, which a report draws as a matrix.
     """
 
     detector: str
@@ -80,6 +86,9 @@ class HypothesisFamily:
     message: str = ""
     adjusted_p: float = 1.0
     drifted: bool = False
+    tested: bool = True
+    headings: tuple[str, str, str] = ("Columns", "Before", "Now")
+    is_matrix: bool = False
 
     @property
     def p_value(self) -> float | None:

@@ -16,6 +16,8 @@ import numpy as np
 
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.data.windows import Window, days_of
+from modelmonitor_trainer.detect.outcomes import ViolationKind
+from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 
@@ -31,7 +33,6 @@ _STUCK_LEVEL = 1e-9
 DUPLICATES, MIN_DUPLICATES = 0.01, 10
 #: A day of the week is expected where the reference has this share of such days.
 _EXPECTED_SHARE = 0.8
-_NO_ROWS = "the live window has no rows; is anything still written to it?"
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,7 @@ class Violation:
     Attributes
     ----------
     kind
-        Unreadable, MissingColumn, TypeChanged, UnexpectedNull, OutOfRange, NotAllowed, NullBurst, Stuck,
-        UnitChanged, RowCount, DuplicateKeys, NoRows or MissingPartition.
+        The kind.
     column
         Which column; None where it is about rows.
     blocks
@@ -51,16 +51,16 @@ class Violation:
         What is wrong, and what was expected.
     """
 
-    kind: str
+    kind: ViolationKind
     column: str | None
     blocks: tuple[str, ...]
     message: str
 
 
-def structural_violations(window: WindowProfile) -> list[Violation]:
+def structural_violations(window: WindowProfile, wording: Wording) -> list[Violation]:
     """Return what keeps a window from being compared at all: unreadable objects, missing columns, no rows."""
     found = [
-        Violation("Unreadable", None, (block.block.name,), message)
+        Violation(ViolationKind.UNREADABLE, None, (block.block.name,), message)
         for block in window.blocks
         for message in block.unreadable
     ]
@@ -71,12 +71,12 @@ def structural_violations(window: WindowProfile) -> list[Violation]:
             more = f" and {len(objects) - 1} more" if len(objects) > 1 else ""
             blocks = tuple(block.block.name for block in lacking)
             found.append(
-                Violation("MissingColumn", name, blocks, f"column {name!r} is missing from {objects[0]}{more}")
+                Violation(
+                    ViolationKind.MISSING_COLUMN, name, blocks, f"column {name!r} is missing from {objects[0]}{more}"
+                )
             )
     if not window.rows and not found:
-        of_days = any(block.block.day for block in window.blocks)
-        text = "the current files have no rows" if window.blocks and not of_days else _NO_ROWS
-        found.append(Violation("NoRows", None, (), text))
+        found.append(Violation(ViolationKind.NO_ROWS, None, (), wording.no_rows))
     return found
 
 
@@ -107,7 +107,7 @@ def contract_violations(
             ]
             if hits:
                 found.append(_violation(kind, feature, hits))
-                if kind == "TypeChanged":
+                if kind is ViolationKind.TYPE_CHANGED:
                     break  # all values of such a partition count as missing: no use in saying so again
     return found
 
@@ -128,7 +128,7 @@ def duplicate_keys(key: str, counted: Iterable[tuple[str, int, int]]) -> list[Vi
     day, rows, extra = hits[0]
     more = f", and likewise in {len(hits) - 1} more" if len(hits) > 1 else ""
     text = f"{extra:,} of {rows:,} rows repeat a {key!r} in {day}{more}; was the partition written more than once?"
-    return [Violation("DuplicateKeys", key, tuple(hit[0] for hit in hits), text)]
+    return [Violation(ViolationKind.DUPLICATE_KEYS, key, tuple(hit[0] for hit in hits), text)]
 
 
 def missing_partitions(window: Window, days: Iterable[dt.date], reference_days: Sequence[dt.date]) -> list[Violation]:
@@ -154,7 +154,7 @@ def missing_partitions(window: Window, days: Iterable[dt.date], reference_days: 
     stale = missed[-1] == window[1]
     text = f"no rows have arrived for {ranges(missed)}"
     hint = "; have the data stopped arriving?" if stale else ""
-    return [Violation("MissingPartition", None, tuple(day.isoformat() for day in missed), text + hint)]
+    return [Violation(ViolationKind.MISSING_PARTITION, None, tuple(day.isoformat() for day in missed), text + hint)]
 
 
 def ranges(days: Sequence[dt.date]) -> str:
@@ -174,7 +174,7 @@ def ranges(days: Sequence[dt.date]) -> str:
 _Check = Callable[[Feature, ColumnProfile, Sequence[ColumnProfile]], str]
 
 
-def _violation(kind: str, feature: Feature, hits: Sequence[tuple[BatchProfile, str]]) -> Violation:
+def _violation(kind: ViolationKind, feature: Feature, hits: Sequence[tuple[BatchProfile, str]]) -> Violation:
     blocks = tuple(block.block.name for block, _ in hits)
     more = f", and likewise in {len(blocks) - 1} more" if len(blocks) > 1 else ""
     message = f"column {feature.name!r} {hits[0][1]} in {blocks[0]}{more}"
@@ -277,11 +277,11 @@ def _expected(day: dt.date, reference_days: Sequence[dt.date]) -> bool:
 
 
 #: What is checked of every feature in every partition, in the order of reports.
-_CHECKS: tuple[tuple[str, _Check], ...] = (
-    ("TypeChanged", _wrong_type),
-    ("UnexpectedNull", _unexpected_nulls),
-    ("OutOfRange", _out_of_range),
-    ("NotAllowed", _not_allowed),
-    ("NullBurst", _null_burst),
-    ("Stuck", _stuck),
+_CHECKS: tuple[tuple[ViolationKind, _Check], ...] = (
+    (ViolationKind.TYPE_CHANGED, _wrong_type),
+    (ViolationKind.UNEXPECTED_NULL, _unexpected_nulls),
+    (ViolationKind.OUT_OF_RANGE, _out_of_range),
+    (ViolationKind.NOT_ALLOWED, _not_allowed),
+    (ViolationKind.NULL_BURST, _null_burst),
+    (ViolationKind.STUCK, _stuck),
 )

@@ -16,8 +16,10 @@ from modelmonitor_api.status import FeatureEvidence, format_time
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
+from modelmonitor_trainer.detect.outcomes import DetectorStatus
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
+from modelmonitor_trainer.detect.wording import FILES, Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.profile.window import Batch
 
@@ -56,14 +58,14 @@ class DetectorOutcome:
     name, type
         As in the spec.
     outcome
-        NoDrift, Drift, Kept, Broken, Held, Dropped or NotTested.
+        The outcome.
     message
         Why, in a sentence.
     """
 
     name: str
     type: str
-    outcome: str
+    outcome: DetectorStatus
     message: str
 
 
@@ -92,7 +94,9 @@ class CheckResult:
     timings
         Step → seconds.
     reproduce
-        Command that does the same again.
+        Command that repeats the check.
+    wording
+        Words for partitions or files.
     """
 
     verdict: CheckVerdict
@@ -108,6 +112,7 @@ class CheckResult:
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     reproduce: str = ""
+    wording: Wording = FILES
 
 
 def to_json(result: CheckResult) -> dict[str, Any]:

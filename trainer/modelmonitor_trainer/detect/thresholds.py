@@ -25,7 +25,7 @@ from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.detect.autocorrelation import Autocorrelation, fit_autocorrelation, variogram
 from modelmonitor_trainer.detect.statistics import rare_categories
 from modelmonitor_trainer.profile.binning import NumericPlan
-from modelmonitor_trainer.profile.window import ColumnWindow
+from modelmonitor_trainer.profile.window import ColumnWindow, WindowProfile
 
 #: With fewer blocks than this the reference says too little of how blocks differ.
 MIN_BLOCKS = 20
@@ -76,6 +76,12 @@ class Calendar:
     def of(cls, reference: Iterable[dt.date | None], current: Iterable[dt.date | None]) -> Calendar:
         """Return the calendar of blocks that are days, or None where they are not."""
         return cls(_weekdays(reference), _weekdays(current))
+
+    @classmethod
+    def of_windows(cls, reference: WindowProfile, current: WindowProfile) -> Calendar:
+        """Return the calendar of two windows; batches of the current one without rows do not count."""
+        filled = [profile.block.day for profile in current.blocks if profile.rows]
+        return cls.of([profile.block.day for profile in reference.blocks], filled)
 
     @property
     def weekly(self) -> bool:

@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 
 from modelmonitor_api.spec import Feature
+from modelmonitor_trainer.detect.outcomes import ViolationKind
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.profile.columns import NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
@@ -115,7 +116,7 @@ def unit_changes(features: Iterable[Feature], current: WindowProfile, reference:
             mean = usual.mean if isinstance(usual, NumericProfile) else float("nan")
             found.append(
                 Violation(
-                    "UnitChanged",
+                    ViolationKind.UNIT_CHANGED,
                     feature.name,
                     blocks,
                     f"column {feature.name!r} looks like {change.words} in {blocks[0]}{more}: mean {profile.mean:.4g}, "
@@ -141,7 +142,7 @@ def row_count_violations(current: WindowProfile, reference: WindowProfile) -> li
                 f"{block.block.name} has {block.rows:,} rows, far {said} than any day before "
                 f"({fewest:,} to {most:,}); {hint}"
             )
-            found.append(Violation("RowCount", None, (block.block.name,), text))
+            found.append(Violation(ViolationKind.ROW_COUNT, None, (block.block.name,), text))
         else:
             known.append(block.rows)
     return found

@@ -13,6 +13,7 @@ from modelmonitor_trainer.detect.hypotheses import in_words
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.statistics import detectable_effect
+from modelmonitor_trainer.detect.wording import Wording
 
 Name = Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"]
 
@@ -33,8 +34,8 @@ def decide(
     sensitivity: Sensitivity,
     *,
     rows: tuple[int, int],
+    wording: Wording,
     nothing_to_compare: str = "",
-    of_files: bool = False,
 ) -> Verdict:
     """Return the verdict of a check.
 
@@ -48,14 +49,14 @@ def decide(
         Says which effect a check must have been able to see.
     rows
         Of the reference and of the current window.
+    wording
+        Words for partitions or files.
     nothing_to_compare
         Why `drift` is None.
-    of_files
-        Whether two sets of files are compared: there is no monitor, and nothing is trained.
     """
     dropped = " ".join(_sentence(result.message) for result in performance if result.dropped)
     if violations:
-        return Verdict("Corrupted", Reason.CORRUPTED, _corrupted(violations, of_files=of_files))
+        return Verdict("Corrupted", Reason.CORRUPTED, _corrupted(violations, wording))
     if drift is not None and (drift.drifted or drift.changed_relations):
         return Verdict("Drift", Reason.DRIFT, _joined(_drifted(drift), dropped))
     if drift is None or not any(column.tests for column in drift.columns):
@@ -63,7 +64,7 @@ def decide(
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(_sentence(why), dropped))
     wanted = float(sensitivity.detectable_effect)
     if drift.detectable > wanted:
-        text = _too_few(drift, wanted, rows, of_files=of_files)
+        text = _too_few(drift, wanted, rows, wording)
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
     if 0 < len(_distributions(drift)) == len(hidden_by_few_values(drift, wanted)):
         text = f"Nothing was found, but few values are not missing, too few to have shown a change of {wanted:g}."
@@ -125,12 +126,10 @@ def _distributions(drift: DriftResult) -> list[ColumnResult]:
     return [column for column in drift.columns if any(test.what == DISTRIBUTION for test in column.tests)]
 
 
-def _corrupted(violations: Sequence[Violation], *, of_files: bool) -> str:
+def _corrupted(violations: Sequence[Violation], wording: Wording) -> str:
     shown = "; ".join(violation.message for violation in violations[:3])
     more = f"; and {len(violations) - 3} more" if len(violations) > 3 else ""
-    if of_files:
-        return f"The current files are broken, or not what the reference is: {shown}{more}."
-    return f"The data break their contract: {shown}{more}. No training starts until they are put right."
+    return wording.corrupted.format(violations=shown + more)
 
 
 def _drifted(drift: DriftResult) -> str:
@@ -147,15 +146,12 @@ def _drifted(drift: DriftResult) -> str:
     return " ".join(said)
 
 
-def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int], *, of_files: bool) -> str:
+def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int], wording: Wording) -> str:
     text = f"Nothing was found, but {_rows(rows[1])} against {rows[0]:,} could not have shown a change of {wanted:g}"
     if drift.rows_needed is None:
-        hint = "Give more reference files." if of_files else "Choose a longer reference period."
-        return f"{text}: the reference itself is too small. {hint}"
+        return f"{text}: the reference itself is too small. {wording.longer_reference}"
     missing = max(1, drift.rows_needed - rows[1])
-    if of_files:
-        return f"{text}; {missing:,} more rows are needed."
-    return f"{text}; {missing:,} more rows are needed. Wait for them, or lengthen data.live.windowDays."
+    return f"{text}; {missing:,} more rows are needed.{wording.more_rows}"
 
 
 def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 import jinja2
 
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, ColumnTest
-from modelmonitor_trainer.detect.hypotheses import ABLATION, BIAS, CORRELATION, HypothesisFamily
+from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
+from modelmonitor_trainer.detect.outcomes import ALARMS
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.result import CheckResult
 from modelmonitor_trainer.detect.verdict import hidden_by_variation, probability
@@ -40,11 +41,6 @@ _OBJECTS = 400
 #: Pairs, slices or features that are listed of each relation.
 _SUBJECTS = 10
 
-_HEADS = {
-    BIAS: ("Rows", "Outcome", "Prediction"),
-    CORRELATION: ("Columns", "Before", "Now"),
-    ABLATION: ("Columns", "Before", "Now"),
-}
 _TONES = {"NoDrift": "good", "Drift": "bad", "Corrupted": "bad", "Inconclusive": "unsure"}
 _TITLES = {"NoDrift": "No drift", "Drift": "Drift", "Corrupted": "Corrupted data", "Inconclusive": "Inconclusive"}
 
@@ -155,11 +151,6 @@ class Relation:
     chart: HeatMap | None
 
     @property
-    def heads(self) -> tuple[str, str, str]:
-        """What the subjects are, and what is known of them on both sides."""
-        return _HEADS[self.test.type]
-
-    @property
     def strongest(self) -> tuple[Any, ...]:
         """The subjects that are listed."""
         return self.test.subjects[:_SUBJECTS]
@@ -203,6 +194,7 @@ def render(result: CheckResult) -> str:
             "relations": _relations(result),
             "scores": [Followed(found, scale_of(found), timeline_of(found)) for found in result.performance],
             "distribution": DISTRIBUTION,
+            "alarms": ALARMS,
             "sides": (result.reference, result.current),
             "max_objects": _OBJECTS,
             "chart_width": WIDTH,
@@ -217,7 +209,7 @@ def render(result: CheckResult) -> str:
 def _relations(result: CheckResult) -> list[Relation]:
     tests = result.drift.relations if result.drift else ()
     columns = [column.name for column in result.drift.columns] if result.drift else []
-    made = [Relation(test, heat_map(test.subjects, columns) if test.type == CORRELATION else None) for test in tests]
+    made = [Relation(test, heat_map(test.subjects, columns) if test.is_matrix else None) for test in tests]
     # The maps side by side.
     return sorted(made, key=lambda relation: relation.chart is None)
 
