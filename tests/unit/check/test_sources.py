@@ -90,9 +90,7 @@ def both_results(folder, task, **change):
     }
     ref = MonitorRef(namespace="ns", name="mon", uid="u")
     request = CheckRequest(monitor=ref, spec=parse(ModelMonitorSpec, spec))
-    files = Files(
-        f"{base}/rows/date=2013-01-*", f"{base}/rows/date=2013-02-*", "outcome", "prediction", True, True
-    )
+    files = Files(f"{base}/rows/date=2013-01-*", f"{base}/rows/date=2013-02-*", "outcome", "prediction", True, True)
     return (
         check_monitor(store, request, due=NOW, now=NOW),
         check_files(store, files, Sensitivity(), 1.0, now=NOW),
