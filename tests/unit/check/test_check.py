@@ -18,7 +18,7 @@ def test_good_data(world):
     verdict, result = world.check()
     assert (verdict.verdict, verdict.reason) == ("NoDrift", "NoDrift"), verdict.message
     assert (verdict.rows.reference, verdict.rows.current) == (25 * 150, 7 * 150)
-    assert verdict.data_end == dt.datetime(2013, 2, 9, tzinfo=dt.UTC)
+    assert verdict.data_end == dt.datetime(2013, 2, 10, tzinfo=dt.UTC), "2013-02-09 is the last day, and is included"
     assert verdict.champion is None
     assert verdict.new_rows is None
     assert {outcome.name: outcome.outcome for outcome in result.detectors} == {

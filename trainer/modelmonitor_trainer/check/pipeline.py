@@ -182,7 +182,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         time=time,
         rows=RowCounts(reference=rows[0], current=rows[1]),
         new_rows=new_rows,
-        data_end=dt.datetime.combine(window[1], dt.time(), dt.UTC) if window else None,
+        data_end=_end(window[1]) if window else None,
         top_features=top_features(drift.columns, MAX_TOP_FEATURES) if drift else [],
         champion=monitor.champion_status if monitor else None,
         watch=watch.finding,
@@ -204,6 +204,11 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         reproduce=data.reproduce,
         wording=data.wording,
     )
+
+
+def _end(day: dt.date) -> dt.datetime:
+    """Return the end of a day: midnight at which the next one begins, as for the champion's data."""
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
 
 
 def _watch_champion(ctx: CheckContext, findings: Findings) -> WatchResult:
