@@ -161,4 +161,4 @@ def test_a_target_of_too_many_classes_is_refused_in_both(tmp_path, monkeypatch):
     monkeypatch.setattr(ablation, "MAX_CLASSES", 2)
     for result in both_results(tmp_path, "classes"):
         outcome = next(outcome for outcome in result.detectors if outcome.name == "ablation")
-        assert (outcome.outcome, "at most 2 are classes" in outcome.message) == ("NotTested", True)
+        assert (outcome.outcome, "at most 2 classes are supported" in outcome.message) == ("NotTested", True)

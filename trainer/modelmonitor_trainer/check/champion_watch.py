@@ -66,7 +66,8 @@ def watch_champion(ctx: CheckContext, monitor: MonitorData) -> WatchResult:
     if not due:
         first = ended + dt.timedelta(days=schedule[0])
         return WatchResult(
-            note=f"{pointer.version} is compared with {pointer.previous} before it once labels until {first} have come"
+            note=f"{pointer.version} is compared with its predecessor {pointer.previous} once labels through {first} "
+            "have arrived"
         )
     return _look(ctx, monitor, pointer, ended, due[-1])
 
@@ -87,8 +88,10 @@ def _look(ctx: CheckContext, monitor: MonitorData, pointer: Pointer, ended: dt.d
         result = compare_with_predecessor(ctx, monitor, pointer, window, confidence=confidence, min_days=FIRST_LOOK)
     except (BadConfiguration, BadData, NotFound) as error:
         # The rest of the check does not depend on it.
-        _LOG.warning("the champion cannot be compared with the version before it: %s", error)
-        return WatchResult(note=f"{pointer.version} cannot be compared with {pointer.previous} before it: {error}")
+        _LOG.warning("the champion cannot be compared with its predecessor: %s", error)
+        return WatchResult(
+            note=f"{pointer.version} cannot be compared with its predecessor {pointer.previous}: {error}"
+        )
     if result.finding is None:
         return result
     put_once(ctx.store, uri, result.finding.model_dump_json(by_alias=True).encode(), JSON)
@@ -121,7 +124,7 @@ def _earlier_result(store: Store, uri: str) -> ChampionWatch | None:
 def _note(watch: ChampionWatch) -> str:
     verdict = "worse than" if watch.worse else "not shown to be worse than"
     return (
-        f"{watch.champion} is {verdict} {watch.predecessor} before it, which was scored on the same {watch.rows:,} "
-        f"rows of {watch.days} days after its hold-out: the difference of {watch.metric} is {watch.difference} "
+        f"{watch.champion} is {verdict} its predecessor {watch.predecessor} on {watch.rows:,} rows of the {watch.days} "
+        f"days after its hold-out: the difference of {watch.metric} is {watch.difference} "
         f"({watch.low} to {watch.high})"
     )

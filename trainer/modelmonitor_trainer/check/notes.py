@@ -27,9 +27,9 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
     mostly_new = [column.name for column in drift.mostly_new] if drift else []
     if mostly_new:
         notes.append(
-            f"Most of the different values of {', '.join(mostly_new[:5])} do not occur in the reference. Where there "
-            "are so many, they are compared in groups, and other values in the same proportions look alike: if these "
-            "are no identifiers, look at them; if they are, leave the column out."
+            f"Most distinct values of {', '.join(mostly_new[:5])} do not occur in the reference. Columns with so many "
+            "values are compared in groups, so new values in the same proportions show no drift. If these are "
+            "identifiers, leave the column out; otherwise inspect them."
         )
     return tuple(notes)
 
@@ -37,16 +37,19 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
 def _notes_on_thresholds(thresholds: DriftThresholds, wording: Wording) -> list[str]:
     if thresholds.method == "None":
         text = (
-            f"the reference has too few {wording.batches} to measure how much they differ by themselves, so the test "
-            "assumes "
+            f"the reference has too few {wording.batches} to estimate how much they vary without drift, so the test "
+            "assumes exchangeable rows. If the rows of a day are correlated, expect more false alarms."
         )
-        return [text + "exchangeable rows. If the rows of a day are alike, expect more false alarms."]
+        return [text]
     how = "neighbouring" if thresholds.method == "Contiguous" else "randomly drawn"
     text = (
-        f"drift must also exceed what {thresholds.windows} pseudo-current windows of {how} {wording.batches} of the "
-        f"reference reach. The level of one check is extrapolated from about {thresholds.independent:.0f} independent "
-        "ones, and the limits are widened for it."
+        f"drift must also exceed the variation of {thresholds.windows} pseudo-current windows of {how} "
+        f"{wording.batches} of the reference. The thresholds are extrapolated from about {thresholds.independent:.0f} "
+        "independent windows, and widened accordingly."
     )
     if thresholds.stretch <= NOTABLE_STRETCH:
         return [text]
-    return [text, f"neighbouring days are alike, so limits are stretched up to {thresholds.stretch:.1f} times."]
+    return [
+        text,
+        f"neighbouring days are correlated, so thresholds are raised by a factor of up to {thresholds.stretch:.1f}.",
+    ]

@@ -71,10 +71,10 @@ def check_files(
 def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime) -> CheckResult:
     """Return the result of a check of resolved data."""
     profiled = _profile(ctx, data)
-    found = _run_detectors(ctx, profiled)
+    results = _run_detectors(ctx, profiled)
     with ctx.stopwatch.step("tests"):
-        drift = _decide_drift(profiled, found)
-    findings = Findings(profiled, found.violations, found.performance, drift)
+        drift = _decide_drift(profiled, results)
+    findings = Findings(profiled, results.violations, results.performance, drift)
     return _result(ctx, findings, time)
 
 
@@ -134,13 +134,13 @@ def _is_met(need: Need, data: ProfiledData) -> bool:
     return need is not Need.CHAMPION or data.source.champion is not None
 
 
-def _decide_drift(data: ProfiledData, found: DetectorResult) -> DriftResult | None:
+def _decide_drift(data: ProfiledData, results: DetectorResult) -> DriftResult | None:
     """Decide all tests of the check together; None without a reference."""
     if data.rows.reference is None:
         return None
     position = {id(plan): index for index, plan in enumerate(plan for pair in data.pairs for plan in pair.plan)}
     order = {spec.name: index for index, spec in enumerate(data.source.detectors)}
-    comparisons = sorted(found.comparisons, key=lambda comparison: position[id(comparison.plan)])
+    comparisons = sorted(results.comparisons, key=lambda comparison: position[id(comparison.plan)])
     calendars = {
         comparison.role: Calendar.of_windows(pair.reference, pair.current)
         for pair in data.pairs
@@ -154,7 +154,7 @@ def _decide_drift(data: ProfiledData, found: DetectorResult) -> DriftResult | No
         data.source.checks_per_day,
         rows=(data.rows.reference.rows, data.rows.current.rows),
         calendars=calendars,
-        relations=sorted(found.families, key=lambda family: order[family.detector]),
+        relations=sorted(results.families, key=lambda family: order[family.detector]),
     )
 
 

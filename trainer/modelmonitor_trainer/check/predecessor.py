@@ -53,7 +53,7 @@ def compare_with_predecessor(
     """
     assert pointer.previous is not None
     spec = monitor.spec
-    prefix = f"{pointer.version} is not compared with {pointer.previous} before it"
+    prefix = f"{pointer.version} is not compared with its predecessor {pointer.previous}"
     models = [load_model(ctx.store, monitor.prefix, version) for version in (pointer.previous, pointer.version)]
     if len({(model.version.task, model.version.target) for model in models}) > 1:
         return WatchResult(note=f"{prefix}: they predict different things")

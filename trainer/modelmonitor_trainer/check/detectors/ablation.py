@@ -55,7 +55,9 @@ class Ablation(RowDetector):
         if task is not Task.REGRESSION:
             classes = sorted({text for batch in before for text in class_names(batch.target, name)})
         if len(classes) > MAX_CLASSES:
-            raise BadData(f"the target {name!r} has {len(classes)} different words; at most {MAX_CLASSES} are classes")
+            raise BadData(
+                f"the target {name!r} has {len(classes)} distinct values; at most {MAX_CLASSES} classes are supported"
+            )
         sides = [_arrays(batches, features, name, task, classes) for batches in (before, now)]
         return find_broken_relations(spec.name, *sides, classes=len(classes))
 

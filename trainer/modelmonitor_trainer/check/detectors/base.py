@@ -163,14 +163,14 @@ class RowDetector(Detector):
                 # Profiles of the reference are stored, its rows are not: only these detectors need them.
                 if error.uri not in _reference_uris(data.source):
                     raise
-                reason = f"rows of the reference are needed, and {error.uri} is not there as it was any more"
+                reason = f"the rows of the reference are needed, and {error.uri} has been replaced or deleted"
                 families.append(self.not_tested(spec, reason))
         return DetectorResult(families=tuple(families))
 
     def outcome(self, spec: DetectorSpec, findings: Findings) -> tuple[DetectorStatus, str]:
         """Return the outcome of the families of one detector."""
         if findings.violations:
-            return DetectorStatus.NOT_TESTED, "the data are broken"
+            return DetectorStatus.NOT_TESTED, "the data violate the contract"
         families = [f for f in findings.drift.relations if f.detector == spec.name] if findings.drift else []
         if not families:
             return DetectorStatus.NOT_TESTED, "there is nothing to compare with"
@@ -217,7 +217,7 @@ def select_features(specs: Sequence[DetectorSpec], features: Sequence[Feature]) 
         for column in spec.columns or known:
             if column not in known:
                 raise BadConfiguration(
-                    f"the detector {spec.name} looks at {column!r}, which is not in spec.model.features; "
+                    f"the detector {spec.name} includes {column!r}, which is not in spec.model.features; "
                     "add it there, or remove it from the detector"
                 )
             selected.setdefault(column, spec.name)

@@ -36,10 +36,11 @@ class CorrelationDrift(RowDetector):
         values = max(reference.rows, current.rows) * len(numeric)
         if spec.name in source.optional and values > MAX_OPTIONAL_VALUES:
             rows = max(reference.rows, current.rows)
-            reason = f"{rows:,} rows of {len(numeric)} columns of numbers are many to read once more"
-            return [
-                replace(self.not_tested(spec, f"{reason}; {source.wording.correlations_option}"), what="correlations")
-            ]
+            reason = (
+                f"{rows:,} rows of {len(numeric)} numeric columns are too many to read again by default; "
+                f"{source.wording.correlations_option}"
+            )
+            return [replace(self.not_tested(spec, reason), what="correlations")]
         scales = [
             scale
             for plan in numeric[:MAX_COLUMNS]
@@ -57,6 +58,6 @@ class CorrelationDrift(RowDetector):
         families = find_correlation_drift(spec.name, [scale.name for scale in scales], before, now, level)
         skipped = len(numeric) - MAX_COLUMNS
         if skipped > 0:
-            more = f"; {skipped} more columns are not looked at, name others in the detector's columns"
+            more = f"; {skipped} more columns are not compared; select columns with the detector's columns"
             families = [replace(family, message=family.message + more) for family in families]
         return families

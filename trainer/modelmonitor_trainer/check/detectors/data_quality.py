@@ -53,4 +53,4 @@ class DataQuality(Detector):
         """Return whether the contract is kept."""
         if findings.violations:
             return DetectorStatus.BROKEN, "; ".join(violation.message for violation in findings.violations)
-        return DetectorStatus.KEPT, "all rows keep the contract"
+        return DetectorStatus.KEPT, "all rows satisfy the contract"

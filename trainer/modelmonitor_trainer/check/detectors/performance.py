@@ -56,7 +56,7 @@ class Performance(Detector):
         """Return whether the score has dropped."""
         result = next((result for result in findings.performance if result.detector == spec.name), None)
         if result is None:
-            reason = "the data are broken" if findings.violations else "there is no champion yet"
+            reason = "the data violate the contract" if findings.violations else "there is no champion yet"
             return DetectorStatus.NOT_TESTED, reason
         if result.score is None or result.promised is None:
             return DetectorStatus.NOT_TESTED, result.message

@@ -49,7 +49,7 @@ class PredictionBias(RowDetector):
         task = outcomes.task or infer_task(_targets(ctx, data, outcomes), outcomes.target)
         if task is Task.MULTICLASS_CLASSIFICATION:
             name = outcomes.target.name
-            raise BadData(f"the target {name!r} holds words; bias is defined for true and false, 1 and 0, and numbers")
+            raise BadData(f"the target {name!r} is text; bias is defined for true and false, 1 and 0, and numbers")
         rows = _predicted_rows(ctx, data, outcomes, predictor, task)
         binary = task is Task.BINARY_CLASSIFICATION
         if binary:
@@ -100,4 +100,6 @@ def _predicted_rows(
 
 def _require_probabilities(scores: Floats) -> None:
     if scores.size and not 0 <= scores.min() <= scores.max() <= 1:
-        raise BadData(f"the predictions reach from {scores.min():.4g} to {scores.max():.4g}, and are no probabilities")
+        raise BadData(
+            f"the predictions range from {scores.min():.4g} to {scores.max():.4g}, so they are not probabilities"
+        )

@@ -66,9 +66,9 @@ def resolve_files(
         If there are no files of one known format, or no columns that can be compared.
     """
     if files.target is not None and files.target == files.prediction:
-        raise BadConfiguration(f"--target and --prediction are both {files.target!r}; name two columns")
+        raise BadConfiguration(f"--target and --prediction are both {files.target!r}; choose two columns")
     if files.ablation and files.target is None:
-        raise BadConfiguration("--ablation looks at what columns tell of the outcome; name its column with --target")
+        raise BadConfiguration("--ablation needs the target column; set it with --target")
     stopwatch = Stopwatch()
     with stopwatch.step("windows"):
         reference, current = (find_files(store, where) for where in (files.reference, files.current))
@@ -161,7 +161,7 @@ def require_one_type(pair: ProfiledPair) -> None:
             (one, first), (other, second) = list(seen.items())[:2]
             raise BadData(
                 f"the files of the reference disagree on column {name!r}: {in_words([one])} in {first}, and "
-                f"{in_words([other])} in {second}; write it with one type, or leave one of the files out"
+                f"{in_words([other])} in {second}; write it with one type, or remove one of the files"
             )
 
 
@@ -170,7 +170,7 @@ def _on_both_sides(reference: Sequence[ObjectInfo], current: Sequence[ObjectInfo
     if not both:
         return ()
     more = f" and {len(both) - 1} more" if len(both) > 1 else ""
-    return (f"On both sides, which hides what has changed: {both[0]}{more}.",)
+    return (f"On both sides, which hides changes: {both[0]}{more}.",)
 
 
 def find_files(store: Store, where: str) -> list[ObjectInfo]:
@@ -210,10 +210,14 @@ def format_of(objects: Sequence[ObjectInfo]) -> DataFormat:
     formats = {_suffix(info.uri): info.uri for info in objects}
     unknown = [uri for suffix, uri in formats.items() if suffix not in _SUFFIXES]
     if unknown:
-        raise BadConfiguration(f"{unknown[0]} is of an unknown kind; name it .parquet, .csv, .jsonl (or .gz of these)")
+        raise BadConfiguration(
+            f"{unknown[0]} has an unknown type; rename it to .parquet, .csv or .jsonl (or .gz of these)"
+        )
     kinds = {_SUFFIXES[suffix] for suffix in formats}
     if len(kinds) > 1:
-        raise BadConfiguration(f"the files are of several formats ({', '.join(sorted(kinds))}); compare files of one")
+        raise BadConfiguration(
+            f"the files have several formats ({', '.join(sorted(kinds))}); compare files of one format"
+        )
     return kinds.pop()
 
 

@@ -92,7 +92,7 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
         current_title="live window",
         reference_window=period,
         current_window=window,
-        nothing_to_compare="there is nothing to compare with yet: no champion, and no spec.data.reference",
+        nothing_to_compare="there is no reference yet: no champion, and no spec.data.reference",
         reproduce="modelmonitor check -f MONITOR.yaml",
         monitor=monitor,
     )
@@ -201,7 +201,7 @@ def _outcomes(
         # was trained on show nothing.
         after = None if champion is None else (champion.since if logged else champion.window[1])
         predicted = [batch for batch in mature if after is None or (batch.day and batch.day > after)]
-        reason = "no labels are mature yet for rows that the model in production has judged"
+        reason = "no labels are mature yet for rows that the model in production has scored"
     version = champion.version if champion else ""
     return Outcomes(
         target=target_column(spec),
