@@ -10,7 +10,7 @@ from columns import Column
 
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.data.arrow_floats import floats_of
-from modelmonitor_trainer.detect.drift import DriftResult, comparisons_of, find_drift
+from modelmonitor_trainer.detect.drift import Comparison, DriftResult, find_drift
 from modelmonitor_trainer.detect.thresholds import Calendar
 from modelmonitor_trainer.profile.binning import (
     MAX_CATEGORIES,
@@ -55,7 +55,7 @@ def verdict(columns: list[Column], reference: Table, current: Table) -> DriftRes
     before = _window(plans, reference)
     now = _window(plans, current, first=len(before.blocks))
     return find_drift(
-        comparisons_of("features", "Feature", plans, before, now),
+        [Comparison.of_windows("features", "Feature", plan, before, now) for plan in plans],
         SENSITIVITY,
         CHECKS_PER_DAY,
         rows=(before.rows, now.rows),

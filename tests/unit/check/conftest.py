@@ -11,7 +11,7 @@ import yaml
 from modelmonitor_api.messages import CheckRequest, MonitorRef
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_trainer.check.run import check
+from modelmonitor_trainer.check.publish import publish_check
 from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
 
@@ -85,7 +85,7 @@ class World:
 
     def check(self, job="local", now=NOW):
         """Check now."""
-        return check(self.store, self.request(), job=job, now=now)
+        return publish_check(self.store, self.request(), job=job, now=now)
 
     def manifest(self, path):
         """Write the monitor as a YAML file."""

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import Sensitivity
-from modelmonitor_trainer.check.files import Files, check_files
+from modelmonitor_trainer.check.pipeline import check_files
+from modelmonitor_trainer.check.sources.files import Files
 from modelmonitor_trainer.report.check_page import render
 from modelmonitor_trainer.storage.base import open_store
 from unit.train.conftest import World

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from modelmonitor_api.status import Champion
-from modelmonitor_trainer.check import performance as check_performance
-from modelmonitor_trainer.check import run as check_module
-from modelmonitor_trainer.check.performance import Predictor
-from modelmonitor_trainer.check.windows import ChampionInfo
+from modelmonitor_trainer.check import predictor as predictors
+from modelmonitor_trainer.check.data import ChampionInfo
+from modelmonitor_trainer.check.detectors import performance
+from modelmonitor_trainer.check.predictor import Predictor
+from modelmonitor_trainer.check.sources import monitor
 from modelmonitor_trainer.data.windows import partitions
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.profile.window import batches_of_partitions
@@ -48,8 +49,8 @@ def crowned(world, monkeypatch):
                 raise BadConfiguration("another image made it")
             return Predictor(("x",), ("0", "1"), predict)
 
-        monkeypatch.setattr(check_module, "find_champion", lambda *_: (champion, facts))
-        monkeypatch.setattr(check_performance, "predictor_of", predictor_of)
+        monkeypatch.setattr(monitor, "find_champion", lambda *_: (champion, facts))
+        monkeypatch.setattr(predictors, "predictor_of", predictor_of)
         return world
 
     return crown
@@ -178,7 +179,7 @@ def test_a_target_among_the_live_rows(crowned, world):
 
 
 def test_many_rows_are_sampled_alike_from_each_day(crowned, monkeypatch):
-    monkeypatch.setattr(check_performance, "MAX_ROWS", 600)
+    monkeypatch.setattr(performance, "MAX_ROWS", 600)
     _, result = crowned(probability).check()
     assert result.performance[0].rows == 600
 

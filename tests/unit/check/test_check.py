@@ -6,7 +6,7 @@ import json
 import pytest
 
 from modelmonitor_api.messages import decode_answer, encode_answer
-from modelmonitor_trainer.check.run import due_time
+from modelmonitor_trainer.check.publish import due_time
 from modelmonitor_trainer.errors import BadConfiguration, BadData, Interrupted, NotFound
 
 
@@ -18,7 +18,7 @@ def test_good_data(world):
     verdict, result = world.check()
     assert (verdict.verdict, verdict.reason) == ("NoDrift", "NoDrift"), verdict.message
     assert (verdict.rows.reference, verdict.rows.current) == (25 * 150, 7 * 150)
-    assert verdict.data_end == dt.datetime(2013, 2, 9, tzinfo=dt.UTC)
+    assert verdict.data_end == dt.datetime(2013, 2, 10, tzinfo=dt.UTC), "2013-02-09 is the last day, and is included"
     assert verdict.champion is None
     assert verdict.new_rows is None
     assert {outcome.name: outcome.outcome for outcome in result.detectors} == {
@@ -105,7 +105,7 @@ def test_too_few_rows_are_their_own_answer(world):
     world.spec["data"]["live"]["windowDays"] = 1
     verdict, _ = world.check()
     assert verdict.verdict == "Inconclusive"
-    assert "150 rows against 3,750 could not have shown a change of 0.15" in verdict.message
+    assert "150 rows against 3,750 are too few to detect a change of 0.15" in verdict.message
     assert "more rows are needed" in verdict.message
 
 
@@ -113,7 +113,7 @@ def test_without_a_reference_nothing_is_said_of_drift_but_the_contract_holds(wor
     del world.spec["data"]["reference"]
     verdict, result = world.check()
     assert verdict.verdict == "Inconclusive"
-    assert "nothing to compare with yet" in verdict.message
+    assert "there is no reference yet" in verdict.message
     assert result.drift is None
     world.land(dt.date(2013, 2, 6), lambda r: r | {"x": r["x"] * 100})
     assert world.check()[0].verdict == "Corrupted"

@@ -82,7 +82,7 @@ def test_text_target_and_page(capsys, files):
     assert code == 0
     assert out.startswith("Drift: 1 of 4 columns has drifted: x (distance")
     assert "assumes exchangeable rows" in out
-    assert "Not compared, being neither numbers nor text: when." in out
+    assert "Not compared, because they are neither numbers nor text: when." in out
     page = (files / "report.html").read_text()
     assert "level 0.00274" in page
     assert "(target)" in page
@@ -92,8 +92,8 @@ def test_text_target_and_page(capsys, files):
     ("args", "says"),
     [
         (["--reference", "{0}/nowhere", "--current", "{0}/current"], "no Parquet, CSV or JSON Lines files at"),
-        (["--reference", "{0}/reference", "--current", "{0}/current"], "of several formats"),
-        (["--reference", "{0}/reference/0.csv"], "--reference and --current go together"),
+        (["--reference", "{0}/reference", "--current", "{0}/current"], "have several formats"),
+        (["--reference", "{0}/reference/0.csv"], "--reference and --current must be set together"),
         (["--reference", "{0}/reference/0.csv", "--current", "{0}/current/0.csv", "--target", "q"], "--target 'q'"),
         (["--reference", "{0}/bad.parquet", "--current", "{0}/current/0.parquet"], "bad.parquet cannot be read"),
         (["-f", "{0}/nothing.yaml"], "cannot be read: No such file"),
@@ -281,7 +281,8 @@ spec:
 
 def test_to_know_the_champion_costs_no_library_that_only_training_needs():
     code = (
-        "import sys; import modelmonitor_trainer.check.run, modelmonitor_trainer.registry.champion; print(*sys.modules)"
+        "import sys; import modelmonitor_trainer.check.publish, modelmonitor_trainer.registry.champion; "
+        "print(*sys.modules)"
     )
     found = subprocess.run(
         [sys.executable, "-c", code],
@@ -352,8 +353,8 @@ def test_a_bar_on_a_terminal_says_bytes_rows_columns_and_time_left(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
-        (["--reference", "", "--current", "x.parquet"], {}, "--reference and --current go together"),
-        (["--reference", "x.parquet", "--current", ""], {}, "--reference and --current go together"),
+        (["--reference", "", "--current", "x.parquet"], {}, "--reference and --current must be set together"),
+        (["--reference", "x.parquet", "--current", ""], {}, "--reference and --current must be set together"),
         (
             ["--reference", "s3://b/x", "--current", "s3://b/y"],
             {"AWS_ENDPOINT_URL": "nonsense"},

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import Sensitivity
-from modelmonitor_trainer.check.files import Files, check_files, find_files
+from modelmonitor_trainer.check.pipeline import check_files
+from modelmonitor_trainer.check.sources.files import Files, find_files
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.detect.result import to_json
 from modelmonitor_trainer.storage.base import open_store
@@ -159,11 +160,7 @@ def test_values_that_are_all_new_are_told_where_groups_cannot_tell_them(lake, no
 
     lake.parquet("ref.parquet", code=words(1, "a"))
     lake.parquet("cur.parquet", code=words(2, now))
-    said = [
-        note
-        for note in lake.check("ref.parquet", "cur.parquet").notes
-        if "Most of the different values of code" in note
-    ]
+    said = [note for note in lake.check("ref.parquet", "cur.parquet").notes if "Most distinct values of code" in note]
     assert bool(said) is told
 
 

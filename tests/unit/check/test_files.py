@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.check import file_relations
-from modelmonitor_trainer.check.row_sampling import numbers_of, sample_blocks
+from modelmonitor_trainer.check.detectors import correlation_drift
+from modelmonitor_trainer.check.row_sampling import numbers_of, sample_batches
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.profile.window import Batch
 from modelmonitor_trainer.storage.base import open_store
@@ -76,7 +76,7 @@ def test_good_files_are_looked_at_by_every_detector_that_their_columns_allow(fol
         "bias": "NoDrift",
         "correlations": "NoDrift",
     }
-    assert "fewer than 5 files, so rows count alone" in outcome(found, "bias")["message"]
+    assert "fewer than 5 files, so rows count as independent" in outcome(found, "bias")["message"]
     assert {"bias", "correlations"} <= found["timings"].keys()
     assert found["rows"] == {"reference": 2 * ROWS, "current": ROWS}
 
@@ -103,9 +103,9 @@ def test_biased_predictions_of_values(folder):
 @pytest.mark.parametrize(
     ("named", "says"),
     [
-        (("--target", "w", "--prediction", "score"), "the target 'w' holds words"),
-        (("--target", "late", "--prediction", "w"), "'w' holds no numbers"),
-        (("--target", "late", "--prediction", "x"), "are no probabilities"),
+        (("--target", "w", "--prediction", "score"), "the target 'w' is text"),
+        (("--target", "late", "--prediction", "w"), "'w' is string, not numeric"),
+        (("--target", "late", "--prediction", "x"), "so they are not probabilities"),
     ],
 )
 def test_bias_that_cannot_be_judged_is_said(folder, named, says):
@@ -121,17 +121,17 @@ def test_correlations_that_change(folder):
     folder.put("current", table(2, together=0.5))
     _, found, _ = folder.check()
     assert found["verdict"] == "Drift"
-    assert "What holds between columns has changed: Pearson correlations: x and z" in found["message"]
+    assert "Relationships between columns have changed: Pearson correlations: x and z" in found["message"]
     assert [feature["name"] for feature in found["features"] if feature["drifted"]] == []
 
 
 def test_correlations_of_many_rows_only_when_asked(folder, monkeypatch):
-    monkeypatch.setattr(file_relations, "SMALL", ROWS)
+    monkeypatch.setattr(correlation_drift, "MAX_OPTIONAL_VALUES", ROWS)
     folder.put("reference", table(1))
     folder.put("current", table(2, together=0.5))
     _, found, _ = folder.check()
     assert (found["verdict"], outcome(found, "correlations")["outcome"]) == ("NoDrift", "NotTested")
-    assert "ask for it with --correlations" in outcome(found, "correlations")["message"]
+    assert "request them with --correlations" in outcome(found, "correlations")["message"]
     _, found, _ = folder.check("--correlations")
     assert outcome(found, "correlations")["outcome"] == "Drift"
     assert found["reproduce"].endswith(" --correlations")
@@ -153,7 +153,7 @@ def test_one_column_of_numbers_has_no_correlations(folder):
     assert [detector["name"] for detector in found["detectors"]] == ["contract", "features"]
     assert "in 2 columns" in found["message"]
     _, found, _ = folder.check("--correlations")
-    assert "fewer than two columns of numbers vary" in outcome(found, "correlations")["message"]
+    assert "fewer than two numeric columns vary" in outcome(found, "correlations")["message"]
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
@@ -172,13 +172,13 @@ def test_ablation_of_values_and_of_too_many_words(folder):
     _, found, _ = folder.check("--target", "score", "--ablation")
     assert outcome(found, "ablation")["outcome"] == "NoDrift"
     _, found, _ = folder.check("--target", "id", "--ablation")
-    assert "different words; at most 20 are classes" in outcome(found, "ablation")["message"]
+    assert "distinct values; at most 20 classes are supported" in outcome(found, "ablation")["message"]
 
 
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--ablation"], "name its column with --target"),
+        (["--ablation"], "set it with --target"),
         (["--target", "nothing"], "--target 'nothing' is not a column of"),
     ],
 )
@@ -222,13 +222,13 @@ def test_two_columns_of_one_name(folder, suffix, bad):
         folder.put(side, rows.rename_columns(["x", "x", "w"]) if side == bad else rows, suffix=suffix)
     code, _, err = folder.check()
     assert code == 2
-    assert f"{bad}/0.{suffix} has more than one column named 'x'; give each a name of its own" in err
+    assert f"{bad}/0.{suffix} has more than one column named 'x'; give each a unique name" in err
 
 
 def test_a_file_on_both_sides_is_noted(folder):
     folder.put("reference", table(1))
     _, found, _ = folder.check(sides=("reference", "reference"))
-    assert any(note.startswith("On both sides, which hides what has changed: file://") for note in found["notes"])
+    assert any(note.startswith("On both sides, which hides changes: file://") for note in found["notes"])
 
 
 def test_files_are_not_told_of_live_windows_partitions_and_trainings(folder):
@@ -238,7 +238,7 @@ def test_files_are_not_told_of_live_windows_partitions_and_trainings(folder):
     assert few["message"].endswith("more rows are needed.")
     folder.put("current", table(2).drop_columns(["x"]))
     _, broken, _ = folder.check(*NAMED)
-    assert broken["message"].startswith("The current files are broken, or not what the reference is: column 'x'")
+    assert broken["message"].startswith("The current files are corrupted, or do not match the reference: column 'x'")
     folder.put("current", table(2).set_column(4, "score", pa.nulls(ROWS, pa.float64())))
     _, empty, _ = folder.check(*NAMED)
     for found in (few, broken, empty):
@@ -256,7 +256,7 @@ def test_a_sample_is_of_whole_rows_from_everywhere(tmp_path):
     pq.write_table(rows.slice(10_000), tmp_path / "b.parquet", row_group_size=20_000)
     objects = sorted(store.list(f"{uri_of(tmp_path)}/"), key=lambda info: info.uri)
     blocks = [(Batch(info.uri, (info,)), count) for info, count in zip(objects, (10_000, 20_000), strict=True)]
-    parts = list(sample_blocks(store, blocks, ["w", "n", "minus", "lacking"], DataFormat.PARQUET, 3000))
+    parts = list(sample_batches(store, blocks, ["w", "n", "minus", "lacking"], DataFormat.PARQUET, 3000))
     assert [part.num_rows for part in parts] == [1000, 2000]
     for part, low, high in zip(parts, (0, 10_000), (10_000, 30_000), strict=True):
         n = numbers_of(part["n"])
@@ -266,7 +266,7 @@ def test_a_sample_is_of_whole_rows_from_everywhere(tmp_path):
         assert len(set(n)) == n.size
         spread = np.histogram(n, 10, (low, high))[0] / n.size
         assert 0.05 < spread.min() <= spread.max() < 0.15
-    assert next(iter(sample_blocks(store, blocks, ["n"], DataFormat.PARQUET, 10**9))).num_rows == 10_000
+    assert next(iter(sample_batches(store, blocks, ["n"], DataFormat.PARQUET, 10**9))).num_rows == 10_000
 
 
 @pytest.mark.parametrize("kind", [pa.float64(), pa.int32(), pa.decimal128(14, 2), pa.bool_()])
@@ -310,7 +310,7 @@ def test_a_column_of_few_values_has_shown_nothing(folder):
         folder.put(side, pa.table({"sparse": sparse, "x": g.normal(size=10_000)}))
     _, found, _ = folder.check()
     assert found["verdict"] == "NoDrift"
-    assert found["message"].endswith("would not be seen in sparse, of which most values are missing.")
+    assert found["message"].endswith("cannot be detected in sparse, where most values are missing.")
     for side in ("reference", "current"):
         path = folder.path / side / "0.parquet"
         pq.write_table(pq.read_table(path).select(["sparse"]), path)

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import DataFormat, Feature, Sensitivity
-from modelmonitor_trainer.check.files import Files, check_files
+from modelmonitor_trainer.check.pipeline import check_files
+from modelmonitor_trainer.check.sources.files import Files
 from modelmonitor_trainer.profile import reference as module
 from modelmonitor_trainer.profile.reference import read_reference
 from modelmonitor_trainer.profile.window import Batch

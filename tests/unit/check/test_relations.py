@@ -61,7 +61,7 @@ def test_correlations_are_kept_and_a_change_is_found(world):
     world.land_days(34, 40, lambda r: r | {"z": 0.6 * np.asarray(r["x"]) + 0.8 * np.asarray(r["z"])})
     verdict, result = world.check()
     assert verdict.verdict == "Drift"
-    assert "What holds between columns has changed: Pearson correlations: x and z" in verdict.message
+    assert "Relationships between columns have changed: Pearson correlations: x and z" in verdict.message
 
 
 def test_ablation_names_the_relationship_that_broke(world):

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.spec import Sensitivity
-from modelmonitor_trainer.check.files import Files, check_files
+from modelmonitor_trainer.check.pipeline import check_files
+from modelmonitor_trainer.check.sources.files import Files
 from modelmonitor_trainer.detect.hypotheses import BIAS, CORRELATION, Hypothesis, HypothesisFamily
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.result import to_json
@@ -85,9 +86,9 @@ def test_every_verdict_has_a_page_without_scripts_that_loads_nothing(pages):
 def test_the_pages_say_what_was_found(pages):
     assert "<h1>Drift</h1>" in pages["Drift"]
     assert "1 of 4 columns has drifted" in pages["Drift"]
-    assert "What breaks the contract" in pages["Corrupted"]
+    assert "Violations of the feature contract" in pages["Corrupted"]
     assert "OutOfRange" in pages["Corrupted"]
-    assert "nothing to compare with yet" in pages["Inconclusive"]
+    assert "there is no reference yet" in pages["Inconclusive"]
     assert "level 0.01111" in pages["NoDrift"]
     assert "date=2013-02-09/part.parquet" in pages["NoDrift"]
 
@@ -126,8 +127,10 @@ def test_correlations_are_a_map_and_a_table(tmp_path, world):
         Hypothesis(f"{one} and {other}", 0.5, -0.25, -0.375, -0.4, -0.35, 1e-9, changed=one == HOSTILE)
         for one, other in combinations(names, 2)
     ]
-    made = HypothesisFamily("links", "CorrelationDrift", "Pearson correlations", tuple(subjects), "6 pairs", 1e-9, True)
-    page = render(replace(result, drift=replace(result.drift, relations=(made,))))
+    links = HypothesisFamily(
+        *("links", CORRELATION, "Pearson correlations", tuple(subjects), "6 pairs", 1e-9, True), is_matrix=True
+    )
+    page = render(replace(result, drift=replace(result.drift, relations=(links,))))
     tags = parsed(page)
     assert not tags.tags & {"script", "img", "a"}
     assert not {name for name in tags.attributes if name.startswith("on")}
@@ -245,8 +248,9 @@ def test_maps_come_side_by_side_before_other_relations(tmp_path, world):
     result, _ = hostile_result(tmp_path, world)
     names = [column.name for column in result.drift.columns][:2]
     pair = Hypothesis(" and ".join(names), 0.1, 0.6, 0.25, 0.2, 0.3, 0.001)
-    bias = HypothesisFamily("b", BIAS, "mean prediction", (replace(pair, name="all rows"),))
-    tests = (bias, HypothesisFamily("c", CORRELATION, "Pearson correlations", (pair,)))
+    headings = ("Rows", "Outcome", "Prediction")
+    bias = HypothesisFamily("b", BIAS, "mean prediction", (replace(pair, name="all rows"),), headings=headings)
+    tests = (bias, HypothesisFamily("c", CORRELATION, "Pearson correlations", (pair,), is_matrix=True))
     page = render(replace(result, drift=replace(result.drift, relations=tests)))
     parsed(page)
     assert page.index("Pearson correlations") < page.index("Mean prediction")

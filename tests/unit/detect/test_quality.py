@@ -13,6 +13,7 @@ from modelmonitor_trainer.detect.quality import (
     ranges,
     structural_violations,
 )
+from modelmonitor_trainer.detect.wording import PARTITIONS
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.window import Batch, BatchProfile, stack
 from support.profiles import profile_categories, profile_numbers
@@ -104,10 +105,10 @@ def test_structure():
     block = Batch("2013-01-01", (), dt.date(2013, 1, 1))
     broken = BatchProfile(block, 0, {}, {}, ("s3://b/o cannot be read as Parquet",))
     lacking = BatchProfile(block, 5, {}, {"f": ("s3://b/o", "s3://b/p")})
-    assert [v.kind for v in structural_violations(stack([broken], plan))] == ["Unreadable"]
-    (missing,) = structural_violations(stack([lacking], plan))
+    assert [v.kind for v in structural_violations(stack([broken], plan), PARTITIONS)] == ["Unreadable"]
+    (missing,) = structural_violations(stack([lacking], plan), PARTITIONS)
     assert missing.message == "column 'f' is missing from s3://b/o and 1 more"
-    assert [v.kind for v in structural_violations(stack([], plan))] == ["NoRows"]
+    assert [v.kind for v in structural_violations(stack([], plan), PARTITIONS)] == ["NoRows"]
 
 
 def days(*numbers):

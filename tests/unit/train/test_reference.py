@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from modelmonitor_api.messages import CheckRequest
-from modelmonitor_trainer.check.run import check
+from modelmonitor_trainer.check.publish import publish_check
 from modelmonitor_trainer.detect.result import to_json
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.layout import REFERENCE_ROWS_FILE
@@ -18,7 +18,7 @@ NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
 
 def checked(world, number):
     request = CheckRequest(monitor=world.monitor, spec=world.parsed())
-    _, result = check(world.store, request, job=f"mon-check-{number}", now=NOW)
+    _, result = publish_check(world.store, request, job=f"mon-check-{number}", now=NOW)
     return to_json(result)
 
 

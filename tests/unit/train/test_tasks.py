@@ -10,7 +10,7 @@ import skops.io
 from sklearn import metrics as sk
 
 from modelmonitor_api.messages import CheckRequest
-from modelmonitor_trainer.check import run as check_module
+from modelmonitor_trainer.check.publish import publish_check
 from modelmonitor_trainer.registry.model_files import TRUSTED_TYPES
 from modelmonitor_trainer.storage.local import path_of
 from unit.train.conftest import FIRST, NOW
@@ -138,7 +138,7 @@ def test_a_worse_challenger_is_rejected(lake):
 
 def checked(world):
     request = CheckRequest(monitor=world.monitor, spec=world.parsed())
-    return check_module.check(world.store, request, job="local", now=NOW)
+    return publish_check(world.store, request, job="local", now=NOW)
 
 
 def test_after_a_promotion_reference_and_promise_are_the_new_champions(lake):

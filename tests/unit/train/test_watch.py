@@ -6,8 +6,8 @@ import pytest
 
 from modelmonitor_api.messages import CheckRequest, RollbackRequest
 from modelmonitor_api.spec import Promotion
-from modelmonitor_trainer.check import run as check_module
 from modelmonitor_trainer.check.champion_watch import look_schedule, shared_confidence
+from modelmonitor_trainer.check.publish import publish_check
 from modelmonitor_trainer.gate.evaluation import margin_of
 from modelmonitor_trainer.registry.manual import handle_rollback
 from unit.train.conftest import NOW
@@ -17,7 +17,7 @@ WORSE = "WorseThanPredecessor"
 
 def checked(world, now=NOW):
     request = CheckRequest(monitor=world.monitor, spec=world.parsed())
-    verdict, result = check_module.check(world.store, request, job="local", now=now)
+    verdict, result = publish_check(world.store, request, job="local", now=now)
     return verdict, result
 
 
@@ -64,7 +64,7 @@ def test_a_first_champion_has_nobody_to_be_compared_with(world):
     world.land(19, 30)
     verdict, result = checked(world)
     assert verdict.watch is None
-    assert not any("before it" in note for note in result.notes)
+    assert not any("predecessor" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("metric", ["ROCAUC", "LogLoss", "Accuracy"])
@@ -86,7 +86,7 @@ def test_nothing_is_said_before_the_first_look(turned):
     turned.land(36, 37)
     verdict, result = checked(turned)
     assert verdict.watch is None
-    assert any("once labels until 2013-02-05 have come" in note for note in result.notes)
+    assert any("once labels through 2013-02-05 have arrived" in note for note in result.notes)
 
 
 def test_a_champion_that_is_worse_is_found_with_the_fourth_day(turned):

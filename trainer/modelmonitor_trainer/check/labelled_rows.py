@@ -1,129 +1,153 @@
-"""Rows with their labels, a day at a time: what performance, bias and ablation look at."""
+"""Rows with their true outcome, batch by batch, for the detectors that need the rows themselves."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelmonitor_api.spec import DataFormat, FeatureType, ModelMonitorSpec
+from modelmonitor_trainer.check.context import CheckContext
+from modelmonitor_trainer.check.data import Outcomes
+from modelmonitor_trainer.check.row_sampling import sample_batches
 from modelmonitor_trainer.data.tables import read_table
 from modelmonitor_trainer.profile.window import Batch
-from modelmonitor_trainer.storage.base import ObjectInfo, Store
+from modelmonitor_trainer.storage.base import ObjectInfo
 
 _SEED = 20130101
 
 
 @dataclass(frozen=True)
-class LabelledDay:
-    """A day's rows with a label.
+class LabelledBatch:
+    """The labelled rows of a batch.
 
     Attributes
     ----------
-    block
-        Which day.
+    batch
+        The batch.
     rows, target
-        One row a labelled row, and its outcome as it is in the data.
+        Labelled rows, and the outcome of each as it is in the data.
     read, unlabelled, repeated
-        Rows of the day, those without a label, and those beyond the first of their join key.
+        Number of rows read, of those without a label, and of those that repeat a join key.
     """
 
-    block: Batch
+    batch: Batch
     rows: pa.Table
     target: pa.ChunkedArray
     read: int
     unlabelled: int = 0
     repeated: int = 0
 
-    def sampled(self, quota: int, generator: np.random.Generator) -> LabelledDay:
-        """Return at most `quota` rows of the day, drawn at random and in their order."""
+    def sampled(self, quota: int, generator: np.random.Generator) -> LabelledBatch:
+        """Return at most `quota` random rows of the batch, in their order."""
         if self.rows.num_rows <= quota:
             return self
         chosen = pa.array(np.sort(generator.choice(self.rows.num_rows, quota, replace=False)))
-        return LabelledDay(
-            self.block, self.rows.take(chosen), self.target.take(chosen), self.read, self.unlabelled, self.repeated
-        )
+        return replace(self, rows=self.rows.take(chosen), target=self.target.take(chosen))
 
 
-def read_day(
-    store: Store,
-    spec: ModelMonitorSpec,
-    fmt: DataFormat,
-    block: Batch,
-    columns: Sequence[str],
-    arrived: Sequence[Batch],
-) -> LabelledDay:
-    """Return the rows of a day that have a label.
+def read_batch(
+    ctx: CheckContext, outcomes: Outcomes, batch: Batch, columns: Sequence[str], labels: Sequence[Batch]
+) -> LabelledBatch:
+    """Return all labelled rows of a batch.
 
-    A label lies in the partition of its row's day, or in that of the day on which it came: the latter is
-    read only where the former has too few labels of these rows. A day of which fewer rows have a label than
-    ``data.labels.minShare`` asks for has none.
+    A label is in the partition of its row's day, or in that of the day on which it arrived. The latter is read only
+    if the former has too few labels. A day with a smaller share of labels than ``data.labels.minShare`` counts as
+    unlabelled.
 
     Parameters
     ----------
-    store, spec, fmt
-        What to read.
-    block
-        The day.
+    ctx, outcomes
+        How to read.
+    batch
+        The batch.
     columns
-        Columns of the live rows.
-    arrived
-        Partitions of labels.
+        Columns of the rows.
+    labels
+        Batches of labels.
 
     Raises
     ------
     BadData
         If an object cannot be read, or lacks a column.
     """
-    labels = spec.data.labels
-    numeric = {feature.name for feature in spec.model.features if feature.type is FeatureType.NUMERIC}
-    text = [
-        *(feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL),
-        *(name for name in spec.model.slices if name not in numeric),
-    ]
     from modelmonitor_trainer.data.labels import has_value, join
 
-    if labels is None:
-        wanted = [*columns, spec.model.target]
-        rows = read_table(store, block.objects, wanted, fmt, text=text)
-        known = rows.filter(has_value(rows.column(spec.model.target)))
-        # The outcome is one of the rows' own columns: a row without one has no label yet.
-        return LabelledDay(block, known, known.column(spec.model.target), rows.num_rows)
-    key = labels.join_key
-    rows = read_table(store, block.objects, [*columns, key], fmt, text=[*text, key])
+    target, text = outcomes.target.name, outcomes.text_columns
+    if outcomes.join is None:
+        rows = read_table(ctx.store, batch.objects, [*columns, target], ctx.fmt, text=text)
+        known = rows.filter(has_value(rows.column(target)))
+        # The outcome is a column of the rows: a row without one has no label yet.
+        return LabelledBatch(batch, known, known.column(target), rows.num_rows)
+    key = outcomes.join.key
+    rows = read_table(ctx.store, batch.objects, [*columns, key], ctx.fmt, text=[*text, key])
     keys = rows.column(key)
     repeated = len(keys) - keys.null_count - int(pc.count_distinct(keys, mode="only_valid").as_py())
-    assert block.day is not None
-    for delay in dict.fromkeys((0, labels.delay_days)):
-        objects = _objects(arrived, block.day, block.day + dt.timedelta(days=delay))
-        known = read_table(store, objects, [key, spec.model.target], fmt, text=[key])
-        met = join(rows, known, np.zeros(rows.num_rows, dtype=np.int64), key=key, target=spec.model.target)
-        # Until enough have come the day is not mature: those that come first are not like the others.
-        if met.rows and met.rows >= float(labels.min_share) * (met.rows + met.report.unlabelled):
-            return LabelledDay(block, met.table, met.target, rows.num_rows, met.report.unlabelled, repeated)
-    nothing = known.column(spec.model.target).slice(0, 0)
-    return LabelledDay(block, rows.slice(0, 0), nothing, rows.num_rows, rows.num_rows, repeated)
+    assert batch.day is not None
+    for delay in dict.fromkeys((0, outcomes.join.delay_days)):
+        objects = _objects(labels, batch.day, batch.day + dt.timedelta(days=delay))
+        known = read_table(ctx.store, objects, [key, target], ctx.fmt, text=[key])
+        joined = join(rows, known, np.zeros(rows.num_rows, dtype=np.int64), key=key, target=target)
+        # Until enough labels have arrived the day is not mature: the first ones are not representative.
+        share = outcomes.join.min_share
+        if joined.rows and joined.rows >= share * (joined.rows + joined.report.unlabelled):
+            return LabelledBatch(batch, joined.table, joined.target, rows.num_rows, joined.report.unlabelled, repeated)
+    nothing = known.column(target).slice(0, 0)
+    return LabelledBatch(batch, rows.slice(0, 0), nothing, rows.num_rows, rows.num_rows, repeated)
 
 
-def read_days(
-    store: Store,
-    spec: ModelMonitorSpec,
-    fmt: DataFormat,
-    blocks: Sequence[Batch],
+def read_batches(
+    ctx: CheckContext,
+    outcomes: Outcomes,
+    batches: Sequence[Batch],
     columns: Sequence[str],
-    arrived: Sequence[Batch],
+    labels: Sequence[Batch],
     limit: int,
-) -> Iterator[LabelledDay]:
-    """Yield the labelled rows of days, one in memory at a time, and at most `limit` of all: as many of each day."""
+) -> Iterator[LabelledBatch]:
+    """Yield the labelled rows of batches, one batch in memory at a time, and at most `limit` rows in equal shares."""
     generator = np.random.default_rng(_SEED)
-    quota = max(1, limit // max(1, len(blocks)))
-    for block in blocks:
-        yield read_day(store, spec, fmt, block, columns, arrived).sampled(quota, generator)
+    quota = max(1, limit // max(1, len(batches)))
+    for batch in batches:
+        yield read_batch(ctx, outcomes, batch, columns, labels).sampled(quota, generator)
 
 
-def _objects(arrived: Sequence[Batch], first: dt.date, last: dt.date) -> list[ObjectInfo]:
-    return [info for block in arrived if block.day and first <= block.day <= last for info in block.objects]
+def sample_labelled(
+    ctx: CheckContext,
+    outcomes: Outcomes,
+    batches: Sequence[Batch],
+    rows: Mapping[str, int],
+    columns: Sequence[str],
+    labels: Sequence[Batch],
+    limit: int,
+) -> Iterator[LabelledBatch]:
+    """Yield a sample of the labelled rows of batches.
+
+    Rows that contain the target are sampled while they are read, in proportion to the size of each batch. Rows that
+    are joined with labels need the whole day in memory, and are sampled by :func:`read_batches`.
+
+    Parameters
+    ----------
+    ctx, outcomes, batches, columns, labels, limit
+        As for :func:`read_batches`.
+    rows
+        Name of a batch → its number of rows.
+    """
+    if outcomes.join is not None:
+        yield from read_batches(ctx, outcomes, batches, columns, labels, limit)
+        return
+    from modelmonitor_trainer.data.labels import has_value
+
+    target = outcomes.target.name
+    names = list(dict.fromkeys([*columns, target]))
+    sized = [(batch, rows.get(batch.name, 0)) for batch in batches]
+    sampled = sample_batches(ctx.store, sized, names, ctx.fmt, limit, text=outcomes.text_columns)
+    for batch, table in zip(batches, sampled, strict=True):
+        known = table.filter(has_value(table.column(target)))
+        yield LabelledBatch(batch, known, known.column(target), table.num_rows)
+
+
+def _objects(labels: Sequence[Batch], first: dt.date, last: dt.date) -> list[ObjectInfo]:
+    return [info for batch in labels if batch.day and first <= batch.day <= last for info in batch.objects]

@@ -1,4 +1,4 @@
-"""Commands that look at data: check, report, validate."""
+"""Commands check, report and validate."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def add_commands(subparsers: Any) -> None:
     """Add check, report and validate to the command line."""
     check = subparsers.add_parser(
         "check",
-        help="look for drift, broken data and a drop of the champion's score",
-        description="Check a monitor (-f), do what the operator asks (--request), or compare two sets of files.",
+        help="check data for drift, corruption, and a drop of the champion's score",
+        description="Check a monitor (-f), run a request of the operator (--request), or compare two sets of files.",
     )
     source = check.add_mutually_exclusive_group(required=True)
     source.add_argument("-f", "--file", metavar="FILE", help="YAML file of a ModelMonitor (- is standard input)")
@@ -35,47 +35,55 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument("--target", metavar="COL", help="column with the true outcome (files only)")
     check.add_argument("--prediction", metavar="COL", help="column with the prediction (files only)")
     check.add_argument(
-        "--correlations", action="store_true", help="compare correlations, however many rows there are (files only)"
+        "--correlations",
+        action="store_true",
+        help="compare correlations, regardless of the number of rows (files only)",
     )
     check.add_argument(
-        "--ablation", action="store_true", help="look which columns tell less of the target; takes a while (files only)"
+        "--ablation", action="store_true", help="test which columns explain less of the target; slow (files only)"
     )
     check.add_argument(
-        "--false-alarms", metavar="N/DAYSd", type=_budget, help="how many false alarms in how many days (default 1/90d)"
+        "--false-alarms",
+        metavar="N/DAYSd",
+        type=_budget,
+        help="acceptable number of false alarms per days (default 1/90d)",
     )
     check.add_argument(
-        "--checks-per-day", metavar="N", type=float, help="how often you check (default: spec.schedule with -f, else 1)"
+        "--checks-per-day",
+        metavar="N",
+        type=float,
+        help="number of checks per day (default: that of spec.schedule with -f, otherwise 1)",
     )
     check.add_argument(
         "--minimum-effect", metavar="X", type=_fraction, help="smallest change that counts (default 0.03)"
     )
-    check.add_argument("--html", metavar="FILE", help="also write the report page there")
-    check.add_argument("--output", choices=["text", "json"], default="text", help="what to print (default text)")
+    check.add_argument("--html", metavar="FILE", help="also write the report page to FILE")
+    check.add_argument("--output", choices=["text", "json"], default="text", help="output format (default text)")
     check.set_defaults(run=_check)
 
-    report = subparsers.add_parser("report", help="say where the newest report of a monitor is, or copy it")
+    report = subparsers.add_parser("report", help="print the location of the newest report of a monitor, or copy it")
     report.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
     report.add_argument("--uid", default="local", help="UID of the monitor on the cluster (default: local checks)")
-    report.add_argument("--html", metavar="FILE", help="copy the page there")
+    report.add_argument("--html", metavar="FILE", help="copy the page to FILE")
     report.set_defaults(run=_report)
 
-    validate = subparsers.add_parser("validate", help="say whether a monitor's YAML file is valid")
+    validate = subparsers.add_parser("validate", help="validate a monitor's YAML file")
     validate.add_argument("-f", "--file", required=True, metavar="FILE", help="the file (- is standard input)")
     validate.set_defaults(run=_validate)
 
 
 def _check(args: argparse.Namespace) -> int:
-    # Both must be said before their libraries are imported. A third less memory than Arrow's default; and matrices as
-    # small as a check's are not worth threads of their own, which spin while they wait for the next one.
+    # Both must be set before their libraries are imported. jemalloc needs a third less memory than Arrow's default
+    # allocator. Matrices as small as a check's are not worth threads, which spin while they wait for the next one.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from modelmonitor_trainer.errors import BadConfiguration
 
     if (args.reference is None) != (args.current is None) or "" in {args.reference, args.current}:
-        raise BadConfiguration("--reference and --current go together; give both")
+        raise BadConfiguration("--reference and --current must be set together")
     for option in ("target", "prediction", "correlations", "ablation"):
         if getattr(args, option) and not args.reference:
-            raise BadConfiguration(f"--{option} is for files; for a monitor spec.model and spec.detectors say it")
+            raise BadConfiguration(f"--{option} is for files; for a monitor, set spec.model and spec.detectors")
     if args.request:
         return _check_in_pod(args)
     if args.html:
@@ -94,15 +102,15 @@ def _check_in_pod(args: argparse.Namespace) -> int:
 
     def work() -> CheckVerdict:
         from modelmonitor_api.messages import CheckRequest
-        from modelmonitor_trainer.check.run import check
+        from modelmonitor_trainer.check.publish import publish_check
         from modelmonitor_trainer.errors import BadConfiguration
         from modelmonitor_trainer.storage.base import open_store
 
         request = read_request(args.request)
         if not isinstance(request, CheckRequest):
-            raise BadConfiguration(f"{args.request} asks for {request.kind}, and this is modelmonitor check")
+            raise BadConfiguration(f"{args.request} is a request of kind {request.kind}, not Check")
         store = open_store(request.spec.storage)
-        verdict, _ = check(store, request, job=job_name(), now=dt.datetime.now(dt.UTC))
+        verdict, _ = publish_check(store, request, job=job_name(), now=dt.datetime.now(dt.UTC))
         print(_printable(f"{verdict.verdict}: {verdict.message}"), file=sys.stderr)
         return verdict
 
@@ -110,13 +118,13 @@ def _check_in_pod(args: argparse.Namespace) -> int:
 
 
 def _check_of_monitor(args: argparse.Namespace) -> CheckResult:
-    from modelmonitor_trainer.check.run import check
+    from modelmonitor_trainer.check.publish import publish_check
     from modelmonitor_trainer.storage.base import open_store
 
     request = _request(args)
     store = open_store(request.spec.storage)
-    _, result = check(store, request, job="local", now=dt.datetime.now(dt.UTC))
-    assert result is not None  # a check outside a cluster has no earlier pod
+    _, result = publish_check(store, request, job="local", now=dt.datetime.now(dt.UTC))
+    assert result is not None  # outside a cluster there is no earlier pod
     return replace(result, reproduce=shlex.join(["modelmonitor", "check", "-f", args.file, *_options(args)]))
 
 
@@ -133,7 +141,8 @@ def _request(args: argparse.Namespace) -> CheckRequest:
 
 def _check_of_files(args: argparse.Namespace) -> CheckResult:
     from modelmonitor_api.spec import Sensitivity
-    from modelmonitor_trainer.check.files import Files, check_files
+    from modelmonitor_trainer.check.pipeline import check_files
+    from modelmonitor_trainer.check.sources.files import Files
     from modelmonitor_trainer.storage.base import open_store
 
     files = Files(args.reference, args.current, args.target, args.prediction, args.correlations, args.ablation)
@@ -144,7 +153,7 @@ def _check_of_files(args: argparse.Namespace) -> CheckResult:
 
 
 def _options(args: argparse.Namespace) -> list[str]:
-    """Return the options that were given and decide, as they are written."""
+    """Return the given options that affect the result, in command-line form."""
     given = []
     if args.false_alarms is not None:
         given += ["--false-alarms", "{}/{}d".format(*args.false_alarms)]
@@ -209,7 +218,7 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
 
 
 def _printable(text: str) -> str:
-    """Return text from data without what a terminal would take for orders."""
+    """Return text from data without terminal control characters."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
@@ -240,18 +249,18 @@ def _validate(args: argparse.Namespace) -> int:
     monitor, spec = read_monitor(args.file)
     print(f"{args.file}: {monitor.namespace}/{monitor.name} is valid")
     if not spec.only_s3():
-        print("It uses file:// locations, so it is for the command line: in a cluster every URI must be s3://.")
+        print("It uses file:// URIs, so it works on the command line only: in a cluster every URI must be s3://.")
     return 0
 
 
 def _require_writable(path: str) -> None:
-    """Refuse a file that cannot be written before the work is done that it is for."""
+    """Refuse a file that cannot be written, before the check runs."""
     from modelmonitor_trainer.errors import BadConfiguration
 
     folder = Path(path).absolute().parent
     if Path(path).is_dir() or not folder.is_dir() or not os.access(path if Path(path).exists() else folder, os.W_OK):
-        why = "it is a folder" if Path(path).is_dir() else f"{folder} is not a folder that can be written"
-        raise BadConfiguration(f"{path} cannot be written: {why}; name another file with --html")
+        why = "it is a folder" if Path(path).is_dir() else f"{folder} is not a writable folder"
+        raise BadConfiguration(f"{path} cannot be written: {why}; choose another file with --html")
 
 
 def _write(path: str, text: str) -> None:
@@ -264,10 +273,10 @@ def _write(path: str, text: str) -> None:
 
 
 def _budget(text: str) -> tuple[int, int]:
-    found = _BUDGET.match(text)
-    if not found or not 1 <= int(found[1]) <= 1000 or not 1 <= int(found[2]) <= 3650:
+    match = _BUDGET.match(text)
+    if not match or not 1 <= int(match[1]) <= 1000 or not 1 <= int(match[2]) <= 3650:
         raise argparse.ArgumentTypeError(f"{text!r} is not a budget; write 1/90d for one false alarm in 90 days")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 def _fraction(text: str) -> str:

@@ -1,15 +1,15 @@
-"""Ablation: which relationship to the target broke, by small models on one or two features and without each.
+"""Ablation: which relationships to the target broke, by small models on one or two features and without each.
 
-Models are fitted on parts of the reference and scored on the part left out, and on the current rows, each
-current row by one of the same models, so both sides are scored by models of the same strength. What a set
-of features explains is the share of the loss (log loss, squared error) of the side's own mean outcome that
-it takes away, so a change of the share of positives alone changes nothing much:
+Models are fitted on parts of the reference and scored on the part left out and on the current rows, each current row
+by one of the same models, so that both sides are scored by models of equal strength. What a set of features explains
+is the share by which it reduces the loss (log loss, squared error) of the side's mean outcome, so that a change of the
+share of positives alone has little effect:
 
 * single features and pairs of the best of them: explained now, less explained before;
 * without a feature: what it adds to all others, now less before.
 
-Only less counts: where one relationship breaks, the other features explain more of what is left. Losses
-are compared by means over rows with standard errors of days as clusters (see
+The test is one-sided: if one relationship breaks, the other features explain more of the rest. Losses are compared by
+means over rows with days as clusters (see
 :mod:`~modelmonitor_trainer.detect.bias`), their difference by Welch's t. The leave-one-out idea is that of
 J. Lei, M. G'Sell, A. Rinaldo, R. Tibshirani, L. Wasserman, Distribution-free predictive inference for
 regression, 2018, section 6 (LOCO).
@@ -29,11 +29,11 @@ from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.detect.bias import clustered_mean
 from modelmonitor_trainer.detect.hypotheses import ABLATION, Hypothesis, HypothesisFamily, family
 
-#: With fewer labelled rows on a side nothing is said.
+#: Sides with fewer labelled rows are not compared.
 MIN_ROWS = 500
-#: Parts of the reference; days stay together where there are enough.
+#: Parts of the reference; days stay together if there are enough.
 FOLDS = 3
-#: Features that models are made of one by one, at most, and how many of the best are paired.
+#: Maximum number of single features, and number of the best ones that are paired.
 MAX_FEATURES, PAIRED = 30, 3
 _CATEGORIES = 50
 _FLOOR = 1e-6
@@ -48,9 +48,9 @@ class Labelled:
     columns
         Feature → (n,) floats with NaN, or text with None.
     truth : (n,)
-        Places of the classes, or values.
+        Indices of the classes, or values.
     days : (n,)
-        A number for each row's day.
+        Number of the cluster of each row.
     """
 
     columns: dict[str, Array]
@@ -60,7 +60,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class _Sides:
-    """Encoded rows of both sides, the parts they belong to, and the losses of their own mean outcome."""
+    """Encoded rows of both sides, their parts, and the losses of their mean outcome."""
 
     matrices: tuple[Floats, Floats]
     truths: tuple[Floats, Floats]
@@ -83,7 +83,7 @@ def find_broken_relations(
     reference, current
         Rows of the same columns.
     classes
-        How many classes there are; 0 for values.
+        Number of classes; 0 for values.
     """
     test = HypothesisFamily(detector, ABLATION, "explained share of the loss")
     sizes = [int(side.truth.size) for side in (reference, current)]
@@ -92,11 +92,11 @@ def find_broken_relations(
         return [HypothesisFamily(**(vars(test) | {"message": text}))]
     if any(np.unique(side.truth).size < 2 for side in (reference, current)):
         return [HypothesisFamily(**(vars(test) | {"message": "all rows of a side have the same outcome"}))]
-    # Only libraries that are loaded by then are held to one thread.
-    import sklearn.ensemble  # noqa: F401 - for what it loads
+    # The limit applies only to libraries that are loaded by then.
+    import sklearn.ensemble  # noqa: F401 - loads its libraries
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    # Models this small are slower on several threads, the more so where cores are shared.
+    # Models this small are slower with several threads, especially on shared cores.
     with threadpool_limits(1):
         subjects = _compared(reference, current, classes)
     text = f"{len(subjects)} comparisons of small models on {sizes[0]:,} and {sizes[1]:,} labelled rows"
@@ -106,17 +106,17 @@ def find_broken_relations(
 def _compared(reference: Labelled, current: Labelled, classes: int) -> list[Hypothesis]:
     names = list(reference.columns)[:MAX_FEATURES]
     sides = _prepared(names, reference, current, classes)
-    alone = {name: _gains(sides, [place]) for place, name in enumerate(names)}
+    alone = {name: _gains(sides, [index]) for index, name in enumerate(names)}
     best = sorted(names, key=lambda name: -float(alone[name][0].mean()))[:PAIRED]
-    found = [(f"{name} alone", *alone[name]) for name in names]
+    gains = [(f"{name} alone", *alone[name]) for name in names]
     for one, other in combinations(best if len(names) > 2 else [], 2):
-        found.append((f"{one} with {other}", *_gains(sides, [names.index(one), names.index(other)])))
+        gains.append((f"{one} with {other}", *_gains(sides, [names.index(one), names.index(other)])))
     if len(names) > 1:
         everything = _gains(sides, list(range(len(names))))
-        for place, name in enumerate(names):
-            without = _gains(sides, [other for other in range(len(names)) if other != place])
-            found.append((f"what {name} adds", everything[0] - without[0], everything[1] - without[1]))
-    return [_subject(name, sides, (before, now)) for name, before, now in found]
+        for index, name in enumerate(names):
+            without = _gains(sides, [other for other in range(len(names)) if other != index])
+            gains.append((f"what {name} adds", everything[0] - without[0], everything[1] - without[1]))
+    return [_subject(name, sides, (before, now)) for name, before, now in gains]
 
 
 def _prepared(names: Sequence[str], reference: Labelled, current: Labelled, classes: int) -> _Sides:
@@ -145,26 +145,26 @@ def _encoded(reference: Array, current: Array) -> tuple[Floats, Floats, bool]:
     known = np.array([value for value in reference if value is not None], dtype=object).astype(str)
     values, counts = np.unique(known, return_counts=True)
     order = np.lexsort((values, -counts))[:_CATEGORIES]
-    place = {str(values[index]): float(rank) for rank, index in enumerate(order)}
+    rank_of = {str(values[index]): float(rank) for rank, index in enumerate(order)}
     one, other = (
-        np.array([place.get(str(value), np.nan) if value is not None else np.nan for value in side], dtype=np.float64)
+        np.array([rank_of.get(str(value), np.nan) if value is not None else np.nan for value in side], dtype=np.float64)
         for side in (reference, current)
     )
-    return one, other, bool(place)
+    return one, other, bool(rank_of)
 
 
 def _parts(days: Array) -> Array:
-    """Return the part of each row: whole days where there are enough of them."""
+    """Return the part of each row: whole clusters if there are enough of them."""
     distinct, which = np.unique(days, return_inverse=True)
     return np.asarray((which if distinct.size >= 2 * FOLDS else np.arange(days.size)) % FOLDS)
 
 
 def _gains(sides: _Sides, chosen: Sequence[int]) -> tuple[Floats, Floats]:
-    """Return for every row of both sides how much less it loses than by the mean outcome, in units of that loss."""
+    """Return for each row how much lower its loss is than that of the mean outcome, in units of that loss."""
     losses = [np.full(truth.size, np.nan) for truth in sides.truths]
     for part in range(FOLDS):
         fit = sides.parts[0] != part
-        model = _model(sides.classes, [sides.categorical[place] for place in chosen])
+        model = _model(sides.classes, [sides.categorical[index] for index in chosen])
         model.fit(sides.matrices[0][fit][:, chosen], sides.truths[0][fit])
         for side in (0, 1):
             rows = sides.parts[side] == part
@@ -181,8 +181,8 @@ def _gains(sides: _Sides, chosen: Sequence[int]) -> tuple[Floats, Floats]:
 def _model(classes: int, categorical: Sequence[bool]) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    made = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
-    return made(
+    model = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+    return model(
         max_iter=40,
         max_leaf_nodes=8,
         min_samples_leaf=50,
@@ -197,11 +197,11 @@ def _loss(model: Any, matrix: Floats, truth: Floats, classes: int) -> Floats:
     if not classes:
         return np.asarray(np.square(model.predict(matrix) - truth), dtype=np.float64)
     scores = model.predict_proba(matrix)
-    place = np.searchsorted(model.classes_, truth)
-    known = (place < model.classes_.size) & (model.classes_[np.minimum(place, model.classes_.size - 1)] == truth)
-    given = np.where(known, scores[np.arange(truth.size), np.minimum(place, model.classes_.size - 1)], 0.0)
-    # A class that the parts fitted on have not shown must not decide everything by itself.
-    return np.asarray(-np.log(np.clip(given, 1e-3, 1.0)), dtype=np.float64)
+    index = np.searchsorted(model.classes_, truth)
+    known = (index < model.classes_.size) & (model.classes_[np.minimum(index, model.classes_.size - 1)] == truth)
+    predicted = np.where(known, scores[np.arange(truth.size), np.minimum(index, model.classes_.size - 1)], 0.0)
+    # A class that the fitted parts do not contain must not dominate the mean.
+    return np.asarray(-np.log(np.clip(predicted, 1e-3, 1.0)), dtype=np.float64)
 
 
 def _constant_loss(truth: Floats, classes: int) -> Floats:
@@ -221,7 +221,7 @@ def _subject(name: str, sides: _Sides, gains: tuple[Floats, Floats]) -> Hypothes
         return Hypothesis(name, before, now, change, change, change, 1.0)
     # Welch and Satterthwaite.
     freedom = variance**2 / (error_r**4 / freedom_r + error_c**4 / freedom_c)
-    # One-sided: what others explain grows by itself where one relationship breaks.
+    # One-sided: if one relationship breaks, what other features explain grows.
     p_value = float(special.stdtr(freedom, change / error))
     half = float(special.stdtrit(freedom, 0.975)) * error
     return Hypothesis(name, before, now, change, change - half, change + half, p_value)

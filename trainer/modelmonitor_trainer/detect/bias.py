@@ -1,7 +1,7 @@
-"""Prediction bias: whether predictions are right on average, overall and on every slice.
+"""Prediction bias: the mean of prediction minus outcome, of all rows and of slices.
 
-The mean of prediction minus outcome over rows that are alike within a day, so the standard error is that
-of clusters: with G days, sums R_g of the residuals and n_g rows,
+Rows of a day are correlated, so the standard error is that of clusters: with G days, sums R_g of the residuals and n_g
+rows,
 
     SE² = G / (G - 1) · Σ (R_g - n_g · mean)² / N²,
 
@@ -19,12 +19,12 @@ import numpy as np
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.detect.hypotheses import BIAS, Hypothesis, HypothesisFamily, family
 
-#: With fewer rows nothing is said of a slice.
+#: A slice with fewer rows is not tested.
 MIN_ROWS = 100
 MIN_DAYS = 5
-#: A binary outcome must occur, and not occur, as often as this for its mean to be nearly normal.
+#: A binary outcome must occur, and not occur, at least this often for its mean to be approximately normal.
 MIN_OUTCOMES = 10
-#: Slices that are looked at, the largest ones.
+#: Maximum number of slices; the largest are tested.
 MAX_SLICES = 40
 _CONFIDENCE = 0.95
 
@@ -38,7 +38,7 @@ class Judged:
     truth, predicted : (n,)
         Outcomes (0 and 1, or values) and predictions (probabilities, or values).
     days : (n,)
-        A number for each row's day.
+        Number of the cluster of each row.
     slices
         Column → (n,) text, None where missing.
     """
@@ -57,7 +57,7 @@ def clustered_mean(values: Floats, clusters: Array) -> tuple[float, float, float
     values : (n,)
         At least two.
     clusters : (n,)
-        Whose rows are alike; fewer than MIN_DAYS distinct ones count as none.
+        Cluster of each row; fewer than MIN_DAYS distinct ones are ignored.
     """
     mean = float(values.mean())
     distinct, which = np.unique(clusters, return_inverse=True)
@@ -73,7 +73,7 @@ def t_test(mean: float, error: float, freedom: float) -> tuple[float, float]:
     """Return the two-sided p-value of a mean of zero, and half the width of its 95 % interval."""
     if error <= 0:
         return (0.0 if mean else 1.0), 0.0
-    from scipy import special  # only here: its import takes half as long as a small check
+    from scipy import special  # imported late: it takes half as long as a small check
 
     p_value = 2 * float(special.stdtr(freedom, -abs(mean) / error))
     return p_value, float(special.stdtrit(freedom, (1 + _CONFIDENCE) / 2)) * error
@@ -87,14 +87,15 @@ def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "day
     detector
         Its name.
     rows
-        What was predicted and what came.
+        Predictions and outcomes.
     binary
-        Whether outcomes are 0 and 1: the effect is then the difference of the rates; of values it is in
-        units of the standard deviation of the outcomes.
+        Whether outcomes are 0 and 1. Then the effect is the difference of the rates; for values it is in units of
+        the standard deviation of the outcomes.
     clusters
-        What ``rows.days`` numbers.
+        Plural noun for the clusters.
     """
-    test = HypothesisFamily(detector, BIAS, "mean prediction against mean outcome (outcome to prediction)")
+    what = "mean prediction against mean outcome (outcome to prediction)"
+    test = HypothesisFamily(detector, BIAS, what, headings=("Rows", "Outcome", "Prediction"))
     unit = 1.0 if binary else float(rows.truth.std()) if rows.truth.size else 0.0
     if rows.truth.size < MIN_ROWS or not unit:
         return HypothesisFamily(**(vars(test) | {"message": f"{rows.truth.size} usable labelled rows are too few"}))
@@ -105,22 +106,22 @@ def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "day
     how = (
         f"{days} {clusters} as clusters"
         if days >= MIN_DAYS
-        else f"fewer than {MIN_DAYS} {clusters}, so rows count alone"
+        else f"fewer than {MIN_DAYS} {clusters}, so rows count as independent"
     )
     groups = f"{len(subjects)} groups tested" if len(subjects) != 1 else "1 group tested"
-    made = family(test, subjects)
+    result = family(test, subjects)
     text = f"{rows.truth.size:,} labelled rows, {groups}; {how}"
-    return HypothesisFamily(**(vars(made) | {"message": text}))
+    return HypothesisFamily(**(vars(result) | {"message": text}))
 
 
 def _slices(rows: Judged) -> list[tuple[str, Array]]:
-    found = []
+    slices = []
     for column, values in rows.slices.items():
         texts = np.array(["" if value is None else str(value) for value in values])
         present = np.array([value is not None for value in values], dtype=bool)
         for value, count in zip(*np.unique(texts[present], return_counts=True), strict=True):
-            found.append((int(count), f"{column}={value[:40]}", present & (texts == value)))
-    return [(name, chosen) for _, name, chosen in sorted(found, key=lambda item: (-item[0], item[1]))[:MAX_SLICES]]
+            slices.append((int(count), f"{column}={value[:40]}", present & (texts == value)))
+    return [(name, chosen) for _, name, chosen in sorted(slices, key=lambda item: (-item[0], item[1]))[:MAX_SLICES]]
 
 
 def _enough(rows: Judged, chosen: Array, binary: bool) -> bool:

@@ -1,17 +1,16 @@
-"""Correlation drift: whether features hang together as they did, by Pearson's and by rank correlation.
+"""Correlation drift: changes of Pearson and rank correlations between numeric columns.
 
-Differences of Fisher's z, each in its standard error: the larger of the one that normal rows have,
-1 / (n - 3), times 1.06 for ranks, and of the one that the rows themselves show, so that heavy tails and
-common changes of scale do not alarm:
+The test statistic is the difference of Fisher's z in units of its standard error. Its variance is the larger of that
+of normal rows, 1 / (n - 3), times 1.06 for ranks, and of the one estimated from the rows, so that heavy tails and
+changes of scale raise no alarm:
 
 * R. A. Fisher, On the "probable error" of a coefficient of correlation, 1921;
 * E. C. Fieller, H. O. Hartley, E. S. Pearson, Tests for rank correlation coefficients I, 1957;
 * J. H. Steiger, A. R. Hakstian, The asymptotic distribution of elements of a correlation matrix, 1982.
 
-The p-value is that of the normal distribution. The size of a change is half the difference of the
-correlations, so that it lies between 0 and 1 like every other effect. Where the reference has enough
-blocks, the largest difference over all pairs between pseudo-current windows of it and the rest is what a
-change must exceed, as for single columns.
+The p-value is that of the normal distribution. The effect size is half the difference of the correlations, so that it
+is between 0 and 1 like every other effect. If the reference has enough batches, a change must also exceed a threshold
+from pseudo-current windows of the reference, as for single columns.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from modelmonitor_trainer.profile.moments import Moments, correlations, total
 PEARSON, RANK = "Pearson correlations", "rank correlations"
 #: A pair with fewer rows on a side is not tested.
 MIN_ROWS = 100
-#: Correlations nearer to 1 than this are one: their z has no end.
+#: Correlations closer to 1 count as 1 minus this: the z of 1 is infinite.
 _EDGE = 1e-6
 _Z95 = 1.959963984540054
 _RANK_VARIANCE = 1.06
@@ -40,7 +39,7 @@ _RANK_VARIANCE = 1.06
 def find_correlation_drift(
     detector: str, names: Sequence[str], reference: Sequence[Moments], current: Sequence[Moments], level: float
 ) -> list[HypothesisFamily]:
-    """Return the tests of both matrices of correlations.
+    """Return the families of Pearson and of rank correlations.
 
     Parameters
     ----------
@@ -49,9 +48,9 @@ def find_correlation_drift(
     names
         Columns, in the order of the moments.
     reference, current
-        Moments of each block of the windows.
+        Moments of each batch of the windows.
     level
-        Level of the check, of which each matrix may spend its share where it is calibrated.
+        Level of the check; the thresholds of each matrix use half of it.
     """
     if len(names) < 2:
         text = "fewer than two numeric columns vary in the reference"
@@ -65,7 +64,7 @@ def fisher_test(r: Floats, variance: Floats, rows: Floats, *, ranks: bool = Fals
     Parameters
     ----------
     r, variance, rows : (...,)
-        Correlations, the variances that the rows show, and how many rows there are.
+        Correlations, their estimated variances, and numbers of rows.
     ranks
         Whether they are rank correlations.
     """
@@ -88,27 +87,27 @@ def _matrix(
     tested = (before.rows >= MIN_ROWS) & (now.rows >= MIN_ROWS) & np.isfinite(z[0]) & np.isfinite(z[1])
     error = np.sqrt(errors[0] + errors[1])
     score = np.abs(z[1] - z[0]) / error
-    limits, how = _ordinary(reference, sum(bool(m.rows.any()) for m in current), tested, level, ranks=ranks)
+    limits, how = _thresholds(reference, sum(bool(m.rows.any()) for m in current), tested, level, ranks=ranks)
     subjects = []
     pairs = list(combinations(names, 2))
-    for place in np.flatnonzero(tested):
-        low, high = _interval([float(side[place]) for side in z], [float(side[place]) for side in errors])
+    for index in np.flatnonzero(tested):
+        low, high = _interval([float(side[index]) for side in z], [float(side[index]) for side in errors])
         subjects.append(
             Hypothesis(
-                name=" and ".join(pairs[place]),
-                before=float(r[0][place]),
-                now=float(r[1][place]),
-                effect=float(r[1][place] - r[0][place]) / 2,
+                name=" and ".join(pairs[index]),
+                before=float(r[0][index]),
+                now=float(r[1][index]),
+                effect=float(r[1][index] - r[0][index]) / 2,
                 low=low / 2,
                 high=high / 2,
-                p_value=math.erfc(float(score[place]) / math.sqrt(2)),
-                limit=None if limits is None else float(limits[place]),
+                p_value=math.erfc(float(score[index]) / math.sqrt(2)),
+                limit=None if limits is None else float(limits[index]),
             )
         )
     text = f"{len(subjects)} pairs of {len(names)} columns tested on {int(now.rows.max()):,} sampled rows; {how}"
     if not subjects:
         text = f"no pair of columns has {MIN_ROWS} rows and varies on both sides"
-    return family(HypothesisFamily(detector, CORRELATION, what, message=text), subjects)
+    return family(HypothesisFamily(detector, CORRELATION, what, message=text, is_matrix=True), subjects)
 
 
 def _fisher(moments: Moments, *, ranks: bool) -> tuple[Floats, Floats, Floats]:
@@ -116,7 +115,7 @@ def _fisher(moments: Moments, *, ranks: bool) -> tuple[Floats, Floats, Floats]:
     return (r, *fisher_test(r, variance, moments.rows, ranks=ranks))
 
 
-def _ordinary(
+def _thresholds(
     reference: Sequence[Moments],
     current_blocks: int,
     tested: npt.NDArray[np.bool_],
@@ -124,13 +123,13 @@ def _ordinary(
     *,
     ranks: bool,
 ) -> tuple[Floats | None, str]:
-    """Return what the size of a change of each pair reaches ordinarily, and how that was found."""
+    """Return the threshold of the size of a change of each pair, and how it was found."""
     filled = [moments for moments in reference if moments.rows.any()]
     if len(filled) < MIN_BLOCKS or not current_blocks or not tested.any():
-        return None, "the reference has too few parts to calibrate, so rows count as independent"
+        return None, "the reference has too few batches to calibrate, so rows count as independent"
     method, chosen = pseudo_windows(len(filled), current_blocks)
     differences, errors = _pseudo_differences(filled, chosen, current_blocks, ranks=ranks)
-    # Differences in units of each pair's own, by rows at the least: days can only add to what rows vary.
+    # In units of the variation of each pair, at least that of independent rows: days can only add to it.
     squares = np.where(np.isfinite(differences), differences, 0.0)[:, tested] ** 2
     others = np.sqrt((squares.sum(axis=0) - squares).clip(0) / max(1, len(chosen) - 1))
     floor = errors[tested]
@@ -145,11 +144,11 @@ def _ordinary(
 def _pseudo_differences(
     blocks: Sequence[Moments], chosen: npt.NDArray[np.bool_], current_blocks: int, *, ranks: bool
 ) -> tuple[Floats, Floats]:
-    """Return the difference of the correlations of every window from the rest, and the error of rows; (w, pairs)."""
+    """Return the difference of the correlations of each window from the rest, and its standard error; (w, pairs)."""
     rows = np.stack([block.rows for block in blocks])
     sums = np.stack([block.ranks if ranks else block.values for block in blocks])
     differences, variances = [], np.zeros(rows.shape[1])
-    # One window at a time: all of them at once are hundreds of megabytes for a hundred columns.
+    # One window at a time: together they would need hundreds of megabytes for a hundred columns.
     for window in chosen:
         (r, here), (others, there) = (
             correlations(part @ rows, np.tensordot(part, sums, axes=1)) for part in (window * 1.0, ~window * 1.0)

@@ -1,7 +1,7 @@
 """Tail probabilities of two distributions that every check needs.
 
-scipy.special has them, and its import takes half as long as a small check: so here they are by their textbook formulas,
-and the tests hold them against scipy.
+scipy.special has them, but its import takes half as long as a small check. These are the textbook formulas, and tests
+compare them with SciPy.
 
 * Kolmogorov's distribution: N. V. Smirnov, Table for estimating the goodness of fit of empirical distributions, 1948;
 * the incomplete gamma function: NIST Digital Library of Mathematical Functions, 8.7.1 (series) and 8.9.2 (continued
@@ -17,15 +17,15 @@ _EPSILON = 2.0**-52
 
 
 def kolmogorov(distance: float) -> float:
-    """Return the probability that Kolmogorov's statistic, scaled by the root of the rows, exceeds `distance`.
+    """Return the probability that Kolmogorov's statistic, scaled by the square root of the rows, exceeds `distance`.
 
     >>> round(kolmogorov(1.3581), 4)
     0.05
     """
-    if distance < 0.04:  # where the difference from 1 is smaller than any number
+    if distance < 0.04:  # the difference from 1 is below double precision
         return 1.0
     if distance < 1:
-        # The same sum in its other form, which converges where the first does not.
+        # The other form of the series, which converges fast for small distances.
         exponents = (-((2 * k - 1) ** 2) * math.pi**2 / (8 * distance**2) for k in range(1, 6))
         return 1 - math.sqrt(2 * math.pi) / distance * sum(math.exp(exponent) for exponent in exponents)
     terms = (math.exp(-2 * (k * distance) ** 2) * (1 if k % 2 else -1) for k in range(1, 8))
@@ -63,7 +63,7 @@ def _continued_fraction(a: float, x: float) -> float:
     """Return the upper incomplete gamma function of (a, x) over x^a e^-x."""
     b = x + 1 - a
     c, d = 1 / _SMALL, 1 / b
-    found, k = d, 0
+    fraction, k = d, 0
     factor = 0.0
     while abs(factor - 1) > _EPSILON and k < 10_000:
         k += 1
@@ -74,5 +74,5 @@ def _continued_fraction(a: float, x: float) -> float:
         c = b + numerator / c
         c = c if abs(c) > _SMALL else _SMALL
         factor = c * d
-        found *= factor
-    return found
+        fraction *= factor
+    return fraction

@@ -1,9 +1,8 @@
-"""Drift: which columns have changed by more than chance, more than ordinarily, and enough to matter.
+"""Drift of columns: changes that are significant, exceed normal variation, and are large enough to matter.
 
-A change counts as drift when three things hold at once: its p-value, adjusted over all tests of the
-check, is below the level that the false-alarm budget leaves for one check; it is larger than the
-windows of the reference lie apart themselves (where the reference has enough blocks to tell); and its
-size is at least the one that the user cares about.
+A change counts as drift if three conditions hold at once: its p-value, adjusted over all tests of the check, is below
+the level that the false-alarm budget allows for one check; it exceeds the variation between windows of the reference
+(if the reference has enough batches); and the effect size is at least ``minimumEffect``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass, replace
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
-from modelmonitor_trainer.detect.hypotheses import decide as decide_relation
+from modelmonitor_trainer.detect.hypotheses import decide as decide_family
 from modelmonitor_trainer.detect.rare_categories import mostly_new, spread_rare
 from modelmonitor_trainer.detect.statistics import (
     Evidence,
@@ -44,16 +43,16 @@ DISTRIBUTION, MISSING = "Distribution", "MissingValues"
 
 @dataclass(frozen=True)
 class Comparison:
-    """A column to be compared between two windows.
+    """A column of two windows to compare.
 
     Attributes
     ----------
     detector
-        Name of the detector that asks for it.
+        Name of the detector.
     role
         "Feature", "Target" or "Prediction".
     plan, reference, current
-        The column, and its profiles.
+        The bins of the column, and its profiles.
     """
 
     detector: str
@@ -62,10 +61,17 @@ class Comparison:
     reference: ColumnWindow
     current: ColumnWindow
 
+    @classmethod
+    def of_windows(
+        cls, detector: str, role: str, plan: ColumnPlan, reference: WindowProfile, current: WindowProfile
+    ) -> Comparison:
+        """Return the comparison of a column of two windows."""
+        return cls(detector, role, plan, reference.columns[plan.name], current.columns[plan.name])
+
 
 @dataclass(frozen=True)
 class ColumnTest:
-    """One test and what came of it.
+    """A test of a column and its result.
 
     Attributes
     ----------
@@ -76,8 +82,8 @@ class ColumnTest:
     adjusted_p
         The p-value adjusted for the number of tests of the check.
     measured, limit
-        The distance as calibration measures it (with what chance adds), and the one that ordinary variation
-        reaches; None if the reference cannot tell.
+        The distance including the part that chance adds, and its threshold; None if the reference has too few
+        batches for thresholds.
     drifted
         Whether it counts as drift.
     """
@@ -92,16 +98,16 @@ class ColumnTest:
 
 @dataclass(frozen=True)
 class ColumnResult:
-    """What the tests of one column found.
+    """The result of the tests of a column.
 
     Attributes
     ----------
     comparison
         The column.
     tests
-        Those that could be made.
+        Tests that could be made.
     stability, jensen_shannon
-        For people who think in them; NaN where a side is empty.
+        For comparison with other tools; NaN if a side is empty.
     """
 
     comparison: Comparison
@@ -127,24 +133,24 @@ class ColumnResult:
 
 @dataclass(frozen=True)
 class DriftResult:
-    """What the check found over all columns.
+    """The decided tests of a check.
 
     Attributes
     ----------
     columns
-        By evidence, the strongest first.
+        Columns, the strongest evidence first.
     level
         Level of the check.
     tests
-        How many tests it was adjusted for.
+        Number of tests that p-values are adjusted for.
     calibrations
-        Role → how the level was calibrated.
+        Role → thresholds.
     detectable
-        Smallest effect that the rows would have shown four times in five.
+        Smallest effect that the rows would show with a power of 80 %.
     rows_needed
-        How many rows the current window must have for ``detectableEffect``; None if no number is enough.
+        Number of rows of the current window at which ``detectableEffect`` is detectable; None if none is enough.
     relations
-        Tests of what holds between columns; one p-value each among the tests.
+        Families of hypotheses about rows; each counts as one test.
     """
 
     columns: tuple[ColumnResult, ...]
@@ -162,20 +168,20 @@ class DriftResult:
 
     @property
     def mostly_new(self) -> tuple[ColumnResult, ...]:
-        """The columns with very many values, most of which do not occur in the reference."""
+        """The columns with very many distinct values, most of which do not occur in the reference."""
         return tuple(column for column in self.columns if _mostly_new(column.comparison))
 
     @property
     def changed_relations(self) -> tuple[HypothesisFamily, ...]:
-        """The relations that have changed."""
+        """The families that have drifted."""
         return tuple(relation for relation in self.relations if relation.drifted)
 
 
 def level_of(sensitivity: Sensitivity, checks_per_day: float) -> float:
-    """Return the level of one check, at which the budget of false alarms is kept on average.
+    """Return the significance level of one check that meets the false-alarm budget on average.
 
-    The number of false alarms expected in ``perDays`` is the level times the number of checks in them,
-    however much successive windows overlap.
+    The expected number of false alarms in ``perDays`` is the level times the number of checks, even if successive
+    windows overlap.
     """
     budget = sensitivity.false_alarms
     return min(0.5, budget.count / (budget.per_days * checks_per_day))
@@ -197,21 +203,21 @@ def find_drift(
     comparisons
         The columns of all detectors, each once.
     sensitivity, checks_per_day
-        Give the level, and the effect that matters.
+        Determine the level, and the smallest effect that matters.
     rows
         Of the reference and of the current window.
     calendars
-        Role → blocks of both windows; a role without one is not calibrated.
+        Role → batches of both windows; a role without one has no thresholds.
     relations
-        Tests of what holds between columns, not yet decided.
+        Undecided families of hypotheses.
     """
     level = level_of(sensitivity, checks_per_day)
-    results = [_tested(comparison) for comparison in comparisons]
+    results = [_test_column(comparison) for comparison in comparisons]
     raw = [test.evidence.p_value for result in results for test in result.tests]
     p_values = adjusted([*raw, *(p for relation in relations if (p := relation.p_value) is not None)])
     calibrations = _calibrations(results, level, len(p_values), calendars)
     minimum = float(sensitivity.minimum_effect)
-    decided, place, used = [], 0, dict.fromkeys(calibrations, 0)
+    decided, index, used = [], 0, dict.fromkeys(calibrations, 0)
     for result in results:
         tests = []
         for test in result.tests:
@@ -220,7 +226,7 @@ def find_drift(
             used[result.comparison.role] += 1
             calibrated = calibration.method != "None"
             beyond = not calibrated or bool(calibration.exceeded()[number])
-            adjusted_p = float(p_values[place])
+            adjusted_p = float(p_values[index])
             tests.append(
                 replace(
                     test,
@@ -230,7 +236,7 @@ def find_drift(
                     drifted=adjusted_p < level and beyond and test.evidence.effect >= minimum,
                 )
             )
-            place += 1
+            index += 1
         decided.append(replace(result, tests=tuple(tests)))
     count = max(1, len(p_values))
     return DriftResult(
@@ -240,30 +246,21 @@ def find_drift(
         calibrations=calibrations,
         detectable=detectable_effect(*rows, level, count),
         rows_needed=rows_needed(rows[0], float(sensitivity.detectable_effect), level, count),
-        relations=_decided_relations(relations, p_values[len(raw) :], level, minimum),
+        relations=_decide_relations(relations, p_values[len(raw) :], level, minimum),
     )
 
 
-def _decided_relations(
+def _decide_relations(
     relations: Sequence[HypothesisFamily], p_values: Floats, level: float, minimum: float
 ) -> tuple[HypothesisFamily, ...]:
     left = iter(p_values.tolist())
     return tuple(
-        relation if relation.p_value is None else decide_relation(relation, next(left), level, minimum)
+        relation if relation.p_value is None else decide_family(relation, next(left), level, minimum)
         for relation in relations
     )
 
 
-def comparisons_of(
-    detector: str, role: str, plans: Sequence[ColumnPlan], reference: WindowProfile, current: WindowProfile
-) -> list[Comparison]:
-    """Return the comparisons of some columns of two windows."""
-    return [
-        Comparison(detector, role, plan, reference.columns[plan.name], current.columns[plan.name]) for plan in plans
-    ]
-
-
-def _tested(comparison: Comparison) -> ColumnResult:
+def _test_column(comparison: Comparison) -> ColumnResult:
     plan, before, now = comparison.plan, comparison.reference.total, comparison.current.total
     if isinstance(plan, NumericPlan):
         evidence = compare_numbers(before.counts, now.counts, plan.edges)
@@ -274,7 +271,7 @@ def _tested(comparison: Comparison) -> ColumnResult:
         stability = population_stability(before.counts, now.counts, groups=None)
     tests = [ColumnTest(DISTRIBUTION, evidence)] if evidence else []
     rates = compare_rates(before.missing, before.rows, now.missing, now.rows)
-    # A target without a value is a label that has not come yet: no change of the world.
+    # A target without a value is a label that has not arrived yet, not a change.
     if rates is not None and comparison.role != "Target":
         tests.append(ColumnTest(MISSING, rates))
     return ColumnResult(comparison, tuple(tests), *stability)
@@ -283,8 +280,8 @@ def _tested(comparison: Comparison) -> ColumnResult:
 def _calibrations(
     results: Sequence[ColumnResult], level: float, tests: int, calendars: Mapping[str, Calendar]
 ) -> dict[str, DriftThresholds]:
-    """Return the calibration of each role; the level is shared out by the number of tests."""
-    found = {}
+    """Return the thresholds of each role; roles share the level in proportion to their tests."""
+    thresholds = {}
     for role in dict.fromkeys(result.comparison.role for result in results):
         series = [
             _distributions(result.comparison)
@@ -294,8 +291,8 @@ def _calibrations(
             if result.comparison.role == role
             for test in result.tests
         ]
-        found[role] = fit_thresholds(series, calendars.get(role, _NO_BLOCKS), level * len(series) / max(1, tests))
-    return found
+        thresholds[role] = fit_thresholds(series, calendars.get(role, _NO_BLOCKS), level * len(series) / max(1, tests))
+    return thresholds
 
 
 def _distributions(comparison: Comparison) -> Series:

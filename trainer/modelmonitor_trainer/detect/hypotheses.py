@@ -1,12 +1,11 @@
-"""Relations: tests of what holds between columns, beside those of single columns.
+"""Families of hypotheses about rows: pairs of columns, slices, features.
 
-A relation test is a family of subjects (pairs of columns, slices, features). Within a family p-values
-are adjusted after Benjamini and Hochberg; the family stands in the tests of the check with one p-value,
-the smallest adjusted one, which is that of
+Within a family, p-values are adjusted with the method of Benjamini and Hochberg. Among the tests of the check, a
+family counts once, with its smallest adjusted p-value, which is that of
 
     R. J. Simes, An improved Bonferroni procedure for multiple tests of significance, 1986.
 
-So a matrix of thousands of correlations costs the single columns no power.
+So a matrix of thousands of correlations does not reduce the power of the tests of columns.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ BIAS, CORRELATION, ABLATION = "PredictionBias", "CorrelationDrift", "Ablation"
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One thing that a relation test looks at.
+    """A hypothesis of a family: that one quantity has not changed.
 
     Attributes
     ----------
@@ -36,9 +35,9 @@ class Hypothesis:
     p_value, adjusted_p
         Of no change; the latter adjusted over the family.
     limit
-        What the size of the change reaches ordinarily; None if the reference cannot tell.
+        Threshold of the size of the change; None if the reference has too few batches.
     changed
-        Whether it counts.
+        Whether the change is significant, exceeds its threshold, and is large enough.
     """
 
     name: str
@@ -55,22 +54,28 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class HypothesisFamily:
-    """A family of subjects.
+    """A family of hypotheses.
 
     Attributes
     ----------
     detector, type
-        Which detector asks for it.
+        Name and type of the detector.
     what
-        What is compared, in words: "Pearson correlations".
+        What is compared, such as "Pearson correlations".
     subjects
-        By evidence, the strongest first.
+        Hypotheses, the strongest evidence first.
     message
-        How it was done, or why nothing can be said.
+        How they were tested, or why they were not.
     adjusted_p
         Of the family, over all tests of the check.
     drifted
         Whether it counts as drift.
+    tested
+        Whether the data could be used at all; `message` explains why not.
+    headings
+        Headings of the report for the subject, and for the quantity on both sides.
+    is_matrix
+        Whether subjects are pairs of columns, which a report draws as a matrix.
     """
 
     detector: str
@@ -80,34 +85,37 @@ class HypothesisFamily:
     message: str = ""
     adjusted_p: float = 1.0
     drifted: bool = False
+    tested: bool = True
+    headings: tuple[str, str, str] = ("Columns", "Before", "Now")
+    is_matrix: bool = False
 
     @property
     def p_value(self) -> float | None:
-        """The p-value of the family after Simes; None where nothing was tested."""
+        """The p-value of the family (Simes); None if nothing was tested."""
         return min((subject.adjusted_p for subject in self.subjects), default=None)
 
     @property
     def changed(self) -> tuple[Hypothesis, ...]:
-        """The subjects that count."""
+        """The hypotheses that were rejected."""
         return tuple(subject for subject in self.subjects if subject.changed)
 
 
 def family(test: HypothesisFamily, subjects: Sequence[Hypothesis]) -> HypothesisFamily:
-    """Return `test` over `subjects`, their p-values adjusted for their number."""
+    """Return `test` with `subjects`, their p-values adjusted for their number."""
     p_values = adjusted([subject.p_value for subject in subjects])
-    judged = [replace(subject, adjusted_p=float(p)) for subject, p in zip(subjects, p_values, strict=True)]
-    return replace(test, subjects=tuple(sorted(judged, key=_rank)))
+    adjusted_subjects = [replace(subject, adjusted_p=float(p)) for subject, p in zip(subjects, p_values, strict=True)]
+    return replace(test, subjects=tuple(sorted(adjusted_subjects, key=_rank)))
 
 
 def decide(test: HypothesisFamily, adjusted_p: float, level: float, minimum: float) -> HypothesisFamily:
-    """Return `test` with what counts: the family and the subject below the level, beyond the ordinary, large enough.
+    """Return `test` decided: family and hypothesis below the level, above the threshold, and large enough.
 
     Parameters
     ----------
     test
-        Of one family.
+        A family.
     adjusted_p
-        Of the family over all tests of the check.
+        p-value of the family, adjusted over all tests of the check.
     level, minimum
         Level of the check, and the effect that matters.
     """
@@ -118,10 +126,10 @@ def decide(test: HypothesisFamily, adjusted_p: float, level: float, minimum: flo
 
 
 def in_words(test: HypothesisFamily) -> str:
-    """Return what a test found, as part of a sentence."""
-    found = test.changed
-    shown = ", ".join(f"{s.name} ({s.before:.3g} to {s.now:.3g})" for s in found[:3])
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    """Return the rejected hypotheses of a family, as part of a sentence."""
+    changed = test.changed
+    shown = ", ".join(f"{s.name} ({s.before:.3g} to {s.now:.3g})" for s in changed[:3])
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
     return f"{test.what}: {shown}{more}"
 
 

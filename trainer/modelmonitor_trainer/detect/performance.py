@@ -1,4 +1,4 @@
-"""Performance: whether the champion scores worse than it did when it was promoted."""
+"""Performance: the champion's current score against its score at promotion."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.detect.score_timeline import Period, Score, or_none
 
-#: With fewer rows nothing is said.
+#: The champion is not scored on fewer rows.
 MIN_ROWS = 100
-#: With as many days, days are resampled instead of rows: the rows of one day err together.
+#: With at least this many days, days are resampled instead of rows: errors of a day are correlated.
 MIN_DAYS = 8
 _REPLICATES = 200
 _SEED = 20130101
@@ -22,32 +22,32 @@ _SEED = 20130101
 
 @dataclass(frozen=True)
 class PerformanceResult:
-    """What one Performance detector found.
+    """The result of a Performance detector.
 
     Attributes
     ----------
     detector, metric
-        Its name, and the score it follows.
+        Its name, and its metric.
     rows
-        Labelled rows that were scored.
+        Number of labelled rows scored.
     score, low, high
-        The champion's score on them and its interval; None where it could not be computed.
+        The champion's score and its interval; None if it could not be computed.
     promised
-        Its score on the hold-out rows of its promotion.
+        Its score on the hold-out rows at promotion.
     max_drop
-        How much worse it may be, in units of the metric.
+        Tolerated drop, in units of the metric.
     dropped
-        Whether it is worse by more than that, beyond the chance in both scores.
+        Whether the drop is significantly larger than that.
     message
-        The same in a sentence, or why nothing can be said.
+        The result in a sentence, or why there is none.
     unmatched
         Mature rows without a label.
     duplicates
         Day, rows, and rows beyond the first of their join key.
     periods
-        The score over time, for people to look at.
+        The score over time, for the report.
     promised_deviation
-        Standard deviation of the promised score by chance.
+        Standard error of the score at promotion.
     """
 
     detector: str
@@ -80,25 +80,24 @@ def judge(
     Parameters
     ----------
     result
-        With everything but the score.
+        The result without the score.
     days
-        For each day its true outcomes and predictions, rows alike in order.
+        True outcomes and predictions of each day, in the same order.
     score, title, greater_is_better
-        The metric, its name for people, and its direction.
+        The metric, its display name, and its direction.
     level
-        Probability to call a drop of exactly ``max_drop`` one.
+        Probability of reporting a drop of exactly ``max_drop``.
 
     Notes
     -----
-    The interval is the normal one with the standard deviation of a bootstrap over days (over rows where
-    there are fewer than MIN_DAYS).
+    A normal interval with the standard deviation of a bootstrap over days, or over rows with fewer than MIN_DAYS days.
     """
     filled = [day for day in days if day[0].size]
     rows = sum(int(day[0].size) for day in filled)
     if rows < MIN_ROWS:
         text = f"{rows} labelled rows are too few to score the champion; {MIN_ROWS} are needed"
         if result.unmatched:
-            text += f", and {result.unmatched:,} rows have no label yet or lie in days of which too few rows have one"
+            text += f", and {result.unmatched:,} rows have no label yet, or are of days with too few labels"
         return PerformanceResult(**(vars(result) | {"rows": rows, "message": text}))
     truth, predicted = (np.concatenate([day[part] for day in filled]) for part in (0, 1))
     now = or_none(score, truth, predicted)
@@ -106,28 +105,28 @@ def judge(
         text = f"{title} is not defined on the {rows} labelled rows (a single class?)"
         return PerformanceResult(**(vars(result) | {"rows": rows, "message": text}))
     deviation = _deviation(filled, score)
-    from scipy import special  # only here: its import takes half as long as a small check
+    from scipy import special  # imported late: it takes half as long as a small check
 
     reach = float(special.ndtri(1 - level)) * deviation
     low, high = now - reach, now + reach
-    found: dict[str, Any] = {"rows": rows, "score": now, "low": low, "high": high}
+    fields: dict[str, Any] = {"rows": rows, "score": now, "low": low, "high": high}
     if result.promised is None:
         text = f"{title} is {now:.4g} on {rows:,} labelled rows; the champion has no score to compare it with"
-        return PerformanceResult(**(vars(result) | found | {"message": text}))
+        return PerformanceResult(**(vars(result) | fields | {"message": text}))
     drop = result.promised - now if greater_is_better else now - result.promised
-    # What was promised was measured on some rows as well, and would have been another figure on others.
+    # The score at promotion is an estimate from a sample, too.
     apart = float(special.ndtri(1 - level)) * math.hypot(deviation, result.promised_deviation)
     dropped = drop - apart > result.max_drop
-    moved = "has dropped to" if greater_is_better else "has risen to"
+    verb = "has dropped to" if greater_is_better else "has risen to"
     text = (
-        f"{title} {moved if dropped else 'is'} {now:.4g} ({low:.4g} to {high:.4g}) on {rows:,} labelled "
-        f"rows; it was {result.promised:.4g}{_give_or_take(result)} at the champion's promotion, and "
+        f"{title} {verb if dropped else 'is'} {now:.4g} ({low:.4g} to {high:.4g}) on {rows:,} labelled "
+        f"rows; it was {result.promised:.4g}{_plus_minus(result)} at the champion's promotion, and "
         f"{result.max_drop:.3g} worse is tolerated"
     )
-    return PerformanceResult(**(vars(result) | found | {"dropped": dropped, "message": text}))
+    return PerformanceResult(**(vars(result) | fields | {"dropped": dropped, "message": text}))
 
 
-def _give_or_take(result: PerformanceResult) -> str:
+def _plus_minus(result: PerformanceResult) -> str:
     return f" ± {result.promised_deviation:.2g}" if result.promised_deviation else ""
 
 
@@ -135,7 +134,7 @@ def _deviation(days: Sequence[tuple[Array, Array]], score: Score) -> float:
     generator = np.random.default_rng(_SEED)
     truth, predicted = (np.concatenate([day[part] for day in days]) for part in (0, 1))
     bounds = np.cumsum([0, *(day[0].size for day in days)])
-    found = []
+    scores = []
     for _ in range(_REPLICATES):
         if len(days) >= MIN_DAYS:
             drawn = generator.integers(0, len(days), len(days))
@@ -144,5 +143,5 @@ def _deviation(days: Sequence[tuple[Array, Array]], score: Score) -> float:
             chosen = generator.integers(0, truth.size, truth.size)
         value = or_none(score, truth[chosen], predicted[chosen])
         if value is not None:
-            found.append(value)
-    return float(np.std(found, ddof=1)) if len(found) > 1 else float("inf")
+            scores.append(value)
+    return float(np.std(scores, ddof=1)) if len(scores) > 1 else float("inf")

@@ -1,8 +1,8 @@
-"""Data quality: what breaks the contract of the features, and in which partitions.
+"""Data quality: violations of the feature contract, and the batches that have them.
 
-Broken data are not drift: they are told apart here, partition by partition, so that one broken day
-among good ones is named instead of being averaged away. What the spec declares is judged by the spec;
-bursts of NULLs, stuck columns and changes of type are judged against the partitions of the reference.
+Corrupted data are not drift. Every batch is tested by itself, so that one corrupted day among good ones is named
+instead of averaged out. Declared properties are tested against the spec; bursts of NULLs, stuck columns and changes of
+type against the batches of the reference.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ import numpy as np
 from modelmonitor_api.outcomes import ViolationKind
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.data.windows import Window, days_of
+from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 
-#: A burst of missing values is this much above the worst partition of the reference …
+#: A burst of missing values exceeds the worst batch of the reference by this much …
 BURST = 0.25
 #: … and this many standard errors.
 BURST_ERRORS = 6.0
-#: Partitions with fewer rows say nothing of stuck columns.
+#: Columns of batches with fewer values are not tested for being stuck.
 _MIN_ROWS_STUCK = 100
-#: Probability at which a column that shows one value only counts as stuck.
+#: A single value with a smaller probability than this counts as stuck.
 _STUCK_LEVEL = 1e-9
-#: More rows than this share, and than this number, with the key of another row are too many.
+#: Tolerated share and number of rows that repeat a join key.
 DUPLICATES, MIN_DUPLICATES = 0.01, 10
-#: A day of the week is expected where the reference has this share of such days.
+#: A weekday is expected if the reference has this share of such days.
 _EXPECTED_SHARE = 0.8
-_NO_ROWS = "the live window has no rows; is anything still written to it?"
 
 
 @dataclass(frozen=True)
 class Violation:
-    """One way in which data break their contract.
+    """A violation of the feature contract.
 
     Attributes
     ----------
     kind
-        Which rule is violated.
+        The kind.
     column
-        Which column; None where it is about rows.
+        The column; None if it is about rows.
     blocks
-        Which partitions.
+        Names of the batches.
     message
         What is wrong, and what was expected.
     """
@@ -57,9 +57,9 @@ class Violation:
     message: str
 
 
-def structural_violations(window: WindowProfile) -> list[Violation]:
-    """Return what keeps a window from being compared at all: unreadable objects, missing columns, no rows."""
-    found = [
+def structural_violations(window: WindowProfile, wording: Wording) -> list[Violation]:
+    """Return what prevents any comparison of a window: unreadable objects, missing columns, no rows."""
+    violations = [
         Violation(ViolationKind.UNREADABLE, None, (block.block.name,), message)
         for block in window.blocks
         for message in block.unreadable
@@ -70,31 +70,29 @@ def structural_violations(window: WindowProfile) -> list[Violation]:
             objects = [uri for block in lacking for uri in block.lacking[name]]
             more = f" and {len(objects) - 1} more" if len(objects) > 1 else ""
             blocks = tuple(block.block.name for block in lacking)
-            found.append(
+            violations.append(
                 Violation(
                     ViolationKind.MISSING_COLUMN, name, blocks, f"column {name!r} is missing from {objects[0]}{more}"
                 )
             )
-    if not window.rows and not found:
-        of_days = any(block.block.day for block in window.blocks)
-        text = "the current files have no rows" if window.blocks and not of_days else _NO_ROWS
-        found.append(Violation(ViolationKind.NO_ROWS, None, (), text))
-    return found
+    if not window.rows and not violations:
+        violations.append(Violation(ViolationKind.NO_ROWS, None, (), wording.no_rows))
+    return violations
 
 
 def contract_violations(
     features: Sequence[Feature], current: WindowProfile, reference: WindowProfile | None
 ) -> list[Violation]:
-    """Return how the rows of a window break the contract of `features`.
+    """Return how the rows of a window violate the contract of `features`.
 
     Parameters
     ----------
     features
-        What is declared of each column.
+        Declared columns.
     current, reference
-        The windows; without a reference only what is declared can be judged.
+        The windows; without a reference only declared properties are tested.
     """
-    found: list[Violation] = []
+    violations: list[Violation] = []
     for feature in features:
         before = (
             [block.columns[feature.name] for block in reference.blocks if feature.name in block.columns]
@@ -103,26 +101,26 @@ def contract_violations(
         )
         for kind, check in _CHECKS:
             hits = [
-                (block, said)
+                (block, problem)
                 for block in current.blocks
-                if feature.name in block.columns and (said := check(feature, block.columns[feature.name], before))
+                if feature.name in block.columns and (problem := check(feature, block.columns[feature.name], before))
             ]
             if hits:
-                found.append(_violation(kind, feature, hits))
+                violations.append(_violation(kind, feature, hits))
                 if kind is ViolationKind.TYPE_CHANGED:
-                    break  # all values of such a partition count as missing: no use in saying so again
-    return found
+                    break  # all values of such a batch count as missing: do not report that as well
+    return violations
 
 
 def duplicate_keys(key: str, counted: Iterable[tuple[str, int, int]]) -> list[Violation]:
-    """Return the days whose rows share join keys: a label would be joined to one of them by chance.
+    """Return the days whose rows repeat join keys: labels would be joined to arbitrary rows.
 
     Parameters
     ----------
     key
         The join key.
     counted
-        Day, rows, and rows beyond the first of their key.
+        Day, number of rows, and of those that repeat a key.
     """
     hits = [(day, rows, extra) for day, rows, extra in counted if extra >= MIN_DUPLICATES and extra > DUPLICATES * rows]
     if not hits:
@@ -134,16 +132,16 @@ def duplicate_keys(key: str, counted: Iterable[tuple[str, int, int]]) -> list[Vi
 
 
 def missing_partitions(window: Window, days: Iterable[dt.date], reference_days: Sequence[dt.date]) -> list[Violation]:
-    """Return the days of the live window that should have a partition and have none.
+    """Return the days of the live window whose partition is missing.
 
     Parameters
     ----------
     window
         First and last day.
     days
-        Days that have arrived; what lies before the first of them is not missed.
+        Days that have arrived; days before the first of them are not expected.
     reference_days
-        Days of the reference: a weekday on which it has no data either is not missed.
+        Days of the reference: weekdays that it lacks are not expected.
     """
     arrived = set(days)
     if not arrived:
@@ -160,7 +158,7 @@ def missing_partitions(window: Window, days: Iterable[dt.date], reference_days: 
 
 
 def ranges(days: Sequence[dt.date]) -> str:
-    """Return days in words, neighbours together.
+    """Return days as text, with ranges of consecutive days.
 
     >>> ranges([dt.date(2013, 1, 1), dt.date(2013, 1, 2), dt.date(2013, 1, 5)])
     '2013-01-01 to 2013-01-02, 2013-01-05'
@@ -184,10 +182,10 @@ def _violation(kind: ViolationKind, feature: Feature, hits: Sequence[tuple[Batch
 
 
 def _wrong_type(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
-    """A Numeric feature must hold numbers; a Categorical one what the reference held."""
+    """A Numeric feature must contain numbers; a Categorical one the types of the reference."""
     kinds = profile.kinds - {"null"}
     if "nested" in kinds:
-        return "holds lists or structs, which no feature can be (write their parts as columns),"
+        return "holds lists or structs, which a feature cannot be (write their fields as columns),"
     known = frozenset[str]().union(*(p.kinds for p in before)) - {"null"}
     if isinstance(profile, NumericProfile):
         strange = kinds - {"number"}
@@ -199,7 +197,7 @@ def _wrong_type(_feature: Feature, profile: ColumnProfile, before: Sequence[Colu
 
 
 def in_words(kinds: Iterable[str]) -> str:
-    """Return kinds of values for people."""
+    """Return kinds of values as text."""
     names = {
         "number": "numbers",
         "text": "text",
@@ -219,12 +217,12 @@ def _unexpected_nulls(feature: Feature, profile: ColumnProfile, _before: Sequenc
 def _out_of_range(feature: Feature, profile: ColumnProfile, _before: Sequence[ColumnProfile]) -> str:
     if not isinstance(profile, NumericProfile):
         return ""
-    said = []
+    parts = []
     if profile.below:
-        said.append(f"{profile.below} values below {feature.minimum} (smallest {profile.minimum:.6g})")
+        parts.append(f"{profile.below} values below {feature.minimum} (smallest {profile.minimum:.6g})")
     if profile.above:
-        said.append(f"{profile.above} values above {feature.maximum} (largest {profile.maximum:.6g})")
-    return f"has {' and '.join(said)}" if said else ""
+        parts.append(f"{profile.above} values above {feature.maximum} (largest {profile.maximum:.6g})")
+    return f"has {' and '.join(parts)}" if parts else ""
 
 
 def _not_allowed(feature: Feature, profile: ColumnProfile, _before: Sequence[ColumnProfile]) -> str:
@@ -235,7 +233,7 @@ def _not_allowed(feature: Feature, profile: ColumnProfile, _before: Sequence[Col
 
 
 def _null_burst(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
-    """Far more missing values than in the worst partition of the reference, beyond any chance."""
+    """Significantly more missing values than in the worst batch of the reference."""
     known = [p.missing / p.rows for p in before if p.rows]
     if not known or not profile.rows:
         return ""
@@ -247,7 +245,7 @@ def _null_burst(_feature: Feature, profile: ColumnProfile, before: Sequence[Colu
 
 
 def _stuck(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
-    """One value throughout, where the reference makes that all but impossible."""
+    """A single value, which is practically impossible according to the reference."""
     if profile.present < _MIN_ROWS_STUCK or not before or not _one_value(profile):
         return ""
     if any(_one_value(p) for p in before if p.present >= _MIN_ROWS_STUCK):
@@ -269,7 +267,7 @@ def _one_value(profile: ColumnProfile) -> bool:
 
 
 def _expected(day: dt.date, reference_days: Sequence[dt.date]) -> bool:
-    """Whether data are expected on such a day, as far as the reference tells."""
+    """Whether data are expected on such a day, according to the reference."""
     if not reference_days:
         return True
     alike = [d for d in days_of((min(reference_days), max(reference_days))) if d.weekday() == day.weekday()]
@@ -278,7 +276,7 @@ def _expected(day: dt.date, reference_days: Sequence[dt.date]) -> bool:
     return sum(d in set(reference_days) for d in alike) >= _EXPECTED_SHARE * len(alike)
 
 
-#: What is checked of every feature in every partition, in the order of reports.
+#: Tests of each feature in each batch, in the order of reports.
 _CHECKS: tuple[tuple[ViolationKind, _Check], ...] = (
     (ViolationKind.TYPE_CHANGED, _wrong_type),
     (ViolationKind.UNEXPECTED_NULL, _unexpected_nulls),

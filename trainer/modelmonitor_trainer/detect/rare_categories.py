@@ -1,8 +1,8 @@
-"""Rare values: columns with more values than cells, cut so that a move among rare values is seen.
+"""Rare categories: columns with more distinct values than bins, binned so that changes of rare values are detected.
 
-Which values have a cell of their own is decided by a sample of the reference, and near the rarest of them partly by its
-luck, which does not last. So only those that would have had one with any luck keep it; all others go to the buckets of
-their hashes, named in the plan or not. That is a partition that says nothing of drift.
+A sample of the reference decides which values have a bin of their own. For the rarest of them that is partly chance,
+which regresses to the mean. So only values that would have had one in any sample keep it; all others go to the buckets
+of their hashes. This partition does not depend on drift.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from modelmonitor_trainer.profile.window import ColumnWindow
 
 
 def spread_rare(plan: ColumnPlan, reference: ColumnWindow, current: ColumnWindow) -> tuple[ColumnWindow, ColumnWindow]:
-    """Return both windows with rare values in their buckets, which become ordinary cells; others as they are.
+    """Return both windows with rare values in their hash buckets, which become bins; other columns are unchanged.
 
     Parameters
     ----------
     plan
-        The column. One without buckets is left alone.
+        The column. One without buckets is unchanged.
     reference, current
-        Its profiles. The cells of what is returned are the plan's categories, of which the rare ones are empty, the
-        buckets, and last an empty one.
+        Its profiles. The bins of the result are the plan's categories, of which the rare ones are empty, the buckets,
+        and an empty one.
     """
     if not isinstance(plan, CategoricalPlan) or not plan.buckets:
         return reference, current
     rare = np.flatnonzero(rare_categories(reference.total.counts, current.total.counts)[:-1])
-    bucket = bucket_of(hashes_of(checksums_of([plan.categories[place] for place in rare])), plan.buckets)
+    bucket = bucket_of(hashes_of(checksums_of([plan.categories[index] for index in rare])), plan.buckets)
     return _spread(reference, rare, bucket), _spread(current, rare, bucket)
 
 
 def mostly_new(reference: CategoricalProfile, current: CategoricalProfile) -> bool:
-    """Whether most of the different values of the current window do not occur in the reference, beyond doubt.
+    """Whether most distinct values of the current window certainly do not occur in the reference.
 
-    Their numbers are estimated by sketches, whose maximum is the sketch of both together. Its errors, of three per cent
-    each, are allowed for three times over.
+    Their numbers are estimated by sketches; the maximum of two sketches is that of both together. The margin is three
+    standard errors, of three per cent each.
     """
     before, now = distinct(reference.registers), distinct(current.registers)
     both = distinct(np.maximum(reference.registers, current.registers))
-    doubt = 3 * SKETCH_ERROR * float(np.hypot(both, before))
-    return now > 0 and both - before - doubt > now / 2
+    margin = 3 * SKETCH_ERROR * float(np.hypot(both, before))
+    return now > 0 and both - before - margin > now / 2
 
 
 def _spread(window: ColumnWindow, rare: Ints, bucket: Ints) -> ColumnWindow:

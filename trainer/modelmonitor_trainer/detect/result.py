@@ -1,4 +1,4 @@
-"""The whole result of a check: what the report shows and what is written as JSON."""
+"""The result of a check: what the report shows, and its JSON form."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from modelmonitor_api.status import FeatureEvidence, format_time
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
+from modelmonitor_trainer.detect.outcomes import DetectorStatus
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
+from modelmonitor_trainer.detect.wording import FILES, Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.profile.window import Batch
 
-#: Subjects of a relation test that the JSON names; a hundred columns have 4950 correlations.
+#: Maximum number of hypotheses of a family in the JSON; a hundred columns have 4950 correlations.
 MAX_SUBJECTS = 200
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two windows, as a report names it.
+    """One of the two windows, as a report shows it.
 
     Attributes
     ----------
     title
-        What it is: "reference: training window of v3-…".
+        Its name, such as "training window of the champion v3-…".
     window
-        Its days, where it has days.
+        First and last day; None for files.
     blocks
         Its partitions or files.
     rows
@@ -49,50 +51,50 @@ class Side:
 
 @dataclass(frozen=True)
 class DetectorOutcome:
-    """What came of one detector.
+    """The outcome of a detector.
 
     Attributes
     ----------
     name, type
         As in the spec.
     outcome
-        NoDrift, Drift, Kept, Broken, Held, Dropped or NotTested.
+        The outcome.
     message
-        Why, in a sentence.
+        Reason, in a sentence.
     """
 
     name: str
     type: str
-    outcome: str
+    outcome: DetectorStatus
     message: str
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """Everything that a check found.
+    """The result of a check.
 
     Attributes
     ----------
     verdict
-        What the operator is told.
+        Verdict for the operator.
     monitor
-        For which monitor; None for two sets of files.
-    sensitivity
-        In force.
-    checks_per_day
-        In force.
+        The monitor; None for files.
+    sensitivity, checks_per_day
+        Settings in effect.
     reference, current
         What was compared.
     drift
-        None where there was nothing to compare with.
+        Decided drift tests; None without a reference.
     violations, performance, detectors
-        What the detectors found.
+        Results of the detectors.
     notes
-        What a reader should know of how it was done.
+        Notes on how the verdict was reached.
     timings
         Step → seconds.
     reproduce
-        Command that does the same again.
+        Command that repeats the check.
+    wording
+        Words for partitions or files.
     """
 
     verdict: CheckVerdict
@@ -108,6 +110,7 @@ class CheckResult:
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     reproduce: str = ""
+    wording: Wording = FILES
 
 
 def to_json(result: CheckResult) -> dict[str, Any]:
@@ -142,7 +145,7 @@ def to_json(result: CheckResult) -> dict[str, Any]:
 
 
 def top_features(columns: Sequence[ColumnResult], count: int) -> list[FeatureEvidence]:
-    """Return the `count` columns with most evidence, as the status shows them."""
+    """Return the `count` columns with the strongest evidence, for the status."""
     shown = []
     for column in columns[:count]:
         test = column.decisive
@@ -162,7 +165,7 @@ def top_features(columns: Sequence[ColumnResult], count: int) -> list[FeatureEvi
 def _column(column: ColumnResult) -> dict[str, Any]:
     reference, current = column.comparison.reference.total, column.comparison.current.total
     test = column.decisive
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "name": column.name,
         "role": column.comparison.role,
         "type": "Numeric" if isinstance(reference, NumericProfile) else "Categorical",
@@ -174,27 +177,27 @@ def _column(column: ColumnResult) -> dict[str, Any]:
         "pValue": test.evidence.p_value if test else None,
         "adjustedPValue": test.adjusted_p if test else None,
         "nullRate": {"reference": _rate(reference), "current": _rate(current)},
-        "tests": [_test(made) for made in column.tests],
+        "tests": [_test(test) for test in column.tests],
         "populationStabilityIndex": column.stability,
         "jensenShannonDistance": column.jensen_shannon,
     }
     if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
-        found["statistics"] = {
+        document["statistics"] = {
             side: {"minimum": p.minimum, "maximum": p.maximum, "mean": _mean(p), "deviation": p.deviation}
             for side, p in (("reference", reference), ("current", current))
         }
     elif isinstance(reference, CategoricalProfile) and isinstance(current, CategoricalProfile):
-        found["distinctValues"] = {"reference": reference.distinct, "current": current.distinct}
-    cleaned: dict[str, Any] = _without_nan(found)
+        document["distinctValues"] = {"reference": reference.distinct, "current": current.distinct}
+    cleaned: dict[str, Any] = _without_nan(document)
     return cleaned
 
 
 def _performance(performance: PerformanceResult) -> dict[str, Any]:
-    found = {camel(key): _without_nan(value) for key, value in vars(performance).items()}
-    return found | {"periods": [_without_nan(vars(period)) for period in performance.periods]}
+    document = {camel(key): _without_nan(value) for key, value in vars(performance).items()}
+    return document | {"periods": [_without_nan(vars(period)) for period in performance.periods]}
 
 
-#: One name for a thing, wherever it stands.
+#: The same name as for columns.
 _SUBJECT_KEYS = {"adjusted_p": "adjustedPValue"}
 
 
@@ -270,7 +273,7 @@ def _mean(profile: NumericProfile) -> float | None:
 
 
 def _without_nan(value: Any) -> Any:
-    """Return JSON data with null for what JSON has no word for."""
+    """Return JSON data with null for numbers that JSON cannot represent."""
     if isinstance(value, Mapping):
         return {str(key): _without_nan(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,11 +1,11 @@
-"""A score over time: of each day, or of blocks of whole weeks where days have few rows.
+"""A score over time: of days, or of periods of whole weeks if days have few rows.
 
-Only for people to look at: whether the champion has dropped is judged once, over all days (see
+It is only displayed; whether the score has dropped is tested once, over all days (see
 :mod:`~modelmonitor_trainer.detect.performance`). Intervals are those of a delete-a-group jackknife,
 
     P. S. Kott, The delete-a-group jackknife, Journal of Official Statistics 17, 2001,
 
-of random groups of rows within a block, and of its days where it has enough of them.
+with random groups of rows within a period, or with its days if it has enough of them.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from modelmonitor_trainer.arrays import Array
 #: (true outcomes, predictions) → score.
 Score = Callable[[Array, Array], float]
 
-#: Days in a block: whole weeks, so that every block has the same days of the week.
+#: Lengths of periods in days: whole weeks, so that all periods have the same weekdays.
 LENGTHS = (1, 7, 14, 28, 91)
-#: Half of the blocks, at least, must have as many rows.
+#: At least half of the periods must have this many rows.
 MIN_ROWS = 100
-#: A block with fewer rows than this is not scored.
+#: A period with fewer rows is not scored.
 MIN_SCORED = 30
-#: Blocks that a chart can show.
+#: Maximum number of periods of a chart.
 MAX_PERIODS = 60
-#: With as many days in a block they are what is left out, instead of rows.
+#: With at least this many days in a period, the jackknife leaves out days instead of groups of rows.
 MIN_DAYS = 8
-#: Few, since a score can take milliseconds however few its rows are.
+#: Few, because a score can take milliseconds even on few rows.
 _GROUPS = 10
 _CONFIDENCE = 0.95
 _SEED = 20130101
@@ -44,7 +44,7 @@ class ScoredDay:
     Attributes
     ----------
     day
-        Which one.
+        The day.
     truth : (n,)
         True outcomes, as the score takes them.
     predicted : (n,) or (n, k)
@@ -58,16 +58,16 @@ class ScoredDay:
 
 @dataclass(frozen=True)
 class Period:
-    """The score of a block of days.
+    """The score of a period.
 
     Attributes
     ----------
     start, end
-        Its first and last day; both may be without rows.
+        First and last day; they need not have rows.
     rows
-        How many labelled rows it has.
+        Number of labelled rows.
     score, low, high
-        The score and its 95 % interval; None where it has too few rows, or the score is not defined on them.
+        The score and its 95 % interval; None if there are too few rows, or it is undefined.
     """
 
     start: dt.date
@@ -79,14 +79,14 @@ class Period:
 
 
 def score_over_time(days: Sequence[ScoredDay], score: Score) -> tuple[Period, ...]:
-    """Return the score of every block of days, the earliest first; nothing where there are fewer than two.
+    """Return the score of each period, the earliest first; nothing for fewer than two periods.
 
     Parameters
     ----------
     days
         In any order.
     score
-        The metric; raises ValueError, or gives NaN, where it is not defined.
+        The metric; raises ValueError or returns NaN if it is undefined.
     """
     filled = sorted((day for day in days if day.truth.size), key=lambda day: day.day)
     if not filled:
@@ -105,12 +105,12 @@ def score_over_time(days: Sequence[ScoredDay], score: Score) -> tuple[Period, ..
 
 
 def block_length(rows: dict[dt.date, int]) -> int:
-    """Return the smallest of LENGTHS with which half of the blocks have MIN_ROWS rows, and not too many result.
+    """Return the smallest length with which half of the periods have MIN_ROWS rows, and there are not too many.
 
     Parameters
     ----------
     rows
-        Day → how many rows it has, at least one day.
+        Day → number of rows; at least one day.
     """
     last = max(rows)
     for length in LENGTHS:
@@ -142,7 +142,7 @@ def _period(end: dt.date, length: int, days: Sequence[ScoredDay], score: Score) 
 
 
 def _reach(truth: Array, predicted: Array, groups: Array, score: Score) -> float | None:
-    """Return half the width of the interval; None where the score is not defined without one of the groups."""
+    """Return half the width of the interval; None if the score is undefined without one of the groups."""
     count = int(groups.max()) + 1
     without = [or_none(score, truth[groups != group], predicted[groups != group]) for group in range(count)]
     values = np.array([value for value in without if value is not None])
@@ -155,7 +155,7 @@ def _reach(truth: Array, predicted: Array, groups: Array, score: Score) -> float
 
 
 def or_none(score: Score, truth: Array, predicted: Array) -> float | None:
-    """Return a score, or None where it is not defined (one class only)."""
+    """Return a score, or None if it is undefined (a single class)."""
     try:
         value = float(score(truth, predicted))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The tests and effect sizes of drift, as pure functions of counts.
+"""Tests and effect sizes for drift, as pure functions of counts.
 
 Distances lie between 0 and 1: Kolmogorov-Smirnov for numbers, total variation for categories, the
 difference of rates for missing values. Intervals of effects hold with 95 % confidence and follow from
@@ -8,7 +8,7 @@ difference of rates for missing values. Intervals of effects hold with 95 % conf
 * R. G. Newcombe, Interval estimation for the difference between independent proportions, 1998 (rates).
 
 p-values: M. A. Stephens, 1970 (small-sample form of Kolmogorov's distribution), Pearson's chi-square
-test of homogeneity, the same with Yates' correction for rates. Adjustment: Y. Benjamini and
+test of homogeneity, with Yates' correction for rates. Adjustment: Y. Benjamini and
 Y. Hochberg, Controlling the false discovery rate, 1995.
 """
 
@@ -25,26 +25,26 @@ from modelmonitor_trainer.detect.distributions import chi_square_tail, kolmogoro
 
 #: One minus the confidence of the intervals of effects.
 _ALPHA = 0.05
-#: The quantile of the normal distribution that goes with it.
+#: The corresponding quantile of the normal distribution.
 _TWO_SIDED = 1.959963984540054
-#: Smallest expected number of rows in a cell of the chi-square test.
+#: Smallest expected number of rows in a bin of the chi-square test.
 _MIN_EXPECTED = 5.0
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one test found.
+    """The result of a test.
 
     Attributes
     ----------
     effect
         Estimated size of the change.
     low, high
-        Interval of it.
+        Its interval.
     p_value
-        Probability of as much by chance, rows being independent.
+        p-value, assuming independent rows.
     distance
-        The raw distance between the samples, biased upwards by chance: what calibration compares.
+        The distance between the samples, biased upwards by chance, which thresholds apply to.
     """
 
     effect: float
@@ -55,20 +55,20 @@ class Evidence:
 
 
 def ks_bounds(reference: Counts, current: Counts, edges: Floats) -> tuple[float, float]:
-    """Return bounds of the two-sample Kolmogorov-Smirnov statistic from counts in cells.
+    """Return bounds of the two-sample Kolmogorov-Smirnov statistic from counts in bins.
 
     Parameters
     ----------
     reference, current : (k + 1,)
-        Rows in each cell; both have rows.
+        Rows in each bin; both have rows.
     edges : (k,)
-        Cuts between the cells.
+        Edges between the bins.
 
     Returns
     -------
     low, high
-        The statistic of the rows themselves lies between them. They are equal where only cells that
-        hold a single value (or no rows) decide.
+        The statistic of the rows is between them. They are equal if it is reached at bins of a single value (or
+        without rows).
     """
     below_r, below_c = _cumulated(reference), _cumulated(current)
     at_edges = np.abs(below_r - below_c)
@@ -78,7 +78,7 @@ def ks_bounds(reference: Counts, current: Counts, edges: Floats) -> tuple[float,
     single = np.zeros(reference.size, dtype=bool)
     if edges.size > 1:
         single[1:-1] = edges[1:] == np.nextafter(edges[:-1], np.inf)
-    # Where one side has no rows in a cell, the other moves monotonically between its ends.
+    # In a bin where one side has no rows, the difference is monotonic.
     single |= (reference == 0) | (current == 0)
     undecided = inside[~single]
     return low, max(low, float(undecided.max())) if undecided.size else low
@@ -89,24 +89,24 @@ def _cumulated(counts: Counts) -> Floats:
 
 
 def compare_numbers(reference: Counts, current: Counts, edges: Floats) -> Evidence | None:
-    """Compare two numeric columns by the Kolmogorov-Smirnov distance; None where a side has no rows."""
+    """Compare two numeric columns by the Kolmogorov-Smirnov distance; None if a side has no rows."""
     n, m = int(reference.sum()), int(current.sum())
     if not n or not m:
         return None
     low, high = ks_bounds(reference, current, edges)
     root = np.sqrt(n * m / (n + m))
-    # The lower bound, so that the p-value is never smaller than that of the rows themselves.
+    # The lower bound, so that the p-value is never smaller than that of the rows.
     p_value = kolmogorov(float((root + 0.12 + 0.11 / root) * low))
     radius = sum(np.sqrt(np.log(4 / _ALPHA) / (2 * size)) for size in (n, m))
     return Evidence(low, max(0.0, low - radius), min(1.0, high + radius), p_value, low)
 
 
 def compare_categories(reference: Counts, current: Counts) -> Evidence | None:
-    """Compare two categorical columns; None where a side has no rows.
+    """Compare two categorical columns; None if a side has no rows.
 
-    The last cell must hold all values that have no cell. The effect is the total variation distance with
-    the part removed that chance alone adds, which grows with the number of categories. Categories too
-    rare for the chi-square test are pooled.
+    The last bin must hold all values without a bin of their own. The effect is the total variation distance less the
+    part that chance adds, which grows with the number of categories. Categories too rare for the chi-square test are
+    pooled.
     """
     n, m = int(reference.sum()), int(current.sum())
     if not n or not m:
@@ -125,26 +125,25 @@ def compare_categories(reference: Counts, current: Counts) -> Evidence | None:
 
 
 def rare_categories(reference: Counts, current: Counts) -> npt.NDArray[np.bool_]:
-    """Return which categories are to be pooled: those too rare, and the last cell, that of all others.
+    """Return which categories to pool: rare ones, and the last bin, that of all others.
 
     Parameters
     ----------
     reference, current : (k,)
-        Rows of each category, and last of all values that have no cell.
+        Rows of each category, and last of all values without a bin.
 
     Returns
     -------
     (k,)
-        Rare by the rows of both sides together, so that which are pooled says nothing of drift.
+        Decided by the rows of both sides together, so that it does not depend on drift.
 
     Notes
     -----
-    The last cell must be among them: it holds what the reference happened not to show, of which the current
-    window always has more. Where the reference has more values than cells, those with a cell are the ones
-    that were common in it, some by luck, and luck does not last: near the smallest of them, c rows, being
-    named is itself a sign of a lucky reference. So a category must be so common by both sides that it would
-    have been named with any luck: it would have, if e rows are expected of it in the reference and
-    e - 3 sqrt(e) >= c, because its rows there vary by sqrt(e) at most.
+    The last bin must be pooled: it holds values that the reference happens not to contain, of which the current
+    window always has more. If the reference has more values than bins, those with a bin are the ones that were common
+    in it, some by chance. For the rarest of them, with c rows, having a bin is itself a sign of chance (regression to
+    the mean). So a category must be so common on both sides together that it would have had a bin in any sample: with
+    e expected rows in the reference, e - 3 sqrt(e) >= c, because its rows vary by at most sqrt(e).
     """
     n, m = int(reference.sum()), int(current.sum())
     both = reference + current
@@ -157,7 +156,7 @@ def rare_categories(reference: Counts, current: Counts) -> npt.NDArray[np.bool_]
 
 
 def _pool_rare(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
-    """Return the counts with the rare categories in one cell, the last."""
+    """Return the counts with rare categories pooled in the last bin."""
     rare = rare_categories(reference, current)
     return (
         np.append(reference[~rare], reference[rare].sum()),
@@ -166,7 +165,7 @@ def _pool_rare(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
 
 
 def _homogeneity(reference: Counts, current: Counts) -> float:
-    """Return the p-value of Pearson's chi-square test that both have the same shares."""
+    """Return the p-value of Pearson's chi-square test of homogeneity."""
     both = (reference + current).astype(np.float64)
     n, m = float(reference.sum()), float(current.sum())
     used = both * (min(n, m) / (n + m)) >= min(_MIN_EXPECTED, 1.0)
@@ -179,7 +178,7 @@ def _homogeneity(reference: Counts, current: Counts) -> float:
 
 
 def compare_rates(reference: int, n: int, current: int, m: int) -> Evidence | None:
-    """Compare two shares, `reference` of `n` rows with `current` of `m`; None where a side has no rows."""
+    """Compare two shares, `reference` of `n` rows with `current` of `m`; None if a side has no rows."""
     if not n or not m:
         return None
     p, q = reference / n, current / m
@@ -207,19 +206,19 @@ def _wilson(share: float, rows: int) -> tuple[float, float]:
 
 
 def adjusted(p_values: npt.ArrayLike) -> Floats:
-    """Return p-values adjusted for their number after Benjamini and Hochberg."""
+    """Return p-values adjusted with the method of Benjamini and Hochberg."""
     values = np.asarray(p_values, dtype=np.float64)
     if not values.size:
         return values
     order = np.argsort(values)[::-1]
     ranks = np.arange(values.size, 0, -1)
-    found = np.empty_like(values)
-    found[order] = np.minimum.accumulate(np.minimum(1.0, values[order] * values.size / ranks))
-    return found
+    result = np.empty_like(values)
+    result[order] = np.minimum.accumulate(np.minimum(1.0, values[order] * values.size / ranks))
+    return result
 
 
 def detectable_effect(n: int, m: int, level: float, tests: int) -> float:
-    """Return the smallest Kolmogorov-Smirnov distance that is found four times in five.
+    """Return the smallest Kolmogorov-Smirnov distance that is detected with a power of 80 %.
 
     Parameters
     ----------
@@ -239,7 +238,7 @@ def detectable_effect(n: int, m: int, level: float, tests: int) -> float:
 
 
 def rows_needed(other: int, effect: float, level: float, tests: int) -> int | None:
-    """Return how many rows one side needs for `effect` to be detectable; None if no number is enough.
+    """Return the number of rows at which `effect` is detectable; None if no number is enough.
 
     Parameters
     ----------
@@ -259,9 +258,8 @@ def _critical(level: float, tests: int) -> float:
 def population_stability(reference: Counts, current: Counts, groups: int | None = 10) -> tuple[float, float]:
     """Return the population stability index and the Jensen-Shannon distance (base 2).
 
-    For people who think in them: they decide nothing. Neighbouring cells are put together to about
-    `groups` groups of equal mass in the reference (None: every cell is a group); half a row stands for
-    no rows.
+    For comparison with other tools; no decision depends on them. Neighbouring bins are merged to about `groups` groups
+    of equal mass in the reference (None: every bin is a group); empty groups count as half a row.
     """
     n, m = int(reference.sum()), int(current.sum())
     if not n or not m:

@@ -1,10 +1,9 @@
-"""Changes of unit and of volume: partitions that look like ours in other units, or like parts of ours.
+"""Changes of unit and of volume: batches in other units, and batches that are incomplete or duplicated.
 
-A partition whose values moved by a known factor or formula is broken, not drifted: hardly a row lies where
-those of the day before lay, the step from it is a multiple of the largest that ever was, and taken back by
-the formula it lies where the day before lay, with an ordinary spread and range. All of this must hold
-together, so ordinary daily and seasonal variation, heavy tails and outliers name nothing. Of columns whose
-spread changes much from day to day nothing is said.
+A batch whose values moved by a known factor or formula is corrupted, not drifted. All of these must hold: few rows are
+where those of the day before were; the step from it is a multiple of the largest step so far; and after inverting the
+formula, the batch is close to the day before, with a normal spread and range. So daily and seasonal variation, heavy
+tails and outliers are not reported. Columns whose spread varies strongly from day to day are not tested.
 """
 
 from __future__ import annotations
@@ -22,31 +21,31 @@ from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.profile.columns import NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 
-#: With fewer partitions the reference does not tell how days differ.
+#: A reference with fewer batches does not show how days vary.
 MIN_BLOCKS = 7
-#: With fewer values a partition does not tell its unit.
+#: Batches with fewer values are not tested.
 MIN_VALUES = 50
-#: Distance between the partition and the day before: most rows must lie elsewhere. No few outliers do that.
+#: Smallest distance between the batch and the day before: most rows must have moved, not a few outliers.
 _MIN_DISTANCE = 0.75
-#: The step from the day before, in units of the largest ordinary one.
+#: Smallest step from the day before, in units of the largest step so far.
 _MIN_STEP = 2.0
-#: Without a day before, the mean must lie this many ordinary ranges of means outside of them.
+#: Without a day before, smallest distance of the mean from the range of means, in units of that range.
 _MIN_OUTSIDE = 1.0
-#: The range of values may be exceeded by this share of it, taken back.
+#: After inverting the formula, the range of values can be exceeded by this share of it.
 _MARGIN = 0.1
-#: The largest daily spread, in units of the usual one and of the smallest, of a column that can be judged.
+#: Largest daily spread of a column that is tested, in units of the median and of the smallest one.
 _STEADY, _STEADY_RANGE = 5.0, 20.0
-#: How much the spread may differ from the smallest and largest ordinary one, taken back.
+#: After inverting the formula, factor by which the spread can be outside the range of spreads.
 _SPREAD = 1.25
-#: Days on which a column has one value only do not tell its spread; not more than the rest may be such days.
+#: Smallest share of days on which a column has more than one value.
 _USABLE_SHARE = 0.9
-#: A partition with this many times fewer, or more, rows than any ordinary one is not whole, or is doubled.
+#: A batch with rows fewer or more than any other by this factor is incomplete or duplicated.
 _ROWS_FACTOR = 4.0
 
 
 @dataclass(frozen=True)
 class Change:
-    """A known mistake: new = factor · old + offset."""
+    """A known change of unit: new = factor · old + offset."""
 
     words: str
     factor: float
@@ -67,22 +66,22 @@ def _known() -> tuple[Change, ...]:
         ("seconds", "hours", 3600.0, 0.0),
         ("hours", "days", 24.0, 0.0),
     )
-    found = []
+    changes = []
     for new, old, factor, offset in both:
-        found.append(Change(f"{new} for {old}", factor, offset))
-        found.append(Change(f"{old} for {new}", 1 / factor, -offset / factor))
+        changes.append(Change(f"{new} for {old}", factor, offset))
+        changes.append(Change(f"{old} for {new}", 1 / factor, -offset / factor))
     for factor in (10.0, 100.0, 1000.0, 1e6):
-        found.append(Change(f"a factor of {factor:,.0f}", factor))
-        found.append(Change(f"a factor of 1/{factor:,.0f}", 1 / factor))
-    return (*found, Change("the opposite sign", -1.0))
+        changes.append(Change(f"a factor of {factor:,.0f}", factor))
+        changes.append(Change(f"a factor of 1/{factor:,.0f}", 1 / factor))
+    return (*changes, Change("the opposite sign", -1.0))
 
 
 KNOWN_CHANGES = _known()
 
 
 @dataclass(frozen=True)
-class _Ordinary:
-    """What the partitions so far have reached: their means, spreads and range, and the largest step between them."""
+class _History:
+    """The ranges of means, spreads and values of the batches so far, and the largest step between them."""
 
     means: tuple[float, float]
     spreads: tuple[float, float, float]
@@ -96,25 +95,25 @@ class _Ordinary:
 
 
 def unit_changes(features: Iterable[Feature], current: WindowProfile, reference: WindowProfile) -> list[Violation]:
-    """Return the columns whose values in some partitions look like those of another unit.
+    """Return the columns whose values in some batches look like another unit.
 
     Parameters
     ----------
     features
-        Which columns.
+        Columns to test.
     current, reference
-        The windows, partitions in the order of time.
+        The windows, with batches in the order of time.
     """
-    found = []
+    violations = []
     for feature in features:
         hits = _hits(feature.name, current.blocks, reference)
         if hits:
             blocks = tuple(block.block.name for block, _, _ in hits)
             _, profile, change = hits[0]
             more = f", and likewise in {len(blocks) - 1} more" if len(blocks) > 1 else ""
-            usual = reference.columns[feature.name].total
-            mean = usual.mean if isinstance(usual, NumericProfile) else float("nan")
-            found.append(
+            total = reference.columns[feature.name].total
+            mean = total.mean if isinstance(total, NumericProfile) else float("nan")
+            violations.append(
                 Violation(
                     ViolationKind.UNIT_CHANGED,
                     feature.name,
@@ -123,29 +122,29 @@ def unit_changes(features: Iterable[Feature], current: WindowProfile, reference:
                     f"and {mean:.4g} in the reference",
                 )
             )
-    return found
+    return violations
 
 
 def row_count_violations(current: WindowProfile, reference: WindowProfile) -> list[Violation]:
-    """Return the partitions that have far fewer or far more rows than any of the reference and before them."""
+    """Return the days that have far fewer or far more rows than any day before."""
     known = [block.rows for block in reference.blocks if block.rows and block.block.day]
-    found = []
+    violations = []
     for block in current.blocks:
         if len(known) < MIN_BLOCKS or not block.rows or block.block.day is None:
             continue
         fewest, most = min(known), max(known)
-        usual = _middle(known)
-        if usual >= MIN_VALUES and not fewest / _ROWS_FACTOR <= block.rows <= most * _ROWS_FACTOR:
-            said = "fewer" if block.rows < fewest else "more"
-            hint = "is it complete?" if said == "fewer" else "was it written more than once?"
+        median = _middle(known)
+        if median >= MIN_VALUES and not fewest / _ROWS_FACTOR <= block.rows <= most * _ROWS_FACTOR:
+            direction = "fewer" if block.rows < fewest else "more"
+            hint = "is it complete?" if direction == "fewer" else "was it written more than once?"
             text = (
-                f"{block.block.name} has {block.rows:,} rows, far {said} than any day before "
+                f"{block.block.name} has {block.rows:,} rows, far {direction} than any day before "
                 f"({fewest:,} to {most:,}); {hint}"
             )
-            found.append(Violation(ViolationKind.ROW_COUNT, None, (block.block.name,), text))
+            violations.append(Violation(ViolationKind.ROW_COUNT, None, (block.block.name,), text))
         else:
             known.append(block.rows)
-    return found
+    return violations
 
 
 def _hits(
@@ -158,18 +157,18 @@ def _hits(
     if len(history) < _USABLE_SHARE * sum(_has_values(block, name) for block in reference.blocks):
         return []
     overlapping = {block.block.name for block in reference.blocks}
-    found, before = [], None
+    hits, before = [], None
     for block in blocks:
         profile = _usable(block, name)
         if profile is None or block.block.name in overlapping or len(history) < MIN_BLOCKS:
             continue
         change = _change(profile, before, _ordinary(history), usual)
         if change is not None:
-            found.append((block, profile, change))
+            hits.append((block, profile, change))
         else:
             history.append(profile)
             before = profile
-    return found
+    return hits
 
 
 def _has_values(block: BatchProfile, name: str) -> bool:
@@ -183,14 +182,14 @@ def _usable(block: BatchProfile, name: str) -> NumericProfile | None:
 
 
 def _middle(values: Sequence[float]) -> float:
-    # Not np.median or np.quantile, which import masked arrays: a twentieth of the time of a small check.
+    # np.median imports masked arrays, which takes a twentieth of the time of a small check.
     return float(statistics.median(values))
 
 
-def _ordinary(history: Sequence[NumericProfile]) -> _Ordinary:
+def _ordinary(history: Sequence[NumericProfile]) -> _History:
     means = [profile.mean for profile in history]
     spreads = [profile.deviation for profile in history]
-    return _Ordinary(
+    return _History(
         (min(means), max(means)),
         (min(spreads), _middle(spreads), max(spreads)),
         (min(profile.minimum for profile in history), max(profile.maximum for profile in history)),
@@ -199,33 +198,33 @@ def _ordinary(history: Sequence[NumericProfile]) -> _Ordinary:
 
 
 def _change(
-    profile: NumericProfile, before: NumericProfile | None, ordinary: _Ordinary, usual: NumericProfile
+    profile: NumericProfile, before: NumericProfile | None, ordinary: _History, usual: NumericProfile
 ) -> Change | None:
-    """Return the known change that explains a partition; None where it is ordinary, or none does."""
+    """Return the known change that explains a batch; None if it is normal, or none does."""
     smallest, spread, largest = ordinary.spreads
     if largest > _STEADY * spread or largest > _STEADY_RANGE * smallest:
         return None
     low, high = ordinary.means
     if before is not None:
-        place, like = before.mean, before
+        origin, like = before.mean, before
     else:
-        # The nearest ordinary mean stands for the day before, and this one must be much farther away.
-        place, like = float(np.clip(profile.mean, low, high)), usual
-        if abs(profile.mean - place) <= _MIN_OUTSIDE * ordinary.width:
+        # The closest mean so far replaces the day before, and this batch must be much farther away.
+        origin, like = float(np.clip(profile.mean, low, high)), usual
+        if abs(profile.mean - origin) <= _MIN_OUTSIDE * ordinary.width:
             return None
-    if abs(profile.mean - place) <= _MIN_STEP * ordinary.step or _distance(profile, like) < _MIN_DISTANCE:
+    if abs(profile.mean - origin) <= _MIN_STEP * ordinary.step or _distance(profile, like) < _MIN_DISTANCE:
         return None
     fitting = []
     for order, change in enumerate(KNOWN_CHANGES):
         if _fits(profile, change, before, ordinary):
-            moved = ((profile.mean - change.offset) / change.factor - place) / max(ordinary.step, 1e-300)
+            moved = ((profile.mean - change.offset) / change.factor - origin) / max(ordinary.step, 1e-300)
             wider = np.log(profile.deviation / abs(change.factor) / spread)
             fitting.append((moved**2 + wider**2, order, change))
     return min(fitting)[2] if fitting else None
 
 
-def _fits(profile: NumericProfile, change: Change, before: NumericProfile | None, ordinary: _Ordinary) -> bool:
-    """Whether a partition taken back is an ordinary one, near the one before it."""
+def _fits(profile: NumericProfile, change: Change, before: NumericProfile | None, ordinary: _History) -> bool:
+    """Whether a batch is normal, and close to the one before it, after inverting a change."""
     mean = (profile.mean - change.offset) / change.factor
     spread = profile.deviation / abs(change.factor)
     ends = sorted((end - change.offset) / change.factor for end in (profile.minimum, profile.maximum))
@@ -241,6 +240,6 @@ def _fits(profile: NumericProfile, change: Change, before: NumericProfile | None
 
 
 def _distance(one: NumericProfile, other: NumericProfile) -> float:
-    """Return the Kolmogorov-Smirnov distance at the edges of the cells."""
+    """Return the Kolmogorov-Smirnov distance at the edges of the bins."""
     below = [np.cumsum(p.counts) / max(1, int(p.counts.sum())) for p in (one, other)]
     return float(np.abs(below[0] - below[1]).max())

@@ -1,4 +1,4 @@
-"""The verdict of a check and its sentence: Corrupted before Drift before Inconclusive before NoDrift."""
+"""The verdict of a check and its message: Corrupted before Drift before Inconclusive before NoDrift."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from modelmonitor_trainer.detect.hypotheses import in_words
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.statistics import detectable_effect
+from modelmonitor_trainer.detect.wording import Wording
 
 Name = Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A verdict: its name, why in one word, and why in a sentence."""
+    """A verdict: its name, its reason, and its message."""
 
     name: Name
     reason: Reason
@@ -33,47 +34,47 @@ def decide(
     sensitivity: Sensitivity,
     *,
     rows: tuple[int, int],
+    wording: Wording,
     nothing_to_compare: str = "",
-    of_files: bool = False,
 ) -> Verdict:
     """Return the verdict of a check.
 
     Parameters
     ----------
     drift
-        What the drift tests found; None where there was nothing to compare with.
+        Decided drift tests; None without a reference.
     violations, performance
-        What the other detectors found.
+        Results of the other detectors.
     sensitivity
-        Says which effect a check must have been able to see.
+        Has the effect that a check must be able to detect.
     rows
         Of the reference and of the current window.
+    wording
+        Words for partitions or files.
     nothing_to_compare
         Why `drift` is None.
-    of_files
-        Whether two sets of files are compared: there is no monitor, and nothing is trained.
     """
     dropped = " ".join(_sentence(result.message) for result in performance if result.dropped)
     if violations:
-        return Verdict("Corrupted", Reason.CORRUPTED, _corrupted(violations, of_files=of_files))
+        return Verdict("Corrupted", Reason.CORRUPTED, _corrupted(violations, wording))
     if drift is not None and (drift.drifted or drift.changed_relations):
         return Verdict("Drift", Reason.DRIFT, _joined(_drifted(drift), dropped))
     if drift is None or not any(column.tests for column in drift.columns):
-        why = nothing_to_compare or "no column could be compared: one of the sides has no values"
+        why = nothing_to_compare or "no column could be compared: one side has no values"
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(_sentence(why), dropped))
     wanted = float(sensitivity.detectable_effect)
     if drift.detectable > wanted:
-        text = _too_few(drift, wanted, rows, of_files=of_files)
+        text = _too_few(drift, wanted, rows, wording)
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
     if 0 < len(_distributions(drift)) == len(hidden_by_few_values(drift, wanted)):
-        text = f"Nothing was found, but few values are not missing, too few to have shown a change of {wanted:g}."
+        text = f"No drift found, but too few non-missing values to detect a change of {wanted:g}."
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
     reason = Reason.PERFORMANCE_DROP if dropped else Reason.NO_DRIFT
     return Verdict("NoDrift", reason, _joined(dropped, _quiet(drift, sensitivity, rows)))
 
 
 def probability(value: float) -> str:
-    """Return a probability for people.
+    """Return a probability as text.
 
     >>> probability(0.0), probability(0.00123), probability(0.25)
     ('< 1e-15', '0.0012', '0.25')
@@ -84,7 +85,7 @@ def probability(value: float) -> str:
 
 
 def evidence_in_words(column: ColumnResult) -> str:
-    """Return what a column's decisive test found, as part of a sentence."""
+    """Return the result of a column's decisive test, as part of a sentence."""
     test = column.decisive
     if test is None:
         return column.name
@@ -98,7 +99,7 @@ def evidence_in_words(column: ColumnResult) -> str:
 
 
 def hidden_by_variation(drift: DriftResult, wanted: float) -> list[str]:
-    """Return the columns whose ordinary variation between windows would hide a change of `wanted`."""
+    """Return the columns whose variation without drift would hide a change of `wanted`."""
     return [
         column.name
         for column in drift.columns
@@ -107,7 +108,7 @@ def hidden_by_variation(drift: DriftResult, wanted: float) -> list[str]:
 
 
 def hidden_by_few_values(drift: DriftResult, wanted: float) -> list[str]:
-    """Return the columns with so few values, most being missing, that a change of `wanted` could not have been seen."""
+    """Return the columns with too few non-missing values to detect a change of `wanted`."""
     return [
         column.name
         for column in _distributions(drift)
@@ -125,54 +126,49 @@ def _distributions(drift: DriftResult) -> list[ColumnResult]:
     return [column for column in drift.columns if any(test.what == DISTRIBUTION for test in column.tests)]
 
 
-def _corrupted(violations: Sequence[Violation], *, of_files: bool) -> str:
+def _corrupted(violations: Sequence[Violation], wording: Wording) -> str:
     shown = "; ".join(violation.message for violation in violations[:3])
     more = f"; and {len(violations) - 3} more" if len(violations) > 3 else ""
-    if of_files:
-        return f"The current files are broken, or not what the reference is: {shown}{more}."
-    return f"The data break their contract: {shown}{more}. No training starts until they are put right."
+    return wording.corrupted.format(violations=shown + more)
 
 
 def _drifted(drift: DriftResult) -> str:
-    found = drift.drifted
-    said = []
-    if found:
-        shown = ", ".join(evidence_in_words(column) for column in found[:3])
-        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-        verb = "has" if len(found) == 1 else "have"
-        said.append(f"{len(found)} of {len(drift.columns)} columns {verb} drifted: {shown}{more}.")
+    drifted = drift.drifted
+    sentences = []
+    if drifted:
+        shown = ", ".join(evidence_in_words(column) for column in drifted[:3])
+        more = f" and {len(drifted) - 3} more" if len(drifted) > 3 else ""
+        verb = "has" if len(drifted) == 1 else "have"
+        sentences.append(f"{len(drifted)} of {len(drift.columns)} columns {verb} drifted: {shown}{more}.")
     if drift.changed_relations:
         relations = "; ".join(in_words(relation) for relation in drift.changed_relations)
-        said.append(f"What holds between columns has changed: {relations}.")
-    return " ".join(said)
+        sentences.append(f"Relationships between columns have changed: {relations}.")
+    return " ".join(sentences)
 
 
-def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int], *, of_files: bool) -> str:
-    text = f"Nothing was found, but {_rows(rows[1])} against {rows[0]:,} could not have shown a change of {wanted:g}"
+def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int], wording: Wording) -> str:
+    text = f"No drift found, but {_rows(rows[1])} against {rows[0]:,} are too few to detect a change of {wanted:g}"
     if drift.rows_needed is None:
-        hint = "Give more reference files." if of_files else "Choose a longer reference period."
-        return f"{text}: the reference itself is too small. {hint}"
+        return f"{text}: the reference itself is too small. {wording.longer_reference}"
     missing = max(1, drift.rows_needed - rows[1])
-    if of_files:
-        return f"{text}; {missing:,} more rows are needed."
-    return f"{text}; {missing:,} more rows are needed. Wait for them, or lengthen data.live.windowDays."
+    return f"{text}; {missing:,} more rows are needed.{wording.more_rows}"
 
 
 def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) -> str:
     columns = f"{len(drift.columns)} columns" if len(drift.columns) > 1 else "1 column"
     text = (
-        f"No change of {sensitivity.minimum_effect} or more beyond chance in {columns}, "
+        f"No significant change of {sensitivity.minimum_effect} or more in {columns}, "
         f"{_rows(rows[1])} against {rows[0]:,}."
     )
     wanted = float(sensitivity.detectable_effect)
     reasons = (
-        (hidden_by_variation(drift, wanted), "which vary as much anyway"),
-        (hidden_by_few_values(drift, wanted), "of which most values are missing"),
+        (hidden_by_variation(drift, wanted), "which vary as much within the reference"),
+        (hidden_by_few_values(drift, wanted), "where most values are missing"),
     )
     for hidden, why in reasons:
         if hidden:
             names = ", ".join(hidden[:3]) + (f" and {len(hidden) - 3} more" if len(hidden) > 3 else "")
-            text += f" Changes of {sensitivity.detectable_effect} would not be seen in {names}, {why}."
+            text += f" Changes of {sensitivity.detectable_effect} cannot be detected in {names}, {why}."
     return text
 
 

@@ -1,4 +1,4 @@
-"""Small charts as SVG geometry: numbers computed here, drawn and escaped by the templates."""
+"""Small charts as SVG geometry: coordinates are computed here, drawn and escaped by the templates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProf
 
 #: Size of a histogram, in units of its view box.
 WIDTH, HEIGHT = 320.0, 96.0
-#: Bins of a histogram: fewer where that closes gaps, which values in steps leave between many.
+#: Numbers of bins of a histogram: fewer if that closes gaps, which values in steps cause.
 _BINS = (32, 24, 16)
 _GAPS = 0.05
 _BARS = 6
@@ -26,7 +26,7 @@ _BARS = 6
 _ALONE, _MOST_STEPS = 0.9, 64
 #: Edges of a reference of one value: it, and the next number.
 _ONE_VALUE = 2
-#: Columns of a heat map; of more, those with the strongest evidence are drawn.
+#: Maximum number of columns of a heat map; those with the strongest evidence are drawn.
 _CELLS = 24
 
 
@@ -39,10 +39,10 @@ class Histogram:
     reference, current
         ``d`` of their paths: an area and an outline.
     beyond
-        ``d`` of the parts of the outline that lie outside of the reference: how many rows are there is known,
-        and not how they are spread. Empty where there are none.
+        ``d`` of the parts of the outline outside the reference, where only the number of rows is known. Empty if there
+        are none.
     low, high
-        What the ends of the axis stand for.
+        Labels of the ends of the axis.
     """
 
     reference: str
@@ -76,13 +76,13 @@ class Cell:
     Attributes
     ----------
     column, row
-        Its place.
+        Its position.
     value
         The correlation, between -1 and 1.
     changed
         Whether its change counts.
     title
-        What a pointer over it is told.
+        Tooltip.
     """
 
     column: int
@@ -113,16 +113,16 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class Scale:
-    """A score with its interval on an axis; places are between 0 and WIDTH.
+    """A score with its interval on an axis; positions are between 0 and WIDTH.
 
     Attributes
     ----------
     low, score, high
-        Of the champion now.
+        The current score and its interval.
     promised, allowed
-        Its score at promotion, and the worst that it may have; None where they are not known.
+        The score at promotion, and the worst tolerated one; None if unknown.
     ends
-        What the ends of the axis stand for.
+        Labels of the ends of the axis.
     """
 
     low: float
@@ -141,9 +141,9 @@ def heat_map(subjects: Sequence[Hypothesis], columns: Sequence[str]) -> HeatMap 
     subjects
         The pairs, the strongest evidence first, named "one and other".
     columns
-        Every column that a pair may be made of.
+        All columns.
     """
-    # Names may contain " and ", so pairs are looked up and not taken apart.
+    # Column names can contain " and ", so pairs are looked up instead of split.
     named = {f"{one} and {other}": (one, other) for a, b in combinations(columns, 2) for one, other in ((a, b), (b, a))}
     pairs = [(named[subject.name], subject) for subject in subjects if subject.name in named]
     every = list(dict.fromkeys(name for pair, _ in pairs for name in pair))
@@ -166,7 +166,7 @@ def scale_of(found: PerformanceResult) -> Scale | None:
         return None
     if not np.isfinite([found.low, found.score, found.high]).all():
         return None
-    # Imports scikit-learn, which a score has already cost; other checks must not pay for it.
+    # Imports scikit-learn, which computing the score has done already; other checks do not need it.
     from modelmonitor_trainer.model.metrics import sign
 
     allowed = None
@@ -216,7 +216,7 @@ def _without_infinities(profile: NumericProfile) -> Counts:
 
 
 def _beside_constant(value: float, reference: Counts, current: Counts) -> Bars:
-    """Return the bars of a reference of one value: a shape beside it is not known, only how many rows are there."""
+    """Return the bars of a reference with a single value: of other values only the number of rows is known."""
     labels = (f"below {number(value)}", number(value), f"above {number(value)}")
     p, q = (counts / max(1, int(counts.sum())) for counts in (reference, current))
     bars = [Bar(label, float(a), float(b)) for label, a, b in zip(labels, p, q, strict=True) if a or b]
@@ -224,7 +224,7 @@ def _beside_constant(value: float, reference: Counts, current: Counts) -> Bars:
 
 
 def number(value: float) -> str:
-    """Return a number for people.
+    """Return a number as text.
 
     >>> number(1234567.0), number(0.00001234), number(5e-324)
     ('1.235e+06', '1.234e-05', '0')
@@ -256,7 +256,7 @@ def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[flo
     middles = (cuts[1:] + cuts[:-1]) / 2
     inside, outside = "", ""
     if current.any():
-        # Where there are no rows their shape is no riddle.
+        # Bins without rows have a known shape.
         inside, outside = _outlines(now, ((middles >= edges[0]) & (middles <= edges[-1])) | (now == 0))
     area = f"M0,{HEIGHT:g}{_steps(before)}L{WIDTH:g},{HEIGHT:g}Z"
     low, high = (low, high) if steps is None else (float(cuts[0]), float(cuts[-1]))
@@ -266,7 +266,7 @@ def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[flo
 def _steps_of(edges: Floats, counts: Counts, low: float, high: float) -> Floats | None:
     """Return cuts midway between values that come in equal steps, such as whole numbers; None where they do not.
 
-    Bins of another width hold now one and now two of the steps, and draw teeth that the data do not have.
+    Bins of another width would contain one or two steps in turn, and draw a comb that is not in the data.
     """
     alone = np.flatnonzero(edges[1:] == np.nextafter(edges[:-1], np.inf))
     if alone.size < 2 or counts[alone + 1].sum() < _ALONE * counts.sum():
@@ -295,7 +295,7 @@ def _binned(places: Floats, below: Sequence[Floats], low: float, high: float) ->
 
 
 def _gaps(shares: Floats) -> float:
-    """Return the part of the bins that are empty between others that are not."""
+    """Return the share of empty bins between the first and the last bin with rows."""
     filled = np.flatnonzero(shares > 0)
     return float(1 - filled.size / (filled[-1] - filled[0] + 1)) if filled.size else 0.0
 
@@ -313,7 +313,7 @@ def _outlines(heights: Floats, known: npt.NDArray[np.bool_]) -> tuple[str, str]:
 
 
 def _quantile(places: Floats, below: Floats, share: float) -> float:
-    """Return the place below which `share` of the values lie, evenly spread within cells."""
+    """Return the value below which `share` of the values are, assuming an even spread within bins."""
     after = max(1, int(np.searchsorted(below, share)))
     left, right = below[after - 1], below[after]
     part = (share - left) / (right - left) if right > left else 1.0

@@ -1,4 +1,4 @@
-"""Report pages: one file each, no scripts, nothing loaded from anywhere, all text escaped."""
+"""Report page of a check: one file without scripts or external resources; all text is escaped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 import jinja2
 
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, ColumnTest
-from modelmonitor_trainer.detect.hypotheses import ABLATION, BIAS, CORRELATION, HypothesisFamily
+from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
+from modelmonitor_trainer.detect.outcomes import ALARMS
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.result import CheckResult
 from modelmonitor_trainer.detect.verdict import hidden_by_variation, probability
@@ -31,20 +32,15 @@ from modelmonitor_trainer.report.charts import (
 )
 from modelmonitor_trainer.report.timeline import TIMELINE_HEIGHT, Timeline, timeline_of
 
-#: Columns with a card of their own; all of them are in the table.
+#: Maximum number of columns with a card; the table has all of them.
 _CARDS = 60
-#: Share of missing or infinite values from which on it is drawn.
+#: Smallest share of missing or infinite values that is drawn.
 _DRAWN = 0.005
-#: Objects that are listed by name.
+#: Maximum number of objects listed.
 _OBJECTS = 400
-#: Pairs, slices or features that are listed of each relation.
+#: Maximum number of hypotheses listed of each family.
 _SUBJECTS = 10
 
-_HEADS = {
-    BIAS: ("Rows", "Outcome", "Prediction"),
-    CORRELATION: ("Columns", "Before", "Now"),
-    ABLATION: ("Columns", "Before", "Now"),
-}
 _TONES = {"NoDrift": "good", "Drift": "bad", "Corrupted": "bad", "Inconclusive": "unsure"}
 _TITLES = {"NoDrift": "No drift", "Drift": "Drift", "Corrupted": "Corrupted data", "Inconclusive": "Inconclusive"}
 
@@ -75,7 +71,7 @@ def render_page(template: str, context: Mapping[str, Any]) -> str:
     template
         Name of a file in ``templates/``.
     context
-        What it shows. ``base.html.j2`` asks for ``title``, ``tone`` (good, bad, unsure), ``heading``,
+        Variables of the template. ``base.html.j2`` requires ``title``, ``tone`` (good, bad, unsure), ``heading``,
         ``sentence`` and ``subtitle``; it has the blocks ``body`` and ``footer``, and the filters
         ``number``, ``share``, ``thousands`` and ``probability``.
     """
@@ -84,14 +80,14 @@ def render_page(template: str, context: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Apart:
-    """Shares that have no place on the axis of a chart; None for a side without rows."""
+    """Shares that cannot be drawn on the axis of a chart; None for a side without rows."""
 
     before: float | None
     now: float | None
 
     @property
     def drawn(self) -> bool:
-        """Whether there is enough of it to be seen as bars."""
+        """Whether they are large enough to be drawn as bars."""
         return max(self.before or 0.0, self.now or 0.0) >= _DRAWN
 
 
@@ -112,7 +108,7 @@ class Card:
 
     @property
     def tests(self) -> list[ColumnTest]:
-        """Its tests, the one that decides first."""
+        """Its tests, the decisive one first."""
         return sorted(self.column.tests, key=lambda test: test is not self.column.decisive)
 
     @property
@@ -135,41 +131,36 @@ class Card:
 
     @property
     def infinite_signs(self) -> str:
-        """Of which sign the infinities are: +∞, −∞ or ±∞."""
+        """The signs of the infinities: +∞, −∞ or ±∞."""
         negative = any(p.negative_infinities for p in self._numeric)
         positive = any(p.positive_infinities for p in self._numeric)
         return "±∞" if negative and positive else "−∞" if negative else "+∞"
 
     @property
     def unknown(self) -> list[str]:
-        """Some values of the current window that the reference does not have among its common ones."""
+        """Some values of the current window that are not among the common ones of the reference."""
         others = self.current.others if isinstance(self.current, CategoricalProfile) else {}
         return sorted(others, key=lambda value: -others[value])[:3]
 
 
 @dataclass(frozen=True)
-class Relation:
-    """What the page shows of a relation test: all of it in words, its strongest subjects, and a map of correlations."""
+class FamilyCard:
+    """What the page shows of a family of hypotheses: its strongest ones, and the matrix of correlations."""
 
     test: HypothesisFamily
     chart: HeatMap | None
 
     @property
-    def heads(self) -> tuple[str, str, str]:
-        """What the subjects are, and what is known of them on both sides."""
-        return _HEADS[self.test.type]
-
-    @property
     def strongest(self) -> tuple[Any, ...]:
-        """The subjects that are listed."""
+        """The hypotheses that are listed."""
         return self.test.subjects[:_SUBJECTS]
 
 
 @dataclass(frozen=True)
-class Followed:
-    """What the page shows of a score that is followed."""
+class ChampionScore:
+    """What the page shows of a score of the champion."""
 
-    found: PerformanceResult
+    result: PerformanceResult
     scale: Scale | None
     timeline: Timeline | None
 
@@ -201,8 +192,9 @@ def render(result: CheckResult) -> str:
             "columns": drift.columns if drift else (),
             "hidden": hidden_by_variation(drift, wanted) if drift else [],
             "relations": _relations(result),
-            "scores": [Followed(found, scale_of(found), timeline_of(found)) for found in result.performance],
+            "scores": [ChampionScore(score, scale_of(score), timeline_of(score)) for score in result.performance],
             "distribution": DISTRIBUTION,
+            "alarms": ALARMS,
             "sides": (result.reference, result.current),
             "max_objects": _OBJECTS,
             "chart_width": WIDTH,
@@ -214,12 +206,12 @@ def render(result: CheckResult) -> str:
     )
 
 
-def _relations(result: CheckResult) -> list[Relation]:
+def _relations(result: CheckResult) -> list[FamilyCard]:
     tests = result.drift.relations if result.drift else ()
     columns = [column.name for column in result.drift.columns] if result.drift else []
-    made = [Relation(test, heat_map(test.subjects, columns) if test.type == CORRELATION else None) for test in tests]
-    # The maps side by side.
-    return sorted(made, key=lambda relation: relation.chart is None)
+    cards = [FamilyCard(test, heat_map(test.subjects, columns) if test.is_matrix else None) for test in tests]
+    # Matrices next to each other.
+    return sorted(cards, key=lambda card: card.chart is None)
 
 
 def _card(column: ColumnResult) -> Card:

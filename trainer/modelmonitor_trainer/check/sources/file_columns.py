@@ -1,4 +1,4 @@
-"""The columns of files that no spec describes: what can be compared, and what to say of the others."""
+"""Columns of files, inferred from the data: those that can be compared, and notes on the others."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
-#: Characters in the name of a column, as the spec allows them.
+#: Maximum length of the name of a column, as in the spec.
 _LONGEST_NAME = 253
-#: Different words of a column of text that are looked at, of which this share are numbers: then the others are errors.
+#: Maximum number of distinct values of a text column that are inspected. If this share of them are numbers, the others
+#: are errors.
 _WORDS, _NEARLY_ALL = 1000, 0.95
-#: Columns that a note names.
+#: Maximum number of columns named in a note.
 _NAMED = 10
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """Columns of files as features, and what to say of those that cannot be compared."""
+    """Columns of files as features, and notes on those that cannot be compared."""
 
     columns: tuple[Feature, ...]
     notes: tuple[str, ...] = ()
@@ -46,43 +47,43 @@ def infer_columns(
     store, reference, current, fmt
         The files of both sides.
     named
-        Option → column that it names, such as the target.
+        Option → column, such as the target.
 
     Raises
     ------
     BadConfiguration
-        If a named column is not among them.
+        If such a column does not exist.
     BadData
-        If none can be compared, or two have one name.
+        If no column can be compared, or two have the same name.
     """
     for side in (reference, current):
         _require_distinct_names(store, side[0], fmt)
     types = _types(store, reference[0], fmt)
     now = _types_if_readable(store, current[0], fmt)
-    # A column without any value has no type of its own: what it holds now says what it is.
+    # A column without values has no type: the current files determine it.
     types = {name: now.get(name, kind) if pa.types.is_null(kind) else kind for name, kind in types.items()}
     for option, column in named.items():
         if column is not None and column not in types:
             raise BadConfiguration(f"{option} {column!r} is not a column of {reference[0].uri}")
-    found, notes = _comparable(types)
-    if not found:
+    columns, notes = _comparable(types)
+    if not columns:
         raise BadData(f"{reference[0].uri} has no column of numbers or text")
-    comparable = {column.name for column in found}
+    comparable = {column.name for column in columns}
     for option, column in named.items():
         if column is not None and column not in comparable:
             raise BadConfiguration(f"{option} {column!r} is {types[column]}; it must be a column of numbers or text")
     later = _types_if_readable(store, reference[-1], fmt) if len(reference) > 1 else {}
     if now:
-        notes += _said("New in the current files, and not compared", [name for name in now if name not in types])
+        notes += _note("New in the current files, and not compared", [name for name in now if name not in types])
         gone = [name for name in types if name not in now and name not in comparable]
-        notes += _said("No longer in the current files, and not compared before", gone)
-    notes += _said(
+        notes += _note("Not in the current files, and not comparable in the reference", gone)
+    notes += _note(
         "Not in the first file of the reference, and not compared", [name for name in later if name not in types]
     )
     if fmt is DataFormat.CSV:
-        texts = [column.name for column in found if is_text(types[column.name])]
+        texts = [column.name for column in columns if is_text(types[column.name])]
         notes += tuple(_numbers_with_errors(store, reference[0], texts))
-    return Inferred(tuple(found), notes)
+    return Inferred(tuple(columns), notes)
 
 
 def _types(store: Store, info: ObjectInfo, fmt: DataFormat) -> dict[str, pa.DataType]:
@@ -91,7 +92,7 @@ def _types(store: Store, info: ObjectInfo, fmt: DataFormat) -> dict[str, pa.Data
 
 
 def _types_if_readable(store: Store, info: ObjectInfo, fmt: DataFormat) -> dict[str, pa.DataType]:
-    """Return the types of a file's columns; none where it cannot be read, which is told when its rows are."""
+    """Return the types of a file's columns; none if it is unreadable, which is reported when its rows are read."""
     try:
         return _types(store, info, fmt)
     except Unreadable:
@@ -99,25 +100,25 @@ def _types_if_readable(store: Store, info: ObjectInfo, fmt: DataFormat) -> dict[
 
 
 def _comparable(types: Mapping[str, pa.DataType]) -> tuple[list[Feature], tuple[str, ...]]:
-    """Return the columns of numbers and text as features, and what to say of the others."""
-    found: list[Feature] = []
+    """Return the columns of numbers and text as features, and notes on the others."""
+    features: list[Feature] = []
     other, unnamed = [], []
     for name, kind in types.items():
         if not 1 <= len(name) <= _LONGEST_NAME:
             unnamed.append(f"{name[:40]}… ({len(name)} characters)" if name else "one without a name")
         elif kind_of(kind) in {"number", "null"} and not pa.types.is_boolean(kind):
-            found.append(Feature(name=name, type=FeatureType.NUMERIC))
+            features.append(Feature(name=name, type=FeatureType.NUMERIC))
         elif is_text(kind) or pa.types.is_boolean(kind):
-            found.append(Feature(name=name, type=FeatureType.CATEGORICAL))
+            features.append(Feature(name=name, type=FeatureType.CATEGORICAL))
         else:
             other.append(name)
-    return found, (
-        *_said("Not compared, being neither numbers nor text", other),
-        *_said(f"Not compared, since names must have 1 to {_LONGEST_NAME} characters", unnamed),
+    return features, (
+        *_note("Not compared, because they are neither numbers nor text", other),
+        *_note(f"Not compared, because names must have 1 to {_LONGEST_NAME} characters", unnamed),
     )
 
 
-def _said(what: str, names: Sequence[str]) -> tuple[str, ...]:
+def _note(what: str, names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         return ()
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
@@ -125,7 +126,7 @@ def _said(what: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _numbers_with_errors(store: Store, info: ObjectInfo, names: Sequence[str]) -> Iterator[str]:
-    """Yield what to say of columns of text that are numbers but for some words."""
+    """Yield notes on text columns whose values are numbers with a few exceptions."""
     if not names:
         return
     suspects: dict[str, str] | None = None
@@ -133,11 +134,11 @@ def _numbers_with_errors(store: Store, info: ObjectInfo, names: Sequence[str]) -
         for name, values in opened.chunks:
             words = [word for chunk in values.chunks for word in chunk.dictionary.to_pylist()]
             if suspects is None or name not in suspects:
-                looked = words[:_WORDS]
-                numbers = sum(map(_is_number, looked))
+                inspected = words[:_WORDS]
+                numbers = sum(map(_is_number, inspected))
                 if suspects is None:
                     suspects = {}
-                if len(looked) >= 1 / (1 - _NEARLY_ALL) and _NEARLY_ALL * len(looked) <= numbers:
+                if len(inspected) >= 1 / (1 - _NEARLY_ALL) and _NEARLY_ALL * len(inspected) <= numbers:
                     suspects[name] = ""
                 elif not suspects and name == names[-1]:
                     return
@@ -146,8 +147,8 @@ def _numbers_with_errors(store: Store, info: ObjectInfo, names: Sequence[str]) -
                 if wrong:
                     suspects[name] = wrong
                     yield (
-                        f"{name} is compared as text: {wrong[:40]!r} in {info.uri} is no number, and nearly all other "
-                        "values are. Correct it, or leave the row out, to have them compared as numbers."
+                        f"{name} is compared as text: {wrong[:40]!r} in {info.uri} is not a number, but nearly all "
+                        "other values are. Correct it, or remove the row, to compare the column as numbers."
                     )
 
 
@@ -160,7 +161,7 @@ def _is_number(word: str) -> bool:
 
 
 def _require_distinct_names(store: Store, info: ObjectInfo, fmt: DataFormat) -> None:
-    """Refuse a file with two columns of one name: which of them is meant, nobody can say.
+    """Refuse a file with two columns of the same name.
 
     Raises
     ------
@@ -169,13 +170,13 @@ def _require_distinct_names(store: Store, info: ObjectInfo, fmt: DataFormat) -> 
     """
     if fmt is DataFormat.JSON_LINES:
         return
-    # A file that cannot be read is told of when its rows are read.
+    # An unreadable file is reported when its rows are read.
     with contextlib.suppress(Unreadable), reading(info.uri, fmt), store.open(info) as file:
         if fmt is DataFormat.PARQUET:
             names = pq.read_schema(file).names
         else:
             stream = pa.CompressedInputStream(file, "gzip") if info.uri.endswith(".gz") else file
             names = pyarrow.csv.open_csv(stream).schema.names
-        repeated = next((name for place, name in enumerate(names) if name in names[:place]), None)
+        repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)
         if repeated is not None:
-            raise BadData(f"{info.uri} has more than one column named {repeated!r}; give each a name of its own")
+            raise BadData(f"{info.uri} has more than one column named {repeated!r}; give each a unique name")

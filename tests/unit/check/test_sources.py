@@ -1,0 +1,164 @@
+"""The same rows as partitions of a monitor and as files: one pipeline, so the same numbers."""
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from modelmonitor_api.messages import CheckRequest, MonitorRef
+from modelmonitor_api.resource import parse
+from modelmonitor_api.spec import ModelMonitorSpec, Sensitivity
+from modelmonitor_trainer.check.detectors import ablation, prediction_bias
+from modelmonitor_trainer.check.pipeline import check_files, check_monitor
+from modelmonitor_trainer.check.sources.files import Files
+from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.local import uri_of
+
+FIRST, DAYS, CURRENT = dt.date(2013, 1, 1), 37, dt.date(2013, 2, 1)
+NOW = dt.datetime(2013, 2, 7, 6, tzinfo=dt.UTC)
+DETECTORS = {
+    "contract": "DataQuality",
+    "features": "FeatureDrift",
+    "target": "TargetDrift",
+    "predictions": "PredictionDrift",
+    "bias": "PredictionBias",
+    "correlations": "CorrelationDrift",
+    "ablation": "Ablation",
+}
+TASKS = {"binary": "BinaryClassification", "values": "Regression", "classes": "MulticlassClassification"}
+
+
+def rows_of(day, task, *, moved, broken):
+    """Return the rows of a day: features, the target, and a prediction of it."""
+    g = np.random.default_rng(day.toordinal())
+    count = 200
+    x, z = g.normal(size=count), g.normal(size=count)
+    sign = -1 if moved else 1
+    if moved:
+        z = 0.6 * x + 0.8 * z
+    chance = 1 / (1 + np.exp(-2 * x))
+    outcome = g.random(count) < (1 - chance if moved else chance)
+    target = {
+        "binary": outcome,
+        "values": sign * x + 0.3 * g.normal(size=count),
+        "classes": np.where(outcome, "late", np.where(z > 1, "early", "on time")),
+    }[task]
+    prediction = {
+        "binary": np.clip(chance + (0.1 if moved else 0), 0, 1),
+        "values": x,
+        "classes": np.where(x > 0, "late", "on time"),
+    }[task]
+    kind = g.choice(["a", "b", "c"], count, p=[0.2, 0.3, 0.5] if moved else [0.4, 0.3, 0.3])
+    columns = {"x": pa.array(x), "z": pa.array(z), "kind": pa.array(kind.tolist())}
+    columns["z"] = pa.array(z, mask=g.random(count) < (0.9 if broken else 0.02))
+    return pa.table(columns | {"outcome": pa.array(target.tolist()), "prediction": pa.array(prediction.tolist())})
+
+
+def both_results(folder, task, **change):
+    """Return the results of a check of a monitor and of files, over the same objects."""
+    for number in range(DAYS):
+        day = FIRST + dt.timedelta(days=number)
+        current = day >= CURRENT
+        path = folder / f"rows/date={day}"
+        path.mkdir(parents=True)
+        changed = {key: value and current for key, value in change.items()}
+        pq.write_table(rows_of(day, task, **{"moved": False, "broken": False} | changed), path / "part.parquet")
+    store, base = open_store(None), uri_of(folder)
+    spec = {
+        "schedule": "0 6 * * *",
+        "storage": {"resultsURI": f"{base}/results/"},
+        "data": {
+            # Six days: thresholds of whole weeks also use the weekdays, which files do not have.
+            "live": {"uri": f"{base}/rows/date=%Y-%m-%d/", "windowDays": 6},
+            "reference": {"start": FIRST.isoformat(), "end": "2013-01-31"},
+        },
+        "model": {
+            "task": TASKS[task],
+            "target": "outcome",
+            "predictionColumn": "prediction",
+            "features": [
+                {"name": "x", "type": "Numeric"},
+                {"name": "z", "type": "Numeric"},
+                {"name": "kind", "type": "Categorical"},
+            ],
+        },
+        "detectors": [{"name": name, "type": kind} for name, kind in DETECTORS.items()],
+        "retraining": {"windowDays": 20, "estimator": {"name": "Ridge" if task == "values" else "LogisticRegression"}},
+        "promotion": {"metric": "RootMeanSquaredError" if task == "values" else "Accuracy", "holdoutDays": 7},
+    }
+    ref = MonitorRef(namespace="ns", name="mon", uid="u")
+    request = CheckRequest(monitor=ref, spec=parse(ModelMonitorSpec, spec))
+    files = Files(f"{base}/rows/date=2013-01-*", f"{base}/rows/date=2013-02-*", "outcome", "prediction", True, True)
+    return (
+        check_monitor(store, request, due=NOW, now=NOW),
+        check_files(store, files, Sensitivity(), 1.0, now=NOW),
+    )
+
+
+def numbers(result):
+    """Return everything that a check decides, without its words."""
+    drift = result.drift
+    columns = {
+        (column.name, column.comparison.role): (
+            [(t.what, t.evidence, t.adjusted_p, t.measured, t.limit, t.drifted) for t in column.tests],
+            (column.stability, column.jensen_shannon),
+        )
+        for column in drift.columns
+    }
+    thresholds = {
+        role: (t.method, t.windows, t.threshold, t.level, t.independent, t.stretch)
+        for role, t in drift.calibrations.items()
+    }
+    families = {
+        (family.detector, index): (family.type, family.subjects, family.adjusted_p, family.drifted, family.tested)
+        for index, family in enumerate(drift.relations)
+    }
+    return {
+        "verdict": (result.verdict.verdict, result.verdict.reason),
+        "outcomes": {outcome.name: outcome.outcome for outcome in result.detectors},
+        "violations": [(violation.kind, violation.column, len(violation.blocks)) for violation in result.violations],
+        "level": (drift.level, drift.tests, drift.detectable, drift.rows_needed),
+        "columns": columns,
+        "thresholds": thresholds,
+        "families": families,
+    }
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("moved", [False, True])
+def test_partitions_and_files_of_the_same_rows_give_the_same_numbers(tmp_path, task, moved):
+    monitor, files = (numbers(result) for result in both_results(tmp_path, task, moved=moved))
+    assert monitor == files
+    assert monitor["outcomes"].keys() == DETECTORS.keys()
+    tested = {name for name, outcome in monitor["outcomes"].items() if outcome != "NotTested"}
+    assert tested == DETECTORS.keys() - ({"bias"} if task == "classes" else set())
+    assert {method for method, *_ in monitor["thresholds"].values()} == {"Random"}
+    drifted = {name for name, outcome in monitor["outcomes"].items() if outcome == "Drift"}
+    assert drifted >= ({"features", "correlations", "ablation"} if moved else set())
+
+
+def test_corrupted_partitions_and_files_violate_the_contract_alike(tmp_path):
+    monitor, files = (numbers(result) for result in both_results(tmp_path, "binary", broken=True))
+    assert monitor == files
+    assert monitor["violations"] == [("NullBurst", "z", 6)]
+    assert monitor["outcomes"]["contract"] == "Broken"
+    assert monitor["outcomes"]["correlations"] == "NotTested"
+
+
+def test_more_rows_than_a_detector_reads_are_sampled_alike(tmp_path, monkeypatch):
+    monkeypatch.setattr(prediction_bias, "MAX_ROWS", 500)
+    monkeypatch.setattr(ablation, "MAX_ROWS", 600)
+    results = both_results(tmp_path, "binary", moved=True)
+    monitor, files = (numbers(result) for result in results)
+    assert monitor == files
+    messages = {outcome.name: outcome.message for outcome in results[0].detectors}
+    assert "of small models on 589 and 600 labelled rows" in messages["ablation"]
+
+
+def test_a_target_of_too_many_classes_is_refused_in_both(tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "MAX_CLASSES", 2)
+    for result in both_results(tmp_path, "classes"):
+        outcome = next(outcome for outcome in result.detectors if outcome.name == "ablation")
+        assert (outcome.outcome, "at most 2 classes are supported" in outcome.message) == ("NotTested", True)

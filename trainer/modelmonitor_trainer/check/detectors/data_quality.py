@@ -1,0 +1,56 @@
+"""DataQuality: rows that violate the feature contract, changed units, partial or missing partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelmonitor_api.spec import Detector as DetectorSpec
+from modelmonitor_api.spec import DetectorType
+from modelmonitor_trainer.check.context import CheckContext
+from modelmonitor_trainer.check.data import ProfiledData
+from modelmonitor_trainer.check.detectors.base import (
+    Detector,
+    DetectorResult,
+    Findings,
+    Stage,
+    register,
+    select_features,
+)
+from modelmonitor_trainer.detect.outcomes import DetectorStatus
+from modelmonitor_trainer.detect.quality import Violation, contract_violations, missing_partitions
+from modelmonitor_trainer.detect.unit_changes import row_count_violations, unit_changes
+
+
+@register
+class DataQuality(Detector):
+    """Tests the current window against the declared contract and against the reference."""
+
+    type = DetectorType.DATA_QUALITY
+    stage = Stage.CONTRACT
+
+    def run(self, ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec]) -> DetectorResult:
+        """Return the violations of the contract."""
+        source, (reference, current) = data.source, (data.rows.reference, data.rows.current)
+        selected = select_features(specs, source.features)
+        features = [feature for feature in source.features if feature.name in selected]
+        if not source.has_contract and (reference is None or not reference.rows):
+            # Inferred columns declare nothing, and a reference without rows shows nothing.
+            features = []
+        violations: list[Violation] = []
+        if reference is not None and features:
+            violations += unit_changes(features, current, reference)
+            violations += row_count_violations(current, reference)
+        violations += contract_violations(features, current, reference)
+        if source.current_window is not None:
+            violations += missing_partitions(
+                source.current_window,
+                [batch.day for batch in source.rows.current if batch.day],
+                [batch.day for batch in source.rows.reference if batch.day],
+            )
+        return DetectorResult(violations=tuple(violations))
+
+    def outcome(self, spec: DetectorSpec, findings: Findings) -> tuple[DetectorStatus, str]:
+        """Return whether the contract is kept."""
+        if findings.violations:
+            return DetectorStatus.BROKEN, "; ".join(violation.message for violation in findings.violations)
+        return DetectorStatus.KEPT, "all rows satisfy the contract"

@@ -1,0 +1,158 @@
+"""Performance: the champion's score on mature days after its training window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from modelmonitor_api.spec import DEFAULT_MAX_DROP, DetectorType, Metric, Task
+from modelmonitor_api.spec import Detector as DetectorSpec
+from modelmonitor_api.status import Champion
+from modelmonitor_trainer.arrays import Array
+from modelmonitor_trainer.check import predictor as predictors
+from modelmonitor_trainer.check.context import CheckContext
+from modelmonitor_trainer.check.data import MonitorData, Outcomes, ProfiledData
+from modelmonitor_trainer.check.detectors.base import Detector, DetectorResult, Findings, Need, Stage, register
+from modelmonitor_trainer.check.labelled_rows import LabelledBatch, read_batches
+from modelmonitor_trainer.check.predictor import Predictor, true_outcomes, usable_rows
+from modelmonitor_trainer.detect.drift import level_of
+from modelmonitor_trainer.detect.outcomes import DetectorStatus
+from modelmonitor_trainer.detect.performance import PerformanceResult, judge
+from modelmonitor_trainer.detect.quality import duplicate_keys
+from modelmonitor_trainer.detect.score_timeline import ScoredDay, score_over_time
+from modelmonitor_trainer.errors import BadConfiguration, BadData
+from modelmonitor_trainer.profile.window import Batch
+from modelmonitor_trainer.storage.base import Store
+
+#: Maximum number of rows; equally many of each day.
+MAX_ROWS = 100_000
+
+
+@register
+class Performance(Detector):
+    """Scores the champion. Corrupted rows would make a healthy model look bad, so it needs data without violations."""
+
+    type = DetectorType.PERFORMANCE
+    stage = Stage.MODEL
+    needs = frozenset({Need.CHAMPION, Need.OUTCOMES})
+
+    def run(self, ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec]) -> DetectorResult:
+        """Return the champion's scores, or a violation if join keys repeat: then labels are joined at random."""
+        with ctx.stopwatch.step("performance"):
+            results = _measure(ctx, data, specs)
+        join = data.source.outcomes.join if data.source.outcomes else None
+        checks_contract = any(spec.type is DetectorType.DATA_QUALITY for spec in data.source.detectors)
+        if join is not None and checks_contract and results:
+            violations = duplicate_keys(join.key, results[0].duplicates)
+            if violations:
+                return DetectorResult(violations=tuple(violations))
+        return DetectorResult(performance=results)
+
+    def outcome(self, spec: DetectorSpec, findings: Findings) -> tuple[DetectorStatus, str]:
+        """Return whether the score has dropped."""
+        result = next((result for result in findings.performance if result.detector == spec.name), None)
+        if result is None:
+            reason = "the data violate the contract" if findings.violations else "there is no champion yet"
+            return DetectorStatus.NOT_TESTED, reason
+        if result.score is None or result.promised is None:
+            return DetectorStatus.NOT_TESTED, result.message
+        return DetectorStatus.DROPPED if result.dropped else DetectorStatus.HELD, result.message
+
+
+def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec]) -> tuple[PerformanceResult, ...]:
+    """Return the scores; labels that cannot be used are reported, not raised."""
+    source = data.source
+    monitor, outcomes = source.monitor, source.outcomes
+    assert monitor is not None
+    assert monitor.champion is not None
+    assert outcomes is not None
+    trained = monitor.champion.window[1]
+    days = [batch for batch in source.rows.current if batch.day and trained < batch.day <= monitor.mature]
+    started = [_start(ctx.store, monitor, spec) for spec in specs]
+    if not days:
+        reason = "no labels are mature yet for rows after the champion's training window"
+        return tuple(replace(result, message=reason) for result in started)
+    try:
+        predictor = predictors.predictor_of(ctx.store, monitor.prefix, monitor.spec, monitor.champion.version)
+        task = monitor.spec.model.task
+        scored, batches = _scored_days(ctx, outcomes, days, predictor, task)
+    except (BadData, BadConfiguration) as error:
+        return tuple(replace(result, message=str(error)) for result in started)
+    unmatched = sum(batch.unlabelled for batch in batches)
+    duplicates = tuple((batch.batch.name, batch.read, batch.repeated) for batch in batches if batch.repeated)
+    level = level_of(source.sensitivity, source.checks_per_day)
+    return tuple(
+        _score(replace(result, unmatched=unmatched, duplicates=duplicates), task, scored, predictor.classes, level)
+        for result in started
+    )
+
+
+def _start(store: Store, monitor: MonitorData, spec: DetectorSpec) -> PerformanceResult:
+    """Return a result with the score at promotion."""
+    from modelmonitor_trainer.model.metrics import in_units
+
+    champion: Champion | None = monitor.champion_status
+    assert champion is not None
+    metric = spec.metric or monitor.spec.promotion.metric
+    promised, deviation = _score_at_promotion(store, monitor.prefix, champion.version, metric)
+    if champion.metric == metric.value and champion.score is not None:
+        promised = float(champion.score)
+    return PerformanceResult(
+        detector=spec.name,
+        metric=metric.value,
+        promised=promised,
+        promised_deviation=deviation,
+        max_drop=in_units(metric, float(spec.max_drop or DEFAULT_MAX_DROP), promised or 0.0),
+    )
+
+
+def _score_at_promotion(store: Store, prefix: str, version: str, metric: Metric) -> tuple[float | None, float]:
+    """Return the score of a version on its own hold-out rows, and its standard error."""
+    from modelmonitor_trainer.model.metrics import title
+    from modelmonitor_trainer.registry import versions
+
+    record = versions.read_version(store, prefix, version) if version else None
+    content = versions.file_if_any(store, prefix, record, versions.METRICS_FILE) if record else None
+    rows = json.loads(content)["metrics"] if content else []
+    row: dict[str, Any] = next((row for row in rows if row["metric"] == title(metric)), {})
+    return row.get("challenger"), row.get("deviation") or 0.0
+
+
+def _score(
+    result: PerformanceResult, task: Task, days: Sequence[ScoredDay], classes: Sequence[str], level: float
+) -> PerformanceResult:
+    from modelmonitor_trainer.model import metrics
+
+    metric = Metric(result.metric)
+    names = np.asarray(classes)
+
+    def score(truth: Array, predicted: Array) -> float:
+        outcomes = names[truth] if task is Task.MULTICLASS_CLASSIFICATION else truth
+        return metrics.score(metric, task, outcomes, predicted, names)
+
+    pairs = [(day.truth, day.predicted) for day in days]
+    title, greater = metrics.title(metric), metrics.greater_is_better(metric)
+    judged = judge(result, pairs, score, title=title[:1].upper() + title[1:], greater_is_better=greater, level=level)
+    return replace(judged, periods=score_over_time(days, score)) if judged.score is not None else judged
+
+
+def _scored_days(
+    ctx: CheckContext, outcomes: Outcomes, days: Sequence[Batch], predictor: Predictor, task: Task
+) -> tuple[list[ScoredDay], list[LabelledBatch]]:
+    """Return the outcomes and predictions of each day, and the days without their rows."""
+    scored: list[ScoredDay] = []
+    batches: list[LabelledBatch] = []
+    for batch in read_batches(ctx, outcomes, days, predictor.columns, outcomes.current_labels, MAX_ROWS):
+        if batch.rows.num_rows:
+            truth = true_outcomes(batch.target, outcomes.target.name, task, predictor.classes)
+            scores = np.asarray(predictor.scores(batch.rows))
+            usable = usable_rows(truth, scores, task)
+            assert batch.batch.day is not None
+            scored.append(ScoredDay(batch.batch.day, truth[usable], scores[usable]))
+        # Only the counts are needed from here on: one day is in memory at a time.
+        batches.append(replace(batch, rows=batch.rows.slice(0, 0), target=batch.target.slice(0, 0)))
+    return scored, batches

@@ -1,0 +1,231 @@
+"""The pipeline of a check: resolve → profile → run detectors → decide → :class:`CheckResult`. It writes no result.
+
+A monitor and files on the command line are two sources of the same pipeline. Only profiles are cached, so that the
+next check reads new objects only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from modelmonitor_api.messages import CheckRequest, CheckVerdict
+from modelmonitor_api.spec import Detector as DetectorSpec
+from modelmonitor_api.spec import DetectorType, Sensitivity
+from modelmonitor_api.status import MAX_TOP_FEATURES, RowCounts
+from modelmonitor_trainer.check import detectors as _detectors  # noqa: F401 - registers all detectors
+from modelmonitor_trainer.check.context import CheckContext
+from modelmonitor_trainer.check.data import CheckData, ProfiledData, WatchResult
+from modelmonitor_trainer.check.detectors.base import (
+    REGISTRY,
+    DetectorResult,
+    Findings,
+    Need,
+    Stage,
+    outcome_of,
+)
+from modelmonitor_trainer.check.notes import notes_on
+from modelmonitor_trainer.check.profiles import profile_pair
+from modelmonitor_trainer.check.sources.files import Files, require_one_type, resolve_files
+from modelmonitor_trainer.detect.drift import DriftResult, find_drift
+from modelmonitor_trainer.detect.outcomes import ViolationKind
+from modelmonitor_trainer.detect.quality import Violation, structural_violations
+from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
+from modelmonitor_trainer.detect.thresholds import Calendar
+from modelmonitor_trainer.detect.verdict import decide
+from modelmonitor_trainer.storage.base import Store
+
+
+def check_monitor(store: Store, request: CheckRequest, *, due: dt.datetime, now: dt.datetime) -> CheckResult:
+    """Return the result of a check of a monitor's live window.
+
+    Parameters
+    ----------
+    store
+        Object store of data and results.
+    request
+        The monitor and its spec.
+    due
+        When the check was due.
+    now
+        The current time, with time zone.
+    """
+    from modelmonitor_trainer.check.sources.monitor import resolve_monitor
+
+    return run_check(*resolve_monitor(store, request, now), time=due)
+
+
+def check_files(
+    store: Store, files: Files, sensitivity: Sensitivity, checks_per_day: float, *, now: dt.datetime
+) -> CheckResult:
+    """Return the result of a check of two sets of files.
+
+    Raises
+    ------
+    NotFound, BadConfiguration, BadData
+        If there are no files of one known format, or nothing in them can be compared.
+    """
+    return run_check(*resolve_files(store, files, sensitivity, checks_per_day), time=now)
+
+
+def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime) -> CheckResult:
+    """Return the result of a check of resolved data."""
+    profiled = _profile(ctx, data)
+    results = _run_detectors(ctx, profiled)
+    with ctx.stopwatch.step("tests"):
+        drift = _decide_drift(profiled, results)
+    findings = Findings(profiled, results.violations, results.performance, drift)
+    return _result(ctx, findings, time)
+
+
+def _profile(ctx: CheckContext, data: CheckData) -> ProfiledData:
+    needs = {need for spec in data.detectors for need in REGISTRY[spec.type].needs}
+    labels = data.labels if Need.LABEL_PROFILE in needs else None
+    rows = profile_pair(ctx, data.rows, "rows" if data.monitor else "files")
+    if data.monitor is None:
+        require_one_type(rows)
+    return ProfiledData(
+        data,
+        rows,
+        profile_pair(ctx, labels, "labels") if labels else None,
+        profile_pair(ctx, data.predictions, "predictions") if data.predictions else None,
+    )
+
+
+def _run_detectors(ctx: CheckContext, data: ProfiledData) -> DetectorResult:
+    """Return what all detectors found, in the order of the stages."""
+    with ctx.stopwatch.step("tests"):
+        result = _check_contract(ctx, data)
+    for stage in (Stage.MODEL, Stage.DRIFT):
+        result += _run_stage(ctx, data, stage, result.violations)
+    return result
+
+
+def _check_contract(ctx: CheckContext, data: ProfiledData) -> DetectorResult:
+    """Return all violations that profiles show; unreadable objects and missing columns always count."""
+    wording = data.source.wording
+    rows = DetectorResult(violations=tuple(structural_violations(data.rows.current, wording)))
+    result = rows + _run_stage(ctx, data, Stage.CONTRACT, ())
+    if data.labels is None:
+        return result
+    # Labels that have not arrived yet are not a violation.
+    labels = structural_violations(data.labels.current, wording)
+    return result + DetectorResult(violations=tuple(v for v in labels if v.kind is not ViolationKind.NO_ROWS))
+
+
+def _run_stage(ctx: CheckContext, data: ProfiledData, stage: Stage, violations: Sequence[Violation]) -> DetectorResult:
+    specs_by_type: dict[DetectorType, list[DetectorSpec]] = {}
+    for spec in data.source.detectors:
+        specs_by_type.setdefault(spec.type, []).append(spec)
+    result = DetectorResult()
+    for kind, specs in specs_by_type.items():
+        detector = REGISTRY[kind]
+        skipped = bool(violations) and not detector.runs_on_corrupted_data
+        if detector.stage is stage and not skipped and all(_is_met(need, data) for need in detector.needs):
+            result += detector.run(ctx, data, specs)
+    return result
+
+
+def _is_met(need: Need, data: ProfiledData) -> bool:
+    if need is Need.REFERENCE:
+        return data.rows.reference is not None
+    if need is Need.OUTCOMES:
+        return data.source.outcomes is not None
+    return need is not Need.CHAMPION or data.source.champion is not None
+
+
+def _decide_drift(data: ProfiledData, results: DetectorResult) -> DriftResult | None:
+    """Decide all tests of the check together; None without a reference."""
+    if data.rows.reference is None:
+        return None
+    position = {id(plan): index for index, plan in enumerate(plan for pair in data.pairs for plan in pair.plan)}
+    order = {spec.name: index for index, spec in enumerate(data.source.detectors)}
+    comparisons = sorted(results.comparisons, key=lambda comparison: position[id(comparison.plan)])
+    calendars = {
+        comparison.role: Calendar.of_windows(pair.reference, pair.current)
+        for pair in data.pairs
+        if pair.reference is not None
+        for comparison in comparisons
+        if any(comparison.plan is plan for plan in pair.plan)
+    }
+    return find_drift(
+        comparisons,
+        data.source.sensitivity,
+        data.source.checks_per_day,
+        rows=(data.rows.reference.rows, data.rows.current.rows),
+        calendars=calendars,
+        relations=sorted(results.families, key=lambda family: order[family.detector]),
+    )
+
+
+def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckResult:
+    data, drift = findings.data.source, findings.drift
+    reference, current = findings.data.rows.reference, findings.data.rows.current
+    rows = (reference.rows if reference else 0, current.rows)
+    monitor, window = data.monitor, data.current_window
+    watch = _watch_champion(ctx, findings)
+    new_rows = _count_new_rows(ctx, findings.data)
+    decided = decide(
+        drift,
+        findings.violations,
+        findings.performance,
+        data.sensitivity,
+        rows=rows,
+        wording=data.wording,
+        nothing_to_compare=data.nothing_to_compare,
+    )
+    verdict = CheckVerdict(
+        verdict=decided.name,
+        reason=decided.reason.value,
+        message=decided.message[:1024],
+        performance_dropped=any(result.dropped for result in findings.performance),
+        time=time,
+        rows=RowCounts(reference=rows[0], current=rows[1]),
+        new_rows=new_rows,
+        data_end=_end(window[1]) if window else None,
+        top_features=top_features(drift.columns, MAX_TOP_FEATURES) if drift else [],
+        champion=monitor.champion_status if monitor else None,
+        watch=watch.finding,
+    )
+    notes = notes_on(drift, findings.data.rows, data.wording)
+    return CheckResult(
+        verdict=verdict,
+        monitor=monitor.ref if monitor else None,
+        sensitivity=data.sensitivity,
+        checks_per_day=data.checks_per_day,
+        reference=Side(data.reference_title, data.rows.reference, data.reference_window, rows[0]),
+        current=Side(data.current_title, data.rows.current, window, rows[1]),
+        drift=drift,
+        violations=findings.violations,
+        performance=findings.performance,
+        detectors=tuple(outcome_of(spec, findings) for spec in data.detectors),
+        notes=(*notes, *data.notes, *((watch.note,) if watch.note else ())),
+        timings=ctx.stopwatch.seconds,
+        reproduce=data.reproduce,
+        wording=data.wording,
+    )
+
+
+def _end(day: dt.date) -> dt.datetime:
+    """Return the end of a day: midnight at which the next one begins, as for the champion's data."""
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), dt.UTC)
+
+
+def _watch_champion(ctx: CheckContext, findings: Findings) -> WatchResult:
+    """Return how the champion compares with its predecessor; corrupted rows would make both look bad."""
+    monitor = findings.data.source.monitor
+    if monitor is None or monitor.champion is None or findings.violations:
+        return WatchResult()
+    from modelmonitor_trainer.check.champion_watch import watch_champion
+
+    with ctx.stopwatch.step("champion watch"):
+        return watch_champion(ctx, monitor)
+
+
+def _count_new_rows(ctx: CheckContext, data: ProfiledData) -> int | None:
+    if data.source.champion is None:
+        return None
+    from modelmonitor_trainer.check.sources.monitor import count_new_rows
+
+    with ctx.stopwatch.step("new rows"):
+        return count_new_rows(ctx, data)

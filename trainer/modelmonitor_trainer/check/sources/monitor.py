@@ -1,0 +1,219 @@
+"""The partitions of a monitor as the input of a check."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+from modelmonitor_api.messages import CheckRequest
+from modelmonitor_api.spec import DetectorType, Feature, FeatureType, ModelMonitorSpec, Task
+from modelmonitor_trainer.check import predictor
+from modelmonitor_trainer.check.context import CheckContext
+from modelmonitor_trainer.check.data import (
+    ChampionInfo,
+    CheckData,
+    LabelJoin,
+    MonitorData,
+    Outcomes,
+    ProfiledData,
+    WindowPair,
+    text_columns,
+)
+from modelmonitor_trainer.check.sources.champion import find_champion
+from modelmonitor_trainer.data.tables import scan
+from modelmonitor_trainer.data.windows import Window, days_of, latest_partition, live_window, partitions
+from modelmonitor_trainer.detect.wording import PARTITIONS
+from modelmonitor_trainer.errors import NotFound
+from modelmonitor_trainer.profile.reference import columns_of_rows, target_column
+from modelmonitor_trainer.profile.window import Batch, batches_of_partitions
+from modelmonitor_trainer.registry.versions import monitor_prefix
+from modelmonitor_trainer.storage.base import Store
+
+_LOG = logging.getLogger(__name__)
+
+#: Maximum number of days before the live window whose predictions are its reference.
+MAX_PREDICTION_DAYS = 90
+
+
+def resolve_monitor(store: Store, request: CheckRequest, now: dt.datetime) -> tuple[CheckContext, CheckData]:
+    """Return what a check of a monitor compares today.
+
+    The reference is the training window of the champion as its manifest recorded it, and ``spec.data.reference``
+    before the first promotion.
+
+    Raises
+    ------
+    NotFound
+        If there is no partition, or the reference period has none.
+    BadData
+        If the champion pointer or the manifest is damaged.
+    """
+    spec = request.spec
+    prefix = monitor_prefix(spec, request.monitor)
+    ctx = CheckContext(store, f"{prefix}profiles/", spec.data.format)
+    with ctx.stopwatch.step("windows"):
+        status, champion = find_champion(store, prefix)
+        today = now.astimezone(dt.UTC).date()
+        window = live_window(spec, latest_partition(store, spec.data.live.uri, until=today), today)
+        mature = window[1] - dt.timedelta(days=spec.data.labels.delay_days if spec.data.labels else 0)
+        monitor = MonitorData(request.monitor, spec, prefix, mature, champion, status)
+        data = _resolve(store, request, monitor, window)
+    _LOG.info("live window %s to %s, reference: %s", *window, data.reference_title)
+    return ctx, data
+
+
+def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: Window) -> CheckData:
+    spec, champion = monitor.spec, monitor.champion
+    period, title = _reference_period(spec, champion)
+    reference = champion.features if champion else _partitions(store, spec.data.live.uri, period)
+    if period is not None and not reference:
+        raise NotFound(
+            f"the reference period {period[0]} to {period[1]} has no partition under {spec.data.live.uri}; "
+            "correct spec.data.reference"
+        )
+    arrived = _partitions(store, spec.data.labels.uri, window) if spec.data.labels else ()
+    live = _partitions(store, spec.data.live.uri, window)
+    labels = _label_windows(store, monitor, period, arrived)
+    return CheckData(
+        detectors=tuple(spec.effective_detectors()),
+        features=tuple(spec.model.features),
+        target=spec.model.target,
+        prediction=spec.model.prediction_column,
+        rows=WindowPair(columns_of_rows(spec), reference, live, champion.stored_features if champion else None),
+        labels=labels,
+        predictions=_prediction_windows(store, spec, champion, reference, live),
+        outcomes=_outcomes(store, monitor, reference, live, labels.reference if labels else (), arrived),
+        sensitivity=spec.sensitivity,
+        checks_per_day=request.checks_per_day,
+        wording=PARTITIONS,
+        reference_title=title,
+        current_title="live window",
+        reference_window=period,
+        current_window=window,
+        nothing_to_compare="there is no reference yet: no champion, and no spec.data.reference",
+        reproduce="modelmonitor check -f MONITOR.yaml",
+        monitor=monitor,
+    )
+
+
+def count_new_rows(ctx: CheckContext, data: ProfiledData) -> int | None:
+    """Return the number of rows after the champion's training window; None without a champion."""
+    monitor, window = data.source.monitor, data.source.current_window
+    if monitor is None or monitor.champion is None or window is None:
+        return None
+    start = monitor.champion.window[1] + dt.timedelta(days=1)
+    known = {profile.block.day: profile.rows for profile in data.rows.current.blocks}
+    total = sum(rows for day, rows in known.items() if day and day >= start)
+    unknown = [day for day in days_of((start, window[1])) if day < window[0]]
+    if unknown:
+        earlier = partitions(ctx.store, monitor.spec.data.live.uri, unknown[0], unknown[-1])
+        objects = [info for partition in earlier for info in partition.objects]
+        with ctx.store.ahead(objects):
+            for info in objects:
+                with scan(ctx.store, info, [], ctx.fmt) as opened:
+                    total += opened.rows
+    return total
+
+
+def _reference_period(spec: ModelMonitorSpec, champion: ChampionInfo | None) -> tuple[Window | None, str]:
+    if champion is not None:
+        return champion.window, f"training window of the champion {champion.version}"
+    if spec.data.reference is not None:
+        return (spec.data.reference.start, spec.data.reference.end), "spec.data.reference"
+    return None, "none"
+
+
+def _partitions(store: Store, uri: str, window: Window | None) -> tuple[Batch, ...]:
+    return batches_of_partitions(partitions(store, uri, *window)) if window else ()
+
+
+def _label_windows(
+    store: Store, monitor: MonitorData, period: Window | None, arrived: Sequence[Batch]
+) -> WindowPair | None:
+    """Return the windows of the target where it comes with the labels: mature days only."""
+    labels, champion = monitor.spec.data.labels, monitor.champion
+    if labels is None:
+        return None
+    reference = champion.labels if champion else _partitions(store, labels.uri, period)
+    current = tuple(batch for batch in arrived if batch.day and batch.day <= monitor.mature)
+    stored = champion.stored_labels if champion else None
+    return WindowPair((target_column(monitor.spec),), reference, current, stored)
+
+
+def _prediction_windows(
+    store: Store,
+    spec: ModelMonitorSpec,
+    champion: ChampionInfo | None,
+    reference: tuple[Batch, ...],
+    live: tuple[Batch, ...],
+) -> WindowPair | None:
+    """Return the windows of the predictions of one and the same model.
+
+    Those in the champion's training window were made by its predecessor: compared with them, every promotion would be
+    drift. So the reference is the days after its own promotion.
+    """
+    column = _prediction_column(spec)
+    wanted = any(detector.type is DetectorType.PREDICTION_DRIFT for detector in spec.effective_detectors())
+    if column is None or not wanted:
+        return None
+    if champion is None:
+        return WindowPair((column,), reference, live)
+    if champion.since is None or not live or live[0].day is None:
+        return None
+    start = max(champion.since, live[0].day - dt.timedelta(days=MAX_PREDICTION_DAYS)) + dt.timedelta(days=1)
+    before = (start, live[0].day - dt.timedelta(days=1))
+    earlier = _partitions(store, spec.data.live.uri, before) if before[0] <= before[1] else ()
+    return WindowPair((column,), earlier, live) if earlier else None
+
+
+def _prediction_column(spec: ModelMonitorSpec) -> Feature | None:
+    if spec.model.prediction_column is None:
+        return None
+    multiclass = spec.model.task is Task.MULTICLASS_CLASSIFICATION
+    kind = FeatureType.CATEGORICAL if multiclass else FeatureType.NUMERIC
+    return Feature(name=spec.model.prediction_column, type=kind)
+
+
+def label_join(spec: ModelMonitorSpec) -> LabelJoin | None:
+    """Return how labels are joined to rows; None if the target is a column of the rows."""
+    labels = spec.data.labels
+    return LabelJoin(labels.join_key, labels.delay_days, float(labels.min_share)) if labels else None
+
+
+def _outcomes(
+    store: Store,
+    monitor: MonitorData,
+    reference: tuple[Batch, ...],
+    live: tuple[Batch, ...],
+    reference_labels: tuple[Batch, ...],
+    arrived: tuple[Batch, ...],
+) -> Outcomes:
+    spec, champion = monitor.spec, monitor.champion
+    mature = [batch for batch in live if batch.day and batch.day <= monitor.mature]
+    last = max((batch.day for batch in reference if batch.day), default=None)
+    logged = spec.model.prediction_column is not None
+    if champion is None and not logged:
+        predicted, reason = [], "there is no champion yet, and no model.predictionColumn"
+    else:
+        # Logged predictions are the champion's own from the day after its promotion. Its predictions of rows that it
+        # was trained on show nothing.
+        after = None if champion is None else (champion.since if logged else champion.window[1])
+        predicted = [batch for batch in mature if after is None or (batch.day and batch.day > after)]
+        reason = "no labels are mature yet for rows that the model in production has scored"
+    version = champion.version if champion else ""
+    return Outcomes(
+        target=target_column(spec),
+        task=spec.model.task,
+        text_columns=text_columns(tuple(spec.model.features), tuple(spec.model.slices)),
+        reference=reference,
+        current=tuple(batch for batch in mature if last is None or (batch.day and batch.day > last)),
+        predicted=tuple(predicted),
+        not_predicted=reason,
+        predictor=partial(predictor.predictor_of, store, monitor.prefix, spec, version),
+        slices=tuple(spec.model.slices),
+        join=label_join(spec),
+        reference_labels=reference_labels,
+        current_labels=arrived,
+    )

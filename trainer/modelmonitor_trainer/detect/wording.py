@@ -1,0 +1,77 @@
+"""Words for the batches of a window: partitions of a monitor, or files on the command line.
+
+Everything that reads "partition" or "file" in a message comes from here. No test and no threshold depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The parts of messages that depend on the source of the data.
+
+    Attributes
+    ----------
+    batches
+        Plural noun for the batches of a window.
+    clusters
+        Plural noun for the groups whose rows are alike.
+    violations
+        Heading of the table of violations.
+    no_rows
+        Message for a current window without rows.
+    corrupted
+        Message of the verdict Corrupted, with ``{violations}``.
+    longer_reference
+        Hint for a reference that is too small.
+    more_rows
+        Hint for a current window that is too small.
+    not_compared
+        Role → why no column of that role was compared.
+    correlations_option
+        Hint for correlations that are not compared unless requested.
+    """
+
+    batches: str
+    clusters: str
+    violations: str
+    no_rows: str
+    corrupted: str
+    longer_reference: str
+    more_rows: str
+    not_compared: Mapping[str, str]
+    correlations_option: str = ""
+
+
+PARTITIONS = Wording(
+    batches="partitions",
+    clusters="days",
+    violations="Violations of the feature contract",
+    no_rows="the live window has no rows; is data still being written to it?",
+    corrupted="The data violate the feature contract: {violations}. Training is blocked until they are fixed.",
+    longer_reference="Choose a longer reference period.",
+    more_rows=" Wait for them, or increase data.live.windowDays.",
+    not_compared={
+        "Feature": "one side has no values",
+        "Target": "one side has no labels",
+        "Prediction": "there are no logged predictions of this model from before the live window",
+    },
+)
+FILES = Wording(
+    batches="files",
+    clusters="files",
+    violations="Problems in the current files",
+    no_rows="the current files have no rows",
+    corrupted="The current files are corrupted, or do not match the reference: {violations}.",
+    longer_reference="Add more reference files.",
+    more_rows="",
+    not_compared={
+        "Feature": "one side has no values",
+        "Target": "one side has no values of the target",
+        "Prediction": "one side has no predictions",
+    },
+    correlations_option="request them with --correlations",
+)
