@@ -1,4 +1,4 @@
-"""Nothing in the cluster reaches an address off this machine."""
+"""Pods in the cluster cannot reach addresses outside this machine."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ import json
 
 from support.kind import Kind
 
-#: TEST-NET-2: an address of nobody, so that a hole in the fence harms nobody either (RFC 5737).
+#: In TEST-NET-2, which is reserved for documentation (RFC 5737): a connection would reach no real host.
 OUTSIDE = "198.51.100.1"
-DIAL = f"""
+CONNECT = f"""
 import socket, time
-begun = time.monotonic()
+start = time.monotonic()
 try:
     socket.create_connection(("{OUTSIDE}", 80), timeout=10)
 except OSError as error:
-    print(type(error).__name__, error.errno, round(time.monotonic() - begun, 1))
+    print(type(error).__name__, error.errno, round(time.monotonic() - start, 1))
 else:
     print("connected")
 """
 
 
-def test_a_pod_that_dials_outside_is_refused(kind: Kind) -> None:
+def test_a_pod_that_connects_to_an_outside_address_is_refused(kind: Kind) -> None:
     container = {
-        "name": "dial",
+        "name": "connect",
         "image": "modelmonitor/trainer:dev",
         "imagePullPolicy": "Never",
-        "command": ["python", "-c", DIAL],
+        "command": ["python", "-c", CONNECT],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     kind.apply(
         {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": "dial", "namespace": kind.namespace},
+            "metadata": {"name": "connect", "namespace": kind.namespace},
             "spec": {
                 "restartPolicy": "Never",
                 "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -40,8 +40,8 @@ def test_a_pod_that_dials_outside_is_refused(kind: Kind) -> None:
             },
         }
     )
-    kind.wait("the end of the pod", lambda: kind.get("pod", "dial")["status"]["phase"] in {"Succeeded", "Failed"})
-    said = kind.kubectl("logs", "dial").split()
-    # Refused at once by the fence (connection refused, or no route), not silently dropped or answered.
-    assert said[0] in {"ConnectionRefusedError", "OSError"}, json.dumps(said)
-    assert float(said[-1]) < 5
+    kind.wait("the end of the pod", lambda: kind.get("pod", "connect")["status"]["phase"] in {"Succeeded", "Failed"})
+    output = kind.kubectl("logs", "connect").split()
+    # The firewall rejects the connection immediately (connection refused, or no route); it does not drop packets.
+    assert output[0] in {"ConnectionRefusedError", "OSError"}, json.dumps(output)
+    assert float(output[-1]) < 5
