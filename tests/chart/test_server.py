@@ -79,7 +79,7 @@ def test_a_restricted_namespace_accepts_the_pods(cluster: Client, values: str) -
 
 @pytest.fixture(scope="module")
 def _rights(cluster: Client) -> Iterator[None]:
-    """The RBAC objects of an installation that watches team-a and team-b, and of its `helm test`."""
+    """The RBAC objects of an installation that manages team-a and team-b, and of its `helm test`."""
     kinds = {"ServiceAccount", "Role", "RoleBinding"}
     objects = [each for each in render("namespaces-values.yaml") if each["kind"] in kinds]
     for each in objects:
@@ -112,7 +112,7 @@ def is_allowed(cluster: Client, namespace: str, group: str, resource: str, verb:
 
 
 @pytest.mark.usefixtures("_rights")
-def test_the_operator_has_rights_only_in_the_namespaces_that_it_watches(cluster: Client) -> None:
+def test_the_operator_has_rights_only_in_the_namespaces_that_it_manages(cluster: Client) -> None:
     for right in RIGHTS:
         for namespace in ("team-a", "team-b"):
             assert is_allowed(cluster, namespace, right.group, right.resource, right.verb)
@@ -152,7 +152,7 @@ def test_install_upgrade_and_uninstall_keep_the_monitors(
     common = (f"--namespace={namespace}", f"--kubeconfig={api_server.kubeconfig}")
     # The CRD exists before the release, as after an installation from the plain manifests.
     output = helm("install", "mine", str(CHART), "--take-ownership", *common)
-    assert f"watches the ModelMonitors of namespace {namespace}." in output
+    assert f"manages the ModelMonitors of namespace {namespace}." in output
     assert "rollout status deployment/mine-modelmonitor" in output
     assert "WARNING" not in output
 
@@ -160,7 +160,7 @@ def test_install_upgrade_and_uninstall_keep_the_monitors(
     output = helm(
         "upgrade", "mine", str(CHART), "--set=watchAllNamespaces=true", "--set=rbac.aggregateToEdit=false", *common
     )
-    assert "watches the ModelMonitors of all namespaces." in output
+    assert "manages the ModelMonitors of all namespaces." in output
     assert not cluster.list("Role", namespace)
 
     helm("uninstall", "mine", *common)
@@ -185,7 +185,7 @@ def test_notes_warn_about_unusual_values(api_server: ApiServer) -> None:
     assert "will delete the CustomResourceDefinition and with it every ModelMonitor" in notes("crds.keep=false")
     assert "manifests/crd.yaml of this version" in notes("crds.enabled=false")
     assert "rbac.create is false" in notes("rbac.create=false")
-    assert "watches the ModelMonitors of namespaces a, b." in notes("watchNamespaces={a,b}")
+    assert "manages the ModelMonitors of namespaces a, b." in notes("watchNamespaces={a,b}")
 
 
 # The plain manifests
