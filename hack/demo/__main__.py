@@ -58,7 +58,7 @@ def heading(number: int, text: str) -> None:
 
 def show_command(*arguments: str) -> None:
     """Print the kubectl command that shows the result of a step."""
-    echo(f"   show it: {shell_command(*arguments)}")
+    echo(f"   inspect it with: {shell_command(*arguments)}")
 
 
 def install() -> None:
