@@ -111,14 +111,15 @@ def main() -> int:
     ]
     with ProcessPoolExecutor(options.processes, mp_context=multiprocessing.get_context("fork")) as pool:
         for duel, counts in pool.map(measure, chosen):
+            share, naive = counts["gate"] / duel.sets, counts["estimate"] / duel.sets
             span = stats.binomtest(counts["gate"], duel.sets).proportion_ci(0.95, "exact")
             bar = "–"
             if duel.difference <= -margin:
                 passed = passed and bool(span.low <= allowed)
                 bar = f"≤ {allowed:.2g} {'PASS' if span.low <= allowed else '**FAIL**'}"
             lines.append(
-                f"| {duel.difference:+g} | {duel.rows:,} | {duel.days} | {duel.sets} | {counts['gate'] / duel.sets:.3f} "
-                f"({span.low:.3f} to {span.high:.3f}) | {bar} | {counts['estimate'] / duel.sets:.2f} |"
+                f"| {duel.difference:+g} | {duel.rows:,} | {duel.days} | {duel.sets} | {share:.3f} "
+                f"({span.low:.3f} to {span.high:.3f}) | {bar} | {naive:.2f} |"
             )
             sys.stderr.write(lines[-1] + "\n")
     text = "\n".join([*lines, ""])

@@ -107,7 +107,7 @@ class OperatorProcess:
             "PATH": os.environ["PATH"],
             "HOME": str(self.log.parent),
             "KUBECONFIG": str(self._installation.kubeconfig),
-            "PYTHONWARNINGS": "error,ignore::ResourceWarning",  # Kopf leaves its connections to the garbage collector
+            "PYTHONWARNINGS": "error,ignore::ResourceWarning",  # Kopf leaves its connections to the collector
             **self._installation.environment,
             "LIVENESS_ENDPOINT": f"http://127.0.0.1:{port}/healthz",
             **self._environment,
