@@ -105,7 +105,7 @@ def main() -> int:
     passed = True
     for name in options.sets:
         usage = measure(name, options.data / "modelmonitor-bench", options.rounds, options.all)
-        print(f"\n{name}: {SHAPES[name].rows:,} rows x {SHAPES[name].columns} columns a side")
+        print(f"\n{name}: {SHAPES[name].rows:,} rows x {SHAPES[name].columns} columns per side")
         for contestant, one in usage.items():
             ratio = f"{one.cpu / usage['decode'].cpu:6.2f} x"
             print(f"  {contestant:<26} {one.wall:7.2f} s wall {one.cpu:7.2f} s cpu {ratio} {one.memory:6.0f} MB")

@@ -113,8 +113,8 @@ class Process:
     ) -> None:
         self.log = log
         self._name = Path(command[0]).name
-        # A group of its own lets us stop what it starts, too; with setpriv (Linux) the kernel ends it
-        # even when we are killed before we can.
+        # A separate process group lets us kill its child processes, too. With setpriv (Linux), the kernel
+        # kills it if this process is killed first.
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         self._command = [*guard, *map(str, command)]
         self._environment = None if environment is None else dict(environment)
