@@ -18,7 +18,7 @@ yaml.safe_dump(json.load(sys.stdin), sys.stdout, sort_keys=False, width=120, all
 
 install() {
   echo "# Generated from charts/modelmonitor by hack/manifests.sh; do not edit. For settings use the chart."
-  echo "# The operator looks after the ModelMonitors of all namespaces."
+  echo "# The operator manages the ModelMonitors of all namespaces."
   printf '%s\n' --- "apiVersion: v1" "kind: Namespace" "metadata:" "  name: modelmonitor-system" "  labels:" \
     "    pod-security.kubernetes.io/enforce: restricted"
   helm template modelmonitor "$1" --namespace modelmonitor-system --skip-tests --set watchAllNamespaces=true \

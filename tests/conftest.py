@@ -1,4 +1,4 @@
-"""Fixtures for all suites; nothing heavy is imported before a test asks for it."""
+"""Fixtures for all test suites. Heavy modules are imported only when a test needs them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from support.client import Client
     from support.s3 import S3Server
 
-# Worker processes share the cores already. OpenMP threads that spin while they wait for a core multiply the time of
-# a model fit on a busy machine. Set before NumPy and scikit-learn are imported, and inherited by child processes.
+# Test workers already use all cores. On a busy machine, OpenMP threads that spin while they wait for a core make
+# fitting a model many times slower. Set before NumPy and scikit-learn are imported, and inherited by child processes.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# A busy machine must not fail a test.
+# Tests must not fail because the machine is busy.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
 
 
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """A Kubernetes API server with its controllers and our CRD; one per worker process."""
+    """A Kubernetes API server with its controllers and the CRD; one per test worker."""
     from support.apiserver import start_api_server
 
     server = start_api_server(tmp_path_factory.mktemp("api-server"))
@@ -38,13 +38,13 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="session")
 def cluster(api_server: ApiServer) -> Client:
-    """A client of the API server, as administrator."""
+    """A client of the API server with administrator rights."""
     return api_server.client
 
 
 @pytest.fixture
 def namespace(cluster: Client) -> Iterator[str]:
-    """A namespace of the test's own that admits only pods of the `restricted` Pod Security level."""
+    """A new namespace that enforces the restricted Pod Security level."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
@@ -54,7 +54,7 @@ def namespace(cluster: Client) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """An S3 server over a temporary folder; one per worker process."""
+    """An S3 server with a temporary folder; one per test worker."""
     from support.s3 import start_s3_server
 
     server = start_s3_server(tmp_path_factory.mktemp("s3"))
@@ -64,7 +64,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture
 def bucket(s3_server: S3Server) -> str:
-    """A bucket of the test's own."""
+    """A new bucket."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     s3_server.client.create_bucket(Bucket=name)
     return name

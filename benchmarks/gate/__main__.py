@@ -1,10 +1,11 @@
-"""How often the gate lets a worse model pass, and a better one not: the second half of `make bench-trust`.
+"""Error rates of the promotion gate: the second half of `make bench-trust`.
 
-Scores of two models on the same rows are drawn from normal laws whose ROC AUCs are known: those of negative
-rows around 0, of positive rows around d, so that the AUC is Phi(d / sqrt(2)). Both models err together
-(correlation of their scores within a class), and on some days the challenger is better than on others, so
-that rows of one day are alike. The product's own gate decides, beside the rule that promotes whatever scores
-no less. The exit code is 1 where a model that is worse by the margin or more passes too often.
+Scores of two models on the same rows are drawn from normal distributions with a known ROC AUC: the scores of
+negative rows have the mean 0 and those of positive rows the mean d, so that the AUC is Phi(d / sqrt(2)). The
+scores of both models are correlated within a class, and the challenger is better on some days than on others,
+so rows of one day are dependent. The product's gate is compared with the naive rule that promotes every
+challenger whose score is at least the champion's. The exit code is 1 if a model that is worse by the margin or
+more passes too often.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _HEADING = "\n## The gate: who passes"
 
 @dataclass(frozen=True)
 class Duel:
-    """A true difference of ROC AUCs, and the rows that are to show it."""
+    """A true difference in ROC AUC and the size of the hold-outs."""
 
     difference: float
     rows: int
@@ -54,7 +55,7 @@ def duels(*, quick: bool) -> list[Duel]:
 
 
 def contest(duel: Duel, seed: int) -> GateInput:
-    """Return the scores of one hold-out."""
+    """Return the simulated scores of one hold-out."""
     generator = np.random.default_rng([zlib.crc32(str(replace(duel, sets=0)).encode()), seed])
     truth = (generator.random(duel.rows) < _POSITIVE).astype(np.int64)
     days = np.sort(generator.integers(0, duel.days, duel.rows))
@@ -62,32 +63,32 @@ def contest(duel: Duel, seed: int) -> GateInput:
     common = generator.standard_normal(duel.rows) * np.sqrt(_TOGETHER)
     own = generator.standard_normal((2, duel.rows)) * np.sqrt(1 - _TOGETHER)
     champion = common + own[0] + truth * np.sqrt(2) * special.ndtri(_CHAMPION)
-    # Over all days the positive rows have the variance 1 + _BY_DAY**2.
-    reach = np.sqrt(2 + _BY_DAY**2) * special.ndtri(_CHAMPION + duel.difference)
-    challenger = common + own[1] + truth * (reach + by_day)
+    # The scores of positive rows have the variance 1 + _BY_DAY**2 over all days.
+    positive_mean = np.sqrt(2 + _BY_DAY**2) * special.ndtri(_CHAMPION + duel.difference)
+    challenger = common + own[1] + truth * (positive_mean + by_day)
     baseline = np.full(duel.rows, _POSITIVE)
     return GateInput(truth, special.expit(challenger), special.expit(champion), baseline, days=days)
 
 
 def measure(duel: Duel) -> tuple[Duel, Counter[str]]:
-    """Return how often each rule promotes."""
-    found: Counter[str] = Counter()
+    """Return the number of promotions of each rule."""
+    promotions: Counter[str] = Counter()
     for seed in range(duel.sets):
         result = evaluate(contest(duel, seed), _PROMOTION, seed=seed)
         assert result.champion is not None
-        found["gate"] += result.outcome is Outcome.PASSED
-        found["estimate"] += result.champion.value >= 0
-    return duel, found
+        promotions["gate"] += result.outcome is Outcome.PASSED
+        promotions["estimate"] += result.champion.value >= 0
+    return duel, promotions
 
 
 def main() -> int:
-    """Measure, print, and say whether the bar is kept."""
+    """Measure and print; return 0 if the bar is met."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small table, in some seconds")
-    parser.add_argument("--sets", type=int, default=10**6, help="at most so many hold-outs a row")
-    parser.add_argument("--rows", type=int, default=10**9, help="no larger hold-outs")
+    parser.add_argument("--quick", action="store_true", help="a small table that takes a few seconds")
+    parser.add_argument("--sets", type=int, default=10**6, help="maximum number of hold-outs per row")
+    parser.add_argument("--rows", type=int, default=10**9, help="maximum number of rows per hold-out")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--append", type=Path, help="keep the table at the end of this file")
+    parser.add_argument("--append", type=Path, help="append the table to this file, replacing an earlier one")
     options = parser.parse_args()
     margin, allowed = float(_PROMOTION.non_inferiority_margin), 1 - float(_PROMOTION.confidence)
     lines = [
@@ -102,22 +103,23 @@ def main() -> int:
         "| true difference | rows | days | hold-outs | passes | bar | scores no less |",
         "|---|---|---|---|---|---|---|",
     ]
-    kept = True
+    passed = True
     chosen = [
         replace(duel, sets=min(duel.sets, options.sets))
         for duel in duels(quick=options.quick)
         if duel.rows <= options.rows
     ]
     with ProcessPoolExecutor(options.processes, mp_context=multiprocessing.get_context("fork")) as pool:
-        for duel, found in pool.map(measure, chosen):
-            span = stats.binomtest(found["gate"], duel.sets).proportion_ci(0.95, "exact")
+        for duel, counts in pool.map(measure, chosen):
+            share, naive = counts["gate"] / duel.sets, counts["estimate"] / duel.sets
+            span = stats.binomtest(counts["gate"], duel.sets).proportion_ci(0.95, "exact")
             bar = "–"
             if duel.difference <= -margin:
-                kept = kept and bool(span.low <= allowed)
+                passed = passed and bool(span.low <= allowed)
                 bar = f"≤ {allowed:.2g} {'PASS' if span.low <= allowed else '**FAIL**'}"
             lines.append(
-                f"| {duel.difference:+g} | {duel.rows:,} | {duel.days} | {duel.sets} | {found['gate'] / duel.sets:.3f} "
-                f"({span.low:.3f} to {span.high:.3f}) | {bar} | {found['estimate'] / duel.sets:.2f} |"
+                f"| {duel.difference:+g} | {duel.rows:,} | {duel.days} | {duel.sets} | {share:.3f} "
+                f"({span.low:.3f} to {span.high:.3f}) | {bar} | {naive:.2f} |"
             )
             sys.stderr.write(lines[-1] + "\n")
     text = "\n".join([*lines, ""])
@@ -125,7 +127,7 @@ def main() -> int:
     if options.append:
         before = options.append.read_text(encoding="utf-8").split(_HEADING)[0]
         options.append.write_text(before + text, encoding="utf-8")
-    return 0 if kept else 1
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What a check costs beside other tools on the same files: `make bench-peers`.
+"""The cost of a check compared with other tools on the same files: `make bench-peers`.
 
-Whole processes with the defaults of each tool, run in turns, medians. Every tool has an environment of its own, made
-at the first run. `--write` keeps the table, `--record` appends the figures to benchmarks/history.jsonl.
+Measures whole processes with the defaults of each tool in alternation and takes medians. Each tool has a separate
+environment, created in the first run. `--write` saves the table, `--record` appends the figures to
+benchmarks/history.jsonl.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.peers import environments
-from benchmarks.speed.process import Taken, median, run
+from benchmarks.speed.process import Usage, median, run
 from benchmarks.speed.shapes import SHAPES
 
 BENCHMARKS = Path(__file__).parents[1]
@@ -28,65 +29,65 @@ TRUTH = ("n1", "n5", "n11", "c1")
 
 @dataclass(frozen=True)
 class Peer:
-    """What one tool took, and which columns it flags."""
+    """The resource usage of a tool, and the columns that it flags."""
 
     name: str
-    taken: Taken
+    usage: Usage
     flagged: tuple[str, ...]
 
     @property
-    def found(self) -> int:
-        """How many of the drifted columns it flags."""
+    def detected(self) -> int:
+        """Number of drifted columns that it flags."""
         return len(set(TRUTH) & set(self.flagged))
 
     @property
     def wrong(self) -> tuple[str, ...]:
-        """The columns that it flags and that have not drifted."""
+        """The columns that it flags although they have not drifted."""
         return tuple(name for name in self.flagged if name not in TRUTH)
 
 
 def commands(data: Path, tools: list[str]) -> dict[str, list[str]]:
-    """Return what is run: each prints what it flags."""
+    """Return the command of each tool, which prints the columns that it flags."""
     sides = [f"--{side}={data / side}/" for side in ("reference", "current")]
-    found = {
+    result = {
         OURS: [str(Path(sys.executable).with_name("modelmonitor")), "check", *sides, "--output", "json"],
         SCIPY: [sys.executable, str(BENCHMARKS / "speed" / "pandas_scipy.py"), str(data)],
     }
     for tool in tools:
         script = BENCHMARKS / "peers" / "tools" / f"{tool}_drift.py"
-        found[f"{tool} {environments.version(tool)}"] = [str(environments.ensure(tool)), str(script), str(data)]
-    return found
+        result[f"{tool} {environments.version(tool)}"] = [str(environments.ensure(tool)), str(script), str(data)]
+    return result
 
 
-def flags(name: str, said: str) -> tuple[str, ...]:
-    """Return the columns that a tool flags, from what it printed."""
+def flagged_columns(name: str, output: str) -> tuple[str, ...]:
+    """Return the columns that a tool flags, from its output."""
     if name == OURS:
-        return tuple(feature["name"] for feature in json.loads(said)["features"] if feature["drifted"])
+        return tuple(feature["name"] for feature in json.loads(output)["features"] if feature["drifted"])
     if name == SCIPY:
-        pairs = [line.split() for line in said.splitlines()]
+        pairs = [line.split() for line in output.splitlines()]
         return tuple(column for column, p_value in pairs if float(p_value) < 0.05)
-    return tuple(json.loads(said.splitlines()[-1]))
+    return tuple(json.loads(output.splitlines()[-1]))
 
 
 def measure(data: Path, tools: list[str], rounds: int) -> list[Peer]:
-    """Return what each tool takes and flags."""
-    wanted = commands(data, tools)
-    taken: dict[str, list[Taken]] = {name: [] for name in wanted}
-    said: dict[str, str] = {}
+    """Return the resource usage and the flagged columns of each tool."""
+    tool_commands = commands(data, tools)
+    runs: dict[str, list[Usage]] = {name: [] for name in tool_commands}
+    outputs: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "said"
-        for _ in range(rounds):  # in turns, so that a busy moment meets all of them
-            for name, command in wanted.items():
-                # The shell becomes the tool, so that what is measured is the tool.
-                taken[name].append(run(["sh", "-c", 'exec "$@" >"$0"', str(kept), *command]))
-                said[name] = kept.read_text(encoding="utf-8")
-                sys.stderr.write(f"{name}: {taken[name][-1].cpu:.1f} s cpu\n")
-    return [Peer(name, median(found), flags(name, said[name])) for name, found in taken.items()]
+        output = Path(folder) / "output"
+        for _ in range(rounds):  # in alternation, so that a busy period affects all of them
+            for name, command in tool_commands.items():
+                # exec replaces the shell, so that only the tool is measured.
+                runs[name].append(run(["sh", "-c", 'exec "$@" >"$0"', str(output), *command]))
+                outputs[name] = output.read_text(encoding="utf-8")
+                sys.stderr.write(f"{name}: {runs[name][-1].cpu:.1f} s cpu\n")
+    return [Peer(name, median(usages), flagged_columns(name, outputs[name])) for name, usages in runs.items()]
 
 
 def table(name: str, peers: list[Peer]) -> str:
     """Return the table in Markdown."""
-    shape, ours = SHAPES[name], peers[0].taken
+    shape, ours = SHAPES[name], peers[0].usage
     drifted = f"{len(TRUTH)} have drifted ({', '.join(TRUTH)})"
     heads = ("Tool, with its defaults", "Processor s", "× ours", "Wall s", "Peak memory MB", "× ours", "Found", "Wrong")
     lines = [
@@ -96,11 +97,11 @@ def table(name: str, peers: list[Peer]) -> str:
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for peer in peers:
-        taken = peer.taken
+        usage = peer.usage
         wrong = f"{len(peer.wrong)}: {', '.join(peer.wrong)}" if peer.wrong else "0"
         lines.append(
-            f"| {peer.name} | {taken.cpu:.1f} | {taken.cpu / ours.cpu:.1f} | {taken.wall:.1f} | {taken.memory:.0f} "
-            f"| {taken.memory / ours.memory:.1f} | {peer.found} of {len(TRUTH)} | {wrong} |"
+            f"| {peer.name} | {usage.cpu:.1f} | {usage.cpu / ours.cpu:.1f} | {usage.wall:.1f} | {usage.memory:.0f} "
+            f"| {usage.memory / ours.memory:.1f} | {peer.detected} of {len(TRUTH)} | {wrong} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -123,13 +124,13 @@ hold both sides in memory; a check streams them, so that its memory does not fol
 
 
 def main() -> int:
-    """Measure, print, keep."""
+    """Measure, print and record; return 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", nargs="?", default="A", choices=SHAPES)
     parser.add_argument("--tools", nargs="*", default=list(environments.TOOLS), choices=environments.TOOLS)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("BENCH_DATA", tempfile.gettempdir())))
-    parser.add_argument("--write", type=Path, help="keep the table in this file")
+    parser.add_argument("--write", type=Path, help="write the table to this file")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/history.jsonl")
     options = parser.parse_args()
     data = options.data / "modelmonitor-bench" / options.set
@@ -161,7 +162,7 @@ def record(name: str, peers: list[Peer]) -> None:
         "processors": os.cpu_count(),
         "machine": platform.machine(),
         "python": platform.python_version(),
-        "taken": {peer.name: asdict(peer.taken) for peer in peers},
+        "taken": {peer.name: asdict(peer.usage) for peer in peers},
         "flagged": {peer.name: list(peer.flagged) for peer in peers},
     }
     with (BENCHMARKS / "history.jsonl").open("a", encoding="utf-8") as history:

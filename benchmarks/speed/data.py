@@ -1,7 +1,7 @@
-"""Data sets for measuring: two sides of columns as production has them, in zstd Parquet.
+"""Generates data sets for the benchmarks: a reference and a current side with realistic columns, in zstd Parquet.
 
-A: 1 million rows x 20 columns a side. B: 10 million x 20. C: 200 thousand x 500. The kinds: light and heavy tails,
-an offset, rounded prices, ties, zeros, NULLs, and strings of 5 to 10,000 values. Drift is in n1, n5, n11 and c1.
+A: 1 million rows x 20 columns per side. B: 10 million x 20. C: 200 thousand x 500. The columns have light and heavy
+tails, an offset, rounded prices, ties, zeros, NULLs, and strings of 5 to 10,000 values. n1, n5, n11 and c1 drift.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shapes import SHAPES, SIDES, Shape
 
 
 def make(name: str, folder: Path) -> None:
-    """Make a data set."""
+    """Generate a data set."""
     for side, label in enumerate(SIDES):
         (folder / label).mkdir(parents=True, exist_ok=True)
         for file in range(SHAPES[name].files):
@@ -32,8 +32,8 @@ def _write(shape: Shape, side: int, file: int, path: Path) -> None:
 
 
 def _wide(draw: np.random.Generator, rows: int, side: int, columns: int) -> dict[str, Any]:
-    moved = {0, 100, 200, 300} if side else set()
-    return {f"x{number}": draw.normal(size=rows) + 0.2 * (number in moved) for number in range(columns)}
+    drifted = {0, 100, 200, 300} if side else set()
+    return {f"x{number}": draw.normal(size=rows) + 0.2 * (number in drifted) for number in range(columns)}
 
 
 def _mixed(draw: np.random.Generator, rows: int, side: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The limit: decode the same columns, a column of a row group at a time on two threads, and do nothing with them."""
+"""The lower bound: decode the same columns, one column of a row group at a time on two threads, and discard them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 
 def decode(path: Path) -> int:
-    """Return how many values a file has, all of them decoded."""
+    """Decode all values of a file and return their number."""
     schema = pq.read_schema(path)
     strings = [field.name for field in schema if pa.types.is_string(field.type)]
     file, total = pq.ParquetFile(path, read_dictionary=strings, pre_buffer=False), 0

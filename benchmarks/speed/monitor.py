@@ -1,4 +1,4 @@
-"""A monitor over a data set as daily partitions, so that profiles are kept, and its file for the command line."""
+"""A monitor of a data set in daily partitions, so that profiles are cached, and its file for the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ FIRST = {"reference": dt.date(2013, 1, 1), "current": dt.date(2013, 3, 1)}
 
 
 def write(shape: Shape, data: Path, folder: Path) -> Path:
-    """Return a monitor's YAML file; its days are links to the files of a data set, its results begin empty."""
+    """Write a monitor's YAML file and return its path.
+
+    Its days are links to the files of a data set, and its results prefix is empty.
+    """
     live = folder / "live"
     for side, first in FIRST.items():
         for number, path in enumerate(sorted((data / side).glob("*.parquet"))):
@@ -47,8 +50,8 @@ def write(shape: Shape, data: Path, folder: Path) -> Path:
     return file
 
 
-def forget_current(folder: Path) -> None:
-    """Remove the days of the current side, and add them as new files: their profiles are not kept."""
+def replace_current(folder: Path) -> None:
+    """Replace the files of the current days with identical new ones, whose profiles are not cached."""
     for path in sorted((folder / "live").glob("date=2013-03-*/*.parquet")):
         copy = path.with_name(f"again-{path.name}")
         copy.hardlink_to(path)

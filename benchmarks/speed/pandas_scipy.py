@@ -1,4 +1,4 @@
-"""What most people would write: read both sides with pandas, test column by column with scipy."""
+"""The straightforward implementation: read both sides with pandas and test each column with scipy."""
 
 from __future__ import annotations
 

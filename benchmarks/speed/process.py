@@ -1,4 +1,4 @@
-"""Runs a whole process and says what it took."""
+"""Runs a process and measures its time and memory."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a process took: seconds of wall time and of processors, and its peak of resident memory in MB."""
+class Usage:
+    """Resource usage of a process: wall time and CPU time in seconds, and peak resident memory in MB."""
 
     wall: float
     cpu: float
     memory: float
 
 
-def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Taken:
-    """Run a command to its end.
+def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Usage:
+    """Run a command and return its resource usage.
 
     Raises
     ------
     RuntimeError
-        With the end of what it said, if it fails.
+        If it fails; the message has the end of its error output.
     """
     started = time.monotonic()
     process = subprocess.Popen(
@@ -35,19 +35,19 @@ def run(command: Sequence[str], environment: Mapping[str, str] | None = None) ->
         env={**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "jemalloc", **(environment or {})},
     )
     assert process.stderr is not None
-    said = process.stderr.read()
+    errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     process.stderr.close()
     if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{said.decode()[-2000:]}")
-    return Taken(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        raise RuntimeError(f"{' '.join(command)} exited with {process.returncode}:\n{errors.decode()[-2000:]}")
+    return Usage(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def median(taken: Sequence[Taken]) -> Taken:
+def median(runs: Sequence[Usage]) -> Usage:
     """Return the medians of several runs."""
-    return Taken(
-        statistics.median(one.wall for one in taken),
-        statistics.median(one.cpu for one in taken),
-        statistics.median(one.memory for one in taken),
+    return Usage(
+        statistics.median(one.wall for one in runs),
+        statistics.median(one.cpu for one in runs),
+        statistics.median(one.memory for one in runs),
     )

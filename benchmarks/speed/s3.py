@@ -1,8 +1,8 @@
-"""What a check costs when its data are on S3: `make bench`.
+"""The cost of a check whose data are on S3: `make bench`.
 
-A real S3 server on the loopback interface of this machine, on the same processors: once as it is, once with 50 ms of
-latency a request. The checks of the same data on S3 and in a folder are run in turns. Figures are of the checking
-process alone. `small` is two thousand objects of 20 KB, looked at by a monitor that keeps its profiles on S3 as well.
+Uses a real S3 server on the loopback interface that shares the processors, once without and once with 50 ms of latency
+per request. Checks of the same data on S3 and in a folder alternate. The figures are those of the check process alone.
+`small` has two thousand objects of 20 KB and a monitor that also caches its profiles on S3.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from process import Taken, median, run
+from process import Usage, median, run
 from shapes import SHAPES, SIDES
 
 HERE = Path(__file__).parent
 MODELMONITOR = str(Path(sys.executable).with_name("modelmonitor"))
 sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
-#: At most: times the processor time of the same check of a folder, and MB.
+#: Bars: multiple of the CPU time of the same check of a folder, and MB.
 CPU_BAR, MEMORY_BAR = 1.5, 300
-#: With latency, at most: times the wall time of the same check of a folder.
+#: Bar with latency: multiple of the wall time of the same check of a folder.
 LATENCY_BAR = 4.0
 LATENCY_SECONDS = 0.05
 BUCKET = "bench"
 SMALL_OBJECTS, SMALL_DAYS, SMALL_COLUMNS, SMALL_ROWS = 2_000, 100, 10, 240
 
-Server = Any  # support.s3.S3Server: imported where it is needed, because the measured processes inherit our memory
+Server = Any  # support.s3.S3Server, imported lazily because child processes inherit the peak memory of this one
 
 
 @contextlib.contextmanager
-def far_away(server: Server) -> Iterator[str]:
-    """Give a URL at which the server answers late."""
+def with_latency(server: Server) -> Iterator[str]:
+    """Yield a URL of the server with additional latency."""
     from support.processes import Process, free_port
 
     port, target = free_port(), server.endpoint.rpartition(":")[2]
@@ -56,7 +56,7 @@ def far_away(server: Server) -> Iterator[str]:
 
 
 def environment(server: Server, endpoint: str) -> Mapping[str, str]:
-    """Return what tells a check where the store is."""
+    """Return the environment variables that point a check to the object store."""
     return {
         **server.environment,
         "AWS_ENDPOINT_URL": endpoint,
@@ -66,66 +66,66 @@ def environment(server: Server, endpoint: str) -> Mapping[str, str]:
 
 
 def upload(server: Server, folder: Path, prefix: str) -> None:
-    """Put the files of a folder on the server, unless they are there."""
+    """Upload the files of a folder that are not on the server yet."""
     with contextlib.suppress(server.client.exceptions.BucketAlreadyOwnedByYou):
         server.client.create_bucket(Bucket=BUCKET)
     for path in sorted(folder.rglob("*.parquet")):
         key = f"{prefix}/{path.relative_to(folder)}"
-        found = server.client.list_objects_v2(Bucket=BUCKET, Prefix=key).get("Contents", [])
-        if not any(one["Key"] == key and one["Size"] == path.stat().st_size for one in found):
+        objects = server.client.list_objects_v2(Bucket=BUCKET, Prefix=key).get("Contents", [])
+        if not any(one["Key"] == key and one["Size"] == path.stat().st_size for one in objects):
             server.client.upload_file(str(path), BUCKET, key)
 
 
-def large(name: str, data: Path, server: Server, late: str, rounds: int) -> dict[str, Taken]:
-    """Return what the check of a data set takes in a folder, on S3, and on S3 far away."""
+def large(name: str, data: Path, server: Server, distant: str, rounds: int) -> dict[str, Usage]:
+    """Return the usage of a check of a data set in a folder, on S3, and on S3 with latency."""
     upload(server, data / name, name)
 
-    def check(where: str, **env: str) -> Taken:
-        sides = [f"--{side}={where}/{side}/" for side in SIDES]
+    def check(uri: str, **env: str) -> Usage:
+        sides = [f"--{side}={uri}/{side}/" for side in SIDES]
         return run([MODELMONITOR, "check", *sides, "--output", "json"], env)
 
     contestants = {
         "folder": lambda: check(str(data / name)),
         "S3": lambda: check(f"s3://{BUCKET}/{name}", **environment(server, server.endpoint)),
-        "S3 far away": lambda: check(f"s3://{BUCKET}/{name}", **environment(server, late)),
+        "S3 far away": lambda: check(f"s3://{BUCKET}/{name}", **environment(server, distant)),
     }
-    return in_turns(contestants, rounds)
+    return measure_in_turns(contestants, rounds)
 
 
-def small(data: Path, server: Server, late: str, rounds: int) -> dict[str, Taken]:
-    """Return what the check of many small objects takes: at first, and with all profiles kept."""
+def small(data: Path, server: Server, distant: str, rounds: int) -> dict[str, Usage]:
+    """Return the usage of a check of many small objects, without and with cached profiles."""
     name = f"small-{SMALL_OBJECTS}"
     folder = make_small(data / name)
     upload_small(server, folder, name)
     for old in [*server.folder.glob(f"*/{BUCKET}/results-*"), *data.glob("*-results")]:
         shutil.rmtree(old)
 
-    def fresh() -> str:
+    def new_results() -> str:
         return f"s3://{BUCKET}/results-{dt.datetime.now(dt.UTC):%H%M%S%f}/"
 
-    def check(where: str, results: str, endpoint: str | None) -> Taken:
+    def check(uri: str, results: str, endpoint: str | None) -> Usage:
         with tempfile.TemporaryDirectory(dir=data) as scratch:
             file = Path(scratch) / "monitor.yaml"
-            file.write_text(yaml.safe_dump(small_monitor(where, results or f"file://{scratch}/results/")))
+            file.write_text(yaml.safe_dump(small_monitor(uri, results or f"file://{scratch}/results/")))
             env = environment(server, endpoint) if endpoint else {}
             return run([MODELMONITOR, "check", "-f", str(file), "--output", "json"], env)
 
-    kept, there = (f"file://{data}/{name}-results/", fresh()), f"s3://{BUCKET}/{name}"
-    check(f"file://{folder}", kept[0], None)
-    check(there, kept[1], server.endpoint)
+    cached, prefix = (f"file://{data}/{name}-results/", new_results()), f"s3://{BUCKET}/{name}"
+    check(f"file://{folder}", cached[0], None)
+    check(prefix, cached[1], server.endpoint)
     contestants = {
         "folder": lambda: check(f"file://{folder}", "", None),
-        "S3": lambda: check(there, fresh(), server.endpoint),
-        "S3 far away": lambda: check(there, fresh(), late),
-        "folder, profiles kept": lambda: check(f"file://{folder}", kept[0], None),
-        "S3, profiles kept": lambda: check(there, kept[1], server.endpoint),
-        "S3 far away, profiles kept": lambda: check(there, kept[1], late),
+        "S3": lambda: check(prefix, new_results(), server.endpoint),
+        "S3 far away": lambda: check(prefix, new_results(), distant),
+        "folder, profiles kept": lambda: check(f"file://{folder}", cached[0], None),
+        "S3, profiles kept": lambda: check(prefix, cached[1], server.endpoint),
+        "S3 far away, profiles kept": lambda: check(prefix, cached[1], distant),
     }
-    return in_turns(contestants, rounds)
+    return measure_in_turns(contestants, rounds)
 
 
 def make_small(folder: Path) -> Path:
-    """Return the folder of the small objects, made where it is not there."""
+    """Return the folder of the small objects, and generate them if necessary."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -142,7 +142,7 @@ def make_small(folder: Path) -> Path:
 
 
 def upload_small(server: Server, folder: Path, prefix: str) -> None:
-    """Put the small objects on the server, unless they are there."""
+    """Upload the small objects unless they are on the server already."""
     with contextlib.suppress(server.client.exceptions.BucketAlreadyOwnedByYou):
         server.client.create_bucket(Bucket=BUCKET)
     if server.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}-complete").get("Contents"):
@@ -153,7 +153,7 @@ def upload_small(server: Server, folder: Path, prefix: str) -> None:
     server.client.put_object(Bucket=BUCKET, Key=f"{prefix}-complete", Body=b"")
 
 
-def small_monitor(where: str, results: str) -> dict[str, Any]:
+def small_monitor(uri: str, results: str) -> dict[str, Any]:
     """Return the monitor of the small objects."""
     half = SMALL_DAYS // 2
     return {
@@ -164,7 +164,7 @@ def small_monitor(where: str, results: str) -> dict[str, Any]:
             "schedule": "0 6 * * *",
             "storage": {"resultsURI": results},
             "data": {
-                "live": {"uri": f"{where}/date=%Y-%m-%d/", "windowDays": half},
+                "live": {"uri": f"{uri}/date=%Y-%m-%d/", "windowDays": half},
                 "reference": {"start": "2013-01-01", "end": str(dt.date(2013, 1, 1) + dt.timedelta(days=half - 1))},
             },
             "model": {
@@ -178,29 +178,29 @@ def small_monitor(where: str, results: str) -> dict[str, Any]:
     }
 
 
-def in_turns(contestants: Mapping[str, Callable[[], Taken]], rounds: int) -> dict[str, Taken]:
-    """Return the medians of what each takes; in turns, so that a busy moment meets all of them."""
-    taken: dict[str, list[Taken]] = {contestant: [] for contestant in contestants}
+def measure_in_turns(contestants: Mapping[str, Callable[[], Usage]], rounds: int) -> dict[str, Usage]:
+    """Return the median usage of each contestant; they alternate, so that a busy period affects all of them."""
+    runs: dict[str, list[Usage]] = {contestant: [] for contestant in contestants}
     for _ in range(rounds):
-        for contestant, go in contestants.items():
-            taken[contestant].append(go())
-    return {contestant: median(found) for contestant, found in taken.items()}
+        for contestant, measure_once in contestants.items():
+            runs[contestant].append(measure_once())
+    return {contestant: median(usages) for contestant, usages in runs.items()}
 
 
-def judged(name: str, found: Mapping[str, Taken]) -> list[tuple[str, bool]]:
-    """Return the sentences of the bars, and whether they are kept.
+def compare_with_bars(name: str, usage: Mapping[str, Usage]) -> list[tuple[str, bool]]:
+    """Return a sentence for each bar, and whether it is met.
 
-    Small objects have a bar of memory only: their requests are what they cost.
+    Small objects have a bar for memory only, because their time depends on the number of requests.
     """
-    cpu = found["S3"].cpu / found["folder"].cpu
-    wall = found["S3 far away"].wall / found["folder"].wall
-    memory = max(taken.memory for taken in found.values())
-    late = f"with {1000 * LATENCY_SECONDS:.0f} ms a request"
+    cpu = usage["S3"].cpu / usage["folder"].cpu
+    wall = usage["S3 far away"].wall / usage["folder"].wall
+    memory = max(one.memory for one in usage.values())
+    latency = f"with {1000 * LATENCY_SECONDS:.0f} ms per request"
     large = [
-        (f"on S3 {cpu:.2f} x the processor time of a folder, at most {CPU_BAR}", cpu <= CPU_BAR),
-        (f"{late} {wall:.2f} x the time of a folder, at most {LATENCY_BAR}", wall <= LATENCY_BAR),
+        (f"on S3 {cpu:.2f} x the CPU time of a folder, at most {CPU_BAR}", cpu <= CPU_BAR),
+        (f"{latency} {wall:.2f} x the time of a folder, at most {LATENCY_BAR}", wall <= LATENCY_BAR),
     ]
-    small_ones = [(f"{late} {wall:.2f} x the time of a folder", True)]
+    small_ones = [(f"{latency} {wall:.2f} x the time of a folder", True)]
     return [
         *(large if name != "small" else small_ones),
         (f"{memory:.0f} MB, at most {MEMORY_BAR}", memory <= MEMORY_BAR),
@@ -208,39 +208,41 @@ def judged(name: str, found: Mapping[str, Taken]) -> list[tuple[str, bool]]:
 
 
 def measure(sets: list[str], data: Path, rounds: int, record: bool) -> bool:
-    """Measure, print and record; return whether all bars are kept."""
+    """Measure, print and record; return whether all bars are met."""
     from support.s3 import S3Server
 
-    folder, kept = data / "s3", True
+    folder, passed = data / "s3", True
     folder.mkdir(parents=True, exist_ok=True)
     server = S3Server(folder)
     try:
-        with far_away(server) as late:
+        with with_latency(server) as distant:
             for name in sets:
-                found = (
-                    small(data, server, late, rounds) if name == "small" else large(name, data, server, late, rounds)
+                usage = (
+                    small(data, server, distant, rounds)
+                    if name == "small"
+                    else large(name, data, server, distant, rounds)
                 )
                 print(f"\n{name}, on S3")
-                for contestant, taken in found.items():
-                    print(f"  {contestant:<26} {taken.wall:7.2f} s wall {taken.cpu:7.2f} s cpu {taken.memory:14.0f} MB")
-                for sentence, good in judged(name, found):
-                    print(f"  {'PASS' if good else 'FAIL'}  {sentence}")
-                    kept = kept and good
+                for contestant, one in usage.items():
+                    print(f"  {contestant:<26} {one.wall:7.2f} s wall {one.cpu:7.2f} s cpu {one.memory:14.0f} MB")
+                for sentence, met in compare_with_bars(name, usage):
+                    print(f"  {'PASS' if met else 'FAIL'}  {sentence}")
+                    passed = passed and met
                 if record:
-                    _record(name, found)
+                    _record(name, usage)
     finally:
         server.stop()
-    return kept
+    return passed
 
 
-def _record(name: str, found: Mapping[str, Taken]) -> None:
+def _record(name: str, usage: Mapping[str, Usage]) -> None:
     line = {
         "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "set": f"{name}, on S3",
         "processors": os.cpu_count(),
         "machine": platform.machine(),
         "python": platform.python_version(),
-        "taken": {contestant: asdict(taken) for contestant, taken in found.items()},
+        "taken": {contestant: asdict(one) for contestant, one in usage.items()},
     }
     with (HERE.parent / "history.jsonl").open("a", encoding="utf-8") as history:
         history.write(json.dumps(line) + "\n")
@@ -254,7 +256,7 @@ if __name__ == "__main__":
     parser.add_argument("--record", action="store_true", help="append to benchmarks/history.jsonl")
     options = parser.parse_args()
     folder = options.data / "modelmonitor-bench"
-    for wanted in sorted(set(options.sets) - {"small"}):
-        if not (folder / wanted / "complete").exists():
-            run([sys.executable, str(HERE / "data.py"), wanted, str(folder / wanted)])
+    for name in sorted(set(options.sets) - {"small"}):
+        if not (folder / name / "complete").exists():
+            run([sys.executable, str(HERE / "data.py"), name, str(folder / name)])
     sys.exit(0 if measure(options.sets, folder, options.rounds, options.record) else 1)

@@ -1,4 +1,4 @@
-"""The sizes of the data sets. Imports nothing: a process that is measured inherits the peak of whoever starts it."""
+"""The sizes of the data sets. Imports nothing heavy, because a child process inherits the peak memory of its parent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SIDES = ("reference", "current")
 
 @dataclass(frozen=True)
 class Shape:
-    """Rows and columns of a side, and how they are cut."""
+    """Rows and columns of a side, and how they are split into files and row groups."""
 
     rows: int
     files: int

@@ -1,10 +1,10 @@
-"""What a training takes of memory and time, whole: read, join, fit, compare with a champion, write, promote.
+"""Memory and time of a whole training: read, join, fit, compare with a champion, write, promote.
 
     python benchmarks/training HistGradientBoostingClassifier SGDClassifier --rows 5000000
 
-A lake of flights-like days is made in a folder of its own: eight numbers, two categories, labels in partitions of
-their own. A small champion is trained first, so that the training that is measured has one to compare with. Each runs
-as a process of its own, as a pod would; its peak is what Linux counts (VmHWM), its time that of its processors.
+Generates synthetic flight data in a temporary folder: eight numeric and two categorical features, with labels in
+separate partitions. A small champion is trained first, so that the measured training has one to compare with. Each
+training is a separate process, like a pod; reports its peak memory (VmHWM on Linux) and CPU time.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ _FIRST = dt.date(2013, 1, 1)
 _CARRIERS = np.array(["UA", "B6", "EV", "DL", "AA", "MQ", "US", "9E", "WN", "VX", "FL", "AS", "F9", "YV", "HA", "OO"])
 _ORIGINS = np.array(["EWR", "JFK", "LGA"])
 _NUMBERS = ("temp", "dewp", "humid", "wind_speed", "precip", "pressure", "visib", "hour")
-#: Days of the small champion: trained on six, compared with nothing on two, and two whose labels are not mature.
+#: Days of the small champion: six to train on, a hold-out of two, and two whose labels are not mature.
 _FIRST_DAYS = 10
 _FIRST_ROWS = 2000
 _HOLDOUT_DAYS = 4
 _DELAY_DAYS = 2
 
 
-def land(folder: Path, number: int, rows: int) -> None:
+def write_day(folder: Path, number: int, rows: int) -> None:
     """Write the features and labels of a day."""
     day = _FIRST + dt.timedelta(days=number)
     generator = np.random.default_rng(number)
     numbers = generator.normal(size=(len(_NUMBERS), rows))
     carrier, origin = generator.integers(0, _CARRIERS.size, rows), generator.integers(0, 3, rows)
-    steepness = numbers[0] - 0.5 * numbers[3] + 0.3 * numbers[7] + 0.2 * (carrier % 4) + 0.3 * origin - 1.5
-    late = generator.random(rows) < 1 / (1 + np.exp(-steepness))
+    logit = numbers[0] - 0.5 * numbers[3] + 0.3 * numbers[7] + 0.2 * (carrier % 4) + 0.3 * origin - 1.5
+    late = generator.random(rows) < 1 / (1 + np.exp(-logit))
     keys = pa.array([f"{day}-{row}" for row in range(rows)])
     features = {name: pa.array(values.astype(np.float32)) for name, values in zip(_NUMBERS, numbers, strict=True)}
     categories = {"carrier": pa.array(_CARRIERS[carrier]), "origin": pa.array(_ORIGINS[origin])}
@@ -53,7 +53,7 @@ def land(folder: Path, number: int, rows: int) -> None:
 
 
 def monitor(folder: Path, estimator: str, window_days: int, holdout_days: int) -> Path:
-    """Write a monitor over the lake, and return its file; each estimator has results of its own."""
+    """Write a monitor of the data and return its file; each estimator has a separate results prefix."""
     base = folder.as_uri()
     linear = estimator.startswith(("SGD", "Logistic", "Ridge"))
     steps = {"numericImputation": "Median", "scaling": "Standard", "categoricalEncoding": "OneHot"} if linear else {}
@@ -87,30 +87,30 @@ def monitor(folder: Path, estimator: str, window_days: int, holdout_days: int) -
         "spec": spec,
     }
     file = folder / f"{estimator}-{window_days}.yaml"
-    # JSON is YAML.
+    # JSON is valid YAML.
     file.write_text(json.dumps(document))
     return file
 
 
 def train(file: Path) -> dict[str, Any]:
-    """Train as a pod would, and return the verdict with what it took."""
+    """Train in a separate process, and return the verdict with CPU time and peak memory."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "modelmonitor_trainer.cli.main", "train", "-f", str(file), "--output", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        said = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"the training of {file.name} ended with exit code {process.returncode}")
+        raise SystemExit(f"the training of {file.name} failed with exit code {process.returncode}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    verdict: dict[str, Any] = json.loads(said)
-    return verdict | {"cpuSeconds": seconds, "peakBytes": used.ru_maxrss * 1024}
+    verdict: dict[str, Any] = json.loads(output)
+    return verdict | {"cpuSeconds": seconds, "peakBytes": usage.ru_maxrss * 1024}
 
 
 def measure(folder: Path, estimator: str, days: int) -> None:
-    """Train a small champion and then the model that is measured, and print a row of the table."""
+    """Train a small champion, then the measured model, and print a row of the table."""
     later = folder / "later"
     for kind in ("rows", "labels"):
         (later / kind).mkdir(parents=True, exist_ok=True)
@@ -122,27 +122,27 @@ def measure(folder: Path, estimator: str, days: int) -> None:
         for kind in ("rows", "labels"):
             for path in (later / kind).iterdir():
                 path.rename(folder / kind / path.name)
-    found = train(monitor(folder, estimator, days, _HOLDOUT_DAYS))
+    result = train(monitor(folder, estimator, days, _HOLDOUT_DAYS))
     print(
-        f"| {estimator} | {found['trainRows']:,} | {found['holdoutRows']:,} | {found['peakBytes'] / 2**30:.2f} GiB "
-        f"| {found['cpuSeconds']:.0f} s | {found['outcome']} | {found['comparison']['challenger']:.4f} |",
+        f"| {estimator} | {result['trainRows']:,} | {result['holdoutRows']:,} | {result['peakBytes'] / 2**30:.2f} GiB "
+        f"| {result['cpuSeconds']:.0f} s | {result['outcome']} | {result['comparison']['challenger']:.4f} |",
         flush=True,
     )
 
 
 def main() -> None:
-    """Make the lake and measure."""
+    """Generate the data and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("estimators", nargs="+", help="names as in spec.retraining.estimator")
     parser.add_argument("--rows", type=int, default=5_000_000, help="rows to train on (default 5,000,000)")
-    parser.add_argument("--days", type=int, default=100, help="days that they come from (default 100)")
+    parser.add_argument("--days", type=int, default=100, help="number of days that the rows span (default 100)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DATA")) as name:
         folder = Path(name)
         for number in range(_FIRST_DAYS):
-            land(folder, number, _FIRST_ROWS)
+            write_day(folder, number, _FIRST_ROWS)
         for number in range(_FIRST_DAYS, _FIRST_DAYS + args.days + _HOLDOUT_DAYS + _DELAY_DAYS):
-            land(folder, number, args.rows // args.days)
+            write_day(folder, number, args.rows // args.days)
         print("| Estimator | Rows | Hold-out | Peak | Processor | Outcome | ROC AUC |\n|---|---|---|---|---|---|---|")
         for estimator in args.estimators:
             measure(folder, estimator, args.days)

@@ -1,8 +1,8 @@
-"""How often the check cries wolf, and how often it sees what is there: `make bench-trust`.
+"""False-alarm rate and power of a check: `make bench-trust`.
 
-Draws seeded data sets of 20 columns, asks the product's own rule and those of other tools, and prints a
-table. The exit code is 1 where a bar is missed: more false alarms than the budget allows (beyond what
-chance explains, 95 % Clopper-Pearson), or too little power.
+Draws seeded data sets of 20 columns, applies the product's drift rule and those of other tools, and
+prints a table. The exit code is 1 if a bar is missed: significantly more false alarms than the budget
+allows (95 % Clopper-Pearson interval), or too little power.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from modelmonitor_trainer.detect.drift import level_of
 
 
 def main() -> int:
-    """Measure, print, and say whether every bar is kept."""
+    """Measure and print; return 0 if all bars are met."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small table, in a minute")
-    parser.add_argument("--only", default="", help="cells whose description holds this text")
-    parser.add_argument("--sets", type=int, default=10**6, help="at most so many data sets a cell")
+    parser.add_argument("--quick", action="store_true", help="a small table that takes a minute")
+    parser.add_argument("--only", default="", help="only cells whose description contains this text")
+    parser.add_argument("--sets", type=int, default=10**6, help="maximum number of data sets per cell")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--write", type=Path, help="keep the table in this file")
+    parser.add_argument("--write", type=Path, help="write the table to this file")
     options = parser.parse_args()
     chosen = [
         replace(cell, seeds=min(cell.seeds, options.sets))
@@ -41,14 +41,14 @@ def main() -> int:
     counts = [Counter[str]() for _ in chosen]
     level = level_of(SENSITIVITY, CHECKS_PER_DAY)
     started = time.monotonic()
-    # Forked: pools of Arrow and BLAS are not yet there, and a worker must find these modules.
+    # Forked, so that workers can import these modules. The thread pools of Arrow and BLAS do not exist yet.
     context = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
         for done in as_completed([pool.submit(measure, task) for task in tasks(chosen)]):
-            place, found = done.result()
-            counts[place] += found
-            if counts[place]["sets"] == chosen[place].seeds:
-                one = Measured(chosen[place], counts[place], level)
+            index, alarms = done.result()
+            counts[index] += alarms
+            if counts[index]["sets"] == chosen[index].seeds:
+                one = Measured(chosen[index], counts[index], level)
                 sys.stderr.write(f"{time.monotonic() - started:6.0f} s  {one.sentence()}\n")
     measured = [Measured(cell, count, level) for cell, count in zip(chosen, counts, strict=True)]
     text = markdown(measured, level)

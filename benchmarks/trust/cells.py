@@ -1,4 +1,4 @@
-"""The cells of the table: which data, how much of it, and what is asked of the verdict."""
+"""The rows of the table: kind and amount of data, and the bar for the verdict."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from columns import Change, Column, Floats, columns_of
 
 @dataclass(frozen=True)
 class Days:
-    """How rows fall into days.
+    """How rows are distributed over days.
 
     Attributes
     ----------
     reference, current
-        Days of both windows; the current one follows the reference.
+        Number of days of each window; the current window follows the reference.
     deviation
-        Of the mean of a day, in standard deviations of the rows.
+        Standard deviation of the daily means, in standard deviations of the rows.
     memory
-        Correlation of the means of neighbouring days: 0 for days on their own, towards 1 for slow seasons.
+        Correlation of the means of neighbouring days: 0 for independent days, towards 1 for slow seasons.
     weekly
-        By how many standard deviations of the rows week-ends lie higher than other days.
+        Shift of weekends, in standard deviations of the rows.
     heavy
-        Whether days have Student's t distribution with 4 degrees of freedom: now and then, quite another day.
+        Whether daily means have Student's t distribution with 4 degrees of freedom, with occasional outliers.
     """
 
     reference: int
@@ -37,18 +37,18 @@ class Days:
         """Return the mean of each day of both windows, (reference + current,), in standard deviations."""
         total = self.reference + self.current
         steps = generator.standard_t(4, total) / np.sqrt(2) if self.heavy else generator.standard_normal(total)
-        found = np.empty(total)
+        means = np.empty(total)
         level = steps[0]
         for day in range(total):
             if day:
                 level = self.memory * level + np.sqrt(1 - self.memory**2) * steps[day]
-            found[day] = level
-        return found * self.deviation + self.weekly * (np.arange(total) % 7 > 4)
+            means[day] = level
+        return means * self.deviation + self.weekly * (np.arange(total) % 7 > 4)
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What changes in the current window, in the first column whose name holds `column`."""
+    """A change in the current window, in the first column whose name contains `column`."""
 
     title: str
     column: str
@@ -62,19 +62,19 @@ class Cell:
     Attributes
     ----------
     kind
-        Of the columns.
+        Kind of the columns.
     rows
-        Of each window; of each day where there are days.
+        Rows per window, or per day if there are days.
     seeds
-        How many data sets are drawn.
+        Number of data sets.
     days
-        None: both windows are one file of independent rows.
+        If None, each window has one batch of independent rows.
     drift
-        None: nothing has changed, and every alarm is a false one.
+        If None, nothing has changed, so every alarm is a false one.
     at_least
-        Power that is asked for; None: at most the budget of false alarms (no drift), or nothing.
+        Required power. If None, the bar is the false-alarm budget (without drift), or there is none.
     peers
-        On how many of the data sets the rules of other tools are tried as well.
+        Number of data sets to which the rules of other tools are applied as well.
     """
 
     kind: str
@@ -87,7 +87,7 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """What seeds the generator, apart from the number of the data set."""
+        """Seed of the random generator, together with the number of the data set."""
         return f"{self.kind}/{self.rows}/{self.days}/{self.drift.title if self.drift else ''}"
 
     def columns(self) -> list[Column]:
@@ -118,28 +118,28 @@ def _independent(*, quick: bool) -> list[Cell]:
 def _by_days(*, quick: bool) -> list[Cell]:
     if quick:
         return [Cell("mixed", 200, 20, Days(30, 1, 0.15)), Cell("mixed", 200, 20, Days(30, 7, 0.15, memory=0.8))]
-    found = []
+    result = []
     for deviation, memory in ((0.05, 0.0), (0.15, 0.0), (0.15, 0.8)):
         for reference in (30, 60, 90):
             for current in (1, 7):
                 days = Days(reference, current, deviation, memory)
-                found.append(Cell("mixed", 200, 100 if reference < 90 else 60, days, peers=3))
+                result.append(Cell("mixed", 200, 100 if reference < 90 else 60, days, peers=3))
     for reference, current in ((60, 1), (60, 7)):
-        found.append(Cell("mixed", 200, 100, Days(reference, current, 0.15, heavy=True), peers=3))
+        result.append(Cell("mixed", 200, 100, Days(reference, current, 0.15, heavy=True), peers=3))
     for reference, current in ((60, 7), (75, 28)):
-        found.append(Cell("mixed", 200, 100, Days(reference, current, 0.05, weekly=0.5), peers=3))
-    return found
+        result.append(Cell("mixed", 200, 100, Days(reference, current, 0.05, weekly=0.5), peers=3))
+    return result
 
 
 def _power(*, quick: bool) -> list[Cell]:
     seeds, sizes = (20, (1000,)) if quick else (100, (1000, 10_000))
-    found = []
+    result = []
     for drift in (SHIFT, NULLS, CATEGORY):
         for rows in sizes:
-            asked = 0.95 if rows == 10_000 and drift is not CATEGORY else None
-            found.append(Cell("mixed", rows, seeds, drift=drift, at_least=asked, peers=min(seeds, 30)))
+            required = 0.95 if rows == 10_000 and drift is not CATEGORY else None
+            result.append(Cell("mixed", rows, seeds, drift=drift, at_least=required, peers=min(seeds, 30)))
         if not quick:
-            # The same number of rows in the current window, which is one day of 10,000.
-            found.append(Cell("mixed", 2000, 40, Days(30, 5, 0.05), drift=drift))
-            found.append(Cell("mixed", 1000, 40, Days(60, 14, 0.05, weekly=0.5), drift=drift))
-    return found
+            # 10,000 rows in the current window, as above.
+            result.append(Cell("mixed", 2000, 40, Days(30, 5, 0.05), drift=drift))
+            result.append(Cell("mixed", 1000, 40, Days(60, 14, 0.05, weekly=0.5), drift=drift))
+    return result

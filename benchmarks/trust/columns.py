@@ -1,8 +1,8 @@
-"""Seeded columns whose law is known: every value is a monotone image of a normal variable of the row.
+"""Seeded columns with a known distribution: every value is a monotone function of a latent normal variable.
 
-So one shift, in standard deviations of that variable, means the same for every kind of column: a day
-effect moves the mean of the day, a drift the mean of the current window. Categories move towards rarer
-ones, missing values become more or fewer.
+A shift in standard deviations of the latent variable therefore means the same for every kind of column:
+a day effect shifts the mean of a day, drift the mean of the current window. Categories shift towards
+rarer ones, and the share of missing values changes.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of known law.
+    """A column with a known distribution.
 
     Attributes
     ----------
     name
-        Its kind and number.
+        Kind and number.
     image
-        From normal variables to values; None for categories.
+        Function from latent variables to values; None for categories.
     cuts : (k - 1,)
-        From normal variables to codes of `k` categories; None for numbers.
+        Boundaries of the latent variable between `k` categories; None for numbers.
     missing
         Share of NULLs.
     """
@@ -48,16 +48,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Change:
-    """What differs between rows and the law of their column.
+    """How rows differ from the distribution of their column.
 
     Attributes
     ----------
     shift
-        Of the mean, in standard deviations: one, or one per row.
+        Shift of the mean in standard deviations: one value, or one per row.
     missing
-        Added to the share of NULLs.
+        Increase of the share of NULLs.
     moved
-        Share of rows whose category becomes the last but one.
+        Share of rows whose category changes to the second-rarest.
     """
 
     shift: float | Floats = 0.0
@@ -70,15 +70,15 @@ def draw(column: Column, rows: int, change: Change, generator: np.random.Generat
     latent = generator.standard_normal(rows) + change.shift
     absent = None
     if column.missing or change.missing:
-        # A share of missing values has days too; its own chance, so that it says nothing of the value.
+        # Day effects apply to missing values too. Drawn independently, so that they are missing at random.
         bound = special.ndtri(column.missing + change.missing)
         absent = generator.standard_normal(rows) - change.shift < bound
     if column.cuts is not None:
         codes = np.searchsorted(column.cuts, latent).astype(np.int32)
         if change.moved:
             codes[generator.random(rows) < change.moved] = max(0, column.cuts.size - 1)
-        words = names_of(column.cuts.size + 1)
-        values = pa.DictionaryArray.from_arrays(pa.array(codes, mask=absent), words)
+        names = names_of(column.cuts.size + 1)
+        values = pa.DictionaryArray.from_arrays(pa.array(codes, mask=absent), names)
     else:
         assert column.image is not None
         values = pa.array(column.image(latent), mask=absent)
@@ -102,11 +102,11 @@ def replace_name(column: Column, name: str) -> Column:
 
 
 def kinds() -> list[str]:
-    """Return the kinds of data sets there are."""
+    """Return the kinds of data sets."""
     return list(_KINDS)
 
 
-def _same(latent: Floats) -> Floats:
+def _identity(latent: Floats) -> Floats:
     return latent
 
 
@@ -154,7 +154,7 @@ def _categories() -> list[Column]:
     return zipf + [Column(f"even-{size}", cuts=_even(size)) for size in (20, 100, 1000, 10_000) for _ in range(2)]
 
 
-_NORMAL = Column("normal", _same)
+_NORMAL = Column("normal", _identity)
 _HEAVY = [Column("lognormal", _lognormal), Column("student", _student), Column("pareto", _pareto)]
 _TIES = [
     Column("poisson", _poisson(3.0)),
@@ -162,7 +162,7 @@ _TIES = [
     Column("rounded", _rounded),
     Column("zero-inflated", _zero_inflated),
 ]
-_NULLS = [Column(f"null-{share:g}", _same, missing=share) for share in (0.001, 0.02, 0.1, 0.5)]
+_NULLS = [Column(f"null-{share:g}", _identity, missing=share) for share in (0.001, 0.02, 0.1, 0.5)]
 _KINDS: dict[str, list[Column]] = {
     "normal": [_NORMAL] * 20,
     "heavy tails": (_HEAVY * 7)[:20],

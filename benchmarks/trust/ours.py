@@ -1,4 +1,4 @@
-"""The product's own verdict on two windows, through its own plans, profiles and rule."""
+"""The product's verdict on two windows, computed with its own profiles and drift rule."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FIRST_DAY = dt.date(2013, 1, 1)
 
 
 def plan_of(column: Column, reference: list[pa.ChunkedArray]) -> ColumnPlan:
-    """Return the plan of a column, cut as a check cuts it, on the first rows of the reference."""
+    """Return the plan of a column, binned on the first rows of the reference as in a check."""
     sample = pa.chunked_array([chunk for day in reference for chunk in day.chunks]).slice(0, SAMPLE_ROWS)
     if not column.categorical:
         values = pa.concat_arrays(sample.chunks)
@@ -50,7 +50,7 @@ def plan_of(column: Column, reference: list[pa.ChunkedArray]) -> ColumnPlan:
 
 
 def verdict(columns: list[Column], reference: Table, current: Table) -> DriftResult:
-    """Return what the product's rule says of two windows."""
+    """Return the product's verdict on two windows."""
     plans = tuple(plan_of(column, reference[column.name]) for column in columns)
     before = _window(plans, reference)
     now = _window(plans, current, first=len(before.blocks))

@@ -1,13 +1,13 @@
-"""The default rules of other tools, written again from what they document, to stand beside ours.
+"""The default rules of other tools, reimplemented from their documentation for comparison.
 
-* naive: scipy's two-sample Kolmogorov-Smirnov and chi-square tests, an alarm where any p is below 0.05;
+* naive: scipy's two-sample Kolmogorov-Smirnov and chi-square tests, an alarm if any p-value is below 0.05;
 * evidently 0.7: up to 1000 reference rows Kolmogorov-Smirnov p < 0.05 and a one-sample chi-square against
   the reference, above them Wasserstein distance / sd >= 0.1 and Jensen-Shannon distance >= 0.1; an alarm
-  here is any drifted column (its data-set verdict waits for half of them);
-* nannyml 0.13: Jensen-Shannon distance on bins of the reference (Doane's rule), ten chunks, an alarm where
-  a chunk lies beyond mean + 3 sd of the reference's own chunks.
+  here is any drifted column (its own data-set verdict requires half of them);
+* nannyml 0.13: Jensen-Shannon distance on bins of the reference (Doane's rule), ten chunks, an alarm if a
+  chunk exceeds the mean + 3 sd of the reference's chunks.
 
-None of them looks at NULLs: these are dropped first.
+None of them tests NULLs, which are dropped first.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _CHUNKS = 10
 
 def alarms(columns: list[Column], reference: Table, current: Table) -> dict[str, bool]:
     """Return for each rule whether it flags any column."""
-    found = dict.fromkeys(RULES, False)
+    alarmed = dict.fromkeys(RULES, False)
     for column in columns:
         before, now = (_values(column, table[column.name]) for table in (reference, current))
         for rule, flagged in _RULES.items():
-            found[rule] = found[rule] or flagged(before, now, column.categorical)
-    return found
+            alarmed[rule] = alarmed[rule] or flagged(before, now, column.categorical)
+    return alarmed
 
 
 def _values(column: Column, days: list[pa.ChunkedArray]) -> Floats:
-    """Return the values that are not NULL; of categories their codes."""
+    """Return the values that are not NULL; for categories, their codes."""
     parts = []
     for day in days:
         for chunk in day.chunks:
-            kept = (chunk.indices if column.categorical else chunk).drop_null()
-            parts.append(kept.to_numpy(zero_copy_only=False).astype(np.float64))
+            values_of_chunk = (chunk.indices if column.categorical else chunk).drop_null()
+            parts.append(values_of_chunk.to_numpy(zero_copy_only=False).astype(np.float64))
     return np.concatenate(parts)
 
 
@@ -59,7 +59,7 @@ def _evidently(before: Floats, now: Floats, categorical: bool) -> bool:
         return bool(stats.ks_2samp(before, now, method="asymp").pvalue < 0.05)
     p, q = _counts(before, now)
     if np.any(p == 0):
-        return True  # an unseen category has an expectation of 0
+        return True  # a new category has an expected count of 0
     expected = p / p.sum() * q.sum()
     statistic = float(((q - expected) ** 2 / expected).sum())
     return bool(special.chdtrc(p.size - 1, statistic) < 0.05)
@@ -72,10 +72,12 @@ def _nannyml(before: Floats, now: Floats, categorical: bool) -> bool:
     else:
         inner = np.histogram_bin_edges(before, bins="doane")
         cells = np.concatenate([[-np.inf], inner[1:-1], [np.inf]]) if inner.size > 2 else np.array([-np.inf, np.inf])
-    whole = np.histogram(before, cells)[0]
-    own = np.array([_jensen_shannon(whole, np.histogram(part, cells)[0], 2) for part in _chunks(before)])
-    limit = own.mean() + 3 * own.std()
-    return any(_jensen_shannon(whole, np.histogram(part, cells)[0], 2) > limit for part in _chunks(now))
+    reference_counts = np.histogram(before, cells)[0]
+    distances = np.array(
+        [_jensen_shannon(reference_counts, np.histogram(part, cells)[0], 2) for part in _chunks(before)]
+    )
+    threshold = distances.mean() + 3 * distances.std()
+    return any(_jensen_shannon(reference_counts, np.histogram(part, cells)[0], 2) > threshold for part in _chunks(now))
 
 
 _RULES = {"naive": _naive, "evidently": _evidently, "nannyml": _nannyml}
@@ -86,10 +88,10 @@ def _chunks(values: Floats) -> list[Floats]:
 
 
 def _counts(before: Floats, now: Floats) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    both, places = np.unique(np.concatenate([before, now]), return_inverse=True)
+    both, indices = np.unique(np.concatenate([before, now]), return_inverse=True)
     return (
-        np.bincount(places[: before.size], minlength=both.size),
-        np.bincount(places[before.size :], minlength=both.size),
+        np.bincount(indices[: before.size], minlength=both.size),
+        np.bincount(indices[before.size :], minlength=both.size),
     )
 
 

@@ -1,4 +1,4 @@
-"""The table: what was measured, its interval, the bar, and whether it is kept."""
+"""The table: measured rates with their intervals, the bars, and whether they are met."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Measured:
-    """A cell and what came of it.
+    """A cell and its counts.
 
     Attributes
     ----------
     cell
-        What was asked.
+        Data, amount and bar.
     counts
         "sets" and "ours" (alarms), "peer sets" and each peer's rule, and alarms by column.
     level
-        Budget of false alarms of one check.
+        False-alarm budget of one check.
     """
 
     cell: Cell
@@ -35,28 +35,28 @@ class Measured:
         return self.counts["ours"] / self.counts["sets"]
 
     def interval(self) -> tuple[float, float]:
-        """Return the 95 % interval of that share after Clopper and Pearson."""
-        found = stats.binomtest(self.counts["ours"], self.counts["sets"]).proportion_ci(0.95, "exact")
-        return float(found.low), float(found.high)
+        """Return the 95 % Clopper-Pearson interval of the share."""
+        interval = stats.binomtest(self.counts["ours"], self.counts["sets"]).proportion_ci(0.95, "exact")
+        return float(interval.low), float(interval.high)
 
     @property
-    def kept(self) -> bool | None:
-        """Whether the bar is kept; None where there is none."""
+    def met(self) -> bool | None:
+        """Whether the bar is met; None if there is none."""
         low, high = self.interval()
         if self.cell.drift is None:
             return low <= self.level
         return None if self.cell.at_least is None else high >= self.cell.at_least and self.share >= self.cell.at_least
 
     def sentence(self) -> str:
-        """Return one line for whoever waits."""
+        """Return one line for the progress output."""
         low, high = self.interval()
         worst = ", ".join(f"{name[7:]} {n}" for name, n in self.counts.most_common() if name.startswith("column "))
-        return f"{self.cell.key}: {self.share:.3f} ({low:.3f} to {high:.3f}) {_word(self.kept)} {worst[:200]}"
+        return f"{self.cell.key}: {self.share:.3f} ({low:.3f} to {high:.3f}) {_word(self.met)} {worst[:200]}"
 
 
 def passed(measured: Sequence[Measured]) -> bool:
-    """Return whether no bar is missed."""
-    return all(one.kept is not False for one in measured)
+    """Return whether all bars are met."""
+    return all(one.met is not False for one in measured)
 
 
 def markdown(measured: Sequence[Measured], level: float) -> str:
@@ -128,14 +128,14 @@ def _days(cell: Cell) -> str:
 
 
 def _bar(one: Measured) -> str:
-    if one.kept is None:
+    if one.met is None:
         return "–"
-    asked = f"≤ {one.level:.4f}" if one.cell.drift is None else f"≥ {one.cell.at_least:g}"
-    return f"{asked} {_word(one.kept)}"
+    required = f"≤ {one.level:.4f}" if one.cell.drift is None else f"≥ {one.cell.at_least:g}"
+    return f"{required} {_word(one.met)}"
 
 
-def _word(kept: bool | None) -> str:
-    return {True: "PASS", False: "**FAIL**", None: ""}[kept]
+def _word(met: bool | None) -> str:
+    return {True: "PASS", False: "**FAIL**", None: ""}[met]
 
 
 def _peer(one: Measured, rule: str) -> str:

@@ -1,7 +1,7 @@
 """A year of flights in a few minutes: drift, training, rejection, promotion, serving, corrupted data, rollback.
 
 Each step prints what happened and the command that shows it. Steps that an earlier run has
-done are skipped. The exit code is 1 if a step did not happen.
+completed are skipped. The exit code is 1 if a step fails.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any
 import pandas as pd
 from flights import Day, corrupt, days, load
 from lake import Lake
-from serving import ask
+from serving import score
 
 from cluster import (
     MONITOR,
     NAMESPACE,
     REPOSITORY,
     SHELL_SETUP,
-    NotSeen,
+    StepFailed,
     annotate,
     apply,
     forwarded,
@@ -41,34 +41,34 @@ OUTPUT = REPOSITORY / "demo-output"
 WINTER = (dt.date(2013, 1, 1), dt.date(2013, 3, 31))
 SPRING = (dt.date(2013, 4, 1), dt.date(2013, 5, 4))
 SUMMER = (dt.date(2013, 5, 5), dt.date(2013, 6, 2))
-BROKEN = dt.date(2013, 6, 3)
+CORRUPTED = dt.date(2013, 6, 3)
 
 Status = dict[str, Any]
 
 
-def say(text: str) -> None:
+def echo(text: str) -> None:
     """Print a line."""
     print(text, flush=True)
 
 
-def title(number: int, text: str) -> None:
+def heading(number: int, text: str) -> None:
     """Print the heading of a step."""
-    say(f"\n\033[1m{number}. {text}\033[0m" if sys.stdout.isatty() else f"\n{number}. {text}")
+    echo(f"\n\033[1m{number}. {text}\033[0m" if sys.stdout.isatty() else f"\n{number}. {text}")
 
 
-def see(*arguments: str) -> None:
-    """Print the kubectl command that shows what has just happened."""
-    say(f"   see it: {shell_command(*arguments)}")
+def show_command(*arguments: str) -> None:
+    """Print the kubectl command that shows the result of a step."""
+    echo(f"   inspect it with: {shell_command(*arguments)}")
 
 
 def install() -> None:
-    """Install the operator with Helm, and an S3 server in a namespace that enforces restricted pods."""
+    """Install the operator with Helm, and an S3 server in a namespace with the restricted Pod Security level."""
     s3_image = run(REPOSITORY / "hack" / "images.sh", "versitygw").strip()
     operator_image = run(REPOSITORY / "hack" / "images.sh", "operator").strip()
     digest = run("docker", "image", "inspect", "--format", "{{.Id}}", operator_image).strip()
     run("kubectl", "apply", "--filename", REPOSITORY / "hack" / "demo" / "namespace.yaml")
     apply("s3.yaml", S3_IMAGE=s3_image)
-    said = run(
+    output = run(
         *("helm", "upgrade", "--install", "modelmonitor", REPOSITORY / "charts" / "modelmonitor"),
         *("--namespace", "modelmonitor-system", "--create-namespace", "--wait", "--timeout", "120s"),
         *("--set-string", "image.tag=dev,trainerImage.tag=dev", "--set", f"watchNamespaces={{{NAMESPACE}}}"),
@@ -76,101 +76,103 @@ def install() -> None:
         # The tag stays the same, so a new image is recognised by its digest.
         *("--set-string", f"podAnnotations.modelmonitor\\.io/image={digest}"),
     )
-    say("   " + said.strip().replace("\n", "\n   "))
+    echo("   " + output.strip().replace("\n", "\n   "))
     kubectl("rollout", "status", "deployment/s3", "--timeout", "90s")
     deploy_scorer()
 
 
 def deploy_scorer() -> None:
-    """Deploy the example scorer; it is not ready before there is a champion."""
+    """Deploy the example scorer, which becomes ready once there is a champion."""
     folder = REPOSITORY / "examples" / "scorer"
-    made = kubectl(
+    config_map = kubectl(
         *("create", "configmap", "scorer", f"--from-file={folder / 'scorer.py'}", "--dry-run=client", "--output=yaml")
     )
-    kubectl("apply", "--server-side", "--filename", "-", text=made)
+    kubectl("apply", "--server-side", "--filename", "-", text=config_map)
     kubectl("apply", "--server-side", "--filename", str(folder / "deployment.yaml"))
-    say("   A scorer is deployed; it waits for a model")
-    see("get", "deployment", "scorer")
+    echo("   The scorer is deployed and waits for a champion")
+    show_command("get", "deployment", "scorer")
 
 
-def span(partitions: list[Day]) -> str:
-    """Return which days some partitions are."""
+def date_range(partitions: list[Day]) -> str:
+    """Return the date range of consecutive partitions as text."""
     first, last = partitions[0].date, partitions[-1].date
     return f"{last:%-d %B %Y}" if first == last else f"{first:%-d %B} to {last:%-d %B %Y}"
 
 
-def land(lake: Lake, partitions: list[Day]) -> None:
-    """Land partitions, those that are not there yet."""
+def land_partitions(lake: Lake, partitions: list[Day]) -> None:
+    """Upload the partitions that do not exist yet."""
     count = lake.land(partitions)
-    there = f"; {len(partitions) - count} were already there" if count < len(partitions) else ""
-    say(f"   {count} daily partitions of flights landed on S3, {span(partitions)}{there}")
+    existing = f"; {len(partitions) - count} already existed" if count < len(partitions) else ""
+    echo(f"   {count} daily partitions of flights uploaded to S3, {date_range(partitions)}{existing}")
 
 
-def fly(lake: Lake, partitions: list[Day]) -> None:
-    """Ask the scorer about flights that it has not seen; it logs them, and their outcomes land later."""
+def score_flights(lake: Lake, partitions: list[Day]) -> None:
+    """Score new flights with the deployed scorer, which logs them to S3, and upload their labels."""
     missing = lake.missing(partitions)
     if not missing:
-        say(f"   the flights of {span(partitions)} were scored and logged in an earlier run")
+        echo(f"   the flights of {date_range(partitions)} were scored and logged in an earlier run")
         return
-    wait_for("a scorer that serves the champion", lambda status: serving(status) is not None)
+    wait_for("a scorer that serves the champion", lambda status: served_version(status) is not None)
     late, versions = 0, set()
     with forwarded("service/scorer", 80) as port:
         for day in missing:
-            found, version = ask(port, day)
-            late += found
+            late_flights, version = score(port, day)
+            late += late_flights
             versions.add(version)
     flights = sum(len(day.features) for day in missing)
-    say(f"   {', '.join(sorted(versions))} scored {flights:,} flights of {span(missing)},")
-    say(f"   {late:,} of them as late, and logged them to S3 as daily partitions; the outcomes follow")
+    echo(f"   {', '.join(sorted(versions))} scored {flights:,} flights of {date_range(missing)},")
+    echo(f"   {late:,} of them as late, and logged them to S3 as daily partitions; their labels follow")
     lake.land_labels(missing)
     deadline = time.monotonic() + 60
     while lake.missing(missing):
         if time.monotonic() > deadline:
             logs = shell_command("logs", "deployment/scorer")
-            raise NotSeen(f"the scorer has not logged {lake.missing(missing)[0].date}: {logs}")
+            raise StepFailed(
+                f"the scorer has not logged the flights of {lake.missing(missing)[0].date}; its log: {logs}"
+            )
         time.sleep(1)
 
 
-def serving(status: Status) -> str | None:
-    """Return the version that the scorer serves, if that is the champion."""
+def served_version(status: Status) -> str | None:
+    """Return the version that the scorer serves if it is the champion, otherwise None."""
     rollout = status.get("rollout", {})
-    done = rollout.get("reason") == "RolloutAvailable" and rollout["version"] == status["champion"]["version"]
-    return rollout["version"] if done else None
+    available = rollout.get("reason") == "RolloutAvailable" and rollout["version"] == status["champion"]["version"]
+    return rollout["version"] if available else None
 
 
-def tell_serving() -> None:
-    """Wait until the scorer serves the champion, and print it."""
-    status = wait_for("a scorer that serves the champion", lambda status: serving(status) is not None)
-    say(f"   {status['rollout']['message']}")
+def wait_for_rollout() -> None:
+    """Wait until the scorer serves the champion, and print the rollout message."""
+    status = wait_for("a scorer that serves the champion", lambda status: served_version(status) is not None)
+    echo(f"   {status['rollout']['message']}")
 
 
-def check(token: str) -> None:
-    """Ask for a check now, as the schedule would next morning; asking twice is asking once."""
-    say(f"   $ {annotate('check-requested-at', token)}")
+def request_check(token: str) -> None:
+    """Request a check now instead of waiting for the schedule. A token is handled only once."""
+    echo(f"   $ {annotate('check-requested-at', token)}")
 
 
-def job_of(token: str) -> Status | None:
-    """Return the metadata of the check that was asked for with `token`; its Job is there for a week."""
-    asked = kubectl(
+def check_job(token: str) -> Status | None:
+    """Return the metadata of the Job of the check requested with `token`; it is kept for a week."""
+    output = kubectl(
         *("get", "jobs", "--selector", f"modelmonitor.io/monitor={MONITOR},modelmonitor.io/role=check"),
         *("--output", "json"),
     )
-    found = [job["metadata"] for job in json.loads(asked)["items"]]
-    return next((job for job in found if job.get("annotations", {}).get("modelmonitor.io/token") == token), None)
+    jobs = [job["metadata"] for job in json.loads(output)["items"]]
+    return next((job for job in jobs if job.get("annotations", {}).get("modelmonitor.io/token") == token), None)
 
 
-def checked(token: str) -> Callable[[Status], bool]:
-    """Return whether the check asked for with `token` has been taken into account."""
+def check_completed(token: str) -> Callable[[Status], bool]:
+    """Return a condition: the verdict of the check requested with `token` is in the status."""
 
-    def seen(status: Status) -> bool:
-        job = job_of(token)
+    def completed(status: Status) -> bool:
+        job = check_job(token)
         return job is not None and job["uid"] in [recent["uid"] for recent in status.get("recentJobs", [])]
 
-    return seen
+    return completed
 
 
-def trained(number: int) -> Callable[[Status], bool]:
-    """Return whether training `number` has ended."""
+def training_ended(number: int) -> Callable[[Status], bool]:
+    """Return a condition: training `number` has ended."""
     return lambda status: (
         status.get("lastTraining", {}).get("number", 0) > number
         or (
@@ -180,146 +182,146 @@ def trained(number: int) -> Callable[[Status], bool]:
     )
 
 
-def entry(status: Status, action: str, nth: int = 1) -> Status:
+def history_entry(status: Status, action: str, nth: int = 1) -> Status:
     """Return the `nth` entry of the history, from the oldest, with `action`.
 
     Raises
     ------
-    NotSeen
-        Where there is none.
+    StepFailed
+        If there is none.
     """
-    found = [item for item in reversed(status.get("history", [])) if item["action"] == action]
-    if len(found) < nth:
-        raise NotSeen(f"the history has no {action} number {nth}:\n{json.dumps(status.get('history'), indent=1)}")
-    return found[nth - 1]
+    matching = [item for item in reversed(status.get("history", [])) if item["action"] == action]
+    if len(matching) < nth:
+        raise StepFailed(
+            f"the history has fewer than {nth} {action} entries:\n{json.dumps(status.get('history'), indent=1)}"
+        )
+    return matching[nth - 1]
 
 
-def tell(item: Status) -> None:
-    """Print one entry of the history."""
-    say(f"   {item['action']} ({item['reason']}): {item['message']}")
+def print_entry(item: Status) -> None:
+    """Print an entry of the history."""
+    echo(f"   {item['action']} ({item['reason']}): {item['message']}")
 
 
-def tell_check(status: Status, token: str) -> None:
-    """Print the verdict of the check requested with `token`, unless there has been a later one."""
-    last, job = status["lastCheck"], job_of(token)
+def print_verdict(status: Status, token: str) -> None:
+    """Print the verdict of the check requested with `token`, unless there has been a later check."""
+    last, job = status["lastCheck"], check_job(token)
     if job is not None and last["jobName"] == job["name"]:
-        say(f"   {last['verdict']}: {last['message']}")
+        echo(f"   {last['verdict']}: {last['message']}")
     else:
-        say("   this check was part of an earlier run; its report is listed below")
+        echo("   this check was done in an earlier run; its report is listed below")
 
 
 def winter(lake: Lake, flights: pd.DataFrame) -> None:
-    """Land the winter and apply the monitor: there is no champion, so one is trained."""
-    land(lake, list(days(flights, *WINTER)))
+    """Upload the winter and apply the monitor: there is no champion yet, so the first model is trained."""
+    land_partitions(lake, list(days(flights, *WINTER)))
     apply("monitor.yaml")
-    say(f"   $ {shell_command('apply', '--filename', str(REPOSITORY / 'hack' / 'demo' / 'monitor.yaml'))}")
-    tell(entry(wait_for("the first training", trained(1)), "Promoted"))
-    tell_serving()
-    see("describe", "mmon", MONITOR)
+    echo(f"   $ {shell_command('apply', '--filename', str(REPOSITORY / 'hack' / 'demo' / 'monitor.yaml'))}")
+    print_entry(history_entry(wait_for("the first training", training_ended(1)), "Promoted"))
+    wait_for_rollout()
+    show_command("describe", "mmon", MONITOR)
 
 
 def spring(lake: Lake, flights: pd.DataFrame) -> None:
-    """Land the spring: drift, a training, and a challenger that is rejected."""
-    fly(lake, list(days(flights, *SPRING)))
-    check("spring")
-    status = wait_for("the check of spring", checked("spring"))
-    tell_check(status, "spring")
-    tell(entry(wait_for("the training of spring", trained(2)), "Rejected"))
-    see("get", "events", "--field-selector", "involvedObject.kind=ModelMonitor")
+    """Score the spring flights: drift, a training, and a challenger that is rejected."""
+    score_flights(lake, list(days(flights, *SPRING)))
+    request_check("spring")
+    status = wait_for("the check of spring", check_completed("spring"))
+    print_verdict(status, "spring")
+    print_entry(history_entry(wait_for("the training of spring", training_ended(2)), "Rejected"))
+    show_command("get", "events", "--field-selector", "involvedObject.kind=ModelMonitor")
 
 
 def summer(lake: Lake, flights: pd.DataFrame) -> None:
-    """Land early summer: drift again, and a challenger that is better."""
-    fly(lake, list(days(flights, *SUMMER)))
-    check("summer")
-    status = wait_for("the check of summer", checked("summer"))
-    tell_check(status, "summer")
-    tell(entry(wait_for("the training of summer", trained(3)), "Promoted", nth=2))
-    tell_serving()
-    see("get", "mmon", MONITOR, "--output", "jsonpath={.status.champion}")
+    """Score the flights of early summer: drift again, and a challenger that is better."""
+    score_flights(lake, list(days(flights, *SUMMER)))
+    request_check("summer")
+    status = wait_for("the check of summer", check_completed("summer"))
+    print_verdict(status, "summer")
+    print_entry(history_entry(wait_for("the training of summer", training_ended(3)), "Promoted", nth=2))
+    wait_for_rollout()
+    show_command("get", "mmon", MONITOR, "--output", "jsonpath={.status.champion}")
 
 
 def corruption(lake: Lake, flights: pd.DataFrame) -> None:
-    """Land a corrupted day: it is refused as training data."""
-    fly(lake, [corrupt(day) for day in days(flights, BROKEN, BROKEN)])
-    check("corruption")
-    status = wait_for("the check of the corrupted day", checked("corruption"))
+    """Score a day of corrupted data: it blocks training."""
+    score_flights(lake, [corrupt(day) for day in days(flights, CORRUPTED, CORRUPTED)])
+    request_check("corruption")
+    status = wait_for("the check of the corrupted day", check_completed("corruption"))
     verdict = status["lastCheck"]
     if verdict["verdict"] != "Corrupted":
-        raise NotSeen(f"the check did not report the corrupted day: {json.dumps(verdict, indent=1)}")
-    tell_check(status, "corruption")
-    say(f"   $ {annotate('retrain-requested-at', 'despite-corrupted-data')}")
-    status = wait_for("the refusal to train", lambda status: reason(status, "Training") == "CorruptedData")
-    say(f"   {message(status, 'Training')}")
-    see("get", "mmon", MONITOR, "--output", 'jsonpath={.status.conditions[?(@.type=="Training")].message}')
+        raise StepFailed(f"the check did not report the corrupted day: {json.dumps(verdict, indent=1)}")
+    print_verdict(status, "corruption")
+    echo(f"   $ {annotate('retrain-requested-at', 'despite-corrupted-data')}")
+    status = wait_for("the blocked training", lambda status: condition_reason(status, "Training") == "CorruptedData")
+    echo(f"   {condition_message(status, 'Training')}")
+    show_command("get", "mmon", MONITOR, "--output", 'jsonpath={.status.conditions[?(@.type=="Training")].message}')
 
 
 def rollback() -> None:
     """Roll back manually to the previous version."""
-    say(f"   $ {annotate('rollback-to', 'previous')}")
+    echo(f"   $ {annotate('rollback-to', 'previous')}")
     status = wait_for(
         "the rollback", lambda status: any(item["action"] == "RolledBack" for item in status.get("history", []))
     )
-    tell(entry(status, "RolledBack"))
-    tell_serving()
-    see("get", "mmon", MONITOR)
+    print_entry(history_entry(status, "RolledBack"))
+    wait_for_rollout()
+    show_command("get", "mmon", MONITOR)
 
 
-def reason(status: Status, condition: str) -> str | None:
+def condition_reason(status: Status, condition: str) -> str | None:
     """Return the reason of a condition."""
     return next((c["reason"] for c in status.get("conditions", []) if c["type"] == condition), None)
 
 
-def message(status: Status, condition: str) -> str | None:
+def condition_message(status: Status, condition: str) -> str | None:
     """Return the message of a condition."""
     return next((c["message"] for c in status.get("conditions", []) if c["type"] == condition), None)
 
 
 def save_reports(lake: Lake) -> None:
-    """Save the report pages and print where they are."""
-    shutil.rmtree(OUTPUT, ignore_errors=True)  # pages of an earlier cluster would be mistaken for those of this one
+    """Save the report pages and print their paths."""
+    shutil.rmtree(OUTPUT, ignore_errors=True)  # may have reports of an earlier cluster
     OUTPUT.mkdir()
     for uri in lake.reports():
-        say(f"   {lake.fetch(uri, OUTPUT)}")
+        echo(f"   {lake.fetch(uri, OUTPUT)}")
 
 
 def main() -> int:
     """Run the demo; return the exit code."""
     started = time.monotonic()
-    say("To run the commands below in another shell, set it up first:")
-    say(f"   {SHELL_SETUP}")
+    echo("To run the commands below in another shell, set it up first:")
+    echo(f"   {SHELL_SETUP}")
     try:
-        title(1, "Install the operator with Helm")
+        heading(1, "Install the operator with Helm")
         install()
         secret = json.loads(kubectl("get", "secret", "s3", "--output", "json"))["data"]
         keys = [base64.b64decode(secret[f"AWS_{name}"]).decode() for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")]
         flights = load()
         with forwarded("service/s3", 9000) as port:
             lake = Lake(port, *keys)
-            title(2, "Winter: apply a ModelMonitor; there is no champion, so one is trained")
+            heading(2, "Winter: apply a ModelMonitor; there is no champion yet, so the first model is trained")
             winter(lake, flights)
-            title(3, "Spring: drift; a challenger is trained, compared on the same later rows, and rejected")
+            heading(3, "Spring: drift; a challenger is trained, compared with the champion on a hold-out, and rejected")
             spring(lake, flights)
-            title(4, "Early summer: drift again; this challenger is better and is promoted")
+            heading(4, "Early summer: drift again; this time the challenger is better and is promoted")
             summer(lake, flights)
-            title(
-                5, "Corrupted data arrive: temperatures in degrees Celsius, and half of the humidity readings missing"
-            )
+            heading(5, "Corrupted data: temperatures in degrees Celsius, and half of the humidity readings missing")
             corruption(lake, flights)
-            title(6, "Roll back manually to the previous version")
+            heading(6, "Roll back manually to the previous version")
             rollback()
-            title(7, "Summary")
-            say(kubectl("get", "mmon").rstrip())
-            say("\nDecisions, oldest first:")
+            heading(7, "Summary")
+            echo(kubectl("get", "mmon").rstrip())
+            echo("\nDecisions, oldest first:")
             for item in reversed(monitor()["status"]["history"]):
-                say(f"   {item['time']}  {item['action']:<18} {item.get('version', ''):<14} {item['message']}")
-            say("\nReport pages:")
+                echo(f"   {item['time']}  {item['action']:<18} {item.get('version', ''):<14} {item['message']}")
+            echo("\nReport pages:")
             save_reports(lake)
-    except NotSeen as error:
-        say(f"\nThe demo stopped here: {error}")
+    except StepFailed as error:
+        echo(f"\nThe demo failed: {error}")
         return 1
-    say(f"\nThe demo took {time.monotonic() - started:.0f} s. Remove it with:")
-    say(f"   make -C {shlex.quote(str(REPOSITORY))} demo-down")
+    echo(f"\nThe demo took {time.monotonic() - started:.0f} s. Remove it with:")
+    echo(f"   make -C {shlex.quote(str(REPOSITORY))} demo-down")
     return 0
 
 

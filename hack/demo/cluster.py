@@ -1,4 +1,4 @@
-"""The demo's cluster, through kubectl and helm as a user would, and never another cluster."""
+"""Access to the demo's cluster with kubectl and helm. No other cluster is ever accessed."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ _ENVIRONMENT = {
 }
 
 
-class NotSeen(RuntimeError):
-    """Something that the demo waited for did not happen."""
+class StepFailed(RuntimeError):
+    """A command failed, or a condition did not hold in time."""
 
 
 def run(*command: str | Path, text: str | None = None) -> str:
-    """Run a program against the demo's cluster and return what it printed.
+    """Run a program against the demo's cluster and return its output.
 
     Raises
     ------
-    NotSeen
-        If it fails, with the end of its error output.
+    StepFailed
+        If it fails; the message has the end of its error output.
     """
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=_ENVIRONMENT)
     if done.returncode:
-        raise NotSeen(f"{' '.join(map(str, command))} failed:\n{done.stderr.strip()[-2000:]}")
+        raise StepFailed(f"{' '.join(map(str, command))} failed:\n{done.stderr.strip()[-2000:]}")
     return done.stdout
 
 
@@ -58,44 +58,44 @@ def kubectl(*arguments: str, text: str | None = None) -> str:
 
 
 def shell_command(*arguments: str) -> str:
-    """Return the kubectl command for a shell, in the demo's namespace."""
+    """Return a kubectl command in the demo's namespace, quoted for a shell."""
     return shlex.join(["kubectl", "--namespace", NAMESPACE, *arguments])
 
 
 def apply(file: str, **values: str) -> None:
-    """Apply a manifest of this folder, with ${NAME} replaced by `values`."""
+    """Apply a manifest of this folder; each ${NAME} is replaced by its value."""
     text = (Path(__file__).parent / file).read_text()
     kubectl("apply", "--filename", "-", text=Template(text).safe_substitute(values))
 
 
 def monitor() -> dict[str, Any]:
     """Return the ModelMonitor, or {} before there is one."""
-    found = kubectl("get", "modelmonitor", MONITOR, "--ignore-not-found", "--output", "json")
-    return dict(json.loads(found)) if found.strip() else {}
+    output = kubectl("get", "modelmonitor", MONITOR, "--ignore-not-found", "--output", "json")
+    return dict(json.loads(output)) if output.strip() else {}
 
 
 def annotate(key: str, value: str) -> str:
-    """Set an annotation of the ModelMonitor and return the command for a shell."""
+    """Set an annotation of the ModelMonitor and return the shell command that does the same."""
     arguments = ["annotate", "--overwrite", "modelmonitor", MONITOR, f"modelmonitor.io/{key}={value}"]
     kubectl(*arguments)
     return shell_command(*arguments)
 
 
-def wait_for(what: str, seen: Callable[[dict[str, Any]], bool], seconds: float = 420) -> dict[str, Any]:
-    """Wait until `seen` is true for the status of the monitor, and return the status.
+def wait_for(what: str, condition: Callable[[dict[str, Any]], bool], seconds: float = 420) -> dict[str, Any]:
+    """Wait until the status of the monitor satisfies `condition`, and return the status.
 
     Raises
     ------
-    NotSeen
-        If that takes longer than `seconds`, with the last status.
+    StepFailed
+        If it takes longer than `seconds`; the message has the last status.
     """
     deadline = time.monotonic() + seconds
     while True:
         status = monitor().get("status", {})
-        if seen(status):
+        if condition(status):
             return status
         if time.monotonic() > deadline:
-            raise NotSeen(
+            raise StepFailed(
                 f"timed out after {seconds:.0f} s waiting for {what}. The status is:\n{json.dumps(status, indent=1)}\n"
                 + kubectl("get", "jobs,pods")
                 + run(
@@ -107,7 +107,7 @@ def wait_for(what: str, seen: Callable[[dict[str, Any]], bool], seconds: float =
 
 @contextmanager
 def forwarded(target: str, port: int) -> Iterator[int]:
-    """Make a port of a Service reachable on loopback; yields the local port."""
+    """Forward a local port to a port of a Service; yields the local port."""
     forward = subprocess.Popen(
         ["kubectl", "--namespace", NAMESPACE, "port-forward", "--address", "127.0.0.1", target, f":{port}"],
         stdout=subprocess.PIPE,
@@ -119,7 +119,7 @@ def forwarded(target: str, port: int) -> Iterator[int]:
         assert forward.stdout is not None
         line = forward.stdout.readline()
         if not line:
-            raise NotSeen(f"kubectl port-forward {target} exited immediately")
+            raise StepFailed(f"kubectl port-forward {target} exited immediately")
         yield int(line.rsplit(":", 1)[1].split(" ")[0])
     finally:
         forward.terminate()

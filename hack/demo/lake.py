@@ -1,4 +1,4 @@
-"""The demo's data lake: daily partitions on the S3 server of the cluster."""
+"""The demo's data lake: daily partitions on the cluster's S3 server."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Lake:
     port
         Local port that is forwarded to the S3 server.
     access_key, secret_key
-        Its credentials.
+        Credentials of the S3 server.
     """
 
     def __init__(self, port: int, access_key: str, secret_key: str) -> None:
@@ -37,13 +37,13 @@ class Lake:
             aws_secret_access_key=secret_key,
             config=Config(retries={"mode": "standard", "max_attempts": 5}),
         )
-        there = {bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"]}
+        existing = {bucket["Name"] for bucket in self._s3.list_buckets()["Buckets"]}
         for bucket in BUCKETS:
-            if bucket not in there:
+            if bucket not in existing:
                 self._s3.create_bucket(Bucket=bucket)
 
     def land(self, days: Iterable[Day]) -> int:
-        """Upload the partitions that are not there yet, features and labels; return how many."""
+        """Upload features and labels of the partitions that do not exist yet; return their number."""
         missing = self.missing(days)
         self.land_labels(missing)
         with ThreadPoolExecutor(4) as pool:
@@ -51,11 +51,11 @@ class Lake:
         return len(missing)
 
     def missing(self, days: Iterable[Day]) -> list[Day]:
-        """Return the days whose flights are not there yet."""
+        """Return the days whose flights are not on S3 yet."""
         return [day for day in days if not self._has(_folder(day.date))]
 
     def land_labels(self, days: Iterable[Day]) -> None:
-        """Upload which flights were late."""
+        """Upload the labels of days."""
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda day: self._put(f"labels/date={day.date}/part-0.parquet", day.labels), days))
 
@@ -70,16 +70,16 @@ class Lake:
     def reports(self) -> list[str]:
         """Return the URIs of all report pages, oldest first."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket="monitors")
-        found = [item for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".html")]
-        return [f"s3://monitors/{item['Key']}" for item in sorted(found, key=lambda item: item["LastModified"])]
+        reports = [item for page in pages for item in page.get("Contents", []) if item["Key"].endswith(".html")]
+        return [f"s3://monitors/{item['Key']}" for item in sorted(reports, key=lambda item: item["LastModified"])]
 
     def fetch(self, uri: str, folder: Path) -> Path:
         """Save the report page at `uri` under `folder` and return its path."""
-        where = urlsplit(uri)
-        key = where.path.lstrip("/")
+        parts = urlsplit(uri)
+        key = parts.path.lstrip("/")
         kind, _, name = key.split("/")[-4:-1]
         path = folder / (f"training-{name}.html" if kind == "runs" else f"check-{name.split('-', 1)[0]}.html")
-        path.write_bytes(self._s3.get_object(Bucket=where.netloc, Key=key)["Body"].read())
+        path.write_bytes(self._s3.get_object(Bucket=parts.netloc, Key=key)["Body"].read())
         return path
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from support.apiserver import ApiServer
 from support.client import Client
-from support.operator import OperatorProcess, install, surprises
+from support.operator import OperatorProcess, install, unexpected_logs
 from support.scene import Scene
 
 
 def _end(operator: OperatorProcess) -> None:
     """Stop an operator; it must never have been surprised by anything."""
     operator.end()
-    assert surprises(operator.output()) == []
+    assert unexpected_logs(operator.output()) == []
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from modelmonitor_api.names import ExitCode
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.errors import PreconditionFailed
 from modelmonitor_trainer.storage import s3
-from support.faulty import Asked, Fault, FaultyProxy, faulty_proxy, silent_store
+from support.faulty import Fault, FaultyProxy, S3Request, faulty_proxy, silent_store
 from support.processes import Process, free_port, wait_until
 from support.s3 import S3Server
 
@@ -190,16 +190,16 @@ def failed(found: tuple[int, str, str], code: int = ExitCode.BAD_CONFIGURATION) 
     return found[2]
 
 
-def reads_data(asked: Asked, name: str = "current/0") -> bool:
+def reads_data(request: S3Request, name: str = "current/0") -> bool:
     """Whether a request is for bytes of an object."""
-    return asked.method == "GET" and name in asked.path and "list-type" not in asked.path
+    return request.method == "GET" and name in request.path and "list-type" not in request.path
 
 
 def test_all_is_well_through_the_proxy(check_here: CheckHere, proxy: FaultyProxy) -> None:
     code, out, err = check_here(proxy.endpoint)
     assert (code, err) == (0, "")
     assert out.startswith("NoDrift: ")
-    assert len({asked.range for asked in proxy.asked if reads_data(asked)}) >= 3, "it comes in blocks"
+    assert len({request.range for request in proxy.requests if reads_data(request)}) >= 3, "it comes in blocks"
 
 
 def test_a_store_that_accepts_and_never_answers(check_here: CheckHere) -> None:
@@ -212,11 +212,11 @@ def test_a_store_that_accepts_and_never_answers(check_here: CheckHere) -> None:
 def test_a_store_that_stops_answering_while_data_are_read(
     check_here: CheckHere, proxy: FaultyProxy, where: str
 ) -> None:
-    proxy.fault = lambda asked: Fault(hang=where) if reads_data(asked) else None
+    proxy.fault = lambda request: Fault(hang=where) if reads_data(request) else None
     said = failed(check_here(proxy.endpoint))
     assert "did not respond" in said
     assert "current/0.parquet" in said
-    tries = Counter((asked.path, asked.range) for asked in proxy.asked if reads_data(asked))
+    tries = Counter((request.path, request.range) for request in proxy.requests if reads_data(request))
     assert max(tries.values()) <= ATTEMPTS
 
 
@@ -229,10 +229,10 @@ def test_our_patience_ends_after_about_a_minute() -> None:
 def test_an_answer_that_breaks_off_is_asked_for_again(check_here: CheckHere, proxy: FaultyProxy) -> None:
     seen: set[tuple[str, str]] = set()
 
-    def once(asked: Asked) -> Fault | None:
-        first = (asked.path, asked.range) not in seen
-        seen.add((asked.path, asked.range))
-        return Fault(cut=True) if first and asked.method == "GET" else None
+    def once(request: S3Request) -> Fault | None:
+        first = (request.path, request.range) not in seen
+        seen.add((request.path, request.range))
+        return Fault(cut=True) if first and request.method == "GET" else None
 
     proxy.fault = once
     code, out, err = check_here(proxy.endpoint)
@@ -241,7 +241,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again(check_here: CheckHere, pro
 
 
 def test_answers_that_always_break_off(check_here: CheckHere, proxy: FaultyProxy) -> None:
-    proxy.fault = lambda asked: Fault(cut=True) if reads_data(asked) else None
+    proxy.fault = lambda request: Fault(cut=True) if reads_data(request) else None
     said = failed(check_here(proxy.endpoint))
     assert "closed the connection mid-response" in said
     assert "current/0.parquet" in said
@@ -250,9 +250,9 @@ def test_answers_that_always_break_off(check_here: CheckHere, proxy: FaultyProxy
 def test_a_store_that_is_overloaded_for_a_moment(check_here: CheckHere, proxy: FaultyProxy) -> None:
     refused: set[tuple[str, str]] = set()
 
-    def some_once(asked: Asked) -> Fault | None:
-        this = (asked.path, asked.range)
-        if asked.number % 3 or this in refused:
+    def some_once(request: S3Request) -> Fault | None:
+        this = (request.path, request.range)
+        if request.number % 3 or this in refused:
             return None
         refused.add(this)
         return Fault(refuse=(503, "SlowDown"))
@@ -265,7 +265,7 @@ def test_a_store_that_is_overloaded_for_a_moment(check_here: CheckHere, proxy: F
 
 
 def test_a_store_that_is_overloaded_for_long(check_here: CheckHere, proxy: FaultyProxy) -> None:
-    proxy.fault = lambda asked: Fault(refuse=(503, "SlowDown")) if reads_data(asked) else None
+    proxy.fault = lambda request: Fault(refuse=(503, "SlowDown")) if reads_data(request) else None
     said = failed(check_here(proxy.endpoint))
     assert "responded SlowDown for s3://" in said
     assert ", 2 times; the object store is overloaded" in said
@@ -274,8 +274,8 @@ def test_a_store_that_is_overloaded_for_long(check_here: CheckHere, proxy: Fault
 def test_an_object_that_is_deleted_after_the_listing(
     check_here: CheckHere, proxy: FaultyProxy, s3_server: S3Server, bucket: str
 ) -> None:
-    def gone(asked: Asked) -> Fault | None:
-        if not reads_data(asked, "current/1"):
+    def gone(request: S3Request) -> Fault | None:
+        if not reads_data(request, "current/1"):
             return None
         return Fault(before=lambda: s3_server.client.delete_object(Bucket=bucket, Key="current/1.parquet"))
 
@@ -292,9 +292,9 @@ def test_an_object_that_is_replaced_while_it_is_read(
 ) -> None:
     other = parquet(9, LARGE)
 
-    def replaced(asked: Asked) -> Fault | None:
-        blocks = [one for one in list(proxy.asked) if reads_data(one)]
-        if not reads_data(asked) or len(blocks) != 3:
+    def replaced(request: S3Request) -> Fault | None:
+        blocks = [one for one in list(proxy.requests) if reads_data(one)]
+        if not reads_data(request) or len(blocks) != 3:
             return None
         return Fault(before=lambda: s3_server.client.put_object(Bucket=bucket, Key="current/0.parquet", Body=other))
 
@@ -312,13 +312,15 @@ def test_a_write_whose_answer_is_lost_has_won(
         monkeypatch.setenv(name, value)
     store, uri = s3.S3Store(proxy.endpoint, "us-east-1"), f"s3://{bucket}/champion.json"
     before = store.write(uri, b"1") if kind == "match" else None
-    proxy.fault = lambda asked: Fault(cut=True) if asked.method == "PUT" and asked.number == len(written) else None
-    written = list(proxy.asked)
+    proxy.fault = lambda request: (
+        Fault(cut=True) if request.method == "PUT" and request.number == len(written) else None
+    )
+    written = list(proxy.requests)
     etag = store.write(uri, b"2", if_match=before, if_absent=before is None)
-    assert sum(asked.method == "PUT" for asked in proxy.asked) == len(written) + 2
+    assert sum(request.method == "PUT" for request in proxy.requests) == len(written) + 2
     assert store.read_versioned(uri) == (b"2", etag)
     # Whoever lost to somebody else has lost, however often it was tried.
-    written = list(proxy.asked)
+    written = list(proxy.requests)
     with pytest.raises(PreconditionFailed):
         store.write(uri, b"3", if_match=before, if_absent=before is None)
     assert store.read(uri) == b"2"
@@ -329,10 +331,10 @@ def test_a_check_that_is_stopped_while_the_store_hangs_ends_at_once(
 ) -> None:
     """Threads that wait for the store must not hold up the farewell."""
 
-    def reads_rows(asked: Asked) -> bool:
-        return reads_data(asked) and asked.range.startswith(("bytes=0-", "bytes=4-"))
+    def reads_rows(request: S3Request) -> bool:
+        return reads_data(request) and request.range.startswith(("bytes=0-", "bytes=4-"))
 
-    proxy.fault = lambda asked: Fault(hang="at once") if reads_rows(asked) else None
+    proxy.fault = lambda request: Fault(hang="at once") if reads_rows(request) else None
     process = Process(
         [
             *(sys.executable, "-m", "modelmonitor_trainer.cli.main", "check"),
@@ -348,7 +350,7 @@ def test_a_check_that_is_stopped_while_the_store_hangs_ends_at_once(
         },
     )
     try:
-        wait_until(lambda: any(map(reads_rows, list(proxy.asked))), "request for the data", hint=process.output())
+        wait_until(lambda: any(map(reads_rows, list(proxy.requests))), "request for the data", hint=process.output())
         # One that waited for the store first would end as unavailable.
         assert process.stop() == ExitCode.INTERRUPTED, process.output()
     finally:

@@ -15,7 +15,7 @@ import pytest
 
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
 from modelmonitor_api.names import ExitCode, FailureReason, Role, requested_job_name, short_hash
-from support.faulty import Asked, Fault, faulty_proxy
+from support.faulty import Fault, S3Request, faulty_proxy
 from support.lake import Lake
 from support.pods import UID, Pod, Request, check_request, promote_request, rollback_request, train_request
 from support.processes import free_port, wait_until
@@ -183,7 +183,7 @@ def test_a_store_that_is_away_can_be_tried_again(lake: Lake, start: StartPod) ->
 def test_a_store_that_takes_no_more_leaves_no_verdict(lake: Lake, start: StartPod, what: str) -> None:
     """Whatever cannot be written, the verdict is not there, and the next pod of the Job makes it anew."""
     with faulty_proxy(lake.server.endpoint) as proxy:
-        proxy.fault = lambda asked: Fault(refuse=(503, "SlowDown")) if writes(asked, what) else None
+        proxy.fault = lambda request: Fault(refuse=(503, "SlowDown")) if writes(request, what) else None
         pod = start(check_request(lake.monitor(storage={"endpoint": proxy.endpoint})))
         failure = failed(pod)
         assert (failure.reason, pod.exit_code) == (FailureReason.STORAGE_UNAVAILABLE, ExitCode.UNAVAILABLE)
@@ -195,9 +195,9 @@ def test_a_store_that_takes_no_more_leaves_no_verdict(lake: Lake, start: StartPo
     assert verdict.verdict == "NoDrift"
 
 
-def writes(asked: Asked, what: str) -> bool:
+def writes(request: S3Request, what: str) -> bool:
     """Whether a request writes an object with a certain name."""
-    return asked.method == "PUT" and what in asked.path
+    return request.method == "PUT" and what in request.path
 
 
 def test_from_the_first_training_to_a_rollback(lake: Lake, start: StartPod) -> None:

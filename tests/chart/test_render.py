@@ -1,4 +1,4 @@
-"""What the chart makes of its values."""
+"""The objects that the chart renders from its values."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from chart.helm import (
     NAMESPACE,
     ROOT,
     VALUES,
-    HelmRefused,
+    HelmError,
     Object,
     container,
     environment,
     helm,
     hooks,
     of_kind,
+    only,
     render,
-    the,
 )
 from generate.crd import custom_resource_definition
 from modelmonitor_operator.gateway import RIGHTS, ROLLOUT_RIGHTS
 from modelmonitor_operator.settings import Settings
 
-#: Asked for by OpenShift of whoever makes an object owned by a ModelMonitor; the operator does not call it.
+#: OpenShift requires this right to create objects owned by a ModelMonitor; the operator does not use it.
 FOR_OPENSHIFT = ("modelmonitor.io", "modelmonitors/finalizers", "update")
-#: What the operator itself says that it needs.
+#: The rights that the operator declares.
 NEEDED = {(right.group, right.resource, right.verb) for right in RIGHTS}
-#: And where champions are rolled out to Deployments.
+#: The additional rights for rollouts to Deployments.
 NEEDED_FOR_ROLLOUTS = {(right.group, right.resource, right.verb) for right in ROLLOUT_RIGHTS}
 
 
 def granted(role: Object) -> set[tuple[str, str, str]]:
-    """Return what a role allows, as (API group, resource, verb); nothing may be said twice."""
+    """Return the rights of a role as (API group, resource, verb), and check that there are no duplicates."""
     result: list[tuple[str, str, str]] = []
     for rule in role["rules"]:
         assert rule.keys() == {"apiGroups", "resources", "verbs"}
@@ -50,16 +50,16 @@ def granted(role: Object) -> set[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("values", VALUES)
-def test_lint(values: str) -> None:
+def test_the_chart_passes_helm_lint(values: str) -> None:
     helm("lint", str(CHART), "--strict", "--kube-version", KUBE_VERSION, "--values", str(CHART / "ci" / values))
 
 
 @pytest.mark.parametrize("values", VALUES)
-def test_every_object_has_the_usual_labels_and_a_namespace_of_its_own(values: str) -> None:
+def test_every_object_has_the_recommended_labels_and_namespaced_ones_a_namespace(values: str) -> None:
     cluster_wide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
     names = set()
-    for found in render(values):
-        metadata = found["metadata"]
+    for each in render(values):
+        metadata = each["metadata"]
         assert metadata["labels"].keys() >= {
             "app.kubernetes.io/name",
             "app.kubernetes.io/instance",
@@ -67,36 +67,36 @@ def test_every_object_has_the_usual_labels_and_a_namespace_of_its_own(values: st
             "app.kubernetes.io/managed-by",
             "helm.sh/chart",
         }
-        assert ("namespace" in metadata) == (found["kind"] not in cluster_wide)
-        names.add((found["kind"], metadata.get("namespace"), metadata["name"]))
-    assert len(names) == len(render(values)), "no object twice"
+        assert ("namespace" in metadata) == (each["kind"] not in cluster_wide)
+        names.add((each["kind"], metadata.get("namespace"), metadata["name"]))
+    assert len(names) == len(render(values)), "no duplicates"
 
 
-# Rights
+# RBAC
 
 
 @pytest.mark.parametrize("values", VALUES)
-def test_the_operator_may_do_what_it_does_and_nothing_else(values: str) -> None:
-    account = the(render(values), "ServiceAccount")["metadata"]
+def test_the_operator_has_exactly_the_rights_that_it_declares(values: str) -> None:
+    account = only(render(values), "ServiceAccount")["metadata"]
     bindings = of_kind(render(values), "RoleBinding", "ClusterRoleBinding")
     assert bindings
     for binding in bindings:
         (subject,) = binding["subjects"]
         assert (subject["name"], subject["namespace"]) == (account["name"], NAMESPACE)
         (role,) = [
-            found
-            for found in render(values)
-            if found["kind"] == binding["roleRef"]["kind"]
-            and found["metadata"]["name"] == binding["roleRef"]["name"]
-            and found["metadata"].get("namespace") == binding["metadata"].get("namespace")
+            each
+            for each in render(values)
+            if each["kind"] == binding["roleRef"]["kind"]
+            and each["metadata"]["name"] == binding["roleRef"]["name"]
+            and each["metadata"].get("namespace") == binding["metadata"].get("namespace")
         ]
         rollouts = NEEDED_FOR_ROLLOUTS if values == "namespaces-values.yaml" else set()
         assert granted(role) == NEEDED | rollouts | {FOR_OPENSHIFT}
 
 
 @pytest.mark.parametrize("values", VALUES)
-def test_no_role_has_wildcards_or_reaches_into_secrets_and_pods(values: str) -> None:
-    roles = [found for found in render(values) if found["kind"] in {"Role", "ClusterRole"}]
+def test_no_role_has_wildcards_or_access_to_secrets_and_logs(values: str) -> None:
+    roles = [each for each in render(values) if each["kind"] in {"Role", "ClusterRole"}]
     assert roles
     for role in roles:
         for group, resource, verb in granted(role):
@@ -105,19 +105,19 @@ def test_no_role_has_wildcards_or_reaches_into_secrets_and_pods(values: str) -> 
             assert verb not in {"impersonate", "escalate", "bind"}
 
 
-def test_rights_over_monitors_are_added_to_the_roles_of_people() -> None:
+def test_monitor_rights_are_aggregated_to_the_view_and_edit_roles() -> None:
     view, edit = of_kind(render(), "ClusterRole")
     assert view["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
     assert {verb for _, _, verb in granted(view)} == {"get", "list", "watch"}
     assert "rbac.authorization.k8s.io/aggregate-to-view" not in edit["metadata"]["labels"]
-    assert {resource for _, resource, _ in granted(edit)} == {"modelmonitors"}, "the status is the operator's"
+    assert {resource for _, resource, _ in granted(edit)} == {"modelmonitors"}, "only the operator writes the status"
     assert not of_kind(render(rbac={"aggregateToView": False, "aggregateToEdit": False}), "ClusterRole")
 
 
-def test_rights_can_be_left_to_others() -> None:
+def test_rbac_and_service_account_can_be_managed_elsewhere() -> None:
     objects = render(rbac={"create": False}, serviceAccount={"create": False, "name": "mine"})
     assert not of_kind(objects, "Role", "RoleBinding", "ClusterRoleBinding", "ServiceAccount")
-    assert the(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
+    assert only(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
 
 
 # Namespaces
@@ -132,25 +132,25 @@ def test_rights_can_be_left_to_others() -> None:
         ({"watchAllNamespaces": True}, (), None),
     ],
 )
-def test_one_list_drives_what_is_watched_and_what_is_allowed(
+def test_one_list_determines_the_watched_namespaces_and_the_roles(
     values: dict[str, Any], watched: tuple[str, ...], roles_in: set[str] | None
 ) -> None:
     objects = render(**values)
-    settings = Settings.from_environment(environment(the(objects, "Deployment")))
+    settings = Settings.from_environment(environment(only(objects, "Deployment")))
     assert settings.namespaces == watched
     roles, bindings = of_kind(objects, "Role"), of_kind(objects, "RoleBinding")
     if roles_in is None:
         assert not roles
         assert not bindings
-        assert the(objects, "ClusterRoleBinding")["subjects"][0]["namespace"] == NAMESPACE
+        assert only(objects, "ClusterRoleBinding")["subjects"][0]["namespace"] == NAMESPACE
     else:
         assert {role["metadata"]["namespace"] for role in roles} == roles_in
         assert {binding["metadata"]["namespace"] for binding in bindings} == roles_in
         assert not of_kind(objects, "ClusterRoleBinding")
 
 
-def test_all_namespaces_and_some_exclude_each_other() -> None:
-    with pytest.raises(HelmRefused, match="watchAllNamespaces and watchNamespaces exclude each other; remove one"):
+def test_watch_all_namespaces_excludes_watch_namespaces() -> None:
+    with pytest.raises(HelmError, match="watchAllNamespaces and watchNamespaces exclude each other; remove one"):
         render(watchAllNamespaces=True, watchNamespaces=["a"])
 
 
@@ -158,53 +158,53 @@ def test_all_namespaces_and_some_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize("values", VALUES)
-def test_pods_fit_the_restricted_level(values: str) -> None:
-    deployment = the(render(values), "Deployment")
-    (test_pod,) = [found for found in hooks(render(values)) if found["kind"] == "Pod"]
+def test_pods_meet_the_restricted_level(values: str) -> None:
+    deployment = only(render(values), "Deployment")
+    (test_pod,) = [each for each in hooks(render(values)) if each["kind"] == "Pod"]
     for pod in (deployment["spec"]["template"]["spec"], test_pod["spec"]):
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod["enableServiceLinks"] is False
         assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
-        for box in pod["containers"]:
-            assert box["securityContext"] == {
+        for pod_container in pod["containers"]:
+            assert pod_container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }
-            assert box["resources"]["limits"].keys() == {"memory"}, "no limit on the processor"
-            assert box["resources"]["requests"].keys() == {"cpu", "memory"}
+            assert pod_container["resources"]["limits"].keys() == {"memory"}, "no CPU limit"
+            assert pod_container["resources"]["requests"].keys() == {"cpu", "memory"}
         assert all(volume.keys() == {"name", "emptyDir"} for volume in pod.get("volumes", []))
 
 
-def test_users_are_numbers_unless_the_platform_chooses() -> None:
+def test_the_user_id_is_set_unless_the_platform_assigns_it() -> None:
     def context(objects: list[Object]) -> Object:
-        found = the(objects, "Deployment")["spec"]["template"]["spec"]["securityContext"]
-        assert isinstance(found, dict)
-        return found
+        pod_context = only(objects, "Deployment")["spec"]["template"]["spec"]["securityContext"]
+        assert isinstance(pod_context, dict)
+        return pod_context
 
     assert context(render())["runAsUser"] == 65532
     assert not context(render("all-namespaces-values.yaml")).keys() & {"runAsUser", "runAsGroup"}
 
 
-def test_there_is_one_operator_at_a_time() -> None:
-    spec = the(render(), "Deployment")["spec"]
+def test_only_one_operator_runs_at_a_time() -> None:
+    spec = only(render(), "Deployment")["spec"]
     assert spec["replicas"] == 1
     assert spec["strategy"] == {"type": "Recreate"}
     assert not of_kind(render(), "PodDisruptionBudget")
 
 
-def test_the_pod_is_probed_where_the_operator_answers() -> None:
-    box = container(the(render(), "Deployment"))
-    assert box["ports"] == [{"name": "health", "containerPort": 8080}]
+def test_probes_use_the_health_endpoint_of_the_operator() -> None:
+    pod_container = container(only(render(), "Deployment"))
+    assert pod_container["ports"] == [{"name": "health", "containerPort": 8080}]
     for probe in ("livenessProbe", "startupProbe"):
-        assert box[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
-    assert box["command"] == ["python", "-m", "modelmonitor_operator"]
+        assert pod_container[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
+    assert pod_container["command"] == ["python", "-m", "modelmonitor_operator"]
 
 
-def test_the_environment_is_what_the_operator_reads() -> None:
-    found = environment(the(render("namespaces-values.yaml"), "Deployment"))
-    assert found == {
+def test_the_environment_sets_what_the_operator_reads() -> None:
+    variables = environment(only(render("namespaces-values.yaml"), "Deployment"))
+    assert variables == {
         "WATCH_NAMESPACES": "team-a,team-b",
         "TRAINER_IMAGE": f"registry.example/modelmonitor/trainer@sha256:{'0123456789abcdef' * 4}",
         "JOB_IMAGE_PULL_POLICY": "IfNotPresent",
@@ -215,14 +215,14 @@ def test_the_environment_is_what_the_operator_reads() -> None:
         "LOG_FORMAT": "plain",
         "HTTPS_PROXY": "http://proxy.example:3128",
     }
-    settings = Settings.from_environment(found)
+    settings = Settings.from_environment(variables)
     assert settings.rollouts
     assert settings.image_pull_secrets == ("pull", "mirror")
     assert settings.resync_seconds == 30
 
 
-def test_the_environment_of_an_installation_without_values() -> None:
-    settings = Settings.from_environment(environment(the(render(), "Deployment")))
+def test_the_environment_with_default_values() -> None:
+    settings = Settings.from_environment(environment(only(render(), "Deployment")))
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
     assert settings == Settings(
         trainer_image=f"modelmonitor/trainer:{version}", namespaces=(NAMESPACE,), resync_seconds=60.0
@@ -238,21 +238,21 @@ def test_the_environment_of_an_installation_without_values() -> None:
         ({"repository": "mine", "tag": "dev", "digest": "sha256:" + "0" * 64}, f"mine@sha256:{'0' * 64}"),
     ],
 )
-def test_images(image: dict[str, str], name: str) -> None:
-    assert container(the(render(image=image), "Deployment"))["image"] == name
-    trainer = environment(the(render(trainerImage={"repository": "modelmonitor/operator", **image}), "Deployment"))
+def test_image_names_are_built_from_registry_repository_tag_and_digest(image: dict[str, str], name: str) -> None:
+    assert container(only(render(image=image), "Deployment"))["image"] == name
+    trainer = environment(only(render(trainerImage={"repository": "modelmonitor/operator", **image}), "Deployment"))
     assert trainer["TRAINER_IMAGE"] == name
 
 
-def test_labels_of_the_user_do_not_break_the_selector() -> None:
-    spec = the(render(podLabels={"app.kubernetes.io/name": "mine", "team": "x"}), "Deployment")["spec"]
+def test_user_labels_do_not_break_the_selector() -> None:
+    spec = only(render(podLabels={"app.kubernetes.io/name": "mine", "team": "x"}), "Deployment")["spec"]
     labels = spec["template"]["metadata"]["labels"]
     assert labels["team"] == "x"
     assert spec["selector"]["matchLabels"].items() <= labels.items()
 
 
-def test_values_for_the_pod_arrive() -> None:
-    template = the(render("namespaces-values.yaml"), "Deployment")["spec"]["template"]
+def test_pod_values_are_rendered() -> None:
+    template = only(render("namespaces-values.yaml"), "Deployment")["spec"]["template"]
     assert template["metadata"]["labels"]["example.org/mesh"] == "enabled"
     assert template["metadata"]["annotations"]["example.org/scrape"] == "false"
     pod = template["spec"]
@@ -267,17 +267,17 @@ def test_values_for_the_pod_arrive() -> None:
 # The CustomResourceDefinition
 
 
-def test_crd_is_the_generated_one_and_stays_when_the_release_goes() -> None:
-    crd = the(render(), "CustomResourceDefinition")
+def test_crd_is_the_generated_one_and_is_kept_on_uninstall() -> None:
+    crd = only(render(), "CustomResourceDefinition")
     assert crd["spec"] == custom_resource_definition()["spec"]
     assert crd["metadata"]["name"] == "modelmonitors.modelmonitor.io"
     assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
-def test_crd_can_be_annotated_removable_or_left_out() -> None:
+def test_crd_can_be_annotated_removed_on_uninstall_or_omitted() -> None:
     crds = {"keep": False, "annotations": {"example.org/owner": "platform"}}
-    assert the(render(crds=crds), "CustomResourceDefinition")["metadata"]["annotations"] == crds["annotations"]
-    assert "annotations" not in the(render(crds={"keep": False}), "CustomResourceDefinition")["metadata"]
+    assert only(render(crds=crds), "CustomResourceDefinition")["metadata"]["annotations"] == crds["annotations"]
+    assert "annotations" not in only(render(crds={"keep": False}), "CustomResourceDefinition")["metadata"]
     assert not of_kind(render(crds={"enabled": False}), "CustomResourceDefinition")
 
 
@@ -285,7 +285,7 @@ def test_crd_can_be_annotated_removable_or_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "key"),
     [
         ({"watchNamespace": ["a"]}, "watchNamespace"),
         ({"image": {"tags": "x"}}, "tags"),
@@ -307,10 +307,10 @@ def test_crd_can_be_annotated_removable_or_left_out() -> None:
         ({"nodeSelector": {"disk": 1}}, "nodeSelector"),
     ],
 )
-def test_the_schema_refuses_what_makes_no_sense(values: dict[str, Any], said: str) -> None:
-    with pytest.raises(HelmRefused, match="don't meet the specifications of the schema") as caught:
+def test_the_schema_rejects_invalid_values(values: dict[str, Any], key: str) -> None:
+    with pytest.raises(HelmError, match="don't meet the specifications of the schema") as caught:
         render(**values)
-    assert said in str(caught.value)
+    assert key in str(caught.value)
 
 
 def test_schema_and_values_name_the_same_keys() -> None:
@@ -325,36 +325,36 @@ def test_schema_and_values_name_the_same_keys() -> None:
                 compare(values[name], described, f"{path}{name}.")
         assert set(values) == set(schema["properties"]), path
 
-    for handed_down_by_a_parent_chart in ("global", "enabled"):
-        del schema["properties"][handed_down_by_a_parent_chart]
+    for set_by_a_parent_chart in ("global", "enabled"):
+        del schema["properties"][set_by_a_parent_chart]
     compare(values, schema, "")
 
 
-def test_a_parent_chart_may_use_this_one() -> None:
-    handed_down: dict[str, Any] = {"global": {"any": "thing"}, "enabled": True}
-    assert render(**handed_down)
+def test_the_chart_can_be_a_dependency_of_another_chart() -> None:
+    parent_values: dict[str, Any] = {"global": {"any": "thing"}, "enabled": True}
+    assert render(**parent_values)
 
 
-# Files made from the chart and the types
+# Files generated from the chart and the types
 
 
 def test_generated_files_are_up_to_date(tmp_path: Path) -> None:
     subprocess.run([ROOT / "hack" / "manifests.sh", tmp_path], check=True, capture_output=True, text=True)
-    made = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
-    assert [str(path) for path in made] == [
+    generated = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
+    assert [str(path) for path in generated] == [
         "charts/modelmonitor/files/modelmonitors.yaml",
         "docs/reference/messages.md",
         "docs/reference/modelmonitor.md",
         "manifests/crd.yaml",
         "manifests/install.yaml",
     ]
-    for path in made:
+    for path in generated:
         assert (ROOT / path).read_text() == (tmp_path / path).read_text(), f"{path}: run `make manifests`"
 
 
 def test_no_file_names_a_registry() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     assert values["image"]["registry"] == values["trainerImage"]["registry"] == ""
-    for found in yaml.safe_load_all((ROOT / "manifests" / "install.yaml").read_text()):
-        if found["kind"] == "Deployment":
-            assert container(found)["image"].startswith("modelmonitor/operator:")
+    for each in yaml.safe_load_all((ROOT / "manifests" / "install.yaml").read_text()):
+        if each["kind"] == "Deployment":
+            assert container(each)["image"].startswith("modelmonitor/operator:")

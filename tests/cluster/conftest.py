@@ -1,6 +1,6 @@
-"""A release of the chart on the kind cluster, a restricted namespace, and an S3 server in it.
+"""A release of the chart on the kind cluster, and a restricted namespace with an S3 server.
 
-``make test-cluster`` has made the cluster ready and loaded the images.
+``make test-cluster`` starts the cluster and loads the images first.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAMESPACE = "modelmonitor-test"
 
 @pytest.fixture(scope="session")
 def kind() -> Iterator[Kind]:
-    """The cluster, with a namespace of the tests' own that enforces restricted pods."""
+    """The cluster, with a test namespace that enforces the restricted Pod Security level."""
     kind = Kind(NAMESPACE)
     kind.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
     kind.apply(
@@ -35,7 +35,7 @@ def kind() -> Iterator[Kind]:
 
 @pytest.fixture(scope="session")
 def release(kind: Kind) -> Iterator[Kind]:
-    """The chart installed, as a user would."""
+    """The chart, installed with helm as a user would."""
     image = subprocess.run(
         ["docker", "image", "inspect", "--format", "{{.Id}}", "modelmonitor/operator:dev"],
         capture_output=True,
@@ -47,7 +47,7 @@ def release(kind: Kind) -> Iterator[Kind]:
         *("--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "600s"),
         *("--set-string", "image.tag=dev,trainerImage.tag=dev", "--set", f"watchNamespaces={{{NAMESPACE}}}"),
         *("--set", "rollouts.enabled=true"),
-        # The tag stays, so a new image must be told apart by its digest.
+        # The tag stays the same, so a new image is recognised by its digest.
         *("--set-string", f"podAnnotations.modelmonitor\\.io/image={image}"),
     )
     yield kind
@@ -69,7 +69,7 @@ def s3(kind: Kind) -> Iterator[ClusterS3]:
 
 @pytest.fixture(scope="module")
 def lake(kind: Kind, s3: ClusterS3, request: pytest.FixtureRequest) -> Iterator[Lake]:
-    """Flights of the module's own. Its monitors go with it: what they go on doing is nobody else's load."""
+    """A data lake per test module. Its monitors are deleted afterwards, so that they do not load the cluster."""
     bucket = request.module.__name__.rpartition(".")[2].replace("_", "-")
     s3.client.create_bucket(Bucket=bucket)
     yield Lake(s3, bucket)

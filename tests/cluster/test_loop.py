@@ -1,4 +1,4 @@
-"""The whole loop on a real cluster: one monitor from its first check to a rollback, in the order of its life."""
+"""The whole loop on a real cluster: one monitor from its first training to a rollback, in this order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME = "flights"
 Status = dict[str, Any]
 
 
-class Watched:
+class FlightsMonitor:
     """The monitor of these tests."""
 
     def __init__(self, kind: Kind) -> None:
@@ -30,8 +30,8 @@ class Watched:
     def status(self) -> Status:
         return dict(self.kind.get("modelmonitor", NAME).get("status", {}))
 
-    def wait(self, what: str, seen: Any, seconds: float = 900) -> Status:
-        self.kind.wait(what, lambda: seen(self.status()), seconds)
+    def wait(self, what: str, condition: Any, seconds: float = 900) -> Status:
+        self.kind.wait(what, lambda: condition(self.status()), seconds)
         return self.status()
 
     def annotate(self, key: str, value: str) -> None:
@@ -41,12 +41,12 @@ class Watched:
         return next(c for c in self.status()["conditions"] if c["type"] == kind)
 
     def check(self, token: str) -> Status:
-        """Ask for a check and wait until it has been taken into account."""
+        """Request a check and wait until its verdict is in the status."""
         before = self.status()["lastCheck"]["jobName"]
         self.annotate(ANNOTATION_CHECK_REQUESTED, token)
         return self.wait(f"the check {token}", lambda status: status["lastCheck"]["jobName"] != before)
 
-    def trained(self, number: int) -> Status:
+    def wait_training(self, number: int) -> Status:
         """Wait until training `number` has ended."""
 
         def ended(status: Status) -> bool:
@@ -56,51 +56,51 @@ class Watched:
         return self.wait(f"training {number}", ended)
 
     def training_jobs(self) -> list[str]:
-        found = self.kind.get("jobs", "--selector", f"modelmonitor.io/monitor={NAME},modelmonitor.io/role=train")
-        return [job["metadata"]["name"] for job in found.get("items", [])]
+        jobs = self.kind.get("jobs", "--selector", f"modelmonitor.io/monitor={NAME},modelmonitor.io/role=train")
+        return [job["metadata"]["name"] for job in jobs.get("items", [])]
 
 
 @pytest.fixture(scope="module")
-def watched(release: Kind, lake: Lake) -> Watched:
+def flights(release: Kind, lake: Lake) -> FlightsMonitor:
     lake.add_days(0, 30)
-    declared = lake.monitor(
+    monitor = lake.monitor(
         name=NAME,
         namespace=release.namespace,
         data={"reference": None},
         storage={"credentialsSecretRef": {"name": "s3"}},
         retraining={"cooldownSeconds": 0},
     )
-    release.apply(declared)
-    return Watched(release)
+    release.apply(monitor)
+    return FlightsMonitor(release)
 
 
-def test_the_first_champion_although_the_operator_is_killed(watched: Watched) -> None:
-    watched.wait("the first training's start", lambda status: "lastTraining" in status)
-    watched.kind.run(
+def test_the_first_champion_is_promoted_although_the_operator_is_killed(flights: FlightsMonitor) -> None:
+    flights.wait("the first training's start", lambda status: "lastTraining" in status)
+    flights.kind.run(
         *("kubectl", "--namespace", SYSTEM_NAMESPACE, "delete", "pod", "--force", "--grace-period=0"),
         *("--selector", f"app.kubernetes.io/instance={RELEASE}"),
     )
-    status = watched.trained(1)
+    status = flights.wait_training(1)
     assert status["lastTraining"]["outcome"] == "Promoted", status["lastTraining"]
     assert status["champion"]["version"] == status["lastTraining"]["version"]
-    assert len(watched.training_jobs()) == 1
-    assert watched.condition(ConditionType.READY)["status"] == "True"
+    assert len(flights.training_jobs()) == 1
+    assert flights.condition(ConditionType.READY)["status"] == "True"
     assert [entry["action"] for entry in status["history"]] == ["Promoted", "TrainingStarted"]
 
 
-def test_quiet_data_are_left_alone(watched: Watched, lake: Lake) -> None:
+def test_data_without_drift_start_no_training(flights: FlightsMonitor, lake: Lake) -> None:
     lake.add_days(30, 2)
-    status = watched.check("quiet")
+    status = flights.check("no-drift")
     assert status["lastCheck"]["verdict"] in {"NoDrift", "Inconclusive"}, status["lastCheck"]
-    assert len(watched.training_jobs()) == 1
+    assert len(flights.training_jobs()) == 1
 
 
-def test_drift_trains_and_a_better_model_is_promoted(watched: Watched, lake: Lake) -> None:
+def test_drift_trains_and_a_better_model_is_promoted(flights: FlightsMonitor, lake: Lake) -> None:
     lake.add_days(32, 20, shift=12, slope=-0.15)
-    status = watched.check("drift")
+    status = flights.check("drift")
     assert status["lastCheck"]["verdict"] == "Drift", status["lastCheck"]
     assert "temp" in [feature["name"] for feature in status["lastCheck"]["topFeatures"]]
-    status = watched.trained(2)
+    status = flights.wait_training(2)
     assert status["lastTraining"]["outcome"] == "Promoted", status["lastTraining"]
     assert float(status["lastTraining"]["comparison"]["low"]) > 0, status["lastTraining"]
     assert "sha256:" in status["lastTraining"]["imageID"]
@@ -109,32 +109,34 @@ def test_drift_trains_and_a_better_model_is_promoted(watched: Watched, lake: Lak
     assert len(reports) >= 4, reports
 
 
-def test_broken_data_train_nobody(watched: Watched, lake: Lake) -> None:
+def test_corrupted_data_block_training_even_on_request(flights: FlightsMonitor, lake: Lake) -> None:
     lake.put("features", 52, {"id": [f"52-{i}" for i in range(200)], "temp": [9999.0] * 200, "carrier": ["AA"] * 200})
     lake.put("labels", 52, {"id": [f"52-{i}" for i in range(200)], "late": [1] * 200})
-    status = watched.check("broken")
+    status = flights.check("corrupted")
     assert status["lastCheck"]["verdict"] == "Corrupted", status["lastCheck"]
     assert "2013-02-22" in status["lastCheck"]["message"]
-    watched.annotate(ANNOTATION_RETRAIN_REQUESTED, "despite")
-    watched.wait(
-        "the refusal", lambda _: watched.condition(ConditionType.TRAINING)["reason"] == Reason.CORRUPTED_DATA, 60
+    flights.annotate(ANNOTATION_RETRAIN_REQUESTED, "despite-corrupted-data")
+    flights.wait(
+        "the blocked training",
+        lambda _: flights.condition(ConditionType.TRAINING)["reason"] == Reason.CORRUPTED_DATA,
+        60,
     )
-    assert len(watched.training_jobs()) == 2
+    assert len(flights.training_jobs()) == 2
 
 
-def test_one_step_back(watched: Watched) -> None:
-    watched.annotate(ANNOTATION_ROLLBACK_TO, "previous")
-    status = watched.wait("the rollback", lambda status: status["champion"]["version"].startswith("v1-"))
+def test_rollback_to_the_previous_version(flights: FlightsMonitor) -> None:
+    flights.annotate(ANNOTATION_ROLLBACK_TO, "previous")
+    status = flights.wait("the rollback", lambda status: status["champion"]["version"].startswith("v1-"))
     assert status["history"][0]["action"] == Reason.ROLLED_BACK
 
 
-def test_what_a_user_sees(watched: Watched) -> None:
-    line = watched.kind.kubectl("get", "mmon", NAME, "--no-headers").split()
+def test_kubectl_shows_the_monitor_and_its_events(flights: FlightsMonitor) -> None:
+    line = flights.kind.kubectl("get", "mmon", NAME, "--no-headers").split()
     assert line[:3] == [NAME, "True", "Corrupted"]
-    described = watched.kind.kubectl("describe", "mmon", NAME)
+    described = flights.kind.kubectl("describe", "mmon", NAME)
     for event in ("TrainingStarted", "Promoted", "Drift", "Corrupted", "RolledBack"):
         assert event in described
-    assert "FIELDS:" in watched.kind.kubectl("explain", "mmon.spec.promotion")
+    assert "FIELDS:" in flights.kind.kubectl("explain", "mmon.spec.promotion")
 
 
 def test_helm_test_passes(release: Kind) -> None:

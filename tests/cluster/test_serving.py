@@ -1,4 +1,4 @@
-"""The loop closed on a real cluster: the scorer serves the champion, and what it logs is what the next check reads."""
+"""Serving on a real cluster: the scorer serves the champion, and the next check reads the rows that it logs."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def served(release: Kind, lake: Lake) -> Kind:
         *("create", "configmap", "scorer", f"--from-file={folder / 'scorer.py'}", "--dry-run=client", "--output=yaml")
     )
     deployment = (folder / "deployment.yaml").read_text()
-    for theirs, ours in (
+    for old, new in (
         ("s3.demo.svc", f"s3.{release.namespace}.svc"),
         ("s3://flights/", f"s3://{lake.bucket}/"),
         ("value: flight-delays", f"value: {NAME}"),
     ):
-        assert theirs in deployment
-        deployment = deployment.replace(theirs, ours)
+        assert old in deployment
+        deployment = deployment.replace(old, new)
     for manifest in (script, deployment):
         release.kubectl("apply", "--server-side", "--filename", "-", text=manifest)
     lake.add_days(0, 30)
-    declared = lake.monitor(
+    monitor = lake.monitor(
         name=NAME,
         namespace=release.namespace,
         data={"reference": None},
@@ -48,12 +48,12 @@ def served(release: Kind, lake: Lake) -> Kind:
         retraining={"cooldownSeconds": 0},
         promotion={"rollout": {"deploymentRef": {"name": "scorer"}}},
     )
-    release.apply(declared)
+    release.apply(monitor)
     return release
 
 
 def rolled_out(kind: Kind) -> str | None:
-    """Return the version that the scorer serves, once it does."""
+    """Return the champion's version if the scorer serves it, otherwise None."""
     status = kind.get("modelmonitor", NAME).get("status", {})
     done = any(
         (c["type"], c["status"], c["reason"]) == (ConditionType.ROLLED_OUT, "True", Reason.ROLLOUT_AVAILABLE)
@@ -64,7 +64,7 @@ def rolled_out(kind: Kind) -> str | None:
 
 
 def infer(kind: Kind, day: str, temperatures: list[float]) -> dict[str, Any]:
-    """Ask the scorer about flights of a day."""
+    """Score flights of a day with the scorer."""
     rows = range(len(temperatures))
     columns: dict[str, tuple[str, list[Any]]] = {
         "id": ("BYTES", [f"{day}-{row}" for row in rows]),
@@ -78,20 +78,20 @@ def infer(kind: Kind, day: str, temperatures: list[float]) -> dict[str, Any]:
     ]
     with kind.forwarded("service/scorer", 80) as port:
         url = f"http://127.0.0.1:{port}/v2/models/{NAME}/infer"
-        with urllib.request.urlopen(url, json.dumps({"inputs": inputs}).encode(), timeout=120) as answer:
-            return dict(json.load(answer))
+        with urllib.request.urlopen(url, json.dumps({"inputs": inputs}).encode(), timeout=120) as response:
+            return dict(json.load(response))
 
 
 def test_the_first_champion_is_served(served: Kind) -> None:
     version = served.wait("the first champion on the scorer", lambda: rolled_out(served))
     assert version.startswith("v1-")
-    answer = infer(served, "2013-01-31", [20.0, 80.0])
-    assert answer["model_version"] == version
-    cold, warm = answer["outputs"][0]["data"]
+    result = infer(served, "2013-01-31", [20.0, 80.0])
+    assert result["model_version"] == version
+    cold, warm = result["outputs"][0]["data"]
     assert cold < 0.5 < warm
 
 
-def test_what_it_logs_is_checked(served: Kind, lake: Lake) -> None:
+def test_logged_rows_are_checked(served: Kind, lake: Lake) -> None:
     infer(served, "2013-02-01", [300.0] * 100)
     served.wait("the log", lambda: lake.keys("features/date=2013-02-01/"))
     served.kubectl("annotate", "modelmonitor", NAME, f"{ANNOTATION_CHECK_REQUESTED}=logged")
@@ -107,8 +107,8 @@ def test_a_rollback_reaches_the_scorer(served: Kind, lake: Lake) -> None:
     for key in lake.keys("features/date=2013-02-01/"):
         lake.server.client.delete_object(Bucket=lake.bucket, Key=key)
     lake.add_days(31, 20, slope=-0.15)
-    served.kubectl("annotate", "--overwrite", "modelmonitor", NAME, f"{ANNOTATION_CHECK_REQUESTED}=mended")
-    served.kubectl("annotate", "modelmonitor", NAME, f"{ANNOTATION_RETRAIN_REQUESTED}=turned")
+    served.kubectl("annotate", "--overwrite", "modelmonitor", NAME, f"{ANNOTATION_CHECK_REQUESTED}=fixed")
+    served.kubectl("annotate", "modelmonitor", NAME, f"{ANNOTATION_RETRAIN_REQUESTED}=reversed")
     served.wait("the second champion on the scorer", lambda: (rolled_out(served) or "").startswith("v2-"))
     cold, warm = infer(served, "2013-01-31", [20.0, 80.0])["outputs"][0]["data"]
     assert warm < 0.5 < cold

@@ -1,4 +1,4 @@
-"""A store that refuses or does not answer: the condition says so, and the next check finds it mended."""
+"""An object store that rejects credentials or is unreachable: the condition reports it, and a later check recovers."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from modelmonitor_api.names import ANNOTATION_CHECK_REQUESTED, ConditionType, Re
 from support.kind import Kind
 from support.lake import Lake
 
-NAME = "stormy"
+NAME = "unreliable-store"
 
 
 @pytest.fixture(scope="module")
-def stormy(release: Kind, lake: Lake) -> Iterator[Kind]:
+def unreliable(release: Kind, lake: Lake) -> Iterator[Kind]:
     """A monitor whose Secret has the wrong key."""
     lake.add_days(0, 30)
     release.kubectl(
         *("create", "secret", "generic", "expired"),
         *("--from-literal=AWS_ACCESS_KEY_ID=demo-access", "--from-literal=AWS_SECRET_ACCESS_KEY=of-last-year"),
     )
-    declared = lake.monitor(
+    monitor = lake.monitor(
         name=NAME,
         namespace=release.namespace,
-        storage={"credentialsSecretRef": {"name": "expired"}, "resultsURI": f"s3://{lake.bucket}/stormy/"},
+        storage={"credentialsSecretRef": {"name": "expired"}, "resultsURI": f"s3://{lake.bucket}/unreliable/"},
         retraining={"mode": "DryRun"},
     )
-    release.apply(declared)
+    release.apply(monitor)
     yield release
     release.kubectl("delete", "modelmonitor", NAME, "--wait", "--timeout=600s")
 
 
 def _drift(kind: Kind) -> dict[str, Any]:
-    found = kind.get("modelmonitor", NAME).get("status", {}).get("conditions", [])
-    return next((dict(c) for c in found if c["type"] == ConditionType.DRIFT_DETECTED), {})
+    conditions = kind.get("modelmonitor", NAME).get("status", {}).get("conditions", [])
+    return next((dict(c) for c in conditions if c["type"] == ConditionType.DRIFT_DETECTED), {})
 
 
 def _check(kind: Kind, token: str) -> None:
@@ -46,39 +46,39 @@ def _check(kind: Kind, token: str) -> None:
 
 @contextmanager
 def _without_endpoints(kind: Kind, service: str) -> Iterator[None]:
-    """Take a Service's pods away from it: whoever connects is refused."""
+    """Remove the endpoints of a Service, so that connections to it are refused."""
 
     def select(app: str) -> None:
         change = json.dumps({"spec": {"selector": {"app": app}}})
         kind.kubectl("patch", "service", service, "--type=merge", "--patch", change)
 
-    select("nobody")
+    select("none")
     try:
         yield
     finally:
         select(service)
 
 
-def test_refused_credentials_are_named(stormy: Kind) -> None:
-    stormy.wait("the failure", lambda: _drift(stormy).get("reason") == Reason.CHECK_FAILED)
-    condition = _drift(stormy)
+def test_rejected_credentials_are_reported(unreliable: Kind) -> None:
+    unreliable.wait("the failure", lambda: _drift(unreliable).get("reason") == Reason.CHECK_FAILED)
+    condition = _drift(unreliable)
     assert condition["status"] == "Unknown"
     assert condition["message"].startswith("CredentialsRefused: ")
     assert "Secret" in condition["message"]
 
 
-def test_the_right_credentials_mend_it(stormy: Kind) -> None:
+def test_a_check_with_valid_credentials_succeeds(unreliable: Kind) -> None:
     change = json.dumps({"spec": {"storage": {"credentialsSecretRef": {"name": "s3"}}}})
-    stormy.kubectl("patch", "modelmonitor", NAME, "--type=merge", "--patch", change)
-    _check(stormy, "renewed")
-    stormy.wait("a verdict", lambda: _drift(stormy).get("reason") in {Reason.NO_DRIFT, Reason.INCONCLUSIVE})
+    unreliable.kubectl("patch", "modelmonitor", NAME, "--type=merge", "--patch", change)
+    _check(unreliable, "renewed")
+    unreliable.wait("a verdict", lambda: _drift(unreliable).get("reason") in {Reason.NO_DRIFT, Reason.INCONCLUSIVE})
 
 
-def test_a_store_that_does_not_answer_is_named_and_found_again(stormy: Kind) -> None:
-    with _without_endpoints(stormy, "s3"):
-        _check(stormy, "unreachable")
-        stormy.wait("the failure", lambda: _drift(stormy).get("reason") == Reason.CHECK_FAILED)
-        assert _drift(stormy)["message"].startswith("StorageUnavailable: ")
-        assert f"s3.{stormy.namespace}.svc" in _drift(stormy)["message"]
-    _check(stormy, "reachable")
-    stormy.wait("a verdict", lambda: _drift(stormy).get("reason") in {Reason.NO_DRIFT, Reason.INCONCLUSIVE})
+def test_an_unreachable_store_is_reported_and_a_later_check_succeeds(unreliable: Kind) -> None:
+    with _without_endpoints(unreliable, "s3"):
+        _check(unreliable, "unreachable")
+        unreliable.wait("the failure", lambda: _drift(unreliable).get("reason") == Reason.CHECK_FAILED)
+        assert _drift(unreliable)["message"].startswith("StorageUnavailable: ")
+        assert f"s3.{unreliable.namespace}.svc" in _drift(unreliable)["message"]
+    _check(unreliable, "reachable")
+    unreliable.wait("a verdict", lambda: _drift(unreliable).get("reason") in {Reason.NO_DRIFT, Reason.INCONCLUSIVE})

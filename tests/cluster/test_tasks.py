@@ -1,4 +1,4 @@
-"""Several classes and numbers as outcomes, and what is kept of the trainings, on a real cluster."""
+"""Multiclass classification, regression and retention on a real cluster."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def month(lake: Lake) -> Lake:
 
 
 @pytest.fixture(scope="module")
-def numbers(release: Kind, month: Lake) -> Monitor:
-    """A monitor of a regression that keeps little, and whose challengers must be better."""
+def regression(release: Kind, month: Lake) -> Monitor:
+    """A regression monitor that retains two versions and requires challengers to be better."""
     return Monitor(
         release,
         month,
@@ -31,19 +31,19 @@ def numbers(release: Kind, month: Lake) -> Monitor:
     )
 
 
-def _figures(monitor: Monitor, version: str) -> Status:
+def _comparison(monitor: Monitor, version: str) -> Status:
     prefix = f"results/{monitor.kind.namespace}/{monitor.name}/versions/{version}/"
     return dict(json.loads(monitor.lake.read(f"{prefix}comparison.json")))
 
 
 def _versions(monitor: Monitor) -> list[str]:
-    """Return the numbers of the versions that are on the store."""
+    """Return the regression of the versions in the object store."""
     prefix = f"results/{monitor.kind.namespace}/{monitor.name}/versions/"
-    found = {key.removeprefix(prefix).partition("/")[0] for key in monitor.lake.keys(prefix)}
-    return sorted(name.partition("-")[0] for name in found)
+    names = {key.removeprefix(prefix).partition("/")[0] for key in monitor.lake.keys(prefix)}
+    return sorted(name.partition("-")[0] for name in names)
 
 
-def test_three_classes(release: Kind, month: Lake) -> None:
+def test_a_multiclass_model_is_trained_and_compared_by_slice(release: Kind, month: Lake) -> None:
     monitor = Monitor(
         release,
         month,
@@ -59,38 +59,38 @@ def test_three_classes(release: Kind, month: Lake) -> None:
         },
         promotion={"metric": "LogLoss", "minSliceRows": 100},
     )
-    first = monitor.trained(1)
+    first = monitor.wait_training(1)
     assert first["outcome"] == "Promoted", first
-    figures = _figures(monitor, first["version"])
-    assert {row["metric"] for row in figures["metrics"]} >= {"log loss", "accuracy"}, figures["metrics"]
+    comparison = _comparison(monitor, first["version"])
+    assert {row["metric"] for row in comparison["metrics"]} >= {"log loss", "accuracy"}, comparison["metrics"]
     monitor.annotate(ANNOTATION_RETRAIN_REQUESTED, "again")
-    second = monitor.trained(2)
+    second = monitor.wait_training(2)
     assert second["outcome"] == "Promoted", second
-    compared = _figures(monitor, second["version"])
-    assert {item["value"] for item in compared["slices"]} == {"AA", "B6", "UA"}, compared["slices"]
+    comparison = _comparison(monitor, second["version"])
+    assert {item["value"] for item in comparison["slices"]} == {"AA", "B6", "UA"}, comparison["slices"]
 
 
-def test_a_number(numbers: Monitor) -> None:
-    first = numbers.trained(1)
+def test_a_regression_challenger_that_is_not_better_is_rejected(regression: Monitor) -> None:
+    first = regression.wait_training(1)
     assert first["outcome"] == "Promoted", first
-    numbers.annotate(ANNOTATION_RETRAIN_REQUESTED, "again")
-    second = numbers.trained(2)
+    regression.annotate(ANNOTATION_RETRAIN_REQUESTED, "again")
+    second = regression.wait_training(2)
     assert second["outcome"] == "Rejected", second
-    assert numbers.status()["champion"]["version"] == first["version"]
+    assert regression.status()["champion"]["version"] == first["version"]
 
 
-def test_its_performance_is_checked(numbers: Monitor, lake: Lake) -> None:
-    """The relation breaks and the features stay as they are: only the scores show it."""
+def test_a_drop_in_performance_without_drift_is_detected(regression: Monitor, lake: Lake) -> None:
+    """The relationship changes but the features do not, so only the scores show it."""
     lake.add_days(30, 8, slope=-0.15)
-    numbers.annotate(ANNOTATION_CHECK_REQUESTED, "broken")
-    numbers.kind.wait("the drop", lambda: numbers.status().get("lastCheck", {}).get("performanceDropped"))
-    assert "R²" in numbers.status()["lastCheck"]["message"]
+    regression.annotate(ANNOTATION_CHECK_REQUESTED, "reversed")
+    regression.kind.wait("the drop", lambda: regression.status().get("lastCheck", {}).get("performanceDropped"))
+    assert "R²" in regression.status()["lastCheck"]["message"]
 
 
-def test_old_versions_go_and_the_champion_stays(numbers: Monitor) -> None:
-    assert _versions(numbers) == ["v1", "v2"]
+def test_retention_deletes_old_versions_but_keeps_the_champion(regression: Monitor) -> None:
+    assert _versions(regression) == ["v1", "v2"]
     for number in (3, 4):
-        numbers.annotate(ANNOTATION_RETRAIN_REQUESTED, f"number-{number}")
-        last = numbers.trained(number)
+        regression.annotate(ANNOTATION_RETRAIN_REQUESTED, f"number-{number}")
+        last = regression.wait_training(number)
         assert last["outcome"] in {Reason.PROMOTED, Reason.REJECTED}, last
-    assert _versions(numbers) == ["v1", "v3", "v4"]
+    assert _versions(regression) == ["v1", "v3", "v4"]

@@ -1,6 +1,6 @@
 """A real Kubernetes API server without a cluster: etcd, kube-apiserver and the controllers behind Jobs.
 
-There are no nodes: pods stay pending until a test ends them as the kubelet would (see :mod:`support.jobs`).
+There are no nodes. Pods stay pending until a test sets their status as the kubelet would (see :mod:`support.jobs`).
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ class ApiServer:
     Attributes
     ----------
     url : str
-        Where it listens.
+        URL that it listens on.
     token : str
-        Token of an administrator.
+        Bearer token of an administrator.
     kubeconfig : Path
         Kubeconfig of the administrator.
     client : Client
-        Client of the administrator.
+        Client with administrator rights.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,7 +51,7 @@ class ApiServer:
         self._processes: list[Process] = []
         try:
             self._start()
-        except BaseException:  # whatever it was, nothing may go on running
+        except BaseException:  # never leave processes running
             self.stop()
             raise
 
@@ -67,7 +67,7 @@ class ApiServer:
         wait_until(self._has_certificate, "certificate of the API server", hint=f"see {self.folder}")
         self.client = Client(self.credentials)
         wait_until(self._is_ready, "ready API server", hint=f"see {self.folder}")
-        # Before the controllers start: the garbage collector looks for new kinds every half minute only.
+        # Before the controllers start, because the garbage collector discovers new kinds only every 30 seconds.
         self.client.apply(custom_resource_definition())
         wait_until(self._serves_monitors, "ModelMonitors in the API")
         self._run(
@@ -108,7 +108,7 @@ class ApiServer:
             f"--service-account-signing-key-file={service_key}",
             f"--service-account-issuer=https://127.0.0.1:{port}",
             "--service-cluster-ip-range=10.0.0.0/24",
-            # Nobody makes the default service account here, nor a service that would need an address.
+            # No controller creates the default service account here, and no test creates a Service.
             "--disable-admission-plugins=ServiceAccount",
             "--profiling=false",
         )
@@ -120,7 +120,7 @@ class ApiServer:
         return process
 
     def restart(self) -> None:
-        """Kill kube-apiserver, start it again where it was, and wait until it is ready; the others go on."""
+        """Kill and restart kube-apiserver on the same port, and wait until it is ready; the others keep running."""
         self._apiserver.restart()
         wait_until(self._is_ready, "ready API server", hint=f"see {self.folder}")
         wait_until(self._serves_monitors, "ModelMonitors in the API")
@@ -148,7 +148,7 @@ class ApiServer:
         return True
 
     def stop(self) -> None:
-        """Stop everything, last started first."""
+        """Stop all processes in reverse order of their start."""
         if hasattr(self, "client"):
             self.client.close()
         for process in reversed(self._processes):
@@ -157,12 +157,12 @@ class ApiServer:
 
 
 def start_api_server(folder: Path) -> ApiServer:
-    """Start an API server in a folder below `folder`, again where another program took one of its ports."""
+    """Start an API server in a subfolder of `folder`; retry if another program took one of its ports."""
     for attempt in range(1, _ATTEMPTS + 1):
-        mine = folder / f"attempt-{attempt}"
-        mine.mkdir()
+        attempt_folder = folder / f"attempt-{attempt}"
+        attempt_folder.mkdir()
         try:
-            return ApiServer(mine)
+            return ApiServer(attempt_folder)
         except ProcessEnded as error:
             if attempt == _ATTEMPTS or "address already in use" not in str(error):
                 raise
@@ -178,7 +178,7 @@ def _elliptic_key() -> str:
     """Return a new private key on the curve P-256 as PEM, for signing the tokens of service accounts.
 
     RFC 5915: SEQUENCE {INTEGER 1, OCTET STRING of 32 bytes, [0] the OID of prime256v1}. The public point is
-    optional and left to the reader. The first byte is kept below the order's, so any other bytes will do.
+    optional and omitted. The first byte is below that of the curve's order, so any other bytes are valid.
     """
     scalar = b"\x7f" + secrets.token_bytes(31)
     der = bytes.fromhex("30310201010420") + scalar + bytes.fromhex("a00a06082a8648ce3d030107")

@@ -1,4 +1,4 @@
-"""A small client of the Kubernetes API for tests: plain dicts in and out, kinds by their names."""
+"""A small Kubernetes API client for tests: objects are plain dicts, kinds are referred to by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modelmonitor_api.names import API_VERSION, KIND, PLURAL
 
 Object = dict[str, Any]
 
-#: API version and plural of every kind that tests use; the last word says whether it lives in a namespace.
+#: API version and plural of every kind that tests use, and whether it is namespaced.
 _KINDS: Mapping[str, tuple[str, str, bool]] = {
     KIND: (API_VERSION, PLURAL, True),
     "ClusterRole": ("rbac.authorization.k8s.io/v1", "clusterroles", False),
@@ -44,14 +44,14 @@ _TEXT = "text/plain"
 
 
 class ApiRefused(Exception):
-    """The API server did not do what it was asked to.
+    """The API server rejected a request or could not be reached.
 
     Attributes
     ----------
     status : int
-        Status of the answer, such as 404 or 422; 0 where there was none.
+        HTTP status, such as 404 or 422; 0 if there was no response.
     message : str
-        What it said, for humans.
+        Message of the server.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -62,14 +62,14 @@ class ApiRefused(Exception):
 
 @dataclass(frozen=True)
 class Credentials:
-    """How to reach an API server, and as whom."""
+    """URL of an API server, and the token and CA certificate for it."""
 
     url: str
     token: str
     ca_file: Path
 
     def write_kubeconfig(self, path: Path, namespace: str = "default") -> Path:
-        """Write a kubeconfig that uses them, readable by its owner alone, and return its path."""
+        """Write a kubeconfig with these credentials, readable only by its owner, and return its path."""
         config = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -84,14 +84,14 @@ class Credentials:
 
 
 class Client:
-    """Reads and writes objects of one API server."""
+    """Reads and writes objects on one API server."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
         configuration = Configuration()
         configuration.host = credentials.url
         configuration.ssl_ca_cert = str(credentials.ca_file)
-        configuration.retries = 1  # for a connection that the server has closed meanwhile
+        configuration.retries = 1  # for a connection that the server has closed in the meantime
         self._api = ApiClient(configuration)
 
     def call(
@@ -104,12 +104,12 @@ class Client:
         accept: str = "application/json",
         **query: str,
     ) -> Any:
-        """Send one request and return the JSON of the answer.
+        """Send one request and return the JSON of the response.
 
         Raises
         ------
         ApiRefused
-            If the answer is not a success.
+            If the response is not a success, or there is none.
         """
         url = f"{self._credentials.url}/{path.lstrip('/')}" + (f"?{urlencode(query)}" if query else "")
         headers = {
@@ -131,12 +131,12 @@ class Client:
         return json.loads(text) if text else None
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> Object:
-        """Return an object; ApiRefused with status 404 if there is none."""
-        found: Object = self.call("GET", _path(kind, namespace, name))
-        return found
+        """Return an object; raises ApiRefused with status 404 if there is none."""
+        resource: Object = self.call("GET", _path(kind, namespace, name))
+        return resource
 
     def find(self, kind: str, name: str, namespace: str | None = None) -> Object | None:
-        """Return an object, or None."""
+        """Return an object, or None if there is none."""
         try:
             return self.get(kind, name, namespace)
         except ApiRefused as error:
@@ -145,15 +145,15 @@ class Client:
             raise
 
     def list(self, kind: str, namespace: str | None = None, **labels: str) -> list[Object]:
-        """Return the objects of a kind, sorted by name; a label's slash and dots are written as they are."""
+        """Return the objects of a kind that have all `labels`, sorted by name."""
         selector = ",".join(f"{name}={value}" for name, value in labels.items())
         items: list[Object] = self.call("GET", _path(kind, namespace), labelSelector=selector)["items"]
         return sorted(items, key=lambda item: str(item["metadata"]["name"]))
 
     def create(self, body: Object, namespace: str | None = None) -> Object:
-        """Create an object as given; its namespace may be given beside it."""
-        made: Object = self.call("POST", _path(body["kind"], namespace or body["metadata"].get("namespace")), body)
-        return made
+        """Create an object, in `namespace` or in the namespace of its metadata."""
+        created: Object = self.call("POST", _path(body["kind"], namespace or body["metadata"].get("namespace")), body)
+        return created
 
     def patch(self, kind: str, name: str, namespace: str | None, change: Object, *, subresource: str = "") -> Object:
         """Merge `change` into an object, or into its subresource."""
@@ -166,14 +166,14 @@ class Client:
         return changed
 
     def replace(self, body: Object, *, subresource: str = "") -> Object:
-        """Put `body` in the place of what is there."""
+        """Replace an object, or its subresource, with `body`."""
         metadata = body["metadata"]
         path = _path(body["kind"], metadata.get("namespace"), metadata["name"], subresource)
         replaced: Object = self.call("PUT", path, body)
         return replaced
 
     def apply(self, body: Object, *, manager: str = "tests", dry_run: bool = False) -> Object:
-        """Apply an object on the server's side, taking over what others own."""
+        """Apply an object server-side, taking over fields that other managers own."""
         metadata = body["metadata"]
         applied: Object = self.call(
             "PATCH",
@@ -187,7 +187,7 @@ class Client:
         return applied
 
     def delete(self, kind: str, name: str, namespace: str | None = None, *, policy: str = "Background") -> None:
-        """Delete an object; it is no error if there is none."""
+        """Delete an object if it exists."""
         try:
             self.call("DELETE", _path(kind, namespace, name), {"propagationPolicy": policy})
         except ApiRefused as error:
@@ -195,7 +195,7 @@ class Client:
                 raise
 
     def token(self, service_account: str, namespace: str, *, seconds: int = 3600) -> str:
-        """Return a token of a service account, as the kubelet gets one for a pod."""
+        """Request a token of a service account, as the kubelet does for a pod."""
         request = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
@@ -234,6 +234,6 @@ def _path(kind: str, namespace: str | None, name: str = "", subresource: str = "
 
 def _refused(status: int | None, body: str | bytes | None) -> ApiRefused:
     text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
-    with contextlib.suppress(ValueError, KeyError, TypeError):  # otherwise a proxy's or the server's own words
+    with contextlib.suppress(ValueError, KeyError, TypeError):  # otherwise not a Status object: keep the text
         text = json.loads(text)["message"]
     return ApiRefused(status or 0, text)

@@ -1,4 +1,4 @@
-"""A store that fails as the test wants: a real S3 server behind a proxy that cuts, delays, refuses and hangs."""
+"""Fault injection for S3: a proxy in front of a real server that can truncate, delay, reject and hang."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request: its method, its path with the query, its range, and how many came before it."""
+class S3Request:
+    """A request: its method, path with query, range, and number in the order of arrival, from 0."""
 
     method: str
     path: str
@@ -24,19 +24,19 @@ class Asked:
 
 @dataclass(frozen=True)
 class Fault:
-    """What becomes of a request; the defaults let it pass.
+    """How a request fails; with the defaults it is forwarded unchanged.
 
     Attributes
     ----------
     before
-        Is done before it is passed on.
+        Called before the request is forwarded.
     refuse
-        Status and S3 error code to answer with, instead of passing it on.
+        Status and S3 error code to respond with instead of forwarding the request.
     hang
-        Never answer: "at once", or in the "body", after half of it.
+        Stop responding: "at once", or in the "body", after half of it.
     cut
-        Close the connection when half of the body is sent, or instead of an answer that has none: the request has
-        been obeyed all the same.
+        Close the connection after half of the response body, or before a response without a body. The server has
+        processed the request all the same.
     """
 
     before: Callable[[], object] | None = None
@@ -47,21 +47,21 @@ class Fault:
 
 @dataclass
 class FaultyProxy:
-    """A proxy before an S3 server.
+    """A proxy in front of an S3 server.
 
     Attributes
     ----------
     endpoint
-        Where it listens.
-    asked
-        The requests that came.
+        URL that it listens on.
+    requests
+        The requests received so far.
     fault
-        Decides on each; called by many threads.
+        Returns the fault of a request, if any; called from many threads.
     """
 
     endpoint: str
-    fault: Callable[[Asked], Fault | None] = lambda _: None
-    asked: list[Asked] = field(default_factory=list)
+    fault: Callable[[S3Request], Fault | None] = lambda _: None
+    requests: list[S3Request] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -73,9 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with self.server.lock:
-            asked = Asked(self.command, self.path, self.headers.get("Range") or "", len(proxy.asked))
-            proxy.asked.append(asked)
-        fault = proxy.fault(asked) or Fault()
+            request = S3Request(self.command, self.path, self.headers.get("Range") or "", len(proxy.requests))
+            proxy.requests.append(request)
+        fault = proxy.fault(request) or Fault()
         if fault.before is not None:
             fault.before()
         if fault.hang == "at once":
@@ -83,39 +83,39 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.refuse is not None:
             self._refuse(*fault.refuse)
         else:
-            self._pass_on(body, fault)
+            self._forward(body, fault)
 
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _handle  # noqa: N815 - names of the base class
 
-    def _pass_on(self, body: bytes, fault: Fault) -> None:
+    def _forward(self, body: bytes, fault: Fault) -> None:
         server = http.client.HTTPConnection(self.server.target, timeout=30)
         server.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             server.putheader(name, value)
         server.endheaders(body or None)
-        answer = server.getresponse()
-        data = answer.read()
+        response = server.getresponse()
+        data = response.read()
         server.close()
-        broken = fault.cut or fault.hang == "body"
-        if broken and not data:
+        truncated = fault.cut or fault.hang == "body"
+        if truncated and not data:
             self.close_connection = True
             return
-        self.send_response_only(answer.status)
-        for name, value in answer.headers.items():
+        self.send_response_only(response.status)
+        for name, value in response.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if broken else data)
+        self.wfile.write(data[: len(data) // 2] if truncated else data)
         if fault.hang == "body":
             self._hang()
-        self.close_connection |= broken
+        self.close_connection |= truncated
 
     def _refuse(self, status: int, code: str) -> None:
-        said = f"<Error><Code>{code}</Code><Message>so it is wanted</Message></Error>".encode()
+        error = f"<Error><Code>{code}</Code><Message>injected fault</Message></Error>".encode()
         self.send_response_only(status)
         self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(said)))
+        self.send_header("Content-Length", str(len(error)))
         self.end_headers()
-        self.wfile.write(said)
+        self.wfile.write(error)
 
     def _hang(self) -> None:
         self.wfile.flush()
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -134,12 +134,12 @@ class _Server(ThreadingHTTPServer):
     lock: threading.Lock
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that went away."""
+        """Ignore clients that disconnected."""
 
 
 @contextmanager
 def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
-    """Give a proxy before the server at the URL `target`."""
+    """Yield a proxy in front of the server at the URL `target`."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.proxy = proxy = FaultyProxy(f"http://127.0.0.1:{server.server_port}")
         server.target, server.lock = target.removeprefix("http://"), threading.Lock()
@@ -155,6 +155,6 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
 
 @contextmanager
 def silent_store() -> Iterator[str]:
-    """Give the URL of a store that accepts connections, and never answers."""
+    """Yield the URL of a server that accepts connections but never responds."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"

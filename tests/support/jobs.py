@@ -1,4 +1,4 @@
-"""Ends Jobs as the kubelet and the pods of a cluster would: by the status of the pod, and nothing else."""
+"""Finishes Jobs as the kubelet would, by writing the status of their pods."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ Request = TypeVar("Request", CheckRequest, TrainRequest, RollbackRequest, Promot
 
 
 def request_of(job: Object, kind: type[Request]) -> Request:
-    """Return the request that the pods of a Job, or of a CronJob's template of Jobs, are given."""
+    """Return the request in the pod template of a Job, or of a CronJob's Job template."""
     request = decode_request(job["spec"]["template"]["metadata"]["annotations"][ANNOTATION_REQUEST])
     assert isinstance(request, kind), request
     return request
 
 
 def pod_of(cluster: Client, job: Object) -> Object:
-    """Return the newest pod of a Job, waiting for the Job controller to make it."""
+    """Wait until the Job controller has created a pod of a Job, and return the newest pod."""
     metadata = job["metadata"]
 
-    def look() -> Object | None:
-        # By owner and not by name: a Job may be deleted and another of its name be made.
+    def newest_pod() -> Object | None:
+        # By owner, not by name: another Job may have had the same name before.
         pods = [
             pod
             for pod in cluster.list("Pod", metadata["namespace"], **{"batch.kubernetes.io/job-name": metadata["name"]})
@@ -57,7 +57,7 @@ def pod_of(cluster: Client, job: Object) -> Object:
         return f"pod of Job {metadata['name']} (events: {events})"
 
     try:
-        return wait_until(look, f"pod of Job {metadata['name']}")
+        return wait_until(newest_pod, f"pod of Job {metadata['name']}")
     except AssertionError as error:
         raise AssertionError(f"{error}; {hint()}") from error
 
@@ -71,9 +71,9 @@ def end_pod(
     reason: str = "",
     container: str = CONTAINER_NAME,
 ) -> None:
-    """Write the status of a pod whose `container` has ended with `exit_code` and left `message`."""
+    """Write the status of a pod whose `container` has exited with `exit_code` and the termination message `message`."""
     now = format_time(dt.datetime.now(dt.UTC))
-    ended: dict[str, Any] = {
+    terminated: dict[str, Any] = {
         "exitCode": exit_code,
         "reason": reason or ("Completed" if exit_code == 0 else "Error"),
         "message": message,
@@ -88,7 +88,7 @@ def end_pod(
             "imageID": "",
             "ready": False,
             "restartCount": 0,
-            "state": {"terminated": ended if each["name"] == container else {"exitCode": 0, "finishedAt": now}},
+            "state": {"terminated": terminated if each["name"] == container else {"exitCode": 0, "finishedAt": now}},
         }
         for each in spec["containers"]
     ]
@@ -101,7 +101,7 @@ def end_pod(
 
 
 def finished(job: Object) -> str | None:
-    """Return Complete or Failed for a Job that has ended, or None."""
+    """Return Complete or Failed if a Job has finished, otherwise None."""
     for condition in job.get("status", {}).get("conditions") or ():
         if condition["type"] in {"Complete", "Failed"} and condition["status"] == "True":
             return str(condition["type"])
@@ -116,20 +116,20 @@ def finish(
     exit_code: int | None = None,
     reason: str = "",
 ) -> Object:
-    """End a Job by ending its pod, and return the ended Job.
+    """Finish a Job through the status of its pod, and return the finished Job.
 
     Parameters
     ----------
     cluster
         Client of an administrator.
     job
-        The Job, just made.
+        The Job; its pod is still running.
     answer
-        What the pod leaves behind: a message, or any text.
+        Termination message of the pod: a message of the API, or any text.
     exit_code
-        How the pod ends. Absent: as the command line does for `answer`.
+        Exit code of the pod. Defaults to the one that the command line uses for `answer`.
     reason
-        Reason of the kubelet, such as OOMKilled.
+        The kubelet's reason, such as OOMKilled.
     """
     if exit_code is None:
         exit_code = ExitCode.OK
@@ -139,11 +139,11 @@ def finish(
     end_pod(cluster, pod_of(cluster, job), text, exit_code=exit_code, reason=reason)
     name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
 
-    def look() -> Object | None:
-        found = cluster.get("Job", name, namespace)
-        return found if finished(found) else None
+    def finished_job() -> Object | None:
+        current = cluster.get("Job", name, namespace)
+        return current if finished(current) else None
 
-    return wait_until(look, f"end of Job {name}")
+    return wait_until(finished_job, f"end of Job {name}")
 
 
 def _exit_code(reason: FailureReason) -> int:

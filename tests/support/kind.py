@@ -1,4 +1,4 @@
-"""The project's kind cluster, through kubectl and helm with its own kubeconfig, and an S3 server inside it."""
+"""The project's kind cluster, accessed through kubectl and helm with its own kubeconfig, and its S3 server."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ Object = dict[str, Any]
 
 
 class Kind:
-    """A cluster, one namespace of it at a time.
+    """The kind cluster and one of its namespaces.
 
     Parameters
     ----------
     namespace
-        Where `kubectl` works.
+        Namespace of the `kubectl` commands.
     """
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        said = subprocess.run(
+        kubeconfig = subprocess.run(
             [ROOT / "hack" / "cluster.sh", "kubeconfig"], capture_output=True, text=True, check=True
         ).stdout.strip()
-        self._environment = {**os.environ, "KUBECONFIG": said}
+        self._environment = {**os.environ, "KUBECONFIG": kubeconfig}
 
     def run(self, *command: str | Path, text: str | None = None, seconds: float = 900) -> str:
         """Run a program against the cluster and return what it printed."""
@@ -58,9 +58,9 @@ class Kind:
         return self.run("kubectl", "--namespace", self.namespace, *arguments, text=text)
 
     def get(self, *arguments: str) -> Object:
-        """Return what ``kubectl get`` says, {} where there is nothing."""
-        found = self.kubectl("get", *arguments, "--ignore-not-found", "--output", "json")
-        return dict(json.loads(found)) if found.strip() else {}
+        """Return the output of ``kubectl get``, or {} if there is no such object."""
+        output = self.kubectl("get", *arguments, "--ignore-not-found", "--output", "json")
+        return dict(json.loads(output)) if output.strip() else {}
 
     def apply(self, *objects: Object) -> None:
         """Apply objects."""
@@ -68,17 +68,17 @@ class Kind:
             "apply", "--filename", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
         )
 
-    def wait(self, what: str, seen: Callable[[], Any], seconds: float = 900) -> Any:
-        """Wait until `seen` returns something true, and return it."""
+    def wait(self, what: str, condition: Callable[[], Any], seconds: float = 900) -> Any:
+        """Wait until `condition` returns a true value, and return it."""
         deadline = time.monotonic() + seconds
-        while not (found := seen()):
+        while not (value := condition()):
             if time.monotonic() > deadline:
-                raise AssertionError(f"{what}: not seen in {seconds:.0f} s\n{self.story()}")
+                raise AssertionError(f"timed out after {seconds:.0f} s waiting for {what}\n{self.diagnostics()}")
             time.sleep(1)
-        return found
+        return value
 
-    def story(self) -> str:
-        """Return what a person would look at first."""
+    def diagnostics(self) -> str:
+        """Return the objects, statuses and operator log that explain a failure."""
         return "\n".join(
             [
                 self.kubectl("get", "modelmonitors,jobs,pods", "--output", "wide"),
@@ -89,7 +89,7 @@ class Kind:
 
     @contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[int]:
-        """Make a port of a Service reachable on loopback; yields the local port."""
+        """Forward a local port to a port of a Service; yields the local port."""
         forward = subprocess.Popen(
             [
                 program("kubectl"),
@@ -115,9 +115,9 @@ class Kind:
 
 
 class ClusterS3:
-    """The S3 server in the cluster: reached from here through a forwarded port, from pods by its Service.
+    """The S3 server in the cluster: tests reach it through a forwarded port, pods through its Service.
 
-    Has what :class:`support.lake.Lake` asks of a server.
+    Has the members that :class:`support.lake.Lake` uses.
     """
 
     region = "us-east-1"

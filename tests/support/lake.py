@@ -1,4 +1,4 @@
-"""A small lake of flights on an S3 server: one object a day for features, one for labels."""
+"""A small data lake of flights on an S3 server: one object per day of features, and one of labels."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ FIRST_DAY = dt.date(2013, 1, 1)
 
 @dataclass(frozen=True)
 class Lake:
-    """Days of rows whose temperature decides, with some noise, how late a flight is.
+    """Daily flights whose delay depends on the temperature, plus noise.
 
-    Labels are ``late`` (0 or 1), ``delay`` (one of three words) and ``minutes``.
+    Labels are ``late`` (0 or 1), ``delay`` (one of three classes) and ``minutes``.
 
     Attributes
     ----------
     server, bucket
-        Where.
+        Server and bucket of the objects.
     rows_per_day
-        How many flights a day.
+        Number of flights per day.
     seed
-        Of everything random.
+        Seed of the random generator.
     """
 
     server: S3Server
@@ -40,16 +40,16 @@ class Lake:
     carriers: tuple[str, ...] = field(default=("AA", "B6", "UA"))
 
     def add_days(self, start: int, count: int, *, shift: float = 0.0, slope: float = 0.15) -> None:
-        """Write days `start` to `start` + `count` - 1 after the first of January 2013.
+        """Write the objects of `count` days, the first of which is `start` days after 1 January 2013.
 
         Parameters
         ----------
         start, count
-            Which days.
+            First day, and number of days.
         shift
-            How many degrees warmer they are than usual.
+            Shift of the mean temperature in degrees.
         slope
-            How strongly the temperature decides; of the other sign: the other way round.
+            Effect of the temperature on the delay; a negative slope reverses the relationship.
         """
         for number in range(start, start + count):
             generator = np.random.default_rng([self.seed, number])
@@ -63,18 +63,18 @@ class Lake:
             self.put("labels", number, {"id": ids, "late": late.astype(int), "delay": delay, "minutes": minutes})
 
     def put(self, kind: str, number: int, columns: Mapping[str, object]) -> None:
-        """Write the object of one day from columns."""
+        """Write the Parquet object of one day."""
         buffer = io.BytesIO()
         pq.write_table(pa.table(dict(columns)), buffer)
         self.put_bytes(kind, number, buffer.getvalue())
 
     def put_bytes(self, kind: str, number: int, data: bytes) -> None:
-        """Write the object of one day, whatever it is."""
+        """Write the object of one day with arbitrary content."""
         day = FIRST_DAY + dt.timedelta(days=number)
         self.server.client.put_object(Bucket=self.bucket, Key=f"{kind}/date={day}/part-0.parquet", Body=data)
 
     def monitor(self, **changes: object) -> Object:
-        """Return a monitor of this lake, with short windows; see :func:`support.monitors.monitor`."""
+        """Return a monitor of this data with short windows; see :func:`support.monitors.monitor`."""
         spec = {
             "storage": self.server.storage(self.bucket) | {"credentialsSecretRef": None},
             "data": {
@@ -104,7 +104,7 @@ class Lake:
         return [item["Key"] for page in pages for item in page.get("Contents", ())]
 
     def read(self, key: str) -> bytes:
-        """Return an object."""
+        """Return the content of an object."""
         return self.server.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def etags(self) -> dict[str, str]:

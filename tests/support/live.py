@@ -1,4 +1,4 @@
-"""A monitor on the kind cluster."""
+"""A ModelMonitor on the kind cluster."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from support.kind import Kind
 from support.lake import Lake
 
 Status = dict[str, Any]
-QUIET = {"triggers": {"onDrift": False, "onPerformance": False}, "data": {"reference": None}}
+#: Drift and performance start no training.
+TRIGGERS_OFF = {"triggers": {"onDrift": False, "onPerformance": False}, "data": {"reference": None}}
 
 
 class Monitor:
-    """A monitor that trains when it is told to, and what its pods have written."""
+    """A monitor that trains only on request, and the objects that its pods have written."""
 
     def __init__(self, kind: Kind, lake: Lake, name: str, **changes: Any) -> None:
         self.kind, self.lake, self.name = kind, lake, name
@@ -21,7 +22,7 @@ class Monitor:
             lake.monitor(
                 name=name,
                 namespace=kind.namespace,
-                **{"storage": {"credentialsSecretRef": {"name": "s3"}}, **QUIET, **changes},
+                **{"storage": {"credentialsSecretRef": {"name": "s3"}}, **TRIGGERS_OFF, **changes},
             )
         )
 
@@ -31,8 +32,8 @@ class Monitor:
     def annotate(self, key: str, value: str) -> None:
         self.kind.kubectl("annotate", "--overwrite", "modelmonitor", self.name, f"{key}={value}")
 
-    def trained(self, number: int) -> Status:
-        """Wait until training `number` has ended, and return what the status says of it."""
+    def wait_training(self, number: int) -> Status:
+        """Wait until training `number` has ended, and return its part of the status."""
 
         def ended() -> bool:
             last = self.status().get("lastTraining", {})

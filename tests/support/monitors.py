@@ -1,4 +1,4 @@
-"""Valid ModelMonitors, and the verdicts that pods give on them, to be varied by tests."""
+"""Valid ModelMonitors and pod results that tests can vary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Outcome = Literal["Promoted", "Rejected", "Inconclusive", "AwaitingApproval", "R
 
 
 def schedule_far_away() -> str:
-    """Return a daily schedule whose next time is about half a day away, so that no CronJob runs during a test."""
+    """Return a daily schedule about twelve hours from now, so that no CronJob runs during a test."""
     return f"30 {(dt.datetime.now(dt.UTC).hour + 12) % 24} * * *"
 
 
@@ -26,10 +26,10 @@ def monitor(name: str = "flights", namespace: str | None = None, **changes: Any)
     Parameters
     ----------
     name, namespace
-        Of the monitor.
+        Name and namespace of the monitor.
     **changes
-        Fields of the spec, merged into a minimal valid one: ``retraining={"mode": "Manual"}`` sets one field
-        and leaves its neighbours; None removes a field.
+        Fields merged into a minimal valid spec: ``retraining={"mode": "Manual"}`` sets one field and keeps
+        the others; None removes a field.
     """
     spec: Object = {
         "schedule": schedule_far_away(),
@@ -50,7 +50,7 @@ def monitor(name: str = "flights", namespace: str | None = None, **changes: Any)
         "retraining": {
             "cooldownSeconds": 0,
             "estimator": {"name": "HistGradientBoostingClassifier"},
-            # One failed pod is a failed Job, without the Job controller's pauses of 10 s and more.
+            # One failed pod fails the Job, without the Job controller's back-off of 10 s and more.
             "trainer": {"backoffLimit": 0},
         },
         "check": {"backoffLimit": 0},
@@ -61,7 +61,7 @@ def monitor(name: str = "flights", namespace: str | None = None, **changes: Any)
 
 
 def merged(base: Object, changes: Object) -> Object:
-    """Return `base` with `changes` merged into it, as a merge patch does (RFC 7396)."""
+    """Return `base` with the JSON merge patch `changes` applied (RFC 7396)."""
     result = copy.deepcopy(base)
     for key, value in changes.items():
         if value is None:
@@ -74,7 +74,7 @@ def merged(base: Object, changes: Object) -> Object:
 
 
 def champion(version: str = "v1-0a1b2c3d", score: str = "0.81") -> Champion:
-    """Return a champion of a training that ended a month ago."""
+    """Return a champion that was promoted a month ago."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     return Champion(
         version=version,
@@ -86,17 +86,17 @@ def champion(version: str = "v1-0a1b2c3d", score: str = "0.81") -> Champion:
 
 
 def check(verdict: Verdict = "NoDrift", **fields: Any) -> CheckVerdict:
-    """Return the verdict of a check, without a champion unless one is given."""
-    sentences = {
+    """Return the result of a check, without a champion unless one is given."""
+    messages = {
         "NoDrift": "No feature has drifted.",
-        "Drift": "temp has drifted: its distribution moved by 0.31.",
+        "Drift": "temp has drifted: effect size 0.31.",
         "Corrupted": "temp is above its maximum of 130 in 4 rows of date=2013-04-02.",
-        "Inconclusive": "800 rows are too few to see a change of 0.15; about 1400 are needed.",
+        "Inconclusive": "800 rows are too few to detect a change of 0.15; about 1400 are needed.",
     }
-    given: Object = {
+    defaults: Object = {
         "verdict": verdict,
         "reason": verdict,
-        "message": sentences[verdict],
+        "message": messages[verdict],
         "time": dt.datetime.now(dt.UTC),
         "rows": RowCounts(reference=90000, current=28000),
         "new_rows": 28000,
@@ -106,20 +106,20 @@ def check(verdict: Verdict = "NoDrift", **fields: Any) -> CheckVerdict:
         ],
         "report_uri": "s3://monitors/report.html",
     }
-    return CheckVerdict(**(given | fields))
+    return CheckVerdict(**(defaults | fields))
 
 
 def run(outcome: Outcome = "Promoted", version: str = "v1-0a1b2c3d", **fields: Any) -> RunVerdict:
-    """Return how a training, a rollback or a promotion ended; a promoted version is the champion, as of now."""
+    """Return the result of a training, rollback or promotion; a promoted version becomes the champion now."""
     now = dt.datetime.now(dt.UTC)
-    served = outcome in {"Promoted", "RolledBack"}
-    given: Object = {
+    promoted = outcome in {"Promoted", "RolledBack"}
+    defaults: Object = {
         "outcome": outcome,
         "reason": outcome,
-        "message": f"{outcome}: the difference of ROCAUC is 0.01, between 0.002 and 0.018.",
+        "message": f"{outcome}: the difference in ROCAUC is 0.01, between 0.002 and 0.018.",
         "version": version,
         "champion": Champion(version=version, since=now, metric="ROCAUC", score="0.82", data_end=now)
-        if served
+        if promoted
         else None,
         "comparison": MetricComparison(
             name="ROCAUC", champion=0.81, challenger=0.82, difference=0.01, low=0.002, high=0.018
@@ -127,11 +127,11 @@ def run(outcome: Outcome = "Promoted", version: str = "v1-0a1b2c3d", **fields: A
         "train_rows": 90000,
         "holdout_rows": 14000,
     }
-    return RunVerdict(**(given | fields))
+    return RunVerdict(**(defaults | fields))
 
 
 def failure(
     reason: FailureReason = FailureReason.BAD_DATA, message: str = "a.parquet lacks the column temp"
 ) -> Failure:
-    """Return why a pod could not do its work."""
+    """Return the failure of a pod."""
     return Failure(reason=reason, message=message)

@@ -1,4 +1,4 @@
-"""The operator as a process of its own, with the rights and the settings that the chart gives it."""
+"""The operator as a separate process, with the RBAC rules and settings of the chart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INSTALLED = frozenset({"ServiceAccount", "Role", "RoleBinding", "ClusterRole", 
 
 
 def render(server: ApiServer, namespace: str, values: Mapping[str, object]) -> list[Object]:
-    """Return the objects of the chart for a release in a namespace of `server`."""
+    """Return the chart's objects for a release in `namespace`."""
     command = [
         *(str(program("helm")), "template", _RELEASE, str(CHART), "--skip-tests"),
         *(f"--namespace={namespace}", f"--kube-version={server.client.call('GET', '/version')['gitVersion']}"),
@@ -32,19 +32,19 @@ def render(server: ApiServer, namespace: str, values: Mapping[str, object]) -> l
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"helm template failed: {done.stderr}"
-    return [found for found in yaml.safe_load_all(done.stdout) if found]
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
 @dataclass(frozen=True)
 class Installation:
-    """What an operator needs to run.
+    """Credentials and settings of an operator.
 
     Attributes
     ----------
     kubeconfig
-        Of the operator's service account.
+        Kubeconfig of the operator's service account.
     environment
-        What the chart's Deployment sets.
+        Environment variables of the chart's Deployment.
     """
 
     kubeconfig: Path
@@ -52,16 +52,16 @@ class Installation:
 
 
 def install(server: ApiServer, folder: Path, namespace: str, **values: object) -> Installation:
-    """Install the chart's account and rights, but no Deployment: there are no nodes to run it.
+    """Install the chart's service account and RBAC rules, but no Deployment: there are no nodes to run it.
 
     Parameters
     ----------
     server
-        Where.
+        API server to install on.
     folder
-        Takes the kubeconfig.
+        Folder for the kubeconfig.
     namespace
-        Of the release; it must exist.
+        Namespace of the release; it must exist.
     **values
         Values of the chart.
     """
@@ -80,16 +80,16 @@ def install(server: ApiServer, folder: Path, namespace: str, **values: object) -
 
 
 class OperatorProcess:
-    """An operator that can be started, stopped and killed again and again.
+    """An operator that can be started, stopped and killed repeatedly.
 
     Parameters
     ----------
     installation
-        Account and settings.
+        Credentials and settings.
     folder
-        Takes its log.
+        Folder for its log.
     **environment
-        Environment variables beside the chart's, or in their place.
+        Additional environment variables; they override those of the chart.
     """
 
     def __init__(self, installation: Installation, folder: Path, **environment: str) -> None:
@@ -100,8 +100,8 @@ class OperatorProcess:
         self.log.touch()
 
     def start(self) -> None:
-        """Start it and wait until it is healthy: it has seen all monitors once."""
-        assert self._process is None, "the operator runs already"
+        """Start it and wait until it is healthy, that is, until it has reconciled all monitors once."""
+        assert self._process is None, "the operator is already running"
         port = free_port()
         environment = {
             "PATH": os.environ["PATH"],
@@ -126,23 +126,23 @@ class OperatorProcess:
     @property
     def pid(self) -> int:
         """Its process ID."""
-        assert self._process is not None, "the operator does not run"
+        assert self._process is not None, "the operator is not running"
         return self._process.pid
 
     def stop(self) -> int:
-        """Stop it as a deleted pod is stopped, and return its exit code."""
-        assert self._process is not None, "the operator does not run"
+        """Stop it with SIGTERM, as when its pod is deleted, and return its exit code."""
+        assert self._process is not None, "the operator is not running"
         process, self._process = self._process, None
         return process.stop()
 
     def kill(self) -> None:
-        """End it without notice, as an evicted or crashed pod ends."""
-        assert self._process is not None, "the operator does not run"
+        """Kill it without warning, as when its pod crashes."""
+        assert self._process is not None, "the operator is not running"
         process, self._process = self._process, None
         process.kill()
 
     def restart(self, how: str = "stop") -> None:
-        """Stop or kill it, and start it again."""
+        """Stop or kill it (`how`), and start it again."""
         if how == "kill":
             self.kill()
         else:
@@ -155,33 +155,33 @@ class OperatorProcess:
             self.stop()
 
     def output(self) -> str:
-        """Return what it has logged so far, over all starts."""
+        """Return its log since the first start."""
         return self.log.read_text(errors="replace")
 
 
-def surprises(output: str) -> list[str]:
-    """Return what an operator has logged that it should have foreseen: errors, and exceptions of no kind of its own.
+def unexpected_logs(output: str) -> list[str]:
+    """Return the log lines that an operator must never write: errors, and exceptions other than the gateway's.
 
-    The API server may say no, be busy or be away; those exceptions are the gateway's, and Kopf's requests say
-    that they will be sent again.
+    The API server may reject a request, be busy or be down. The gateway raises its own exceptions for that, and Kopf
+    logs that it will retry.
     """
-    found = []
+    unexpected = []
     for line in output.splitlines():
         try:
             record = json.loads(line)
         except ValueError:
-            found.append(line)  # not from the log: a warning of Python, or its last words
+            unexpected.append(line)  # not a log record: a warning or a traceback of the interpreter
             continue
         exception = str(record.get("exc_info") or "").strip().rsplit("\n", 1)[-1]
         if exception and not exception.startswith("modelmonitor_operator.gateway."):
-            found.append(f"{record['message']}\n{record['exc_info']}")
+            unexpected.append(f"{record['message']}\n{record['exc_info']}")
         elif record["severity"] not in {"debug", "info", "warn"} and "will retry" not in record["message"]:
-            found.append(line)
-    return found
+            unexpected.append(line)
+    return unexpected
 
 
 def healthy(url: str) -> bool:
-    """Return whether a health endpoint answers that all is well."""
+    """Return whether a health endpoint responds with 200."""
     try:
         with urllib.request.urlopen(url, timeout=30) as response:
             return bool(response.status == 200)

@@ -1,4 +1,4 @@
-"""Runs the trainer's command line as a pod of the operator does: a request in a file, an answer in another."""
+"""Runs the trainer's command line as in a pod: the request in one file, the result in another."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ UID = "9a8b7c6d-0000-4000-8000-000000000001"
 
 
 def check_request(monitor: Object) -> CheckRequest:
-    """Return what the operator asks of a check."""
+    """Return the request of a check."""
     return CheckRequest(monitor=_reference(monitor), spec=parse(ModelMonitorSpec, monitor["spec"]))
 
 
 def train_request(monitor: Object, number: int = 1) -> TrainRequest:
-    """Return what the operator asks of training `number`."""
+    """Return the request of training `number`."""
     spec = parse(ModelMonitorSpec, monitor["spec"])
     return TrainRequest(monitor=_reference(monitor), spec=spec, number=number, reason="DriftDetected")
 
 
 def rollback_request(monitor: Object, to: str = "previous") -> RollbackRequest:
-    """Return what the operator asks of a rollback."""
+    """Return the request of a rollback."""
     return RollbackRequest(monitor=_reference(monitor), spec=parse(ModelMonitorSpec, monitor["spec"]), to=to)
 
 
 def promote_request(monitor: Object, version: str) -> PromoteRequest:
-    """Return what the operator asks of a promotion by hand."""
+    """Return the request of a manual promotion."""
     return PromoteRequest(monitor=_reference(monitor), spec=parse(ModelMonitorSpec, monitor["spec"]), version=version)
 
 
@@ -55,18 +55,18 @@ def _reference(monitor: Object) -> MonitorRef:
 
 
 class Pod:
-    """A process of the trainer, started.
+    """A running process of the trainer.
 
     Parameters
     ----------
     request
-        What it is asked.
+        Request of the operator.
     folder
-        Takes its request, its answer and its log.
+        Folder for its request, its result and its log.
     environment
-        Credentials of the store.
+        Credentials for the object store.
     job
-        Name of its Job.
+        Name of the Job.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Pod:
         self._home.mkdir()
         file = self._home / "request.json"
         file.write_text(encode(request))
-        self._answer = self._home / "termination-log"
+        self._termination_log = self._home / "termination-log"
         self.process = Process(
             [sys.executable, "-m", "modelmonitor_trainer.cli.main", request.kind.lower(), "--request", file],
             log=self._home / "log",
@@ -84,23 +84,23 @@ class Pod:
                 "PATH": os.environ["PATH"],
                 "HOME": str(self._home),
                 ENV_JOB_NAME: job,
-                ENV_TERMINATION_LOG: str(self._answer),
+                ENV_TERMINATION_LOG: str(self._termination_log),
                 **environment,
             },
             folder=self._home,
         )
 
     def wait(self, seconds: float = PATIENCE) -> CheckVerdict | RunVerdict | Failure:
-        """Wait for its end and return its answer."""
+        """Wait until it exits and return its result."""
         wait_until(lambda: not self.process.running, "end of the pod", seconds=seconds, hint=self.output())
-        assert self._answer.exists(), f"exit code {self.process.exit_code} and no answer:\n{self.output()}"
-        return decode_answer(self._answer.read_text())
+        assert self._termination_log.exists(), f"exit code {self.process.exit_code} and no result:\n{self.output()}"
+        return decode_answer(self._termination_log.read_text())
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended."""
+        """Exit code, or None while it runs."""
         return self.process.exit_code
 
     def output(self) -> str:
-        """Return its log."""
+        """Return its output so far."""
         return self.process.output()

@@ -1,4 +1,4 @@
-"""Programs that a test needs beside it, each in a process group of its own and gone when the test is."""
+"""Programs that tests run in the background, each in its own process group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 _T = TypeVar("_T")
 
-#: Seconds after which a condition that should come is given up: only a failing test waits as long, so it may be ample.
+#: Default timeout in seconds. Only a failing test waits that long, so it can be generous.
 PATIENCE = 180.0
 
 
@@ -24,16 +24,16 @@ class ProgramMissing(Exception):
 
 
 class ProcessEnded(Exception):
-    """A process ended although it was to go on."""
+    """A process exited that should still be running."""
 
 
 def program(name: str) -> Path:
-    """Return the path of a program that `make binaries` builds.
+    """Return the path of a program built by `make binaries`.
 
     Raises
     ------
     ProgramMissing
-        If it is not there: a test that cannot run must not look like one that passed.
+        If it has not been built. Tests fail rather than skip without it.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = Path(os.environ.get("MODELMONITOR_CACHE") or home / "modelmonitor")
@@ -44,47 +44,47 @@ def program(name: str) -> Path:
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on just now."""
+    """Return a loopback port that is currently unused."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def wait_until(
-    look: Callable[[], _T | None], what: str, *, seconds: float = PATIENCE, interval: float = 0.05, hint: str = ""
+    condition: Callable[[], _T | None], what: str, *, seconds: float = PATIENCE, interval: float = 0.05, hint: str = ""
 ) -> _T:
-    """Call `look` until it returns something true, and return that.
+    """Call `condition` until it returns a true value, and return that value.
 
     Parameters
     ----------
-    look
-        Returns what was waited for, or something false; an AssertionError in it counts as "not yet", so
-        that a test may say what it expects with plain asserts.
+    condition
+        Returns a true value when it holds. An AssertionError counts as "not yet", so conditions can use plain
+        asserts.
     what
-        What is waited for, for the error.
+        Description of what is waited for, for the error message.
     seconds, interval
-        How long to wait, and between two looks.
+        Timeout, and the pause between two calls.
     hint
-        Where to read more when it did not come.
+        Added to the error message, such as the path of a log.
 
     Raises
     ------
     AssertionError
-        When the time is over.
+        If the condition does not hold in time.
     """
     end = time.monotonic() + seconds
-    seen: object = None
+    last: object = None
     while True:
         try:
-            found = look()
+            value = condition()
         except AssertionError as error:
-            seen = error
+            last = error
         else:
-            if found:
-                return found
-            seen = found
+            if value:
+                return value
+            last = value
         if time.monotonic() > end:
-            raise AssertionError(f"after {seconds:g} s still no {what}: {seen!s} {hint}".rstrip())
+            raise AssertionError(f"timed out after {seconds:g} s waiting for {what}: {last!s} {hint}".rstrip())
         time.sleep(interval)
 
 
@@ -96,11 +96,11 @@ class Process:
     command
         The program and its arguments.
     log
-        File that takes both of its outputs; an older one is continued.
+        File for stdout and stderr; output is appended.
     environment
-        Its whole environment. Absent: ours.
+        Complete environment. Defaults to that of the test.
     folder
-        Its working folder. Absent: ours.
+        Working directory. Defaults to that of the test.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class Process:
     ) -> None:
         self.log = log
         self._name = Path(command[0]).name
-        # A group of its own lets us stop what it starts, too; with setpriv (Linux) the kernel ends it
-        # even when we are killed before we can.
+        # A separate process group lets us kill its child processes, too. With setpriv (Linux), the kernel
+        # kills it if this process is killed first.
         guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         self._command = [*guard, *map(str, command)]
         self._environment = None if environment is None else dict(environment)
@@ -140,32 +140,32 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it is still running."""
         return self._popen.poll() is None
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended: None while it runs, minus the signal where one ended it."""
+        """Exit code; None while it runs, the negative signal number if a signal ended it."""
         return self._popen.poll()
 
     def output(self) -> str:
-        """Return what it has written so far."""
+        """Return its output so far."""
         return self.log.read_text(errors="replace")
 
     def ensure_running(self) -> bool:
-        """Return True while it runs.
+        """Return True if it is running.
 
         Raises
         ------
         ProcessEnded
-            With the end of its output, once it has ended.
+            If it has exited; the message has the end of its output.
         """
         if not self.running:
-            raise ProcessEnded(f"{self._name} ended with {self.exit_code}:\n{self.output()[-4000:]}")
+            raise ProcessEnded(f"{self._name} exited with {self.exit_code}:\n{self.output()[-4000:]}")
         return True
 
     def stop(self, seconds: float = PATIENCE) -> int:
-        """Ask it to end, end it if it does not, and return its exit code."""
+        """Send SIGTERM, kill it if it does not exit within `seconds`, and return its exit code."""
         self._signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(seconds)
@@ -173,17 +173,17 @@ class Process:
         return self._popen.returncode
 
     def kill(self) -> None:
-        """End it and all it has started, at once."""
+        """Kill it and its child processes."""
         self._signal(signal.SIGKILL, group=True)
         self._popen.wait()
 
     def restart(self) -> None:
-        """End it at once and start it again."""
+        """Kill it and start it again."""
         self.kill()
         self._popen = self._start()
 
     def _signal(self, number: signal.Signals, *, group: bool = False) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
+        with contextlib.suppress(ProcessLookupError):  # it has exited in the meantime
             if group:
                 os.killpg(self.pid, number)
             elif self.running:

@@ -1,4 +1,4 @@
-"""A real S3 server over a temporary folder."""
+"""A real S3 server that stores its objects in a temporary folder."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _ATTEMPTS = 3
 
 
 class S3Server:
-    """versitygw on the loopback interface: signatures are checked, conditional writes are obeyed.
+    """versitygw on the loopback interface, which verifies signatures and supports conditional writes.
 
     Parameters
     ----------
     folder
-        Takes objects, their metadata and the log; what an earlier server left there is served again.
+        Folder for objects, metadata and the log. Objects of an earlier server are served again.
 
     Attributes
     ----------
     endpoint : str
-        Its URL.
+        URL that it listens on.
     access_key, secret_key, region : str
-        What it knows us by.
+        Credentials and region that it accepts.
     """
 
     region = "us-east-1"
@@ -46,8 +46,8 @@ class S3Server:
         port = free_port()
         self.endpoint = f"http://127.0.0.1:{port}"
         self._process = Process(
-            # Metadata in a folder: not every temporary folder has extended attributes.
-            # Connections that stay open, as those of S3 do.
+            # Metadata in a folder, because not every file system has extended attributes.
+            # Keep-alive connections, as on S3.
             [
                 *(program("versitygw"), "--port", f"127.0.0.1:{port}", "--quiet", "--keep-alive"),
                 *("posix", "--sidecar", metadata, objects),
@@ -65,7 +65,7 @@ class S3Server:
         )
         try:
             wait_until(self._is_ready, "ready S3 server", hint=f"see {folder}")
-        except BaseException:  # whatever it was, nothing may go on running
+        except BaseException:  # never leave the server running
             self.stop()
             raise
 
@@ -83,22 +83,22 @@ class S3Server:
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
 
     def storage(self, bucket: str) -> dict[str, Any]:
-        """Return ``spec.storage`` of a monitor that works on this server."""
+        """Return ``spec.storage`` of a monitor that uses this server."""
         return {"endpoint": self.endpoint, "region": self.region, "resultsURI": f"s3://{bucket}/results/"}
 
     def stop(self) -> None:
-        """Stop it."""
+        """Stop the server."""
         self.client.close()
         self._process.kill()
 
 
 def start_s3_server(folder: Path) -> S3Server:
-    """Start an S3 server in a folder below `folder`, again where another program took its port."""
+    """Start an S3 server in a subfolder of `folder`; retry if another program took its port."""
     for attempt in range(1, _ATTEMPTS + 1):
-        mine = folder / f"attempt-{attempt}"
-        mine.mkdir()
+        attempt_folder = folder / f"attempt-{attempt}"
+        attempt_folder.mkdir()
         try:
-            return S3Server(mine)
+            return S3Server(attempt_folder)
         except ProcessEnded as error:
             if attempt == _ATTEMPTS or "address already in use" not in str(error):
                 raise

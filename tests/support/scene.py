@@ -1,4 +1,4 @@
-"""One namespace, seen the way a user and a test look at it: monitors, their Jobs, conditions and events."""
+"""A namespace with ModelMonitors, and their Jobs, conditions and events."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from support import jobs, monitors
 from support.client import Client, Object
 from support.processes import PATIENCE, wait_until
 
-#: So many looks in a row without a change count as rest.
-_LOOKS_AT_REST = 10
+#: Number of consecutive polls without a change after which a monitor counts as settled.
+_STABLE_POLLS = 10
 
 
 class Scene:
-    """A namespace with ModelMonitors that an operator looks after.
+    """A namespace with ModelMonitors that an operator watches.
 
     Parameters
     ----------
     cluster
-        Client of an administrator.
+        Client with administrator rights.
     namespace
-        The namespace.
+        Name of the namespace.
     hint
-        Says where to read on when something expected did not happen.
+        Added to the messages of timeouts, such as the path of the operator's log.
     """
 
     def __init__(self, cluster: Client, namespace: str, hint: str = "") -> None:
@@ -35,9 +35,9 @@ class Scene:
         self.namespace = namespace
         self._hint = hint
 
-    def wait(self, look: Callable[[], Any], what: str) -> Any:
-        """Wait until `look` returns something true, and return it."""
-        return wait_until(look, what, hint=self._hint)
+    def wait(self, condition: Callable[[], Any], what: str) -> Any:
+        """Wait until `condition` returns a true value, and return it."""
+        return wait_until(condition, what, hint=self._hint)
 
     # Monitors
 
@@ -46,13 +46,13 @@ class Scene:
         return self.cluster.create(monitor, self.namespace)
 
     def monitor(self, name: str = "flights") -> Object:
-        """Return a monitor as it is now."""
+        """Return the current state of a monitor."""
         return self.cluster.get(KIND, name, self.namespace)
 
     def status(self, name: str = "flights") -> Object:
-        """Return its status, empty where there is none yet."""
-        found: Object = self.monitor(name).get("status") or {}
-        return found
+        """Return the status of a monitor, or {} before there is one."""
+        status: Object = self.monitor(name).get("status") or {}
+        return status
 
     def patch(self, change: Object, name: str = "flights") -> Object:
         """Merge `change` into a monitor."""
@@ -63,27 +63,28 @@ class Scene:
         return self.patch({"metadata": {"annotations": {annotation: value}}}, name)
 
     def condition(self, kind: ConditionType, name: str = "flights") -> Object:
-        """Return a condition of a monitor; an AssertionError where there is none yet."""
-        found = [each for each in self.status(name).get("conditions", ()) if each["type"] == kind.value]
-        assert found, f"{name} has no condition {kind.value} yet"
-        condition: Object = found[0]
+        """Return a condition of a monitor; raises AssertionError if there is none yet."""
+        matching = [each for each in self.status(name).get("conditions", ()) if each["type"] == kind.value]
+        assert matching, f"{name} has no condition {kind.value} yet"
+        condition: Object = matching[0]
         return condition
 
     def wait_condition(
         self, kind: ConditionType, status: str | None = None, reason: Reason | str | None = None, name: str = "flights"
     ) -> Object:
-        """Wait until a condition has `status` and `reason`, for the present spec, and return it."""
+        """Wait until a condition has `status` and `reason` for the current generation, and return it."""
 
-        def look() -> Object:
+        def expected_condition() -> Object:
             generation = self.monitor(name)["metadata"]["generation"]
-            found = self.condition(kind, name)
-            assert found["observedGeneration"] == generation, found
-            assert status is None or found["status"] == status, found
-            assert reason is None or found["reason"] == str(reason), found
-            return found
+            condition = self.condition(kind, name)
+            assert condition["observedGeneration"] == generation, condition
+            assert status is None or condition["status"] == status, condition
+            assert reason is None or condition["reason"] == str(reason), condition
+            return condition
 
-        found: Object = self.wait(look, f"condition {kind.value}={status} {reason or ''} of {name}")
-        return found
+        what = f"condition {kind.value}={status} {reason or ''} of {name}"
+        condition: Object = self.wait(expected_condition, what)
+        return condition
 
     def wait_ready(self, name: str = "flights") -> Object:
         """Wait until a monitor is ready and return it."""
@@ -93,54 +94,54 @@ class Scene:
     def settle(self, name: str = "flights") -> Object:
         """Wait until neither a monitor nor its Jobs change any more, and return the monitor.
 
-        On a busy machine each look takes longer, so the operator has more time as well. A test that expects a change
-        waits for that change and not for rest.
+        On a busy machine each poll takes longer, so the operator has more time as well. To wait for a change, wait for
+        the change itself instead.
         """
 
         def versions() -> list[str]:
             objects = [self.monitor(name), *self.jobs(name=name)]
             return [each["metadata"]["resourceVersion"] for each in objects]
 
-        end, seen, same = time.monotonic() + PATIENCE, versions(), 0
-        while same < _LOOKS_AT_REST:
-            assert time.monotonic() < end, f"{name} does not come to rest {self._hint}"
+        end, previous, same = time.monotonic() + PATIENCE, versions(), 0
+        while same < _STABLE_POLLS:
+            assert time.monotonic() < end, f"{name} does not settle {self._hint}"
             time.sleep(0.1)
-            now = versions()
-            seen, same = now, same + 1 if now == seen else 0
+            current = versions()
+            previous, same = current, same + 1 if current == previous else 0
         return self.monitor(name)
 
     def wait_resyncs(self, count: int = 2) -> None:
-        """Wait until the operator has listed the monitors `count` times more; it does so with every resync."""
+        """Wait until the operator has listed the monitors `count` more times; it does so in every resync."""
         before = self.cluster.lists(PLURAL)
         self.wait(lambda: self.cluster.lists(PLURAL) >= before + count, f"{count} resyncs")
 
     # Children
 
     def cron_job(self, name: str = "flights") -> Object:
-        """Return the CronJob of a monitor, waiting for it."""
+        """Wait for the CronJob of a monitor, and return it."""
 
-        def look() -> Object | None:
+        def existing() -> Object | None:
             return self.cluster.find("CronJob", names.cron_job_name(name), self.namespace)
 
-        found: Object = self.wait(look, f"CronJob of {name}")
-        return found
+        cron_job: Object = self.wait(existing, f"CronJob of {name}")
+        return cron_job
 
     def jobs(self, role: Role | None = None, name: str = "flights") -> list[Object]:
         """Return the Jobs of a monitor, oldest first."""
         labels = {names.LABEL_MONITOR: name} | ({names.LABEL_ROLE: role.value} if role else {})
-        found = self.cluster.list("Job", self.namespace, **labels)
-        return sorted(found, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
+        unsorted = self.cluster.list("Job", self.namespace, **labels)
+        return sorted(unsorted, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
 
     def running_job(self, role: Role, name: str = "flights") -> Object:
-        """Return the one Job of a monitor that has not ended, waiting for it."""
+        """Wait until a Job of a monitor is running, and return it; there must be only one."""
 
-        def look() -> Object | None:
+        def running_one() -> Object | None:
             running = [job for job in self.jobs(role, name) if not jobs.finished(job)]
-            assert len(running) <= 1, f"{len(running)} Jobs run at once: {jobs.names(running)}"
+            assert len(running) <= 1, f"{len(running)} Jobs run at the same time: {jobs.names(running)}"
             return running[0] if running else None
 
-        found: Object = self.wait(look, f"Job of {name} that runs to {role.value}")
-        return found
+        job: Object = self.wait(running_one, f"running {role.value} Job of {name}")
+        return job
 
     def finish(
         self,
@@ -149,33 +150,33 @@ class Scene:
         name: str = "flights",
         **ending: Any,
     ) -> Object:
-        """End the Job of `role` that runs, waiting for it to be made and for the status to know its end; return it."""
+        """Finish the running Job of `role`, wait until the status includes its result, and return the Job."""
         job = jobs.finish(self.cluster, self.running_job(role, name), answer, **ending)
         uid = job["metadata"]["uid"]
 
-        def known() -> bool:
+        def recorded() -> bool:
             return any(recent["uid"] == uid for recent in self.status(name).get("recentJobs", ()))
 
-        self.wait(known, f"end of Job {job['metadata']['name']} in the status of {name}")
+        self.wait(recorded, f"end of Job {job['metadata']['name']} in the status of {name}")
         return job
 
     def request_check(self, token: str, answer: CheckVerdict | Failure, name: str = "flights", **ending: Any) -> Object:
-        """Ask for a check by annotation and end it with `answer`."""
+        """Request a check by annotation and finish it with `answer`."""
         self.annotate(names.ANNOTATION_CHECK_REQUESTED, token, name)
         return self.finish(Role.CHECK, answer, name, **ending)
 
     def wait_handled(self, request: str, token: str, name: str = "flights") -> None:
-        """Wait until the status echoes the token of a request by annotation."""
+        """Wait until the status contains the token of a request by annotation."""
         self.wait(
             lambda: self.status(name).get("handledRequests", {}).get(request) == token, f"{request}={token} in status"
         )
 
     def training_numbers(self, name: str = "flights") -> list[int]:
-        """Return the numbers of all trainings of a monitor whose Jobs are there."""
+        """Return the numbers of all trainings of a monitor whose Jobs exist."""
         return sorted(jobs.request_of(job, TrainRequest).number for job in self.jobs(Role.TRAIN, name))
 
     def drift(self, token: str, name: str = "flights") -> Object:
-        """Ask for a check by annotation and end it with the verdict Drift."""
+        """Request a check by annotation and finish it with the verdict Drift."""
         return self.request_check(token, monitors.check("Drift", champion=monitors.champion()), name)
 
     # Events
@@ -189,17 +190,17 @@ class Scene:
         ]
 
     def wait_event(self, reason: Reason, name: str = "flights") -> Object:
-        """Wait for an event of `reason` about a monitor, and return it."""
+        """Wait for an event with `reason` about a monitor, and return it."""
 
-        def look() -> Object | None:
+        def matching() -> Object | None:
             return next((event for event in self.events(name) if event["reason"] == reason.value), None)
 
-        found: Object = self.wait(look, f"event {reason.value} about {name}")
-        return found
+        event: Object = self.wait(matching, f"event {reason.value} about {name}")
+        return event
 
 
 def with_champion(scene: Scene, **changes: Any) -> None:
-    """Create a monitor whose first check finds a champion of long ago and no drift, and wait until that is known."""
+    """Create a monitor with an existing champion, and wait until its first check has found no drift."""
     scene.create(monitors.monitor(**changes))
     scene.finish(Role.CHECK, monitors.check("NoDrift", champion=monitors.champion()))
     scene.wait_condition(ConditionType.DRIFT_DETECTED, "False", Reason.NO_DRIFT)

@@ -1,7 +1,7 @@
-"""Tracking: a real MLflow server is told of every training, and one that is down changes nothing.
+"""Tracking: trainings are recorded on a real MLflow server, and a server that is down affects nothing else.
 
-`make test-mlflow` runs these with an environment of their own (hack/mlflow.sh), as mlflow is not among what developers
-need. Without it they fail: they are never skipped.
+`make test-mlflow` runs these tests in a separate environment (hack/mlflow.sh), because mlflow is not a development
+dependency. Without mlflow they fail; they are never skipped.
 """
 
 import datetime as dt
@@ -48,7 +48,7 @@ def record(number, outcome="Passed"):
     )
 
 
-def told(number, *, serves, outcome="Passed"):
+def record_result(number, *, serves, outcome="Passed"):
     metrics = {"challenger.R2": 0.5, "champion.R2": None, "strange": float("inf"), "difference.value": 0.1}
     parameters = {"strategy": "Refit", "long": "x" * 9999, "nothing": None}
     return record_training(ResultsLayout(PREFIX), NAME, record(number, outcome), metrics, parameters, serves=serves)
@@ -57,9 +57,9 @@ def told(number, *, serves, outcome="Passed"):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [
@@ -87,39 +87,39 @@ def server(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_real_server_is_told(server, monkeypatch):
+def test_trainings_are_recorded_on_a_real_server(server, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    assert told(1, serves=True) is None
-    assert told(1, serves=True) is None
-    assert told(2, serves=False, outcome="Rejected") is None
+    assert record_result(1, serves=True) is None
+    assert record_result(1, serves=True) is None
+    assert record_result(2, serves=False, outcome="Rejected") is None
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name(NAME)
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {"v1-0badcafe", "v2-0badcafe"}, "each once"
+    assert set(runs) == {"v1-0badcafe", "v2-0badcafe"}, "no duplicates"
     first = runs["v1-0badcafe"]
     assert first.info.status == "FINISHED"
     assert first.data.metrics == {"challenger.R2": 0.5, "difference.value": 0.1}
     assert first.data.params["strategy"] == "Refit"
     assert len(first.data.params["long"]) == 500
     assert first.data.tags["modelmonitor.outcome"] == "Passed"
-    serving = client.get_model_version_by_alias(NAME, "champion")
-    assert serving.tags["modelmonitor.version"] == "v1-0badcafe"
-    assert serving.source == f"{PREFIX}versions/v1-0badcafe/"
+    champion = client.get_model_version_by_alias(NAME, "champion")
+    assert champion.tags["modelmonitor.version"] == "v1-0badcafe"
+    assert champion.source == f"{PREFIX}versions/v1-0badcafe/"
     move_alias(NAME, "v2-0badcafe")
     assert client.get_model_version_by_alias(NAME, "champion").tags["modelmonitor.version"] == "v2-0badcafe"
     assert "has no version with the tag" in (move_alias(NAME, "v9-0badcafe") or "")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
-    assert told(3, serves=True) is None
+    assert record_result(3, serves=True) is None
     assert client.get_experiment_by_name("ours") is not None
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_server_that_is_down_changes_nothing(monkeypatch, caplog):
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{nobody.getsockname()[1]}")
+def test_a_server_that_is_down_is_logged_without_an_exception(monkeypatch, caplog):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{closed.getsockname()[1]}")
         begun = time.monotonic()
         with caplog.at_level(logging.WARNING):
-            told(1, serves=True)
+            record_result(1, serves=True)
     assert time.monotonic() - begun < 60
     assert "was not updated with version v1-0badcafe" in caplog.text

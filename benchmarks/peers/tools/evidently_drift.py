@@ -1,4 +1,4 @@
-"""evidently's DataDriftPreset as it is out of the box; prints the columns that it flags as a JSON list."""
+"""Runs evidently's DataDriftPreset with its defaults; prints the columns that it flags as a JSON list."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from evidently.presets import DataDriftPreset
 
 if __name__ == "__main__":
     reference, current = (pd.read_parquet(Path(sys.argv[1]) / side) for side in ("reference", "current"))
-    found = Report([DataDriftPreset()]).run(current, reference).dict()
+    report = Report([DataDriftPreset()]).run(current, reference).dict()
     flagged = []
-    for metric in found["metrics"]:
+    for metric in report["metrics"]:
         config = metric["config"]
         if not config["type"].endswith(":ValueDrift"):
             continue
-        # Tests give a p-value, distances a distance.
+        # The value of a test is its p-value; otherwise it is a distance.
         drifted = (
             metric["value"] < config["threshold"]
             if "p_value" in config["method"]

@@ -1,4 +1,4 @@
-"""nannyml's UnivariateDriftCalculator as it is out of the box; prints the columns that it flags as a JSON list."""
+"""Runs nannyml's UnivariateDriftCalculator with its defaults; prints the columns that it flags as a JSON list."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pandas as pd
 if __name__ == "__main__":
     reference, current = (pd.read_parquet(Path(sys.argv[1]) / side) for side in ("reference", "current"))
     names = list(reference.columns)
-    found = nml.UnivariateDriftCalculator(column_names=names).fit(reference).calculate(current)
-    frame = found.filter(period="analysis").to_df()
+    result = nml.UnivariateDriftCalculator(column_names=names).fit(reference).calculate(current)
+    frame = result.filter(period="analysis").to_df()
     flagged = [
         name
         for name in names

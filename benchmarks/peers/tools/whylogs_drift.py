@@ -1,4 +1,4 @@
-"""whylogs' profiles and drift scores as they are out of the box; prints the columns that it flags as a JSON list."""
+"""Computes whylogs' profiles and drift scores with their defaults; prints the columns that it flags as a JSON list."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* Prefix of the names of all objects. It leaves room for our suffixes in 63 characters. */}}
+{{- /* Prefix of the names of all objects, short enough for suffixes within 63 characters. */}}
 {{- define "modelmonitor.fullname" -}}
 {{- $name := include "modelmonitor.name" . }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
@@ -29,7 +29,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- default (ternary (include "modelmonitor.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
 {{- end }}
 
-{{- /* An image from its parts: (dict "image" .Values.image "context" $). The digest goes before the tag. */}}
+{{- /* An image from its parts: (dict "image" .Values.image "context" $). The digest takes precedence over the tag. */}}
 {{- define "modelmonitor.image" -}}
 {{- with .image.registry }}{{ . }}/{{ end }}
 {{- .image.repository }}
@@ -40,8 +40,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- range $index, $secret := .Values.imagePullSecrets }}{{ if $index }},{{ end }}{{ $secret.name }}{{ end }}
 {{- end }}
 
-{{- /* The namespaces looked after, as JSON; an empty list stands for all. What the operator watches and where it has a Role
-both come from here, so they cannot differ. */}}
+{{- /* The managed namespaces as JSON; an empty list means all. Both WATCH_NAMESPACES and the Roles are derived from this, so
+they cannot differ. */}}
 {{- define "modelmonitor.namespaces" -}}
 {{- if and .Values.watchAllNamespaces .Values.watchNamespaces }}
 {{- fail "watchAllNamespaces and watchNamespaces exclude each other; remove one of them" }}
@@ -49,7 +49,7 @@ both come from here, so they cannot differ. */}}
 {{- ternary list (default (list .Release.Namespace) .Values.watchNamespaces) .Values.watchAllNamespaces | toJson }}
 {{- end }}
 
-{{- /* All that the operator may do in a namespace that it looks after. No wildcards, and neither Secrets, logs nor exec. */}}
+{{- /* The operator's permissions in a namespace that it manages: no wildcards, and no access to Secrets, logs or exec. */}}
 {{- define "modelmonitor.rules" -}}
 - apiGroups: [modelmonitor.io]
   resources: [modelmonitors]
@@ -57,7 +57,7 @@ both come from here, so they cannot differ. */}}
 - apiGroups: [modelmonitor.io]
   resources: [modelmonitors/status]
   verbs: [patch]
-# OpenShift asks for this of whoever makes an object owned by a ModelMonitor; the operator never sets finalizers.
+# OpenShift requires this to create objects owned by a ModelMonitor; the operator never sets finalizers.
 - apiGroups: [modelmonitor.io]
   resources: [modelmonitors/finalizers]
   verbs: [update]
@@ -68,12 +68,12 @@ both come from here, so they cannot differ. */}}
   resources: [jobs]
   verbs: [get, list, watch, create]
 {{- if .Values.rollouts.enabled }}
-# spec.promotion.rollout: a Deployment is told which model to serve.
+# spec.promotion.rollout updates the environment of Deployments.
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, patch]
 {{- end }}
-# The termination message of a Job's pod is its verdict.
+# The result of a Job is the termination message of its pod.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list]

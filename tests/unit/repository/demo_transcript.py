@@ -98,7 +98,7 @@ def main(output: Path) -> int:
         "load": lambda: None,
         "days": lambda _flights, *dates: [SimpleNamespace(date=date, features=[]) for date in dates],
         "corrupt": lambda day: day,
-        "ask": lambda _port, _day: (1, "v2"),
+        "score": lambda _port, _day: (1, "v2"),
     }
     for name, value in replaced.items():
         assert hasattr(demo, name), name
