@@ -38,10 +38,11 @@ fmt: install ## Format the code.
 .PHONY: manifests
 manifests: install binaries-api ## Generate the CRD, the plain manifests and the reference pages from the types.
 	hack/manifests.sh
+	$(BIN)/python hack/generate_cli.py >docs/reference/cli.md
 
 .PHONY: lock
-lock: ## Resolve requirements/*.in anew into hash-locked requirements/*.txt (needs uv).
-	for name in build compiler operator trainer dev mlflow; do \
+lock: ## Resolve requirements/*.in into hash-locked requirements/*.txt again (needs uv).
+	for name in build compiler operator trainer dev mlflow docs; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --upgrade requirements/$$name.in --output-file requirements/$$name.txt; done
 
@@ -73,9 +74,17 @@ test-mlflow: ## Tracking, against a real MLflow server in an environment of its 
 test-chart: install binaries-api ## The chart: lint, render, and validate against a real API server.
 	$(PYTEST) tests/chart
 
+.PHONY: test-docs
+test-docs: docs ## The documentation site: every page, link and anchor.
+
 .PHONY: test-cluster
 test-cluster: install cluster images helm ## The whole on a real kind cluster.
 	$(PYTEST) tests/cluster
+
+##@ Document
+.PHONY: docs
+docs: ## Build the documentation site into build/site, in an environment of its own; a broken link is an error.
+	hack/docs.sh
 
 ##@ Measure
 .PHONY: bench
@@ -85,7 +94,7 @@ bench: install ## What a check costs beside decoding the same columns, and on S3
 
 .PHONY: bench-peers
 bench-peers: install ## What a check costs beside evidently, nannyml and whylogs, each in an environment of its own.
-	$(BIN)/python -m benchmarks.peers A --write docs/speed.md --record
+	$(BIN)/python -m benchmarks.peers A --write docs/explanation/speed.md --record
 
 .PHONY: bench-training
 bench-training: install ## What the training of five million rows takes, streamed and in memory.
@@ -93,8 +102,8 @@ bench-training: install ## What the training of five million rows takes, streame
 
 .PHONY: bench-trust
 bench-trust: install ## How often a check alarms for nothing, and what it sees, beside other tools; a quarter of an hour.
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/trust --write docs/trust.md
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/gate --append docs/trust.md
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/trust --write docs/explanation/trust.md
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/gate --append docs/explanation/trust.md
 
 ##@ Cluster
 .PHONY: binaries-api
