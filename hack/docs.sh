@@ -16,7 +16,7 @@ make_venv() {
 }
 [ -d "$VENV" ] || step docs make_venv
 
-[ $# -gt 0 ] || set -- build --strict --quiet
+[ $# -gt 0 ] || set -- build --strict
 trap - EXIT
 # Scripts in bin/ name the folder in which the environment was made, so MkDocs is run as a module.
 PYTHONDONTWRITEBYTECODE=1 NO_MKDOCS_2_WARNING=1 exec "$VENV/bin/python" -m mkdocs "$@"
