@@ -1,6 +1,6 @@
 """A trainer for ModelMonitor that fits gradient-boosted trees of LightGBM.
 
-It follows version 1 of the trainer protocol (docs/trainer-protocol.md): ``train --request FILE`` learns a model
+It follows version 1 of the trainer protocol (docs/reference/trainer-protocol.md): ``train --request FILE`` learns a model
 and writes it into a folder, ``predict --request FILE`` asks such a folder about rows. Everything else (reading the
 store, the comparison, the promotion) is ModelMonitor's.
 
