@@ -1,10 +1,15 @@
-"""MkDocs hooks: complete the navigation, and give generated headings the anchors that GitHub gives them."""
+"""MkDocs hooks: complete the navigation, align anchors with GitHub's, and refuse pages that load from other hosts."""
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 from typing import Any
 
+_LOG = logging.getLogger("mkdocs.hooks.docs")
+#: What a browser loads by itself from another host.
+_EXTERNAL = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 #: Pages that are listed if they exist, by the section they belong to.
 _OPTIONAL = {"Contributing": ("contributing/adding-a-detector.md",)}
 
@@ -29,3 +34,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             "\n### status\n", "\n### status { #status-1 }\n"
         )
     return markdown
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Warn, and so fail a strict build, if a page loads anything from another host."""
+    for element in _EXTERNAL.findall(output):
+        if 'rel="canonical"' not in element:
+            _LOG.warning("%s loads from another host: %s", page.file.src_uri, element)
+    return output
