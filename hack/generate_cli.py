@@ -43,6 +43,10 @@ EXIT_CODES = (
 )
 
 
+#: Characters of a line of a usage.
+_WIDTH = 90
+
+
 def page() -> str:
     """Return the page as Markdown."""
     return "\n".join(_lines())
@@ -59,7 +63,7 @@ def _lines() -> Iterator[str]:
     yield ""
     for name, (help_text, command) in commands.items():
         yield from (f"## {name}", "", _sentence(command.description or help_text), "")
-        yield from ("```", f"modelmonitor {name} {_usage(command)}".rstrip(), "```", "")
+        yield from ("```", *_wrapped(f"modelmonitor {name}", _usage(command)), "```", "")
         yield from _options(command)
     yield from ("## Exit codes", "", "| Code | Meaning |", "|---|---|")
     for code, meaning in EXIT_CODES:
@@ -74,10 +78,22 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, tuple[str, argparse.
     return {name: (help_texts[name], command) for name, command in action.choices.items()}
 
 
-def _usage(command: argparse.ArgumentParser) -> str:
-    """Return the options of a command in one line; alternatives in parentheses."""
+def _wrapped(command: str, parts: list[str]) -> Iterator[str]:
+    """Yield a command with its options, in lines of a bearable length."""
+    line = command
+    for part in parts:
+        if len(line) + 1 + len(part) > _WIDTH:
+            yield line
+            line = " " * len(command)
+        line += f" {part}"
+    yield line
+
+
+def _usage(command: argparse.ArgumentParser) -> list[str]:
+    """Return the options of a command; alternatives in parentheses."""
     groups = command._mutually_exclusive_groups  # noqa: SLF001
-    parts, seen = [], set()
+    parts: list[str] = []
+    seen: set[str] = set()
     for action in command._actions:  # noqa: SLF001
         group = next((g for g in groups if action in g._group_actions), None)  # noqa: SLF001
         if isinstance(action, argparse._HelpAction) or action.dest in seen:  # noqa: SLF001
@@ -87,7 +103,7 @@ def _usage(command: argparse.ArgumentParser) -> str:
         text = " | ".join(_invocation(member) for member in members)
         required = group.required if group is not None else action.required
         parts.append(f"({text})" if required and len(members) > 1 else text if required else f"[{text}]")
-    return " ".join(parts)
+    return parts
 
 
 def _invocation(action: argparse.Action) -> str:
