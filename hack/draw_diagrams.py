@@ -108,7 +108,7 @@ def life() -> str:
         Arrow(((385, 238), (385, 174)), "check", (392, 212)),
         Arrow(((300, 250), (262, 250), (262, 45), (298, 45)), "check", (256, 150), "end"),
         Arrow(((385, 290), (385, 363)), "a check, the time,\nor a request", (378, 322), "end"),
-        Arrow(((472, 399), (558, 399)), "held back", (532, 391), "middle"),
+        Arrow(((472, 399), (558, 399))),
         Arrow(((385, 432), (385, 488)), "no hold applies", (392, 464)),
         Arrow(((385, 540), (385, 598))),
         Arrow(((298, 625), (192, 625)), "not shown to\nbe as good", (245, 644), "middle"),
