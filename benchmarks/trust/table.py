@@ -81,7 +81,7 @@ def markdown(measured: Sequence[Measured], level: float) -> str:
             "",
             "## Power: one column of twenty has changed",
             "",
-            "For ModelMonitor, a data set counts if exactly the changed column is detected, adjusted for all twenty.",
+            "For ModelMonitor, a data set counts if the changed column itself is detected, adjusted for all twenty.",
             "For the other tools any alarm counts, so a rule that always raises an alarm reaches 1.",
             "",
             *_table(moved),
