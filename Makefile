@@ -38,10 +38,11 @@ fmt: install ## Format the code.
 .PHONY: manifests
 manifests: install binaries-api ## Generate the CRD, the plain manifests and the reference pages.
 	hack/manifests.sh
+	$(BIN)/python hack/generate_cli.py >docs/reference/cli.md
 
 .PHONY: lock
 lock: ## Lock requirements/*.in into requirements/*.txt with hashes (needs uv).
-	for name in build compiler operator trainer dev mlflow; do \
+	for name in build compiler operator trainer dev mlflow docs; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --upgrade requirements/$$name.in --output-file requirements/$$name.txt; done
 
@@ -90,9 +91,17 @@ test-mlflow: ## Test tracking against a real MLflow server, in its own environme
 test-chart: install binaries-api ## Lint and render the chart, and validate it against a real API server.
 	$(PYTEST) tests/chart
 
+.PHONY: test-docs
+test-docs: docs ## The documentation site: every page, link and anchor.
+
 .PHONY: test-cluster
 test-cluster: install cluster images helm ## Test everything together on a kind cluster.
 	$(PYTEST) tests/cluster
+
+##@ Document
+.PHONY: docs
+docs: ## Build the documentation site into build/site, in an environment of its own; a broken link is an error.
+	hack/docs.sh
 
 ##@ Measure
 .PHONY: bench
@@ -102,7 +111,7 @@ bench: install ## Measure what a check costs, compared with decoding its columns
 
 .PHONY: bench-peers
 bench-peers: install ## Measure what a check costs, compared with evidently, nannyml and whylogs.
-	$(BIN)/python -m benchmarks.peers A --write docs/speed.md --record
+	$(BIN)/python -m benchmarks.peers A --write docs/explanation/speed.md --record
 
 .PHONY: bench-training
 bench-training: install ## Measure training on five million rows, streamed and in memory.
@@ -110,8 +119,8 @@ bench-training: install ## Measure training on five million rows, streamed and i
 
 .PHONY: bench-trust
 bench-trust: install ## Measure false alarms and power, compared with other tools (15 minutes).
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/trust --write docs/trust.md
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/gate --append docs/trust.md
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/trust --write docs/explanation/trust.md
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/gate --append docs/explanation/trust.md
 
 ##@ Cluster
 .PHONY: binaries-api

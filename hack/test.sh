@@ -19,6 +19,8 @@ make --no-print-directory test-lint
 say "linted, typed, layered"
 make --no-print-directory test-unit
 say "unit tests"
+make --no-print-directory test-docs
+say "documentation site"
 make --no-print-directory test-mlflow
 say "tests with an MLflow server"
 make --no-print-directory test-api test-chart

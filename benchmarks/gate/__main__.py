@@ -30,7 +30,7 @@ _TOGETHER = 0.9
 _BY_DAY = 0.1
 _POSITIVE = 0.3
 _PROMOTION = Promotion(metric=Metric.ROC_AUC)
-_HEADING = "\n## The gate: who passes"
+_HEADING = "\n## The promotion gate: which challengers pass"
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,14 @@ def main() -> int:
     lines = [
         _HEADING,
         "",
-        f"Champion of ROC AUC {_CHAMPION}, scores correlated {_TOGETHER} within a class, the challenger's positive",
-        f"rows moved by {_BY_DAY} sd from day to day; default promotion (margin {margin:g}, confidence",
-        f"{1 - allowed:g}). Share of hold-outs on which the challenger passes, in brackets its 95 % interval",
-        f"(Clopper-Pearson); bar: a model worse by the margin or more passes in at most {allowed:.2g}, beyond what",
-        "chance explains. Beside it the rule that promotes whatever scores no less.",
+        f"Simulated hold-outs: a champion with ROC AUC {_CHAMPION}, scores correlated {_TOGETHER} within a class, and",
+        f"the challenger's positive rows shifted by {_BY_DAY} sd from day to day; default promotion settings (margin",
+        f"{margin:g}, confidence {1 - allowed:g}). Each figure is the share of hold-outs on which the challenger",
+        "passes, with its 95 % interval (Clopper-Pearson) in brackets. The bar: a model that is worse by the margin or",
+        f"more passes in at most {allowed:.2g} of them, beyond what chance explains. The last column is the naive rule",
+        "that promotes a challenger whose score is at least the champion's.",
         "",
-        "| true difference | rows | days | hold-outs | passes | bar | scores no less |",
+        "| true difference | rows | days | hold-outs | passes | bar | naive rule |",
         "|---|---|---|---|---|---|---|",
     ]
     passed = True

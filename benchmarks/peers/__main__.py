@@ -106,20 +106,19 @@ def table(name: str, peers: list[Peer]) -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGE = """# What a check costs
+PAGE = """# Speed compared with other tools
 
-Written by `make bench-peers`; the ratios to decoding and the bars are those of `make bench`.
+This page is written by `make bench-peers`. What a check costs compared with reading the data is in
+[Cost](cost.md).
 
-## Beside other tools
-
-Each tool is a whole process that reads the same files, with the defaults of its documentation, in an environment of its
-own (`benchmarks/peers/requirements/`). {rounds} in turns on {processors} processors ({machine}),
-Python {python}, {date}. Processor time is what to compare: on a busy machine the wall time is longer. "Found" are
-drifted columns that a tool flags, "wrong" are others that it flags.
+Each tool runs as a process of its own that reads the same files, with the defaults of its documentation and in its own
+environment (`benchmarks/peers/requirements/`). {rounds} in turns on {processors} processors ({machine}),
+Python {python}, {date}. Compare the processor time: wall time is longer on a busy machine. "Found" counts the
+drifted columns that a tool flags, "wrong" the other columns that it flags.
 
 {table}
-The other tools do other things as well (reports, plots, profiles to keep), and these figures say nothing of them. They
-hold both sides in memory; a check streams them, so that its memory does not follow the rows.
+The other tools do other things as well (reports, plots, profiles to keep), which these figures do not measure. They
+hold both data sets in memory. A check streams them, so its memory does not grow with the number of rows.
 """
 
 

@@ -65,36 +65,36 @@ def markdown(measured: Sequence[Measured], level: float) -> str:
     moved = [one for one in measured if one.cell.drift is not None]
     return "\n".join(
         [
-            "# How far the check can be trusted",
+            "# How far a check can be trusted",
             "",
-            "Written by `make bench-trust`. Every figure is a share of seeded data sets of 20 columns; in brackets its",
-            "95 % interval (Clopper-Pearson). The product's verdict comes from its own plans, profiles and rule with",
-            "the default sensitivity: one false alarm in 90 days at one check a day, so",
-            f"{level:.4f} a check. The rules of the other tools are their documented defaults written again in",
-            "`benchmarks/trust/peers.py`; they are tried on fewer data sets, and an alarm is any flagged column.",
+            "This page is written by `make bench-trust`. Each figure is the share of simulated data sets of 20 columns",
+            "(with fixed seeds) on which a check reports drift, with its 95 % interval (Clopper-Pearson) in brackets.",
+            "ModelMonitor runs with its default sensitivity: one false alarm in 90 days at one check a day, so a level",
+            f"of {level:.4f} for each check. The other tools' rules are their documented defaults, reimplemented in",
+            "`benchmarks/trust/peers.py`. They run on fewer data sets, and any flagged column counts as an alarm.",
             "",
             "## False alarms: nothing has changed",
             "",
-            "PASS: the budget is not exceeded by more than chance explains.",
+            "PASS means that the false-alarm budget is not exceeded by more than chance explains.",
             "",
             *_table(quiet),
             "",
             "## Power: one column of twenty has changed",
             "",
-            "The product's figure is the share of data sets in which that very column is found, corrected for all",
-            "twenty; for the other tools any alarm counts, so a rule that always alarms has 1.",
+            "For ModelMonitor, a data set counts if the changed column itself is detected, adjusted for all twenty.",
+            "For the other tools any alarm counts, so a rule that always raises an alarm reaches 1.",
             "",
             *_table(moved),
             "",
-            "## What the bars cost",
+            "## What these guarantees cost",
             "",
-            "- Where a column has more values than the 1,000 that are counted by name, categories near the rarest of",
-            "  these are counted with all others in 128 buckets by their hash. A move among them is seen only where it",
-            "  moves whole buckets.",
-            "- Where neighbouring days are alike, limits are stretched by what the reference's variogram tells. A",
-            "  season that is slower than the reference is long cannot be told from drift.",
+            "- If a column has more than the 1,000 values that are counted by name, the rarest of these are counted",
+            "  together with all others in 128 hash buckets. A change among them is detected only if it changes the",
+            "  buckets.",
+            "- If neighbouring days are alike, drift thresholds are stretched according to the variogram of the",
+            "  reference. A season that is slower than the reference is long cannot be distinguished from drift.",
             "- With few days in the reference, a level of one in 90 is extrapolated with a Gumbel distribution and",
-            "  widened: small drifts hide behind day effects until the reference is longer.",
+            "  widened: small drifts stay hidden behind day-to-day variation until the reference is longer.",
             "",
         ]
     )
@@ -123,7 +123,7 @@ def _days(cell: Cell) -> str:
     days = cell.days
     slow = f", neighbours correlated {days.memory:g}" if days.memory else ""
     heavy = " with heavy tails" if days.heavy else ""
-    weekly = f", week-ends {days.weekly:g} sd higher" if days.weekly else ""
+    weekly = f", weekends {days.weekly:g} sd higher" if days.weekly else ""
     return f"{days.current} after {days.reference}, day effect {days.deviation:g} sd{heavy}{slow}{weekly}"
 
 

@@ -1,8 +1,8 @@
 """A trainer for ModelMonitor that fits gradient-boosted trees of LightGBM.
 
-It follows version 1 of the trainer protocol (docs/trainer-protocol.md): ``train --request FILE`` learns a model
-and writes it into a folder, ``predict --request FILE`` asks such a folder about rows. Everything else (reading the
-store, the comparison, the promotion) is ModelMonitor's.
+It follows version 1 of the trainer protocol (docs/reference/trainer-protocol.md): ``train --request FILE`` trains a
+model and writes it into a folder, ``predict --request FILE`` predicts with the model of such a folder. Everything else
+(reading the object store, the comparison, the promotion) is done by ModelMonitor.
 
 The model is two files: ``booster.txt`` is LightGBM's own text, which runs no code when it is read, and
 ``encoding.json`` says which number stands for which category.
