@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Literal
 
+from modelmonitor_api.outcomes import GateOutcome, RunOutcome
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import PromotionMode
-from modelmonitor_trainer.gate.evaluation import GateReason, Outcome
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.registry.registry import ChampionChanged
 from modelmonitor_trainer.text import as_sentence
@@ -26,7 +26,7 @@ class PromotionDecision:
         Champion pointer after the decision; None without a champion.
     """
 
-    outcome: Literal["Promoted", "Rejected", "Inconclusive", "AwaitingApproval"]
+    outcome: RunOutcome
     reason: str
     message: str
     champion: Pointer | None
@@ -43,16 +43,16 @@ def promote(run: Run, record: VersionRecord, now: dt.datetime) -> PromotionDecis
     since the comparison, the outcome is Inconclusive.
     """
     message = as_sentence(record.message)
-    if record.outcome != Outcome.PASSED.value:
-        return PromotionDecision(record.outcome, record.reason, message, run.registry.champion())
+    if record.outcome != GateOutcome.PASSED:
+        return PromotionDecision(RunOutcome(record.outcome), record.reason, message, run.registry.champion())
     if run.spec.promotion.mode is PromotionMode.MANUAL:
         message += f" To promote it, set the annotation modelmonitor.io/promote: {record.version}."
-        return PromotionDecision("AwaitingApproval", record.reason, message, run.registry.champion())
+        return PromotionDecision(RunOutcome.AWAITING_APPROVAL, record.reason, message, run.registry.champion())
     try:
         pointer = run.registry.promote(record, instead_of=record.compared_with, by=run.job, now=now)
     except ChampionChanged as changed:
         reason = GateReason.CHAMPION_CHANGED.value
-        return PromotionDecision("Inconclusive", reason, as_sentence(str(changed)), changed.pointer)
+        return PromotionDecision(RunOutcome.INCONCLUSIVE, reason, as_sentence(str(changed)), changed.pointer)
     if pointer.version != record.version:
         message += f" Since then {pointer.version} has become the champion."
-    return PromotionDecision("Promoted", record.reason, message, pointer)
+    return PromotionDecision(RunOutcome.PROMOTED, record.reason, message, pointer)
