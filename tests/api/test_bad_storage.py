@@ -135,7 +135,7 @@ def skewed() -> Iterator[str]:
 
 def test_a_clock_that_is_wrong(check: Check, skewed: str) -> None:
     said = sentence(check(AWS_ENDPOINT_URL=skewed), ExitCode.BAD_CONFIGURATION)
-    assert "the clock of this machine differs from the store's; set it" in said
+    assert "the clock of this machine differs from that of the object store" in said
 
 
 @pytest.fixture

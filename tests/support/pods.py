@@ -85,6 +85,8 @@ class Pod:
                 "HOME": str(self._home),
                 ENV_JOB_NAME: job,
                 ENV_TERMINATION_LOG: str(self._termination_log),
+                # The packages under test, where they are not the installed ones.
+                **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
                 **environment,
             },
             folder=self._home,

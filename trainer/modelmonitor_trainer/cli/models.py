@@ -80,10 +80,10 @@ def _train(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.storage.open import open_store
     from modelmonitor_trainer.train.train import train
 
-    def do(request: TrainRequest, job: str) -> RunVerdict:
+    def handle(request: TrainRequest, job: str) -> RunVerdict:
         return train(open_store(request.spec.storage), request, job=job, now=_now())
 
-    return _answer(args, TrainRequest, _next_training, do)
+    return _run_request(args, TrainRequest, _next_training, handle)
 
 
 def _prepare(args: argparse.Namespace) -> int:
@@ -91,10 +91,10 @@ def _prepare(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.storage.open import open_store
     from modelmonitor_trainer.train.custom_trainer import prepare
 
-    def do(request: TrainRequest, job: str) -> None:
+    def handle(request: TrainRequest, job: str) -> None:
         prepare(open_store(request.spec.storage), request, args.work, job=job, now=_now())
 
-    return _answer(args, TrainRequest, _next_training, do)
+    return _run_request(args, TrainRequest, _next_training, handle)
 
 
 def _conclude(args: argparse.Namespace) -> int:
@@ -102,10 +102,10 @@ def _conclude(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.storage.open import open_store
     from modelmonitor_trainer.train.custom_trainer import conclude
 
-    def do(request: TrainRequest, job: str) -> RunVerdict:
+    def handle(request: TrainRequest, job: str) -> RunVerdict:
         return conclude(open_store(request.spec.storage), request, args.work, job=job, now=_now())
 
-    return _answer(args, TrainRequest, _begun_training, do)
+    return _run_request(args, TrainRequest, _begun_training, handle)
 
 
 def _next_training(monitor: MonitorRef, spec: ModelMonitorSpec) -> TrainRequest:
@@ -139,13 +139,13 @@ def _rollback(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.registry.manual import handle_rollback
     from modelmonitor_trainer.storage.open import open_store
 
-    def do(request: RollbackRequest, job: str) -> RunVerdict:
+    def handle(request: RollbackRequest, job: str) -> RunVerdict:
         return handle_rollback(open_store(request.spec.storage), request, job=job, now=_now())
 
     def from_file(monitor: MonitorRef, spec: ModelMonitorSpec) -> RollbackRequest:
         return RollbackRequest(monitor=monitor, spec=spec, to=args.to)
 
-    return _answer(args, RollbackRequest, from_file, do)
+    return _run_request(args, RollbackRequest, from_file, handle)
 
 
 def _promote(args: argparse.Namespace) -> int:
@@ -159,17 +159,17 @@ def _promote(args: argparse.Namespace) -> int:
             raise BadConfiguration("--version is missing; modelmonitor versions lists the versions that await approval")
         return PromoteRequest(monitor=monitor, spec=spec, version=args.wanted)
 
-    def do(request: PromoteRequest, job: str) -> RunVerdict:
+    def handle(request: PromoteRequest, job: str) -> RunVerdict:
         return handle_promotion(open_store(request.spec.storage), request, job=job, now=_now())
 
-    return _answer(args, PromoteRequest, from_file, do)
+    return _run_request(args, PromoteRequest, from_file, handle)
 
 
-def _answer(
+def _run_request(
     args: argparse.Namespace,
     kind: type[_Request],
     from_file: Callable[[MonitorRef, ModelMonitorSpec], _Request],
-    do: Callable[[_Request, str], RunVerdict | None],
+    handle: Callable[[_Request, str], RunVerdict | None],
 ) -> int:
     """Run a command for a request of the operator or for a YAML file, and print the verdict."""
     from modelmonitor_trainer.cli.main import read_monitor
@@ -180,7 +180,7 @@ def _answer(
         request = read_request(args.request)
         if not isinstance(request, kind):
             raise BadConfiguration(f"{args.request} is a {request.kind} request, which this command does not handle")
-        verdict = do(request, job_name())
+        verdict = handle(request, job_name())
         _print(verdict, args.output)
         return verdict
 
@@ -189,7 +189,7 @@ def _answer(
     request = from_file(*read_monitor(args.file))
     # Each call on a command line counts as a job.
     job = f"local-{_now():%Y%m%dT%H%M%S%fZ}"
-    verdict = translate_system_errors(lambda: do(request, job))
+    verdict = translate_system_errors(lambda: handle(request, job))
     assert verdict is None or verdict.kind == "Run"
     _print(verdict, args.output)
     return 0
