@@ -338,7 +338,9 @@ def test_a_bar_on_a_terminal_says_bytes_rows_columns_and_time_left(monkeypatch):
                 tick(500_000)
             yield rows
 
-    made = progress.shown(slow, sizes=[2_000_000, 1_000_000, 1], what="reference", columns=7, rows_of=lambda n: n)
+    made = progress.with_progress_bar(
+        slow, sizes=[2_000_000, 1_000_000, 1], what="reference", columns=7, rows_of=lambda n: n
+    )
     assert list(made) == [10, 20, 30]
     said = sys.stderr.getvalue()
     assert "reference:  83%" in said, "a part of the second object"
@@ -346,7 +348,9 @@ def test_a_bar_on_a_terminal_says_bytes_rows_columns_and_time_left(monkeypatch):
     assert "2.00M/3.00M [01:00<00:30" in said
     assert "10 rows x 7 columns" in said
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert list(progress.shown(lambda _: [1], sizes=[5], what="reference", columns=7, rows_of=lambda n: n)) == [1]
+    assert list(
+        progress.with_progress_bar(lambda _: [1], sizes=[5], what="reference", columns=7, rows_of=lambda n: n)
+    ) == [1]
     assert sys.stderr.getvalue() == ""
 
 

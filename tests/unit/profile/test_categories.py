@@ -1,4 +1,4 @@
-"""Words beyond the cells: buckets, how many there are, and that merging is exact."""
+"""Other values of categorical columns: hash buckets, cardinality, and exact merging."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def either_way(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("either_way")
-def test_long_words_are_kept_by_their_beginning_and_a_checksum():
-    """A profile holds words by name, and would grow with them."""
+def test_long_values_are_stored_as_prefix_and_checksum():
+    """A profile stores values by name, and would grow with them."""
     long, other = "ä" * 5_000 + "a", "ä" * 5_000 + "b"
     kept = shorten(pa.array([long, other, None, "short", "x" * LONGEST, long])).to_pylist()
     assert kept[2:5] == [None, "short", "x" * LONGEST]
@@ -59,7 +59,7 @@ def test_long_words_are_kept_by_their_beginning_and_a_checksum():
 
 
 @pytest.mark.usefixtures("either_way")
-def test_allowed_values_may_be_long():
+def test_allowed_values_can_be_long():
     long, other = "y" * 5_000, "y" * 4_999
     column = pa.chunked_array([pa.array([long, other, long])])
     found = profile_categories(column, {}, frozenset({long}))
@@ -68,7 +68,7 @@ def test_allowed_values_may_be_long():
 
 @settings(deadline=None)
 @given(WORDS)
-def test_numpy_alone_counts_alike(words):
+def test_numpy_counts_like_the_kernel(words):
     fast = profile(words)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "_KERNEL", None)
@@ -85,7 +85,7 @@ def test_a_hash_is_the_same_everywhere():
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 1000, 3000, 50_000])
-def test_how_many_words_there_are(count):
+def test_the_estimated_cardinality(count):
     registers = no_registers()
     add_hashes(registers, hashes_of(checksums_of([f"v{number}" for number in range(count)])))
     assert distinct(registers) == pytest.approx(count, rel=0.1, abs=0.5)
@@ -114,7 +114,7 @@ def test_profiles_with_buckets_survive_storage():
         from_bytes(to_bytes(made), (CategoricalPlan("w", ("a", ""), None, 4),))
 
 
-def test_the_word_nan_is_a_word_and_the_number_is_missing():
+def test_the_text_nan_is_a_category_and_the_number_is_missing():
     assert profile(["nan", None, "nan"]).others == {"nan": 2}
     floats = pa.chunked_array([pa.array([1.5, float("nan"), None])])
     assert profile_categories(floats, {"1.5": 0}).nulls == 2

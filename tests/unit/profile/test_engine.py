@@ -1,4 +1,4 @@
-"""Profiles of objects and windows: read once, kept, and made anew where damaged."""
+"""Profiles of objects and windows: computed once, cached, and computed again where corrupted."""
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ FEATURES = (
 
 
 class Counting:
-    """A store that notes what is opened."""
+    """A store that records which objects are opened."""
 
     def __init__(self, store):
         self._store = store
@@ -46,7 +46,7 @@ def parquet(columns, rows_in_group=50):
 
 
 @pytest.fixture
-def laid(tmp_path):
+def lake(tmp_path):
     store, base = Counting(open_store(None)), uri_of(tmp_path)
     generator = np.random.default_rng(0)
     for number in range(3):
@@ -68,19 +68,19 @@ def same(one, other):
         assert np.array_equal(one.columns[name].counts, other.columns[name].counts)
 
 
-def test_what_is_kept_is_what_was_made(laid):
-    store, objects, cache = laid
+def test_a_cached_profile_equals_the_computed_one(lake):
+    store, objects, cache = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
-    made = list(profile_objects(store, objects, plan, DataFormat.PARQUET, cache))
+    computed = list(profile_objects(store, objects, plan, DataFormat.PARQUET, cache))
     store.opened.clear()
-    kept = list(profile_objects(store, objects, plan, DataFormat.PARQUET, cache))
+    cached = list(profile_objects(store, objects, plan, DataFormat.PARQUET, cache))
     assert store.opened == []
-    for one, other in zip(made, kept, strict=True):
+    for one, other in zip(computed, cached, strict=True):
         same(one, other)
 
 
-def test_only_a_new_object_is_read(laid):
-    store, objects, cache = laid
+def test_only_a_new_object_is_read(lake):
+    store, objects, cache = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
     list(profile_objects(store, objects, plan, DataFormat.PARQUET, cache))
     store.write(objects[1].uri, parquet({"x": [1.0], "c": ["a"]}))
@@ -91,8 +91,7 @@ def test_only_a_new_object_is_read(laid):
     assert [profile.rows for profile in found] == [200, 1, 200]
 
 
-def test_how_far_a_large_object_of_text_is(tmp_path, monkeypatch):
-    """A bar that stands still for minutes says nothing."""
+def test_progress_of_a_large_text_object(tmp_path, monkeypatch):
     monkeypatch.setattr("modelmonitor_trainer.profile.engine._POLL", 0.001)
     monkeypatch.setattr("modelmonitor_trainer.data.csv_jsonl.BLOCK_BYTES", 10_000)
     x = np.random.default_rng(0).normal(size=100_000)
@@ -108,23 +107,23 @@ def test_how_far_a_large_object_of_text_is(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 no archive", None])
-def test_a_damaged_profile_is_made_anew(laid, damage):
-    store, objects, cache = laid
+def test_a_corrupted_profile_is_computed_again(lake, damage):
+    store, objects, cache = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
-    made = list(profile_objects(store, objects, plan, DataFormat.PARQUET, cache))
-    kept = store.list(objects[0].uri.partition("/data/")[0] + "/profiles/")
-    for info in kept:
+    computed = list(profile_objects(store, objects, plan, DataFormat.PARQUET, cache))
+    cached = store.list(objects[0].uri.partition("/data/")[0] + "/profiles/")
+    for info in cached:
         data = store.read(info.uri)
         store.write(info.uri, data[: len(data) // 2] if damage is None else damage)
     store.opened.clear()
     again = list(profile_objects(store, objects, plan, DataFormat.PARQUET, cache))
     assert sorted(store.opened) == [info.uri for info in objects]
-    for one, other in zip(made, again, strict=True):
+    for one, other in zip(computed, again, strict=True):
         same(one, other)
 
 
-def test_counts_that_do_not_add_up_are_damage(laid):
-    store, objects, _ = laid
+def test_counts_that_do_not_add_up_are_refused(lake):
+    store, objects, _ = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
     (good,) = profile_objects(store, objects[:1], plan, DataFormat.PARQUET, ProfileCache(store, None))
     good.columns["x"].counts[3] += 1
@@ -135,12 +134,12 @@ def test_counts_that_do_not_add_up_are_damage(laid):
 @given(st.binary(max_size=300))
 @settings(max_examples=50)
 def test_noise_is_no_profile(data):
-    with pytest.raises(ValueError):  # noqa: PT011 - NumPy raises ValueError for pickles as well; all mean damage
+    with pytest.raises(ValueError):  # noqa: PT011 - NumPy raises ValueError for pickles as well; all mean corruption
         from_bytes(data, ())
 
 
-def test_a_window_is_the_sum_of_its_blocks_whatever_their_number(laid):
-    store, objects, cache = laid
+def test_a_window_is_the_sum_of_its_batches(lake):
+    store, objects, cache = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
     by_file = profile_window(store, blocks(objects), plan, DataFormat.PARQUET, cache, what="")
     at_once = profile_window(store, [Batch("all", tuple(objects))], plan, DataFormat.PARQUET, cache, what="")
@@ -152,8 +151,8 @@ def test_a_window_is_the_sum_of_its_blocks_whatever_their_number(laid):
     assert by_file.columns["x"].total.below + by_file.columns["x"].total.above > 0
 
 
-def test_broken_objects_and_missing_columns_are_findings(laid):
-    store, objects, cache = laid
+def test_broken_objects_and_missing_columns_are_findings(lake):
+    store, objects, cache = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
     store.write(objects[1].uri, b"no parquet")
     store.write(objects[2].uri, parquet({"x": [1.0, 2.0]}))
@@ -167,8 +166,8 @@ def test_broken_objects_and_missing_columns_are_findings(laid):
         require_readable(window, "reference")
 
 
-def test_no_rows_and_no_row_groups(laid):
-    store, objects, cache = laid
+def test_no_rows_and_no_row_groups(lake):
+    store, objects, cache = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
     store.write(objects[0].uri, parquet(pa.schema([("x", pa.float64()), ("c", pa.string())]).empty_table()))
     (found,) = profile_objects(store, [store.head(objects[0].uri)], plan, DataFormat.PARQUET, cache)
@@ -176,8 +175,8 @@ def test_no_rows_and_no_row_groups(laid):
     assert found.rows == found.columns["x"].rows == 0
 
 
-def test_a_sample_may_skip_what_cannot_be_read(laid):
-    store, objects, _ = laid
+def test_a_sample_can_skip_unreadable_objects(lake):
+    store, objects, _ = lake
     store.write(objects[0].uri, b"no parquet")
     now = [store.head(info.uri) for info in objects]
     with pytest.raises(Unreadable):

@@ -20,7 +20,7 @@ from modelmonitor_api.spec import DataFormat, Feature, FeatureType
 from modelmonitor_trainer.data import parquet
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.data.windows import Batch
-from modelmonitor_trainer.errors import ObjectChanged
+from modelmonitor_trainer.errors import ObjectChanged, OutOfMemory
 from modelmonitor_trainer.profile.binning import fit_plan, plan_to_json
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.engine import ExecutorEngine, ThreadEngine
@@ -30,7 +30,7 @@ from modelmonitor_trainer.profile.tasks import ProfileTask, StoreOfSpec
 from modelmonitor_trainer.profile.window import profile_objects, profile_window
 from modelmonitor_trainer.profile.window_moments import window_moments
 from modelmonitor_trainer.storage.base import open_store
-from support.profiles import set_part_bytes
+from support.profiles import KillingStore, set_part_bytes
 
 PARQUET, CSV, JSON_LINES = DataFormat.PARQUET, DataFormat.CSV, DataFormat.JSON_LINES
 FEATURES = [Feature(name=name, type=FeatureType.NUMERIC) for name in ("x", "y")]
@@ -180,3 +180,12 @@ def test_only_the_caller_submits_and_a_store_is_opened_once(tmp_path):
     assert len(executor.submitters) > 5
     assert set(executor.submitters) == {threading.get_ident()}
     assert CountedStore.opened == ["once"]
+
+
+def test_a_worker_that_is_killed_is_an_error_of_the_check(tmp_path):
+    store, objects = write(tmp_path / "data", PARQUET)
+    plan = fit_plan(store, objects, FEATURES, PARQUET)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        engine = ExecutorEngine(pool, KillingStore())
+        with pytest.raises(OutOfMemory, match="a worker process ended unexpectedly"):
+            list(profile_objects(store, objects, plan, PARQUET, ProfileCache(store, None), engine=engine))

@@ -1,4 +1,4 @@
-"""The compiled kernel and numpy find the same, whatever the values."""
+"""The compiled kernel and numpy return the same counts for any values."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ EDGES = st.lists(
     st.one_of(st.sampled_from(HOSTILE), st.floats(allow_nan=False, allow_infinity=False)), max_size=60
 ).map(lambda found: np.unique(np.array(found, dtype=np.float64) + 0.0))
 
-needs_it = pytest.mark.skipif(not kernel.compiled(), reason="there was no C compiler at installation")
+needs_kernel = pytest.mark.skipif(not kernel.compiled(), reason="there was no C compiler at installation")
 
 
-def test_it_is_compiled_where_there_is_a_compiler() -> None:
+def test_the_kernel_is_compiled_if_there_is_a_compiler() -> None:
     assert kernel.compiled() or not any(map(shutil.which, ("cc", "gcc", "clang")))
 
 
@@ -51,7 +51,7 @@ def same(array: pa.Array, edges: np.ndarray, minimum: float | None = None, maxim
         assert np.array_equal(getattr(found, name), getattr(wanted, name), equal_nan=True), name
 
 
-@needs_it
+@needs_kernel
 @settings(deadline=None)
 @given(st.lists(FLOATS, max_size=80), EDGES, st.integers(0, 20), st.integers(0, 90))
 @example([1.0, None, float("nan")], np.empty(0), 0, 90)
@@ -59,7 +59,7 @@ def test_same_counts(values: list[float | None], edges: np.ndarray, start: int, 
     same(pa.array(values, pa.float64()).slice(start, length), edges, -1.0, 1e16)
 
 
-@needs_it
+@needs_kernel
 @settings(deadline=None)
 @given(EDGES)
 def test_edges_themselves_and_their_neighbours(edges: np.ndarray) -> None:
@@ -68,7 +68,7 @@ def test_edges_themselves_and_their_neighbours(edges: np.ndarray) -> None:
     same(pa.array(near), edges)
 
 
-@needs_it
+@needs_kernel
 @pytest.mark.parametrize("cells", [16, 256, 1024, 4096])
 @pytest.mark.parametrize("kind", ["normal", "offset", "lognormal", "t2", "pareto", "ties", "zeros", "wide", "huge"])
 def test_all_kinds_of_columns(kind: str, cells: int) -> None:
@@ -96,14 +96,14 @@ def test_all_kinds_of_columns(kind: str, cells: int) -> None:
         assert found.m2 == pytest.approx(wanted.m2, rel=1e-9)
 
 
-@needs_it
+@needs_kernel
 @pytest.mark.parametrize("kind", [pa.int64(), pa.int8(), pa.uint32(), pa.float32(), pa.bool_()], ids=str)
 def test_other_types_are_converted(kind: pa.DataType) -> None:
     array = pa.array([1, 0, None, 1, 1], pa.int8()).cast(kind)
     same(array, np.array([0.0, 0.5, 1.0]))
 
 
-@needs_it
+@needs_kernel
 @settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60), st.floats(-1e6, 1e6))
 def test_moments(values: list[float], edge: float) -> None:
@@ -113,7 +113,7 @@ def test_moments(values: list[float], edge: float) -> None:
     assert found.m2 >= 0
 
 
-@needs_it
+@needs_kernel
 @settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.sampled_from("abcdef")), max_size=60), st.integers(0, 9), st.integers(0, 60))
 def test_codes_of_words(words: list[str | None], start: int, length: int) -> None:
@@ -129,21 +129,21 @@ def test_codes_of_words(words: list[str | None], start: int, length: int) -> Non
     assert missing == wanted.count(None)
 
 
-def test_numpy_alone_counts_as_searchsorted_does() -> None:
+def test_numpy_counts_like_searchsorted() -> None:
     edges = np.array([-1.0, 0.0, 2.0])
     values = np.array([-5, -1, -0.0, 0, 1.9, 2, 9])
     assert bin_counts(values, edges).tolist() == [1, 1, 3, 2]
 
 
-def test_without_the_library_numpy_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernel_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "_KERNEL", kernel._load(kernel.LIBRARY.with_name("no such library")))
     assert not kernel.compiled()
     with pytest.raises(RuntimeError, match="not compiled"):
         bin_column(pa.array([1.0]), np.array([0.0]), None, None)
 
 
-@needs_it
-def test_a_library_of_another_version_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@needs_kernel
+def test_a_library_of_another_version_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     class Older(ctypes.Structure):
         _fields_ = kernel._Moments._fields_[1:]
 
@@ -152,8 +152,8 @@ def test_a_library_of_another_version_is_left_alone(monkeypatch: pytest.MonkeyPa
     assert kernel._load(kernel.LIBRARY) is None
 
 
-@needs_it
-def test_moments_far_from_the_edges_keep_their_digits() -> None:
+@needs_kernel
+def test_moments_far_from_the_edges_are_exact() -> None:
     passes = kernel.Binning(kernel.CellTable(np.array([1.0])), None, None)
     for part in ([None, None], [None, 1e9, None, 1e9 + 2, None], [1e9 + 4]):
         passes.add(pa.array(part, pa.float64()))

@@ -1,4 +1,4 @@
-"""Large objects in parts, on any number of threads: the same bytes."""
+"""Large objects in parts: the same bytes for any number of threads."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_parts_have_every_chunk_once(objects):
         chunks += [name for name, _ in found]
         read += sum(len(values) for name, values in found if name == "x")
     assert chunks == ["x", "w"] * 16
-    with scan(store, infos[0], ["x"], FMT) as opened:  # unasked it stays whole
+    with scan(store, infos[0], ["x"], FMT) as opened:  # whole by default
         assert opened.others == ()
         assert sum(len(values) for _, values in opened.chunks) == rows == 30_000
     assert 0 < read < rows
@@ -79,7 +79,7 @@ def test_parts_have_every_chunk_once(objects):
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_texts_are_decoded_some_bytes_at_a_time(tmp_path, monkeypatch, nested):
-    """Arrow's dictionary of a column chunk holds every value that it has met: of texts, all of the file."""
+    """Arrow's dictionary of a column chunk holds every value seen so far: for free text, all of the file."""
     monkeypatch.setattr(parquet, "BATCH_BYTES", 100_000)
     texts = [f"{row:06d} {'long ' * 200}" for row in range(3_000)]
     few = ["a", "b", "c"] * 1_000
@@ -92,7 +92,7 @@ def test_texts_are_decoded_some_bytes_at_a_time(tmp_path, monkeypatch, nested):
     batches = [values for name, values in found if name == "text"]
     assert [text for values in batches for text in values.to_pylist()] == texts
     assert max(values.nbytes for values in batches) < 200_000
-    assert [len(values) for name, values in found if name == "few"] == [3_000], "what is small is read at once"
+    assert [len(values) for name, values in found if name == "few"] == [3_000], "a small column chunk is read at once"
 
 
 def test_a_column_whose_name_begins_like_another(tmp_path):
@@ -102,7 +102,7 @@ def test_a_column_whose_name_begins_like_another(tmp_path):
         assert [(name, values.to_pylist()) for name, values in opened.chunks] == [("a", [5.0, 6.0])]
 
 
-def test_a_damaged_part_is_the_error_of_the_object(objects):
+def test_a_corrupted_part_is_an_error_of_the_object(objects):
     store, infos = objects
     plan = fit_plan(store, infos, FEATURES, FMT)
     with Path(infos[0].uri.removeprefix("file://")).open("r+b") as file:

@@ -1,1 +1,1 @@
-"""Windows of partitions, their objects as tables, labels, and the frozen data manifest."""
+"""Partitions and windows, objects as Arrow data, row samples, labelled rows, and the data manifest."""

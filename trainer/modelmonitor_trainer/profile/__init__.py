@@ -1,1 +1,1 @@
-"""Profiles: what a drift test needs to know of any number of rows, in constant space; and their cache."""
+"""Column profiles and cross-moments of objects: tasks, engines that run them, and their cache."""

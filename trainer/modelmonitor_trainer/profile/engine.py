@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from modelmonitor_trainer.data.tables import Unreadable
+from modelmonitor_trainer.errors import OutOfMemory
 from modelmonitor_trainer.profile.cache import CacheEntries, ProfileCache
 from modelmonitor_trainer.profile.tasks import ObjectTask, StoreFactory, run
 from modelmonitor_trainer.progress import ProgressCallback, Tick, no_progress
@@ -120,7 +121,13 @@ class ExecutorEngine:
         *,
         tick: Tick = no_progress,
     ) -> Iterator[_R | Unreadable]:
-        """Yield the result of each task's object; see :meth:`Engine.run`."""
+        """Yield the result of each task's object; see :meth:`Engine.run`.
+
+        Raises
+        ------
+        OutOfMemory
+            If a worker process ends unexpectedly.
+        """
 
         def start(task: ObjectTask[_P, _R], _: ProgressCallback) -> Future[Any]:
             stored = cache.get(task.info)
@@ -134,7 +141,13 @@ class ExecutorEngine:
             return self.executor.submit(run, task, self.stores)
 
         with store.ahead([stored for task in tasks if (stored := cache.stored(task.info)) is not None]):
-            yield from _Schedule(start, continue_with, cache, tick).results(tasks, self.in_flight)
+            try:
+                yield from _Schedule(start, continue_with, cache, tick).results(tasks, self.in_flight)
+            except BrokenExecutor as error:
+                raise OutOfMemory(
+                    "a worker process ended unexpectedly while it profiled objects, probably because it ran out of "
+                    "memory; use fewer workers, or give them more memory"
+                ) from error
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ object names the other parts, and the engine submits them (:mod:`~modelmonitor_t
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -88,9 +90,19 @@ def run(task: ObjectTask[_P, _R], stores: StoreFactory) -> _P | Unreadable:
     ObjectChanged, StorageUnavailable, CredentialsRefused
         As the store does.
     """
+    _limit_blas_threads()
     store = _STORES.get(stores, stores.open)
     with store.ahead([task.info]):
         return task.run(store, no_progress)
+
+
+@functools.cache
+def _limit_blas_threads() -> None:
+    """Give linear algebra one thread in a worker process, on which the last bits of its results can depend."""
+    if multiprocessing.parent_process() is not None:
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        threadpool_limits(1)
 
 
 class _Recent(Generic[_K, _V]):

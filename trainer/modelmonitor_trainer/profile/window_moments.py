@@ -83,7 +83,8 @@ def window_moments(
     codec: Codec[Moments] = Codec("moments", cross.to_bytes, lambda data, _: cross.from_bytes(data, width))
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    # Objects are spread over threads already; more threads for each product of narrow matrices wait for each other.
+    # Objects are spread over threads already; more threads for each product of narrow matrices wait for each other, and
+    # the last bits of a product can depend on their number.
     with threadpool_limits(1):
         entries = cache.entries(cross.scales_key(scales), codec)
         results = (engine or ThreadEngine()).run(store, tasks, entries)
