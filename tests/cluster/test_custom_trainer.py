@@ -1,4 +1,4 @@
-"""A trainer of the user's own on a real cluster: the LightGBM example, from its first model to the one after drift."""
+"""A custom trainer on a real cluster: the LightGBM example, from its first model to the one after drift."""
 
 from __future__ import annotations
 
