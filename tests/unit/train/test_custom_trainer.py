@@ -194,7 +194,7 @@ def test_a_champion_that_changed_while_a_pod_was_away(world, tmp_path):
     second = training(world, tmp_path / "work", 2)
     world.land(41, 60, slope=-2.0)
     prepare(world.store, world.request(3), tmp_path / "one", job="mon-train-3", now=NOW)
-    world.roll_back()
+    world.handle_rollback()
     assert world.champion().version == first.version
     prepare(world.store, world.request(3), tmp_path / "two", job="mon-train-3", now=NOW)
     assert "the champion changed from" in requests(tmp_path / "two")["train"]["skip"]

@@ -83,7 +83,7 @@ def test_a_pod_killed_between_two_champions_mixes_nothing(world, killed_after):
     world.land(41, 52, slope=-2.0)
     with pytest.raises(Stopped):
         world.train(3, store=Dying(killed_after))
-    world.roll_back()
+    world.handle_rollback()
     verdict = world.train(3)
     assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionChanged")
     for record in world.registry.versions():
@@ -99,7 +99,7 @@ def test_a_pod_killed_after_its_promotion_and_before_somebody_s_rollback(world):
         world.train(2, store=Dying(6 + len(VERSION_FILES)))
     second = world.champion().version
     assert second != first.version
-    world.roll_back()
+    world.handle_rollback()
     verdict = world.train(2)
     assert (verdict.outcome, verdict.version) == ("Promoted", second)
     assert verdict.champion.version == first.version

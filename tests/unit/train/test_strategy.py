@@ -197,7 +197,7 @@ def test_old_versions_and_reports_are_tidied_up(world):
     assert {champion.version, champion.previous} - {None} <= kept
     assert set(names[-2:]) <= kept
     assert len(kept) < 4, "something went"
-    assert world.roll_back().outcome == "RolledBack"
+    assert world.handle_rollback().outcome == "RolledBack"
 
 
 def test_a_store_that_forbids_deleting_does_not_fail_a_training(world, caplog):

@@ -75,9 +75,9 @@ def test_a_world_that_turns_and_turns_back(world):
     assert (second.outcome, second.reason) == ("Promoted", "Better"), second.message
     assert second.comparison.champion < 0.3
     assert second.comparison.low > 0.4
-    back = world.roll_back()
+    back = world.handle_rollback()
     assert (back.outcome, back.version) == ("RolledBack", first.version)
-    assert world.roll_back().version == first.version, "the same job again"
+    assert world.handle_rollback().version == first.version, "the same job again"
     assert world.champion().previous == second.version
 
 

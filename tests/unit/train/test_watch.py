@@ -169,7 +169,7 @@ def test_the_version_before_comes_back_and_is_not_watched(turned):
 def test_another_champion_stays_where_it_is(turned):
     turned.land(36, 38)
     found = checked(turned)[0].watch
-    turned.roll_back(found.predecessor)
+    turned.handle_rollback(found.predecessor)
     before = turned.champion()
     answer = send_back(turned, found.model_copy(update={"predecessor": found.champion, "champion": found.champion}))
     assert (answer.outcome, answer.reason) == ("Inconclusive", "ChampionChanged")
@@ -181,7 +181,7 @@ def test_what_the_watch_has_sent_back_is_not_what_it_goes_back_to(turned):
     found = checked(turned)[0].watch
     send_back(turned, found)
     # Somebody insists on v2, and v3 comes after it.
-    turned.roll_back(found.champion, job="by-hand")
+    turned.handle_rollback(found.champion, job="by-hand")
     before = turned.champion()
     again = found.model_copy(update={"champion": before.version, "predecessor": before.version})
     answer = send_back(turned, again, job="another")
