@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelmonitor_api.spec import PromotionMode
-from modelmonitor_trainer.gate.evaluation import GateReason
+from modelmonitor_trainer.gate.evaluation import GateReason, Outcome
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.registry.registry import ChampionChanged
 from modelmonitor_trainer.text import as_sentence
@@ -43,7 +43,7 @@ def promote(run: Run, record: VersionRecord, now: dt.datetime) -> PromotionDecis
     since the comparison, the outcome is Inconclusive.
     """
     message = as_sentence(record.message)
-    if record.outcome != "Passed":
+    if record.outcome != Outcome.PASSED.value:
         return PromotionDecision(record.outcome, record.reason, message, run.registry.champion())
     if run.spec.promotion.mode is PromotionMode.MANUAL:
         message += f" To promote it, set the annotation modelmonitor.io/promote: {record.version}."
