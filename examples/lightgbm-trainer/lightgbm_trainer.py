@@ -1,8 +1,8 @@
 """A custom trainer for ModelMonitor that fits gradient-boosted trees with LightGBM.
 
-It follows version 1 of the trainer protocol (docs/trainer-protocol.md): ``train --request FILE`` learns a model
-and writes it into a folder, ``predict --request FILE`` predicts with such a model. Everything else (reading the
-object store, the comparison, the promotion) is done by ModelMonitor.
+It follows version 1 of the trainer protocol (docs/reference/trainer-protocol.md): ``train --request FILE`` trains a
+model and writes it into a folder, ``predict --request FILE`` predicts with the model of such a folder. Everything else
+(reading the object store, the comparison, the promotion) is done by ModelMonitor.
 
 A model has two files: ``booster.txt`` in the text format of LightGBM, which runs no code when it is loaded, and
 ``encoding.json`` with the codes of the categories.
