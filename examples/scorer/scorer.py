@@ -1,12 +1,12 @@
 """A small inference server for models of the built-in trainer.
 
-Speaks the Open Inference Protocol, version 2, over HTTP (what KServe, Triton and MLServer speak), serves the version
-that ``MODELMONITOR_MODEL_URI`` names, and logs what it was asked and what it said as Parquet partitions, which a
-ModelMonitor reads as its live data. It runs in the trainer image, which has all that it imports.
+It implements the Open Inference Protocol, version 2, over HTTP (as KServe, Triton and MLServer do), serves the version
+that ``MODELMONITOR_MODEL_URI`` names, and logs requests and scores as Parquet partitions, which a ModelMonitor reads as
+its live data. It runs in the trainer image, which has all of its dependencies.
 
 Environment: MODELMONITOR_MODEL_URI and MODELMONITOR_MODEL_VERSION (set by the operator), MODEL_NAME, LOG_URI (with %Y,
-%m, %d; absent: nothing is logged), LOG_SECONDS (how often), TIME_INPUT (input tensor whose times say to which day a row
-belongs; absent: now), AWS_ENDPOINT_URL and the usual credentials, PORT.
+%m, %d; if absent, nothing is logged), LOG_SECONDS (interval of the log), TIME_INPUT (input tensor with the time of each
+row; defaults to now), AWS_ENDPOINT_URL and the usual credentials, PORT.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ _DATATYPES = {
     "BOOL": pa.bool_(),
     "BYTES": pa.string(),
 }
-#: …/versions/<version>/: what comes before is the prefix of the monitor.
+#: URI of a version: the results prefix of the monitor, then versions/<version>/.
 _VERSION_FOLDER = re.compile(r"^(?P<prefix>.+/)versions/(?P<version>[^/]+)/?$")
 
 
 class BadRequest(Exception):
-    """The request cannot be answered; the text says what to change."""
+    """The request is invalid; the message names what to change."""
 
 
 def table_of(request: Any) -> pa.Table:
-    """Return the input tensors of an inference request as columns; None stands for a missing value.
+    """Return the input tensors of an inference request as columns, with None for missing values.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def table_of(request: Any) -> pa.Table:
     """
     inputs = request.get("inputs") if isinstance(request, dict) else None
     if not isinstance(inputs, list) or not inputs:
-        raise BadRequest("'inputs' must be a list of tensors, one for each column")
+        raise BadRequest("'inputs' must be a list of tensors, one per column")
     columns: dict[str, pa.Array] = {}
     for tensor in inputs:
         try:
@@ -91,16 +91,16 @@ def infer(model: LoadedModel, request: Any) -> tuple[pa.Table, dict[str, Any]]:
 
 
 class RequestLog:
-    """Rows that wait to be written, a Parquet object a day and batch.
+    """Buffers rows and writes one Parquet object per day and batch.
 
     Parameters
     ----------
     store
-        Where to.
+        Store of the log.
     template
         URI of a day's partition, with %Y, %m and %d.
     time_input
-        Column of ISO times that say to which day a row belongs; None is now.
+        Column with the time of each row in ISO format; None for the current time.
     """
 
     def __init__(self, store: S3Store, template: str, time_input: str | None) -> None:
@@ -116,22 +116,22 @@ class RequestLog:
             self._batches.append((uuid.uuid4().hex[:12], rows))
 
     def flush(self) -> int:
-        """Write what waits; return how many rows. What could not be written waits on."""
+        """Write the buffered rows and return their number; rows that cannot be written stay in the buffer."""
         with self._lock:
-            waiting, self._batches = self._batches, []
+            pending, self._batches = self._batches, []
         written = 0
         try:
-            while waiting:
-                written += self._write(*waiting[0])
-                waiting.pop(0)
+            while pending:
+                written += self._write(*pending[0])
+                pending.pop(0)
         except ModelMonitorError as error:
-            _LOG.warning("%d batches could not be logged, they are tried again: %s", len(waiting), error)
+            _LOG.warning("%d batches could not be logged and will be retried: %s", len(pending), error)
             with self._lock:
-                self._batches = [*waiting, *self._batches]
+                self._batches = [*pending, *self._batches]
         return written
 
     def _write(self, name: str, rows: pa.Table) -> int:
-        """Write a batch: the same name again writes the same objects again, and no row twice."""
+        """Write a batch; a retry with the same name overwrites the same objects, so that no row is logged twice."""
         for day, part in self._by_day(rows):
             body = io.BytesIO()
             pq.write_table(part, body, compression="zstd")
@@ -146,47 +146,50 @@ class RequestLog:
 
 
 class Server(ThreadingHTTPServer):
-    """The model and its log behind HTTP; without a model it lives and is not ready."""
+    """HTTP server of a model and its request log; without a model it is live but not ready."""
 
     daemon_threads = True
 
     def __init__(self, port: int, name: str, model: LoadedModel | None, log: RequestLog | None) -> None:
-        super().__init__(("0.0.0.0", port), Handler)  # noqa: S104 - a pod is reached by its address
+        super().__init__(("0.0.0.0", port), Handler)  # noqa: S104 - pods are reached by their IP address
         self.name = name
         self.model = model
         self.log = log
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The paths of the protocol."""
+    """Handler of the protocol's paths."""
 
     server: Server
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Answer questions about the server and the model."""
-        found = self._known().get(self.path.rstrip("/"))
-        if found is None:
-            self._answer(404, {"error": f"there is no {self.path}"})
+        """Return the health or metadata of the server or the model."""
+        body = self._resources().get(self.path.rstrip("/"))
+        if body is None:
+            self._respond(404, {"error": f"{self.path} does not exist"})
         else:
-            self._answer(200 if found.get("ready", True) else 503, found)
+            self._respond(200 if body.get("ready", True) else 503, body)
 
     def do_POST(self) -> None:
-        """Answer an inference request."""
+        """Run an inference request."""
         path, _, verb = self.path.rpartition("/")
         size = int(self.headers.get("Content-Length") or 0)
         if verb != "infer" or path not in self._models() or self.server.model is None or size > _MAX_BODY:
-            self.close_connection = True  # the body stays unread
-            self._answer(413 if size > _MAX_BODY else 404, {"error": f"there is no {self.path}, or not so large"})
+            self.close_connection = True  # the body is not read
+            if size > _MAX_BODY:
+                self._respond(413, {"error": f"the request is larger than {_MAX_BODY} bytes"})
+            else:
+                self._respond(404, {"error": f"{self.path} does not exist"})
             return
         try:
             rows, response = infer(self.server.model, json.loads(self.rfile.read(size)))
         except (BadRequest, ModelMonitorError, ValueError) as error:
-            self._answer(400, {"error": str(error)})
+            self._respond(400, {"error": str(error)})
             return
         if self.server.log is not None:
             self.server.log.add(rows)
-        self._answer(200, {"model_name": self.server.name, **response})
+        self._respond(200, {"model_name": self.server.name, **response})
 
     def _models(self) -> list[str]:
         """Return the paths of the model, with and without its version."""
@@ -195,20 +198,20 @@ class Handler(BaseHTTPRequestHandler):
         path = f"/v2/models/{self.server.name}"
         return [path, f"{path}/versions/{self.server.model.version.version}"]
 
-    def _known(self) -> dict[str, dict[str, Any]]:
-        """Return the answers to all questions."""
+    def _resources(self) -> dict[str, dict[str, Any]]:
+        """Return the response bodies of all GET paths."""
         ready = self.server.model is not None
-        known: dict[str, dict[str, Any]] = {
+        resources: dict[str, dict[str, Any]] = {
             "/v2": {"name": "modelmonitor-scorer", "version": "1", "extensions": []},
             "/v2/health/live": {"live": True},
             "/v2/health/ready": {"ready": ready},
         }
         for path in self._models():
-            known |= {path: self._metadata(), f"{path}/ready": {"name": self.server.name, "ready": ready}}
-        return known
+            resources |= {path: self._metadata(), f"{path}/ready": {"name": self.server.name, "ready": ready}}
+        return resources
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that the base class gives it
-        """Log requests at a level that is off by default: probes come every second."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name of the base class
+        """Log requests at debug level, because probes come every second."""
         _LOG.debug(format, *args)
 
     def _metadata(self) -> dict[str, Any]:
@@ -226,7 +229,7 @@ class Handler(BaseHTTPRequestHandler):
             "outputs": [{"name": "score", "datatype": "FP64", "shape": [-1]}],
         }
 
-    def _answer(self, status: int, body: dict[str, Any]) -> None:
+    def _respond(self, status: int, body: dict[str, Any]) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -236,12 +239,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve until SIGTERM, then finish what was begun and write the log."""
+    """Serve until SIGTERM, then finish open requests and write the log."""
     logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO"), format="%(levelname)s %(name)s: %(message)s")
     uri = os.environ.get("MODELMONITOR_MODEL_URI", "")
-    where = _VERSION_FOLDER.match(uri)
+    match = _VERSION_FOLDER.match(uri)
     store = S3Store(os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_REGION"))
-    model = load_model(ModelRegistry(store, ResultsLayout(where["prefix"])), where["version"]) if where else None
+    model = load_model(ModelRegistry(store, ResultsLayout(match["prefix"])), match["version"]) if match else None
     log_uri = os.environ.get("LOG_URI")
     log = RequestLog(store, log_uri, os.environ.get("TIME_INPUT")) if log_uri else None
     server = Server(int(os.environ.get("PORT", "8080")), os.environ.get("MODEL_NAME", "model"), model, log)

@@ -1,4 +1,4 @@
-"""The example of a trainer of the user's own, run through the protocol the way the pod does."""
+"""The LightGBM example of a custom trainer, run through the protocol as in a pod."""
 
 import datetime as dt
 import json
@@ -31,7 +31,7 @@ STEPS = (("train", "train"), ("predict", "predict-challenger"), ("predict", "pre
 
 @pytest.fixture(scope="module")
 def run_image():
-    """What the image's entry point does; needs lightgbm, which requirements/dev.in names."""
+    """Run the entry point of the image; needs lightgbm, which requirements/dev.in names."""
     main = runpy.run_path(str(FOLDER / "lightgbm_trainer.py"))["main"]
 
     def run(work):
@@ -49,7 +49,7 @@ def outcome(task, signal):
 
 
 class World:
-    """Days of rows, a monitor over them with an image of the user's own, and its trainings."""
+    """Days of rows, a monitor with a custom trainer, and its trainings."""
 
     def __init__(self, folder, task):
         self.folder, self.task, self.store = folder, task, open_store(None)

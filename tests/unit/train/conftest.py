@@ -126,7 +126,7 @@ class World:
         request = PromoteRequest(monitor=self.monitor, spec=self.parsed(), version=version)
         return handle_promotion(self.store, request, job=job, now=NOW)
 
-    def roll_back(self, to="previous", job="mon-rollback-1"):
+    def handle_rollback(self, to="previous", job="mon-rollback-1"):
         request = RollbackRequest(monitor=self.monitor, spec=self.parsed(), to=to)
         return handle_rollback(self.store, request, job=job, now=NOW)
 

@@ -190,15 +190,7 @@ def fit(
     refuse_missing(pipeline, rows)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        try:
-            if estimator.calibration is Calibration.NONE:
-                pipeline.fit(rows, truth, **fit_weights(estimator, truth))
-            else:
-                pipeline = _fit_calibrated(pipeline, estimator, rows, truth, days)
-        except ValueError as error:
-            raise BadConfiguration(
-                f"{estimator.name} cannot be fitted: {one_line(error)}; change retraining.estimator, or the data"
-            ) from error
+        pipeline = _fit_pipeline(pipeline, estimator, rows, truth, days)
     inner = inner_estimator(pipeline)
     if "n_jobs" in inner.get_params():
         # The order of floating-point sums depends on the threads; predictions must not.
@@ -235,6 +227,19 @@ def inner_estimator(pipeline: Pipeline) -> Any:
     if isinstance(model, CalibratedClassifierCV):
         model = model.estimator
     return model.estimator if isinstance(model, FrozenEstimator) else model
+
+
+def _fit_pipeline(
+    pipeline: Pipeline, estimator: Estimator, rows: pd.DataFrame, truth: Array, days: Ints | None
+) -> Pipeline:
+    try:
+        if estimator.calibration is not Calibration.NONE:
+            return _fit_calibrated(pipeline, estimator, rows, truth, days)
+        return pipeline.fit(rows, truth, **fit_weights(estimator, truth))
+    except ValueError as error:
+        raise BadConfiguration(
+            f"{estimator.name} cannot be fitted: {one_line(error)}; change retraining.estimator, or the data"
+        ) from error
 
 
 def _fit_calibrated(

@@ -2,7 +2,7 @@
 
 ``prepare`` and ``conclude`` run before and after the containers of the custom trainer. They share a folder with these
 containers, which have no credentials of the object store. The layout of the folder is version 1 of the trainer
-protocol, described in ``docs/trainer-protocol.md``. Labels of the hold-out are never in the folder.
+protocol, described in ``docs/reference/trainer-protocol.md``. Labels of the hold-out are never in the folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Memory estimate: refuses trainings that would exceed the memory limit up front instead of being OOM-killed.
 
 The estimate uses the manifest only: cells, that is rows times columns, as counted in the Parquet metadata.
-docs/training.md has the measurements that it is based on; benchmarks/training repeats them.
+docs/explanation/training.md has the measurements that it is based on; benchmarks/training repeats them.
 """
 
 from __future__ import annotations

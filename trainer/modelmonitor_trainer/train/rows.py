@@ -80,7 +80,7 @@ def load_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, extra_co
         If an object cannot be used, or was replaced since the manifest was frozen.
     """
     train = load(store, manifest, manifest.train, spec)
-    _LOG.info("training window: %s rows with labels of %s", f"{train.rows:,}", f"{train.report.feature_rows:,}")
+    _LOG.info("training window: %s labelled rows of %s", f"{train.rows:,}", f"{train.report.feature_rows:,}")
     holdout = load(store, manifest, manifest.holdout, spec, extra_columns, usual=train.report.labelled_share)
     return encode_rows(spec, train, holdout)
 
@@ -102,7 +102,7 @@ def encode_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known:
     InconclusiveTraining, BadData
         As for :func:`load_rows`.
     """
-    _LOG.info("hold-out: %s rows with labels of %s", f"{holdout.rows:,}", f"{holdout.report.feature_rows:,}")
+    _LOG.info("hold-out: %s labelled rows of %s", f"{holdout.rows:,}", f"{holdout.report.feature_rows:,}")
     _require_rows(spec, train, holdout)
     name = spec.model.target
     if spec.model.task is Task.REGRESSION:
