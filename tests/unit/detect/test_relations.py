@@ -276,6 +276,16 @@ def test_ablation_says_nothing_of_few_rows_or_one_class():
     assert ablation.FOLDS >= 2
 
 
+def test_ablation_leaves_out_columns_without_values():
+    one, other = labelled(0, 1), labelled(1, 1)
+    missing = {"empty": np.full(one.truth.size, np.nan), "blank": np.full(one.truth.size, None, dtype=object)}
+    sides = [Labelled(missing | side.columns, side.truth, side.days) for side in (one, other)]
+    assert find_broken_relations("a", *sides, classes=2) == find_broken_relations("a", one, other, classes=2)
+    nothing = [Labelled(missing, side.truth, side.days) for side in (one, other)]
+    (family,) = find_broken_relations("a", *nothing, classes=2)
+    assert (family.p_value, family.message) == (None, "no feature has values throughout the reference")
+
+
 def test_small_models_are_held_to_one_thread_also_where_nothing_has_loaded_scikit_learn():
     code = """
 import numpy as np
