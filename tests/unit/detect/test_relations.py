@@ -291,7 +291,7 @@ def test_small_models_are_held_to_one_thread_also_where_nothing_has_loaded_sciki
 import numpy as np
 from threadpoolctl import threadpool_info
 from modelmonitor_trainer.detect import ablation
-ablation._compared = lambda *_: print(*(pool["num_threads"] for pool in threadpool_info())) or []
+ablation._compare = lambda *_: print(*(pool["num_threads"] for pool in threadpool_info())) or []
 side = ablation.Labelled({"x": np.arange(900.0)}, np.arange(900.0) % 2, np.zeros(900))
 ablation.find_broken_relations("a", side, side, classes=2)
 """
