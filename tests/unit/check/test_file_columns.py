@@ -1,4 +1,4 @@
-"""Columns of files that nobody has declared: what is compared, and what is said of the others."""
+"""Inferred columns of files: those that are compared, and the notes on the others."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""What holds between columns: bias, correlations, ablation."""
+"""Families of hypotheses: bias, correlations, ablation."""
 
 import os
 import subprocess

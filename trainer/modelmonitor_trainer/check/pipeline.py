@@ -80,8 +80,8 @@ def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime) -> Check
 def _profile(ctx: CheckContext, data: CheckData) -> ProfiledData:
     needs = {need for spec in data.detectors for need in REGISTRY[spec.type].needs}
     labels = data.labels if Need.LABEL_PROFILE in needs else None
-    rows = profile_pair(ctx, data.rows, "rows" if data.monitor else "files")
-    if data.monitor is None:
+    rows = profile_pair(ctx, data.rows, data.wording.windows)
+    if not data.has_contract:
         require_one_type(rows)
     return ProfiledData(
         data,
