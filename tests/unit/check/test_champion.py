@@ -1,4 +1,4 @@
-"""A check once there is a champion: its training window is the reference, and its score is followed."""
+"""A check with a champion: its training window is the reference, and its score is tested."""
 
 import datetime as dt
 

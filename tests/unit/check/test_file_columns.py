@@ -1,4 +1,4 @@
-"""Columns of files that nobody has declared: what is compared, and what is said of the others."""
+"""Inferred columns of files: those that are compared, and the notes on the others."""
 
 import datetime as dt
 import json
@@ -103,7 +103,7 @@ def test_columns_that_came_and_went_are_told(lake):
     lake.parquet("cur.parquet", x=numbers(4), fresh=numbers(5))
     notes = " ".join(lake.check("ref", "cur.parquet").notes)
     assert "New in the current files, and not compared: fresh." in notes
-    assert "No longer in the current files, and not compared before: day." in notes
+    assert "Not in the current files, and not comparable in the reference: day." in notes
     assert "Not in the first file of the reference, and not compared: late." in notes
 
 

@@ -1,4 +1,4 @@
-"""Two sets of files: what holds between columns, and what is said of files that do not go together."""
+"""Two sets of files: detectors that read rows, and files that cannot be compared."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Predictions, correlations and ablation in a whole check."""
+"""Predictions, correlations and ablation in the check of a monitor."""
 
 import datetime as dt
 

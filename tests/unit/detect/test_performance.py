@@ -1,4 +1,4 @@
-"""A drop of the score: only beyond what is tolerated, and beyond chance."""
+"""A drop of the score is reported if it is significant and larger than tolerated."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What holds between columns: bias, correlations, ablation."""
+"""Families of hypotheses: bias, correlations, ablation."""
 
 import os
 import subprocess
@@ -276,12 +276,22 @@ def test_ablation_says_nothing_of_few_rows_or_one_class():
     assert ablation.FOLDS >= 2
 
 
+def test_ablation_leaves_out_columns_without_values():
+    one, other = labelled(0, 1), labelled(1, 1)
+    missing = {"empty": np.full(one.truth.size, np.nan), "blank": np.full(one.truth.size, None, dtype=object)}
+    sides = [Labelled(missing | side.columns, side.truth, side.days) for side in (one, other)]
+    assert find_broken_relations("a", *sides, classes=2) == find_broken_relations("a", one, other, classes=2)
+    nothing = [Labelled(missing, side.truth, side.days) for side in (one, other)]
+    (family,) = find_broken_relations("a", *nothing, classes=2)
+    assert (family.p_value, family.message) == (None, "no feature has values throughout the reference")
+
+
 def test_small_models_are_held_to_one_thread_also_where_nothing_has_loaded_scikit_learn():
     code = """
 import numpy as np
 from threadpoolctl import threadpool_info
 from modelmonitor_trainer.detect import ablation
-ablation._compared = lambda *_: print(*(pool["num_threads"] for pool in threadpool_info())) or []
+ablation._compare = lambda *_: print(*(pool["num_threads"] for pool in threadpool_info())) or []
 side = ablation.Labelled({"x": np.arange(900.0)}, np.arange(900.0) % 2, np.zeros(900))
 ablation.find_broken_relations("a", side, side, classes=2)
 """

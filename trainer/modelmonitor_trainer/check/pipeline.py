@@ -28,7 +28,6 @@ from modelmonitor_trainer.check.notes import notes_on
 from modelmonitor_trainer.check.profiles import profile_pair
 from modelmonitor_trainer.check.sources.files import Files, require_one_type, resolve_files
 from modelmonitor_trainer.detect.drift import DriftResult, find_drift
-from modelmonitor_trainer.detect.outcomes import ViolationKind
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
 from modelmonitor_trainer.detect.thresholds import Calendar
@@ -81,8 +80,8 @@ def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime) -> Check
 def _profile(ctx: CheckContext, data: CheckData) -> ProfiledData:
     needs = {need for spec in data.detectors for need in REGISTRY[spec.type].needs}
     labels = data.labels if Need.LABEL_PROFILE in needs else None
-    rows = profile_pair(ctx, data.rows, "rows" if data.monitor else "files")
-    if data.monitor is None:
+    rows = profile_pair(ctx, data.rows, data.wording.windows)
+    if not data.has_contract:
         require_one_type(rows)
     return ProfiledData(
         data,
@@ -109,8 +108,8 @@ def _check_contract(ctx: CheckContext, data: ProfiledData) -> DetectorResult:
     if data.labels is None:
         return result
     # Labels that have not arrived yet are not a violation.
-    labels = structural_violations(data.labels.current, wording)
-    return result + DetectorResult(violations=tuple(v for v in labels if v.kind is not ViolationKind.NO_ROWS))
+    labels = structural_violations(data.labels.current, wording, require_rows=False)
+    return result + DetectorResult(violations=tuple(labels))
 
 
 def _run_stage(ctx: CheckContext, data: ProfiledData, stage: Stage, violations: Sequence[Violation]) -> DetectorResult:

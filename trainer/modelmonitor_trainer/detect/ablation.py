@@ -92,19 +92,37 @@ def find_broken_relations(
         return [HypothesisFamily(**(vars(test) | {"message": text}))]
     if any(np.unique(side.truth).size < 2 for side in (reference, current)):
         return [HypothesisFamily(**(vars(test) | {"message": "all rows of a side have the same outcome"}))]
+    names = _usable(reference)[:MAX_FEATURES]
+    if not names:
+        return [HypothesisFamily(**(vars(test) | {"message": "no feature has values throughout the reference"}))]
     # The limit applies only to libraries that are loaded by then.
     import sklearn.ensemble  # noqa: F401 - loads its libraries
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # Models this small are slower with several threads, especially on shared cores.
     with threadpool_limits(1):
-        subjects = _compared(reference, current, classes)
+        subjects = _compare(names, reference, current, classes)
     text = f"{len(subjects)} comparisons of small models on {sizes[0]:,} and {sizes[1]:,} labelled rows"
     return [HypothesisFamily(**(vars(family(test, subjects)) | {"message": text}))]
 
 
-def _compared(reference: Labelled, current: Labelled, classes: int) -> list[Hypothesis]:
-    names = list(reference.columns)[:MAX_FEATURES]
+def _usable(reference: Labelled) -> list[str]:
+    """Return the features that a model can be fitted on: with values in all rows that a model is fitted to."""
+    parts = _parts(reference.days)
+    return [
+        name
+        for name, values in reference.columns.items()
+        if all(_has_values(values[parts != part]) for part in range(FOLDS))
+    ]
+
+
+def _has_values(values: Array) -> bool:
+    if values.dtype.kind == "f":
+        return not bool(np.isnan(values).all())
+    return any(value is not None for value in values)
+
+
+def _compare(names: Sequence[str], reference: Labelled, current: Labelled, classes: int) -> list[Hypothesis]:
     sides = _prepared(names, reference, current, classes)
     alone = {name: _gains(sides, [index]) for index, name in enumerate(names)}
     best = sorted(names, key=lambda name: -float(alone[name][0].mean()))[:PAIRED]

@@ -57,7 +57,7 @@ class Violation:
     message: str
 
 
-def structural_violations(window: WindowProfile, wording: Wording) -> list[Violation]:
+def structural_violations(window: WindowProfile, wording: Wording, *, require_rows: bool = True) -> list[Violation]:
     """Return what prevents any comparison of a window: unreadable objects, missing columns, no rows."""
     violations = [
         Violation(ViolationKind.UNREADABLE, None, (block.block.name,), message)
@@ -75,7 +75,7 @@ def structural_violations(window: WindowProfile, wording: Wording) -> list[Viola
                     ViolationKind.MISSING_COLUMN, name, blocks, f"column {name!r} is missing from {objects[0]}{more}"
                 )
             )
-    if not window.rows and not violations:
+    if require_rows and not window.rows and not violations:
         violations.append(Violation(ViolationKind.NO_ROWS, None, (), wording.no_rows))
     return violations
 

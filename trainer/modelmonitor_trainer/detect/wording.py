@@ -17,6 +17,8 @@ class Wording:
     ----------
     batches
         Plural noun for the batches of a window.
+    windows
+        Label of the windows in a progress bar.
     clusters
         Plural noun for the groups whose rows are alike.
     violations
@@ -36,6 +38,7 @@ class Wording:
     """
 
     batches: str
+    windows: str
     clusters: str
     violations: str
     no_rows: str
@@ -48,6 +51,7 @@ class Wording:
 
 PARTITIONS = Wording(
     batches="partitions",
+    windows="rows",
     clusters="days",
     violations="Violations of the feature contract",
     no_rows="the live window has no rows; is data still being written to it?",
@@ -62,6 +66,7 @@ PARTITIONS = Wording(
 )
 FILES = Wording(
     batches="files",
+    windows="files",
     clusters="files",
     violations="Problems in the current files",
     no_rows="the current files have no rows",
