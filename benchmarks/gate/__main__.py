@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 from scipy import special, stats
 
+from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.spec import Metric, Promotion
-from modelmonitor_trainer.gate.evaluation import GateInput, Outcome, evaluate
+from modelmonitor_trainer.gate.evaluation import GateInput, evaluate
 
 _CHAMPION = 0.75
 _TOGETHER = 0.9
@@ -76,7 +77,7 @@ def measure(duel: Duel) -> tuple[Duel, Counter[str]]:
     for seed in range(duel.sets):
         result = evaluate(contest(duel, seed), _PROMOTION, seed=seed)
         assert result.champion is not None
-        promotions["gate"] += result.outcome is Outcome.PASSED
+        promotions["gate"] += result.outcome is GateOutcome.PASSED
         promotions["estimate"] += result.champion.value >= 0
     return duel, promotions
 

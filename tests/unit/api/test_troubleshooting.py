@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelmonitor_api.names import ConditionType, FailureReason, Reason
-from modelmonitor_trainer.gate.evaluation import GateReason
+from modelmonitor_api.reasons import GateReason
 
 PAGE = (Path(__file__).parents[3] / "docs" / "troubleshooting.md").read_text()
 EXPLAINED = frozenset(re.findall(r"`([A-Z][A-Za-z]+)`", PAGE))

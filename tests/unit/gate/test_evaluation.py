@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from modelmonitor_api.outcomes import GateOutcome
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Metric, Promotion, Task
-from modelmonitor_trainer.gate.evaluation import GateInput, GateReason, Outcome, evaluate
+from modelmonitor_trainer.gate.evaluation import GateInput, evaluate
 from modelmonitor_trainer.gate.leakage import Suspect, is_suspicious_gain, is_too_good, suspects
 from modelmonitor_trainer.gate.slices import compare_slices
 
@@ -37,24 +39,24 @@ def contest(champion=0.8, challenger=0.8, *, rows=ROWS, seed=0, **more):
 @pytest.mark.parametrize(
     ("case", "changes", "outcome", "reason"),
     [
-        (contest(None, 0.8), {}, Outcome.PASSED, GateReason.FIRST_MODEL),
-        (contest(0.8, 1.4), {}, Outcome.PASSED, GateReason.BETTER),
-        (contest(0.8, 1.4), {"requirement": "Better"}, Outcome.PASSED, GateReason.BETTER),
-        (contest(0.8, 0.8), {"nonInferiorityMargin": "0.02"}, Outcome.PASSED, GateReason.NOT_WORSE),
-        (contest(0.8, 0.8), {"requirement": "Better"}, Outcome.REJECTED, GateReason.NOT_SHOWN_TO_BE_BETTER),
-        (contest(0.8, 0.8, rows=600), {}, Outcome.REJECTED, GateReason.NOT_SHOWN_TO_BE_AS_GOOD),
-        (contest(1.4, 0.8), {}, Outcome.REJECTED, GateReason.WORSE),
-        (contest(1.4, 0.8), {"requirement": "Better"}, Outcome.REJECTED, GateReason.WORSE),
-        (contest(None, 0.0), {}, Outcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE),
-        (contest(0.0, -2.0), {}, Outcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE),
-        (contest(0.8, 1.4, rows=499), {}, Outcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS),
-        (contest(None, 30.0), {}, Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
-        (contest(0.8, 30.0), {}, Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
-        (contest(0.8, 3.2), {}, Outcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
+        (contest(None, 0.8), {}, GateOutcome.PASSED, GateReason.FIRST_MODEL),
+        (contest(0.8, 1.4), {}, GateOutcome.PASSED, GateReason.BETTER),
+        (contest(0.8, 1.4), {"requirement": "Better"}, GateOutcome.PASSED, GateReason.BETTER),
+        (contest(0.8, 0.8), {"nonInferiorityMargin": "0.02"}, GateOutcome.PASSED, GateReason.NOT_WORSE),
+        (contest(0.8, 0.8), {"requirement": "Better"}, GateOutcome.REJECTED, GateReason.NOT_SHOWN_TO_BE_BETTER),
+        (contest(0.8, 0.8, rows=600), {}, GateOutcome.REJECTED, GateReason.NOT_SHOWN_TO_BE_AS_GOOD),
+        (contest(1.4, 0.8), {}, GateOutcome.REJECTED, GateReason.WORSE),
+        (contest(1.4, 0.8), {"requirement": "Better"}, GateOutcome.REJECTED, GateReason.WORSE),
+        (contest(None, 0.0), {}, GateOutcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE),
+        (contest(0.0, -2.0), {}, GateOutcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE),
+        (contest(0.8, 1.4, rows=499), {}, GateOutcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS),
+        (contest(None, 30.0), {}, GateOutcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
+        (contest(0.8, 30.0), {}, GateOutcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
+        (contest(0.8, 3.2), {}, GateOutcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
         # The champion has grown old; when it was young it was as good.
-        (contest(0.0, 3.2, promotion_score=0.97), {}, Outcome.PASSED, GateReason.BETTER),
+        (contest(0.0, 3.2, promotion_score=0.97), {}, GateOutcome.PASSED, GateReason.BETTER),
         # An easy problem, on which the champion was let through: not suspicious any more.
-        (contest(30.0, 30.0), {}, Outcome.PASSED, GateReason.NOT_WORSE),
+        (contest(30.0, 30.0), {}, GateOutcome.PASSED, GateReason.NOT_WORSE),
     ],
 )
 def test_decisions(case, changes, outcome, reason):
@@ -77,7 +79,7 @@ def test_rows_of_one_class_are_inconclusive():
     case = contest(0.8, 0.8)
     one = GateInput(np.ones(ROWS, dtype=int), case.challenger, case.champion, case.baseline)
     found = evaluate(one, promotion(), seed=0)
-    assert (found.outcome, found.reason) == (Outcome.INCONCLUSIVE, GateReason.METRIC_UNDEFINED)
+    assert (found.outcome, found.reason) == (GateOutcome.INCONCLUSIVE, GateReason.METRIC_UNDEFINED)
     assert "both classes" in found.message
 
 
@@ -103,14 +105,14 @@ def with_slices(drop, rows=4000, share=0.25):
 def test_a_slice_that_gets_worse_refuses_a_better_model():
     found = evaluate(with_slices(0.8), promotion(), seed=0)
     assert found.champion.low > 0, "better over all"
-    assert (found.outcome, found.reason) == (Outcome.REJECTED, GateReason.WORSE_ON_A_SLICE)
+    assert (found.outcome, found.reason) == (GateOutcome.REJECTED, GateReason.WORSE_ON_A_SLICE)
     assert "origin = JFK" in found.message
     assert [part.worse for part in found.slices] == [False, True]
 
 
 def test_a_slice_with_few_rows_is_reported_and_does_not_decide():
     found = evaluate(with_slices(0.8, share=0.03), promotion(), seed=0)
-    assert found.outcome is Outcome.PASSED
+    assert found.outcome is GateOutcome.PASSED
     assert found.slices[1].value == "JFK"
     assert not found.slices[1].decides
     assert found.slices[1].difference is None

@@ -26,10 +26,10 @@ from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.engine import ExecutorEngine, ThreadEngine
 from modelmonitor_trainer.profile.hashing import digest
 from modelmonitor_trainer.profile.moments import scale_of, to_bytes
-from modelmonitor_trainer.profile.tasks import ProfileTask, StoreOfSpec
+from modelmonitor_trainer.profile.tasks import ProfileTask
 from modelmonitor_trainer.profile.window import profile_objects, profile_window
 from modelmonitor_trainer.profile.window_moments import window_moments
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.open import StoreConfig, open_store
 from support.profiles import KillingStore, set_part_bytes
 
 PARQUET, CSV, JSON_LINES = DataFormat.PARQUET, DataFormat.CSV, DataFormat.JSON_LINES
@@ -57,10 +57,10 @@ def engine(request):
     elif request.param == "four threads":
         yield ThreadEngine(4)
     elif request.param == "executor of processes":
-        yield ExecutorEngine(request.getfixturevalue("processes"), StoreOfSpec(), in_flight=2)
+        yield ExecutorEngine(request.getfixturevalue("processes"), StoreConfig(), in_flight=2)
     else:
         with ThreadPoolExecutor(2) as pool:
-            yield ExecutorEngine(pool, StoreOfSpec())
+            yield ExecutorEngine(pool, StoreConfig())
 
 
 def write(folder, fmt):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from modelmonitor_api.outcomes import GateOutcome as Outcome
+from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Metric, Promotion, Requirement
 from modelmonitor_trainer.arrays import Array, Ints
@@ -19,9 +19,6 @@ from modelmonitor_trainer.gate.interval import Difference, paired_difference
 from modelmonitor_trainer.gate.leakage import Suspect, is_easy_problem, is_suspicious_gain, is_too_good
 from modelmonitor_trainer.gate.slices import SliceResult, compare_slices, judge_slices
 from modelmonitor_trainer.model.metrics import Undefined, in_units, is_regression, title
-
-#: The modules that use the gate import its outcomes from here.
-__all__ = ["GateReason", "Outcome"]
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,7 @@ class CriterionResult:
     passed: bool | None
     sentence: str
     reason: GateReason
-    outcome: Outcome = Outcome.REJECTED
+    outcome: GateOutcome = GateOutcome.REJECTED
 
 
 #: A criterion judges a comparison; None means that it does not apply.
@@ -137,7 +134,7 @@ class GateResult:
         Results of all criteria, in order.
     """
 
-    outcome: Outcome
+    outcome: GateOutcome
     reason: GateReason
     message: str
     metric: Metric
@@ -176,11 +173,11 @@ def evaluate(scores: GateInput, promotion: Promotion, *, seed: int) -> GateResul
             f"{title(metric)} cannot be computed on the {rows:,} hold-out rows: {undefined}; "
             "raise promotion.holdoutDays"
         )
-        return GateResult(Outcome.INCONCLUSIVE, GateReason.METRIC_UNDEFINED, message, metric, rows)
+        return GateResult(GateOutcome.INCONCLUSIVE, GateReason.METRIC_UNDEFINED, message, metric, rows)
     results = tuple(result for criterion in CRITERIA if (result := criterion(comparison)) is not None)
     failed = next((result for result in results if result.passed is False), None)
     if failed is None:
-        outcome, reason, message = Outcome.PASSED, _pass_reason(comparison), _pass_message(comparison)
+        outcome, reason, message = GateOutcome.PASSED, _pass_reason(comparison), _pass_message(comparison)
     else:
         outcome, reason, message = failed.outcome, failed.reason, failed.sentence
     return GateResult(
@@ -247,7 +244,7 @@ def _plausible(comparison: Comparison) -> CriterionResult:
     suspicion = _suspicion(comparison)
     if suspicion is None:
         sentence = f"{title(metric)} of {value:.4f} is plausible for real data"
-        return CriterionResult(name, True, sentence, GateReason.TOO_GOOD_TO_BE_TRUE, Outcome.INCONCLUSIVE)
+        return CriterionResult(name, True, sentence, GateReason.TOO_GOOD_TO_BE_TRUE, GateOutcome.INCONCLUSIVE)
     suspects = ", ".join(f"{suspect.feature} ({suspect.score:.4f} alone)" for suspect in comparison.scores.suspects[:5])
     advice = (
         f"A feature may leak the target: inspect {suspects}"
@@ -258,7 +255,7 @@ def _plausible(comparison: Comparison) -> CriterionResult:
         f"Too good to be true: {title(metric)} is {value:.5g} on rows that the model has not seen{suspicion}. "
         f"{advice}. If the score is legitimate, promote this version manually"
     )
-    return CriterionResult(name, False, sentence, GateReason.TOO_GOOD_TO_BE_TRUE, Outcome.INCONCLUSIVE)
+    return CriterionResult(name, False, sentence, GateReason.TOO_GOOD_TO_BE_TRUE, GateOutcome.INCONCLUSIVE)
 
 
 def _suspicion(comparison: Comparison) -> str | None:
@@ -332,7 +329,7 @@ def _too_few_rows(metric: Metric, rows: int, needed: int) -> GateResult:
         f"{rows:,} labelled hold-out rows are too few to compare models, promotion.minHoldoutRows is {needed:,}; "
         "wait for more labels, or raise promotion.holdoutDays"
     )
-    return GateResult(Outcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS, message, metric, rows)
+    return GateResult(GateOutcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS, message, metric, rows)
 
 
 def _pass_reason(comparison: Comparison) -> GateReason:

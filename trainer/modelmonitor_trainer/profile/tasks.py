@@ -17,7 +17,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Generic, Protocol, TypeVar
 
-from modelmonitor_api.spec import DataFormat, Storage
+from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data.parquet import Part
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile import kernel
@@ -28,7 +28,7 @@ from modelmonitor_trainer.profile.columns import ColumnProfile, merge
 from modelmonitor_trainer.profile.counting import CategoryCounter, NumberCounter, cell_table
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, empty_profile, from_bytes, to_bytes
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
-from modelmonitor_trainer.storage.base import ObjectInfo, Store, open_store
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
@@ -42,23 +42,6 @@ class StoreFactory(Hashable, Protocol):
     def open(self) -> Store:
         """Return a new store."""
         ...
-
-
-@dataclass(frozen=True)
-class StoreOfSpec:
-    """The store that a spec names; credentials come from the environment of each process.
-
-    Attributes
-    ----------
-    storage
-        As for :func:`~modelmonitor_trainer.storage.base.open_store`.
-    """
-
-    storage: Storage | None = None
-
-    def open(self) -> Store:
-        """Return a new store."""
-        return open_store(self.storage)
 
 
 class ObjectTask(Protocol[_P, _R]):

@@ -6,8 +6,9 @@ import datetime as dt
 
 from modelmonitor_api.messages import PromoteRequest, RollbackRequest, RunVerdict
 from modelmonitor_api.names import Reason
+from modelmonitor_api.outcomes import GateOutcome
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_trainer.errors import BadConfiguration
-from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.registry.mlflow_tracking import move_alias, tracked_name, with_note
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.registry.registry import ChampionChanged, ModelRegistry
@@ -152,7 +153,7 @@ def _reject_alternation(pointer: Pointer | None, request: RollbackRequest, job: 
 
 
 def _require_passed(record: VersionRecord) -> None:
-    if record.outcome == "Passed" or record.reason == GateReason.TOO_GOOD_TO_BE_TRUE:
+    if record.outcome is GateOutcome.PASSED or record.reason == GateReason.TOO_GOOD_TO_BE_TRUE:
         return
     raise BadConfiguration(
         f"{record.version} did not pass the promotion gate, so it was not promoted. {record.outcome} "

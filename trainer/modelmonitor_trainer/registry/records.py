@@ -8,12 +8,11 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.resource import Message
 from modelmonitor_api.spec import Feature, Metric, Task
 from modelmonitor_api.status import Champion, Time
 from modelmonitor_trainer.errors import BadData
-
-Outcome = Literal["Passed", "Rejected", "Inconclusive"]
 
 
 class StoredFile(Message):
@@ -67,7 +66,7 @@ class VersionRecord(Message):
     metric: Metric = Field(description="Metric of the score.")
     score: float | None = Field(None, description="Score on the hold-out.")
     compared_with: str | None = Field(None, description="Champion that it was compared with.")
-    outcome: Outcome = Field(description="Outcome of the promotion gate.")
+    outcome: GateOutcome = Field(description="Outcome of the promotion gate.")
     reason: str = Field(description="Reason of the outcome, one CamelCase word.")
     message: str = Field(description="Reason of the outcome, one sentence.")
     files: list[StoredFile] = Field(default_factory=list, description="All other files of the version.")

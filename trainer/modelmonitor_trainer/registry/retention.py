@@ -18,8 +18,9 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from modelmonitor_api.outcomes import GateOutcome
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Retention
-from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout, RunLayout
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.registry.registry import ModelRegistry
@@ -131,7 +132,7 @@ def _awaits_approval(record: VersionRecord, pointer: Pointer | None) -> bool:
     """Return whether a version can still be promoted: it passed, or may leak the target, against the champion."""
     if record.compared_with != (pointer.version if pointer else None):
         return False
-    return record.outcome == "Passed" or record.reason == GateReason.TOO_GOOD_TO_BE_TRUE
+    return record.outcome is GateOutcome.PASSED or record.reason == GateReason.TOO_GOOD_TO_BE_TRUE
 
 
 def _delete_versions(

@@ -11,9 +11,9 @@ import datetime as dt
 from pathlib import Path
 
 from modelmonitor_api.messages import RunVerdict, TrainRequest
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadConfiguration
-from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.registry.layout import MODEL_FOLDER
 from modelmonitor_trainer.registry.model_files import load_model
 from modelmonitor_trainer.registry.records import StoredFile, VersionRecord

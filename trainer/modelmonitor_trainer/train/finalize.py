@@ -11,10 +11,11 @@ import json
 import logging
 
 from modelmonitor_api.messages import RunVerdict
+from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadData, ModelMonitorError
-from modelmonitor_trainer.gate.evaluation import Outcome, evaluate
+from modelmonitor_trainer.gate.evaluation import evaluate
 from modelmonitor_trainer.gate.warm_start_guard import guarded_confidence
 from modelmonitor_trainer.registry.layout import COMPARISON_FILE, PARAMETERS_FILE
 from modelmonitor_trainer.registry.mlflow_tracking import with_note
@@ -77,7 +78,7 @@ def evaluate_and_store(
     )
     record = version_record(run, manifest, rows, challenger, champion, result, now)
     documents = version_documents(run, manifest, record, challenger, evidence)
-    if result.outcome is not Outcome.REJECTED:
+    if result.outcome is not GateOutcome.REJECTED:
         documents |= reference_profiles(run, manifest)
     files = [run.registry.write_file(record.version, name, content)[0] for name, content in documents.items()]
     return run.registry.write_record(record.model_copy(update={"files": [*challenger.files, *files]}))

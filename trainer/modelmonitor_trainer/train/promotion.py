@@ -43,8 +43,8 @@ def promote(run: Run, record: VersionRecord, now: dt.datetime) -> PromotionDecis
     since the comparison, the outcome is Inconclusive.
     """
     message = as_sentence(record.message)
-    if record.outcome != GateOutcome.PASSED:
-        return PromotionDecision(RunOutcome(record.outcome), record.reason, message, run.registry.champion())
+    if record.outcome is not GateOutcome.PASSED:
+        return PromotionDecision(RunOutcome(record.outcome.value), record.reason, message, run.registry.champion())
     if run.spec.promotion.mode is PromotionMode.MANUAL:
         message += f" To promote it, set the annotation modelmonitor.io/promote: {record.version}."
         return PromotionDecision(RunOutcome.AWAITING_APPROVAL, record.reason, message, run.registry.champion())

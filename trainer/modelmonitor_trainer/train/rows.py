@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.data.labels import (
@@ -20,7 +21,6 @@ from modelmonitor_trainer.data.labels import (
     true_values,
 )
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest
-from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.run import InconclusiveTraining, Run

@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from modelmonitor_api.messages import RunVerdict, TrainRequest, encode
 from modelmonitor_api.names import short_hash
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest, days_within, freeze
 from modelmonitor_trainer.data.windows import latest_partition, training_windows
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
-from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.registry.layout import RunLayout
 from modelmonitor_trainer.registry.records import Pointer
 from modelmonitor_trainer.registry.registry import ModelRegistry, version_name

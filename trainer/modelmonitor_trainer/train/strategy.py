@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Estimator, ModelMonitorSpec, Parameter, Strategy
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS
-from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.model.pipeline import Model, fit
 from modelmonitor_trainer.model.search import SearchResult, search, with_parameters
 from modelmonitor_trainer.model.warm_start import continue_training

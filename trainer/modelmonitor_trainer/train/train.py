@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import Any
 
 from modelmonitor_api.messages import RunVerdict, TrainRequest
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Strategy
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadConfiguration
-from modelmonitor_trainer.gate.evaluation import GateReason
 from modelmonitor_trainer.gate.warm_start_guard import RefitComparison, compare_with_refit
 from modelmonitor_trainer.model.batches import Source
 from modelmonitor_trainer.model.metrics import aligned

@@ -84,7 +84,7 @@ def version_record(
         metric=result.metric,
         score=compared.challenger if compared else None,
         compared_with=champion.record.version if champion else None,
-        outcome=result.outcome.value,
+        outcome=result.outcome,
         reason=result.reason.value,
         message=result.message,
     )
