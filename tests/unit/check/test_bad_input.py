@@ -120,7 +120,7 @@ def test_columns_that_cannot_be_compared_are_named(check, folder):
     code, out, _ = check("nested.parquet", "good.parquet")
     assert code == 0
     assert "inside, list" in out
-    assert "since names must have 1 to 253 characters: longlonglong" in out
+    assert "because names must have 1 to 253 characters: longlonglong" in out
     assert "(400 characters)" in out
     pq.write_table(pa.table({"inside": [{"a": 1}] * 9}), folder / "only.parquet")
     code, _, err = check("only.parquet", "good.parquet")

@@ -140,13 +140,12 @@ def _decide_drift(data: ProfiledData, results: DetectorResult) -> DriftResult | 
     position = {id(plan): index for index, plan in enumerate(plan for pair in data.pairs for plan in pair.plan)}
     order = {spec.name: index for index, spec in enumerate(data.source.detectors)}
     comparisons = sorted(results.comparisons, key=lambda comparison: position[id(comparison.plan)])
-    calendars = {
-        comparison.role: Calendar.of_windows(pair.reference, pair.current)
-        for pair in data.pairs
-        if pair.reference is not None
-        for comparison in comparisons
-        if any(comparison.plan is plan for plan in pair.plan)
-    }
+    role_of = {id(comparison.plan): comparison.role for comparison in comparisons}
+    calendars: dict[str, Calendar] = {}
+    for pair in data.pairs:
+        if pair.reference is not None:
+            calendar = Calendar.of_windows(pair.reference, pair.current)
+            calendars |= {role_of[id(plan)]: calendar for plan in pair.plan if id(plan) in role_of}
     return find_drift(
         comparisons,
         data.source.sensitivity,
