@@ -114,7 +114,7 @@ def test_spaces_that_cannot_be_searched(estimator, words):
 def test_without_a_space_there_is_nothing_to_check():
     plain = parse(Estimator, {"name": "Ridge"})
     check_search(plain, FEATURES, seed=0)
-    with pytest.raises(BadConfiguration, match="nothing to search"):
+    with pytest.raises(BadConfiguration, match="search is not set"):
         searched(plain)
 
 

@@ -26,7 +26,7 @@ def test_a_first_and_a_second_page(world):
     text = page(world, 2)
     assert second.message.split(",")[0] in text
     for part in (
-        "Difference to the champion",
+        "Difference from the champion",
         "ROC curve",
         "Calibration",
         "origin = JFK",
