@@ -10,6 +10,7 @@ from columns import Column
 
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.data.arrow_floats import floats_of
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.drift import Comparison, DriftResult, find_drift
 from modelmonitor_trainer.detect.thresholds import Calendar
 from modelmonitor_trainer.profile.binning import (
@@ -24,7 +25,7 @@ from modelmonitor_trainer.profile.categories import BUCKETS
 from modelmonitor_trainer.profile.columns import ColumnProfile
 from modelmonitor_trainer.profile.counting import count_values
 from modelmonitor_trainer.profile.tasks import Counters
-from modelmonitor_trainer.profile.window import Batch, BatchProfile, WindowProfile, stack
+from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile, stack
 
 #: Column → its rows, day by day.
 Table = dict[str, list[pa.ChunkedArray]]

@@ -12,8 +12,8 @@ from modelmonitor_api.messages import CheckRequest, MonitorRef
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.check.publish import publish_check
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 FIRST = dt.date(2013, 1, 1)
 NOW = dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC)

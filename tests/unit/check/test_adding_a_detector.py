@@ -20,7 +20,7 @@ from modelmonitor_trainer.check.sources.files import Files, resolve_files
 from modelmonitor_trainer.cli import check as command
 from modelmonitor_trainer.detect.result import to_json
 from modelmonitor_trainer.report.check_page import render
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.open import open_store
 
 PAGE = Path(__file__).parents[3] / "docs/contributing/adding-a-detector.md"
 #: The enum with the member that the page tells to add.

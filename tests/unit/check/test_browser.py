@@ -17,7 +17,7 @@ from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.check.pipeline import check_files
 from modelmonitor_trainer.check.sources.files import Files
 from modelmonitor_trainer.report.check_page import render
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.open import open_store
 from unit.train.conftest import World
 from unit.train.test_tasks import Lake
 

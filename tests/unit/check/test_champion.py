@@ -11,9 +11,8 @@ from modelmonitor_trainer.check.data import ChampionInfo
 from modelmonitor_trainer.check.detectors import performance
 from modelmonitor_trainer.check.predictor import Predictor
 from modelmonitor_trainer.check.sources import monitor
-from modelmonitor_trainer.data.windows import partitions
+from modelmonitor_trainer.data.windows import batches_of_partitions, partitions
 from modelmonitor_trainer.errors import BadConfiguration
-from modelmonitor_trainer.profile.window import batches_of_partitions
 
 TRAINED = (dt.date(2013, 1, 5), dt.date(2013, 1, 24))
 

@@ -13,7 +13,7 @@ from modelmonitor_trainer.check.pipeline import check_files
 from modelmonitor_trainer.check.sources.files import Files, find_files
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.detect.result import to_json
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.open import open_store
 
 NOW = dt.datetime(2013, 12, 31, tzinfo=dt.UTC)
 ROWS = 3000

@@ -10,11 +10,12 @@ import pytest
 
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.check.detectors import correlation_drift
-from modelmonitor_trainer.check.row_sampling import numbers_of, sample_batches
 from modelmonitor_trainer.cli.main import main
-from modelmonitor_trainer.profile.window import Batch
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.data.arrow_floats import numbers_of
+from modelmonitor_trainer.data.row_sampling import sample_batches
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 ROWS = 4000
 

@@ -10,11 +10,11 @@ import pytest
 from modelmonitor_api.spec import DataFormat, Feature, Sensitivity
 from modelmonitor_trainer.check.pipeline import check_files
 from modelmonitor_trainer.check.sources.files import Files
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.profile import reference as module
 from modelmonitor_trainer.profile.reference import read_reference
-from modelmonitor_trainer.profile.window import Batch
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 ROWS = 150_000
 

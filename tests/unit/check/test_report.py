@@ -20,7 +20,7 @@ from modelmonitor_trainer.detect.result import to_json
 from modelmonitor_trainer.detect.score_timeline import Period
 from modelmonitor_trainer.report.check_page import render
 from modelmonitor_trainer.report.timeline import timeline_of
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.open import open_store
 
 NOW = dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC)
 HOSTILE = '<script>alert("1")</script>\'"><img src=x onerror=alert(1)>{{7*7}}\u202e'

@@ -13,8 +13,8 @@ from modelmonitor_api.spec import ModelMonitorSpec, Sensitivity
 from modelmonitor_trainer.check.detectors import ablation, prediction_bias
 from modelmonitor_trainer.check.pipeline import check_files, check_monitor
 from modelmonitor_trainer.check.sources.files import Files
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 FIRST, DAYS, CURRENT = dt.date(2013, 1, 1), 37, dt.date(2013, 2, 1)
 NOW = dt.datetime(2013, 2, 7, 6, tzinfo=dt.UTC)

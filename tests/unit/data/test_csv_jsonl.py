@@ -16,7 +16,7 @@ from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data import csv_jsonl as module
 from modelmonitor_trainer.data.csv_jsonl import NULL_WORDS
 from modelmonitor_trainer.data.tables import Unreadable, scan
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.open import open_store
 
 CELLS = st.sampled_from(
     ["", "1", "-7", "2.5", "true", "x", "NA", "2024-01-31", "2024-01-31 10:00:00", "12:30:00", "nan"]

@@ -26,8 +26,8 @@ from modelmonitor_trainer.data.manifest import Manifest, days_within, freeze, ob
 from modelmonitor_trainer.data.tables import MissingColumn
 from modelmonitor_trainer.data.windows import TrainingWindows
 from modelmonitor_trainer.errors import BadData, ObjectChanged
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import path_of, uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 WINDOWS = TrainingWindows((dt.date(2013, 1, 1), dt.date(2013, 1, 3)), (dt.date(2013, 1, 4), dt.date(2013, 1, 5)))
 

@@ -10,8 +10,8 @@ import pytest
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data.tables import MissingColumn, Unreadable, read_table, scan
 from modelmonitor_trainer.errors import BadData, ObjectChanged
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 PARQUET, CSV, JSONL = DataFormat.PARQUET, DataFormat.CSV, DataFormat.JSON_LINES
 

@@ -14,8 +14,8 @@ from modelmonitor_trainer.data.windows import (
     training_windows,
 )
 from modelmonitor_trainer.errors import BadConfiguration, NotFound
-from modelmonitor_trainer.storage.base import open_store
 from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 
 def day(text):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from modelmonitor_api.spec import Feature
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import (
     contract_violations,
     missing_partitions,
@@ -15,7 +16,7 @@ from modelmonitor_trainer.detect.quality import (
 )
 from modelmonitor_trainer.detect.wording import PARTITIONS
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
-from modelmonitor_trainer.profile.window import Batch, BatchProfile, stack
+from modelmonitor_trainer.profile.window import BatchProfile, stack
 from support.profiles import profile_categories, profile_numbers
 
 NUMBER = Feature(name="f", type="Numeric", minimum="0", maximum="10")

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from modelmonitor_api.spec import DataFormat, Feature
 from modelmonitor_trainer.data.tables import Unreadable
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.profile.binning import fit_plan
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, from_bytes, to_bytes
-from modelmonitor_trainer.profile.window import Batch, profile_objects, profile_window, require_readable
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.profile.window import profile_objects, profile_window, require_readable
 from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.open import open_store
 
 FEATURES = (
     Feature(name="x", type="Numeric", minimum="-2", maximum="2"),

@@ -23,7 +23,7 @@ from modelmonitor_trainer.profile.moments import (
     scale_of,
     to_bytes,
 )
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.open import open_store
 
 PARQUET, CSV = DataFormat.PARQUET, DataFormat.CSV
 

@@ -19,7 +19,7 @@ from modelmonitor_trainer.profile.hashing import digest
 from modelmonitor_trainer.profile.object_profile import to_bytes
 from modelmonitor_trainer.profile.tasks import ProfileTask
 from modelmonitor_trainer.profile.window import profile_objects
-from modelmonitor_trainer.storage.base import open_store
+from modelmonitor_trainer.storage.open import open_store
 
 FEATURES = [Feature(name="x", type=FeatureType.NUMERIC), Feature(name="w", type=FeatureType.CATEGORICAL)]
 FMT = DataFormat.PARQUET

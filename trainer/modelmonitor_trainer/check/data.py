@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.spec import Detector, Feature, FeatureType, ModelMonitorSpec, Sensitivity, Task
 from modelmonitor_api.status import Champion, ChampionWatch
-from modelmonitor_trainer.data.windows import Window
+from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.binning import Plan
-from modelmonitor_trainer.profile.window import Batch, WindowProfile
+from modelmonitor_trainer.profile.window import WindowProfile
 
 if TYPE_CHECKING:
     from modelmonitor_trainer.check.predictor import Predictor

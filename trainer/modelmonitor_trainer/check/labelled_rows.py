@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import Outcomes
-from modelmonitor_trainer.check.row_sampling import sample_batches
+from modelmonitor_trainer.data.row_sampling import sample_batches
 from modelmonitor_trainer.data.tables import read_table
-from modelmonitor_trainer.profile.window import Batch
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.storage.base import ObjectInfo
 
 _SEED = 20130101

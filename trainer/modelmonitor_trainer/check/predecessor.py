@@ -15,12 +15,11 @@ from modelmonitor_trainer.check.detectors.performance import MAX_ROWS
 from modelmonitor_trainer.check.labelled_rows import read_batches
 from modelmonitor_trainer.check.predictor import true_outcomes, usable_rows
 from modelmonitor_trainer.check.sources.monitor import label_join
-from modelmonitor_trainer.data.windows import Window, partitions
+from modelmonitor_trainer.data.windows import Batch, Window, batches_of_partitions, partitions
 from modelmonitor_trainer.gate.evaluation import margin_of
 from modelmonitor_trainer.gate.interval import paired_difference
 from modelmonitor_trainer.model.metrics import Undefined, aligned
 from modelmonitor_trainer.profile.reference import target_column
-from modelmonitor_trainer.profile.window import Batch, batches_of_partitions
 from modelmonitor_trainer.registry.champion import Pointer, load_model
 from modelmonitor_trainer.registry.model_files import LoadedModel
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array, Floats
-from modelmonitor_trainer.check.row_sampling import numbers_of
+from modelmonitor_trainer.data.arrow_floats import numbers_of
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.storage.base import Store
 

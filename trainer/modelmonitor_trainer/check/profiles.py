@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import ProfiledPair, WindowPair
 from modelmonitor_trainer.profile.binning import fit_plan
-from modelmonitor_trainer.profile.engine import ProfileCache
+from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.reference import Reference, read_reference, reference_from_bytes
 from modelmonitor_trainer.profile.window import profile_window
 

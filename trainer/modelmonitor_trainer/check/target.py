@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelmonitor_api.spec import Feature, FeatureType, Task
-from modelmonitor_trainer.check.row_sampling import numbers_of
+from modelmonitor_trainer.data.arrow_floats import numbers_of
 from modelmonitor_trainer.data.tables import is_number
 
 

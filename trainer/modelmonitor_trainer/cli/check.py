@@ -104,7 +104,7 @@ def _check_in_pod(args: argparse.Namespace) -> int:
         from modelmonitor_api.messages import CheckRequest
         from modelmonitor_trainer.check.publish import publish_check
         from modelmonitor_trainer.errors import BadConfiguration
-        from modelmonitor_trainer.storage.base import open_store
+        from modelmonitor_trainer.storage.open import open_store
 
         request = read_request(args.request)
         if not isinstance(request, CheckRequest):
@@ -119,7 +119,7 @@ def _check_in_pod(args: argparse.Namespace) -> int:
 
 def _check_of_monitor(args: argparse.Namespace) -> CheckResult:
     from modelmonitor_trainer.check.publish import publish_check
-    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.storage.open import open_store
 
     request = _request(args)
     store = open_store(request.spec.storage)
@@ -143,7 +143,7 @@ def _check_of_files(args: argparse.Namespace) -> CheckResult:
     from modelmonitor_api.spec import Sensitivity
     from modelmonitor_trainer.check.pipeline import check_files
     from modelmonitor_trainer.check.sources.files import Files
-    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.storage.open import open_store
 
     files = Files(args.reference, args.current, args.target, args.prediction, args.correlations, args.ablation)
     sensitivity = Sensitivity().model_copy(update=_sensitivity(args))
@@ -226,7 +226,7 @@ def _report(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.errors import NotFound
     from modelmonitor_trainer.registry.versions import monitor_prefix
-    from modelmonitor_trainer.storage.base import open_store
+    from modelmonitor_trainer.storage.open import open_store
 
     monitor, spec = read_monitor(args.file)
     store = open_store(spec.storage)

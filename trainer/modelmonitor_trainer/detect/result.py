@@ -13,7 +13,7 @@ from modelmonitor_api.messages import CheckVerdict, MonitorRef
 from modelmonitor_api.resource import camel
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_api.status import FeatureEvidence, format_time
-from modelmonitor_trainer.data.windows import Window
+from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.outcomes import DetectorStatus
@@ -21,7 +21,6 @@ from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.wording import FILES, Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.profile.window import Batch
 
 #: Maximum number of hypotheses of a family in the JSON; a hundred columns have 4950 correlations.
 MAX_SUBJECTS = 200

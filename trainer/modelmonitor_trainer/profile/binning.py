@@ -26,7 +26,6 @@ from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.profile.categories import BUCKETS
 from modelmonitor_trainer.profile.counting import count_values
-from modelmonitor_trainer.profile.hashing import digest as digest  # noqa: PLC0414 - for check.relations, which moves
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 #: Cells per numeric column; fewer for wide data, so that memory stays bounded.

@@ -15,12 +15,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.errors import OutOfMemory
-from modelmonitor_trainer.profile.cache import CacheEntries, ProfileCache
+from modelmonitor_trainer.profile.cache import CacheEntries
 from modelmonitor_trainer.profile.tasks import ObjectTask, StoreFactory, run
 from modelmonitor_trainer.progress import ProgressCallback, Tick, no_progress
 from modelmonitor_trainer.storage.base import Store
-
-__all__ = ["Engine", "ExecutorEngine", "ProfileCache", "ThreadEngine"]
 
 _P = TypeVar("_P")
 _R = TypeVar("_R")

@@ -11,7 +11,7 @@ import numpy as np
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Counts
 from modelmonitor_trainer.data.tables import Unreadable
-from modelmonitor_trainer.data.windows import Batch, batches_of_partitions
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.profile.binning import Plan, plan_to_json
 from modelmonitor_trainer.profile.cache import ProfileCache
@@ -22,18 +22,6 @@ from modelmonitor_trainer.profile.object_profile import ObjectProfile, empty_pro
 from modelmonitor_trainer.profile.tasks import ProfileTask, profile_codec
 from modelmonitor_trainer.progress import Tick, no_progress, with_progress_bar
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
-
-__all__ = [
-    "Batch",
-    "BatchProfile",
-    "ColumnWindow",
-    "WindowProfile",
-    "batches_of_partitions",
-    "profile_objects",
-    "profile_window",
-    "require_readable",
-    "stack",
-]
 
 
 @dataclass(frozen=True)

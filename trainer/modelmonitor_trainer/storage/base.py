@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import builtins
 import datetime as dt
-import importlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from modelmonitor_trainer.errors import ObjectChanged
 
@@ -198,10 +197,3 @@ def changed(uri: str) -> ObjectChanged:
 def removed(uri: str) -> ObjectChanged:
     """Return the error for an object that has been removed since it was listed."""
     return ObjectChanged(f"{uri} has been removed since it was listed; run again without it", uri)
-
-
-def __getattr__(name: str) -> Any:
-    """Return `open_store`, for callers that still import it from here instead of from :mod:`.open`."""
-    if name == "open_store":
-        return importlib.import_module("modelmonitor_trainer.storage.open").open_store
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

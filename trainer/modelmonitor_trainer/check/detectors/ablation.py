@@ -16,9 +16,10 @@ from modelmonitor_trainer.check.detectors.base import Need, RowDetector, registe
 from modelmonitor_trainer.check.labelled_rows import LabelledBatch, sample_labelled
 from modelmonitor_trainer.check.predictor import true_outcomes
 from modelmonitor_trainer.check.target import infer_task
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.profile.window import Batch, WindowProfile
+from modelmonitor_trainer.profile.window import WindowProfile
 
 if TYPE_CHECKING:
     from modelmonitor_trainer.detect.ablation import Labelled

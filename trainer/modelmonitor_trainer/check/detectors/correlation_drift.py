@@ -10,12 +10,14 @@ from modelmonitor_api.spec import DetectorType
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import ProfiledData
 from modelmonitor_trainer.check.detectors.base import RowDetector, register, select_features
-from modelmonitor_trainer.check.moments import moments_of_window
 from modelmonitor_trainer.detect.correlation import find_correlation_drift
 from modelmonitor_trainer.detect.drift import level_of
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.profile.binning import NumericPlan
-from modelmonitor_trainer.profile.moments import MAX_COLUMNS, scale_of
+from modelmonitor_trainer.profile.cache import ProfileCache
+from modelmonitor_trainer.profile.moments import MAX_COLUMNS, Moments, Scale, scale_of
+from modelmonitor_trainer.profile.window import WindowProfile
+from modelmonitor_trainer.profile.window_moments import window_moments
 
 #: Maximum number of values per side that are read again for correlations that nobody requested.
 MAX_OPTIONAL_VALUES = 2_000_000
@@ -46,14 +48,7 @@ class CorrelationDrift(RowDetector):
             for plan in numeric[:MAX_COLUMNS]
             if (scale := scale_of(plan, reference.columns[plan.name].total.counts)) is not None
         ]
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-        # Objects are already spread over threads; more threads per matrix product would only wait for each other.
-        with threadpool_limits(1):
-            before, now = (
-                moments_of_window(ctx, source, window, scales) if len(scales) > 1 else []
-                for window in (reference, current)
-            )
+        before, now = (_moments(ctx, window, scales) if len(scales) > 1 else [] for window in (reference, current))
         level = level_of(source.sensitivity, source.checks_per_day)
         families = find_correlation_drift(spec.name, [scale.name for scale in scales], before, now, level)
         skipped = len(numeric) - MAX_COLUMNS
@@ -61,3 +56,8 @@ class CorrelationDrift(RowDetector):
             more = f"; {skipped} more columns are not compared; select columns with the detector's columns"
             families = [replace(family, message=family.message + more) for family in families]
         return families
+
+
+def _moments(ctx: CheckContext, window: WindowProfile, scales: Sequence[Scale]) -> list[Moments]:
+    batches = [profile.block for profile in window.blocks]
+    return window_moments(ctx.store, batches, scales, ctx.fmt, ProfileCache(ctx.store, ctx.cache_prefix))

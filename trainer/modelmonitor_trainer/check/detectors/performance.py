@@ -19,13 +19,13 @@ from modelmonitor_trainer.check.data import MonitorData, Outcomes, ProfiledData
 from modelmonitor_trainer.check.detectors.base import Detector, DetectorResult, Findings, Need, Stage, register
 from modelmonitor_trainer.check.labelled_rows import LabelledBatch, read_batches
 from modelmonitor_trainer.check.predictor import Predictor, true_outcomes, usable_rows
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.drift import level_of
 from modelmonitor_trainer.detect.outcomes import DetectorStatus
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
 from modelmonitor_trainer.detect.quality import duplicate_keys
 from modelmonitor_trainer.detect.score_timeline import ScoredDay, score_over_time
 from modelmonitor_trainer.errors import BadConfiguration, BadData
-from modelmonitor_trainer.profile.window import Batch
 from modelmonitor_trainer.storage.base import Store
 
 #: Maximum number of rows; equally many of each day.

@@ -15,10 +15,10 @@ from modelmonitor_trainer.check.context import CheckContext, Stopwatch
 from modelmonitor_trainer.check.data import CheckData, Outcomes, ProfiledPair, WindowPair, text_columns
 from modelmonitor_trainer.check.predictor import logged_predictor
 from modelmonitor_trainer.check.sources.file_columns import infer_columns
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import in_words
 from modelmonitor_trainer.detect.wording import FILES
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
-from modelmonitor_trainer.profile.window import Batch
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 _SUFFIXES = {

@@ -23,11 +23,18 @@ from modelmonitor_trainer.check.data import (
 )
 from modelmonitor_trainer.check.sources.champion import find_champion
 from modelmonitor_trainer.data.tables import scan
-from modelmonitor_trainer.data.windows import Window, days_of, latest_partition, live_window, partitions
+from modelmonitor_trainer.data.windows import (
+    Batch,
+    Window,
+    batches_of_partitions,
+    days_of,
+    latest_partition,
+    live_window,
+    partitions,
+)
 from modelmonitor_trainer.detect.wording import PARTITIONS
 from modelmonitor_trainer.errors import NotFound
 from modelmonitor_trainer.profile.reference import columns_of_rows, target_column
-from modelmonitor_trainer.profile.window import Batch, batches_of_partitions
 from modelmonitor_trainer.registry.versions import monitor_prefix
 from modelmonitor_trainer.storage.base import Store
 
