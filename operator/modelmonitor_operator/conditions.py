@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Literal, NamedTuple
 
 from modelmonitor_api.names import ConditionType, Reason
+from modelmonitor_api.outcomes import TrainingOutcome
 from modelmonitor_api.status import Condition, ModelMonitorStatus
 from modelmonitor_policy import Action, Decision
 from modelmonitor_policy.champion_watch import current_watch, describe_watch
@@ -101,7 +102,7 @@ def of_training(status: ModelMonitorStatus, decision: Decision | None) -> Findin
     if decision is not None and decision.action is Action.HOLD:
         return Finding(kind, "False", decision.reason, decision.message)
     if last is not None and last.outcome is not None:
-        reason = Reason.TRAINING_FAILED if last.outcome == "Failed" else last.outcome
+        reason = Reason.TRAINING_FAILED if last.outcome == TrainingOutcome.FAILED else last.outcome
         return Finding(kind, "False", reason, last.message)
     return Finding(kind, "False", Reason.NOT_TRIGGERED, "No trigger is active")
 

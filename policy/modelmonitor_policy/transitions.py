@@ -8,6 +8,7 @@ from typing import Any
 
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
 from modelmonitor_api.names import Reason, Role
+from modelmonitor_api.outcomes import TrainingOutcome
 from modelmonitor_api.status import (
     MAX_HISTORY,
     MAX_RECENT_JOBS,
@@ -67,12 +68,12 @@ def fail_lost_training(
         return status
     message = f"Job {last.job_name} was deleted before it ended"
     update = {
-        "outcome": "Failed",
+        "outcome": TrainingOutcome.FAILED.value,
         "message": message,
         "failures": last.failures + 1,
         "completion_time": now,
     }
-    entry = HistoryEntry(time=now, action=Reason.TRAINING_FAILED, reason="JobDeleted", message=message)
+    entry = HistoryEntry(time=now, action=Reason.TRAINING_FAILED, reason=Reason.JOB_DELETED, message=message)
     return _add_history(_update(status, last_training=last.model_copy(update=update)), entry)
 
 
@@ -210,7 +211,7 @@ def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: d
         status = _with_champion(status, verdict.champion)
     else:
         reason, message = _failure(verdict)
-        action, outcome, version = Reason.TRAINING_FAILED, "Failed", None
+        action, outcome, version = Reason.TRAINING_FAILED, TrainingOutcome.FAILED.value, None
         update = {"failures": last.failures + 1}
     update |= {"completion_time": finished, "outcome": outcome, "message": message, "image_id": job.image_id}
     entry = HistoryEntry(time=finished, action=action, reason=reason, message=message, version=version)
@@ -273,7 +274,8 @@ def _failure(answer: Answer | None) -> tuple[str, str]:
     """Return the reason and the message of a Job without a verdict of its kind."""
     if isinstance(answer, Failure):
         return answer.reason.value, answer.message
-    return "UnexpectedAnswer", f"The pod returned a {type(answer).__name__}, which its Job was not asked for"
+    message = f"The pod returned a {type(answer).__name__}, which its Job was not asked for"
+    return Reason.UNEXPECTED_ANSWER.value, message
 
 
 def _mark_handled(status: ModelMonitorStatus, **tokens: str) -> ModelMonitorStatus:

@@ -15,7 +15,7 @@ _SCRATCH = "2Gi"
 #: Room for rows and for two models of at most 2 GiB each: a limit against runaway use, not a reservation.
 _EXCHANGE = "16Gi"
 _TMP = "/tmp"  # noqa: S108 - where an emptyDir of the pod is mounted
-#: Files that the containers of a custom trainer and of the trainer image exchange; see docs/reference/trainer-protocol.md.
+#: Files that the containers of a custom trainer and of the trainer image exchange: docs/reference/trainer-protocol.md.
 WORK = "/work"
 #: The container that fetches the data for a custom trainer.
 PREPARE = "prepare"
