@@ -83,4 +83,4 @@ class ModelKind(DocumentedEnum):
     """How the files of a model version are stored."""
 
     SKOPS = "Skops", "A scikit-learn pipeline of the built-in trainer, in one skops file."
-    OWN = "Own", "Files of a custom trainer."
+    CUSTOM = "Custom", "Files of a custom trainer."

@@ -79,5 +79,5 @@ def test_a_better_model_replaces_the_champion(custom: Kind, lake: Lake) -> None:
     prefix = f"results/{custom.namespace}/{NAME}/versions/{last['version']}/"
     assert f"{prefix}model/booster.txt" in lake.keys(prefix)
     record = json.loads(lake.read(f"{prefix}version.json"))
-    assert record["kind"] == "Own"
+    assert record["kind"] == "Custom"
     assert record["comparedWith"].startswith("v1-")

@@ -106,7 +106,7 @@ def test_two_generations_through_the_protocol(tmp_path, run_image, task):
     registry = ModelRegistry(world.store, ResultsLayout(f"{uri_of(tmp_path)}/results/ns/mon/"))
     champion = registry.champion()
     record = registry.version(champion.version)
-    assert (record.version, record.compared_with, record.kind) == (second.version, first.version, "Own")
+    assert (record.version, record.compared_with, record.kind) == (second.version, first.version, "Custom")
     assert {"model/booster.txt", "model/encoding.json"} < {stored.name for stored in record.files}
 
 

@@ -292,7 +292,7 @@ def test_the_champion_answers_as_before_it_was_stored(registry):
 
 
 def test_a_model_of_an_own_trainer_is_not_loaded(registry):
-    record = stored(registry, 1, kind="Own", image="mine:1")
+    record = stored(registry, 1, kind="Custom", image="mine:1")
     with pytest.raises(BadConfiguration, match="mine:1"):
         load_model(registry, record.version)
 

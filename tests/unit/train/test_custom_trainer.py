@@ -58,7 +58,7 @@ def test_from_the_first_model_to_the_next(world, tmp_path):
     first = training(world, tmp_path / "work")
     assert (first.outcome, first.reason) == ("Promoted", "FirstModel"), first.message
     record = world.registry.version(first.version)
-    assert record.kind == "Own"
+    assert record.kind == "Custom"
     assert float(world.registry.read_file(record, "model/deep/slope.json")) > 1
     with pytest.raises(BadConfiguration, match="predictionColumn"):
         load_model(world.registry, world.champion().version)

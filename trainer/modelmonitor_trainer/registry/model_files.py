@@ -129,7 +129,7 @@ def load_model(registry: ModelRegistry, version: str) -> LoadedModel:
         If the file has changed or contains types that models do not.
     """
     record = registry.version(version)
-    if record.kind == "Own":
+    if record.kind == "Custom":
         raise BadConfiguration(
             f"version {record.version} was made by the trainer image {record.image or '(unnamed)'}, and only that "
             "image can predict with it; log its predictions and set model.predictionColumn to monitor its score"

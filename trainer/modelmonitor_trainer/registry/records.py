@@ -40,8 +40,8 @@ class VersionRecord(Message):
     monitor_uid: str = Field(description="UID of the monitor.")
     created: Time = Field(description="When the training finished.")
     trigger: str = Field(description="Trigger of the training.")
-    kind: Literal["Skops", "Own"] = Field(
-        "Skops", description="Skops: a pipeline of the built-in trainer. Own: files of a custom trainer."
+    kind: Literal["Skops", "Custom"] = Field(
+        "Skops", description="Skops: a pipeline of the built-in trainer. Custom: files of a custom trainer."
     )
     image: str = Field("", description="Image that trained it.")
     seed: int = Field(description="Seed of all random numbers.")

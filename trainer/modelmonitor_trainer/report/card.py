@@ -170,7 +170,7 @@ def _limitations(evidence: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
 
 
 def _use(record: VersionRecord) -> Iterator[str]:
-    if record.kind == "Own":
+    if record.kind == "Custom":
         yield f"Its files are in {MODEL_FOLDER}; the trainer image that created them can predict with them."
         return
     yield (

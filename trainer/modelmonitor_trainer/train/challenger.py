@@ -35,7 +35,7 @@ class Challenger:
     """
 
     holdout: HoldoutScores
-    kind: Literal["Skops", "Own"]
+    kind: Literal["Skops", "Custom"]
     files: tuple[StoredFile, ...]
     parameters: Mapping[str, Any]
     cost: Cost | None = None

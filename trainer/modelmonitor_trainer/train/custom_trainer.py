@@ -154,7 +154,7 @@ def _champion_record(run: Run, version: str | None) -> VersionRecord | None:
     record = run.registry.version(version)
     refuse_other_task(run, record)
     image = run.spec.retraining.trainer.image or ""
-    if record.kind == "Own" and record.image and _repository(record.image) != _repository(image):
+    if record.kind == "Custom" and record.image and _repository(record.image) != _repository(image):
         raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {version} was made by the trainer image {record.image}, whose model files {image} cannot "
@@ -189,7 +189,7 @@ def _read_challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows) -> 
         "protocol": PROTOCOL,
     }
     cost = trainer_cost(request_file(folder, TRAIN), folder / RESOURCES, folder / CHALLENGER)
-    return Challenger(holdout, "Own", tuple(files), parameters, cost=cost)
+    return Challenger(holdout, "Custom", tuple(files), parameters, cost=cost)
 
 
 def _read_scores(run: Run, step: Path, rows: Rows, classes: tuple[str, ...]) -> HoldoutScores:

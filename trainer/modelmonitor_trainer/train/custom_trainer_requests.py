@@ -80,7 +80,7 @@ def request_file(folder: Path, step: str) -> Path:
 
 def champion_columns(champion: VersionRecord | None) -> list[str]:
     """Return the columns that the champion needs if the custom trainer predicts with it."""
-    return [feature.name for feature in champion.features] if champion and champion.kind == "Own" else []
+    return [feature.name for feature in champion.features] if champion and champion.kind == "Custom" else []
 
 
 def champion_classes(champion: VersionRecord, rows: Rows) -> tuple[str, ...]:

@@ -109,7 +109,7 @@ def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
     if champion is None:
         return None
     record = run.registry.find_version(champion.version)
-    if record is not None and record.kind == "Own":
+    if record is not None and record.kind == "Custom":
         raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {champion.version} was made by a custom trainer, so the built-in trainer cannot load it; "
