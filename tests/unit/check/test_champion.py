@@ -84,7 +84,7 @@ def test_the_score_of_every_mature_day_is_told(crowned):
     assert 'aria-label="Score over time, 2013-01-27 to 2013-02-07, 12 days; worse than tolerated in 0"' in page
 
 
-def test_a_score_that_nothing_was_promised_of_is_told_and_not_judged(crowned):
+def test_a_metric_without_a_promotion_score_is_reported_and_not_judged(crowned):
     world = crowned(probability)
     world.spec["detectors"] = [{"name": "loss", "type": "Performance", "metric": "LogLoss"}]
     _, result = world.check()

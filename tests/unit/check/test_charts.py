@@ -78,14 +78,14 @@ def test_a_map_of_many_columns_shows_those_with_most_evidence():
 
 
 @pytest.mark.parametrize(
-    ("metric", "low", "score", "high", "promised", "order"),
+    ("metric", "low", "score", "high", "promotion_score", "order"),
     [
-        ("ROCAUC", 0.69, 0.71, 0.73, 0.78, ["low", "score", "high", "allowed", "promised"]),
-        ("LogLoss", 0.6, 0.62, 0.64, 0.5, ["promised", "allowed", "low", "score", "high"]),
+        ("ROCAUC", 0.69, 0.71, 0.73, 0.78, ["low", "score", "high", "allowed", "promotion_score"]),
+        ("LogLoss", 0.6, 0.62, 0.64, 0.5, ["promotion_score", "allowed", "low", "score", "high"]),
     ],
 )
-def test_a_score_on_its_scale(metric, low, score, high, promised, order):
-    found = scale_of(PerformanceResult("d", metric, 900, score, low, high, promised, 0.02))
+def test_a_score_on_its_scale(metric, low, score, high, promotion_score, order):
+    found = scale_of(PerformanceResult("d", metric, 900, score, low, high, promotion_score, 0.02))
     places = [getattr(found, name) for name in order]
     assert places == sorted(places)
     assert all(0 < place < 320 for place in places)
@@ -95,7 +95,7 @@ def test_scores_without_a_place_are_not_drawn():
     assert scale_of(PerformanceResult("d", "ROCAUC")) is None
     assert scale_of(PerformanceResult("d", "ROCAUC", 900, 0.7, float("-inf"), float("inf"), 0.7)) is None
     alone = scale_of(PerformanceResult("d", "ROCAUC", 900, 0.7, 0.7, 0.7))
-    assert (alone.promised, alone.allowed, alone.score) == (None, None, 160)
+    assert (alone.promotion_score, alone.allowed, alone.score) == (None, None, 160)
 
 
 def places(path):

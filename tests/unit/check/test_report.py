@@ -153,14 +153,14 @@ def test_the_score_of_the_champion_comes_before_the_columns(tmp_path, world):
     assert page.count('class="score') == 1
 
 
-def followed(scores, metric="ROCAUC", promised=0.8):
+def followed(scores, metric="ROCAUC", promotion_score=0.8):
     """Return a score over days: (score, low, high) or None each."""
     days = [dt.date(2013, 2, 1) + dt.timedelta(days=number) for number in range(len(scores))]
     periods = tuple(
         Period(day, day, 900, *score) if score else Period(day, day, 20)
         for day, score in zip(days, scores, strict=True)
     )
-    return PerformanceResult("score", metric, 900, 0.78, 0.77, 0.79, promised, 0.02, periods=periods)
+    return PerformanceResult("score", metric, 900, 0.78, 0.77, 0.79, promotion_score, 0.02, periods=periods)
 
 
 GOOD, BAD = (0.79, 0.77, 0.81), (0.70, 0.68, 0.72)
@@ -173,20 +173,20 @@ def test_a_score_over_time():
     for mark in found.marks:
         assert 0 <= mark.high < mark.y < mark.low <= 120
     # Higher is better, and up.
-    assert found.promised < found.allowed < found.marks[1].y
+    assert found.promotion_score < found.allowed < found.marks[1].y
     assert (found.first, found.last, found.days) == ("2013-02-01", "2013-02-03", 1)
     assert [(row.days, row.rows, row.score) for row in found.rows][1] == ("2013-02-02", 20, None)
     assert found.summary == "Score over time, 2013-02-01 to 2013-02-03, 3 days; worse than tolerated in 1"
 
 
 @pytest.mark.parametrize(
-    ("metric", "promised", "worse"),
+    ("metric", "promotion_score", "worse"),
     [("LogLoss", 0.65, [True, True]), ("LogLoss", 0.76, [False, False]), ("ROCAUC", None, [False, False])],
 )
-def test_what_is_worse_follows_the_metric(metric, promised, worse):
-    found = timeline_of(followed([(0.7, 0.69, 0.71), (0.75, 0.74, 0.76)], metric, promised))
+def test_what_is_worse_follows_the_metric(metric, promotion_score, worse):
+    found = timeline_of(followed([(0.7, 0.69, 0.71), (0.75, 0.74, 0.76)], metric, promotion_score))
     assert [mark.worse for mark in found.marks] == worse
-    assert (found.allowed is None) == (promised is None)
+    assert (found.allowed is None) == (promotion_score is None)
 
 
 def test_one_wide_interval_does_not_flatten_the_others():
@@ -198,7 +198,7 @@ def test_one_wide_interval_does_not_flatten_the_others():
 def test_scores_that_are_not_there_are_not_drawn_over_time():
     assert timeline_of(PerformanceResult("d", "ROCAUC")) is None
     assert timeline_of(followed([GOOD, None, None])) is None
-    still = timeline_of(followed([(0.8, 0.8, 0.8), (0.8, None, None)], promised=None))
+    still = timeline_of(followed([(0.8, 0.8, 0.8), (0.8, None, None)], promotion_score=None))
     assert [mark.y for mark in still.marks] == [60, 60]
 
 
@@ -259,6 +259,6 @@ def test_maps_come_side_by_side_before_other_relations(tmp_path, world):
 
 def test_a_score_without_a_promise_is_not_said_to_hold(tmp_path, world):
     result, _ = hostile_result(tmp_path, world)
-    page = render(replace(result, performance=(followed([GOOD, GOOD], promised=None),)))
+    page = render(replace(result, performance=(followed([GOOD, GOOD], promotion_score=None),)))
     assert "not compared" in page
     assert "held" not in page

@@ -20,8 +20,8 @@ def days(count, rows, signal, day_effect=0.0, seed=0):
     return found
 
 
-def begun(promised, max_drop=0.02):
-    return PerformanceResult("auc", "ROCAUC", promised=promised, max_drop=max_drop)
+def begun(promotion_score, max_drop=0.02):
+    return PerformanceResult("auc", "ROCAUC", promotion_score=promotion_score, max_drop=max_drop)
 
 
 def judged(result, data):
@@ -30,15 +30,15 @@ def judged(result, data):
 
 @pytest.mark.parametrize(("signal", "dropped"), [(1.5, False), (1.4, False), (0.8, True)])
 def test_a_drop_beyond_tolerance_and_chance(signal, dropped):
-    promised = roc_auc_score(*map(np.concatenate, zip(*days(20, 500, 1.5, seed=9), strict=True)))
-    found = judged(begun(promised), days(20, 500, signal))
+    promotion_score = roc_auc_score(*map(np.concatenate, zip(*days(20, 500, 1.5, seed=9), strict=True)))
+    found = judged(begun(promotion_score), days(20, 500, signal))
     assert found.dropped is dropped
     assert found.low < found.score < found.high
     assert ("has dropped to" in found.message) is dropped
 
 
 def test_a_promise_from_few_rows_does_not_cry_wolf():
-    """A model that has not changed, promised on 300 rows and followed on 600 others."""
+    """A model that has not changed, scored on 300 rows at promotion and on 600 others later."""
 
     def score(truth, predicted):
         return float(np.sqrt(np.mean((truth - predicted) ** 2)))
@@ -47,10 +47,10 @@ def test_a_promise_from_few_rows_does_not_cry_wolf():
     for seed in range(200):
         errors = np.random.default_rng(seed).normal(size=900)
         held_out, live = errors[:300], errors[300:]
-        promised = score(held_out, np.zeros(300))
+        promotion_score = score(held_out, np.zeros(300))
         deviation = score_deviation(Metric.ROOT_MEAN_SQUARED_ERROR, held_out, np.zeros(300), None)
         for told in alarms:
-            result = replace(begun(promised, max_drop=0.0), promised_deviation=deviation if told else 0.0)
+            result = replace(begun(promotion_score, max_drop=0.0), promotion_score_deviation=deviation if told else 0.0)
             data = [(live, np.zeros(600))]
             found = judge(result, data, score, title="RMSE", greater_is_better=False, level=0.05)
             alarms[told] += found.dropped

@@ -157,6 +157,6 @@ def test_after_a_promotion_reference_and_promise_are_the_new_champions(lake):
     after = world.registry.manifest(world.registry.version(second.version))
     assert result.reference.window == after.train != before.train
     assert verdict.champion.version == second.version
-    assert result.performance[0].promised == pytest.approx(second.comparison.challenger, rel=1e-5)
+    assert result.performance[0].promotion_score == pytest.approx(second.comparison.challenger, rel=1e-5)
     assert not verdict.performance_dropped, verdict.message
     assert verdict.verdict == "NoDrift", verdict.message

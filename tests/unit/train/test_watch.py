@@ -75,7 +75,7 @@ def test_a_drop_is_seen_by_every_metric_whichever_chose_the_champion(world, metr
     world.land(19, 30)
     verdict, result = checked(world)
     assert not verdict.performance_dropped, result.performance[0].message
-    assert result.performance[0].promised is not None
+    assert result.performance[0].promotion_score is not None
     world.land(31, 48, slope=-2.0)
     verdict, result = checked(world)
     assert verdict.performance_dropped, result.performance[0].message

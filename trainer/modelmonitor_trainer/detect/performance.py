@@ -32,7 +32,7 @@ class PerformanceResult:
         Number of labelled rows scored.
     score, low, high
         The champion's score and its interval; None if it could not be computed.
-    promised
+    promotion_score
         Its score on the hold-out rows at promotion.
     max_drop
         Tolerated drop, in units of the metric.
@@ -46,7 +46,7 @@ class PerformanceResult:
         Day, rows, and rows beyond the first of their join key.
     periods
         The score over time, for the report.
-    promised_deviation
+    promotion_score_deviation
         Standard error of the score at promotion.
     """
 
@@ -56,14 +56,14 @@ class PerformanceResult:
     score: float | None = None
     low: float | None = None
     high: float | None = None
-    promised: float | None = None
+    promotion_score: float | None = None
     max_drop: float = 0.0
     dropped: bool = False
     message: str = ""
     unmatched: int = 0
     duplicates: tuple[tuple[str, int, int], ...] = ()
     periods: tuple[Period, ...] = ()
-    promised_deviation: float = 0.0
+    promotion_score_deviation: float = 0.0
 
 
 def judge(
@@ -110,24 +110,24 @@ def judge(
     reach = float(special.ndtri(1 - level)) * deviation
     low, high = now - reach, now + reach
     fields: dict[str, Any] = {"rows": rows, "score": now, "low": low, "high": high}
-    if result.promised is None:
+    if result.promotion_score is None:
         text = f"{title} is {now:.4g} on {rows:,} labelled rows; the champion has no score to compare it with"
         return PerformanceResult(**(vars(result) | fields | {"message": text}))
-    drop = result.promised - now if greater_is_better else now - result.promised
+    drop = result.promotion_score - now if greater_is_better else now - result.promotion_score
     # The score at promotion is an estimate from a sample, too.
-    apart = float(special.ndtri(1 - level)) * math.hypot(deviation, result.promised_deviation)
+    apart = float(special.ndtri(1 - level)) * math.hypot(deviation, result.promotion_score_deviation)
     dropped = drop - apart > result.max_drop
     verb = "has dropped to" if greater_is_better else "has risen to"
     text = (
         f"{title} {verb if dropped else 'is'} {now:.4g} ({low:.4g} to {high:.4g}) on {rows:,} labelled "
-        f"rows; it was {result.promised:.4g}{_plus_minus(result)} at the champion's promotion, and "
+        f"rows; it was {result.promotion_score:.4g}{_plus_minus(result)} at the champion's promotion, and "
         f"{result.max_drop:.3g} worse is tolerated"
     )
     return PerformanceResult(**(vars(result) | fields | {"dropped": dropped, "message": text}))
 
 
 def _plus_minus(result: PerformanceResult) -> str:
-    return f" ± {result.promised_deviation:.2g}" if result.promised_deviation else ""
+    return f" ± {result.promotion_score_deviation:.2g}" if result.promotion_score_deviation else ""
 
 
 def _deviation(days: Sequence[tuple[Array, Array]], score: Score) -> float:

@@ -119,7 +119,7 @@ class Scale:
     ----------
     low, score, high
         The current score and its interval.
-    promised, allowed
+    promotion_score, allowed
         The score at promotion, and the worst tolerated one; None if unknown.
     ends
         Labels of the ends of the axis.
@@ -128,7 +128,7 @@ class Scale:
     low: float
     score: float
     high: float
-    promised: float | None
+    promotion_score: float | None
     allowed: float | None
     ends: tuple[str, str]
 
@@ -170,9 +170,9 @@ def scale_of(found: PerformanceResult) -> Scale | None:
     from modelmonitor_trainer.model.metrics import sign
 
     allowed = None
-    if found.promised is not None:
-        allowed = found.promised - sign(Metric(found.metric)) * found.max_drop
-    marks = [mark for mark in (found.low, found.score, found.high, found.promised, allowed) if mark is not None]
+    if found.promotion_score is not None:
+        allowed = found.promotion_score - sign(Metric(found.metric)) * found.max_drop
+    marks = [mark for mark in (found.low, found.score, found.high, found.promotion_score, allowed) if mark is not None]
     left, right = min(marks), max(marks)
     reach = 0.08 * (right - left) or max(abs(left), 1.0) * 0.05
     left, right = left - reach, right + reach
@@ -184,7 +184,7 @@ def scale_of(found: PerformanceResult) -> Scale | None:
         low=place(found.low),
         score=place(found.score),
         high=place(found.high),
-        promised=None if found.promised is None else place(found.promised),
+        promotion_score=None if found.promotion_score is None else place(found.promotion_score),
         allowed=None if allowed is None else place(allowed),
         ends=(number(left), number(right)),
     )

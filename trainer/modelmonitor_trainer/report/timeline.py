@@ -62,7 +62,7 @@ class Timeline:
         Blocks that have a score.
     line
         ``points`` of the line through them.
-    promised, allowed
+    promotion_score, allowed
         The y of the score at promotion, and of the worst score that is tolerated; None if unknown.
     promise
         The score at promotion, as text.
@@ -78,7 +78,7 @@ class Timeline:
 
     marks: tuple[Mark, ...]
     line: str
-    promised: float | None
+    promotion_score: float | None
     allowed: float | None
     promise: str
     top: str
@@ -106,8 +106,8 @@ def timeline_of(result: PerformanceResult) -> Timeline | None:
     from modelmonitor_trainer.model.metrics import sign
 
     direction = sign(Metric(result.metric))
-    allowed = None if result.promised is None else result.promised - direction * result.max_drop
-    low, high = _range(scored, [value for value in (result.promised, allowed) if value is not None])
+    allowed = None if result.promotion_score is None else result.promotion_score - direction * result.max_drop
+    low, high = _range(scored, [value for value in (result.promotion_score, allowed) if value is not None])
     start, end = result.periods[0].start, result.periods[-1].end
     span = max(1, (end - start).days + 1)
 
@@ -132,9 +132,9 @@ def timeline_of(result: PerformanceResult) -> Timeline | None:
     return Timeline(
         marks=tuple(marks),
         line=" ".join(f"{mark.x:.1f},{mark.y:.1f}" for mark in marks),
-        promised=None if result.promised is None else height(result.promised),
+        promotion_score=None if result.promotion_score is None else height(result.promotion_score),
         allowed=None if allowed is None else height(allowed),
-        promise="" if result.promised is None else f"{number(result.promised)} at promotion",
+        promise="" if result.promotion_score is None else f"{number(result.promotion_score)} at promotion",
         top=number(high),
         bottom=number(low),
         first=start.isoformat(),

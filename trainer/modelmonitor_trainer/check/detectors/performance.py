@@ -58,7 +58,7 @@ class Performance(Detector):
         if result is None:
             reason = "the data violate the contract" if findings.violations else "there is no champion yet"
             return DetectorStatus.NOT_TESTED, reason
-        if result.score is None or result.promised is None:
+        if result.score is None or result.promotion_score is None:
             return DetectorStatus.NOT_TESTED, result.message
         return DetectorStatus.DROPPED if result.dropped else DetectorStatus.HELD, result.message
 
@@ -98,15 +98,15 @@ def _start(store: Store, monitor: MonitorData, spec: DetectorSpec) -> Performanc
     champion: Champion | None = monitor.champion_status
     assert champion is not None
     metric = spec.metric or monitor.spec.promotion.metric
-    promised, deviation = _score_at_promotion(store, monitor.prefix, champion.version, metric)
+    promotion_score, deviation = _score_at_promotion(store, monitor.prefix, champion.version, metric)
     if champion.metric == metric.value and champion.score is not None:
-        promised = float(champion.score)
+        promotion_score = float(champion.score)
     return PerformanceResult(
         detector=spec.name,
         metric=metric.value,
-        promised=promised,
-        promised_deviation=deviation,
-        max_drop=in_units(metric, float(spec.max_drop or DEFAULT_MAX_DROP), promised or 0.0),
+        promotion_score=promotion_score,
+        promotion_score_deviation=deviation,
+        max_drop=in_units(metric, float(spec.max_drop or DEFAULT_MAX_DROP), promotion_score or 0.0),
     )
 
 
