@@ -70,7 +70,7 @@ def test_an_image_without_the_package_says_so(monkeypatch, caplog):
         ("It is better.", None, "It is better."),
         ("It is better.", "MLflow is down now.", "It is better. MLflow is down now."),
         ("x" * 2000, None, "x" * 1024),
-        ("x" * 2000, "MLflow is down now.", "x" * 1003 + " MLflow is down now."),
+        ("x" * 2000, "MLflow is down now.", "x" * 1004 + " MLflow is down now."),
     ],
 )
 def test_a_note_stands_beside_the_outcome(message, problem, whole):
