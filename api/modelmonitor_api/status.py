@@ -99,7 +99,7 @@ class LastCheck(Message):
     new_rows: int | None = Field(
         None, description="Number of rows that have arrived since the champion's training data."
     )
-    data_end: Time | None = Field(None, description="End of the live window.")
+    data_end: Time | None = Field(None, description="End of the live window, exclusive.")
     top_features: list[FeatureEvidence] = Field(
         default_factory=list, description="Features with the strongest evidence of drift.", max_length=MAX_TOP_FEATURES
     )

@@ -281,7 +281,7 @@ spec:
 
 def test_to_know_the_champion_costs_no_library_that_only_training_needs():
     code = (
-        "import sys; import modelmonitor_trainer.check.publish, modelmonitor_trainer.registry.champion; "
+        "import sys; import modelmonitor_trainer.check.publish, modelmonitor_trainer.registry.registry; "
         "print(*sys.modules)"
     )
     found = subprocess.run(

@@ -18,9 +18,9 @@ from modelmonitor_api.status import ChampionWatch
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import MonitorData, WatchResult
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
-from modelmonitor_trainer.registry import champion as registry
-from modelmonitor_trainer.registry.champion import Pointer
-from modelmonitor_trainer.registry.versions import put_once
+from modelmonitor_trainer.registry.layout import ResultsLayout
+from modelmonitor_trainer.registry.records import Pointer
+from modelmonitor_trainer.registry.writer import put_once
 from modelmonitor_trainer.storage.base import JSON, Store
 
 _LOG = logging.getLogger(__name__)
@@ -53,11 +53,11 @@ def watch_champion(ctx: CheckContext, monitor: MonitorData) -> WatchResult:
     promotion = monitor.spec.promotion
     if promotion.watch.action is WatchAction.NONE:
         return WatchResult()
-    pointer = registry.champion_pointer(ctx.store, monitor.prefix)
+    pointer = monitor.registry.champion()
     # A version that returned by a rollback is not watched: two versions would alternate.
     if pointer is None or pointer.action != "Promoted" or pointer.previous is None:
         return WatchResult()
-    record = registry.read_version(ctx.store, monitor.prefix, pointer.version)
+    record = monitor.registry.find_version(pointer.version)
     if record is None:
         return WatchResult()
     ended = record.holdout.end
@@ -75,7 +75,7 @@ def watch_champion(ctx: CheckContext, monitor: MonitorData) -> WatchResult:
 def _look(ctx: CheckContext, monitor: MonitorData, pointer: Pointer, ended: dt.date, look: int) -> WatchResult:
     """Return the result of the look after so many days; that of an earlier check if there is one."""
     promotion = monitor.spec.promotion
-    uri = _uri(monitor.prefix, promotion, pointer, look)
+    uri = _uri(monitor.registry.layout, promotion, pointer, look)
     earlier = _earlier_result(ctx.store, uri)
     if earlier is not None:
         return WatchResult(earlier, _note(earlier))
@@ -98,7 +98,7 @@ def _look(ctx: CheckContext, monitor: MonitorData, pointer: Pointer, ended: dt.d
     return WatchResult(result.finding, _note(result.finding))
 
 
-def _uri(prefix: str, promotion: Promotion, pointer: Pointer, look: int) -> str:
+def _uri(layout: ResultsLayout, promotion: Promotion, pointer: Pointer, look: int) -> str:
     """Return the URI of the result of a look: one for each promotion and criterion."""
     criterion = (
         pointer.since.isoformat(),
@@ -107,7 +107,7 @@ def _uri(prefix: str, promotion: Promotion, pointer: Pointer, look: int) -> str:
         f"{shared_confidence(promotion):.12g}",
         str(promotion.non_inferiority_margin) if promotion.requirement is Requirement.NOT_WORSE else "0",
     )
-    return f"{prefix}watch/{pointer.version}/{look}-{short_hash(*criterion)}.json"
+    return layout.watch(pointer.version, look, short_hash(*criterion))
 
 
 def _earlier_result(store: Store, uri: str) -> ChampionWatch | None:

@@ -18,6 +18,7 @@ from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.binning import Plan
 from modelmonitor_trainer.profile.window import WindowProfile
+from modelmonitor_trainer.registry.registry import ModelRegistry
 
 if TYPE_CHECKING:
     from modelmonitor_trainer.check.predictor import Predictor
@@ -148,8 +149,8 @@ class MonitorData:
     ----------
     ref, spec
         The monitor.
-    prefix
-        URI prefix of its results.
+    registry
+        Its versions and champion.
     mature
         Last day whose labels are expected to be complete.
     champion, champion_status
@@ -158,7 +159,7 @@ class MonitorData:
 
     ref: MonitorRef
     spec: ModelMonitorSpec
-    prefix: str
+    registry: ModelRegistry
     mature: dt.date
     champion: ChampionInfo | None = None
     champion_status: Champion | None = None

@@ -20,8 +20,8 @@ from modelmonitor_trainer.gate.evaluation import margin_of
 from modelmonitor_trainer.gate.interval import paired_difference
 from modelmonitor_trainer.model.metrics import Undefined, aligned
 from modelmonitor_trainer.profile.reference import target_column
-from modelmonitor_trainer.registry.champion import Pointer, load_model
-from modelmonitor_trainer.registry.model_files import LoadedModel
+from modelmonitor_trainer.registry.model_files import LoadedModel, load_model
+from modelmonitor_trainer.registry.records import Pointer
 
 
 def compare_with_predecessor(
@@ -53,7 +53,7 @@ def compare_with_predecessor(
     assert pointer.previous is not None
     spec = monitor.spec
     prefix = f"{pointer.version} is not compared with its predecessor {pointer.previous}"
-    models = [load_model(ctx.store, monitor.prefix, version) for version in (pointer.previous, pointer.version)]
+    models = [load_model(monitor.registry, version) for version in (pointer.previous, pointer.version)]
     if len({(model.version.task, model.version.target) for model in models}) > 1:
         return WatchResult(note=f"{prefix}: they predict different things")
     classes = tuple(dict.fromkeys(name for model in models for name in model.classes))

@@ -12,7 +12,7 @@ from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.data.arrow_floats import numbers_of
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.registry.registry import ModelRegistry
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Predictor:
     scores: Callable[[pa.Table], Array]
 
 
-def predictor_of(store: Store, prefix: str, spec: ModelMonitorSpec, version: str) -> Predictor:
+def predictor_of(registry: ModelRegistry, spec: ModelMonitorSpec, version: str) -> Predictor:
     """Return the logged predictions if there are any, otherwise the champion.
 
     Raises
@@ -44,14 +44,15 @@ def predictor_of(store: Store, prefix: str, spec: ModelMonitorSpec, version: str
     BadData
         If the champion's files are damaged.
     """
-    from modelmonitor_trainer.registry import champion as registry
+    # scikit-learn takes a second to import, and most checks load no model.
+    from modelmonitor_trainer.registry.model_files import load_model
 
     column = spec.model.prediction_column
     if column is not None and spec.model.task is not Task.MULTICLASS_CLASSIFICATION:
-        known = registry.read_version(store, prefix, version) if version else None
+        known = registry.find_version(version) if version else None
         # Without a built-in model the outcomes are what the spec requires of a binary target: true/false or 1/0.
         return logged_predictor(column, tuple(known.classes) if known and known.classes else ("0", "1"))
-    model = registry.load_model(store, prefix, version)
+    model = load_model(registry, version)
     return Predictor(tuple(model.columns), tuple(model.classes), model.predict_scores)
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from modelmonitor_api.messages import CheckRequest, CheckVerdict
 from modelmonitor_trainer.check.pipeline import check_monitor
 from modelmonitor_trainer.detect.result import CheckResult, to_json
-from modelmonitor_trainer.registry.versions import monitor_prefix
+from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout
 from modelmonitor_trainer.report.check_page import render
 from modelmonitor_trainer.storage.base import HTML, JSON, Store
 
@@ -44,14 +44,14 @@ def publish_check(
     verdict, result
         The result is None if an earlier pod of the same Job has finished the check.
     """
-    folder = f"{monitor_prefix(request.spec, request.monitor)}checks/{request.monitor.uid}/"
-    earlier = _earlier_verdict(store, folder, job)
+    layout, uid = ResultsLayout.of(request.spec, request.monitor), request.monitor.uid
+    earlier = _earlier_verdict(store, layout.checks(uid), job)
     if earlier is not None:
         _LOG.info("an earlier pod of this Job has finished the check; its verdict stands")
         return earlier, None
     due = due_time(job, now)
     result = check_monitor(store, request, due=due, now=now)
-    published = _publish(store, f"{folder}{due:%Y%m%dT%H%M%SZ}-{job}/", result)
+    published = _publish(store, layout.check(uid, due, job), result)
     return published.verdict, published
 
 
@@ -65,9 +65,9 @@ def due_time(job: str, now: dt.datetime) -> dt.datetime:
     return dt.datetime.fromtimestamp(int(match[1]) * 60, dt.UTC) if match else now.replace(microsecond=0)
 
 
-def _publish(store: Store, folder: str, result: CheckResult) -> CheckResult:
+def _publish(store: Store, layout: CheckLayout, result: CheckResult) -> CheckResult:
     """Write a result, and return it with the URIs of its files."""
-    uris = {"report_uri": f"{folder}report.html", "result_uri": f"{folder}verdict.json"}
+    uris = {"report_uri": layout.report, "result_uri": layout.verdict}
     result = replace(result, verdict=result.verdict.model_copy(update=uris))
     store.write(uris["report_uri"], render(result).encode(), content_type=HTML)
     # Last: a verdict that exists means that everything does.
@@ -80,9 +80,9 @@ def _earlier_verdict(store: Store, folder: str, job: str) -> CheckVerdict | None
     """Return the verdict that an earlier pod of the same Job wrote."""
     if job == "local":
         return None
-    for child in reversed(store.children(folder)):
-        uri = f"{child}verdict.json"
-        if child.endswith(f"Z-{job}/") and store.head(uri) is not None:
+    for check in map(CheckLayout, reversed(store.children(folder))):
+        uri = check.verdict
+        if check.job == job and store.head(uri) is not None:
             try:
                 return CheckVerdict.model_validate(json.loads(store.read(uri))["answer"])
             except (ValueError, KeyError, TypeError, ValidationError):

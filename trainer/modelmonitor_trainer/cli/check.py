@@ -225,21 +225,22 @@ def _printable(text: str) -> str:
 def _report(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.errors import NotFound
-    from modelmonitor_trainer.registry.versions import monitor_prefix
+    from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout
     from modelmonitor_trainer.storage.open import open_store
 
     monitor, spec = read_monitor(args.file)
     store = open_store(spec.storage)
-    folder = f"{monitor_prefix(spec, monitor)}checks/{args.uid}/"
+    folder = ResultsLayout.of(spec, monitor).checks(args.uid)
     # Names of folders begin with the time, so the last is the newest.
-    newest = next((c for c in reversed(store.children(folder)) if store.head(f"{c}report.html") is not None), None)
+    reports = (CheckLayout(child).report for child in reversed(store.children(folder)))
+    newest = next((uri for uri in reports if store.head(uri) is not None), None)
     if newest is None:
         raise NotFound(f"there is no report under {folder}; run modelmonitor check, or give --uid")
     if args.html:
-        _write(args.html, store.read(f"{newest}report.html").decode())
+        _write(args.html, store.read(newest).decode())
         print(args.html)
     else:
-        print(f"{newest}report.html")
+        print(newest)
     return 0
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from modelmonitor_api.messages import CheckVerdict, MonitorRef
+from modelmonitor_api.outcomes import DetectorStatus
 from modelmonitor_api.resource import camel
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_api.status import FeatureEvidence, format_time
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
-from modelmonitor_trainer.detect.outcomes import DetectorStatus
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.wording import FILES, Wording

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import ClassVar, TypeVar
 
+from modelmonitor_api.outcomes import DetectorStatus
 from modelmonitor_api.spec import Detector as DetectorSpec
 from modelmonitor_api.spec import DetectorType, Feature
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import CheckData, ProfiledData
 from modelmonitor_trainer.detect.drift import Comparison, DriftResult
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily, in_words
-from modelmonitor_trainer.detect.outcomes import DetectorStatus
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.result import DetectorOutcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modelmonitor_api.outcomes import DetectorStatus
 from modelmonitor_api.spec import Detector as DetectorSpec
 from modelmonitor_api.spec import DetectorType
 from modelmonitor_trainer.check.context import CheckContext
@@ -16,7 +17,6 @@ from modelmonitor_trainer.check.detectors.base import (
     register,
     select_features,
 )
-from modelmonitor_trainer.detect.outcomes import DetectorStatus
 from modelmonitor_trainer.detect.quality import Violation, contract_violations, missing_partitions
 from modelmonitor_trainer.detect.unit_changes import row_count_violations, unit_changes
 

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+from modelmonitor_api.outcomes import DetectorStatus
 from modelmonitor_api.spec import Detector as DetectorSpec
 from modelmonitor_api.spec import DetectorType
 from modelmonitor_trainer.check.context import CheckContext
@@ -19,7 +20,6 @@ from modelmonitor_trainer.check.detectors.base import (
     select_features,
 )
 from modelmonitor_trainer.detect.drift import Comparison
-from modelmonitor_trainer.detect.outcomes import DetectorStatus
 
 
 class DistributionDrift(Detector):

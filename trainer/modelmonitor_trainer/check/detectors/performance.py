@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from modelmonitor_api.outcomes import DetectorStatus
 from modelmonitor_api.spec import DEFAULT_MAX_DROP, DetectorType, Metric, Task
 from modelmonitor_api.spec import Detector as DetectorSpec
 from modelmonitor_api.status import Champion
@@ -21,12 +22,12 @@ from modelmonitor_trainer.check.labelled_rows import LabelledBatch, read_batches
 from modelmonitor_trainer.check.predictor import Predictor, true_outcomes, usable_rows
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.drift import level_of
-from modelmonitor_trainer.detect.outcomes import DetectorStatus
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
 from modelmonitor_trainer.detect.quality import duplicate_keys
 from modelmonitor_trainer.detect.score_timeline import ScoredDay, score_over_time
 from modelmonitor_trainer.errors import BadConfiguration, BadData
-from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.registry.layout import METRICS_FILE
+from modelmonitor_trainer.registry.registry import ModelRegistry
 
 #: Maximum number of rows; equally many of each day.
 MAX_ROWS = 100_000
@@ -72,12 +73,12 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
     assert outcomes is not None
     trained = monitor.champion.window[1]
     days = [batch for batch in source.rows.current if batch.day and trained < batch.day <= monitor.mature]
-    started = [_start(ctx.store, monitor, spec) for spec in specs]
+    started = [_start(monitor, spec) for spec in specs]
     if not days:
         reason = "no labels are mature yet for rows after the champion's training window"
         return tuple(replace(result, message=reason) for result in started)
     try:
-        predictor = predictors.predictor_of(ctx.store, monitor.prefix, monitor.spec, monitor.champion.version)
+        predictor = predictors.predictor_of(monitor.registry, monitor.spec, monitor.champion.version)
         task = monitor.spec.model.task
         scored, batches = _scored_days(ctx, outcomes, days, predictor, task)
     except (BadData, BadConfiguration) as error:
@@ -91,14 +92,14 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
     )
 
 
-def _start(store: Store, monitor: MonitorData, spec: DetectorSpec) -> PerformanceResult:
+def _start(monitor: MonitorData, spec: DetectorSpec) -> PerformanceResult:
     """Return a result with the score at promotion."""
     from modelmonitor_trainer.model.metrics import in_units
 
     champion: Champion | None = monitor.champion_status
     assert champion is not None
     metric = spec.metric or monitor.spec.promotion.metric
-    promotion_score, deviation = _score_at_promotion(store, monitor.prefix, champion.version, metric)
+    promotion_score, deviation = _score_at_promotion(monitor.registry, champion.version, metric)
     if champion.metric == metric.value and champion.score is not None:
         promotion_score = float(champion.score)
     return PerformanceResult(
@@ -110,13 +111,12 @@ def _start(store: Store, monitor: MonitorData, spec: DetectorSpec) -> Performanc
     )
 
 
-def _score_at_promotion(store: Store, prefix: str, version: str, metric: Metric) -> tuple[float | None, float]:
+def _score_at_promotion(registry: ModelRegistry, version: str, metric: Metric) -> tuple[float | None, float]:
     """Return the score of a version on its own hold-out rows, and its standard error."""
     from modelmonitor_trainer.model.metrics import title
-    from modelmonitor_trainer.registry import versions
 
-    record = versions.read_version(store, prefix, version) if version else None
-    content = versions.file_if_any(store, prefix, record, versions.METRICS_FILE) if record else None
+    record = registry.find_version(version) if version else None
+    content = registry.find_file(record, METRICS_FILE) if record else None
     rows = json.loads(content)["metrics"] if content else []
     row: dict[str, Any] = next((row for row in rows if row["metric"] == title(metric)), {})
     return row.get("challenger"), row.get("deviation") or 0.0

@@ -35,7 +35,7 @@ from modelmonitor_trainer.data.windows import (
 from modelmonitor_trainer.detect.wording import PARTITIONS
 from modelmonitor_trainer.errors import NotFound
 from modelmonitor_trainer.profile.reference import columns_of_rows, target_column
-from modelmonitor_trainer.registry.versions import monitor_prefix
+from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.storage.base import Store
 
 _LOG = logging.getLogger(__name__)
@@ -58,14 +58,14 @@ def resolve_monitor(store: Store, request: CheckRequest, now: dt.datetime) -> tu
         If the champion pointer or the manifest is damaged.
     """
     spec = request.spec
-    prefix = monitor_prefix(spec, request.monitor)
-    ctx = CheckContext(store, f"{prefix}profiles/", spec.data.format)
+    registry = ModelRegistry.of(store, spec, request.monitor)
+    ctx = CheckContext(store, registry.layout.profiles, spec.data.format)
     with ctx.stopwatch.step("windows"):
-        status, champion = find_champion(store, prefix)
+        status, champion = find_champion(registry)
         today = now.astimezone(dt.UTC).date()
         window = live_window(spec, latest_partition(store, spec.data.live.uri, until=today), today)
         mature = window[1] - dt.timedelta(days=spec.data.labels.delay_days if spec.data.labels else 0)
-        monitor = MonitorData(request.monitor, spec, prefix, mature, champion, status)
+        monitor = MonitorData(request.monitor, spec, registry, mature, champion, status)
         data = _resolve(store, request, monitor, window)
     _LOG.info("live window %s to %s, reference: %s", *window, data.reference_title)
     return ctx, data
@@ -91,7 +91,7 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
         rows=WindowPair(columns_of_rows(spec), reference, live, champion.stored_features if champion else None),
         labels=labels,
         predictions=_prediction_windows(store, spec, champion, reference, live),
-        outcomes=_outcomes(store, monitor, reference, live, labels.reference if labels else (), arrived),
+        outcomes=_outcomes(monitor, reference, live, labels.reference if labels else (), arrived),
         sensitivity=spec.sensitivity,
         checks_per_day=request.checks_per_day,
         wording=PARTITIONS,
@@ -190,7 +190,6 @@ def label_join(spec: ModelMonitorSpec) -> LabelJoin | None:
 
 
 def _outcomes(
-    store: Store,
     monitor: MonitorData,
     reference: tuple[Batch, ...],
     live: tuple[Batch, ...],
@@ -218,7 +217,7 @@ def _outcomes(
         current=tuple(batch for batch in mature if last is None or (batch.day and batch.day > last)),
         predicted=tuple(predicted),
         not_predicted=reason,
-        predictor=partial(predictor.predictor_of, store, monitor.prefix, spec, version),
+        predictor=partial(predictor.predictor_of, monitor.registry, spec, version),
         slices=tuple(spec.model.slices),
         join=label_join(spec),
         reference_labels=reference_labels,
