@@ -12,8 +12,10 @@ import modelmonitor_trainer
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer import errors
 from modelmonitor_trainer.data.tables import MissingColumn, Unreadable
+from modelmonitor_trainer.registry.registry import ChampionChanged
 
 BUILT = {
+    ChampionChanged: lambda: ChampionChanged("v1-0a1b2c3d", None),
     MissingColumn: lambda: MissingColumn("s3://b/k", "x", ["a", "b"]),
     Unreadable: lambda: Unreadable("s3://b/k", DataFormat.CSV, "line 3"),
     errors.ObjectChanged: lambda: errors.ObjectChanged("it changed", "s3://b/k"),
@@ -26,7 +28,7 @@ def subclasses(cls):
 
 
 def every_error():
-    for package in ("storage", "data", "profile"):
+    for package in ("storage", "data", "profile", "registry"):
         folder = importlib.import_module(f"modelmonitor_trainer.{package}")
         for module in pkgutil.iter_modules(folder.__path__):
             if not module.name.startswith("_"):  # the compiled kernel is no Python module

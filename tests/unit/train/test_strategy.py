@@ -101,7 +101,7 @@ def test_every_so_often_a_full_refit_stands_beside(world):
     third = world.train(3)
     found = json.loads(world.registry.read_file(record_of(world, third), "comparison.json"))
     assert found["confidence"] == pytest.approx(0.975), "two answers of the same rows share the chance to err"
-    assert found["beside"]["difference"]["method"]
+    assert found["refitComparison"]["difference"]["method"]
     assert parameters_of(world, third)["warmStart"]["inARow"] == 0
     assert "Warm start and full refit" in page_of(world, 3)
 

@@ -197,7 +197,7 @@ class CheckData:
         Whether columns were declared. If they were inferred, rows can violate a contract only if the reference has
         rows.
     optional
-        Names of detectors that nobody requested: they run only if they are cheap.
+        Names of detectors that were not requested: they run only if they are cheap.
     nothing_to_compare
         Why there is no reference.
     notes

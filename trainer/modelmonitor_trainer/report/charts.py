@@ -149,43 +149,45 @@ def heat_map(subjects: Sequence[Hypothesis], columns: Sequence[str]) -> HeatMap 
     every = list(dict.fromkeys(name for pair, _ in pairs for name in pair))
     chosen = set(every[:_CELLS])
     names = tuple(name for name in columns if name in chosen)
-    places = {name: place for place, name in enumerate(names)}
+    indices = {name: index for index, name in enumerate(names)}
     cells = []
     for pair, subject in pairs:
         if chosen.issuperset(pair):
-            first, last = sorted(places[name] for name in pair)
+            first, last = sorted(indices[name] for name in pair)
             title = f"{subject.name}: {subject.before:.2f} before, {subject.now:.2f} now"
             cells.append(Cell(first, last, subject.before, subject.changed, title))
             cells.append(Cell(last, first, subject.now, subject.changed, title))
     return HeatMap(names, tuple(cells), len(every)) if cells else None
 
 
-def scale_of(found: PerformanceResult) -> Scale | None:
+def scale_of(result: PerformanceResult) -> Scale | None:
     """Return a champion's score on an axis; None where it could not be computed."""
-    if found.score is None or found.low is None or found.high is None:
+    if result.score is None or result.low is None or result.high is None:
         return None
-    if not np.isfinite([found.low, found.score, found.high]).all():
+    if not np.isfinite([result.low, result.score, result.high]).all():
         return None
     # Imports scikit-learn, which computing the score has done already; other checks do not need it.
     from modelmonitor_trainer.model.metrics import sign
 
     allowed = None
-    if found.promotion_score is not None:
-        allowed = found.promotion_score - sign(Metric(found.metric)) * found.max_drop
-    marks = [mark for mark in (found.low, found.score, found.high, found.promotion_score, allowed) if mark is not None]
+    if result.promotion_score is not None:
+        allowed = result.promotion_score - sign(Metric(result.metric)) * result.max_drop
+    marks = [
+        mark for mark in (result.low, result.score, result.high, result.promotion_score, allowed) if mark is not None
+    ]
     left, right = min(marks), max(marks)
     reach = 0.08 * (right - left) or max(abs(left), 1.0) * 0.05
     left, right = left - reach, right + reach
 
-    def place(value: float) -> float:
+    def position(value: float) -> float:
         return WIDTH * (value - left) / (right - left)
 
     return Scale(
-        low=place(found.low),
-        score=place(found.score),
-        high=place(found.high),
-        promotion_score=None if found.promotion_score is None else place(found.promotion_score),
-        allowed=None if allowed is None else place(allowed),
+        low=position(result.low),
+        score=position(result.score),
+        high=position(result.high),
+        promotion_score=None if result.promotion_score is None else position(result.promotion_score),
+        allowed=None if allowed is None else position(allowed),
         ends=(number(left), number(right)),
     )
 

@@ -103,7 +103,7 @@ def version_documents(
         Evidence of the comparison.
     """
     comparison = dict(evidence) | {
-        "beside": asdict(challenger.refit_comparison) if challenger.refit_comparison else None
+        "refitComparison": asdict(challenger.refit_comparison) if challenger.refit_comparison else None
     }
     environment = {
         "libraries": library_versions(),

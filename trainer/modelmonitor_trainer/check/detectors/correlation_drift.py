@@ -19,7 +19,7 @@ from modelmonitor_trainer.profile.moments import MAX_COLUMNS, Moments, Scale, sc
 from modelmonitor_trainer.profile.window import WindowProfile
 from modelmonitor_trainer.profile.window_moments import window_moments
 
-#: Maximum number of values per side that are read again for correlations that nobody requested.
+#: Maximum number of values per side that are read again for correlations that were not requested.
 MAX_OPTIONAL_VALUES = 2_000_000
 
 
