@@ -133,7 +133,7 @@ def test_it_answers_and_logs_what_it_was_asked(scorer: Scorer, lake: Lake, versi
     [
         (b"not JSON", "Expecting value"),
         ({"inputs": []}, "'inputs' must be a list"),
-        ({"inputs": [tensor("temp", "FP64", [1.0])]}, "takes the feature 'carrier'"),
+        ({"inputs": [tensor("temp", "FP64", [1.0])]}, "needs the feature 'carrier'"),
         ({"inputs": [tensor("temp", "COMPLEX", [1.0])]}, "COMPLEX"),
         ({"inputs": [tensor("temp", "FP64", ["warm"])]}, "not a tensor"),
         ({"inputs": [tensor("temp", "FP64", [1.0]) | {"shape": [7]}]}, "1 values and the shape [7]"),

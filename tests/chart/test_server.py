@@ -318,7 +318,7 @@ def test_kubectl_get_and_explain_show_monitors(api_server: ApiServer, cluster: C
     assert wide.split()[-3:] == ["SCHEDULE", "NEXT", "REASON"]
     assert "one" in kubectl(api_server, "get", "modelmonitor", f"--namespace={namespace}", "--output=name")
     output = kubectl(api_server, "explain", "modelmonitor.spec.retraining.cooldownSeconds")
-    assert "Time between the starts of two trainings." in output
+    assert "time in seconds between the starts of two trainings." in output
 
 
 def test_the_crd_fits_the_annotation_of_kubectl_apply(cluster: Client) -> None:
