@@ -22,23 +22,23 @@ def problems(message: str) -> list[str]:
         return ["the message is empty"]
     if subject.startswith(GENERATED):
         return []
-    found = []
+    errors = []
     if len(subject) > LONGEST_SUBJECT:
-        found.append(f"the subject has {len(subject)} characters; at most {LONGEST_SUBJECT} fit into git log")
+        errors.append(f"the subject has {len(subject)} characters; at most {LONGEST_SUBJECT} fit into git log")
     if subject.endswith("."):
-        found.append("the subject ends with a full stop")
+        errors.append("the subject ends with a full stop")
     if not subject[0].isupper():
-        found.append("the subject does not begin with a capital letter; prefixes such as 'fix:' are not used")
+        errors.append("the subject does not begin with a capital letter; prefixes such as 'fix:' are not used")
     if len(lines) > 1 and lines[1].strip():
-        found.append("the second line is not blank")
-    return found
+        errors.append("the second line is not blank")
+    return errors
 
 
 def main(path: str) -> None:
     """Exit with the problems of the message in a file, if there are any."""
-    found = problems(Path(path).read_text(encoding="utf-8"))
-    if found:
-        sys.exit("\n".join(f"error: {problem}" for problem in found))
+    errors = problems(Path(path).read_text(encoding="utf-8"))
+    if errors:
+        sys.exit("\n".join(f"error: {error}" for error in errors))
 
 
 if __name__ == "__main__":

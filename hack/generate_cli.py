@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from modelmonitor_api.names import ExitCode
 from modelmonitor_trainer.cli.main import build_parser
+from modelmonitor_trainer.text import as_sentence
 
 HEAD = """<!-- Generated from the argument parsers by hack/generate_cli.py; do not edit. -->
 # Command line
@@ -59,10 +60,10 @@ def _lines() -> Iterator[str]:
     yield "| Command | What it does |"
     yield "|---|---|"
     for name, (help_text, _) in commands.items():
-        yield f"| [`{name}`](#{name}) | {_sentence(help_text)} |"
+        yield f"| [`{name}`](#{name}) | {as_sentence(help_text)} |"
     yield ""
     for name, (help_text, command) in commands.items():
-        yield from (f"## {name}", "", _sentence(command.description or help_text), "")
+        yield from (f"## {name}", "", as_sentence(command.description or help_text), "")
         yield from ("```", *_wrapped(f"modelmonitor {name}", _usage(command)), "```", "")
         yield from _options(command)
     yield from ("## Exit codes", "", "| Code | Meaning |", "|---|---|")
@@ -73,13 +74,13 @@ def _lines() -> Iterator[str]:
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, tuple[str, argparse.ArgumentParser]]:
     """Return name → help text and parser of every command, in the order of the help."""
-    action = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))  # noqa: SLF001
-    help_texts = {choice.dest: choice.help or "" for choice in action._choices_actions}  # noqa: SLF001
+    action = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    help_texts = {choice.dest: choice.help or "" for choice in action._choices_actions}
     return {name: (help_texts[name], command) for name, command in action.choices.items()}
 
 
 def _wrapped(command: str, parts: list[str]) -> Iterator[str]:
-    """Yield a command with its options, in lines of a bearable length."""
+    """Yield a command with its options, wrapped at _WIDTH characters."""
     line = command
     for part in parts:
         if len(line) + 1 + len(part) > _WIDTH:
@@ -91,14 +92,14 @@ def _wrapped(command: str, parts: list[str]) -> Iterator[str]:
 
 def _usage(command: argparse.ArgumentParser) -> list[str]:
     """Return the options of a command; alternatives in parentheses."""
-    groups = command._mutually_exclusive_groups  # noqa: SLF001
+    groups = command._mutually_exclusive_groups
     parts: list[str] = []
     seen: set[str] = set()
-    for action in command._actions:  # noqa: SLF001
-        group = next((g for g in groups if action in g._group_actions), None)  # noqa: SLF001
-        if isinstance(action, argparse._HelpAction) or action.dest in seen:  # noqa: SLF001
+    for action in command._actions:
+        group = next((g for g in groups if action in g._group_actions), None)
+        if isinstance(action, argparse._HelpAction) or action.dest in seen:
             continue
-        members = group._group_actions if group is not None else [action]  # noqa: SLF001
+        members = group._group_actions if group is not None else [action]
         seen |= {member.dest for member in members}
         text = " | ".join(_invocation(member) for member in members)
         required = group.required if group is not None else action.required
@@ -119,17 +120,13 @@ def _value(action: argparse.Action) -> str:
 
 def _options(command: argparse.ArgumentParser) -> Iterator[str]:
     yield from ("| Option | Meaning |", "|---|---|")
-    for action in command._actions:  # noqa: SLF001
-        if isinstance(action, argparse._HelpAction):  # noqa: SLF001
+    for action in command._actions:
+        if isinstance(action, argparse._HelpAction):
             continue
         value = "" if action.nargs == 0 else f" {_value(action)}"
         names = ", ".join(f"`{name}{value}`" for name in action.option_strings).replace("|", "\\|")
-        yield f"| {names} | {_sentence(action.help or '').replace('|', chr(92) + '|')} |"
+        yield f"| {names} | {as_sentence(action.help or '').replace('|', chr(92) + '|')} |"
     yield ""
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 if __name__ == "__main__":

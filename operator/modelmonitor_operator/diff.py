@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Mapping
 from typing import Any
 
-_SUFFIXES = {
-    "m": decimal.Decimal("0.001"),
-    "k": decimal.Decimal(10) ** 3,
-    "M": decimal.Decimal(10) ** 6,
-    "G": decimal.Decimal(10) ** 9,
-    "T": decimal.Decimal(10) ** 12,
-    "Ki": decimal.Decimal(2) ** 10,
-    "Mi": decimal.Decimal(2) ** 20,
-    "Gi": decimal.Decimal(2) ** 30,
-    "Ti": decimal.Decimal(2) ** 40,
-}
+from modelmonitor_api.quantity import parse_quantity
+
 _QUANTITIES = frozenset({"cpu", "memory", "sizeLimit"})
 
 
@@ -56,9 +46,3 @@ def is_up_to_date(live: Any, wanted: Any, key: str = "") -> bool:
         return parse_quantity(live) == parse_quantity(wanted)
     # The server omits fields that are false or zero by default.
     return bool(live == wanted or (live is None and wanted in (False, 0, "")))
-
-
-def parse_quantity(quantity: str) -> decimal.Decimal:
-    """Return a Kubernetes quantity as a number."""
-    number = quantity.rstrip("mkMGTKi")
-    return decimal.Decimal(number) * _SUFFIXES.get(quantity[len(number) :], decimal.Decimal(1))

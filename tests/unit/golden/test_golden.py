@@ -8,7 +8,8 @@ Change the expected files only on purpose, and explain the change in the commit 
 
     UPDATE_GOLDEN=1 python -m pytest tests/unit/golden
 
-The table of false alarms and of power in ``docs/explanation/trust.md`` is frozen by its own generator under ``benchmarks``.
+The table of false alarms and of power in ``docs/explanation/trust.md`` is frozen by its own generator under
+``benchmarks``.
 """
 
 import numpy as np

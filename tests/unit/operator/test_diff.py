@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmonitor_api import names
-from modelmonitor_operator.diff import is_up_to_date, merge_patch, parse_quantity
+from modelmonitor_api.quantity import parse_quantity
+from modelmonitor_operator.diff import is_up_to_date, merge_patch
 from modelmonitor_operator.manifests import cron_job
 from support.monitors import merged
 from unit.operator.monitors import SETTINGS, accepted

@@ -11,6 +11,7 @@ from modelmonitor_api.messages import decode_request
 from modelmonitor_api.names import FailureReason, Role
 from modelmonitor_operator.gateway import Conflict, Forbidden, Invalid, Unavailable
 from support.monitors import champion, check, failure, run
+from unit.operator.first_check import first_check
 from unit.operator.in_memory_cluster import NAMESPACE, InMemoryCluster
 
 CONDITIONS = {"Ready", "Stalled", "Reconciling", "DriftDetected", "Training", "Suspended"}
@@ -19,18 +20,6 @@ CONDITIONS = {"Ready", "Stalled", "Reconciling", "DriftDetected", "Training", "S
 @pytest.fixture
 def cluster() -> InMemoryCluster:
     return InMemoryCluster()
-
-
-async def first_check(cluster: InMemoryCluster, **verdict: Any) -> str:
-    """Apply a monitor and let its first check end; return the name of that check's Job."""
-    if not cluster.monitors:
-        cluster.add()
-    await cluster.settle()
-    [job] = cluster.of_role(Role.CHECK)
-    cluster.pass_time(minutes=1)
-    cluster.finish(job["metadata"]["name"], check(**{"time": cluster.now, "champion": None, **verdict}))
-    await cluster.settle()
-    return str(job["metadata"]["name"])
 
 
 async def champion_promoted(cluster: InMemoryCluster, **fields: Any) -> None:
@@ -273,71 +262,6 @@ async def test_a_cron_job_that_was_changed_or_deleted_is_restored(cluster: InMem
     cluster.edit(schedule="0 7 * * *")
     await cluster.settle()
     assert cluster.cron_jobs["flights-check"]["spec"]["schedule"] == "0 7 * * *"
-
-
-async def test_a_cron_job_of_another_owner_is_left_alone(cluster: InMemoryCluster) -> None:
-    cluster.add()
-    foreign = {
-        "metadata": {"name": "flights-check", "uid": "x", "resourceVersion": "1"},
-        "spec": {"schedule": "1 1 * * *"},
-    }
-    cluster.cron_jobs["flights-check"] = foreign
-    await cluster.settle()
-    assert cluster.cron_jobs["flights-check"] == foreign
-    assert cluster.condition("Stalled") == ("True", "NameCollision")
-    assert cluster.condition("Ready") == ("False", "NameCollision")
-    assert cluster.jobs == {}
-    del cluster.cron_jobs["flights-check"]
-    await cluster.settle()
-    assert cluster.condition("Ready") == ("True", "Accepted")
-
-
-async def test_a_cron_job_of_a_deleted_predecessor_is_waited_for(cluster: InMemoryCluster) -> None:
-    cluster.add()
-    await cluster.settle()
-    cron_job = cluster.cron_jobs["flights-check"]
-    cron_job["metadata"]["ownerReferences"][0]["uid"] = "of the monitor before"
-    del cluster.monitors["flights"]["status"]
-    with pytest.raises(Unavailable, match="not been collected yet"):
-        await cluster.reconcile()
-    assert "status" not in cluster.monitors["flights"]
-    del cluster.cron_jobs["flights-check"]
-    await cluster.settle()
-    assert cluster.condition("Ready") == ("True", "Accepted")
-
-
-async def test_a_job_of_another_owner_is_left_alone(cluster: InMemoryCluster) -> None:
-    cluster.add()
-    await cluster.settle()
-    uid = cluster.monitors["flights"]["metadata"]["uid"]
-    name = names.training_job_name("flights", uid, 1)
-    foreign = {"metadata": {"name": name, "uid": "x", "labels": {}, "creationTimestamp": "2013-01-01T00:00:00Z"}}
-    cluster.jobs[name] = foreign
-    [job] = cluster.of_role(Role.CHECK)
-    cluster.finish(job["metadata"]["name"], check(time=cluster.now, champion=None))
-    await cluster.settle()
-    assert cluster.condition("Stalled") == ("True", "NameCollision")
-    assert cluster.jobs[name] == foreign
-    assert "lastTraining" not in cluster.status()
-
-
-async def test_a_training_that_another_operator_has_created_is_adopted(cluster: InMemoryCluster) -> None:
-    """Two operators decide the same at once: the one that comes second meets the Job of the first."""
-    await first_check(cluster)
-    [first] = cluster.of_role(Role.TRAIN)
-    name = first["metadata"]["name"]
-    other = cluster.monitors["flights"]
-    del other["status"]["lastTraining"], other["status"]["trainings"]
-    real, cluster.jobs = cluster.jobs, {k: v for k, v in cluster.jobs.items() if k != name}
-
-    async def taken(job: dict[str, Any]) -> dict[str, Any]:
-        cluster.jobs = real
-        raise Conflict(f"{job['metadata']['name']} already exists")
-
-    cluster.create_job = taken  # type: ignore[method-assign]  # the race itself
-    await cluster.reconcile()
-    assert cluster.status()["lastTraining"]["jobName"] == name
-    assert len(cluster.of_role(Role.TRAIN)) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.statistics import detectable_effect
 from modelmonitor_trainer.detect.wording import Wording
+from modelmonitor_trainer.text import as_sentence
 
 Name = Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"]
 
@@ -54,14 +55,14 @@ def decide(
     nothing_to_compare
         Why `drift` is None.
     """
-    dropped = " ".join(_sentence(result.message) for result in performance if result.dropped)
+    dropped = " ".join(as_sentence(result.message) for result in performance if result.dropped)
     if violations:
         return Verdict("Corrupted", Reason.CORRUPTED, _corrupted(violations, wording))
     if drift is not None and (drift.drifted or drift.changed_relations):
         return Verdict("Drift", Reason.DRIFT, _joined(_drifted(drift), dropped))
     if drift is None or not any(column.tests for column in drift.columns):
         why = nothing_to_compare or "no column could be compared: one side has no values"
-        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(_sentence(why), dropped))
+        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(as_sentence(why), dropped))
     wanted = float(sensitivity.detectable_effect)
     if drift.detectable > wanted:
         text = _too_few(drift, wanted, rows, wording)
@@ -174,10 +175,6 @@ def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) 
 
 def _rows(count: int) -> str:
     return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def _joined(*sentences: str) -> str:
