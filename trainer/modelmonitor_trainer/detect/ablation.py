@@ -97,7 +97,7 @@ def find_broken_relations(
         return [HypothesisFamily(**(vars(test) | {"message": "no feature has values throughout the reference"}))]
     # The limit applies only to libraries that are loaded by then.
     import sklearn.ensemble  # noqa: F401 - loads its libraries
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     # Models this small are slower with several threads, especially on shared cores.
     with threadpool_limits(1):

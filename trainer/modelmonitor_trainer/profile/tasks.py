@@ -83,7 +83,7 @@ def run(task: ObjectTask[_P, _R], stores: StoreFactory) -> _P | Unreadable:
 def _limit_blas_threads() -> None:
     """Give linear algebra one thread in a worker process, on which the last bits of its results can depend."""
     if multiprocessing.parent_process() is not None:
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
 
         threadpool_limits(1)
 

@@ -81,7 +81,7 @@ def window_moments(
     tasks = [MomentsTask(info, tuple(scales), fmt) for batch in batches for info in batch.objects]
     width = len(scales)
     codec: Codec[Moments] = Codec("moments", cross.to_bytes, lambda data, _: cross.from_bytes(data, width))
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     # Objects are spread over threads already; more threads for each product of narrow matrices wait for each other, and
     # the last bits of a product can depend on their number.
