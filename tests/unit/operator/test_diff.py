@@ -61,3 +61,8 @@ def test_a_merge_patch_leads_from_the_one_to_the_other(before: dict[str, Any], a
     patch = merge_patch(before, after)
     assert merged(before, patch) == after
     assert (patch == {}) == (before == after)
+
+
+def test_quantities_with_any_suffix_of_the_api_are_compared_by_value() -> None:
+    assert is_up_to_date({"memory": "1P"}, {"memory": "1000T"})
+    assert not is_up_to_date({"memory": "1Pi"}, {"memory": "1P"})
