@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from modelmonitor_trainer.detect.thresholds import Calendar, Series, fit_thresholds, pseudo_windows
 
 from modelmonitor_trainer.detect.autocorrelation import Autocorrelation, fit_autocorrelation, variogram
-from modelmonitor_trainer.detect.thresholds import Calendar, Series, fit_thresholds, pseudo_windows
 
 
 def season(g, days, phi, deviation=0.15):

@@ -3,11 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from modelmonitor_trainer.detect.thresholds import Calendar, gumbel_quantile, pseudo_windows
 from scipy import stats
 
 from modelmonitor_api.spec import RateLimit, Sensitivity
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, Comparison, find_drift, level_of
-from modelmonitor_trainer.detect.thresholds import Calendar, gumbel_quantile, pseudo_windows
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan, fit_edges
 from modelmonitor_trainer.profile.columns import merge
 from modelmonitor_trainer.profile.window import ColumnWindow

@@ -4,7 +4,6 @@ import datetime as dt
 
 import numpy as np
 import pytest
-
 from modelmonitor_trainer.detect.thresholds import Calendar, Series, fit_thresholds, gumbel_quantile, pseudo_windows
 
 

@@ -19,8 +19,8 @@ class Wording:
         Plural noun for the batches of a window.
     windows
         Label of the windows in a progress bar.
-    clusters
-        Plural noun for the groups whose rows are alike.
+    cluster, clusters
+        Noun for the groups whose rows are alike.
     violations
         Heading of the table of violations.
     no_rows
@@ -39,6 +39,7 @@ class Wording:
 
     batches: str
     windows: str
+    cluster: str
     clusters: str
     violations: str
     no_rows: str
@@ -52,6 +53,7 @@ class Wording:
 PARTITIONS = Wording(
     batches="partitions",
     windows="rows",
+    cluster="day",
     clusters="days",
     violations="Violations of the feature contract",
     no_rows="the live window has no rows; is data still being written to it?",
@@ -67,6 +69,7 @@ PARTITIONS = Wording(
 FILES = Wording(
     batches="files",
     windows="files",
+    cluster="file",
     clusters="files",
     violations="Problems in the current files",
     no_rows="the current files have no rows",
