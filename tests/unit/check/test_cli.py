@@ -152,6 +152,7 @@ def test_a_pod_leaves_its_verdict(capsys, world, tmp_path, monkeypatch):
     answer = decode_answer(log.read_text())
     assert isinstance(answer, CheckVerdict)
     assert answer.verdict == "NoDrift"
+    assert answer.report_uri
     assert "20130213T060000Z-mon-check-22678920" in answer.report_uri
 
 
@@ -204,6 +205,7 @@ def test_a_pod_that_is_stopped_says_so(tmp_path):
         stderr=subprocess.DEVNULL,
         env=os.environ | {"PYTHONPATH": path},
     ) as process:
+        assert process.stdout
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 143
@@ -326,7 +328,8 @@ class Terminal(io.StringIO):
 
 def test_a_bar_on_a_terminal_says_bytes_rows_columns_and_time_left(monkeypatch):
     monkeypatch.setattr(progress, "_DELAY", 0)
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     clock = itertools.count(0, 60)
     now = [float(next(clock))]
     monkeypatch.setattr("tqdm.std.time", lambda: now[0])
@@ -342,16 +345,17 @@ def test_a_bar_on_a_terminal_says_bytes_rows_columns_and_time_left(monkeypatch):
         slow, sizes=[2_000_000, 1_000_000, 1], what="reference", columns=7, rows_of=lambda n: n
     )
     assert list(made) == [10, 20, 30]
-    said = sys.stderr.getvalue()
+    said = terminal.getvalue()
     assert "reference:  83%" in said, "a part of the second object"
     assert "reference:  67%" in said
     assert "2.00M/3.00M [01:00<00:30" in said
     assert "10 rows x 7 columns" in said
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    redirected = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", redirected)
     assert list(
         progress.with_progress_bar(lambda _: [1], sizes=[5], what="reference", columns=7, rows_of=lambda n: n)
     ) == [1]
-    assert sys.stderr.getvalue() == ""
+    assert redirected.getvalue() == ""
 
 
 @pytest.mark.parametrize(

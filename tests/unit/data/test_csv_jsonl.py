@@ -91,7 +91,8 @@ def test_how_far_a_reading_is(tmp_path, monkeypatch, name):
     lines = [json.dumps({"a": number}) if name == "t.jsonl" else repr(number) for number in numbers.tolist()]
     data = "\n".join(["a", *lines] if name.startswith("t.csv") else lines).encode()
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    size, reported = (tmp_path / name).stat().st_size, []
+    size = (tmp_path / name).stat().st_size
+    reported: list[int] = []
     read(
         tmp_path / name, ["a"], DataFormat.JSON_LINES if name == "t.jsonl" else DataFormat.CSV, progress=reported.append
     )

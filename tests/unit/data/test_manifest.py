@@ -189,7 +189,7 @@ def test_a_join_is_that_of_a_dictionary(left, right):
         }
     )
     found = join(features, labels, np.arange(len(left)), key="k", target="y")
-    known = {}
+    known: dict[int, int] = {}
     for key, value in right:
         if key is not None and value is not None:
             known.setdefault(key, value)

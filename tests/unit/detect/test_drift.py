@@ -30,8 +30,9 @@ def window(plan, parts):
 
 
 def comparison(name, reference, current, role="Feature"):
-    """Compare columns that are given as lists of blocks."""
+    """Return the comparison of a column; each window is a list of batches."""
     whole = np.concatenate(reference)
+    plan: NumericPlan | CategoricalPlan
     if whole.dtype.kind == "f":
         plan = NumericPlan(name, fit_edges(whole[np.isfinite(whole)], 256))
     else:
@@ -56,18 +57,19 @@ def drift(comparisons, sensitivity=None, checks_per_day=1.0):
     )
 
 
-def columns(g, blocks, rows, day_effect, shift=0.0, count=10):
-    """Return `count` numeric columns of blocks whose rows are alike; the first is shifted."""
+def columns(g, batches, rows, day_effect, shift=0.0, count=10):
+    """Return `count` numeric columns of batches, each with a mean of its own; the first column is shifted."""
     return [
-        [g.normal(g.normal(0, day_effect) + (shift if place == 0 else 0), 1, rows) for _ in range(blocks)]
-        for place in range(count)
+        [g.normal(g.normal(0, day_effect) + (shift if index == 0 else 0), 1, rows) for _ in range(batches)]
+        for index in range(count)
     ]
 
 
-def compared(seed, reference_blocks, current_blocks, rows, day_effect, shift=0.0):
+def drift_of_shift(seed, batches, rows, day_effect, shift=0.0):
+    """Return the drift of ten columns; `batches` are the numbers of batches of the reference and the current window."""
     g = np.random.default_rng(seed)
-    before = columns(g, reference_blocks, rows, day_effect)
-    now = columns(g, current_blocks, rows, day_effect, shift)
+    before = columns(g, batches[0], rows, day_effect)
+    now = columns(g, batches[1], rows, day_effect, shift)
     return drift([comparison(f"x{i}", r, c) for i, (r, c) in enumerate(zip(before, now, strict=True))])
 
 
@@ -81,10 +83,10 @@ def test_the_level_spends_the_budget(count, days, checks, level):
 
 
 @pytest.mark.parametrize(
-    ("blocks", "rows", "day_effect"), [((1, 1), 1000, 0.0), ((30, 1), 200, 0.15), ((30, 7), 100, 0.15)]
+    ("batches", "rows", "day_effect"), [((1, 1), 1000, 0.0), ((30, 1), 200, 0.15), ((30, 7), 100, 0.15)]
 )
-def test_false_alarms_stay_within_the_budget(blocks, rows, day_effect):
-    alarms = sum(bool(compared(seed, *blocks, rows, day_effect).drifted) for seed in range(60))
+def test_false_alarms_stay_within_the_budget(batches, rows, day_effect):
+    alarms = sum(bool(drift_of_shift(seed, batches, rows, day_effect).drifted) for seed in range(60))
     # At a level of 1/90 three or more of sixty have a probability of 3 %, and the seeds are fixed.
     assert alarms <= 2
 
@@ -101,13 +103,13 @@ def test_without_calibration_alike_rows_would_cry_wolf():
 
 
 @pytest.mark.parametrize(
-    ("blocks", "rows", "day_effect", "shift"), [((1, 1), 10_000, 0, 0.2), ((60, 28), 300, 0.1, 0.3)]
+    ("batches", "rows", "day_effect", "shift"), [((1, 1), 10_000, 0, 0.2), ((60, 28), 300, 0.1, 0.3)]
 )
-def test_a_shift_is_found_and_only_that(blocks, rows, day_effect, shift):
+def test_a_shift_is_found_and_only_that(batches, rows, day_effect, shift):
     for seed in range(5):
-        found = compared(seed, *blocks, rows, day_effect, shift)
-        assert [column.name for column in found.drifted] == ["x0"]
-        assert found.columns[0].name == "x0"
+        result = drift_of_shift(seed, batches, rows, day_effect, shift)
+        assert [column.name for column in result.drifted] == ["x0"]
+        assert result.columns[0].name == "x0"
 
 
 def test_significant_but_too_small_to_matter():
@@ -187,7 +189,7 @@ def test_how_pseudo_windows_are_cut(blocks, size, method, windows, each):
 
 
 def test_the_gumbel_quantile_is_on_the_safe_side():
-    sample = stats.gumbel_r.rvs(loc=2, scale=0.5, size=20_000, random_state=0)
+    sample = np.asarray(stats.gumbel_r.rvs(loc=2, scale=0.5, size=20_000, random_state=0))
     exact = stats.gumbel_r.isf(0.01, loc=2, scale=0.5)
     assert gumbel_quantile(sample, 0.01, 10**9) == pytest.approx(exact, rel=0.02)
     assert gumbel_quantile(sample, 0.01, 25) > exact

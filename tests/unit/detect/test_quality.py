@@ -33,17 +33,17 @@ def window(feature, *parts, start=1):
         if feature.type == "Numeric"
         else CategoricalPlan("f", ("a", "b"), tuple(allowed) if allowed else None)
     )
-    blocks = []
+    batches = []
     for number, part in enumerate(parts, start):
         column = pa.chunked_array([pa.array(part)])
-        made = (
+        profile = (
             profile_numbers(column, plan.edges, low, high)
-            if feature.type == "Numeric"
+            if isinstance(plan, NumericPlan)
             else profile_categories(column, {"a": 0, "b": 1}, allowed)
         )
         name = f"2013-01-{number:02d}"
-        blocks.append(BatchProfile(Batch(name, (), dt.date(2013, 1, number)), len(column), {"f": made}, {}))
-    return stack(blocks, (plan,))
+        batches.append(BatchProfile(Batch(name, (), dt.date(2013, 1, number)), len(column), {"f": profile}, {}))
+    return stack(batches, (plan,))
 
 
 GOOD = [1.0, 3.0, 6.0, 9.0] * 50

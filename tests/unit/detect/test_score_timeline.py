@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import mean_absolute_error, roc_auc_score
 
-from modelmonitor_trainer.detect.score_timeline import LENGTHS, MAX_PERIODS, ScoredDay, block_length, score_over_time
+from modelmonitor_trainer.detect.score_timeline import (
+    LENGTHS,
+    MAX_PERIODS,
+    Period,
+    ScoredDay,
+    block_length,
+    score_over_time,
+)
 
 FIRST = dt.date(2013, 1, 1)
 
@@ -19,13 +26,22 @@ def day(number, rows, signal=1.5, seed=0):
     return ScoredDay(FIRST + dt.timedelta(days=number), truth, g.normal(size=rows) + signal * truth)
 
 
+def interval(period: Period) -> tuple[float, float, float]:
+    """Return the lower end, the score and the upper end of a period that has all three."""
+    assert period.low is not None
+    assert period.score is not None
+    assert period.high is not None
+    return period.low, period.score, period.high
+
+
 def test_a_score_of_every_day_in_order():
     days = [day(number, 300, 1.5 if number < 6 else 0.0) for number in range(10)]
     found = score_over_time(days[::-1], roc_auc_score)
     assert [period.start for period in found] == [d.day for d in days]
     assert all(period.start == period.end and period.rows == 300 for period in found)
-    assert all(period.low < period.score < period.high for period in found)
-    assert min(period.low for period in found[:6]) > max(period.score for period in found[6:])
+    intervals = [interval(period) for period in found]
+    assert all(low < score < high for low, score, high in intervals)
+    assert min(low for low, _, _ in intervals[:6]) > max(score for _, score, _ in intervals[6:])
 
 
 def test_few_rows_a_day_make_whole_weeks_that_end_with_the_last_day():
@@ -95,7 +111,7 @@ def test_days_that_err_together_widen_the_interval_of_long_blocks():
         ]
         found = score_over_time(days, mean_absolute_error)
         assert len(found) == 4
-        return np.mean([period.high - period.low for period in found])
+        return np.mean([high - low for low, _, high in map(interval, found)])
 
     assert block(2.0) > 2.5 * block(0.0)
 

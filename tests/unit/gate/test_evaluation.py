@@ -68,6 +68,7 @@ def test_decisions(case, changes, outcome, reason):
 
 def test_the_message_has_the_figures():
     found = evaluate(contest(1.4, 0.8), promotion(), seed=0)
+    assert found.champion
     for figure in (found.champion.champion, found.champion.challenger):
         assert f"{figure:.4f}" in found.message
     assert f"{found.champion.low:+.4f}" in found.message
@@ -104,6 +105,7 @@ def with_slices(drop, rows=4000, share=0.25):
 
 def test_a_slice_that_gets_worse_refuses_a_better_model():
     found = evaluate(with_slices(0.8), promotion(), seed=0)
+    assert found.champion
     assert found.champion.low > 0, "better over all"
     assert (found.outcome, found.reason) == (GateOutcome.REJECTED, GateReason.WORSE_ON_A_SLICE)
     assert "origin = JFK" in found.message
@@ -277,7 +279,7 @@ def test_days_that_err_together_spare_a_slice():
     assert [part.worse for part in alike] == [False, True]
     swapped = np.where(np.isin(days, (3, 9)), 1 - case.champion, case.champion)
     few = compare_slices(case.truth, case.champion, swapped, case.slices, promotion(), 0, days)
-    assert all(part.difference < -0.02 for part in few)
+    assert all(part.difference is not None and part.difference < -0.02 for part in few)
     assert not any(part.worse for part in few)
     rows_only = compare_slices(case.truth, case.champion, swapped, case.slices, promotion(), 0)
     assert all(part.worse for part in rows_only)

@@ -201,6 +201,7 @@ def test_the_deviation_of_a_score_is_that_of_scores_on_other_rows(metric, day_ef
 def test_a_deviation_of_many_rows_goes_by_all_of_them():
     truth, scores, _ = two_models(0, rows=60_000)
     few = score_deviation(Metric.LOG_LOSS, truth[:15_000], scores[:15_000], None)
+    assert few
     assert score_deviation(Metric.LOG_LOSS, truth, scores, None) == pytest.approx(few / 2, rel=0.35)
     assert score_deviation(Metric.ROC_AUC, np.zeros(50, dtype=int), np.zeros(50), None) is None
 

@@ -25,6 +25,7 @@ def test_a_refit_that_is_better_takes_over():
     found = compared(truth, bad, good)
     assert found.full_is_better
     assert "replaces it" in found.sentence
+    assert found.difference
     assert found.difference.low > 0
     for full in (bad, bad + 0.001 * g.normal(size=1000)):
         other = compared(truth, bad, full)
@@ -75,6 +76,8 @@ def test_a_model_must_beat_the_level_of_the_last_days_too():
     found = evaluate(contest, PROMOTION, seed=0)
     assert found.reason is GateReason.NOT_BETTER_THAN_BASELINE
     assert "last-period baseline" in found.message
+    assert found.baseline
+    assert found.last_period
     assert found.baseline.low > 0 > found.last_period.high
 
 

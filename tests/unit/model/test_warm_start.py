@@ -74,7 +74,7 @@ def test_a_forest_keeps_its_size():
     arrays, signal = rows(0)
     truth = truth_of(signal, Task.BINARY_CLASSIFICATION)
     model = fit(estimator, FEATURES, Task.BINARY_CLASSIFICATION, arrays, truth, ("0", "1"), seed=0)
-    days = np.zeros(len(truth))
+    days = np.zeros(len(truth), dtype=np.int64)
     for new, kept in ((10, 20), (500, 0)):
         after = continue_training(model, estimator, arrays, truth, days, WarmStart(new_trees=new))
         trees = after.pipeline["model"].estimators_
@@ -104,4 +104,4 @@ def test_what_cannot_says_so(name):
     truth = truth_of(signal, task)
     model = fit(estimator, FEATURES, task, arrays, truth, classes_of(task), seed=0)
     with pytest.raises(BadConfiguration, match=r"does not support warm starts.*Refit"):
-        continue_training(model, estimator, arrays, truth, np.zeros(200), SETTINGS)
+        continue_training(model, estimator, arrays, truth, np.zeros(200, dtype=np.int64), SETTINGS)

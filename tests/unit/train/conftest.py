@@ -1,6 +1,7 @@
 """A monitor over a folder, whose world can be turned round, and trainings of it."""
 
 import datetime as dt
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +44,7 @@ class World:
         self.store = store or open_store(None)
         self.base = uri_of(folder)
         self.image = ""
-        self.spec = {
+        self.spec: dict[str, Any] = {
             "schedule": "0 6 * * *",
             "storage": {"resultsURI": f"{self.base}/results/"},
             "data": {

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from modelmonitor_api.messages import decode_answer, encode
+from modelmonitor_api.messages import RunVerdict, decode_answer, encode
 from modelmonitor_api.names import ENV_JOB_NAME, ENV_TERMINATION_LOG
 from modelmonitor_trainer.cli.main import build_parser, main
 
@@ -83,7 +83,9 @@ def test_a_pod_leaves_its_answer(world, command, monkeypatch):
     request.write_text(encode(world.request()))
     code, _, _ = command("train", "--request", request)
     assert code == 0
-    assert decode_answer(answer.read_text()).outcome == "Promoted"
+    verdict = decode_answer(answer.read_text())
+    assert isinstance(verdict, RunVerdict)
+    assert verdict.outcome == "Promoted"
     assert world.champion().by == "mon-train-1"
     code, _, _ = command("rollback", "--request", request)
     assert code == 2

@@ -310,8 +310,9 @@ def test_what_a_trainer_says_of_itself_is_not_trusted(tmp_path, said, expected):
         (tmp_path / name).write_text("{}")
         os.utime(tmp_path / name, (time, time))
     (tmp_path / "resources.json").write_text(said)
-    found = trainer_cost(tmp_path / "request.json", tmp_path / "resources.json", tmp_path / "model")
-    assert (found.seconds, found.peak_bytes) == expected
+    cost = trainer_cost(tmp_path / "request.json", tmp_path / "resources.json", tmp_path / "model")
+    assert cost
+    assert (cost.seconds, cost.peak_bytes) == expected
 
 
 def test_a_clock_that_was_put_back_gives_no_time(tmp_path):

@@ -19,6 +19,7 @@ NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
 def checked(world, number):
     request = CheckRequest(monitor=world.monitor, spec=world.parsed())
     _, result = publish_check(world.store, request, job=f"mon-check-{number}", now=NOW)
+    assert result
     return to_json(result)
 
 

@@ -23,8 +23,9 @@ def _uris(layout, world):
         yield from (version.record, *(version.file(stored.name) for stored in record.files))
         yield from (version.reservation, version.deletion)
         for look in store.list(layout.watches(record.version)):
-            days, key = re.fullmatch(r"(\d+)-(\w+)\.json", look.uri.rpartition("/")[2]).groups()
-            yield layout.watch(record.version, int(days), key)
+            match = re.fullmatch(r"(\d+)-(\w+)\.json", look.uri.rpartition("/")[2])
+            assert match, look.uri
+            yield layout.watch(record.version, int(match[1]), match[2])
     for folder in store.children(layout.runs(uid)):
         run = RunLayout(folder)
         assert run == layout.run(uid, int(Path(folder).name))
