@@ -1,4 +1,4 @@
-"""A monitor over a folder, whose world can be turned round, and trainings of it."""
+"""A monitor over a folder, with data whose relationship can be reversed, and trainings of it."""
 
 import datetime as dt
 from typing import Any
@@ -80,7 +80,7 @@ class World:
         return f"{self.base}/results/ns/mon/"
 
     def land(self, first, last, *, slope=2.0, count=100, labels=True, late=None):
-        """Write the days `first` to `last` of the year; the sign of `slope` says which way the world turns."""
+        """Write the days `first` to `last` of the year; `slope` is the effect of x on the target."""
         for number in range(first, last + 1):
             day = FIRST + dt.timedelta(days=number - 1)
             g = np.random.default_rng(number)
@@ -155,9 +155,9 @@ class World:
 @pytest.fixture
 def world(tmp_path):
     """Eighteen days: ten to train on, four to compare on, and two without mature labels."""
-    made = World(tmp_path)
-    made.land(1, 18)
-    return made
+    world = World(tmp_path)
+    world.land(1, 18)
+    return world
 
 
 @pytest.fixture
@@ -165,8 +165,8 @@ def another(tmp_path_factory):
     """Makes further worlds with the same data."""
 
     def make():
-        made = World(tmp_path_factory.mktemp("world"))
-        made.land(1, 18)
-        return made
+        world = World(tmp_path_factory.mktemp("world"))
+        world.land(1, 18)
+        return world
 
     return make
