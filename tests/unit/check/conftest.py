@@ -103,6 +103,6 @@ class World:
 @pytest.fixture
 def world(tmp_path):
     """Forty days of good data."""
-    made = World(tmp_path)
-    made.land_days(1, 40)
-    return made
+    world = World(tmp_path)
+    world.land_days(1, 40)
+    return world

@@ -24,7 +24,7 @@ from modelmonitor_trainer.report.check_page import render
 from modelmonitor_trainer.storage.open import open_store
 
 PAGE = Path(__file__).parents[3] / "docs/contributing/adding-a-detector.md"
-#: The enum with the member that the page tells to add.
+#: The enum with the member that the page adds.
 Extended = StrEnum(  # type: ignore[misc]  # mypy needs literal members, and these are computed
     "Extended", {member.name: member.value for member in DetectorType} | {"ZERO_RATE": "ZeroRate"}
 )

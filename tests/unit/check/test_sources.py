@@ -147,7 +147,7 @@ def test_corrupted_partitions_and_files_violate_the_contract_alike(tmp_path):
     assert monitor["outcomes"]["correlations"] == "NotTested"
 
 
-def test_more_rows_than_a_detector_reads_are_sampled_alike(tmp_path, monkeypatch):
+def test_both_sources_are_sampled_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(prediction_bias, "MAX_ROWS", 500)
     monkeypatch.setattr(ablation, "MAX_ROWS", 600)
     results = both_results(tmp_path, "binary", moved=True)
