@@ -50,7 +50,7 @@ def browse(folder, file, *options):
         *("--enable-logging=stderr", "--v=0", f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=3000"),
         f"file://{folder / file}",
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 def measure(folder, width):
