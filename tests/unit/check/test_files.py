@@ -10,6 +10,7 @@ import pytest
 
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.check.detectors import correlation_drift
+from modelmonitor_trainer.check.sources import files
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.data.arrow_floats import numbers_of
 from modelmonitor_trainer.data.row_sampling import sample_batches
@@ -319,13 +320,15 @@ def test_a_column_of_few_values_cannot_show_drift(folder):
     assert result["verdict"] == "Inconclusive"
 
 
-def test_very_many_files_are_combined_into_batches(folder):
+def test_very_many_files_are_combined_into_batches(folder, monkeypatch):
+    monkeypatch.setattr(files, "MAX_BATCHES", 36)
+    rows = table(0)
     for side in ("reference", "current"):
-        folder.put(side, *(table(seed).slice(0, 20) for seed in range(450)))
+        folder.put(side, *(rows.slice(20 * number, 20) for number in range(45)))
     code, result, _ = folder.check()
     assert code == 0
-    assert result["rows"] == {"reference": 9000, "current": 9000}
-    assert len(result["current"]["objects"]) == 450
+    assert result["rows"] == {"reference": 900, "current": 900}
+    assert len(result["current"]["objects"]) == 45
     bad = folder.path / "current" / "17.parquet"
     bad.write_bytes(bad.read_bytes()[:-9])
     _, result, _ = folder.check()

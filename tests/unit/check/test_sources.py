@@ -13,6 +13,7 @@ from modelmonitor_api.spec import ModelMonitorSpec, Sensitivity
 from modelmonitor_trainer.check.detectors import ablation, prediction_bias
 from modelmonitor_trainer.check.pipeline import check_files, check_monitor
 from modelmonitor_trainer.check.sources.files import Files
+from modelmonitor_trainer.detect import ablation as small_models
 from modelmonitor_trainer.storage.local import uri_of
 from modelmonitor_trainer.storage.open import open_store
 
@@ -28,6 +29,13 @@ DETECTORS = {
     "ablation": "Ablation",
 }
 TASKS = {"binary": "BinaryClassification", "values": "Regression", "classes": "MulticlassClassification"}
+
+
+@pytest.fixture(autouse=True)
+def fast_ablation(monkeypatch):
+    """Fit fewer trees for each relationship; both sources use the same models."""
+    model = small_models._model
+    monkeypatch.setattr(small_models, "_model", lambda *args: model(*args).set_params(max_iter=10))
 
 
 def rows_of(day, task, *, moved, broken):
