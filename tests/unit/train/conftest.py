@@ -1,6 +1,7 @@
 """A monitor over a folder, with data whose relationship can be reversed, and trainings of it."""
 
 import datetime as dt
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ import yaml
 from modelmonitor_api.messages import MonitorRef, PromoteRequest, RollbackRequest, TrainRequest
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_trainer.gate import interval
+from modelmonitor_trainer.model.pipeline import installed_digest
 from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.manual import handle_promotion, handle_rollback
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.storage.local import path_of, uri_of
 from modelmonitor_trainer.storage.open import open_store
+from modelmonitor_trainer.train import version_documents
 from modelmonitor_trainer.train.train import train
 
 FIRST = dt.date(2013, 1, 1)
@@ -150,6 +154,20 @@ class World:
         path = self.folder / "monitor.yaml"
         path.write_text(yaml.safe_dump(document))
         return str(path)
+
+
+_installed_digest = functools.cache(installed_digest)
+
+
+@pytest.fixture(autouse=True)
+def cheap_trainings(monkeypatch):
+    """Save half of the processor time of a training, without any effect on its steps.
+
+    The digest of the installed distributions does not change while the tests run. The number of groups of a jackknife
+    only determines the precision of a deviation, which the tests of the promotion gate cover.
+    """
+    monkeypatch.setattr(version_documents, "installed_digest", _installed_digest)
+    monkeypatch.setattr(interval, "_GROUPS", 10)
 
 
 @pytest.fixture

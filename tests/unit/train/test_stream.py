@@ -9,6 +9,7 @@ from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Estimator, ModelMonitorSpec, Task
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadConfiguration, BadData
+from modelmonitor_trainer.model import batches
 from modelmonitor_trainer.model.batches import Batch, Source, fit_in_batches, passes_over, why_not_in_batches
 from modelmonitor_trainer.registry.model_files import load_model
 from modelmonitor_trainer.train import memory_estimate, stream
@@ -49,6 +50,12 @@ def small_batches(monkeypatch):
     monkeypatch.setattr(stream, "SAMPLE_CELLS", 200 * 6)
 
 
+@pytest.fixture
+def few_passes(monkeypatch):
+    """Fewer passes over the batches, for tests in which the score does not matter."""
+    monkeypatch.setattr(batches, "passes_over", lambda _rows: 2)
+
+
 @pytest.mark.usefixtures("small_batches")
 def test_a_training_in_batches_scores_like_one_in_memory(world, another):
     whole = sgd(another())
@@ -63,7 +70,7 @@ def test_a_training_in_batches_scores_like_one_in_memory(world, another):
     assert "batches" not in str(parameters(whole, plain.version))
 
 
-@pytest.mark.usefixtures("small_batches")
+@pytest.mark.usefixtures("small_batches", "few_passes")
 def test_a_training_in_batches_is_reproducible(world):
     one = sgd(limit_memory(world)).train(1)
     before = world.registry.find_version(one.version)
@@ -74,7 +81,7 @@ def test_a_training_in_batches_is_reproducible(world):
     assert world.registry.find_version(again.version).fitted_sha256 == before.fitted_sha256
 
 
-@pytest.mark.usefixtures("small_batches")
+@pytest.mark.usefixtures("small_batches", "few_passes")
 def test_a_champion_trained_in_batches_is_compared_and_loaded(world):
     sgd(limit_memory(world)).train(1)
     world.land(19, 34)
@@ -101,7 +108,7 @@ def test_a_regression_in_batches(world):
     assert verdict.comparison.challenger > 0.85
 
 
-@pytest.mark.usefixtures("small_batches")
+@pytest.mark.usefixtures("small_batches", "few_passes")
 def test_a_warm_start_in_batches_is_a_refit_with_a_note(world):
     world.spec["retraining"]["strategy"] = "WarmStart"
     sgd(limit_memory(world)).train(1)

@@ -1,6 +1,8 @@
 """The champion watch: stored versions, scored on rows after the promotion."""
 
+import copy
 import datetime as dt
+import shutil
 
 import pytest
 
@@ -10,7 +12,7 @@ from modelmonitor_trainer.check.champion_watch import look_schedule, shared_conf
 from modelmonitor_trainer.check.publish import publish_check
 from modelmonitor_trainer.gate.evaluation import margin_of
 from modelmonitor_trainer.registry.manual import handle_rollback
-from unit.train.conftest import NOW
+from unit.train.conftest import NOW, World
 
 WORSE = "WorseThanPredecessor"
 
@@ -33,14 +35,29 @@ def roll_back_as_worse(world, watch, job="mon-rollback-w"):
     return handle_rollback(world.store, request, job=job, now=NOW)
 
 
-@pytest.fixture
-def worse_champion(world):
-    """A champion trained while the relationship was reversed, which it no longer is."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A monitor with two promoted versions, and a copy of its folder."""
+    world = World(tmp_path_factory.mktemp("world") / "data")
+    world.land(1, 18)
     assert world.train(1).outcome == "Promoted"
     world.land(19, 34, slope=-2.0)
     assert world.train(2).outcome == "Promoted"
     world.land(33, 35, slope=2.0)
-    return world
+    saved = world.folder.with_name("saved")
+    shutil.copytree(world.folder, saved)
+    return world, saved
+
+
+@pytest.fixture
+def worse_champion(trained):
+    """A champion trained while the relationship was reversed, which it no longer is."""
+    world, saved = trained
+    shutil.rmtree(world.folder)
+    shutil.copytree(saved, world.folder)  # to the same path, because manifests have URIs
+    fresh = World(world.folder)
+    fresh.spec = copy.deepcopy(world.spec)
+    return fresh
 
 
 @pytest.mark.parametrize(
