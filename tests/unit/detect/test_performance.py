@@ -4,11 +4,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.metrics import mean_absolute_error, roc_auc_score
+from scipy import stats
 
 from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
 from modelmonitor_trainer.gate.interval import score_deviation
+
+
+def roc_auc_score(truth, predicted):
+    """Return the ROC AUC by ranks; scikit-learn's function spends most of its time on validation."""
+    positive = np.count_nonzero(truth)
+    ranks = stats.rankdata(predicted)[truth].sum()
+    return float((ranks - positive * (positive + 1) / 2) / (positive * (len(truth) - positive)))
+
+
+def mean_absolute_error(truth, predicted):
+    return float(np.mean(np.abs(truth - predicted)))
 
 
 def days(count, rows, signal, day_effect=0.0, seed=0):
