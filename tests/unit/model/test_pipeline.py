@@ -162,10 +162,10 @@ def test_effective_parameters_are_plain_and_complete():
     ],
 )
 def test_parameters_that_cannot_be_used(declared, words):
-    with pytest.raises(BadConfiguration) as refused:
+    with pytest.raises(BadConfiguration) as raised:
         build(declared, FEATURES[:3], seed=0)
     for word in words:
-        assert word in str(refused.value)
+        assert word in str(raised.value)
 
 
 def test_parameters_are_json_or_text():
@@ -178,7 +178,7 @@ def test_parameters_are_json_or_text():
     }
 
 
-def test_parameters_that_do_not_go_together_are_told_in_the_words_of_the_library():
+def test_incompatible_parameters_are_reported_with_the_message_of_the_library():
     declared = estimator("LogisticRegression", {"numericImputation": "Median"}, solver="lbfgs", l1_ratio=1)
     with pytest.raises(BadConfiguration, match="LogisticRegression cannot be fitted"):
         fitted(declared, Task.BINARY_CLASSIFICATION)
@@ -315,7 +315,7 @@ def test_target_encoding_of_many_categories(task):
     assert type(model)(stored, model.features, task, model.classes).scores(later).tobytes() == scores.tobytes()
 
 
-def test_a_loss_without_probabilities_is_refused():
+def test_a_loss_without_probabilities_is_rejected():
     with pytest.raises(BadConfiguration, match="log_loss or modified_huber"):
         build(estimator("SGDClassifier", loss="hinge"), FEATURES[:3], seed=0)
     assert build(estimator("SGDClassifier"), FEATURES[:3], seed=0)["model"].loss == "log_loss"

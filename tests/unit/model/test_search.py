@@ -108,10 +108,10 @@ def test_combinations_are_scored_on_later_days_only():
     ],
 )
 def test_spaces_that_cannot_be_searched(estimator, words):
-    with pytest.raises(BadConfiguration) as refused:
+    with pytest.raises(BadConfiguration) as raised:
         check_search(estimator, FEATURES, seed=0)
     for word in words:
-        assert word in str(refused.value)
+        assert word in str(raised.value)
 
 
 def test_without_a_space_there_is_nothing_to_check():
