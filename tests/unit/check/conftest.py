@@ -1,6 +1,7 @@
 """A small monitor over a folder: forty days of rows and labels."""
 
 import datetime as dt
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,7 @@ class World:
     def __init__(self, folder):
         self.store = open_store(None)
         self.base = uri_of(folder)
-        self.spec = {
+        self.spec: dict[str, Any] = {
             "schedule": "0 6 * * *",
             "storage": {"resultsURI": f"{self.base}/results/"},
             "data": {
@@ -102,6 +103,6 @@ class World:
 @pytest.fixture
 def world(tmp_path):
     """Forty days of good data."""
-    made = World(tmp_path)
-    made.land_days(1, 40)
-    return made
+    world = World(tmp_path)
+    world.land_days(1, 40)
+    return world

@@ -1,4 +1,4 @@
-"""Data that are not what they should be, each tried on the command line: an answer that names them, never a crash."""
+"""Corrupted and unsuitable files on the command line: a message that names the file, never a crash."""
 
 import gzip
 import json
@@ -67,9 +67,9 @@ def no_bytes(folder):
 def test_parquet_that_cannot_be_read_is_named(check, folder, damage):
     damage(folder)
     code, out, _ = check("good.parquet", "bad.parquet", "--output", "json")
-    found = json.loads(out)
-    assert (code, found["verdict"]) == (0, "Corrupted")
-    assert f"{folder}/bad.parquet cannot be read as Parquet" in found["message"]
+    document = json.loads(out)
+    assert (code, document["verdict"]) == (0, "Corrupted")
+    assert f"{folder}/bad.parquet cannot be read as Parquet" in document["message"]
     code, out, err = check("bad.parquet", "good.parquet")
     assert (code, out) == (2, "")
     assert f"{folder}/bad.parquet cannot be read as Parquet" in err
@@ -107,7 +107,7 @@ def test_mixed_types_in_csv(check, folder):
     assert "mixed.csv" in out
 
 
-def test_csv_with_rows_of_several_lengths(check, folder):
+def test_csv_with_rows_of_different_lengths(check, folder):
     (folder / "ragged.csv").write_text("x,w\n1,a\n2,b,c\n")
     code, _, err = check("ragged.csv", "good.csv")
     assert code == 2
@@ -152,7 +152,7 @@ def test_a_file_that_is_deleted_between_listing_and_reading(check, folder, monke
     assert "many/2.parquet" in out + err
 
 
-def test_a_small_file_that_is_large_when_unpacked_is_read_within_memory(check, folder):
+def test_a_small_file_that_is_large_when_decompressed_is_read_within_memory(check, folder):
     """A column of 30 million equal numbers is 240 MB decoded, and a few kilobytes in the file."""
     part = pa.table({"x": np.zeros(1_000_000)})
     with pq.ParquetWriter(folder / "bomb.parquet", part.schema, compression="zstd") as writer:
@@ -164,7 +164,7 @@ def test_a_small_file_that_is_large_when_unpacked_is_read_within_memory(check, f
         "from pathlib import Path\n"
         "from modelmonitor_trainer.cli.main import main\n"
         "code = main(sys.argv[1:])\n"
-        # getrusage would tell the peak of whoever started this process, if that is higher.
+        # getrusage reports the peak of the parent process if that is higher.
         "status = Path('/proc/self/status')\n"
         "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "peak = int(re.search(r'VmHWM:\\s+(\\d+)', status.read_text())[1]) if status.exists() else peak\n"
@@ -172,18 +172,18 @@ def test_a_small_file_that_is_large_when_unpacked_is_read_within_memory(check, f
         "sys.exit(code)\n"
     )
     files = ["--reference", str(folder / "good.parquet"), "--current", str(folder / "bomb.parquet")]
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", program, "check", *files],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert found.returncode == 0, found.stderr
-    assert int(found.stdout.split()[-1]) < 300
+    assert process.returncode == 0, process.stderr
+    assert int(process.stdout.split()[-1]) < 300
 
 
-def test_gzip_that_ends_early(check, folder):
+def test_truncated_gzip(check, folder):
     (folder / "cut.csv.gz").write_bytes(gzip.compress((folder / "good.csv").read_bytes())[:-500])
     code, _, err = check("cut.csv.gz", "good.csv")
     assert code == 2

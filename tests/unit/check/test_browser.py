@@ -1,4 +1,4 @@
-"""Pages in a real browser: nothing is cut off, nothing is loaded, nothing is refused, on wide and on narrow screens."""
+"""Pages in a real browser, wide and narrow: nothing is cut off, loaded, or blocked by the content security policy."""
 
 import datetime as dt
 import html
@@ -29,7 +29,7 @@ HOSTILE = '<script>document.title = "run"</script>\'"><img src=x onerror="docume
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
-# The page in a frame, as windows have a least width; the frame measures, since the page itself has no scripts.
+# The page in a frame, because windows have a minimum width. The frame measures, because the page has no scripts.
 FRAME = """<!doctype html><body style="margin: 0">
 <iframe id="page" src="page.html" style="border: 0; width: {width}px; height: 6000px"></iframe>
 <script>
@@ -38,8 +38,8 @@ addEventListener("load", () => {{
   const out = [...page.querySelectorAll("body *")]
     .filter(e => !e.closest(".scroll") && !e.closest("svg") && e.getBoundingClientRect().right > {width} + 1)
     .map(e => e.tagName + "." + e.className).slice(0, 5);
-  const told = {{width: root.scrollWidth, out, title: page.title, text: page.body.innerText.length}};
-  document.body.innerHTML = "<pre id=told>" + JSON.stringify(told).replaceAll("<", "") + "</pre>";
+  const measured = {{width: root.scrollWidth, out, title: page.title, text: page.body.innerText.length}};
+  document.body.innerHTML = "<pre id=measured>" + JSON.stringify(measured).replaceAll("<", "") + "</pre>";
 }});
 </script>"""
 
@@ -50,16 +50,16 @@ def browse(folder, file, *options):
         *("--enable-logging=stderr", "--v=0", f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=3000"),
         f"file://{folder / file}",
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
-def opened(folder, width):
-    """Return what a browser says of the page, and what it logs."""
+def measure(folder, width):
+    """Return the measurements of the page in a browser, and the lines that the browser logs."""
     (folder / "frame.html").write_text(FRAME.format(width=width))
-    done = browse(folder, "frame.html", "--dump-dom", f"--window-size={max(width, 1400)},2000")
-    found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stderr[-2000:]
-    return json.loads(html.unescape(found[1])), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    process = browse(folder, "frame.html", "--dump-dom", f"--window-size={max(width, 1400)},2000")
+    match = re.search(r'<pre id="measured">(.*?)</pre>', process.stdout, re.DOTALL)
+    assert match, process.stderr[-2000:]
+    return json.loads(html.unescape(match[1])), [line for line in process.stderr.splitlines() if "CONSOLE" in line]
 
 
 def lines_of_picture(folder, scheme):
@@ -105,11 +105,11 @@ def training_pages(folder):
     second = world.train(2)
     world.spec["promotion"]["minHoldoutRows"] = 5000
     world.train(3)
-    found = world.results()
+    files = world.results()
     return {
-        "comparison": found["runs/u-1/2/report.html"].decode(),
-        "card": found[f"versions/{second.version}/card.html"].decode(),
-        "undecided": found["runs/u-1/3/report.html"].decode(),
+        "comparison": files["runs/u-1/2/report.html"].decode(),
+        "card": files[f"versions/{second.version}/card.html"].decode(),
+        "undecided": files["runs/u-1/3/report.html"].decode(),
     }
 
 
@@ -136,11 +136,11 @@ def pages(tmp_path_factory):
 def test_a_page_in_a_browser(pages, tmp_path, page, width):
     assert f'content="{POLICY}"' in pages[page]
     (tmp_path / "page.html").write_text(pages[page])
-    told, logged = opened(tmp_path, width)
-    assert told["text"] > 500
-    assert told["title"] != "run"
-    assert told["width"] <= width, told["out"]
-    assert told["out"] == []
+    page_facts, logged = measure(tmp_path, width)
+    assert page_facts["text"] > 500
+    assert page_facts["title"] != "run"
+    assert page_facts["width"] <= width, page_facts["out"]
+    assert page_facts["out"] == []
     assert logged == []
 
 
@@ -152,10 +152,10 @@ def test_a_page_in_a_browser(pages, tmp_path, page, width):
         ('<img src="page.png">', "log"),
     ],
 )
-def test_what_would_be_wrong_is_seen(pages, tmp_path, broken, shows):
+def test_the_measurements_detect_errors(pages, tmp_path, broken, shows):
     (tmp_path / "page.html").write_text(pages["card"].replace("</main>", f"{broken}</main>"))
-    told, logged = opened(tmp_path, 400)
-    assert (told["width"] > 400 and "DIV." in told["out"]) == (shows == "width")
+    page_facts, logged = measure(tmp_path, 400)
+    assert (page_facts["width"] > 400 and "DIV." in page_facts["out"]) == (shows == "width")
     assert any("Content Security Policy" in line for line in logged) == (shows == "log")
 
 
@@ -170,6 +170,6 @@ def test_a_page_is_drawn_in_light_and_in_dark(pages, tmp_path, page):
     assert min(light[0][1:4]) > 0xC0
 
 
-def test_a_blank_page_is_seen(tmp_path):
+def test_a_blank_page_is_detected(tmp_path):
     (tmp_path / "page.html").write_text("<!doctype html>")
     assert len(set(lines_of_picture(tmp_path, 1))) < 10

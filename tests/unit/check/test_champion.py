@@ -55,7 +55,7 @@ def crowned(world, monkeypatch):
     return crown
 
 
-def test_the_training_window_is_the_reference_and_new_rows_are_counted(crowned):
+def test_the_training_window_is_the_reference(crowned):
     verdict, result = crowned(probability).check()
     assert verdict.verdict == "NoDrift", verdict.message
     assert result.reference.title == "training window of the champion v1-0badcafe"
@@ -65,16 +65,16 @@ def test_the_training_window_is_the_reference_and_new_rows_are_counted(crowned):
     assert verdict.champion.version == "v1-0badcafe"
 
 
-def test_a_champion_that_holds(crowned):
+def test_a_champion_whose_score_has_not_dropped(crowned):
     verdict, result = crowned(probability).check()
-    (found,) = result.performance
+    (performance,) = result.performance
     assert not verdict.performance_dropped
-    assert found.rows == 12 * 150  # the last two days are not mature
-    assert found.low < 0.865 < found.high
+    assert performance.rows == 12 * 150  # the last two days are not mature
+    assert performance.low < 0.865 < performance.high
     assert {o.name: o.outcome for o in result.detectors}["performance"] == "Held"
 
 
-def test_the_score_of_every_mature_day_is_told(crowned):
+def test_the_score_of_every_mature_day_is_reported(crowned):
     world = crowned(probability)
     verdict, result = world.check()
     periods = result.performance[0].periods
@@ -88,13 +88,13 @@ def test_a_metric_without_a_promotion_score_is_reported_and_not_judged(crowned):
     world = crowned(probability)
     world.spec["detectors"] = [{"name": "loss", "type": "Performance", "metric": "LogLoss"}]
     _, result = world.check()
-    (told,) = (o for o in result.detectors if o.name == "loss")
-    assert told.outcome == "NotTested"
-    assert "no score to compare it with" in told.message
+    (outcome,) = (o for o in result.detectors if o.name == "loss")
+    assert outcome.outcome == "NotTested"
+    assert "no score to compare it with" in outcome.message
     assert len(result.performance[0].periods) == 12
 
 
-def test_a_champion_that_has_dropped(crowned):
+def test_a_champion_whose_score_has_dropped(crowned):
     world = crowned(worse)
     verdict, result = world.check()
     assert verdict.performance_dropped
@@ -111,7 +111,7 @@ def test_rows_of_the_training_window_are_not_scored(crowned):
     assert result.performance[0].rows == 14 * 150
 
 
-def test_broken_rows_do_not_accuse_the_champion(crowned):
+def test_corrupted_rows_are_not_scored(crowned):
     world = crowned(worse)
     world.land(dt.date(2013, 2, 1), lambda r: r | {"x": r["x"] * 100})
     verdict, result = world.check()
@@ -120,14 +120,14 @@ def test_broken_rows_do_not_accuse_the_champion(crowned):
     assert not verdict.performance_dropped
 
 
-def test_a_model_that_cannot_be_asked_is_said_and_no_failure(crowned):
+def test_a_model_that_cannot_be_loaded_does_not_fail_the_check(crowned):
     verdict, result = crowned(None).check()
     assert verdict.verdict == "NoDrift"
     assert result.performance[0].message == "another image made it"
     assert {o.name: o.outcome for o in result.detectors}["performance"] == "NotTested"
 
 
-def test_labels_that_have_not_come(crowned):
+def test_missing_labels(crowned):
     world = crowned(probability)
     for number in range(25, 40):
         world.store.delete(
@@ -140,8 +140,8 @@ def test_labels_that_have_not_come(crowned):
 
 
 @pytest.mark.parametrize(("share", "days"), [("0.5", 10), ("0.3", 12), ("0", 12)])
-def test_a_day_of_which_few_labels_have_come_is_not_mature(crowned, share, days):
-    """Outcomes that come first are those of one kind: here of rows that were not late."""
+def test_a_day_with_few_labels_is_not_mature(crowned, share, days):
+    """Labels that arrive first can be of one kind, here of rows that were not late."""
     world = crowned(probability)
     world.spec["data"]["labels"]["minShare"] = share
     for number in (33, 34):
@@ -149,12 +149,12 @@ def test_a_day_of_which_few_labels_have_come_is_not_mature(crowned, share, days)
         labels = world.rows(day)[1]
         world.put(f"labels/date={day}/part.parquet", {name: values[:60] for name, values in labels.items()})
     _, result = world.check()
-    found = result.performance[0]
-    assert found.rows == days * 150 - (180 if days == 12 else 0)
-    assert found.unmatched == (300 if days == 10 else 180)
+    performance = result.performance[0]
+    assert performance.rows == days * 150 - (180 if days == 12 else 0)
+    assert performance.unmatched == (300 if days == 10 else 180)
 
 
-def test_labels_that_lie_in_the_partition_of_their_arrival(crowned):
+def test_labels_in_the_partition_of_their_arrival(crowned):
     world = crowned(probability)
     labels = {}
     for number in range(25, 40):
@@ -177,13 +177,13 @@ def test_a_target_among_the_live_rows(crowned, world):
     assert result.performance[0].rows == 14 * 149
 
 
-def test_many_rows_are_sampled_alike_from_each_day(crowned, monkeypatch):
+def test_many_rows_are_sampled_evenly_from_each_day(crowned, monkeypatch):
     monkeypatch.setattr(performance, "MAX_ROWS", 600)
     _, result = crowned(probability).check()
     assert result.performance[0].rows == 600
 
 
-def test_join_keys_that_repeat_are_broken_data_and_no_drop(crowned):
+def test_duplicate_join_keys_are_corrupted_data_and_not_scored(crowned):
     world = crowned(worse)
     world.land(dt.date(2013, 2, 3), lambda r: r | {"id": [r["id"][n // 2] for n in range(150)]})
     verdict, result = world.check()
@@ -192,7 +192,7 @@ def test_join_keys_that_repeat_are_broken_data_and_no_drop(crowned):
     assert result.performance == ()
 
 
-def test_bias_of_the_champions_own_predictions(crowned):
+def test_bias_of_the_champions_predictions(crowned):
     world = crowned(lambda rows: np.clip(probability(rows) + 0.15, 0, 1))
     world.spec["detectors"] = [{"name": "bias", "type": "PredictionBias"}, {"name": "f", "type": "FeatureDrift"}]
     verdict, result = world.check()
@@ -204,5 +204,5 @@ def test_logged_predictions_of_an_earlier_model_are_not_compared(crowned, world)
     world.land_days(1, 40, lambda r: r | {"score": r["x"]})
     crowned(probability)
     _, result = world.check()
-    found = next(o for o in result.detectors if o.name == "predictions")
-    assert (found.outcome, "no logged predictions of this model" in found.message) == ("NotTested", True)
+    outcome = next(o for o in result.detectors if o.name == "predictions")
+    assert (outcome.outcome, "no logged predictions of this model" in outcome.message) == ("NotTested", True)

@@ -32,7 +32,7 @@ def test_good_data(world):
     assert decode_answer(encode_answer(verdict)) == verdict
 
 
-def test_drift_is_found_named_and_written(world):
+def test_drift_is_reported_and_written(world):
     world.land_days(34, 40, shifted)
     verdict, _ = world.check()
     assert verdict.verdict == "Drift"
@@ -49,7 +49,7 @@ def test_drift_is_found_named_and_written(world):
 
 
 @pytest.mark.parametrize(
-    ("change", "kind", "says"),
+    ("change", "kind", "message"),
     [
         (lambda r: r | {"x": r["x"] * 100}, "OutOfRange", "'x'"),
         (lambda r: r | {"x": [None] * 150}, "NullBurst", "'x' lacks 100%"),
@@ -59,14 +59,14 @@ def test_drift_is_found_named_and_written(world):
         (lambda r: r | {"z": [1.0] * 150}, "Stuck", "has the value 1 in all of 150 rows"),
     ],
 )
-def test_one_broken_partition_makes_the_verdict_corrupted(world, change, kind, says):
+def test_one_corrupted_partition_makes_the_verdict_corrupted(world, change, kind, message):
     day = dt.date(2013, 2, 6)
     world.land(day, change)
     verdict, result = world.check()
     assert verdict.verdict == "Corrupted"
-    assert says in verdict.message
-    found = next(v for v in result.violations if v.kind == kind)
-    assert found.blocks == ("2013-02-06",)
+    assert message in verdict.message
+    violation = next(v for v in result.violations if v.kind == kind)
+    assert violation.blocks == ("2013-02-06",)
 
 
 def test_an_object_that_cannot_be_read_is_named(world):
@@ -76,7 +76,7 @@ def test_an_object_that_cannot_be_read_is_named(world):
     assert "date=2013-02-06/part.parquet cannot be read as Parquet" in verdict.message
 
 
-def test_a_gap_and_data_that_stop(world):
+def test_missing_partitions(world):
     world.store.delete(f"{world.base}/rows/date=2013-02-05/part.parquet")
     verdict, _ = world.check()
     assert (verdict.verdict, "2013-02-05" in verdict.message) == ("Corrupted", True)
@@ -87,7 +87,7 @@ def test_a_gap_and_data_that_stop(world):
     assert "no rows have arrived for 2013-02-10 to 2013-02-11; have the data stopped arriving?" in verdict.message
 
 
-def test_the_contract_counts_only_where_a_detector_asks(world):
+def test_the_contract_is_checked_only_by_its_detector(world):
     world.spec["detectors"] = [{"name": "only-z", "type": "FeatureDrift", "columns": ["z"]}]
     world.land(dt.date(2013, 2, 6), lambda r: r | {"kind": ["oops"] * 150})
     verdict, result = world.check()
@@ -95,13 +95,13 @@ def test_the_contract_counts_only_where_a_detector_asks(world):
     assert [c.name for c in result.drift.columns] == ["z"]
 
 
-def test_a_detector_of_an_unknown_column_is_refused(world):
+def test_a_detector_of_an_unknown_column_is_rejected(world):
     world.spec["detectors"] = [{"name": "d", "type": "FeatureDrift", "columns": ["nope"]}]
     with pytest.raises(BadConfiguration, match=r"'nope', which is not in spec\.model\.features"):
         world.check()
 
 
-def test_too_few_rows_are_their_own_answer(world):
+def test_too_few_rows_are_inconclusive(world):
     world.spec["data"]["live"]["windowDays"] = 1
     verdict, _ = world.check()
     assert verdict.verdict == "Inconclusive"
@@ -109,7 +109,7 @@ def test_too_few_rows_are_their_own_answer(world):
     assert "more rows are needed" in verdict.message
 
 
-def test_without_a_reference_nothing_is_said_of_drift_but_the_contract_holds(world):
+def test_without_a_reference_only_the_contract_is_checked(world):
     del world.spec["data"]["reference"]
     verdict, result = world.check()
     assert verdict.verdict == "Inconclusive"
@@ -119,7 +119,7 @@ def test_without_a_reference_nothing_is_said_of_drift_but_the_contract_holds(wor
     assert world.check()[0].verdict == "Corrupted"
 
 
-def test_a_reference_that_is_not_there_or_broken_is_a_failure(world):
+def test_a_missing_or_corrupted_reference_is_a_failure(world):
     world.spec["data"]["reference"] = {"start": "2012-01-01", "end": "2012-02-01"}
     with pytest.raises(NotFound, match="2012-01-01 to 2012-02-01 has no partition"):
         world.check()
@@ -135,7 +135,7 @@ def test_no_data_at_all(world):
         world.check()
 
 
-def test_the_pod_of_a_job_that_is_started_again_gives_the_same_verdict(world):
+def test_a_restarted_pod_gives_the_same_verdict(world):
     first, result = world.check(job="mon-check-abc")
     assert result is not None
     world.land_days(34, 40, shifted)
@@ -146,7 +146,7 @@ def test_the_pod_of_a_job_that_is_started_again_gives_the_same_verdict(world):
     assert other.verdict == "Drift"
 
 
-def test_a_pod_stopped_at_any_write_leaves_no_half_result(world):
+def test_a_pod_stopped_at_any_write_leaves_no_partial_result(world):
     writes = []
 
     class Stopped:

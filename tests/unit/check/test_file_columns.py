@@ -62,7 +62,7 @@ def truths(seed):
         ("1/0", "True/False"),
     ],
 )
-def test_true_and_false_are_the_same_however_they_are_written(lake, before, now):
+def test_spellings_of_true_and_false_are_equal(lake, before, now):
     def written(seed, how):
         values = truths(seed)
         if how in {bool, int}:
@@ -76,7 +76,7 @@ def test_true_and_false_are_the_same_however_they_are_written(lake, before, now)
     assert result.verdict.verdict == "NoDrift", result.verdict.message
 
 
-def test_a_flag_that_changes_is_seen_in_any_spelling(lake):
+def test_a_changed_flag_is_drift_in_any_spelling(lake):
     lake.csv("ref.csv", "flag,x", zip(np.where(truths(1), "true", "false"), numbers(1), strict=True))
     lake.csv("same.csv", "flag,x", zip(truths(2).astype(int), numbers(2), strict=True))
     lake.csv("other.csv", "flag,x", zip(1 - truths(2).astype(int), numbers(2), strict=True))
@@ -84,19 +84,19 @@ def test_a_flag_that_changes_is_seen_in_any_spelling(lake):
     assert lake.check("ref.csv", "other.csv").verdict.verdict == "Drift"
 
 
-def test_one_bad_word_in_a_column_of_numbers_is_named(lake):
+def test_text_in_a_column_of_numbers_is_noted(lake):
     rows = [[value] for value in numbers(1)]
     rows[2500] = ["oops"]
     lake.csv("ref.csv", "x", rows)
     lake.csv("cur.csv", "x", [[value] for value in numbers(2)])
-    said = [note for note in lake.check("ref.csv", "cur.csv").notes if "'oops'" in note]
-    assert len(said) == 1
-    assert "x is compared as text" in said[0]
+    notes = [note for note in lake.check("ref.csv", "cur.csv").notes if "'oops'" in note]
+    assert len(notes) == 1
+    assert "x is compared as text" in notes[0]
     lake.csv("words.csv", "x", [[word] for word in np.random.default_rng(0).choice(["a", "b", "7"], ROWS)])
     assert not any("compared as text" in note for note in lake.check("words.csv", "words.csv").notes)
 
 
-def test_columns_that_came_and_went_are_told(lake):
+def test_new_and_missing_columns_are_noted(lake):
     days = pa.array([dt.date(2013, 1, 1)] * ROWS)
     lake.parquet("ref/0.parquet", x=numbers(1), day=days)
     lake.parquet("ref/1.parquet", x=numbers(2), day=days, late=numbers(3))
@@ -107,7 +107,7 @@ def test_columns_that_came_and_went_are_told(lake):
     assert "Not in the first file of the reference, and not compared: late." in notes
 
 
-def test_a_reference_without_rows_accuses_nobody(lake):
+def test_a_reference_without_rows_is_inconclusive(lake):
     lake.csv("ref.csv", "x,c", [])
     lake.csv("cur.csv", "x,c", zip(numbers(1), ["a"] * ROWS, strict=True))
     result = lake.check("ref.csv", "cur.csv")
@@ -115,7 +115,7 @@ def test_a_reference_without_rows_accuses_nobody(lake):
     assert not result.violations
 
 
-def test_a_column_without_values_at_first_is_what_it_holds_now(lake):
+def test_a_column_without_values_in_the_reference_has_the_current_type(lake):
     lake.parquet("ref.parquet", x=numbers(1), c=pa.nulls(ROWS))
     lake.parquet("cur.parquet", x=numbers(2), c=np.where(truths(2), "a", "b").tolist())
     result = lake.check("ref.parquet", "cur.parquet")
@@ -123,26 +123,26 @@ def test_a_column_without_values_at_first_is_what_it_holds_now(lake):
     assert not result.violations
 
 
-def test_what_a_job_has_not_finished_is_no_data(lake):
+def test_temporary_and_hidden_files_are_ignored(lake):
     for name in ("a.parquet", "day=1/b.parquet", "_temporary/0/c.parquet", ".hidden/d.parquet", "_x=1/e.parquet"):
         lake.parquet(name, x=numbers(1))
-    found = [info.uri.rpartition("/")[2] for info in find_files(open_store(None), str(lake.folder))]
-    assert found == ["e.parquet", "a.parquet", "b.parquet"]
+    names = [info.uri.rpartition("/")[2] for info in find_files(open_store(None), str(lake.folder))]
+    assert names == ["e.parquet", "a.parquet", "b.parquet"]
 
 
 def test_a_name_that_looks_like_a_pattern(lake):
     lake.parquet("part[1].parquet", x=numbers(1))
     lake.parquet("part1.parquet", x=numbers(2))
-    (found,) = find_files(open_store(None), str(lake.folder / "part[1].parquet"))
-    assert found.uri.endswith("part[1].parquet")
+    (info,) = find_files(open_store(None), str(lake.folder / "part[1].parquet"))
+    assert info.uri.endswith("part[1].parquet")
 
 
-@pytest.mark.parametrize("where", ["nowhere/page.html", "."])
-def test_a_page_that_cannot_be_written_is_told_before_the_work(lake, capsys, where):
+@pytest.mark.parametrize("page", ["nowhere/page.html", "."])
+def test_a_page_that_cannot_be_written_is_reported_before_the_check(lake, capsys, page):
     lake.parquet("ref.parquet", x=numbers(1))
     path = str(lake.folder / "ref.parquet")
     missing = str(lake.folder / "not-read.parquet")
-    code = main(["check", "--reference", path, "--current", missing, "--html", str(lake.folder / where)])
+    code = main(["check", "--reference", path, "--current", missing, "--html", str(lake.folder / page)])
     assert code == 2
     assert "cannot be written" in capsys.readouterr().err
 
@@ -152,19 +152,19 @@ def test_the_result_is_json(lake):
     json.dumps(to_json(lake.check("ref.parquet", "ref.parquet")), allow_nan=False)
 
 
-@pytest.mark.parametrize(("now", "told"), [("a", False), ("b", True)])
-def test_values_that_are_all_new_are_told_where_groups_cannot_tell_them(lake, now, told):
+@pytest.mark.parametrize(("now", "expected"), [("a", False), ("b", True)])
+def test_mostly_new_values_of_grouped_categories_are_noted(lake, now, expected):
     def words(seed, prefix):
         drawn = np.random.default_rng(seed).integers(0, 30_000, 120_000)
         return [f"{prefix}{value}" for value in drawn]
 
     lake.parquet("ref.parquet", code=words(1, "a"))
     lake.parquet("cur.parquet", code=words(2, now))
-    said = [note for note in lake.check("ref.parquet", "cur.parquet").notes if "Most distinct values of code" in note]
-    assert bool(said) is told
+    notes = [note for note in lake.check("ref.parquet", "cur.parquet").notes if "Most distinct values of code" in note]
+    assert bool(notes) is expected
 
 
-def test_one_row_is_one_row(lake):
+def test_one_row_is_singular_in_the_message(lake):
     lake.parquet("ref.parquet", x=numbers(1))
     lake.parquet("cur.parquet", x=numbers(2)[:1])
     assert "1 row against 3,000" in lake.check("ref.parquet", "cur.parquet").verdict.message

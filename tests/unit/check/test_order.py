@@ -1,4 +1,4 @@
-"""Files whose rows are in an order: their heads are unlike the rest, and what changes there is seen all the same."""
+"""Sorted files: their first rows are unlike the rest, and changes after them are still detected."""
 
 import datetime as dt
 
@@ -49,12 +49,12 @@ CASES = {
 
 def verdict(reference, current):
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    found = check_files(open_store(None), Files(str(reference), str(current)), Sensitivity(), 1.0, now=now)
-    return found.verdict.verdict
+    result = check_files(open_store(None), Files(str(reference), str(current)), Sensitivity(), 1.0, now=now)
+    return result.verdict.verdict
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_has_changed_behind_the_head_is_seen(tmp_path, name):
+def test_a_change_after_the_first_rows_is_detected(tmp_path, name):
     before, same, other = CASES[name]
     for side, column in (("before", before), ("same", same), ("other", other)):
         pq.write_table(pa.table({"x": column}), tmp_path / f"{side}.parquet")
@@ -64,23 +64,23 @@ def test_what_has_changed_behind_the_head_is_seen(tmp_path, name):
 
 def read(folder, prefix):
     store = open_store(None)
-    block = Batch("rows", tuple(store.list(f"{uri_of(folder)}/rows.parquet")))
+    batch = Batch("rows", tuple(store.list(f"{uri_of(folder)}/rows.parquet")))
     columns = (Feature(name="x", type="Numeric"),)
-    return read_reference(store, [block], columns, DataFormat.PARQUET, prefix, what="rows")
+    return read_reference(store, [batch], columns, DataFormat.PARQUET, prefix, what="rows")
 
 
-def test_cells_are_cut_anew_once(tmp_path, monkeypatch):
+def test_cells_are_recomputed_once(tmp_path, monkeypatch):
     prefix = f"{uri_of(tmp_path)}/kept/"
     pq.write_table(pa.table({"x": SORTED}), tmp_path / "rows.parquet")
-    found = read(tmp_path, prefix)
-    counts = found.window.columns["x"].total.counts
+    first = read(tmp_path, prefix)
+    counts = first.window.columns["x"].total.counts
     assert counts.max() < 4 * counts.sum() / counts.size
     monkeypatch.setattr(module, "rebin", None)
-    assert read(tmp_path, prefix).plan[0].edges.tolist() == found.plan[0].edges.tolist()
+    assert read(tmp_path, prefix).plan[0].edges.tolist() == first.plan[0].edges.tolist()
 
 
 @pytest.mark.parametrize("column", [numbers(1), np.round(numbers(1), 1), np.zeros(ROWS), numbers(1)[:50]])
-def test_rows_in_no_order_are_not_read_twice(tmp_path, monkeypatch, column):
+def test_rows_in_random_order_are_not_read_twice(tmp_path, monkeypatch, column):
     monkeypatch.setattr(module, "rebin", None)
     pq.write_table(pa.table({"x": column}), tmp_path / "rows.parquet")
     assert read(tmp_path, None).window.rows == column.size

@@ -29,7 +29,7 @@ def logged(world):
     return world
 
 
-def test_predictions_are_compared_by_default_where_they_are_logged(logged):
+def test_logged_predictions_are_compared_by_default(logged):
     verdict, result = logged.check()
     assert (verdict.verdict, outcome(result, "predictions").outcome) == ("NoDrift", "NoDrift")
     logged.land_days(34, 40, scored(0.4))
@@ -50,7 +50,7 @@ def test_bias_of_logged_predictions(logged):
     assert "origin=JFK" in verdict.message
 
 
-def test_correlations_are_kept_and_a_change_is_found(world):
+def test_correlations_are_stored_and_a_change_is_detected(world):
     world.spec["detectors"] = [{"name": "pairs", "type": "CorrelationDrift"}, {"name": "f", "type": "FeatureDrift"}]
     verdict, result = world.check()
     assert (verdict.verdict, outcome(result, "pairs").outcome) == ("NoDrift", "NoDrift"), verdict.message
@@ -64,7 +64,7 @@ def test_correlations_are_kept_and_a_change_is_found(world):
     assert "Relationships between columns have changed: Pearson correlations: x and z" in verdict.message
 
 
-def test_ablation_names_the_relationship_that_broke(world):
+def test_ablation_names_the_broken_relationship(world):
     world.spec["data"]["live"]["windowDays"] = 10
     world.spec["detectors"] = [{"name": "ablation", "type": "Ablation"}, {"name": "f", "type": "FeatureDrift"}]
     _, result = world.check()
@@ -77,7 +77,7 @@ def test_ablation_names_the_relationship_that_broke(world):
     assert "x alone" in verdict.message
 
 
-def test_a_day_in_another_unit_and_half_of_its_values_lost_are_both_named(world):
+def test_a_changed_unit_and_missing_values_are_both_named(world):
     def warm(rows):
         return rows | {"z": 60 + np.asarray(rows["z"]) * 5}
 
@@ -95,7 +95,7 @@ def test_a_day_in_another_unit_and_half_of_its_values_lost_are_both_named(world)
     assert "'x' lacks 50% of its values" in verdict.message
 
 
-def test_a_day_that_landed_only_in_part(world):
+def test_a_day_with_too_few_rows(world):
     world.land(FIRST + dt.timedelta(days=38), lambda r: {k: v[:20] for k, v in r.items()})
     verdict, _ = world.check()
     assert verdict.verdict == "Corrupted"

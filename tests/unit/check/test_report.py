@@ -19,7 +19,7 @@ from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.result import to_json
 from modelmonitor_trainer.detect.score_timeline import Period
 from modelmonitor_trainer.report.check_page import render
-from modelmonitor_trainer.report.timeline import timeline_of
+from modelmonitor_trainer.report.timeline import Timeline, timeline_of
 from modelmonitor_trainer.storage.open import open_store
 
 NOW = dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC)
@@ -50,10 +50,10 @@ class Tags(HTMLParser):
 
 
 def parsed(page):
-    found = Tags()
-    found.feed(page)
-    assert found.open == []
-    return found
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    return tags
 
 
 @pytest.fixture
@@ -61,15 +61,15 @@ def pages(world):
     def shifted(rows):
         return rows | {"x": rows["x"] + 1.5}
 
-    found = {"NoDrift": render(world.check()[1])}
+    by_verdict = {"NoDrift": render(world.check()[1])}
     world.land_days(34, 40, shifted)
-    found["Drift"] = render(world.check()[1])
+    by_verdict["Drift"] = render(world.check()[1])
     world.land(dt.date(2013, 2, 6), lambda r: r | {"x": r["x"] * 100})
-    found["Corrupted"] = render(world.check()[1])
+    by_verdict["Corrupted"] = render(world.check()[1])
     del world.spec["data"]["reference"]
     world.land_days(34, 40)
-    found["Inconclusive"] = render(world.check()[1])
-    return found
+    by_verdict["Inconclusive"] = render(world.check()[1])
+    return by_verdict
 
 
 def test_every_verdict_has_a_page_without_scripts_that_loads_nothing(pages):
@@ -83,7 +83,7 @@ def test_every_verdict_has_a_page_without_scripts_that_loads_nothing(pages):
         assert page.index("<h1>") < page.index("<svg") if "<svg" in page else True
 
 
-def test_the_pages_say_what_was_found(pages):
+def test_the_pages_show_the_result(pages):
     assert "<h1>Drift</h1>" in pages["Drift"]
     assert "1 of 4 columns has drifted" in pages["Drift"]
     assert "Violations of the feature contract" in pages["Corrupted"]
@@ -93,7 +93,7 @@ def test_the_pages_say_what_was_found(pages):
     assert "date=2013-02-09/part.parquet" in pages["NoDrift"]
 
 
-def test_hostile_names_and_values_stay_text(tmp_path, world):
+def test_hostile_names_and_values_are_escaped(tmp_path, world):
     g = np.random.default_rng(0)
     for side, shift in (("reference", 0.0), ("current", 1.0)):
         words = g.choice([HOSTILE, "</style></svg>b"], 900).tolist()
@@ -153,7 +153,7 @@ def test_the_score_of_the_champion_comes_before_the_columns(tmp_path, world):
     assert page.count('class="score') == 1
 
 
-def followed(scores, metric="ROCAUC", promotion_score=0.8):
+def score_over_days(scores, metric="ROCAUC", promotion_score=0.8):
     """Return a score over days: (score, low, high) or None each."""
     days = [dt.date(2013, 2, 1) + dt.timedelta(days=number) for number in range(len(scores))]
     periods = tuple(
@@ -163,60 +163,69 @@ def followed(scores, metric="ROCAUC", promotion_score=0.8):
     return PerformanceResult("score", metric, 900, 0.78, 0.77, 0.79, promotion_score, 0.02, periods=periods)
 
 
+def drawn_timeline(*args, **kwargs) -> Timeline:
+    """Return the chart of a score over time; the arguments are those of `score_over_days`."""
+    chart = timeline_of(score_over_days(*args, **kwargs))
+    assert chart
+    return chart
+
+
 GOOD, BAD = (0.79, 0.77, 0.81), (0.70, 0.68, 0.72)
 
 
 def test_a_score_over_time():
-    found = timeline_of(followed([GOOD, None, BAD]))
-    assert [mark.worse for mark in found.marks] == [False, True]
-    assert [mark.x for mark in found.marks] == sorted(mark.x for mark in found.marks)
-    for mark in found.marks:
+    chart = drawn_timeline([GOOD, None, BAD])
+    assert [mark.worse for mark in chart.marks] == [False, True]
+    assert [mark.x for mark in chart.marks] == sorted(mark.x for mark in chart.marks)
+    for mark in chart.marks:
         assert 0 <= mark.high < mark.y < mark.low <= 120
-    # Higher is better, and up.
-    assert found.promotion_score < found.allowed < found.marks[1].y
-    assert (found.first, found.last, found.days) == ("2013-02-01", "2013-02-03", 1)
-    assert [(row.days, row.rows, row.score) for row in found.rows][1] == ("2013-02-02", 20, None)
-    assert found.summary == "Score over time, 2013-02-01 to 2013-02-03, 3 days; worse than tolerated in 1"
+    assert chart.promotion_score
+    assert chart.allowed
+    # A better score is drawn higher, with a smaller y.
+    assert chart.promotion_score < chart.allowed < chart.marks[1].y
+    assert (chart.first, chart.last, chart.days) == ("2013-02-01", "2013-02-03", 1)
+    assert [(row.days, row.rows, row.score) for row in chart.rows][1] == ("2013-02-02", 20, None)
+    assert chart.summary == "Score over time, 2013-02-01 to 2013-02-03, 3 days; worse than tolerated in 1"
 
 
 @pytest.mark.parametrize(
     ("metric", "promotion_score", "worse"),
     [("LogLoss", 0.65, [True, True]), ("LogLoss", 0.76, [False, False]), ("ROCAUC", None, [False, False])],
 )
-def test_what_is_worse_follows_the_metric(metric, promotion_score, worse):
-    found = timeline_of(followed([(0.7, 0.69, 0.71), (0.75, 0.74, 0.76)], metric, promotion_score))
-    assert [mark.worse for mark in found.marks] == worse
-    assert (found.allowed is None) == (promotion_score is None)
+def test_the_direction_of_worse_depends_on_the_metric(metric, promotion_score, worse):
+    chart = drawn_timeline([(0.7, 0.69, 0.71), (0.75, 0.74, 0.76)], metric, promotion_score)
+    assert [mark.worse for mark in chart.marks] == worse
+    assert (chart.allowed is None) == (promotion_score is None)
 
 
 def test_one_wide_interval_does_not_flatten_the_others():
-    found = timeline_of(followed([GOOD, (0.78, -5.0, 6.5), BAD]))
-    assert found.marks[2].y - found.marks[0].y > 30
-    assert (found.marks[1].high, found.marks[1].low) == (0, 120)
+    chart = drawn_timeline([GOOD, (0.78, -5.0, 6.5), BAD])
+    assert chart.marks[2].y - chart.marks[0].y > 30
+    assert (chart.marks[1].high, chart.marks[1].low) == (0, 120)
 
 
-def test_scores_that_are_not_there_are_not_drawn_over_time():
+def test_missing_scores_are_not_drawn_over_time():
     assert timeline_of(PerformanceResult("d", "ROCAUC")) is None
-    assert timeline_of(followed([GOOD, None, None])) is None
-    still = timeline_of(followed([(0.8, 0.8, 0.8), (0.8, None, None)], promotion_score=None))
-    assert [mark.y for mark in still.marks] == [60, 60]
+    assert timeline_of(score_over_days([GOOD, None, None])) is None
+    constant = drawn_timeline([(0.8, 0.8, 0.8), (0.8, None, None)], promotion_score=None)
+    assert [mark.y for mark in constant.marks] == [60, 60]
 
 
 def test_the_page_shows_the_score_over_time_as_chart_and_table(tmp_path, world):
     result, _ = hostile_result(tmp_path, world)
-    page = render(replace(result, performance=(followed([GOOD, None, BAD]),)))
+    page = render(replace(result, performance=(score_over_days([GOOD, None, BAD]),)))
     parsed(page)
     assert 'aria-label="Score over time, 2013-02-01 to 2013-02-03, 3 days; worse than tolerated in 1"' in page
     assert page.count('<g class="worse">') == 1
     assert "The same as a table" in page
     assert "<td>2013-02-02</td>" in page
-    assert to_json(replace(result, performance=(followed([GOOD, None]),)))["performance"][0]["periods"] == [
+    assert to_json(replace(result, performance=(score_over_days([GOOD, None]),)))["performance"][0]["periods"] == [
         {"start": "2013-02-01", "end": "2013-02-01", "rows": 900, "score": 0.79, "low": 0.77, "high": 0.81},
         {"start": "2013-02-02", "end": "2013-02-02", "rows": 20, "score": None, "low": None, "high": None},
     ]
 
 
-def test_shares_without_a_place_on_the_axis_have_bars_of_their_own(tmp_path):
+def test_infinite_and_missing_shares_have_separate_bars(tmp_path):
     g = np.random.default_rng(0)
     for name, share in (("ref", 0.0), ("cur", 0.25)):
         x = np.where(g.random(4000) < share, np.inf, g.normal(size=4000))
@@ -231,7 +240,7 @@ def test_shares_without_a_place_on_the_axis_have_bars_of_their_own(tmp_path):
     assert "<title>a name of many words</title>" in page
 
 
-def test_the_card_of_a_column_says_first_what_decides(tmp_path, world):
+def test_the_card_of_a_column_shows_the_decisive_test_first(tmp_path, world):
     g = np.random.default_rng(0)
     before, now = ({"x": pa.array(g.normal(size=5000), mask=g.random(5000) < share)} for share in (0.02, 0.2))
     for name, columns in (("ref", before), ("cur", now)):
@@ -244,7 +253,7 @@ def test_the_card_of_a_column_says_first_what_decides(tmp_path, world):
     assert "adjusted p" in page
 
 
-def test_maps_come_side_by_side_before_other_relations(tmp_path, world):
+def test_heat_maps_come_before_other_relations(tmp_path, world):
     result, _ = hostile_result(tmp_path, world)
     names = [column.name for column in result.drift.columns][:2]
     pair = Hypothesis(" and ".join(names), 0.1, 0.6, 0.25, 0.2, 0.3, 0.001)
@@ -257,8 +266,8 @@ def test_maps_come_side_by_side_before_other_relations(tmp_path, world):
     assert '<th>Rows</th><th class="n">Outcome</th><th class="n">Prediction</th>' in page
 
 
-def test_a_score_without_a_promise_is_not_said_to_hold(tmp_path, world):
+def test_a_score_without_a_promotion_score_is_not_reported_as_held(tmp_path, world):
     result, _ = hostile_result(tmp_path, world)
-    page = render(replace(result, performance=(followed([GOOD, GOOD], promotion_score=None),)))
+    page = render(replace(result, performance=(score_over_days([GOOD, GOOD], promotion_score=None),)))
     assert "not compared" in page
     assert "held" not in page

@@ -1,4 +1,4 @@
-"""CSV and JSON Lines block by block: what a reader of whole objects reads."""
+"""CSV and JSON Lines read block by block have the same columns as objects read as a whole."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ def test_csv_in_blocks_is_csv_as_a_whole(tmp_path_factory, rows):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK_BYTES", 128)
-        types, count, found = read(folder / "t.csv")
+        types, count, columns = read(folder / "t.csv")
     assert count == whole.num_rows == len(rows)
     assert types == {field.name: field.type for field in whole.schema}
-    assert str(found) == str({name: whole.column(name).to_pylist() for name in whole.column_names})
+    assert str(columns) == str({name: whole.column(name).to_pylist() for name in whole.column_names})
 
 
-def test_a_fraction_after_many_integers_is_no_error(tmp_path, monkeypatch):
+def test_a_fraction_after_many_integers_changes_the_type(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,007\n" * 1000 + b"1.5,008\n"))
-    types, rows, found = read(tmp_path / "t.csv.gz", ["b", "a", "none"], text=["b"])
+    types, rows, columns = read(tmp_path / "t.csv.gz", ["b", "a", "none"], text=["b"])
     assert (types, rows) == ({"b": pa.string(), "a": pa.float64()}, 1001)
-    assert (found["a"][-1], found["b"][0], len(found["b"])) == (1.5, "007", 1001)
-    _, rows, found = read(tmp_path / "t.csv.gz", ["a"], head=5)
-    assert found == {"a": [1] * 5}
+    assert (columns["a"][-1], columns["b"][0], len(columns["b"])) == (1.5, "007", 1001)
+    _, rows, columns = read(tmp_path / "t.csv.gz", ["a"], head=5)
+    assert columns == {"a": [1] * 5}
 
 
 @pytest.mark.parametrize("last", [{"a": 1.5}, {"a": 2}, {"a": None}, {"c": 3}, {"a": 2, "b": None}])
@@ -69,14 +69,14 @@ def test_json_lines_in_blocks(tmp_path, monkeypatch, last):
     monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
     rows = [{"a": 1, "b": "x"}] * 300 + [last]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    _, count, found = read(tmp_path / "t.jsonl", ["a", "b", "c"], DataFormat.JSON_LINES)
+    _, count, columns = read(tmp_path / "t.jsonl", ["a", "b", "c"], DataFormat.JSON_LINES)
     assert count == 301
-    assert found["a"] == [row.get("a") for row in rows]
-    assert found["b"] == [row.get("b") for row in rows]
-    assert ("c" in found) == ("c" in last)
+    assert columns["a"] == [row.get("a") for row in rows]
+    assert columns["b"] == [row.get("b") for row in rows]
+    assert ("c" in columns) == ("c" in last)
 
 
-def test_json_lines_that_change_and_are_too_large_to_look_at_as_a_whole(tmp_path, monkeypatch):
+def test_json_lines_with_changing_fields_too_large_to_read_as_a_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(module, "WHOLE_BYTES", 2000)
     (tmp_path / "t.jsonl").write_text('{"a": 1}\n' * 1000 + '{"c": 1}\n')
@@ -85,13 +85,14 @@ def test_json_lines_that_change_and_are_too_large_to_look_at_as_a_whole(tmp_path
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.jsonl"])
-def test_how_far_a_reading_is(tmp_path, monkeypatch, name):
+def test_progress_of_reading(tmp_path, monkeypatch, name):
     monkeypatch.setattr(module, "BLOCK_BYTES", 10_000)
     numbers = np.random.default_rng(0).normal(size=100_000)
     lines = [json.dumps({"a": number}) if name == "t.jsonl" else repr(number) for number in numbers.tolist()]
     data = "\n".join(["a", *lines] if name.startswith("t.csv") else lines).encode()
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    size, reported = (tmp_path / name).stat().st_size, []
+    size = (tmp_path / name).stat().st_size
+    reported: list[int] = []
     read(
         tmp_path / name, ["a"], DataFormat.JSON_LINES if name == "t.jsonl" else DataFormat.CSV, progress=reported.append
     )
@@ -101,7 +102,7 @@ def test_how_far_a_reading_is(tmp_path, monkeypatch, name):
     assert reported[-1] == size
 
 
-def test_memory_is_that_of_a_block(tmp_path):
+def test_memory_is_bounded_by_a_block(tmp_path):
     (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,2\n" * 25_000_000, 1))
     before, peak = pa.total_allocated_bytes(), 0
     store = open_store(None)

@@ -1,4 +1,4 @@
-"""Manifests: the same bytes for the same data, pinned reading, and labels that meet their rows."""
+"""Manifests: the same bytes for the same data, reading of pinned objects, and labels joined to rows."""
 
 import datetime as dt
 import json
@@ -81,23 +81,24 @@ def test_what_is_frozen(store, base):
 
 
 def test_the_same_data_the_same_bytes(store, base):
-    once, again = (freeze(store, spec(base), WINDOWS) for _ in range(2))
-    assert once.to_json() == again.to_json()
-    assert once.sha256 == again.sha256
-    assert Manifest.from_json(once.to_json(), "here") == once
-    assert json.loads(once.to_json())["schemaVersion"] == 1
+    first, second = (freeze(store, spec(base), WINDOWS) for _ in range(2))
+    assert first.to_json() == second.to_json()
+    assert first.sha256 == second.sha256
+    assert Manifest.from_json(first.to_json(), "here") == first
+    assert json.loads(first.to_json())["schemaVersion"] == 1
     assert (
-        freeze(store, spec(base, reference={"start": "2013-01-01", "end": "2013-01-31"}), WINDOWS).sha256 != once.sha256
+        freeze(store, spec(base, reference={"start": "2013-01-01", "end": "2013-01-31"}), WINDOWS).sha256
+        != first.sha256
     )
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"schemaVersion": 2}', b'{"schemaVersion": 1}'])
-def test_damaged_manifests_name_their_place(data):
+def test_damaged_manifests_name_their_uri(data):
     with pytest.raises(BadData, match="s3://here"):
         Manifest.from_json(data, "s3://here")
 
 
-def test_a_replaced_object_fails_by_name(store, base):
+def test_a_replaced_object_is_named(store, base):
     manifest = freeze(store, spec(base), WINDOWS)
     assert load(store, manifest, manifest.train, spec(base)).rows == 6
     uri = manifest.features[1].objects[0].uri
@@ -107,7 +108,7 @@ def test_a_replaced_object_fails_by_name(store, base):
     assert load(store, manifest, manifest.holdout, spec(base)).rows == 4, "the others are as they were"
 
 
-def test_a_missing_column_is_named_before_anything_trains(store, base, tmp_path):
+def test_freezing_names_a_missing_column(store, base, tmp_path):
     put(tmp_path, "rows", 2, {"id": ["a"], "z": [0.0]})
     with pytest.raises(MissingColumn, match=r"2013-01-02.*'x'"):
         freeze(store, spec(base), WINDOWS)
@@ -115,16 +116,16 @@ def test_a_missing_column_is_named_before_anything_trains(store, base, tmp_path)
 
 def test_rows_and_labels_are_counted(store, base):
     manifest = freeze(store, spec(base), WINDOWS)
-    found = load(store, manifest, manifest.train, spec(base))
-    report = found.report
+    data = load(store, manifest, manifest.train, spec(base))
+    report = data.report
     assert (report.feature_rows, report.label_rows, report.matched) == (12, 15, 6)
     assert report.unlabelled == 6, "of each day one without a label, and one whose label is NULL"
     assert report.orphaned_labels == 0, "labels of the two days after belong to the hold-out"
-    assert np.unique(found.days, return_counts=True)[1].tolist() == [2, 2, 2]
-    assert found.target.to_pylist() == [True, False] * 3
+    assert np.unique(data.days, return_counts=True)[1].tolist() == [2, 2, 2]
+    assert data.target.to_pylist() == [True, False] * 3
 
 
-def test_labels_that_lie_where_they_arrived(store, base, tmp_path):
+def test_labels_in_the_partition_of_their_arrival(store, base, tmp_path):
     for number in range(1, 10):
         put(tmp_path, "labels", number, {"id": [f"{number - 2}-{i}" for i in range(4)], "y": [True] * 4})
     manifest = freeze(store, spec(base), WINDOWS)
@@ -132,7 +133,7 @@ def test_labels_that_lie_where_they_arrived(store, base, tmp_path):
     assert load(store, manifest, manifest.holdout, spec(base)).rows == 8
 
 
-def test_labels_of_no_row_are_counted_in_the_days_whose_rows_are_all_there(store, base, tmp_path):
+def test_orphaned_labels_are_counted_for_days_with_all_rows(store, base, tmp_path):
     """Late labels of the first days may be of rows before the window, and labels after it are of later rows."""
     for number in range(1, 10):
         ids = [*(f"{number}-{i}" for i in range(4)), f"{number}-strange"]
@@ -143,16 +144,16 @@ def test_labels_of_no_row_are_counted_in_the_days_whose_rows_are_all_there(store
     assert load(store, manifest, manifest.train, spec(base)).report.orphaned_labels == days - delay
 
 
-def test_a_day_of_which_few_labels_have_come_is_left_out(store, base, tmp_path):
+def test_a_day_with_few_labels_is_left_out(store, base, tmp_path):
     put(tmp_path, "labels", 2, {"id": ["2-0"], "y": [True]})
     manifest = freeze(store, spec(base), WINDOWS)
-    found = load(store, manifest, manifest.train, spec(base))
-    assert sorted(set(found.days.tolist())) == [15706, 15708], "without the second of January"
-    assert (found.report.matched, found.report.immature) == (4, 1)
+    data = load(store, manifest, manifest.train, spec(base))
+    assert sorted(set(data.days.tolist())) == [15706, 15708], "without the second of January"
+    assert (data.report.matched, data.report.immature) == (4, 1)
 
 
-def test_a_day_of_which_few_outcomes_have_come_is_left_out(store, base, tmp_path):
-    """The target is a column of the rows: what is usual in the window says what is few."""
+def test_a_day_with_few_outcomes_is_left_out(store, base, tmp_path):
+    """The target is a column of the rows: a day is compared with the usual share of the window."""
     for number in range(1, 10):
         outcomes = [1, 0, 1, None, None, None] if number != 5 else [1, *[None] * 5]
         put(tmp_path, "rows", number, {"x": [1.0] * 6, "y": outcomes})
@@ -171,8 +172,8 @@ def test_the_target_among_the_rows(store, base, tmp_path):
     plain = spec(base, labels=None)
     manifest = freeze(store, plain, WINDOWS)
     assert manifest.labels == ()
-    found = load(store, manifest, manifest.holdout, plain)
-    assert (found.rows, found.report.unlabelled) == (4, 2)
+    data = load(store, manifest, manifest.holdout, plain)
+    assert (data.rows, data.report.unlabelled) == (4, 2)
 
 
 keys = st.lists(st.one_of(st.none(), st.integers(0, 12)), max_size=25)
@@ -180,7 +181,7 @@ keys = st.lists(st.one_of(st.none(), st.integers(0, 12)), max_size=25)
 
 @settings(max_examples=150, deadline=None)
 @given(keys, st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 12)), st.one_of(st.none(), st.integers(0, 1)))))
-def test_a_join_is_that_of_a_dictionary(left, right):
+def test_a_join_agrees_with_a_dictionary(left, right):
     features = pa.table({"k": pa.array(left, pa.int64()), "row": pa.array(range(len(left)), pa.int64())})
     labels = pa.table(
         {
@@ -188,23 +189,23 @@ def test_a_join_is_that_of_a_dictionary(left, right):
             "y": pa.array([value for _, value in right], pa.int64()),
         }
     )
-    found = join(features, labels, np.arange(len(left)), key="k", target="y")
-    known = {}
+    joined = join(features, labels, np.arange(len(left)), key="k", target="y")
+    outcomes: dict[int, int] = {}
     for key, value in right:
         if key is not None and value is not None:
-            known.setdefault(key, value)
+            outcomes.setdefault(key, value)
     expected, seen = [], set()
     for row, key in enumerate(left):
         if key is not None and key not in seen:
             seen.add(key)
-            if key in known:
-                expected.append((row, known[key]))
-    assert list(zip(found.table["row"].to_pylist(), found.target.to_pylist(), strict=True)) == expected
-    assert found.days.tolist() == [row for row, _ in expected]
-    report = found.report
+            if key in outcomes:
+                expected.append((row, outcomes[key]))
+    assert list(zip(joined.table["row"].to_pylist(), joined.target.to_pylist(), strict=True)) == expected
+    assert joined.days.tolist() == [row for row, _ in expected]
+    report = joined.report
     assert report.matched == len(expected)
     assert report.matched + report.unlabelled == len(seen) + left.count(None)
-    assert report.orphaned_labels == len(known) - report.matched
+    assert report.orphaned_labels == len(outcomes) - report.matched
 
 
 def chunked(values, kind=None):
@@ -222,9 +223,9 @@ def chunked(values, kind=None):
     ],
 )
 def test_numbers(values, kind, expected):
-    found = feature_arrays(pa.table({"x": chunked(values, kind)}), [Feature(name="x", type="Numeric")])["x"]
-    np.testing.assert_array_equal(found, expected)
-    assert found.dtype == np.float64
+    numbers = feature_arrays(pa.table({"x": chunked(values, kind)}), [Feature(name="x", type="Numeric")])["x"]
+    np.testing.assert_array_equal(numbers, expected)
+    assert numbers.dtype == np.float64
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ def test_categories(values, kind, expected):
 
 
 @pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.date32()])
-def test_times_are_refused_with_advice(kind):
+def test_times_are_rejected_with_advice(kind):
     table = pa.table({"t": chunked([dt.datetime(2013, 1, 1, tzinfo=dt.UTC)], kind)})
     with pytest.raises(BadData, match=r"'t' is .* declared Numeric"):
         feature_arrays(table, [Feature(name="t", type="Numeric")])
@@ -263,12 +264,12 @@ def test_times_are_refused_with_advice(kind):
 def test_classes(values, kind, names):
     target = chunked(values, kind)
     assert class_names(target, "y") == names
-    places = class_places(target, "y", names)
-    assert sorted(places) == list(range(len(names)))
+    codes = class_places(target, "y", names)
+    assert sorted(codes) == list(range(len(names)))
     assert class_places(target, "y", names[:1]).tolist().count(-1) == len(names) - 1
 
 
-def test_targets_that_cannot_be():
+def test_invalid_targets():
     with pytest.raises(BadData, match="3 values"):
         check_binary(["0", "1", "2"], "y")
     with pytest.raises(BadData, match="finite"):

@@ -34,14 +34,14 @@ def put(tmp_path):
     return write
 
 
-def test_columns_in_the_asked_order_rows_in_that_of_the_objects(put):
+def test_columns_have_the_requested_order_and_rows_that_of_the_objects(put):
     store, objects = put({"a": [1, 2, 3], "b": ["x", None, "y"]}, {"b": ["z"], "a": [4]})
     table = read_table(store, objects, ["b", "a"], PARQUET)
     assert table.column_names == ["b", "a"]
     assert table.to_pydict() == {"b": ["x", None, "y", "z"], "a": [1, 2, 3, 4]}
 
 
-def test_types_that_go_together_are_reconciled(put):
+def test_compatible_types_are_reconciled(put):
     store, objects = put(
         {"a": pa.array([1, 2]), "d": pa.array(["x", "y"]).dictionary_encode()},
         {"a": pa.array([0.5]), "d": ["z"]},
@@ -51,7 +51,7 @@ def test_types_that_go_together_are_reconciled(put):
     assert table.to_pydict() == {"a": [1.0, 2.0, 0.5, None], "d": ["x", "y", "z", None]}
 
 
-def test_types_that_do_not_are_named(put):
+def test_incompatible_types_are_named(put):
     store, objects = put({"a": [1]}, {"a": ["one"]})
     with pytest.raises(BadData, match=r"1\.parquet: column 'a' is string, and int64 in earlier objects"):
         read_table(store, objects, ["a"], PARQUET)
@@ -59,9 +59,9 @@ def test_types_that_do_not_are_named(put):
 
 def test_a_missing_column_is_named_with_its_object(put):
     store, objects = put({"a": [1], "b": [1]}, {"a": [1]})
-    with pytest.raises(MissingColumn, match=r"1\.parquet has no column 'b'; it has 'a'") as found:
+    with pytest.raises(MissingColumn, match=r"1\.parquet has no column 'b'; it has 'a'") as raised:
         read_table(store, objects, ["a", "b"], PARQUET)
-    assert (found.value.uri, found.value.column) == (objects[1].uri, "b")
+    assert (raised.value.uri, raised.value.column) == (objects[1].uri, "b")
 
 
 @pytest.mark.parametrize("damage", ["empty", "truncated", "noise", "page"])
@@ -79,7 +79,7 @@ def test_damaged_parquet_is_named(put, damage):
         list(opened.chunks)
 
 
-def test_a_replaced_object_is_refused(put):
+def test_a_replaced_object_is_rejected(put):
     store, objects = put({"a": [1]})
     store.write(objects[0].uri, b"other")
     with pytest.raises(ObjectChanged):
@@ -94,7 +94,7 @@ def test_csv(put, suffix):
     assert table.to_pydict() == {"id": ["007", "008", "009"], "name": ["NA", None, None], "x": [1.0, None, 2.5]}
 
 
-def test_csv_looks_at_all_rows_before_it_chooses_a_type(put):
+def test_csv_types_are_inferred_from_all_rows(put):
     rows = "\n".join(["1"] * 700_000 + ["0.5"])
     store, objects = put(f"x\n{rows}\n".encode(), suffix=".csv")
     assert read_table(store, objects, ["x"], CSV).column("x").type == pa.float64()
@@ -114,13 +114,13 @@ def test_damaged_text_is_named(put, fmt, text):
         read_table(store, objects, ["a"], fmt)
 
 
-def test_no_objects_are_no_rows(put):
+def test_no_objects_have_no_rows(put):
     store, _ = put()
     table = read_table(store, [], ["a"], PARQUET)
     assert (table.column_names, table.num_rows) == (["a"], 0)
 
 
-def test_a_scan_goes_row_group_by_row_group_with_strings_as_dictionaries(put):
+def test_a_scan_reads_row_groups_with_strings_as_dictionaries(put):
     store, objects = put({"a": [1, 2, 3], "b": ["x", "y", "x"]})
     with scan(store, objects[0], ["b", "a", "nowhere"], PARQUET) as opened:
         chunks = [(name, len(column)) for name, column in opened.chunks]

@@ -1,4 +1,4 @@
-"""Partitions and windows: which days and which objects, for how many requests."""
+"""Partitions and windows: their days and objects, and the number of requests."""
 
 import datetime as dt
 
@@ -46,14 +46,14 @@ class Counting:
 
     def __init__(self, store):
         self.store = store
-        self.asked = []
+        self.listed = []
 
     def list(self, prefix):
-        self.asked.append(prefix)
+        self.listed.append(prefix)
         return self.store.list(prefix)
 
     def children(self, prefix):
-        self.asked.append(prefix)
+        self.listed.append(prefix)
         return self.store.children(prefix)
 
 
@@ -84,29 +84,29 @@ def test_expand(template, expanded):
 
 def test_only_partitions_with_objects_in_order(lay):
     store, base = lay("d=2013-01-03/b", "d=2013-01-03/a", "d=2013-01-01/x", "d=2013-02-01/y", "d=2012-12-31/z")
-    found = partitions(store, f"{base}/d=%Y-%m-%d/", day("2013-01-01"), day("2013-02-01"))
-    assert [(p.day, [o.uri.removeprefix(base) for o in p.objects]) for p in found] == [
+    result = partitions(store, f"{base}/d=%Y-%m-%d/", day("2013-01-01"), day("2013-02-01"))
+    assert [(p.day, [o.uri.removeprefix(base) for o in p.objects]) for p in result] == [
         (day("2013-01-01"), ["/d=2013-01-01/x"]),
         (day("2013-01-03"), ["/d=2013-01-03/a", "/d=2013-01-03/b"]),
         (day("2013-02-01"), ["/d=2013-02-01/y"]),
     ]
-    assert found[0].uri == f"{base}/d=2013-01-01/"
+    assert result[0].uri == f"{base}/d=2013-01-01/"
 
 
 def test_a_window_costs_a_listing_a_month(lay):
     store, base = lay("d=2013-01-03/b")
     partitions(store, f"{base}/d=%Y-%m-%d/", day("2013-01-15"), day("2013-03-02"))
-    assert [asked.removeprefix(base) for asked in store.asked] == ["/d=2013-01-", "/d=2013-02-", "/d=2013-03-0"]
+    assert [prefix.removeprefix(base) for prefix in store.listed] == ["/d=2013-01-", "/d=2013-02-", "/d=2013-03-0"]
 
 
 def test_hours_and_markers(lay):
     store, base = lay("2013-01-01/00/a", "2013-01-01/23/b", "2013-01-01/23/_SUCCESS", "2013-01-02/00/.hidden")
-    (found,) = partitions(store, f"{base}/%Y-%m-%d/%H/", day("2013-01-01"), day("2013-01-02"))
-    assert [o.uri.removeprefix(base) for o in found.objects] == ["/2013-01-01/00/a", "/2013-01-01/23/b"]
+    (partition,) = partitions(store, f"{base}/%Y-%m-%d/%H/", day("2013-01-01"), day("2013-01-02"))
+    assert [o.uri.removeprefix(base) for o in partition.objects] == ["/2013-01-01/00/a", "/2013-01-01/23/b"]
 
 
 @pytest.mark.parametrize("template", ["file:///x/", "file:///x/%Y-%m/", "file:///x/%Y-%m-%H-%d/"])
-def test_a_template_must_tell_days_apart(lay, template):
+def test_a_template_must_distinguish_days(lay, template):
     store, _ = lay()
     with pytest.raises(BadConfiguration, match="include %Y, %m and %d"):
         partitions(store, template, day("2013-01-01"), day("2013-01-02"))
@@ -154,13 +154,13 @@ def test_the_live_window():
     ],
 )
 def test_training_windows(delay, champion, labels, train, holdout):
-    found = training_windows(
+    windows = training_windows(
         spec() if delay is None else spec(delay=delay),
         day("2013-04-30"),
         day(champion) if champion else None,
         latest_labels=day(labels) if labels else None,
     )
-    assert found.train == tuple(map(day, train))
-    assert found.holdout == tuple(map(day, holdout))
-    assert (found.train[1] - found.train[0]).days == 89
-    assert found.holdout_days == max(0, (found.holdout[1] - found.holdout[0]).days + 1)
+    assert windows.train == tuple(map(day, train))
+    assert windows.holdout == tuple(map(day, holdout))
+    assert (windows.train[1] - windows.train[0]).days == 89
+    assert windows.holdout_days == max(0, (windows.holdout[1] - windows.holdout[0]).days + 1)

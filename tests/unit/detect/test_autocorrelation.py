@@ -1,4 +1,4 @@
-"""Memory of blocks: what a variogram tells of the window that comes next."""
+"""Autocorrelation of days: fitted to a variogram, and how much it widens drift thresholds."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ from modelmonitor_trainer.detect.autocorrelation import Autocorrelation, fit_aut
 
 
 def season(g, days, phi, deviation=0.15):
-    level, found = g.normal(), []
+    level, levels = g.normal(), []
     for _ in range(days):
-        found.append(level)
+        levels.append(level)
         level = phi * level + np.sqrt(1 - phi * phi) * g.normal()
-    return np.array(found) * deviation
+    return np.array(levels) * deviation
 
 
-def counted(g, shifts, rows=2000, cells=32):
+def daily_counts(g, shifts, rows=2000, cells=32):
     cuts = np.linspace(-2.5, 2.5, cells - 1)
     return np.stack([np.bincount(np.searchsorted(cuts, g.normal(s, 1, rows)), minlength=cells) for s in shifts])
 
@@ -23,14 +23,14 @@ def counted(g, shifts, rows=2000, cells=32):
 @pytest.mark.parametrize(
     "truth", [Autocorrelation(0.3, 0.7, 0.8), Autocorrelation(0.0, 1.0, 0.5), Autocorrelation(1.0, 0.0, 0.1)]
 )
-def test_an_exact_variogram_gives_its_memory(truth):
+def test_fit_recovers_the_autocorrelation_of_an_exact_variogram(truth):
     lags = np.arange(1, 60)
-    found = fit_autocorrelation(truth.own + truth.shared * (1 - truth.phi**lags))
-    assert (found.own, found.shared) == pytest.approx((truth.own, truth.shared), abs=1e-9)
-    assert not truth.shared or found.phi == truth.phi
+    fitted = fit_autocorrelation(truth.own + truth.shared * (1 - truth.phi**lags))
+    assert (fitted.own, fitted.shared) == pytest.approx((truth.own, truth.shared), abs=1e-9)
+    assert not truth.shared or fitted.phi == truth.phi
 
 
-def test_the_stretch_is_that_of_a_simulation():
+def test_the_stretch_agrees_with_a_simulation():
     g = np.random.default_rng(0)
     memory, size = Autocorrelation(0.2, 0.8, 0.8), 7
     _, chosen = pseudo_windows(30, size)
@@ -41,17 +41,17 @@ def test_the_stretch_is_that_of_a_simulation():
     assert memory.stretch(chosen, size) == pytest.approx(expected, rel=0.02)
 
 
-def test_days_on_their_own_stretch_nothing():
+def test_independent_days_are_not_stretched():
     memory = Autocorrelation(1.0, 0.0, 0.5)
     assert memory.stretch(pseudo_windows(30, 7)[1], 7) == pytest.approx(1.0)
     assert memory.independent(np.eye(30)) == pytest.approx(30)
 
 
-def test_slow_days_are_few():
+def test_autocorrelated_days_count_as_fewer_independent_days():
     assert Autocorrelation(0.0, 1.0, 0.8).independent(np.eye(90)) == pytest.approx(90 * (1 - 0.8) / (1 + 0.8), rel=0.1)
 
 
-def test_runs_of_days_are_more_nearly_independent_than_days():
+def test_runs_of_days_are_more_independent_than_days():
     memory = Autocorrelation(0.0, 1.0, 0.8)
     runs = np.kron(np.eye(10), np.full((1, 7), 1 / 7))
     assert memory.independent(np.eye(70)) / 70 < 0.2
@@ -59,12 +59,12 @@ def test_runs_of_days_are_more_nearly_independent_than_days():
     assert Autocorrelation(1.0, 0.0, 0.1).independent(runs) == pytest.approx(10)
 
 
-def test_what_days_share_for_long_is_a_trend():
-    """A reference that warms all along does not excuse a window that is warmer still."""
+def test_a_trend_in_the_reference_does_not_hide_drift():
+    """A steady rise in the reference does not make a larger rise in the current window ordinary."""
     g = np.random.default_rng(5)
     trend = np.concatenate([np.linspace(0, 0.5, 75), np.full(28, 1.5)])
-    blocks = counted(g, trend + g.normal(0, 0.15, 103))
-    series = Series(blocks[:75], blocks[75:].sum(axis=0), ordered=True)
+    counts = daily_counts(g, trend + g.normal(0, 0.15, 103))
+    series = Series(counts[:75], counts[75:].sum(axis=0), ordered=True)
     assert fit_thresholds([series], Calendar.of([None] * 75, [None] * 28), 0.011).exceeded().all()
 
 
@@ -74,24 +74,24 @@ def test_a_column_that_never_changes_has_no_variogram():
 
 
 @pytest.mark.parametrize("days", [30, 60])
-def test_a_slow_season_is_no_drift(days):
-    """Seven days after 30 or 60: random windows of seven days would average the season away."""
+def test_a_slow_season_does_not_alarm(days):
+    """Seven days after 30 or 60: thresholds from random windows of seven days would average the season out."""
     g = np.random.default_rng(days)
     alarms = 0
     for _ in range(20):
         series = []
         for _ in range(8):
-            blocks = counted(g, season(g, days + 7, 0.8))
-            series.append(Series(blocks[:days], blocks[days:].sum(axis=0), ordered=True))
-        alarms += fit_thresholds(series, Calendar.of([None] * days, [None] * 7), 0.011).exceeded().any()
+            counts = daily_counts(g, season(g, days + 7, 0.8))
+            series.append(Series(counts[:days], counts[days:].sum(axis=0), ordered=True))
+        alarms += bool(fit_thresholds(series, Calendar.of([None] * days, [None] * 7), 0.011).exceeded().any())
     assert alarms <= 2
 
 
-def test_a_weekly_pattern_is_no_memory():
+def test_a_weekly_pattern_is_not_autocorrelation():
     g = np.random.default_rng(0)
     days = np.arange(70)
-    blocks = counted(g, np.where(days % 7 < 2, 1.0, 0.0) + g.normal(0, 0.1, 70))
-    found = variogram(blocks, ordered=True, weekdays=days % 7)
-    assert found.max() < 2
-    plain = variogram(blocks, ordered=True)
+    counts = daily_counts(g, np.where(days % 7 < 2, 1.0, 0.0) + g.normal(0, 0.1, 70))
+    weekly = variogram(counts, ordered=True, weekdays=days % 7)
+    assert weekly.max() < 2
+    plain = variogram(counts, ordered=True)
     assert plain[6] < 0.2 * plain[2]

@@ -1,4 +1,4 @@
-"""The decision rule: no false alarms beyond the budget, and real changes found."""
+"""The decision rule: false alarms stay within the budget, and real changes are detected."""
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,8 @@ def window(plan, parts):
     profiles = []
     for part in parts:
         column = pa.chunked_array([pa.array(part, from_pandas=False)])
-        made = profile_categories(column, cells) if cells else profile_numbers(column, plan.edges)
-        profiles.append(made)
+        profile = profile_categories(column, cells) if cells else profile_numbers(column, plan.edges)
+        profiles.append(profile)
     return ColumnWindow(
         merge(profiles),
         np.array([p.counts for p in profiles]),
@@ -30,8 +30,9 @@ def window(plan, parts):
 
 
 def comparison(name, reference, current, role="Feature"):
-    """Compare columns that are given as lists of blocks."""
+    """Return the comparison of a column; each window is a list of batches."""
     whole = np.concatenate(reference)
+    plan: NumericPlan | CategoricalPlan
     if whole.dtype.kind == "f":
         plan = NumericPlan(name, fit_edges(whole[np.isfinite(whole)], 256))
     else:
@@ -41,7 +42,7 @@ def comparison(name, reference, current, role="Feature"):
 
 
 def calendar(reference, current):
-    """Return the calendar of columns whose blocks are no days."""
+    """Return the calendar of columns whose batches are not days."""
     return Calendar.of([None] * reference.counts.shape[0], [None] * current.counts.shape[0])
 
 
@@ -56,18 +57,19 @@ def drift(comparisons, sensitivity=None, checks_per_day=1.0):
     )
 
 
-def columns(g, blocks, rows, day_effect, shift=0.0, count=10):
-    """Return `count` numeric columns of blocks whose rows are alike; the first is shifted."""
+def columns(g, batches, rows, day_effect, shift=0.0, count=10):
+    """Return `count` numeric columns of batches, each with a mean of its own; the first column is shifted."""
     return [
-        [g.normal(g.normal(0, day_effect) + (shift if place == 0 else 0), 1, rows) for _ in range(blocks)]
-        for place in range(count)
+        [g.normal(g.normal(0, day_effect) + (shift if index == 0 else 0), 1, rows) for _ in range(batches)]
+        for index in range(count)
     ]
 
 
-def compared(seed, reference_blocks, current_blocks, rows, day_effect, shift=0.0):
+def drift_of_shift(seed, batches, rows, day_effect, shift=0.0):
+    """Return the drift of ten columns; `batches` are the numbers of batches of the reference and the current window."""
     g = np.random.default_rng(seed)
-    before = columns(g, reference_blocks, rows, day_effect)
-    now = columns(g, current_blocks, rows, day_effect, shift)
+    before = columns(g, batches[0], rows, day_effect)
+    now = columns(g, batches[1], rows, day_effect, shift)
     return drift([comparison(f"x{i}", r, c) for i, (r, c) in enumerate(zip(before, now, strict=True))])
 
 
@@ -81,16 +83,16 @@ def test_the_level_spends_the_budget(count, days, checks, level):
 
 
 @pytest.mark.parametrize(
-    ("blocks", "rows", "day_effect"), [((1, 1), 1000, 0.0), ((30, 1), 200, 0.15), ((30, 7), 100, 0.15)]
+    ("batches", "rows", "day_effect"), [((1, 1), 1000, 0.0), ((30, 1), 200, 0.15), ((30, 7), 100, 0.15)]
 )
-def test_false_alarms_stay_within_the_budget(blocks, rows, day_effect):
-    alarms = sum(bool(compared(seed, *blocks, rows, day_effect).drifted) for seed in range(60))
+def test_false_alarms_stay_within_the_budget(batches, rows, day_effect):
+    alarms = sum(bool(drift_of_shift(seed, batches, rows, day_effect).drifted) for seed in range(60))
     # At a level of 1/90 three or more of sixty have a probability of 3 %, and the seeds are fixed.
     assert alarms <= 2
 
 
-def test_without_calibration_alike_rows_would_cry_wolf():
-    """What calibration is for: the same data taken as one block."""
+def test_day_effects_raise_false_alarms_without_calibration():
+    """The reference as one batch has no day-to-day variation to calibrate on."""
     g = np.random.default_rng(0)
     alarms = 0
     for _ in range(20):
@@ -101,25 +103,25 @@ def test_without_calibration_alike_rows_would_cry_wolf():
 
 
 @pytest.mark.parametrize(
-    ("blocks", "rows", "day_effect", "shift"), [((1, 1), 10_000, 0, 0.2), ((60, 28), 300, 0.1, 0.3)]
+    ("batches", "rows", "day_effect", "shift"), [((1, 1), 10_000, 0, 0.2), ((60, 28), 300, 0.1, 0.3)]
 )
-def test_a_shift_is_found_and_only_that(blocks, rows, day_effect, shift):
+def test_only_the_shifted_column_drifts(batches, rows, day_effect, shift):
     for seed in range(5):
-        found = compared(seed, *blocks, rows, day_effect, shift)
-        assert [column.name for column in found.drifted] == ["x0"]
-        assert found.columns[0].name == "x0"
+        result = drift_of_shift(seed, batches, rows, day_effect, shift)
+        assert [column.name for column in result.drifted] == ["x0"]
+        assert result.columns[0].name == "x0"
 
 
 def test_significant_but_too_small_to_matter():
     g = np.random.default_rng(0)
-    found = drift([comparison("x", [g.normal(size=200_000)], [g.normal(0.05, 1, 200_000)])])
-    test = found.columns[0].decisive
+    result = drift([comparison("x", [g.normal(size=200_000)], [g.normal(0.05, 1, 200_000)])])
+    test = result.columns[0].decisive
     assert test.adjusted_p < 1e-10
-    assert not found.drifted
-    assert drift([found.columns[0].comparison], Sensitivity(minimum_effect="0.01")).drifted
+    assert not result.drifted
+    assert drift([result.columns[0].comparison], Sensitivity(minimum_effect="0.01")).drifted
 
 
-def test_missing_values_are_a_test_of_their_own():
+def test_missing_values_have_their_own_test():
     g = np.random.default_rng(0)
 
     def holes(share):
@@ -127,13 +129,13 @@ def test_missing_values_are_a_test_of_their_own():
         values[g.random(10_000) < share] = np.nan
         return [values]
 
-    found = drift([comparison("x", holes(0.05), holes(0.12))])
-    assert found.columns[0].decisive.what == MISSING
-    assert found.columns[0].drifted
-    assert not next(t for t in found.columns[0].tests if t.what == DISTRIBUTION).drifted
+    result = drift([comparison("x", holes(0.05), holes(0.12))])
+    assert result.columns[0].decisive.what == MISSING
+    assert result.columns[0].drifted
+    assert not next(t for t in result.columns[0].tests if t.what == DISTRIBUTION).drifted
 
 
-def test_outliers_neither_hide_nor_fake_a_shift():
+def test_outliers_neither_hide_nor_cause_drift():
     g = np.random.default_rng(0)
     before = g.normal(size=10_000)
     with_outliers = np.concatenate([g.normal(size=9_990), np.full(10, 1e12)])
@@ -142,7 +144,7 @@ def test_outliers_neither_hide_nor_fake_a_shift():
     assert drift([comparison("x", [before], [g.normal(0.3, 1, 10_000)])]).drifted
 
 
-def test_categories_move():
+def test_a_changed_share_of_a_category_is_drift():
     g = np.random.default_rng(0)
     before = g.choice(["a", "b", "c"], 10_000, p=[0.5, 0.3, 0.2])
     now = g.choice(["a", "b", "d"], 10_000, p=[0.5, 0.4, 0.1])
@@ -151,25 +153,29 @@ def test_categories_move():
     assert column.comparison.current.total.others == {"d": int((now == "d").sum())}
 
 
-def test_labels_that_have_not_come_are_no_drift_of_the_target():
+def test_missing_labels_are_not_target_drift():
     g = np.random.default_rng(0)
     late = g.normal(size=2000)
     late[:1500] = np.nan
-    made = comparison("y", [g.normal(size=2000)], [late], role="Target")
-    found = find_drift(
-        [made], Sensitivity(), 1.0, rows=(2000, 2000), calendars={"Target": calendar(made.reference, made.current)}
+    target = comparison("y", [g.normal(size=2000)], [late], role="Target")
+    result = find_drift(
+        [target],
+        Sensitivity(),
+        1.0,
+        rows=(2000, 2000),
+        calendars={"Target": calendar(target.reference, target.current)},
     )
-    assert [test.what for test in found.columns[0].tests] == [DISTRIBUTION]
-    assert not found.drifted
+    assert [test.what for test in result.columns[0].tests] == [DISTRIBUTION]
+    assert not result.drifted
 
 
-def test_nothing_to_test():
-    found = find_drift([], Sensitivity(), 1.0, rows=(0, 0), calendars={})
-    assert (found.tests, found.columns, found.detectable) == (0, (), 1.0)
+def test_no_columns():
+    result = find_drift([], Sensitivity(), 1.0, rows=(0, 0), calendars={})
+    assert (result.tests, result.columns, result.detectable) == (0, (), 1.0)
 
 
 @pytest.mark.parametrize(
-    ("blocks", "size", "method", "windows", "each"),
+    ("batches", "size", "method", "windows", "each"),
     [
         (90, 7, "Contiguous", 12, 7),
         (30, 1, "Contiguous", 30, 1),
@@ -177,17 +183,17 @@ def test_nothing_to_test():
         (30, 28, "Random", 200, 15),
     ],
 )
-def test_how_pseudo_windows_are_cut(blocks, size, method, windows, each):
-    found, chosen = pseudo_windows(blocks, size)
-    assert (found, chosen.shape) == (method, (windows, blocks))
+def test_pseudo_windows(batches, size, method, windows, each):
+    used, chosen = pseudo_windows(batches, size)
+    assert (used, chosen.shape) == (method, (windows, batches))
     assert set(chosen.sum(axis=1)) == {each}
     if method == "Contiguous":
         assert chosen.sum(axis=0).max() == 1
-    assert np.array_equal(pseudo_windows(blocks, size)[1], chosen)
+    assert np.array_equal(pseudo_windows(batches, size)[1], chosen)
 
 
 def test_the_gumbel_quantile_is_on_the_safe_side():
-    sample = stats.gumbel_r.rvs(loc=2, scale=0.5, size=20_000, random_state=0)
+    sample = np.asarray(stats.gumbel_r.rvs(loc=2, scale=0.5, size=20_000, random_state=0))
     exact = stats.gumbel_r.isf(0.01, loc=2, scale=0.5)
     assert gumbel_quantile(sample, 0.01, 10**9) == pytest.approx(exact, rel=0.02)
     assert gumbel_quantile(sample, 0.01, 25) > exact

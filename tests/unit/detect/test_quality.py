@@ -1,4 +1,4 @@
-"""The contract: every way to break it, in which partition, and what is not a breach."""
+"""The feature contract: every kind of violation, its partitions, and data that do not violate it."""
 
 import datetime as dt
 
@@ -33,17 +33,17 @@ def window(feature, *parts, start=1):
         if feature.type == "Numeric"
         else CategoricalPlan("f", ("a", "b"), tuple(allowed) if allowed else None)
     )
-    blocks = []
+    batches = []
     for number, part in enumerate(parts, start):
         column = pa.chunked_array([pa.array(part)])
-        made = (
+        profile = (
             profile_numbers(column, plan.edges, low, high)
-            if feature.type == "Numeric"
+            if isinstance(plan, NumericPlan)
             else profile_categories(column, {"a": 0, "b": 1}, allowed)
         )
         name = f"2013-01-{number:02d}"
-        blocks.append(BatchProfile(Batch(name, (), dt.date(2013, 1, number)), len(column), {"f": made}, {}))
-    return stack(blocks, (plan,))
+        batches.append(BatchProfile(Batch(name, (), dt.date(2013, 1, number)), len(column), {"f": profile}, {}))
+    return stack(batches, (plan,))
 
 
 GOOD = [1.0, 3.0, 6.0, 9.0] * 50
@@ -51,7 +51,7 @@ WORDS = ["a", "b"] * 100
 
 
 @pytest.mark.parametrize(
-    ("feature", "reference", "good", "bad", "kind", "says"),
+    ("feature", "reference", "good", "bad", "kind", "message"),
     [
         (NUMBER, GOOD, GOOD, [1.0, 11.5, -3.0], "OutOfRange", "1 values below 0 (smallest -3) and 1 values above 10"),
         (NUMBER, GOOD, GOOD, ["1", "2"], "TypeChanged", "holds text, where the reference holds numbers, in"),
@@ -66,11 +66,11 @@ WORDS = ["a", "b"] * 100
         (FREE, WORDS, WORDS, pa.nulls(200), "NullBurst", "lacks 100%"),
     ],
 )
-def test_one_bad_partition_among_good_ones_is_named(feature, reference, good, bad, kind, says):
-    found = contract_violations([feature], window(feature, good, bad, good), window(feature, reference, reference))
-    assert [(v.kind, v.column, v.blocks) for v in found] == [(kind, "f", ("2013-01-02",))]
-    assert says in found[0].message
-    assert "2013-01-02" in found[0].message
+def test_one_bad_partition_among_good_ones_is_named(feature, reference, good, bad, kind, message):
+    violations = contract_violations([feature], window(feature, good, bad, good), window(feature, reference, reference))
+    assert [(v.kind, v.column, v.blocks) for v in violations] == [(kind, "f", ("2013-01-02",))]
+    assert message in violations[0].message
+    assert "2013-01-02" in violations[0].message
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_one_bad_partition_among_good_ones_is_named(feature, reference, good, ba
     [
         (NUMBER, [GOOD], [[0.0, 10.0], [None, 5.0]]),  # at the ends of the range; few rows
         (NUMBER, [[None] * 60 + GOOD, GOOD], [[None] * 70 + GOOD]),  # the reference has such days as well
-        (NUMBER, [[3.0] * 200, GOOD], [[3.0] * 200]),  # so it was before
+        (NUMBER, [[3.0] * 200, GOOD], [[3.0] * 200]),  # the reference has the same constant
         (NUMBER, [GOOD], [[3.0] * 99]),  # too few to tell
         (NUMBER, [[0.0] * 995 + GOOD[:5]], [[0.0] * 500]),  # almost always so
         (NUMBER, [GOOD], [[None] * 4 + [1.0]]),  # a handful of rows is no burst
@@ -86,26 +86,26 @@ def test_one_bad_partition_among_good_ones_is_named(feature, reference, good, ba
         (FREE, [[1, 2]], [[1.0, 2.0]]),  # integers that a NULL has turned into floats
     ],
 )
-def test_what_keeps_the_contract(feature, reference, current):
+def test_data_that_keep_the_contract(feature, reference, current):
     assert contract_violations([feature], window(feature, *current), window(feature, *reference)) == []
 
 
-def test_without_a_reference_only_what_is_declared_counts():
+def test_without_a_reference_only_the_declared_contract_is_checked():
     now = window(NUMBER, [None] * 100 + [3.0] * 200, [12.0])
     assert [v.kind for v in contract_violations([NUMBER], now, None)] == ["OutOfRange"]
 
 
 def test_several_partitions_are_one_violation():
-    (found,) = contract_violations([NUMBER], window(NUMBER, [11.0], [12.0], GOOD, [13.0]), window(NUMBER, GOOD))
-    assert found.blocks == ("2013-01-01", "2013-01-02", "2013-01-04")
-    assert "in 2013-01-01, and likewise in 2 more" in found.message
+    (violation,) = contract_violations([NUMBER], window(NUMBER, [11.0], [12.0], GOOD, [13.0]), window(NUMBER, GOOD))
+    assert violation.blocks == ("2013-01-01", "2013-01-02", "2013-01-04")
+    assert "in 2013-01-01, and likewise in 2 more" in violation.message
 
 
-def test_structure():
+def test_structural_violations():
     plan = (NumericPlan("f", np.array([0.0])),)
-    block = Batch("2013-01-01", (), dt.date(2013, 1, 1))
-    broken = BatchProfile(block, 0, {}, {}, ("s3://b/o cannot be read as Parquet",))
-    lacking = BatchProfile(block, 5, {}, {"f": ("s3://b/o", "s3://b/p")})
+    batch = Batch("2013-01-01", (), dt.date(2013, 1, 1))
+    broken = BatchProfile(batch, 0, {}, {}, ("s3://b/o cannot be read as Parquet",))
+    lacking = BatchProfile(batch, 5, {}, {"f": ("s3://b/o", "s3://b/p")})
     assert [v.kind for v in structural_violations(stack([broken], plan), PARTITIONS)] == ["Unreadable"]
     (missing,) = structural_violations(stack([lacking], plan), PARTITIONS)
     assert missing.message == "column 'f' is missing from s3://b/o and 1 more"
@@ -125,15 +125,15 @@ def test_gaps_and_stale_data():
     assert (gap.kind, gap.blocks) == ("MissingPartition", ("2013-01-09", "2013-01-10"))
     (stale,) = missing_partitions(WINDOW, days(7, 8, 9, 10, 11, 12), [])
     assert "have the data stopped arriving" in stale.message
-    assert missing_partitions(WINDOW, [], []) == []  # no rows at all is said elsewhere
+    assert missing_partitions(WINDOW, [], []) == []  # NoRows reports that
 
 
-def test_what_never_comes_is_not_missed():
+def test_days_that_never_have_partitions_are_not_missing():
     assert missing_partitions(WINDOW, days(10, 11, 12, 13), []) == []  # data begin within the window
     weekdays = [d for d in days(*range(1, 32)) if d.weekday() < 5]
     assert missing_partitions(WINDOW, days(7, 8, 9, 10, 11), weekdays) == []
-    (found,) = missing_partitions(WINDOW, days(7, 8, 10, 11), weekdays)
-    assert found.blocks == ("2013-01-09",)
+    (violation,) = missing_partitions(WINDOW, days(7, 8, 10, 11), weekdays)
+    assert violation.blocks == ("2013-01-09",)
 
 
 def test_ranges_in_words():

@@ -31,9 +31,9 @@ def subject(name, p_value, effect=0.2, limit=None):
 
 def test_a_family_has_the_p_value_of_simes_and_adjusts_like_scipy():
     p_values = [0.001, 0.04, 0.2, 0.9]
-    made = family(HypothesisFamily("d", "t", "w"), [subject(str(p), p) for p in p_values])
-    assert made.p_value == pytest.approx(0.004)
-    assert sorted(s.adjusted_p for s in made.subjects) == pytest.approx(
+    tested = family(HypothesisFamily("d", "t", "w"), [subject(str(p), p) for p in p_values])
+    assert tested.p_value == pytest.approx(0.004)
+    assert sorted(s.adjusted_p for s in tested.subjects) == pytest.approx(
         sorted(stats.false_discovery_control(p_values)), rel=1e-12
     )
 
@@ -49,9 +49,9 @@ def test_a_family_has_the_p_value_of_simes_and_adjusts_like_scipy():
         (subject("a", 0.5), 1e-6, False),
     ],
 )
-def test_what_counts(one, family_p, drifted):
-    made = family(HypothesisFamily("d", "t", "w"), [one])
-    assert decide(made, family_p, LEVEL, 0.03).drifted is drifted
+def test_which_changes_count(one, family_p, drifted):
+    tested = family(HypothesisFamily("d", "t", "w"), [one])
+    assert decide(tested, family_p, LEVEL, 0.03).drifted is drifted
 
 
 def test_the_error_of_a_mean_over_equal_days_is_that_of_the_means_of_days():
@@ -64,34 +64,34 @@ def test_the_error_of_a_mean_over_equal_days_is_that_of_the_means_of_days():
     assert t_test(mean, error, freedom)[0] == pytest.approx(stats.ttest_1samp(means, 0).pvalue, rel=1e-9)
 
 
-def judged(seed, off=0.0, day_effect=0.0, days=20, rows=300, bad_slice=0.0):
+def biased_rows(seed, off=0.0, day_effect=0.0, days=20, rows=300, bad_slice=0.0):
     g = np.random.default_rng(seed)
     numbers = np.repeat(np.arange(days), rows)
     chance = np.clip(g.uniform(0.1, 0.5, numbers.size), 0.01, 0.99)
-    place = g.choice(np.array(["JFK", "LGA", None], dtype=object), numbers.size)
-    real = np.clip(chance + np.repeat(g.normal(0, day_effect, days), rows) + bad_slice * (place == "JFK"), 0, 1)
+    origin = g.choice(np.array(["JFK", "LGA", None], dtype=object), numbers.size)
+    real = np.clip(chance + np.repeat(g.normal(0, day_effect, days), rows) + bad_slice * (origin == "JFK"), 0, 1)
     truth = (g.random(numbers.size) < real).astype(float)
-    return Judged(truth, chance + off, numbers, {"origin": place})
+    return Judged(truth, chance + off, numbers, {"origin": origin})
 
 
 def test_bias_overall_and_of_one_slice():
-    made = judged_alone(find_bias("b", judged(0, off=0.06), binary=True))
-    assert {s.name for s in made.changed} == {"all rows", "origin=JFK", "origin=LGA"}
-    assert all(s.effect == pytest.approx(0.06, abs=0.02) for s in made.changed)
-    made = judged_alone(find_bias("b", judged(0, bad_slice=-0.09), binary=True))
-    assert made.changed[0].name == "origin=JFK"
-    assert "origin=LGA" not in {s.name for s in made.changed}
+    bias = judged_alone(find_bias("b", biased_rows(0, off=0.06), binary=True))
+    assert {s.name for s in bias.changed} == {"all rows", "origin=JFK", "origin=LGA"}
+    assert all(s.effect == pytest.approx(0.06, abs=0.02) for s in bias.changed)
+    bias = judged_alone(find_bias("b", biased_rows(0, bad_slice=-0.09), binary=True))
+    assert bias.changed[0].name == "origin=JFK"
+    assert "origin=LGA" not in {s.name for s in bias.changed}
 
 
 @pytest.mark.parametrize("days", [1, 6, 20])
 def test_no_bias_no_alarm(days):
     effect = 0.05 if days > 1 else 0.0
-    made = [find_bias("b", judged(seed, day_effect=effect, days=days), binary=True) for seed in range(60)]
-    assert sum(judged_alone(m, 0.0).drifted for m in made) <= 3
+    tests = [find_bias("b", biased_rows(seed, day_effect=effect, days=days), binary=True) for seed in range(60)]
+    assert sum(judged_alone(m, 0.0).drifted for m in tests) <= 3
 
 
-def test_bias_says_nothing_of_few_rows():
-    rows = judged(0, days=1, rows=50)
+def test_bias_needs_enough_rows():
+    rows = biased_rows(0, days=1, rows=50)
     assert "50 usable labelled rows are too few" in find_bias("b", rows, binary=True).message
     nothing = Judged(np.empty(0), np.empty(0), np.empty(0), {})
     assert find_bias("b", nothing, binary=False).p_value is None
@@ -101,18 +101,18 @@ def test_bias_says_nothing_of_few_rows():
 
 
 def scales_of(matrix, cells=256):
-    made = []
-    for place, column in enumerate(matrix.T):
+    scales = []
+    for index, column in enumerate(matrix.T):
         column = column[np.isfinite(column)]  # noqa: PLW2901 - the finite part of the same column
-        plan = NumericPlan(f"x{place}", fit_edges(column, cells))
-        made.append(scale_of(plan, bin_counts(column, plan.edges)))
-    return made
+        plan = NumericPlan(f"x{index}", fit_edges(column, cells))
+        scales.append(scale_of(plan, bin_counts(column, plan.edges)))
+    return scales
 
 
 def sample(g, rows, rho=0.0, columns=4, shift=0.0):
-    made = g.normal(size=(rows, columns)) + shift
-    made[:, 1] = rho * made[:, 0] + np.sqrt(1 - rho**2) * made[:, 1]
-    return made
+    matrix = g.normal(size=(rows, columns)) + shift
+    matrix[:, 1] = rho * matrix[:, 0] + np.sqrt(1 - rho**2) * matrix[:, 1]
+    return matrix
 
 
 def moments(matrix, scales):
@@ -138,20 +138,20 @@ def test_correlations_agree_with_numpy_and_merge():
         ]
     )
     for values, sums in ((clipped, "values"), (ranked, "ranks")):
-        for made in (whole, parts):
-            r, variance = correlations(made.rows, getattr(made, sums))
-            for place, (i, j) in enumerate(zip(*np.triu_indices(4, 1), strict=True)):
+        for result in (whole, parts):
+            r, variance = correlations(result.rows, getattr(result, sums))
+            for index, (i, j) in enumerate(zip(*np.triu_indices(4, 1), strict=True)):
                 both = np.isfinite(values[:, i]) & np.isfinite(values[:, j])
-                assert r[place] == pytest.approx(np.corrcoef(values[both, i], values[both, j])[0, 1], abs=1e-9)
-                assert made.rows[place] == both.sum()
-                assert variance[place] == pytest.approx((1 - r[place] ** 2) ** 2 / both.sum(), rel=0.25)
+                assert r[index] == pytest.approx(np.corrcoef(values[both, i], values[both, j])[0, 1], abs=1e-9)
+                assert result.rows[index] == both.sum()
+                assert variance[index] == pytest.approx((1 - r[index] ** 2) ** 2 / both.sum(), rel=0.25)
 
 
 def test_rank_correlation_is_spearmans_up_to_the_cells():
     g = np.random.default_rng(0)
     rows = np.exp(sample(g, 5000, 0.7, columns=2) * 2)
-    made = moments(rows, scales_of(rows, 1024))
-    r, _ = correlations(made.rows, made.ranks)
+    sums = moments(rows, scales_of(rows, 1024))
+    r, _ = correlations(sums.rows, sums.ranks)
     assert r[0] == pytest.approx(stats.spearmanr(rows[:, 0], rows[:, 1]).statistic, abs=1e-4)
 
 
@@ -162,30 +162,30 @@ def test_fisher_is_the_textbook_test():
     assert p == pytest.approx(expected, rel=1e-12)
 
 
-def drifted(reference, current, scales=None):
+def drift_tests(reference, current, scales=None):
     scales = scales or scales_of(np.concatenate(reference))
     names = [s.name for s in scales]
-    found = find_correlation_drift(
+    tests = find_correlation_drift(
         "c", names, [moments(m, scales) for m in reference], [moments(m, scales) for m in current], LEVEL
     )
-    return [judged_alone(test) for test in found if test.subjects]
+    return [judged_alone(test) for test in tests if test.subjects]
 
 
-@pytest.mark.parametrize("blocks", [1, 30])
-def test_a_changed_correlation_is_found_and_only_that(blocks):
+@pytest.mark.parametrize("batches", [1, 30])
+def test_only_the_changed_correlation_is_reported(batches):
     g = np.random.default_rng(1)
-    reference = [sample(g, 6000 // blocks, 0.6) for _ in range(blocks)]
-    for test in drifted(reference, [sample(g, 3000, 0.2)]):
+    reference = [sample(g, 6000 // batches, 0.6) for _ in range(batches)]
+    for test in drift_tests(reference, [sample(g, 3000, 0.2)]):
         assert [s.name for s in test.changed] == ["x0 and x1"]
         assert test.changed[0].effect == pytest.approx(-0.2, abs=0.05)
         assert test.changed[0].low < -0.2 + 0.05 < 0.05 + test.changed[0].high
 
 
-def alarms(make, blocks, seeds=40):
+def alarms(make, batches, seeds=40):
     count = 0
     for seed in range(seeds):
         g = np.random.default_rng(seed)
-        count += any(t.drifted for t in drifted([make(g) for _ in range(blocks)], [make(g)]))
+        count += any(t.drifted for t in drift_tests([make(g) for _ in range(batches)], [make(g)]))
     return count
 
 
@@ -198,7 +198,7 @@ def day_effects(g):
 
 
 @pytest.mark.parametrize(
-    ("make", "blocks"),
+    ("make", "batches"),
     [
         (lambda g: sample(g, 500, 0.5), 1),
         (lambda g: np.exp(2 * sample(g, 500, 0.5)), 1),
@@ -207,19 +207,19 @@ def day_effects(g):
         (day_effects, 30),
     ],
 )
-def test_ordinary_rows_do_not_alarm(make, blocks):
-    assert alarms(make, blocks) <= 2
+def test_ordinary_rows_do_not_alarm(make, batches):
+    assert alarms(make, batches) <= 2
 
 
-def test_a_few_arbitrary_values_change_no_correlation():
+def test_a_few_arbitrary_values_do_not_change_correlations():
     g = np.random.default_rng(0)
     reference, current = [sample(g, 10_000)], sample(g, 10_000)
     current[:10] = 1e9
     current[10] = np.inf
-    assert not any(t.drifted for t in drifted(reference, [np.where(np.isfinite(current), current, np.nan)]))
+    assert not any(t.drifted for t in drift_tests(reference, [np.where(np.isfinite(current), current, np.nan)]))
 
 
-def test_columns_that_do_not_vary_and_empty_sides():
+def test_constant_columns_and_empty_windows():
     g = np.random.default_rng(0)
     rows = sample(g, 500)
     plan = NumericPlan("x", fit_edges(np.ones(10), 16))
@@ -251,23 +251,23 @@ def labelled(seed, slope, days=12, rows=250, regression=False):
 
 
 @pytest.mark.parametrize("regression", [False, True])
-def test_the_relationship_that_broke_is_named(regression):
+def test_the_broken_relationship_is_named(regression):
     classes = 0 if regression else 2
-    made = find_broken_relations(
+    tested = find_broken_relations(
         "a", labelled(0, 2, regression=regression), labelled(1, 0, regression=regression), classes=classes
     )[0]
-    names = {s.name for s in judged_alone(made).changed}
+    names = {s.name for s in judged_alone(tested).changed}
     assert {"x alone", "what x adds"} <= names
     assert not {"z alone", "kind alone", "what kind adds"} & names
 
 
-def test_relationships_that_hold():
+def test_unchanged_relationships_do_not_alarm():
     for seed in range(2):
-        made = find_broken_relations("a", labelled(seed, 1), labelled(seed + 100, 1), classes=2)[0]
-        assert not judged_alone(made).drifted
+        tested = find_broken_relations("a", labelled(seed, 1), labelled(seed + 100, 1), classes=2)[0]
+        assert not judged_alone(tested).drifted
 
 
-def test_ablation_says_nothing_of_few_rows_or_one_class():
+def test_ablation_needs_enough_rows_and_two_classes():
     few = find_broken_relations("a", labelled(0, 1), labelled(0, 1, days=1), classes=2)[0]
     assert (few.p_value, "250 labelled rows; 500 are needed" in few.message) == (None, True)
     one = labelled(0, 1)
@@ -286,7 +286,7 @@ def test_ablation_leaves_out_columns_without_values():
     assert (family.p_value, family.message) == (None, "no feature has values throughout the reference")
 
 
-def test_small_models_are_held_to_one_thread_also_where_nothing_has_loaded_scikit_learn():
+def test_small_models_use_one_thread_even_if_scikit_learn_was_not_loaded_before():
     code = """
 import numpy as np
 from threadpoolctl import threadpool_info
@@ -296,6 +296,6 @@ side = ablation.Labelled({"x": np.arange(900.0)}, np.arange(900.0) % 2, np.zeros
 ablation.find_broken_relations("a", side, side, classes=2)
 """
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
-    assert set(found.stdout.split()) == {"1"}
-    assert len(found.stdout.split()) > 1
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert set(process.stdout.split()) == {"1"}
+    assert len(process.stdout.split()) > 1

@@ -1,4 +1,4 @@
-"""Scores over time: blocks of days that have rows enough, each with an interval that holds."""
+"""Scores over time: periods with enough rows, each with a confidence interval of the stated coverage."""
 
 import datetime as dt
 
@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import mean_absolute_error, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
-from modelmonitor_trainer.detect.score_timeline import LENGTHS, MAX_PERIODS, ScoredDay, block_length, score_over_time
+from modelmonitor_trainer.detect.score_timeline import (
+    LENGTHS,
+    MAX_PERIODS,
+    Period,
+    ScoredDay,
+    block_length,
+    score_over_time,
+)
 
 FIRST = dt.date(2013, 1, 1)
+
+
+def mean_absolute_error(truth, predicted):
+    return float(np.mean(np.abs(truth - predicted)))
 
 
 def day(number, rows, signal=1.5, seed=0):
@@ -19,23 +30,32 @@ def day(number, rows, signal=1.5, seed=0):
     return ScoredDay(FIRST + dt.timedelta(days=number), truth, g.normal(size=rows) + signal * truth)
 
 
+def interval(period: Period) -> tuple[float, float, float]:
+    """Return the lower end, the score and the upper end of a period that has all three."""
+    assert period.low is not None
+    assert period.score is not None
+    assert period.high is not None
+    return period.low, period.score, period.high
+
+
 def test_a_score_of_every_day_in_order():
     days = [day(number, 300, 1.5 if number < 6 else 0.0) for number in range(10)]
-    found = score_over_time(days[::-1], roc_auc_score)
-    assert [period.start for period in found] == [d.day for d in days]
-    assert all(period.start == period.end and period.rows == 300 for period in found)
-    assert all(period.low < period.score < period.high for period in found)
-    assert min(period.low for period in found[:6]) > max(period.score for period in found[6:])
+    periods = score_over_time(days[::-1], roc_auc_score)
+    assert [period.start for period in periods] == [d.day for d in days]
+    assert all(period.start == period.end and period.rows == 300 for period in periods)
+    intervals = [interval(period) for period in periods]
+    assert all(low < score < high for low, score, high in intervals)
+    assert min(low for low, _, _ in intervals[:6]) > max(score for _, score, _ in intervals[6:])
 
 
-def test_few_rows_a_day_make_whole_weeks_that_end_with_the_last_day():
-    found = score_over_time([day(number, 40) for number in range(30) if number % 7 != 2], roc_auc_score)
-    assert [(period.end - period.start).days for period in found] == [6] * 5
-    assert found[-1].end == FIRST + dt.timedelta(days=29)
-    assert sum(period.rows for period in found) == 40 * sum(number % 7 != 2 for number in range(30))
+def test_days_with_few_rows_are_grouped_into_weeks_that_end_with_the_last_day():
+    periods = score_over_time([day(number, 40) for number in range(30) if number % 7 != 2], roc_auc_score)
+    assert [(period.end - period.start).days for period in periods] == [6] * 5
+    assert periods[-1].end == FIRST + dt.timedelta(days=29)
+    assert sum(period.rows for period in periods) == 40 * sum(number % 7 != 2 for number in range(30))
 
 
-def test_nothing_over_time_in_one_block():
+def test_a_single_period_is_not_a_timeline():
     assert score_over_time([], roc_auc_score) == ()
     assert score_over_time([day(0, 500)], roc_auc_score) == ()
     assert score_over_time([day(number, 5) for number in range(7)], roc_auc_score) == ()
@@ -48,29 +68,29 @@ def one_class_is_undefined(truth, predicted):
     return roc_auc_score(truth, predicted)
 
 
-def test_days_without_a_score_keep_their_place():
+def test_days_without_a_score_keep_their_period():
     days = [day(0, 200), ScoredDay(day(1, 1).day, np.ones(200, bool), np.ones(200)), day(2, 10), day(3, 200)]
-    found = score_over_time(days, one_class_is_undefined)
-    assert [(period.rows, period.score is None) for period in found] == [
+    periods = score_over_time(days, one_class_is_undefined)
+    assert [(period.rows, period.score is None) for period in periods] == [
         (200, False),
         (200, True),
         (10, True),
         (200, False),
     ]
-    assert found[1].low is None
+    assert periods[1].low is None
 
 
-def test_a_score_that_hangs_on_one_row_has_no_interval():
+def test_a_score_that_depends_on_one_row_has_no_interval():
     truth = np.zeros(200, bool)
     truth[7] = True
     days = [ScoredDay(FIRST, truth, np.linspace(0, 1, 200)), day(1, 200)]
-    found = score_over_time(days, one_class_is_undefined)
-    assert found[0].score is not None
-    assert found[0].low is None
+    periods = score_over_time(days, one_class_is_undefined)
+    assert periods[0].score is not None
+    assert periods[0].low is None
 
 
 @pytest.mark.parametrize("rows", [150, 1000])
-def test_the_interval_holds_the_true_score_about_as_often_as_it_says(rows):
+def test_the_coverage_of_the_interval_is_near_its_confidence(rows):
     # Mean absolute error of standard normals: sqrt(2 / pi).
     g = np.random.default_rng(3)
     days = [ScoredDay(FIRST + dt.timedelta(days=n), np.zeros(rows), g.normal(size=rows)) for n in range(60)]
@@ -86,22 +106,22 @@ def test_the_interval_holds_the_true_score_about_as_often_as_it_says(rows):
     assert 0.9 < np.mean(held) < 0.99
 
 
-def test_days_that_err_together_widen_the_interval_of_long_blocks():
-    def block(effect):
+def test_day_effects_widen_the_interval_of_long_periods():
+    def mean_width(effect):
         g = np.random.default_rng(1)
         days = [
             ScoredDay(FIRST + dt.timedelta(days=n), np.zeros(12), g.normal(size=12) + effect * g.normal())
             for n in range(56)
         ]
-        found = score_over_time(days, mean_absolute_error)
-        assert len(found) == 4
-        return np.mean([period.high - period.low for period in found])
+        periods = score_over_time(days, mean_absolute_error)
+        assert len(periods) == 4
+        return np.mean([high - low for low, _, high in map(interval, periods)])
 
-    assert block(2.0) > 2.5 * block(0.0)
+    assert mean_width(2.0) > 2.5 * mean_width(0.0)
 
 
 @given(st.dictionaries(st.integers(0, 400), st.integers(1, 500), min_size=1, max_size=60))
-def test_blocks_are_whole_weeks_and_not_too_many(rows):
+def test_period_lengths_are_allowed_and_periods_are_limited(rows):
     counts = {FIRST + dt.timedelta(days=number): count for number, count in rows.items()}
     length = block_length(counts)
     assert length in LENGTHS

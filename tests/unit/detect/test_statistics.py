@@ -1,4 +1,4 @@
-"""The tests of drift against scipy, and the promise that intervals hold."""
+"""Statistical tests of drift against scipy, and the coverage of their intervals."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from modelmonitor_trainer.detect.statistics import (
+    Evidence,
     adjusted,
     compare_categories,
     compare_numbers,
@@ -22,6 +23,12 @@ from modelmonitor_trainer.profile.counting import bin_counts
 
 def generator(seed=0):
     return np.random.default_rng(seed)
+
+
+def evidence_of(evidence: Evidence | None) -> Evidence:
+    """Return the evidence of a test that must have been possible."""
+    assert evidence
+    return evidence
 
 
 @pytest.mark.parametrize("cells", [4, 32, 1024])
@@ -60,7 +67,7 @@ def test_the_bounds_hold_for_any_samples(reference, current, cells):
     assert low - 1e-12 <= exact <= high + 1e-12
 
 
-def test_discrete_columns_lose_nothing():
+def test_the_bounds_of_discrete_columns_are_exact():
     g = generator()
     reference, current = g.poisson(2, 5000).astype(float), g.poisson(2.2, 5000).astype(float)
     edges = fit_edges(reference)
@@ -73,32 +80,32 @@ def test_p_values_of_numbers_are_close_to_scipys(n, m, shift):
     g = generator()
     reference, current = g.normal(size=n), g.normal(shift, size=m)
     edges = np.unique(np.concatenate([reference, current]))
-    found = compare_numbers(bin_counts(reference, edges), bin_counts(current, edges), edges)
+    evidence = evidence_of(compare_numbers(bin_counts(reference, edges), bin_counts(current, edges), edges))
     exact = stats.ks_2samp(reference, current)
-    assert found.p_value >= exact.pvalue * 0.8
-    assert found.p_value == pytest.approx(exact.pvalue, rel=0.2, abs=0.02)
+    assert evidence.p_value >= exact.pvalue * 0.8
+    assert evidence.p_value == pytest.approx(exact.pvalue, rel=0.2, abs=0.02)
 
 
 def test_chi_square_is_scipys():
     reference, current = np.array([500, 300, 200, 0]), np.array([90, 70, 40, 0])
-    found = compare_categories(reference, current)
+    evidence = evidence_of(compare_categories(reference, current))
     exact = stats.chi2_contingency(np.array([reference[:3], current[:3]]), correction=False)
-    assert found.p_value == pytest.approx(exact.pvalue, rel=1e-9)
+    assert evidence.p_value == pytest.approx(exact.pvalue, rel=1e-9)
 
 
 def test_rates_are_scipys_with_yates_correction():
-    found = compare_rates(50, 1000, 90, 1000)
+    evidence = evidence_of(compare_rates(50, 1000, 90, 1000))
     exact = stats.chi2_contingency([[50, 950], [90, 910]], correction=True)
-    assert found.p_value == pytest.approx(exact.pvalue, rel=1e-9)
-    assert found.effect == pytest.approx(0.04)
-    assert found.low < 0.04 < found.high
+    assert evidence.p_value == pytest.approx(exact.pvalue, rel=1e-9)
+    assert evidence.effect == pytest.approx(0.04)
+    assert evidence.low < 0.04 < evidence.high
 
 
 @pytest.mark.parametrize(("a", "n", "b", "m"), [(0, 100, 0, 50), (100, 100, 50, 50), (0, 1, 1, 1)])
-def test_rates_at_their_ends(a, n, b, m):
-    found = compare_rates(a, n, b, m)
-    assert 0 <= found.low <= found.effect <= found.high <= 1
-    assert found.p_value > 0.05
+def test_rates_of_zero_and_one(a, n, b, m):
+    evidence = evidence_of(compare_rates(a, n, b, m))
+    assert 0 <= evidence.low <= evidence.effect <= evidence.high <= 1
+    assert evidence.p_value > 0.05
 
 
 def test_empty_sides_are_not_tested():
@@ -107,7 +114,7 @@ def test_empty_sides_are_not_tested():
     assert compare_rates(0, 0, 1, 2) is None
 
 
-def test_values_that_the_reference_happened_not_to_show_are_no_drift():
+def test_rare_values_missing_from_the_reference_are_not_drift():
     g = generator()
     p_values = []
     for _ in range(40):
@@ -115,28 +122,30 @@ def test_values_that_the_reference_happened_not_to_show_are_no_drift():
         values, counts = np.unique(reference, return_counts=True)
         known = np.isin(current, values)
         now = np.append([np.count_nonzero(current[known] == v) for v in values], np.count_nonzero(~known))
-        p_values.append(compare_categories(np.append(counts, 0), now).p_value)
+        p_values.append(evidence_of(compare_categories(np.append(counts, 0), now)).p_value)
     assert min(p_values) > 1e-4
 
 
 @pytest.mark.parametrize(
     ("values", "n", "m"), [(2000, 10_000, 10_000), (10_000, 100_000, 100_000), (5000, 30_000, 300_000)]
 )
-def test_values_that_were_common_by_luck_are_no_drift(values, n, m):
-    """More values than cells: the cells are those of the reference's luckiest values."""
+def test_values_common_by_chance_are_not_drift(values, n, m):
+    """With more values than cells, the cells are those of the values that are most frequent in the reference sample."""
     g = generator()
     for _ in range(5):
         reference, current = (g.multinomial(rows, np.full(values, 1 / values)) for rows in (n, m))
         named = np.argsort(-reference, kind="stable")[:1000]
-        found = compare_categories(
-            np.append(reference[named], n - reference[named].sum()),
-            np.append(current[named], m - current[named].sum()),
+        evidence = evidence_of(
+            compare_categories(
+                np.append(reference[named], n - reference[named].sum()),
+                np.append(current[named], m - current[named].sum()),
+            )
         )
-        assert found.p_value > 1e-3
-        assert found.effect < 0.03
+        assert evidence.p_value > 1e-3
+        assert evidence.effect < 0.03
 
 
-def test_common_values_are_still_seen_where_there_are_more_values_than_cells():
+def test_a_change_of_common_values_is_detected_with_more_values_than_cells():
     g = generator()
     shares = 1 / np.arange(1, 10_001)
     shares /= shares.sum()
@@ -144,12 +153,14 @@ def test_common_values_are_still_seen_where_there_are_more_values_than_cells():
     moved[10] += 0.1
     reference, current = g.multinomial(20_000, shares), g.multinomial(20_000, moved)
     named = np.argsort(-reference, kind="stable")[:1000]
-    found = compare_categories(
-        np.append(reference[named], 20_000 - reference[named].sum()),
-        np.append(current[named], 20_000 - current[named].sum()),
+    evidence = evidence_of(
+        compare_categories(
+            np.append(reference[named], 20_000 - reference[named].sum()),
+            np.append(current[named], 20_000 - current[named].sum()),
+        )
     )
-    assert found.p_value < 1e-100
-    assert found.effect == pytest.approx(0.1, abs=0.02)
+    assert evidence.p_value < 1e-100
+    assert evidence.effect == pytest.approx(0.1, abs=0.02)
 
 
 @pytest.mark.parametrize("mean", [0.1, 1.0, 5.0])
@@ -159,7 +170,9 @@ def test_p_values_of_tied_numbers_are_conservative(mean):
     for _ in range(300):
         reference, current = g.poisson(mean, 800).astype(float), g.poisson(mean, 500).astype(float)
         edges = fit_edges(reference)
-        p_values.append(compare_numbers(bin_counts(reference, edges), bin_counts(current, edges), edges).p_value)
+        p_values.append(
+            evidence_of(compare_numbers(bin_counts(reference, edges), bin_counts(current, edges), edges)).p_value
+        )
     # Three standard deviations of the share of 300 uniform p-values.
     for level in (0.05, 0.2):
         assert np.mean(np.array(p_values) < level) <= level + 3 * np.sqrt(level * (1 - level) / 300)
@@ -171,14 +184,16 @@ def test_p_values_of_numbers_are_uniform_without_drift():
     for _ in range(400):
         reference, current = g.normal(size=1000), g.normal(size=700)
         edges = fit_edges(reference)
-        p_values.append(compare_numbers(bin_counts(reference, edges), bin_counts(current, edges), edges).p_value)
+        p_values.append(
+            evidence_of(compare_numbers(bin_counts(reference, edges), bin_counts(current, edges), edges)).p_value
+        )
     assert stats.kstest(p_values, "uniform").pvalue > 1e-3
 
 
 def test_intervals_of_rates_are_newcombes():
     """Newcombe 1998, table II, method 10, example (a): 56/70 - 48/80 lies in 0.0524 ... 0.3339."""
-    found = compare_rates(48, 80, 56, 70)
-    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    evidence = evidence_of(compare_rates(48, 80, 56, 70))
+    assert (evidence.low, evidence.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
 @given(
@@ -191,19 +206,25 @@ def test_chi_square_of_any_table_is_scipys(table):
     if ((reference + current)[:-1] * (min(n, m) / (n + m)) < 5).any():
         return  # pooled first
     exact = stats.chi2_contingency(np.array([reference[:-1], current[:-1]]), correction=False)
-    assert compare_categories(reference, current).p_value == pytest.approx(exact.pvalue, rel=1e-9, abs=1e-300)
+    assert evidence_of(compare_categories(reference, current)).p_value == pytest.approx(
+        exact.pvalue, rel=1e-9, abs=1e-300
+    )
 
 
-def test_total_variation_is_without_what_chance_adds():
+def test_total_variation_is_corrected_for_sampling_noise():
     g = generator()
     shares = np.full(500, 1 / 500)
-    still = compare_categories(np.append(g.multinomial(20_000, shares), 0), np.append(g.multinomial(20_000, shares), 0))
+    still = evidence_of(
+        compare_categories(np.append(g.multinomial(20_000, shares), 0), np.append(g.multinomial(20_000, shares), 0))
+    )
     assert still.distance > 0.06
     assert still.effect < 0.03
     moved = shares + np.where(np.arange(500) < 250, 1, -1) * 0.2 / 500
-    found = compare_categories(np.append(g.multinomial(20_000, shares), 0), np.append(g.multinomial(20_000, moved), 0))
-    assert found.effect == pytest.approx(0.1, abs=0.01)
-    assert found.low <= 0.1 <= found.high
+    evidence = evidence_of(
+        compare_categories(np.append(g.multinomial(20_000, shares), 0), np.append(g.multinomial(20_000, moved), 0))
+    )
+    assert evidence.effect == pytest.approx(0.1, abs=0.01)
+    assert evidence.low <= 0.1 <= evidence.high
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
@@ -211,7 +232,7 @@ def test_adjustment_is_scipys(p_values):
     assert adjusted(p_values) == pytest.approx(stats.false_discovery_control(p_values, method="bh"))
 
 
-def test_adjusting_nothing_is_nothing():
+def test_adjusting_no_p_values():
     assert adjusted([]).size == 0
 
 
@@ -224,13 +245,14 @@ def test_a_detectable_effect_is_detected_four_times_in_five(n):
     for _ in range(100):
         pair = g.normal(size=n), g.normal(shift, size=n)
         edges = fit_edges(pair[0])
-        found = compare_numbers(bin_counts(pair[0], edges), bin_counts(pair[1], edges), edges)
-        hits += found.p_value < level / tests
+        evidence = evidence_of(compare_numbers(bin_counts(pair[0], edges), bin_counts(pair[1], edges), edges))
+        hits += evidence.p_value < level / tests
     assert hits >= 75
 
 
 def test_rows_needed_are_enough_and_no_more():
     needed = rows_needed(5000, 0.15, 0.011, 40)
+    assert needed
     assert detectable_effect(5000, needed, 0.011, 40) <= 0.15 < detectable_effect(5000, needed - 1, 0.011, 40)
     assert rows_needed(200, 0.05, 0.011, 40) is None
     assert rows_needed(0, 0.15, 0.011, 40) is None

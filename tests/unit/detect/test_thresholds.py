@@ -1,4 +1,4 @@
-"""Calibration: limits that ordinary variation keeps, whatever its shape, and that drift passes."""
+"""Calibration: limits that ordinary variation does not exceed, whatever its distribution, and drift does."""
 
 import datetime as dt
 
@@ -7,15 +7,15 @@ import pytest
 from modelmonitor_trainer.detect.thresholds import Calendar, Series, fit_thresholds, gumbel_quantile, pseudo_windows
 
 
-def blocks(reference, current):
-    """Return the calendar of blocks that are no days."""
+def undated(reference, current):
+    """Return the calendar of batches that are not days."""
     return Calendar.of([None] * reference, [None] * current)
 
 
 def days(reference, current, first=dt.date(2013, 1, 1)):
     """Return the calendar of a reference and of the window after it."""
-    found = [first + dt.timedelta(days=day) for day in range(reference + current)]
-    return Calendar.of(found[:reference], found[reference:])
+    dates = [first + dt.timedelta(days=day) for day in range(reference + current)]
+    return Calendar.of(dates[:reference], dates[reference:])
 
 
 def numeric(g, shifts, rows=400, split=None, cells=64):
@@ -26,42 +26,42 @@ def numeric(g, shifts, rows=400, split=None, cells=64):
     return Series(days[:split], days[split:].sum(axis=0), ordered=True)
 
 
-def test_a_series_that_cannot_vary_leaves_the_others_their_limits():
-    """A column of identifiers, all of them rare, is pooled to one cell."""
+def test_a_constant_series_does_not_change_the_limits_of_others():
+    """A column of identifiers, all rare, is pooled into one cell."""
     g = np.random.default_rng(0)
     alone = [numeric(g, [*g.normal(0, 0.1, 30), 2.0])]
     constant = Series(np.full((30, 1), 400), np.array([400]), ordered=False)
-    with_it = fit_thresholds([*alone, constant], blocks(30, 1), 0.01)
+    with_it = fit_thresholds([*alone, constant], undated(30, 1), 0.01)
     assert np.isfinite(with_it.limits).all()
-    assert with_it.limits[0] == pytest.approx(fit_thresholds(alone, blocks(30, 1), 0.01).limits[0])
+    assert with_it.limits[0] == pytest.approx(fit_thresholds(alone, undated(30, 1), 0.01).limits[0])
     assert with_it.exceeded().tolist() == [True, False]
 
 
 @pytest.mark.parametrize("count", [0, 1, 19])
-def test_too_few_blocks_calibrate_nothing(count):
+def test_too_few_batches_are_not_calibrated(count):
     series = Series(np.ones((count, 3), dtype=np.int64), np.ones(3, dtype=np.int64), ordered=False)
-    found = fit_thresholds([series], blocks(count, 1), 0.01)
-    assert found.method == "None"
-    assert found.limits.tolist() == [0.0]
+    thresholds = fit_thresholds([series], undated(count, 1), 0.01)
+    assert thresholds.method == "None"
+    assert thresholds.limits.tolist() == [0.0]
 
 
-def test_no_series_and_no_current_blocks_calibrate_nothing():
-    assert fit_thresholds([], blocks(30, 1), 0.01).method == "None"
+def test_no_series_or_no_current_batches_are_not_calibrated():
+    assert fit_thresholds([], undated(30, 1), 0.01).method == "None"
     series = Series(np.ones((30, 3), dtype=np.int64), np.zeros(3, dtype=np.int64), ordered=False)
-    assert fit_thresholds([series], blocks(30, 0), 0.01).method == "None"
+    assert fit_thresholds([series], undated(30, 0), 0.01).method == "None"
 
 
 @pytest.mark.parametrize(
     ("count", "size", "method", "windows"),
     [(30, 1, "Contiguous", 30), (90, 7, "Contiguous", 12), (30, 7, "Random", 200), (20, 19, "Random", 200)],
 )
-def test_pseudo_windows_are_as_long_as_the_current_one(count, size, method, windows):
-    found, chosen = pseudo_windows(count, size)
-    assert (found, chosen.shape) == (method, (windows, count))
+def test_pseudo_windows_are_as_long_as_the_current_window(count, size, method, windows):
+    used, chosen = pseudo_windows(count, size)
+    assert (used, chosen.shape) == (method, (windows, count))
     assert set(chosen.sum(axis=1).tolist()) == {min(size, count // 2)}
 
 
-def test_smaller_levels_are_extrapolated_and_few_blocks_widen():
+def test_small_levels_are_extrapolated_and_few_windows_widen_the_quantile():
     g = np.random.default_rng(0)
     largest = g.gumbel(2.0, 0.3, 4000)
     assert gumbel_quantile(largest, 0.01, 10**9) == pytest.approx(2.0 - 0.3 * np.log(-np.log(0.99)), rel=0.03)
@@ -69,16 +69,16 @@ def test_smaller_levels_are_extrapolated_and_few_blocks_widen():
 
 
 @pytest.mark.parametrize(("shift", "expected"), [(0.1, False), (1.5, True)])
-def test_what_days_do_by_themselves_is_ordinary(shift, expected):
+def test_only_changes_beyond_the_variation_of_days_exceed_the_limit(shift, expected):
     g = np.random.default_rng(1)
     quiet = [numeric(g, [*g.normal(0, 0.15, 30), 0.1]) for _ in range(9)]
-    found = fit_thresholds([*quiet, numeric(g, [*g.normal(0, 0.15, 30), shift])], blocks(30, 1), 0.011)
-    assert found.exceeded()[:-1].sum() == 0
-    assert bool(found.exceeded()[-1]) is expected
+    thresholds = fit_thresholds([*quiet, numeric(g, [*g.normal(0, 0.15, 30), shift])], undated(30, 1), 0.011)
+    assert thresholds.exceeded()[:-1].sum() == 0
+    assert bool(thresholds.exceeded()[-1]) is expected
 
 
 @pytest.mark.parametrize(("reference", "current"), [(75, 28), (60, 14), (30, 7)])
-def test_pseudo_windows_have_the_weekdays_of_the_current_one(reference, current):
+def test_pseudo_windows_have_the_weekdays_of_the_current_window(reference, current):
     calendar = days(reference, current)
     method, chosen = pseudo_windows(reference, current, calendar)
     assert method == "Random"
@@ -93,29 +93,29 @@ def test_half_of_a_short_reference_has_all_weekdays():
     assert {weekday for window in chosen for weekday in np.bincount(days(30, 28).reference[window])} == {2, 3}
 
 
-def test_too_few_days_of_a_weekday_are_drawn_from_all():
+def test_too_few_days_of_a_weekday_ignore_weekdays():
     mondays = Calendar(np.zeros(30, dtype=np.int64), np.arange(7))
     assert (pseudo_windows(30, 7, mondays)[1] == pseudo_windows(30, 7)[1]).all()
 
 
 def weekly(g, count, shift=0.0):
-    """Return the means of days of which week-ends are quite different."""
+    """Return the means of days, where weekends differ from other days."""
     return np.where(np.arange(count) % 7 < 2, 1.0, 0.0) + g.normal(0, 0.05, count) + shift
 
 
-def test_a_pattern_of_weekdays_hides_nothing():
-    """Windows drawn from any days would have too many week-ends, or too few, and stretch the limit."""
+def test_a_weekly_pattern_does_not_hide_drift():
+    """Windows of random days would have too many or too few weekends, which raises the limit."""
     g = np.random.default_rng(3)
     series = [numeric(g, np.append(weekly(g, 75), weekly(g, 28)), split=75) for _ in range(5)]
     moved = numeric(g, np.append(weekly(g, 75), weekly(g, 28, 0.2)), split=75)
     assert fit_thresholds([*series, moved], days(75, 28), 0.011).exceeded().tolist() == [False] * 5 + [True]
-    assert not fit_thresholds([*series, moved], blocks(75, 28), 0.011).exceeded().any()
+    assert not fit_thresholds([*series, moved], undated(75, 28), 0.011).exceeded().any()
 
 
-def test_a_limit_is_a_distance():
-    """Days that differ much: a multiple of their distance would be beyond every distance there is."""
+def test_limits_are_below_the_largest_distance():
+    """Days differ so much that a multiple of their distance would be above 1, the largest distance."""
     g = np.random.default_rng(4)
     wild = [numeric(g, g.normal(0, 2.0, 31)) for _ in range(10)]
-    limits = fit_thresholds(wild, blocks(30, 1), 0.011).limits
+    limits = fit_thresholds(wild, undated(30, 1), 0.011).limits
     assert (limits > 0.9).all()
     assert (limits < 1).all()

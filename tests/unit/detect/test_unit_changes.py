@@ -1,4 +1,4 @@
-"""Changes of unit and of volume: named where they are, and nowhere else."""
+"""Changes of unit and of row count: which partitions are reported, and no others."""
 
 import datetime as dt
 
@@ -18,15 +18,15 @@ FEATURE = Feature(name="x", type="Numeric")
 
 
 def window(parts, plan, offset=0):
-    blocks = []
+    batches = []
     for number, part in enumerate(parts, offset):
         day = dt.date(2013, 1, 1) + dt.timedelta(days=number)
-        made = profile_numbers(pa.chunked_array([pa.array(part, from_pandas=False)]), plan.edges)
-        blocks.append(BatchProfile(Batch(str(day), (), day), len(part), {"x": made}, {}))
-    return stack(blocks, (plan,))
+        profile = profile_numbers(pa.chunked_array([pa.array(part, from_pandas=False)]), plan.edges)
+        batches.append(BatchProfile(Batch(str(day), (), day), len(part), {"x": profile}, {}))
+    return stack(batches, (plan,))
 
 
-def found(reference, current):
+def violations_of(reference, current):
     plan = NumericPlan("x", fit_edges(np.concatenate(reference), 256))
     return unit_changes([FEATURE], window(current, plan, 100), window(reference, plan))
 
@@ -37,23 +37,23 @@ def temperatures(g, days, rows=200):
     return [g.normal(mean + g.normal(0, 4), 6, rows) for mean in season]
 
 
-@pytest.mark.parametrize("place", [3, 9])
-def test_celsius_for_fahrenheit(place):
+@pytest.mark.parametrize("index", [3, 9])
+def test_celsius_for_fahrenheit(index):
     days = temperatures(np.random.default_rng(0), 100)
     current = days[90:]
-    current[place] = (current[place] - 32) / 1.8
-    (violation,) = found(days[:90], current)
+    current[index] = (current[index] - 32) / 1.8
+    (violation,) = violations_of(days[:90], current)
     assert (violation.kind, violation.column) == ("UnitChanged", "x")
-    assert violation.blocks == (str(dt.date(2013, 4, 11) + dt.timedelta(days=place)),)
+    assert violation.blocks == (str(dt.date(2013, 4, 11) + dt.timedelta(days=index)),)
     assert "looks like °C for °F" in violation.message
 
 
 @pytest.mark.parametrize("change", KNOWN_CHANGES, ids=lambda change: change.words)
-def test_every_known_change_is_named_where_days_are_alike(change):
+def test_every_known_change_of_unit_is_named(change):
     g = np.random.default_rng(0)
     days = [g.normal(500 + g.normal(0, 2), 30, 300) for _ in range(40)]
     broken = days[35] * change.factor + change.offset
-    hits = found(days[:30], [*days[30:35], broken, *days[36:]])
+    hits = violations_of(days[:30], [*days[30:35], broken, *days[36:]])
     if abs(broken.mean() - 500) < 70:  # it moves such values by less than they vary
         return
     (violation,) = hits
@@ -75,33 +75,33 @@ MAKERS = {
 
 
 @pytest.mark.parametrize("maker", MAKERS.values(), ids=MAKERS)
-def test_ordinary_days_are_no_change_of_unit(maker):
+def test_ordinary_variation_is_not_a_change_of_unit(maker):
     for seed in range(15):
         days = maker(np.random.default_rng(seed))
-        assert found(days[:40], days[40:]) == []
+        assert violations_of(days[:40], days[40:]) == []
 
 
-def test_outliers_are_no_change_of_unit():
+def test_outliers_are_not_a_change_of_unit():
     g = np.random.default_rng(0)
     days = [g.normal(10, 1, 200) for _ in range(30)]
     days[25][0] = 1e12
     days[26][:20] *= 1000
-    assert found(days[:20], days[20:]) == []
+    assert violations_of(days[:20], days[20:]) == []
 
 
-def test_a_new_level_that_no_formula_explains_is_drift_and_not_broken():
+def test_a_shift_that_matches_no_known_change_is_not_a_violation():
     g = np.random.default_rng(0)
-    assert found([g.normal(10, 1, 200) for _ in range(20)], [g.normal(17, 1, 200) for _ in range(5)]) == []
+    assert violations_of([g.normal(10, 1, 200) for _ in range(20)], [g.normal(17, 1, 200) for _ in range(5)]) == []
 
 
-def test_few_days_tell_nothing():
+def test_a_short_reference_reports_no_change_of_unit():
     g = np.random.default_rng(0)
     days = [g.normal(10, 1, 200) for _ in range(6)]
-    assert found(days[:5], [days[5] * 1000]) == []
+    assert violations_of(days[:5], [days[5] * 1000]) == []
 
 
 @pytest.mark.parametrize(
-    ("rows", "says"),
+    ("rows", "message"),
     [
         (200, ""),
         (60, ""),
@@ -110,12 +110,12 @@ def test_few_days_tell_nothing():
         (900, "more"),
     ],
 )
-def test_a_day_of_far_fewer_or_more_rows(rows, says):
+def test_a_day_of_far_fewer_or_more_rows(rows, message):
     plan = NumericPlan("x", np.array([0.0]))
     reference = window([np.zeros(180 + 3 * i) for i in range(14)], plan)
     hits = row_count_violations(window([np.zeros(200), np.zeros(rows)], plan, 50), reference)
-    assert [v.blocks for v in hits] == ([("2013-02-21",)] if says else [])
-    assert all(says in v.message for v in hits)
+    assert [v.blocks for v in hits] == ([("2013-02-21",)] if message else [])
+    assert all(message in v.message for v in hits)
 
 
 def test_keys_that_repeat():

@@ -16,7 +16,7 @@ from modelmonitor_trainer.model.metrics import Undefined, metric_value
     days=st.integers(2, 12),
     levels=st.sampled_from([3, 1000]),
 )
-def test_it_is_what_scoring_the_other_rows_gives(seed, rows, days, levels):
+def test_it_is_the_score_of_the_other_rows(seed, rows, days, levels):
     g = np.random.default_rng(seed)
     truth = (g.random(rows) < 0.4).astype(np.int64)
     truth[:2], number = (0, 1), g.integers(5, 5 + days, rows)

@@ -1,4 +1,4 @@
-"""Splits by time: what is learnt from is never later than what it is scored on, and no day is torn in two."""
+"""Splits by time: training rows are never later than scored rows, and no day is split."""
 
 import numpy as np
 import pytest
@@ -22,13 +22,13 @@ def test_folds_go_forward_in_time(days, folds):
         assert days[earlier].max() <= days[later].min()
         if whole:
             assert days[earlier].max() < days[later].min()
-        assert earlier.size > before, "each is fitted to more than the one before"
+        assert earlier.size > before, "each fold has more training rows than the fold before"
         before = earlier.size
     assert pairs[-1][0].size + pairs[-1][1].size == len(days), "the newest rows are scored"
 
 
 @given(days=DAYS, share=st.floats(0.05, 0.5))
-def test_the_last_days(days, share):
+def test_last_days(days, share):
     later = last_days(days, len(days), share)
     assert later.any()
     assert not later.all()

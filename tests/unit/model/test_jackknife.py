@@ -1,4 +1,4 @@
-"""The jackknife against formulas that are known."""
+"""The jackknife compared with known formulas."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Scores against scikit-learn, and where they have no value."""
+"""Scores compared with scikit-learn, and where they are undefined."""
 
 import numpy as np
 import pytest
@@ -59,13 +59,13 @@ def test_every_metric_has_a_title_and_a_direction():
 
 def test_scores_of_two_classes(binary):
     truth, scores = binary
-    said = (scores >= 0.5).astype(int)
+    predicted = (scores >= 0.5).astype(int)
     expected = {
         Metric.ROC_AUC: sk.roc_auc_score(truth, scores),
         Metric.AVERAGE_PRECISION: sk.average_precision_score(truth, scores),
-        Metric.ACCURACY: sk.accuracy_score(truth, said),
-        Metric.BALANCED_ACCURACY: sk.balanced_accuracy_score(truth, said),
-        Metric.F1: sk.f1_score(truth, said),
+        Metric.ACCURACY: sk.accuracy_score(truth, predicted),
+        Metric.BALANCED_ACCURACY: sk.balanced_accuracy_score(truth, predicted),
+        Metric.F1: sk.f1_score(truth, predicted),
         Metric.LOG_LOSS: sk.log_loss(truth, scores),
         Metric.BRIER_SCORE: sk.brier_score_loss(truth, scores),
     }
@@ -76,12 +76,12 @@ def test_scores_of_two_classes(binary):
 
 def test_scores_of_several_classes(several):
     truth, scores = several
-    said = scores.argmax(axis=1)
+    predicted = scores.argmax(axis=1)
     expected = {
         Metric.ROC_AUC: sk.roc_auc_score(truth, scores, multi_class="ovr", average="macro"),
-        Metric.ACCURACY: sk.accuracy_score(truth, said),
-        Metric.BALANCED_ACCURACY: sk.balanced_accuracy_score(truth, said),
-        Metric.F1: sk.f1_score(truth, said, average="macro"),
+        Metric.ACCURACY: sk.accuracy_score(truth, predicted),
+        Metric.BALANCED_ACCURACY: sk.balanced_accuracy_score(truth, predicted),
+        Metric.F1: sk.f1_score(truth, predicted, average="macro"),
         Metric.LOG_LOSS: sk.log_loss(truth, scores),
     }
     assert set(expected) == {metric for metric in Metric if metric_fits(metric, Task.MULTICLASS_CLASSIFICATION)}
@@ -89,15 +89,15 @@ def test_scores_of_several_classes(several):
         assert metric_value(metric, truth, scores) == pytest.approx(value), metric
 
 
-def test_scores_of_values(values):
-    truth, said = values
+def test_scores_of_regressions(values):
+    truth, predicted = values
     expected = {
-        Metric.R2: sk.r2_score(truth, said),
-        Metric.MEAN_ABSOLUTE_ERROR: sk.mean_absolute_error(truth, said),
-        Metric.ROOT_MEAN_SQUARED_ERROR: sk.root_mean_squared_error(truth, said),
+        Metric.R2: sk.r2_score(truth, predicted),
+        Metric.MEAN_ABSOLUTE_ERROR: sk.mean_absolute_error(truth, predicted),
+        Metric.ROOT_MEAN_SQUARED_ERROR: sk.root_mean_squared_error(truth, predicted),
     }
     for metric, value in expected.items():
-        assert metric_value(metric, truth, said) == pytest.approx(value), metric
+        assert metric_value(metric, truth, predicted) == pytest.approx(value), metric
 
 
 @pytest.mark.parametrize(
@@ -110,19 +110,19 @@ def test_scores_of_values(values):
         (Metric.R2, np.array([3.0, 3.0]), np.array([3.0, 2.0])),
     ],
 )
-def test_where_there_is_no_value(metric, truth, scores):
+def test_undefined_scores(metric, truth, scores):
     with pytest.raises(Undefined):
         metric_value(metric, truth, scores)
 
 
-def test_outcomes_as_they_are_in_the_data(binary, several):
+def test_outcomes_of_any_type(binary, several):
     truth, scores = binary
     for outcomes in (truth.astype(bool), truth.astype(float)):
         assert score(Metric.ROC_AUC, Task.BINARY_CLASSIFICATION, outcomes, scores) == sk.roc_auc_score(truth, scores)
     truth, scores = several
     names = np.array(["a", "b", "c"])
-    found = score(Metric.LOG_LOSS, Task.MULTICLASS_CLASSIFICATION, names[truth], scores, names)
-    assert found == pytest.approx(sk.log_loss(truth, scores))
+    value = score(Metric.LOG_LOSS, Task.MULTICLASS_CLASSIFICATION, names[truth], scores, names)
+    assert value == pytest.approx(sk.log_loss(truth, scores))
 
 
 def test_a_class_that_the_model_does_not_know_is_always_wrong():
@@ -135,7 +135,7 @@ def test_a_class_that_the_model_does_not_know_is_always_wrong():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=40))
-def test_losses_are_finite_whatever_a_model_says(rows):
+def test_losses_are_finite_for_any_predictions(rows):
     truth = np.array([int(row[0]) for row in rows])
     scores = np.array([row[1] for row in rows])
     for metric in (Metric.LOG_LOSS, Metric.BRIER_SCORE, Metric.ACCURACY, Metric.F1, Metric.BALANCED_ACCURACY):

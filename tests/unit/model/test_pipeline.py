@@ -1,4 +1,4 @@
-"""Declared estimators: every one of them fits, is the same again, and refuses what it cannot take with a sentence."""
+"""Declared estimators: each fits reproducibly, and rejects unsupported parameters with a message."""
 
 import numpy as np
 import pytest
@@ -86,26 +86,26 @@ EVERY = [
 
 
 @pytest.mark.parametrize(("name", "task", "steps"), EVERY)
-def test_every_estimator_learns_travels_and_repeats_itself(name, task, steps):
+def test_every_estimator_learns_is_stored_and_is_reproducible(name, task, steps):
     model = fitted(estimator(name.value, steps), task)
     later = rows(1)
     later["kind"][:5] = "never seen"
-    said = model.scores(later)
-    assert said.shape == ((ROWS, 3) if task is Task.MULTICLASS_CLASSIFICATION else (ROWS,))
-    assert np.isfinite(said).all()
+    scores = model.scores(later)
+    assert scores.shape == ((ROWS, 3) if task is Task.MULTICLASS_CLASSIFICATION else (ROWS,))
+    assert np.isfinite(scores).all()
     truth = truth_of(later, task)
     if task is Task.REGRESSION:
-        assert np.corrcoef(said, truth)[0, 1] > 0.8
+        assert np.corrcoef(scores, truth)[0, 1] > 0.8
     elif task is Task.BINARY_CLASSIFICATION:
-        assert np.mean((said > 0.5) == truth) > 0.75
-        assert ((said >= 0) & (said <= 1)).all()
+        assert np.mean((scores > 0.5) == truth) > 0.75
+        assert ((scores >= 0) & (scores <= 1)).all()
     else:
-        assert np.mean(said.argmax(axis=1) == truth) > 0.6
+        assert np.mean(scores.argmax(axis=1) == truth) > 0.6
     assert model.ignored == ("empty", "nothing")
     again = fitted(estimator(name.value, steps), task)
-    assert again.scores(later).tobytes() == said.tobytes(), "the same rows, parameters and seed: the same bits"
+    assert again.scores(later).tobytes() == scores.tobytes(), "the same rows, parameters and seed: the same bits"
     stored = read_pipeline(dump_model(model))
-    assert type(model)(stored, model.features, task, model.classes).scores(later).tobytes() == said.tobytes()
+    assert type(model)(stored, model.features, task, model.classes).scores(later).tobytes() == scores.tobytes()
     assert library_versions()["scikit-learn"]
 
 
@@ -134,7 +134,7 @@ def test_threads_do_not_change_a_forest():
     assert threads.pipeline["model"].n_jobs is None
 
 
-def test_boosting_is_told_which_columns_are_codes():
+def test_boosting_receives_the_categorical_columns():
     pipeline = build(estimator(), FEATURES[:3], seed=0)
     assert pipeline["model"].categorical_features == [2]
     one_hot = build(estimator(preprocessing={"categoricalEncoding": "OneHot"}), FEATURES[:3], seed=0)
@@ -143,9 +143,9 @@ def test_boosting_is_told_which_columns_are_codes():
 
 def test_effective_parameters_are_plain_and_complete():
     model = fitted(estimator(learning_rate=0.2), Task.BINARY_CLASSIFICATION)
-    found = effective_parameters(model)
-    assert (found["learning_rate"], found["max_iter"], found["random_state"]) == (0.2, 10, 0)
-    assert found["l2_regularization"] == 0.0
+    parameters = effective_parameters(model)
+    assert (parameters["learning_rate"], parameters["max_iter"], parameters["random_state"]) == (0.2, 10, 0)
+    assert parameters["l2_regularization"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -162,10 +162,10 @@ def test_effective_parameters_are_plain_and_complete():
     ],
 )
 def test_parameters_that_cannot_be_used(declared, words):
-    with pytest.raises(BadConfiguration) as refused:
+    with pytest.raises(BadConfiguration) as raised:
         build(declared, FEATURES[:3], seed=0)
     for word in words:
-        assert word in str(refused.value)
+        assert word in str(raised.value)
 
 
 def test_parameters_are_json_or_text():
@@ -178,7 +178,7 @@ def test_parameters_are_json_or_text():
     }
 
 
-def test_parameters_that_do_not_go_together_are_told_in_the_words_of_the_library():
+def test_incompatible_parameters_are_reported_with_the_message_of_the_library():
     declared = estimator("LogisticRegression", {"numericImputation": "Median"}, solver="lbfgs", l1_ratio=1)
     with pytest.raises(BadConfiguration, match="LogisticRegression cannot be fitted"):
         fitted(declared, Task.BINARY_CLASSIFICATION)
@@ -210,7 +210,7 @@ def test_features_without_any_value():
         fit(estimator(), FEATURES, Task.BINARY_CLASSIFICATION, nothing, np.arange(10) % 2, ("0", "1"), seed=0)
 
 
-def test_no_rows_no_scores():
+def test_scores_of_no_rows_are_empty():
     model = fitted(estimator(), Task.MULTICLASS_CLASSIFICATION)
     assert model.scores(rows(0, 0)).shape == (0, 3)
 
@@ -221,7 +221,7 @@ def test_the_allow_list_is_of_scikit_learn():
     assert all(name.split(".")[0] in {"sklearn", "numpy", "functools"} for name in TRUSTED_TYPES)
 
 
-def test_the_trivial_model():
+def test_the_baseline():
     truth = np.array([0, 0, 0, 1])
     assert baseline_scores(Metric.ROC_AUC, Task.BINARY_CLASSIFICATION, truth, 2, 2).tolist() == [0.25, 0.25]
     several = baseline_scores(Metric.ACCURACY, Task.MULTICLASS_CLASSIFICATION, truth, 3, 2)
@@ -234,7 +234,7 @@ def test_the_trivial_model():
 @pytest.mark.parametrize("method", ["Sigmoid", "Isotonic"])
 @pytest.mark.parametrize("task", [Task.BINARY_CLASSIFICATION, Task.MULTICLASS_CLASSIFICATION])
 @pytest.mark.parametrize("name", ["HistGradientBoostingClassifier", "RandomForestClassifier", "LogisticRegression"])
-def test_calibrated_models_travel_and_repeat_themselves(name, task, method):
+def test_calibrated_models_are_stored_and_reproducible(name, task, method):
     declared = parse(
         Estimator,
         {
@@ -246,10 +246,10 @@ def test_calibrated_models_travel_and_repeat_themselves(name, task, method):
     )
     model, again = fitted(declared, task), fitted(declared, task)
     later = rows(1)
-    said = model.scores(later)
-    assert again.scores(later).tobytes() == said.tobytes()
+    scores = model.scores(later)
+    assert again.scores(later).tobytes() == scores.tobytes()
     stored = read_pipeline(dump_model(model))
-    assert type(model)(stored, model.features, task, model.classes).scores(later).tobytes() == said.tobytes()
+    assert type(model)(stored, model.features, task, model.classes).scores(later).tobytes() == scores.tobytes()
     assert effective_parameters(model)
 
 
@@ -284,7 +284,7 @@ def test_calibration_by_days_that_lack_a_class():
 def test_target_encoding_of_many_categories(task):
     """A category's number is its mean outcome, and unknown ones get the mean of all."""
     g = np.random.default_rng(0)
-    level = {f"c{place}": g.normal() for place in range(300)}
+    level = {f"c{index}": g.normal() for index in range(300)}
 
     def drawn(seed, count=6000):
         h = np.random.default_rng(seed)
@@ -304,18 +304,18 @@ def test_target_encoding_of_many_categories(task):
     model = fit(declared, features, task, arrays, truth, classes, seed=0)
     later, signal = drawn(2)
     later["kind"][-1] = "never seen"
-    said = model.scores(later)
+    scores = model.scores(later)
     if task is Task.REGRESSION:
-        assert np.corrcoef(said, signal)[0, 1] > 0.9
-        assert abs(said[-1] - truth.mean()) < 0.2
+        assert np.corrcoef(scores, signal)[0, 1] > 0.9
+        assert abs(scores[-1] - truth.mean()) < 0.2
     else:
-        found = said.argmax(axis=1) if said.ndim == 2 else said > 0.5
-        assert np.mean(found == np.digitize(signal, cuts[task])) > 0.75
+        predicted = scores.argmax(axis=1) if scores.ndim == 2 else scores > 0.5
+        assert np.mean(predicted == np.digitize(signal, cuts[task])) > 0.75
     stored = read_pipeline(dump_model(model))
-    assert type(model)(stored, model.features, task, model.classes).scores(later).tobytes() == said.tobytes()
+    assert type(model)(stored, model.features, task, model.classes).scores(later).tobytes() == scores.tobytes()
 
 
-def test_a_loss_without_probabilities_is_refused():
+def test_a_loss_without_probabilities_is_rejected():
     with pytest.raises(BadConfiguration, match="log_loss or modified_huber"):
         build(estimator("SGDClassifier", loss="hinge"), FEATURES[:3], seed=0)
     assert build(estimator("SGDClassifier"), FEATURES[:3], seed=0)["model"].loss == "log_loss"

@@ -1,4 +1,4 @@
-"""The search: it finds what is planted, scores on later days only, and refuses a space that cannot be searched."""
+"""The search: it chooses the best parameters, scores on later days only, and rejects an invalid space."""
 
 import numpy as np
 import pytest
@@ -60,28 +60,31 @@ def searched(estimator, task=Task.BINARY_CLASSIFICATION, metric=Metric.LOG_LOSS,
         ("Random", "HistGradientBoostingRegressor", Task.REGRESSION, Metric.MEAN_ABSOLUTE_ERROR),
     ],
 )
-def test_it_finds_what_is_planted(method, name, task, metric):
+def test_the_search_chooses_the_best_parameters(method, name, task, metric):
     estimator = declared(method, name)
-    found = searched(estimator, task, metric)
-    assert {parameter.name: parameter.value for parameter in found.chosen} == {"max_iter": "40", "learning_rate": "0.2"}
-    assert found.tried == 4
-    scores = [candidate.score for candidate in found.candidates]
+    result = searched(estimator, task, metric)
+    assert {parameter.name: parameter.value for parameter in result.chosen} == {
+        "max_iter": "40",
+        "learning_rate": "0.2",
+    }
+    assert result.tried == 4
+    scores = [candidate.score for candidate in result.candidates]
     assert scores == sorted(scores, reverse=metric is Metric.ROC_AUC), "the best first"
     again = searched(estimator, task, metric)
-    assert again.to_json() == found.to_json(), "the same rows, space and seed: the same choice"
-    best = with_parameters(estimator, found.chosen)
+    assert again.to_json() == result.to_json(), "the same rows, space and seed: the same choice"
+    best = with_parameters(estimator, result.chosen)
     model = fit(best, FEATURES, task, rows(), truth_of(rows(), task), ("a", "b", "c")[:3], seed=0)
     assert model.pipeline["model"].max_iter == 40
 
 
-def test_it_looks_at_later_days_only():
-    """The world turns round in the second half: what fits the first half scores badly on what comes after."""
+def test_combinations_are_scored_on_later_days_only():
+    """The relationship is reversed in the second half: a model of the first half scores badly on later days."""
     arrays = rows()
     truth = truth_of(arrays)
     truth[ROWS // 2 :] = 1 - truth[ROWS // 2 :]
-    found = searched(declared(folds=2), metric=Metric.ROC_AUC, truth=truth)
-    assert found.candidates[0].score < 0.7
-    assert found.candidates[0].spread > 0
+    result = searched(declared(folds=2), metric=Metric.ROC_AUC, truth=truth)
+    assert result.candidates[0].score < 0.7
+    assert result.candidates[0].spread > 0
 
 
 @pytest.mark.parametrize(
@@ -105,10 +108,10 @@ def test_it_looks_at_later_days_only():
     ],
 )
 def test_spaces_that_cannot_be_searched(estimator, words):
-    with pytest.raises(BadConfiguration) as refused:
+    with pytest.raises(BadConfiguration) as raised:
         check_search(estimator, FEATURES, seed=0)
     for word in words:
-        assert word in str(refused.value)
+        assert word in str(raised.value)
 
 
 def test_without_a_space_there_is_nothing_to_check():
@@ -128,8 +131,8 @@ def test_combinations_that_all_fail_or_have_no_score():
         searched(declared(), metric=Metric.ROC_AUC, truth=one_class_later)
 
 
-def test_a_combination_that_cannot_be_fitted_is_passed_over():
-    found = searched(declared(name="LogisticRegression", space={"C": ["1"], "l1_ratio": ["1", "0"]}))
-    assert {parameter.name: parameter.value for parameter in found.chosen}["l1_ratio"] == "0"
-    assert found.to_json()["candidates"][-1]["score"] is None
-    assert found.notes
+def test_a_combination_that_cannot_be_fitted_is_skipped():
+    result = searched(declared(name="LogisticRegression", space={"C": ["1"], "l1_ratio": ["1", "0"]}))
+    assert {parameter.name: parameter.value for parameter in result.chosen}["l1_ratio"] == "0"
+    assert result.to_json()["candidates"][-1]["score"] is None
+    assert result.notes

@@ -1,4 +1,4 @@
-"""Warm starts: a model that goes on learns the new, keeps the old, and is the same however it travelled."""
+"""Warm starts: training continues on new rows, leaves the champion unchanged, and is reproducible from stored files."""
 
 import numpy as np
 import pytest
@@ -40,30 +40,30 @@ def classes_of(task):
     return {Task.REGRESSION: (), Task.BINARY_CLASSIFICATION: ("0", "1")}.get(task, ("a", "b", "c"))
 
 
-def goodness(model, arrays, truth):
-    said = model.scores(arrays)
+def quality(model, arrays, truth):
+    scores = model.scores(arrays)
     if model.task is Task.REGRESSION:
-        return np.corrcoef(said, truth)[0, 1]
-    return np.mean((said.argmax(axis=1) if said.ndim == 2 else said > 0.5) == truth)
+        return np.corrcoef(scores, truth)[0, 1]
+    return np.mean((scores.argmax(axis=1) if scores.ndim == 2 else scores > 0.5) == truth)
 
 
 @pytest.mark.parametrize(("family", "task"), [(family, task) for family in ("SGD", "RandomForest") for task in TASKS])
-def test_it_learns_the_new(family, task):
+def test_a_warm_start_learns_from_new_rows(family, task):
     name = family + ("Regressor" if task is Task.REGRESSION else "Classifier")
     estimator = declared(name)
     arrays, signal = rows(0)
     first = fit(estimator, FEATURES, task, arrays, truth_of(signal, task), classes_of(task), seed=0)
-    later, turned = rows(1, sign=-1)
+    later, reversed_signal = rows(1, sign=-1)
     test, signal = rows(2, sign=-1)
     before = first.scores(test).tobytes()
-    days = np.arange(len(turned)) // 100
-    second = continue_training(first, estimator, later, truth_of(turned, task), days, SETTINGS)
-    third = continue_training(second, estimator, later, truth_of(turned, task), days, SETTINGS)
-    good = [goodness(model, test, truth_of(signal, task)) for model in (first, third)]
-    assert good[1] > good[0] + 0.2, good
+    days = np.arange(len(reversed_signal)) // 100
+    second = continue_training(first, estimator, later, truth_of(reversed_signal, task), days, SETTINGS)
+    third = continue_training(second, estimator, later, truth_of(reversed_signal, task), days, SETTINGS)
+    qualities = [quality(model, test, truth_of(signal, task)) for model in (first, third)]
+    assert qualities[1] > qualities[0] + 0.2, qualities
     assert first.scores(test).tobytes() == before, "the champion stays as it was"
-    travelled = Model(read_pipeline(dump_model(first)), first.features, task, first.classes)
-    again = continue_training(travelled, estimator, later, truth_of(turned, task), days, SETTINGS)
+    stored = Model(read_pipeline(dump_model(first)), first.features, task, first.classes)
+    again = continue_training(stored, estimator, later, truth_of(reversed_signal, task), days, SETTINGS)
     assert again.scores(test).tobytes() == second.scores(test).tobytes()
     assert fitted_digest(dump_model(again)) == fitted_digest(dump_model(second))
     assert fitted_digest(dump_model(first)) != fitted_digest(dump_model(second))
@@ -74,7 +74,7 @@ def test_a_forest_keeps_its_size():
     arrays, signal = rows(0)
     truth = truth_of(signal, Task.BINARY_CLASSIFICATION)
     model = fit(estimator, FEATURES, Task.BINARY_CLASSIFICATION, arrays, truth, ("0", "1"), seed=0)
-    days = np.zeros(len(truth))
+    days = np.zeros(len(truth), dtype=np.int64)
     for new, kept in ((10, 20), (500, 0)):
         after = continue_training(model, estimator, arrays, truth, days, WarmStart(new_trees=new))
         trees = after.pipeline["model"].estimators_
@@ -84,7 +84,7 @@ def test_a_forest_keeps_its_size():
         assert after.pipeline["model"].warm_start is False
 
 
-def test_batches_go_by_the_day_and_not_by_their_place():
+def test_mini_batches_follow_the_days_and_not_the_order_of_rows():
     estimator = declared("SGDClassifier", classWeights="Balanced")
     arrays, signal = rows(0)
     truth = truth_of(signal, Task.BINARY_CLASSIFICATION)
@@ -97,11 +97,11 @@ def test_batches_go_by_the_day_and_not_by_their_place():
 
 
 @pytest.mark.parametrize("name", [name for name in EstimatorName if not name.starts_warm])
-def test_what_cannot_says_so(name):
+def test_estimators_without_warm_starts_are_rejected(name):
     task = Task.BINARY_CLASSIFICATION if name.is_classifier else Task.REGRESSION
     estimator = declared(name.value)
     arrays, signal = rows(0, 200)
     truth = truth_of(signal, task)
     model = fit(estimator, FEATURES, task, arrays, truth, classes_of(task), seed=0)
     with pytest.raises(BadConfiguration, match=r"does not support warm starts.*Refit"):
-        continue_training(model, estimator, arrays, truth, np.zeros(200), SETTINGS)
+        continue_training(model, estimator, arrays, truth, np.zeros(200, dtype=np.int64), SETTINGS)

@@ -68,7 +68,7 @@ def test_an_interval_is_drawn_within_its_chart(difference, margin):
     assert interval_bar(None, margin) is None
 
 
-def test_charts_of_what_there_is():
+def test_charts_of_available_figures():
     assert charts({}) == []
     (residuals,) = charts({"residuals": {"challenger": [[1.0, 0.0], [1.0, 0.0]]}})
     assert residuals.ends[:2] == ("1", "1")
@@ -77,8 +77,8 @@ def test_charts_of_what_there_is():
 
 def test_several_classes_have_a_curve_each():
     one = {"challenger": [[0.0, 0.0], [1.0, 1.0]]}
-    made = charts({"rocByClass": [{"class": "late", "curves": one}, {"class": "<b>", "curves": one}]})
-    assert [chart.title for chart in made] == ["ROC curve of late", "ROC curve of <b>"]
+    result = charts({"rocByClass": [{"class": "late", "curves": one}, {"class": "<b>", "curves": one}]})
+    assert [chart.title for chart in result] == ["ROC curve of late", "ROC curve of <b>"]
 
 
 @pytest.mark.parametrize("rows", [1, 7, 10, 95, 1000])

@@ -28,22 +28,22 @@ def use_custom_trainer(world):
 
 def run_trainer(work):
     """Do what a trainer's image does: learn the slope of x, then predict with each model."""
-    asked = json.loads((work / "train/request.json").read_text())
-    if asked["skip"] is None:
-        data = pd.read_parquet(asked["data"])
-        slope = float(np.cov(data["x"], data[asked["target"]])[0, 1] * 8)
+    request = json.loads((work / "train/request.json").read_text())
+    if request["skip"] is None:
+        data = pd.read_parquet(request["data"])
+        slope = float(np.cov(data["x"], data[request["target"]])[0, 1] * 8)
         (work / "challenger/deep").mkdir()
         (work / "challenger/deep/slope.json").write_text(json.dumps(slope))
-        assert (asked["champion"] is None) == (not any((work / "champion/model").iterdir()))
+        assert (request["champion"] is None) == (not any((work / "champion/model").iterdir()))
     for step in ("predict-challenger", "predict-champion"):
-        asked = json.loads((work / step / "request.json").read_text())
-        if asked["skip"] is not None:
+        request = json.loads((work / step / "request.json").read_text())
+        if request["skip"] is not None:
             continue
-        rows = pd.read_parquet(asked["data"])
+        rows = pd.read_parquet(request["data"])
         assert "late" not in rows.columns
-        slope = json.loads(Path(asked["model"], "deep/slope.json").read_text())
+        slope = json.loads(Path(request["model"], "deep/slope.json").read_text())
         prediction = 1 / (1 + np.exp(-slope * rows["x"]))
-        pq.write_table(pa.table({"prediction": prediction}), asked["predictions"])
+        pq.write_table(pa.table({"prediction": prediction}), request["predictions"])
 
 
 def training(world, work, number=1, trainer=run_trainer):
@@ -105,11 +105,11 @@ def test_a_restarted_pod(world, tmp_path):
     world.land(19, 25)
     verdict = training(world, tmp_path / "two")
     assert verdict.outcome == "Promoted"
-    assert verdict.holdout_rows == 400, "with the data that were frozen"
+    assert verdict.holdout_rows == 400, "of the frozen manifest"
     assert training(world, tmp_path / "three") == verdict
 
 
-def test_a_champion_of_the_built_in_trainer_is_asked_by_it(world, tmp_path):
+def test_a_champion_of_the_built_in_trainer_predicts_with_it(world, tmp_path):
     first = world.train(1)
     use_custom_trainer(world)
     world.land(19, 40, slope=-2.0)
@@ -131,8 +131,8 @@ def requests(work):
     }
 
 
-def test_a_champion_of_another_target_is_not_asked(world, tmp_path):
-    """Its answers to another question, scored by the new one's outcomes, would lose to anything."""
+def test_a_champion_of_another_target_does_not_predict(world, tmp_path):
+    """Its predictions of another target would score badly against any challenger."""
     use_custom_trainer(world)
     first = training(world, tmp_path / "work")
     world.land(19, 40)
@@ -146,7 +146,7 @@ def test_a_champion_of_another_target_is_not_asked(world, tmp_path):
     assert (second.outcome, second.reason) == ("Inconclusive", "Incomparable"), second.message
     assert "predicts late" in second.message
     assert "a separate monitor" in second.message
-    assert all(asked["skip"] for asked in requests(tmp_path / "work").values())
+    assert all(request["skip"] for request in requests(tmp_path / "work").values())
     assert world.champion().version == first.version
 
 
@@ -158,7 +158,7 @@ def test_a_champion_of_another_target_is_not_asked(world, tmp_path):
         ("registry.test:5000/other:1", "Inconclusive"),
     ],
 )
-def test_the_champion_of_another_image_is_not_asked(world, tmp_path, image, outcome):
+def test_the_champion_of_another_image_does_not_predict(world, tmp_path, image, outcome):
     use_custom_trainer(world)
     world.image = world.spec["retraining"]["trainer"]["image"] = "registry.test:5000/mine:1"
     training(world, tmp_path / "work")
@@ -172,22 +172,22 @@ def test_the_champion_of_another_image_is_not_asked(world, tmp_path, image, outc
         assert "other:1" in second.message
 
 
-def test_a_champion_is_given_the_features_that_it_was_trained_with(world, tmp_path):
+def test_a_champion_predicts_from_the_features_it_was_trained_with(world, tmp_path):
     use_custom_trainer(world)
     training(world, tmp_path / "work")
     world.land(19, 40)
     world.spec["model"]["features"] = [{"name": "kind", "type": "Categorical"}]
     prepare(world.store, world.request(2), tmp_path / "work", job="mon-train-2", now=NOW)
-    asked = requests(tmp_path / "work")
-    names = {step: [feature["name"] for feature in request["features"]] for step, request in asked.items()}
+    by_step = requests(tmp_path / "work")
+    names = {step: [feature["name"] for feature in request["features"]] for step, request in by_step.items()}
     assert names["train"] == names["predict-challenger"] == ["kind"]
     assert names["predict-champion"] == ["x", "gust", "kind"]
-    assert set(pq.read_table(asked["predict-champion"]["data"]).column_names) == {"x", "gust", "kind", "origin"}
-    assert pq.read_table(asked["train"]["data"]).column_names == ["kind", "origin", "late"]
+    assert set(pq.read_table(by_step["predict-champion"]["data"]).column_names) == {"x", "gust", "kind", "origin"}
+    assert pq.read_table(by_step["train"]["data"]).column_names == ["kind", "origin", "late"]
 
 
-def test_a_champion_that_changed_while_a_pod_was_away(world, tmp_path):
-    """What was laid out is for the champion of then; the version must not be compared with two."""
+def test_a_champion_that_changed_between_two_pods(world, tmp_path):
+    """The files were prepared for an earlier champion; a version must not be compared with two champions."""
     use_custom_trainer(world)
     first = training(world, tmp_path / "work")
     world.land(19, 40, slope=-2.0)
@@ -203,7 +203,7 @@ def test_a_champion_that_changed_while_a_pod_was_away(world, tmp_path):
     assert second.version in verdict.message
 
 
-def test_without_an_image_there_is_nothing_to_frame(world, tmp_path):
+def test_the_steps_of_a_custom_trainer_need_an_image(world, tmp_path):
     with pytest.raises(BadConfiguration, match=r"trainer\.image"):
         prepare(world.store, world.request(), tmp_path, job="j", now=NOW)
     use_custom_trainer(world)
@@ -231,7 +231,7 @@ def predictions(work, columns):
         (lambda w: (w / "challenger/a\nb").write_text(""), "printable ASCII"),
     ],
 )
-def test_what_is_not_taken(world, tmp_path, spoil, words):
+def test_rejected_output(world, tmp_path, spoil, words):
     use_custom_trainer(world)
 
     def spoiled(work):
@@ -260,21 +260,21 @@ def test_model_files_are_sorted(tmp_path):
     assert [name for name, _ in model_files(tmp_path)] == ["a", "b/a", "z"]
 
 
-def test_what_a_training_took_is_kept_and_shown(world, tmp_path):
+def test_the_cost_of_a_training_is_recorded_and_shown(world, tmp_path):
     use_custom_trainer(world)
 
-    def telling(work):
+    def report_cost(work):
         run_trainer(work)
-        place = json.loads((work / "train/request.json").read_text())["resources"]
-        Path(place).write_text('{"seconds": 81.5, "peakMemoryBytes": 734003200}')
+        path = json.loads((work / "train/request.json").read_text())["resources"]
+        Path(path).write_text('{"seconds": 81.5, "peakMemoryBytes": 734003200}')
 
-    verdict = training(world, tmp_path, trainer=telling)
+    verdict = training(world, tmp_path, trainer=report_cost)
     record = world.registry.find_version(verdict.version)
     assert (record.train_seconds, record.peak_memory_bytes) == (81.5, 734003200)
     assert "81.5 s, peak memory 700 MiB" in world.results()[f"versions/{verdict.version}/card.md"].decode()
 
 
-def test_the_time_of_a_trainer_that_says_nothing_is_seen(world, tmp_path):
+def test_the_time_of_a_trainer_that_reports_no_cost_is_measured(world, tmp_path):
     use_custom_trainer(world)
 
     def slow(work):
@@ -293,7 +293,7 @@ def test_the_time_of_a_trainer_that_says_nothing_is_seen(world, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("resources", "expected"),
     [
         ("nonsense", (10, None)),
         ("[1]", (10, None)),
@@ -304,17 +304,18 @@ def test_the_time_of_a_trainer_that_says_nothing_is_seen(world, tmp_path):
         (" " * 5000, (10, None)),
     ],
 )
-def test_what_a_trainer_says_of_itself_is_not_trusted(tmp_path, said, expected):
+def test_an_invalid_cost_report_is_ignored(tmp_path, resources, expected):
     (tmp_path / "model").mkdir()
     for name, time in (("request.json", 1000), ("model/file", 1010)):
         (tmp_path / name).write_text("{}")
         os.utime(tmp_path / name, (time, time))
-    (tmp_path / "resources.json").write_text(said)
-    found = trainer_cost(tmp_path / "request.json", tmp_path / "resources.json", tmp_path / "model")
-    assert (found.seconds, found.peak_bytes) == expected
+    (tmp_path / "resources.json").write_text(resources)
+    cost = trainer_cost(tmp_path / "request.json", tmp_path / "resources.json", tmp_path / "model")
+    assert cost
+    assert (cost.seconds, cost.peak_bytes) == expected
 
 
-def test_a_clock_that_was_put_back_gives_no_time(tmp_path):
+def test_a_clock_set_back_gives_no_time(tmp_path):
     (tmp_path / "model").mkdir()
     for name, time in (("request.json", 1000), ("model/file", 900)):
         (tmp_path / name).write_text("{}")

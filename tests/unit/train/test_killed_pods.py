@@ -1,4 +1,4 @@
-"""Pods that are killed in the middle of a training: it ends as if nothing had been, whatever has happened meanwhile."""
+"""Pods killed during a training: the next pod continues it, whatever has changed in the meantime."""
 
 import json
 
@@ -16,7 +16,7 @@ class Stopped(BaseException):
     """The pod was killed: nothing may handle it."""
 
 
-class Dying:
+class DyingStore:
     """A store whose process is killed after so many writes."""
 
     def __init__(self, writes):
@@ -36,7 +36,7 @@ class Dying:
 def count_writes(world, number=1):
     """Return how many writes a whole training makes."""
 
-    class Counting(Dying):
+    class Counting(DyingStore):
         count = 0
 
         def write(self, *arguments, **conditions):
@@ -47,7 +47,7 @@ def count_writes(world, number=1):
     return Counting.count
 
 
-def test_a_pod_killed_after_any_write_ends_the_same(another):
+def test_a_pod_killed_after_any_write_has_the_same_result(another):
     reference = another()
     writes = count_writes(reference)
     assert writes >= 12
@@ -55,7 +55,7 @@ def test_a_pod_killed_after_any_write_ends_the_same(another):
     for killed_after in range(1, writes + 1):
         world = another()
         with pytest.raises(Stopped):
-            world.train(store=Dying(killed_after))
+            world.train(store=DyingStore(killed_after))
         if killed_after > 1:
             world.land(19, 24)  # newer data must not creep into what the manifest has frozen
         verdict = world.train()
@@ -69,34 +69,34 @@ def test_a_pod_killed_after_any_write_ends_the_same(another):
         load_model(world.registry, world.champion().version)
         assert {path.rsplit("/", 1)[1] for path in world.results() if path.startswith("versions/")} == VERSION_FILES
         before = world.results()
-        assert world.train() == verdict, "a finished training is not made again"
+        assert world.train() == verdict, "a finished training is not repeated"
         assert world.results() == before
 
 
 # After request, manifest, champion and two plans of cells come the files of the version.
 @pytest.mark.parametrize("killed_after", [3, 6, 9, 12, 5 + len(VERSION_FILES)])
-def test_a_pod_killed_between_two_champions_mixes_nothing(world, killed_after):
-    """Files that it had written speak of the champion of then; the version may not speak of another."""
+def test_a_version_is_compared_with_one_champion_only(world, killed_after):
+    """Files that the pod wrote describe an earlier champion; the record must not name another one."""
     world.train()
     world.land(19, 40, slope=-2.0)
     assert world.train(2).outcome == "Promoted"
     world.land(41, 52, slope=-2.0)
     with pytest.raises(Stopped):
-        world.train(3, store=Dying(killed_after))
+        world.train(3, store=DyingStore(killed_after))
     world.handle_rollback()
     verdict = world.train(3)
     assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionChanged")
     for record in world.registry.versions():
-        found = json.loads(world.registry.read_file(record, "comparison.json"))
-        assert found["championVersion"] == record.compared_with
-        assert found["message"] == record.message
+        comparison = json.loads(world.registry.read_file(record, "comparison.json"))
+        assert comparison["championVersion"] == record.compared_with
+        assert comparison["message"] == record.message
 
 
-def test_a_pod_killed_after_its_promotion_and_before_somebody_s_rollback(world):
+def test_a_pod_killed_after_its_promotion_and_before_a_rollback(world):
     first = world.train()
     world.land(19, 40, slope=-2.0)
     with pytest.raises(Stopped):
-        world.train(2, store=Dying(6 + len(VERSION_FILES)))
+        world.train(2, store=DyingStore(6 + len(VERSION_FILES)))
     second = world.champion().version
     assert second != first.version
     world.handle_rollback()
@@ -108,7 +108,7 @@ def test_a_pod_killed_after_its_promotion_and_before_somebody_s_rollback(world):
 
 def test_a_replaced_object_is_named(world):
     with pytest.raises(Stopped):
-        world.train(store=Dying(2))  # the request and the manifest
+        world.train(store=DyingStore(2))  # the request and the manifest
     path = path_of(f"{world.base}/rows/date=2013-01-05/part.parquet")
     pq.write_table(pq.read_table(path).slice(1), path)
     with pytest.raises(ObjectChanged, match="2013-01-05"):
@@ -116,13 +116,13 @@ def test_a_replaced_object_is_named(world):
     assert world.champion() is None
 
 
-def test_a_training_that_is_overtaken_does_not_promote(world):
+def test_a_training_overtaken_by_another_does_not_promote(world):
     world.train(1)
     world.land(19, 40, slope=-2.0)
     # Request, manifest, the champion, two plans of cells, the version: all but the promotion.
     writes = 5 + len(VERSION_FILES)
     with pytest.raises(Stopped):
-        world.train(2, store=Dying(writes))
+        world.train(2, store=DyingStore(writes))
     assert len(world.registry.versions()) == 2
     third = world.train(3)
     assert third.outcome == "Promoted"
@@ -135,7 +135,7 @@ def test_a_training_that_is_overtaken_does_not_promote(world):
 def test_a_champion_that_has_seen_the_frozen_holdout(world):
     world.spec["promotion"]["holdoutDays"] = 6
     with pytest.raises(Stopped):
-        world.train(1, store=Dying(2))
+        world.train(1, store=DyingStore(2))
     world.spec["promotion"]["holdoutDays"] = 1
     assert world.train(2).outcome in {"Promoted", "Inconclusive"}
     world.spec["promotion"]["holdoutDays"] = 1

@@ -16,9 +16,10 @@ from modelmonitor_trainer.storage.local import path_of
 NOW = dt.datetime(2013, 12, 31, 6, tzinfo=dt.UTC)
 
 
-def checked(world, number):
+def check_result(world, number):
     request = CheckRequest(monitor=world.monitor, spec=world.parsed())
     _, result = publish_check(world.store, request, job=f"mon-check-{number}", now=NOW)
+    assert result
     return to_json(result)
 
 
@@ -39,43 +40,43 @@ def crowned(world):
     return world
 
 
-def test_a_check_does_without_the_data_of_the_reference(crowned):
-    before = checked(crowned, 1)
+def test_a_check_does_not_need_the_data_of_the_reference(crowned):
+    before = check_result(crowned, 1)
     assert before["reference"]["rows"] == 1000
     forget_training_window(crowned)
-    after = checked(crowned, 2)
+    after = check_result(crowned, 2)
     for part in ("features", "decision", "rows", "verdict", "message", "performance"):
         assert after[part] == before[part], part
 
 
-def test_it_is_used_although_the_data_are_there(crowned):
+def test_stored_profiles_are_used_although_the_data_exist(crowned):
     shutil.rmtree(path_of(f"{crowned.prefix}profiles"))
-    checked(crowned, 1)
-    made = {path for path in crowned.results() if path.startswith("profiles/")}
-    assert made, "of the live days"
-    assert not [path for path in made if "/plans/" in path], "nothing was cut anew"
+    check_result(crowned, 1)
+    written = {path for path in crowned.results() if path.startswith("profiles/")}
+    assert written, "of the live days"
+    assert not [path for path in written if "/plans/" in path], "no cells were computed again"
 
 
 def test_other_columns_are_read_from_the_data(crowned):
     crowned.spec["model"]["features"][0] |= {"minimum": "-100"}
-    assert checked(crowned, 1)["rows"]["reference"] == 1000
+    assert check_result(crowned, 1)["rows"]["reference"] == 1000
     assert {path for path in crowned.results() if path.startswith("profiles/plans/")}
 
 
-def test_what_needs_the_rows_says_that_they_are_gone(crowned):
+def test_a_detector_that_needs_deleted_rows_is_not_tested(crowned):
     crowned.spec["detectors"] = [
         {"name": "features", "type": "FeatureDrift"},
         {"name": "relations", "type": "Ablation"},
     ]
     forget_training_window(crowned)
-    outcome = {item["name"]: item for item in checked(crowned, 1)["detectors"]}["relations"]
+    outcome = {item["name"]: item for item in check_result(crowned, 1)["detectors"]}["relations"]
     assert outcome["outcome"] == "NotTested"
     assert "rows of the reference are needed" in outcome["message"]
     assert "2013-01-03" in outcome["message"]
 
 
-def test_a_rejected_version_carries_none(crowned):
-    crowned.land(35, 40)  # the world turns back after the training window
+def test_a_rejected_version_has_no_profiles(crowned):
+    crowned.land(35, 40)  # the relationship is reversed again after the training window
     verdict = crowned.train(2)
     assert verdict.outcome == "Rejected"
     carried = {path.rpartition("/")[2] for path in crowned.results() if f"/{verdict.version}/" in path}
@@ -83,9 +84,9 @@ def test_a_rejected_version_carries_none(crowned):
     assert REFERENCE_ROWS_FILE not in carried
 
 
-def test_a_damaged_one_is_named(crowned):
+def test_a_damaged_profile_is_named(crowned):
     version = json.loads(crowned.results()["champion.json"])["version"]
     path = path_of(f"{crowned.prefix}versions/{version}/{REFERENCE_ROWS_FILE}")
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(BadData, match=REFERENCE_ROWS_FILE):
-        checked(crowned, 1)
+        check_result(crowned, 1)

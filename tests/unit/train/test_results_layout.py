@@ -5,7 +5,7 @@ from pathlib import Path
 
 import modelmonitor_trainer
 from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout, RunLayout
-from unit.train.test_watch import checked
+from unit.train.test_watch import check
 
 #: Path segments below the results prefix, in a string.
 _SEGMENTS = re.compile(
@@ -23,16 +23,17 @@ def _uris(layout, world):
         yield from (version.record, *(version.file(stored.name) for stored in record.files))
         yield from (version.reservation, version.deletion)
         for look in store.list(layout.watches(record.version)):
-            days, key = re.fullmatch(r"(\d+)-(\w+)\.json", look.uri.rpartition("/")[2]).groups()
-            yield layout.watch(record.version, int(days), key)
+            match = re.fullmatch(r"(\d+)-(\w+)\.json", look.uri.rpartition("/")[2])
+            assert match, look.uri
+            yield layout.watch(record.version, int(match[1]), match[2])
     for folder in store.children(layout.runs(uid)):
         run = RunLayout(folder)
         assert run == layout.run(uid, int(Path(folder).name))
         yield from (run.request, run.manifest, run.champion, run.report, run.verdict)
     for folder in store.children(layout.checks(uid)):
-        check = CheckLayout(folder)
-        assert check == layout.check(uid, check.due, check.job)
-        yield from (check.report, check.verdict)
+        checked = CheckLayout(folder)
+        assert checked == layout.check(uid, checked.due, checked.job)
+        yield from (checked.report, checked.verdict)
 
 
 def test_every_object_that_a_monitor_writes_is_in_the_layout(world):
@@ -42,7 +43,7 @@ def test_every_object_that_a_monitor_writes_is_in_the_layout(world):
     world.land(19, 34, slope=-2.0)
     world.train(2)
     world.land(33, 38, slope=2.0)
-    checked(world)
+    check(world)
     world.handle_rollback()
     objects = {info.uri for info in world.store.list(layout.root)}
     named = set(_uris(layout, world))

@@ -1,4 +1,4 @@
-"""The strategies from end to end: what each keeps of the champion, and what the record says of it."""
+"""The strategies end to end: what each keeps of the champion, and what the record contains."""
 
 import datetime as dt
 import json
@@ -44,21 +44,21 @@ def warm(world, **settings):
     world.spec["promotion"] |= {"holdoutDays": 4, "nonInferiorityMargin": "0.05", "maxSliceDrop": "0.2"}
 
 
-def test_refit_keeps_what_the_first_search_found(world):
+def test_refit_keeps_the_parameters_of_the_first_search(world):
     searching(world, "Refit")
     first = world.train(1)
-    found = parameters_of(world, first)
-    assert found["chosen"] == [{"name": "C", "value": "1"}]
-    assert found["search"]["tried"] == 2
-    assert found["effectiveParameters"]["C"] == 1
+    parameters = parameters_of(world, first)
+    assert parameters["chosen"] == [{"name": "C", "value": "1"}]
+    assert parameters["search"]["tried"] == 2
+    assert parameters["effectiveParameters"]["C"] == 1
     assert "2 combinations" in page_of(world, 1)
     world.land(19, 40)
     second = parameters_of(world, world.train(2))
-    assert (second["chosen"], second["search"], second["strategy"]) == (found["chosen"], None, "Refit")
+    assert (second["chosen"], second["search"], second["strategy"]) == (parameters["chosen"], None, "Refit")
     world.spec["retraining"]["estimator"]["search"] = {**SEARCH, "space": [{"name": "C", "values": ["2", "3"]}]}
     world.land(41, 60)
     third = parameters_of(world, world.train(3))
-    assert third["search"]["tried"] == 2, "of another declaration the champion's choice is none"
+    assert third["search"]["tried"] == 2, "parameters chosen for another search space are not kept"
 
 
 def test_retrain_searches_every_time(world):
@@ -71,25 +71,25 @@ def test_retrain_searches_every_time(world):
     assert record_of(world, verdict).strategy == "Retrain"
 
 
-def test_a_warm_start_learns_from_new_rows_alone(world):
+def test_a_warm_start_trains_on_new_rows_only(world):
     warm(world, fullRefitEvery=100)
     first = world.train(1)
     assert first.outcome == "Promoted", first.message
-    assert parameters_of(world, first)["strategy"] == "Refit", "there was nothing to go on from"
+    assert parameters_of(world, first)["strategy"] == "Refit", "there was no champion to continue"
     world.land(19, 24)
     second = world.train(2)
-    found = parameters_of(world, second)
+    parameters = parameters_of(world, second)
     end = record_of(world, first).train.end
-    assert found["strategy"] == "WarmStart"
-    assert found["warmStart"]["from"] == first.version
-    assert found["warmStart"]["firstDay"] > str(end)
-    assert found["warmStart"]["inARow"] == 1
-    assert found["warmStart"]["rows"] == 100 * (record_of(world, second).train.end - end).days
+    assert parameters["strategy"] == "WarmStart"
+    assert parameters["warmStart"]["from"] == first.version
+    assert parameters["warmStart"]["firstDay"] > str(end)
+    assert parameters["warmStart"]["inARow"] == 1
+    assert parameters["warmStart"]["rows"] == 100 * (record_of(world, second).train.end - end).days
     assert second.comparison.champion is not None
     assert f"continued {first.version}" in page_of(world, 2)
 
 
-def test_every_so_often_a_full_refit_stands_beside(world):
+def test_a_full_refit_is_compared_with_a_warm_start_from_time_to_time(world):
     warm(world, fullRefitEvery=1)
     world.train(1)
     world.land(19, 24)
@@ -99,15 +99,17 @@ def test_every_so_often_a_full_refit_stands_beside(world):
     assert "Warm start and full refit" not in page_of(world, 2)
     world.land(25, 30)
     third = world.train(3)
-    found = json.loads(world.registry.read_file(record_of(world, third), "comparison.json"))
-    assert found["confidence"] == pytest.approx(0.975), "two answers of the same rows share the chance to err"
-    assert found["refitComparison"]["difference"]["method"]
+    comparison = json.loads(world.registry.read_file(record_of(world, third), "comparison.json"))
+    assert comparison["confidence"] == pytest.approx(0.975), (
+        "two comparisons of the same rows share the error probability"
+    )
+    assert comparison["refitComparison"]["difference"]["method"]
     assert parameters_of(world, third)["warmStart"]["inARow"] == 0
     assert "Warm start and full refit" in page_of(world, 3)
 
 
-def test_slow_forgetting_shows(world):
-    """The world turns round: a few steps with a small rate do not follow, a full refit does, and takes over."""
+def test_a_full_refit_replaces_a_warm_start_that_adapts_too_slowly(world):
+    """The relationship is reversed: a few steps with a small learning rate do not adapt, and a full refit does."""
     warm(world, fullRefitEvery=1)
     world.spec["retraining"]["estimator"]["parameters"] = [
         {"name": "learning_rate", "value": "constant"},
@@ -128,7 +130,7 @@ def test_slow_forgetting_shows(world):
     assert any("replaces it" in note for note in parameters_of(world, third)["notes"])
 
 
-def test_a_warm_start_without_new_rows_waits(world):
+def test_a_warm_start_without_new_rows_is_inconclusive(world):
     warm(world)
     world.train(1)
     world.spec["promotion"]["holdoutDays"] = 1
@@ -141,14 +143,14 @@ def test_a_warm_start_without_new_rows_waits(world):
     assert (third.outcome, third.reason) == ("Inconclusive", "TooFewRows"), third.message
 
 
-def test_a_champion_of_another_declaration_is_fitted_anew(world):
+def test_a_champion_of_another_declaration_is_refitted(world):
     world.train(1)
     warm(world)
     world.land(19, 30)
     second = world.train(2)
-    found = parameters_of(world, second)
-    assert (found["strategy"], found["warmStart"]) == ("Refit", None)
-    assert any("differs from that of v1" in note for note in found["notes"])
+    parameters = parameters_of(world, second)
+    assert (parameters["strategy"], parameters["warmStart"]) == ("Refit", None)
+    assert any("differs from that of v1" in note for note in parameters["notes"])
 
 
 def test_the_same_training_twice_is_the_same_model(world, another):
@@ -161,7 +163,7 @@ def test_the_same_training_twice_is_the_same_model(world, another):
     assert len(records[0].fitted_sha256) == 64
 
 
-def test_what_a_training_takes_is_on_record_and_shown_as_a_trend(world):
+def test_the_cost_of_a_training_is_recorded_and_shown_as_a_trend(world):
     first = record_of(world, world.train(1))
     assert first.train_seconds > 0
     assert 10 * 2**20 < first.peak_memory_bytes < 100 * 2**30
@@ -173,30 +175,30 @@ def test_what_a_training_takes_is_on_record_and_shown_as_a_trend(world):
     assert "Expected calibration error" in page
 
 
-def test_the_level_of_the_last_days_is_a_baseline_too(world):
-    """Beside the trivial model of all training rows, the page and the gate have that of the last days."""
+def test_the_last_period_is_a_baseline(world):
+    """The gate and the page have two baselines: of all training rows, and of the last days."""
     world.spec["promotion"]["metric"] = "BrierScore"
     world.spec["promotion"]["holdoutDays"] = 4
     verdict = world.train(1)
-    found = json.loads(world.registry.read_file(record_of(world, verdict), "comparison.json"))
-    assert found["lastPeriod"]["champion"] != found["baseline"]["champion"]
+    comparison = json.loads(world.registry.read_file(record_of(world, verdict), "comparison.json"))
+    assert comparison["lastPeriod"]["champion"] != comparison["baseline"]["champion"]
     assert "last-period baseline" in next(
-        check["sentence"] for check in found["checks"] if check["name"] == "Better than a trivial baseline"
+        check["sentence"] for check in comparison["checks"] if check["name"] == "Better than a trivial baseline"
     )
 
 
-def test_old_versions_and_reports_are_tidied_up(world):
+def test_retention_deletes_old_versions(world):
     world.spec["retraining"]["retention"] = {"versions": 2}
     names = []
     for number in range(1, 5):
-        # What has served until 30 days ago stays.
+        # Versions that served in the last 30 days are kept.
         names.append(world.train(number, now=NOW + dt.timedelta(days=40 * number)).version)
         world.land(18 + 6 * number - 5, 18 + 6 * number)
     kept = {record.version for record in world.registry.versions()}
     champion = world.champion()
     assert {champion.version, champion.previous} - {None} <= kept
     assert set(names[-2:]) <= kept
-    assert len(kept) < 4, "something went"
+    assert len(kept) < 4, "an old version is deleted"
     assert world.handle_rollback().outcome == "RolledBack"
 
 
@@ -216,7 +218,7 @@ def test_a_store_that_forbids_deleting_does_not_fail_a_training(world, caplog):
     assert "no right to delete" in caplog.text
 
 
-def test_the_card_is_a_page_too(world):
+def test_the_model_card_is_written_as_a_page(world):
     world.spec["model"]["features"][2]["allowedValues"] = ["a", "b", "<script>"]
     record = record_of(world, world.train(1))
     page = world.registry.read_file(record, "card.html").decode()
@@ -247,7 +249,7 @@ def test_a_damaged_old_version_does_not_fail_a_training(world, caplog):
     assert "does not list earlier trainings" in caplog.text
 
 
-def test_a_declaration_is_the_same_whatever_fields_came_since(world):
+def test_a_declaration_of_an_earlier_release_is_the_same(world):
     """A champion of an earlier release, whose parameters.json lacks fields that have defaults now."""
     declared = world.parsed().retraining.estimator
     older = {"name": "LogisticRegression", "preprocessing": world.spec["retraining"]["estimator"]["preprocessing"]}

@@ -1,4 +1,4 @@
-"""Classes and values from the first model to the next: every figure is scikit-learn's, computed from the files."""
+"""Multiclass and regression monitors: scores of two trainings compared with scikit-learn on the stored files."""
 
 import datetime as dt
 import json
@@ -24,7 +24,7 @@ PARAMETERS = {
 
 
 class Lake:
-    """Days of rows whose outcome is a class or a value; `turn` changes what the feature means."""
+    """Days of rows whose outcome is a class or a value; `turn` is the sign of the effect of x."""
 
     def __init__(self, world, task):
         self.world, self.task = world, task
@@ -47,8 +47,8 @@ class Lake:
             self.world.put(f"rows/date={day}/part.parquet", rows)
             # Labels come in another order, and three rows have none.
             order = g.permutation(100)[3:]
-            told = CLASSES[[0, 2, 1]][outcome] if self.task != "Regression" else outcome
-            labels = {"id": [ids[place] for place in order], "outcome": told[order].tolist()}
+            labels_of_rows = CLASSES[[0, 2, 1]][outcome] if self.task != "Regression" else outcome
+            labels = {"id": [ids[index] for index in order], "outcome": labels_of_rows[order].tolist()}
             self.world.put(f"labels/date={day}/part.parquet", labels)
 
     def joined(self, window):
@@ -61,7 +61,7 @@ class Lake:
         return rows.merge(labels, on="id", sort=False)
 
     def scores(self, version, rows):
-        """Return what a stored model says, asked through skops and scikit-learn alone."""
+        """Return the predictions of a stored model, computed with skops and scikit-learn alone."""
         record = self.world.registry.version(version)
         pipeline = skops.io.loads(self.world.registry.read_file(record, "model.skops"), trusted=sorted(TRUSTED_TYPES))
         features = rows[["x", "kind"]].astype({"kind": object})
@@ -76,24 +76,24 @@ class Lake:
                 "mean absolute error": sk.mean_absolute_error(truth, scores),
                 "root mean squared error": sk.root_mean_squared_error(truth, scores),
             }
-        said = CLASSES[scores.argmax(axis=1)]
+        predicted = CLASSES[scores.argmax(axis=1)]
         return {
             "ROC AUC": sk.roc_auc_score(truth, scores, multi_class="ovr", labels=CLASSES),
-            "accuracy": sk.accuracy_score(truth, said),
-            "balanced accuracy": sk.balanced_accuracy_score(truth, said),
-            "F1": sk.f1_score(truth, said, average="macro"),
+            "accuracy": sk.accuracy_score(truth, predicted),
+            "balanced accuracy": sk.balanced_accuracy_score(truth, predicted),
+            "F1": sk.f1_score(truth, predicted, average="macro"),
             "log loss": sk.log_loss(truth, scores, labels=CLASSES),
         }
 
 
 @pytest.fixture(params=PARAMETERS)
 def lake(request, world):
-    made = Lake(world, request.param)
-    made.land(1, 18)
-    return made
+    lake = Lake(world, request.param)
+    lake.land(1, 18)
+    return lake
 
 
-def test_figures_are_those_of_scikit_learn(lake):
+def test_scores_agree_with_scikit_learn(lake):
     world = lake.world
     first = world.train(1)
     assert (first.outcome, first.reason) == ("Promoted", "FirstModel"), first.message
@@ -101,28 +101,28 @@ def test_figures_are_those_of_scikit_learn(lake):
     second = world.train(2)
     assert (second.outcome, second.reason) == ("Promoted", "Better"), second.message
     record = world.registry.version(second.version)
-    found = json.loads(world.registry.read_file(record, "comparison.json"))
+    comparison = json.loads(world.registry.read_file(record, "comparison.json"))
     manifest = world.registry.manifest(world.registry.version(second.version))
     rows = lake.joined(manifest.holdout)
     assert second.holdout_rows == len(rows) == 4 * 97
-    by_metric = {row["metric"]: row for row in found["metrics"]}
+    by_metric = {row["metric"]: row for row in comparison["metrics"]}
     for model, version in (("champion", first.version), ("challenger", second.version)):
         figures = lake.expected(rows, lake.scores(version, rows))
         assert figures.keys() == by_metric.keys()
         for name, value in figures.items():
             assert by_metric[name][model] == pytest.approx(value, rel=1e-9), (model, name)
-    assert {(part["value"], part["decides"]) for part in found["slices"]} == {("EWR", True), ("JFK", True)}
-    for part in found["slices"]:
+    assert {(part["value"], part["decides"]) for part in comparison["slices"]} == {("EWR", True), ("JFK", True)}
+    for part in comparison["slices"]:
         of_slice = rows[rows["origin"] == part["value"]]
         assert part["rows"] == len(of_slice)
-        figure = lake.expected(of_slice, lake.scores(second.version, of_slice))[found["metricTitle"]]
+        figure = lake.expected(of_slice, lake.scores(second.version, of_slice))[comparison["metricTitle"]]
         assert part["challenger"] == pytest.approx(figure, rel=1e-9)
-    assert second.comparison.challenger == by_metric[found["metricTitle"]]["challenger"]
-    assert found["champion"]["low"] < found["champion"]["value"] < found["champion"]["high"]
+    assert second.comparison.challenger == by_metric[comparison["metricTitle"]]["challenger"]
+    assert comparison["champion"]["low"] < comparison["champion"]["value"] < comparison["champion"]["high"]
 
 
 def test_a_worse_challenger_is_rejected(lake):
-    """It learns from days on which the feature meant the opposite, and is judged on days when it no longer does."""
+    """It is trained on days with a reversed relationship, and scored on days without."""
     world = lake.world
     first = world.train(1)
     lake.land(19, 30, turn=-1.0)
@@ -136,24 +136,24 @@ def test_a_worse_challenger_is_rejected(lake):
     assert world.champion().version == first.version
 
 
-def checked(world):
+def check(world):
     request = CheckRequest(monitor=world.monitor, spec=world.parsed())
     return publish_check(world.store, request, job="local", now=NOW)
 
 
-def test_after_a_promotion_reference_and_promise_are_the_new_champions(lake):
-    """What was drift before is the new normal, and the score that is followed is the new model's."""
+def test_a_promotion_changes_the_reference_and_the_promotion_score(lake):
+    """Data that had drifted match the new reference, and scores are compared with that of the new champion."""
     world = lake.world
     first = world.train(1)
     lake.land(19, 40, turn=-1.0)
-    verdict, result = checked(world)
+    verdict, result = check(world)
     before = world.registry.manifest(world.registry.version(first.version))
     assert result.reference.window == before.train
     assert verdict.performance_dropped, verdict.message
     second = world.train(2)
     assert second.outcome == "Promoted"
     lake.land(41, 54, turn=-1.0)
-    verdict, result = checked(world)
+    verdict, result = check(world)
     after = world.registry.manifest(world.registry.version(second.version))
     assert result.reference.window == after.train != before.train
     assert verdict.champion.version == second.version

@@ -1,4 +1,4 @@
-"""Trainings from the first to a rollback, and what is answered where there is none."""
+"""Trainings from the first one to a rollback, and their outcome if no model can be trained."""
 
 import datetime as dt
 import json
@@ -68,7 +68,7 @@ def test_the_same_data_give_the_same_model(another):
     assert records[0].predictions_sha256 == records[1].predictions_sha256
 
 
-def test_a_world_that_turns_and_turns_back(world):
+def test_a_rollback_after_a_promotion(world):
     first = world.train(1)
     world.land(19, 40, slope=-2.0)
     second = world.train(2)
@@ -87,7 +87,7 @@ def test_a_worse_model_is_rejected(world):
     world.land(31, 36)
     second = world.train(2)
     assert (second.outcome, second.reason) == ("Rejected", "NotBetterThanBaseline"), second.message
-    assert second.comparison.high < -0.5, "and much worse than the champion"
+    assert second.comparison.high < -0.5, "also much worse than the champion"
     assert world.champion().version == first.version
     record = world.registry.version(second.version)
     assert record.compared_with == first.version
@@ -95,7 +95,7 @@ def test_a_worse_model_is_rejected(world):
         world.promote(second.version)
 
 
-def test_the_holdout_is_never_what_the_champion_has_seen(world):
+def test_the_holdout_is_after_the_champions_training_window(world):
     world.train(1)
     world.land(19, 22)
     world.spec["promotion"]["holdoutDays"] = 60
@@ -125,7 +125,7 @@ def test_no_new_days_are_inconclusive(world):
         (lambda w: w.land(1, 18, late=False), "nothing to learn"),
     ],
 )
-def test_too_little_is_inconclusive_not_a_failure(world, change, words):
+def test_too_little_data_is_inconclusive(world, change, words):
     change(world)
     verdict = world.train()
     if words is None:
@@ -137,7 +137,7 @@ def test_too_little_is_inconclusive_not_a_failure(world, change, words):
     assert world.train() == verdict
 
 
-def test_keys_that_do_not_meet_are_said_so(world):
+def test_join_keys_that_never_match_are_named(world):
     for number in range(1, 19):
         day = f"2013-01-{number:02}"
         world.put(
@@ -167,7 +167,7 @@ def test_keys_that_do_not_meet_are_said_so(world):
         ),
     ],
 )
-def test_what_cannot_be_trained_says_what_to_change(world, change, kind, words):
+def test_errors_name_what_to_change(world, change, kind, words):
     change(world)
     if world.spec["retraining"]["estimator"] is None:
         del world.spec["retraining"]["estimator"]
@@ -175,8 +175,8 @@ def test_what_cannot_be_trained_says_what_to_change(world, change, kind, words):
         world.train()
 
 
-def test_outcomes_among_the_rows_that_have_only_begun_to_come(world):
-    """Every hold-out day has a fifth of its outcomes, where the days before have all: the first to come."""
+def test_holdout_days_with_few_outcomes_are_left_out(world):
+    """Every hold-out day has a fifth of its outcomes, and the days before have all."""
     del world.spec["data"]["labels"]
     for number in range(1, 19):
         g = np.random.default_rng(number)
@@ -190,7 +190,7 @@ def test_outcomes_among_the_rows_that_have_only_begun_to_come(world):
     assert "160 labelled rows are left out" in verdict.message
 
 
-def test_a_number_that_is_given_again_is_another_training(world):
+def test_a_reused_number_is_another_training(world):
     first = world.train(1)
     world.land(19, 40, slope=-2.0)
     world.spec["promotion"]["confidence"] = "0.9"
@@ -201,30 +201,30 @@ def test_a_number_that_is_given_again_is_another_training(world):
 
 def test_a_model_that_awaits_approval(world):
     world.spec["promotion"]["mode"] = "Manual"
-    made = world.train(1)
-    assert made.outcome == "AwaitingApproval"
-    assert made.version in made.message
+    verdict = world.train(1)
+    assert verdict.outcome == "AwaitingApproval"
+    assert verdict.version in verdict.message
     assert world.champion() is None
-    approved = world.promote(made.version)
-    assert (approved.outcome, approved.champion.version) == ("Promoted", made.version)
-    again = world.promote(made.version)
+    approved = world.promote(verdict.version)
+    assert (approved.outcome, approved.champion.version) == ("Promoted", verdict.version)
+    again = world.promote(verdict.version)
     assert (again.outcome, len(world.champion().history)) == ("Promoted", 1)
 
 
 def test_an_approval_that_comes_too_late(world):
     world.spec["promotion"]["mode"] = "Manual"
-    made = world.train(1)
+    verdict = world.train(1)
     world.spec["promotion"]["mode"] = "Auto"
     world.land(19, 24)
     other = world.train(2)
-    late = world.promote(made.version)
+    late = world.promote(verdict.version)
     assert (late.outcome, late.reason) == ("Inconclusive", "ChampionChanged")
     assert world.champion().version == other.version
     with pytest.raises(NotFound, match="v9-00000000"):
         world.promote("v9-00000000")
 
 
-def test_a_feature_that_holds_the_answer(world):
+def test_a_feature_that_leaks_the_target(world):
     for number in range(1, 19):
         day = f"2013-01-{number:02}"
         path = path_of(f"{world.base}/rows/date={day}/part.parquet")
@@ -236,10 +236,10 @@ def test_a_feature_that_holds_the_answer(world):
     assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooGoodToBeTrue")
     assert "delay" in verdict.message
     assert world.champion() is None
-    assert world.promote(verdict.version).outcome == "Promoted", "a human says that it is right"
+    assert world.promote(verdict.version).outcome == "Promoted", "the score was confirmed by a manual promotion"
 
 
-def test_a_feature_that_the_spec_gave_up_is_still_read_for_the_champion(world):
+def test_a_feature_removed_from_the_spec_is_still_read_for_the_champion(world):
     world.train(1)
     world.spec["model"]["features"] = [{"name": "x", "type": "Numeric"}]
     world.land(19, 30)
@@ -287,18 +287,18 @@ def test_two_versions_on_the_newest_rows(world):
     second = world.train(2)
     world.land(41, 50)
     before = world.results()
-    found = compare(world.registry, world.parsed(), first.version, None, now=NOW)
-    assert found["championVersion"] == second.version
-    assert (found["outcome"], found["reason"]) == ("Passed", "Better")
-    assert json.loads(json.dumps(found)) == found
+    comparison = compare(world.registry, world.parsed(), first.version, None, now=NOW)
+    assert comparison["championVersion"] == second.version
+    assert (comparison["outcome"], comparison["reason"]) == ("Passed", "Better")
+    assert json.loads(json.dumps(comparison)) == comparison
     assert world.results() == before
     with pytest.raises(BadConfiguration, match="itself"):
         compare(world.registry, world.parsed(), second.version, None, now=NOW)
 
 
 @pytest.mark.parametrize(("days", "window"), [(range(1, 13), "training window"), (range(13, 17), "hold-out")])
-def test_few_labels_of_many_rows_are_not_enough(world, days, window):
-    """Those that come first are not like the others."""
+def test_a_low_share_of_labels_is_inconclusive(world, days, window):
+    """Labels that arrive first can be unlike the others, so they are not enough."""
     for number in days:
         path = path_of(f"{world.base}/labels/date={dt.date(2013, 1, number)}/part.parquet")
         pq.write_table(pq.read_table(path).slice(0, 40), path)
@@ -310,17 +310,17 @@ def test_few_labels_of_many_rows_are_not_enough(world, days, window):
 
 
 @pytest.mark.parametrize("among_rows", [False, True])
-def test_an_outcome_that_is_not_a_number_is_none(world, among_rows):
-    """NaN stands for missing in what pandas has written."""
+def test_an_outcome_of_nan_is_missing(world, among_rows):
+    """pandas writes missing values as NaN."""
     for number in range(1, 19):
         day = dt.date(2013, 1, number)
         rows, labels = (path_of(f"{world.base}/{kind}/date={day}/part.parquet") for kind in ("rows", "labels"))
         late = pq.read_table(labels).column("late").to_numpy().astype(float)
         late[:5] = np.nan
-        where = rows if among_rows else labels
-        table = pq.read_table(where)
+        path = rows if among_rows else labels
+        table = pq.read_table(path)
         table = table.drop_columns(["late"]) if "late" in table.column_names else table
-        pq.write_table(table.append_column("late", pa.array(late)), where)
+        pq.write_table(table.append_column("late", pa.array(late)), path)
     if among_rows:
         del world.spec["data"]["labels"]
     verdict = world.train()

@@ -1,6 +1,8 @@
-"""The watch on a new champion: real versions, scored on rows that came after the promotion."""
+"""The champion watch: stored versions, scored on rows after the promotion."""
 
+import copy
 import datetime as dt
+import shutil
 
 import pytest
 
@@ -10,37 +12,52 @@ from modelmonitor_trainer.check.champion_watch import look_schedule, shared_conf
 from modelmonitor_trainer.check.publish import publish_check
 from modelmonitor_trainer.gate.evaluation import margin_of
 from modelmonitor_trainer.registry.manual import handle_rollback
-from unit.train.conftest import NOW
+from unit.train.conftest import NOW, World
 
 WORSE = "WorseThanPredecessor"
 
 
-def checked(world, now=NOW):
+def check(world, now=NOW):
     request = CheckRequest(monitor=world.monitor, spec=world.parsed())
     verdict, result = publish_check(world.store, request, job="local", now=now)
     return verdict, result
 
 
-def send_back(world, found, job="mon-rollback-w"):
+def roll_back_as_worse(world, watch, job="mon-rollback-w"):
     request = RollbackRequest(
         monitor=world.monitor,
         spec=world.parsed(),
-        to=found.predecessor,
-        instead_of=found.champion,
+        to=watch.predecessor,
+        instead_of=watch.champion,
         reason=WORSE,
         message="it is worse.",
     )
     return handle_rollback(world.store, request, job=job, now=NOW)
 
 
-@pytest.fixture
-def turned(world):
-    """A world that has turned while v2 was trained on it, and has turned back since."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A monitor with two promoted versions, and a copy of its folder."""
+    world = World(tmp_path_factory.mktemp("world") / "data")
+    world.land(1, 18)
     assert world.train(1).outcome == "Promoted"
     world.land(19, 34, slope=-2.0)
     assert world.train(2).outcome == "Promoted"
     world.land(33, 35, slope=2.0)
-    return world
+    saved = world.folder.with_name("saved")
+    shutil.copytree(world.folder, saved)
+    return world, saved
+
+
+@pytest.fixture
+def worse_champion(trained):
+    """A champion trained while the relationship was reversed, which it no longer is."""
+    world, saved = trained
+    shutil.rmtree(world.folder)
+    shutil.copytree(saved, world.folder)  # to the same path, because manifests have URIs
+    fresh = World(world.folder)
+    fresh.spec = copy.deepcopy(world.spec)
+    return fresh
 
 
 @pytest.mark.parametrize(
@@ -56,135 +73,137 @@ def test_the_looks_share_the_confidence_and_the_margin_is_the_gates():
     assert margin_of(promotion, champion=0.8) == 0.01
     assert margin_of(promotion.model_copy(update={"requirement": "Better"}), champion=0.8) == 0
     errors = promotion.model_copy(update={"metric": "RootMeanSquaredError"})
-    assert margin_of(errors, champion=30.0) == pytest.approx(0.3), "a share of what the champion errs"
+    assert margin_of(errors, champion=30.0) == pytest.approx(0.3), "a share of the champion's error"
 
 
-def test_a_first_champion_has_nobody_to_be_compared_with(world):
+def test_a_first_champion_has_no_predecessor(world):
     world.train(1)
     world.land(19, 30)
-    verdict, result = checked(world)
+    verdict, result = check(world)
     assert verdict.watch is None
     assert not any("predecessor" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("metric", ["ROCAUC", "LogLoss", "Accuracy"])
-def test_a_drop_is_seen_by_every_metric_whichever_chose_the_champion(world, metric):
-    """The version's own comparison has its score in all of them."""
+def test_a_drop_is_detected_with_every_metric(world, metric):
+    """The comparison of a version has its promotion score by every metric, not only by the one of the gate."""
     world.train(1)
     world.spec["detectors"] = [{"name": "score", "type": "Performance", "metric": metric}]
     world.land(19, 30)
-    verdict, result = checked(world)
+    verdict, result = check(world)
     assert not verdict.performance_dropped, result.performance[0].message
     assert result.performance[0].promotion_score is not None
     world.land(31, 48, slope=-2.0)
-    verdict, result = checked(world)
+    verdict, result = check(world)
     assert verdict.performance_dropped, result.performance[0].message
 
 
-def test_nothing_is_said_before_the_first_look(turned):
+def test_there_is_no_watch_before_the_first_look(worse_champion):
     # The hold-out ends on day 32, labels come two days late: four mature days are there with day 38.
-    turned.land(36, 37)
-    verdict, result = checked(turned)
+    worse_champion.land(36, 37)
+    verdict, result = check(worse_champion)
     assert verdict.watch is None
     assert any("once labels through 2013-02-05 have arrived" in note for note in result.notes)
 
 
-def test_a_champion_that_is_worse_is_found_with_the_fourth_day(turned):
-    turned.land(36, 38)
-    verdict, result = checked(turned)
-    found = verdict.watch
-    champion = turned.champion()
-    assert found is not None, result.notes
-    assert (found.champion, found.predecessor, found.since) == (champion.version, champion.previous, champion.since)
-    assert (found.days, found.rows) == (4, 400)
-    assert found.worse
-    assert float(found.low) < float(found.difference) < float(found.high) < -0.02
+def test_a_worse_champion_is_reported_at_the_first_look(worse_champion):
+    worse_champion.land(36, 38)
+    verdict, result = check(worse_champion)
+    watch = verdict.watch
+    champion = worse_champion.champion()
+    assert watch is not None, result.notes
+    assert (watch.champion, watch.predecessor, watch.since) == (champion.version, champion.previous, champion.since)
+    assert (watch.days, watch.rows) == (4, 400)
+    assert watch.worse
+    assert float(watch.low) < float(watch.difference) < float(watch.high) < -0.02
     assert any("is worse than" in note for note in result.notes)
 
 
-def test_a_champion_that_is_as_good_is_not(world):
+def test_an_equally_good_champion_is_not_reported(world):
     world.train(1)
     world.land(19, 34)
     if world.train(2).outcome != "Promoted":
         pytest.fail("the second version is as good and should pass the margin")
     world.land(35, 50)
-    found = checked(world)[0].watch
-    assert found is not None
-    assert (found.days, found.rows, found.worse) == (16, 1600, False)
+    watch = check(world)[0].watch
+    assert watch is not None
+    assert (watch.days, watch.rows, watch.worse) == (16, 1600, False)
 
 
-def test_a_look_is_made_once_and_says_the_same_again(turned, monkeypatch):
-    turned.land(36, 38)
-    first = checked(turned)[0].watch
+def test_a_look_is_computed_once(worse_champion, monkeypatch):
+    worse_champion.land(36, 38)
+    first = check(worse_champion)[0].watch
     from modelmonitor_trainer.check import predecessor
 
-    monkeypatch.setattr(predecessor, "load_model", lambda *_: pytest.fail("the models were asked again"))
-    turned.land(39, 40)
-    assert checked(turned, NOW + dt.timedelta(days=1))[0].watch == first
+    monkeypatch.setattr(predecessor, "load_model", lambda *_: pytest.fail("the models were loaded again"))
+    worse_champion.land(39, 40)
+    assert check(worse_champion, NOW + dt.timedelta(days=1))[0].watch == first
 
 
-def test_a_damaged_look_is_made_again(turned):
-    turned.land(36, 38)
-    first = checked(turned)[0].watch
-    [kept] = [name for name in turned.results() if name.startswith("watch/")]
-    turned.store.write(turned.prefix + kept, b"{")
-    assert checked(turned)[0].watch == first
+def test_a_damaged_look_is_computed_again(worse_champion):
+    worse_champion.land(36, 38)
+    first = check(worse_champion)[0].watch
+    [kept] = [name for name in worse_champion.results() if name.startswith("watch/")]
+    worse_champion.store.write(worse_champion.prefix + kept, b"{")
+    assert check(worse_champion)[0].watch == first
 
 
-def test_nobody_looks_where_nobody_asks(turned):
-    turned.land(36, 38)
-    turned.spec["promotion"]["watch"] = {"action": "None"}
-    assert checked(turned)[0].watch is None
-    assert not [name for name in turned.results() if name.startswith("watch/")]
+def test_a_disabled_watch_takes_no_looks(worse_champion):
+    worse_champion.land(36, 38)
+    worse_champion.spec["promotion"]["watch"] = {"action": "None"}
+    assert check(worse_champion)[0].watch is None
+    assert not [name for name in worse_champion.results() if name.startswith("watch/")]
 
 
-def test_too_few_labels_are_said(turned):
-    turned.land(36, 38)
-    turned.spec["promotion"]["minHoldoutRows"] = 500
-    verdict, result = checked(turned)
+def test_too_few_labels_are_reported(worse_champion):
+    worse_champion.land(36, 38)
+    worse_champion.spec["promotion"]["minHoldoutRows"] = 500
+    verdict, result = check(worse_champion)
     assert verdict.watch is None
     assert any("fewer than promotion.minHoldoutRows (500)" in note for note in result.notes)
 
 
-def test_a_predecessor_that_is_gone_costs_the_check_nothing(turned):
-    turned.land(36, 38)
-    turned.store.delete(f"{turned.prefix}versions/{turned.champion().previous}/version.json")
-    verdict, result = checked(turned)
+def test_a_deleted_predecessor_does_not_fail_the_check(worse_champion):
+    worse_champion.land(36, 38)
+    worse_champion.store.delete(f"{worse_champion.prefix}versions/{worse_champion.champion().previous}/version.json")
+    verdict, result = check(worse_champion)
     assert verdict.watch is None
     assert any("cannot be compared" in note for note in result.notes)
 
 
-def test_the_version_before_comes_back_and_is_not_watched(turned):
-    turned.land(36, 38)
-    found = checked(turned)[0].watch
-    answer = send_back(turned, found)
-    assert (answer.outcome, answer.reason, answer.version) == ("RolledBack", WORSE, found.predecessor)
+def test_an_automatic_rollback_restores_the_predecessor_without_a_watch(worse_champion):
+    worse_champion.land(36, 38)
+    watch = check(worse_champion)[0].watch
+    answer = roll_back_as_worse(worse_champion, watch)
+    assert (answer.outcome, answer.reason, answer.version) == ("RolledBack", WORSE, watch.predecessor)
     assert "it is worse." in answer.message
-    assert turned.champion().reason == WORSE
-    assert checked(turned)[0].watch is None
+    assert worse_champion.champion().reason == WORSE
+    assert check(worse_champion)[0].watch is None
     # A pod that is started again finds its work done.
-    assert send_back(turned, found).champion.version == found.predecessor
+    assert roll_back_as_worse(worse_champion, watch).champion.version == watch.predecessor
 
 
-def test_another_champion_stays_where_it_is(turned):
-    turned.land(36, 38)
-    found = checked(turned)[0].watch
-    turned.handle_rollback(found.predecessor)
-    before = turned.champion()
-    answer = send_back(turned, found.model_copy(update={"predecessor": found.champion, "champion": found.champion}))
+def test_an_automatic_rollback_does_not_replace_another_champion(worse_champion):
+    worse_champion.land(36, 38)
+    watch = check(worse_champion)[0].watch
+    worse_champion.handle_rollback(watch.predecessor)
+    before = worse_champion.champion()
+    answer = roll_back_as_worse(
+        worse_champion, watch.model_copy(update={"predecessor": watch.champion, "champion": watch.champion})
+    )
     assert (answer.outcome, answer.reason) == ("Inconclusive", "ChampionChanged")
-    assert turned.champion() == before
+    assert worse_champion.champion() == before
 
 
-def test_what_the_watch_has_sent_back_is_not_what_it_goes_back_to(turned):
-    turned.land(36, 38)
-    found = checked(turned)[0].watch
-    send_back(turned, found)
-    # Somebody insists on v2, and v3 comes after it.
-    turned.handle_rollback(found.champion, job="by-hand")
-    before = turned.champion()
-    again = found.model_copy(update={"champion": before.version, "predecessor": before.version})
-    answer = send_back(turned, again, job="another")
+def test_a_version_rolled_back_as_worse_is_not_restored(worse_champion):
+    worse_champion.land(36, 38)
+    watch = check(worse_champion)[0].watch
+    roll_back_as_worse(worse_champion, watch)
+    # v2 is restored manually, and v3 is promoted after it.
+    worse_champion.handle_rollback(watch.champion, job="manual")
+    before = worse_champion.champion()
+    again = watch.model_copy(update={"champion": before.version, "predecessor": before.version})
+    answer = roll_back_as_worse(worse_champion, again, job="another")
     assert answer.outcome == "Rejected"
     assert "rolled back as worse" in answer.message
-    assert turned.champion() == before
+    assert worse_champion.champion() == before
