@@ -15,9 +15,10 @@ from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.profile.binning import CategoricalPlan
 from modelmonitor_trainer.profile.cardinality import add_hashes, distinct, no_registers
 from modelmonitor_trainer.profile.categories import BUCKETS, LONGEST, shorten
-from modelmonitor_trainer.profile.columns import merge
+from modelmonitor_trainer.profile.columns import CategoricalProfile, merge
 from modelmonitor_trainer.profile.hashing import bucket_of, checksums_of, hashes_of
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, from_bytes, to_bytes
+from support.narrowing import as_type
 from support.profiles import profile_categories, profile_numbers
 
 WORDS = st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=60)
@@ -31,11 +32,12 @@ def profile(words, buckets=8):
 @given(WORDS, WORDS, WORDS)
 def test_buckets_and_sketches_merge_exactly_in_any_order(a, b, c):
     one, two, three, whole = profile(a), profile(b), profile(c), profile(a + b + c)
-    for found in (merge([one, two, three]), merge([three, one, two]), one.merged(two.merged(three))):
-        assert found.buckets.tolist() == whole.buckets.tolist()
-        assert found.registers.tolist() == whole.registers.tolist()
-        assert found.counts.tolist() == whole.counts.tolist()
-        assert found.others == whole.others
+    for result in (merge([one, two, three]), merge([three, one, two]), one.merged(two.merged(three))):
+        merged = as_type(CategoricalProfile, result)
+        assert merged.buckets.tolist() == whole.buckets.tolist()
+        assert merged.registers.tolist() == whole.registers.tolist()
+        assert merged.counts.tolist() == whole.counts.tolist()
+        assert merged.others == whole.others
     assert whole.buckets.sum() == whole.counts[-1]
 
 
@@ -140,7 +142,7 @@ def test_times_are_seconds_and_nested_values_are_named():
             profile_numbers(pa.chunked_array([column]), edges),
             profile_categories(pa.chunked_array([column]), {}),
         ):
-            assert (made.rows, made.missing, made.kinds) == (2, 2, {"nested"})
+            assert (made.rows, made.missing, made.kinds) == (2, 2, frozenset({"nested"}))
 
 
 @pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.decimal128(38, 0), pa.decimal256(50, 0)], ids=str)

@@ -12,12 +12,14 @@ from modelmonitor_api.spec import DataFormat, Feature
 from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.profile.binning import fit_plan
+from modelmonitor_trainer.profile.binning import CategoricalPlan, fit_plan
 from modelmonitor_trainer.profile.cache import ProfileCache
+from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, from_bytes, to_bytes
 from modelmonitor_trainer.profile.window import profile_objects, profile_window, require_readable
 from modelmonitor_trainer.storage.local import uri_of
 from modelmonitor_trainer.storage.open import open_store
+from support.narrowing import as_type
 
 FEATURES = (
     Feature(name="x", type="Numeric", minimum="-2", maximum="2"),
@@ -89,7 +91,7 @@ def test_only_a_new_object_is_read(lake):
     store.opened.clear()
     found = list(profile_objects(store, now, plan, DataFormat.PARQUET, cache))
     assert store.opened == [objects[1].uri]
-    assert [profile.rows for profile in found] == [200, 1, 200]
+    assert [as_type(ObjectProfile, profile).rows for profile in found] == [200, 1, 200]
 
 
 def test_progress_of_a_large_text_object(tmp_path, monkeypatch):
@@ -97,11 +99,12 @@ def test_progress_of_a_large_text_object(tmp_path, monkeypatch):
     monkeypatch.setattr("modelmonitor_trainer.data.csv_jsonl.BLOCK_BYTES", 10_000)
     x = np.random.default_rng(0).normal(size=100_000)
     pyarrow.csv.write_csv(pa.table({"x": x}), tmp_path / "0.csv")
-    store, ticks = open_store(None), []
+    store = open_store(None)
+    ticks: list[int] = []
     objects = store.list(f"{uri_of(tmp_path)}/")
     plan = fit_plan(store, objects, FEATURES[:1], DataFormat.CSV)
     done = profile_objects(store, objects, plan, DataFormat.CSV, ProfileCache(store, None), tick=ticks.append)
-    assert [profile.rows for profile in done] == [100_000]
+    assert [as_type(ObjectProfile, profile).rows for profile in done] == [100_000]
     assert len([tick for tick in ticks if tick]) > 5
     assert min(ticks) >= 0
     assert objects[0].size / 4 < sum(ticks) <= objects[0].size
@@ -126,7 +129,8 @@ def test_a_corrupted_profile_is_computed_again(lake, damage):
 def test_counts_that_do_not_add_up_are_refused(lake):
     store, objects, _ = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
-    (good,) = profile_objects(store, objects[:1], plan, DataFormat.PARQUET, ProfileCache(store, None))
+    (result,) = profile_objects(store, objects[:1], plan, DataFormat.PARQUET, ProfileCache(store, None))
+    good = as_type(ObjectProfile, result)
     good.columns["x"].counts[3] += 1
     with pytest.raises(ValueError, match="do not add up"):
         from_bytes(to_bytes(good), plan)
@@ -148,8 +152,10 @@ def test_a_window_is_the_sum_of_its_batches(lake):
         assert np.array_equal(by_file.columns[name].total.counts, at_once.columns[name].total.counts)
         assert by_file.columns[name].counts.shape[0] == 3
     assert by_file.rows == at_once.rows == 600
-    assert by_file.columns["c"].total.disallowed_rows == by_file.columns["c"].total.disallowed["z"]
-    assert by_file.columns["x"].total.below + by_file.columns["x"].total.above > 0
+    numeric = as_type(NumericProfile, by_file.columns["x"].total)
+    categorical = as_type(CategoricalProfile, by_file.columns["c"].total)
+    assert categorical.disallowed_rows == categorical.disallowed["z"]
+    assert numeric.below + numeric.above > 0
 
 
 def test_broken_objects_and_missing_columns_are_findings(lake):
@@ -184,4 +190,4 @@ def test_a_sample_can_skip_unreadable_objects(lake):
         fit_plan(store, now, FEATURES, DataFormat.PARQUET)
     plan = fit_plan(store, now, FEATURES, DataFormat.PARQUET, skip_unreadable=True)
     assert plan[0].cells > 100
-    assert set(plan[1].categories) == {"a", "b", "z"}
+    assert set(as_type(CategoricalPlan, plan[1]).categories) == {"a", "b", "z"}

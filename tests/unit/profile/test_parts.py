@@ -16,10 +16,11 @@ from modelmonitor_trainer.profile.binning import fit_plan, plan_to_json
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.engine import ThreadEngine
 from modelmonitor_trainer.profile.hashing import digest
-from modelmonitor_trainer.profile.object_profile import to_bytes
-from modelmonitor_trainer.profile.tasks import ProfileTask
+from modelmonitor_trainer.profile.object_profile import ObjectProfile, to_bytes
+from modelmonitor_trainer.profile.tasks import PartProfile, ProfileTask
 from modelmonitor_trainer.profile.window import profile_objects
 from modelmonitor_trainer.storage.open import open_store
+from support.narrowing import as_type
 
 FEATURES = [Feature(name="x", type=FeatureType.NUMERIC), Feature(name="w", type=FeatureType.CATEGORICAL)]
 FMT = DataFormat.PARQUET
@@ -44,7 +45,10 @@ def test_the_same_bytes_for_any_number_of_threads(objects):
         assert len(opened.others) > 3
     cache = ProfileCache(store, None)
     found = [
-        [to_bytes(made) for made in profile_objects(store, infos, plan, FMT, cache, engine=ThreadEngine(threads))]
+        [
+            to_bytes(as_type(ObjectProfile, profile))
+            for profile in profile_objects(store, infos, plan, FMT, cache, engine=ThreadEngine(threads))
+        ]
         for threads in (1, 2, 4)
     ]
     assert found[0] == found[1] == found[2]
@@ -54,8 +58,8 @@ def test_the_same_bytes_for_any_number_of_threads(objects):
 def in_sequence(store, info, plan):
     """Profile an object part by part, without an engine."""
     task = ProfileTask(info, plan, digest(plan_to_json(plan)), FMT)
-    first = task.run(store)
-    return task.combine([first, *(other.run(store) for other in task.others(first))])
+    first = as_type(PartProfile, task.run(store))
+    return task.combine([first, *(as_type(PartProfile, other.run(store)) for other in task.others(first))])
 
 
 def test_parts_have_every_chunk_once(objects):

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.profile.serialization import pack, unpack
 
-ARRAYS = {
+ARRAYS: dict[str, Array] = {
     "counts": np.arange(6, dtype=np.uint16).reshape(2, 3),
     "none": np.empty(0, dtype=np.uint8),
     "sums": np.array([[0.5, -np.inf], [np.nan, 1e300]]),

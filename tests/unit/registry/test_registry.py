@@ -163,6 +163,7 @@ def test_a_champion_that_changed_meanwhile(registry):
     third = stored(registry, 3)
     with pytest.raises(ChampionChanged, match=second.version) as changed:
         registry.promote(third, instead_of=first.version, by="train-3", now=at(3))
+    assert changed.value.pointer is not None
     assert changed.value.pointer.version == second.version
     with pytest.raises(ChampionChanged):
         registry.promote(third, instead_of=None, by="train-3", now=at(3))
