@@ -180,9 +180,11 @@ def test_a_store_that_is_away_can_be_tried_again(lake: Lake, start: StartPod) ->
 
 
 @pytest.mark.parametrize("what", ["/profiles/", "report.html", "verdict.json"])
-def test_a_store_that_takes_no_more_leaves_no_verdict(lake: Lake, start: StartPod, what: str) -> None:
-    """Whatever cannot be written, the verdict is not there, and the next pod of the Job makes it anew."""
-    with faulty_proxy(lake.server.endpoint) as proxy:
+def test_a_store_that_rejects_writes_leaves_no_verdict(
+    lake: Lake, s3_server: S3Server, start: StartPod, what: str
+) -> None:
+    """Whatever cannot be written, there is no verdict, and the next pod of the Job checks again."""
+    with faulty_proxy(s3_server.endpoint) as proxy:
         proxy.fault = lambda request: Fault(refuse=(503, "SlowDown")) if writes(request, what) else None
         pod = start(check_request(lake.monitor(storage={"endpoint": proxy.endpoint})))
         failure = failed(pod)
