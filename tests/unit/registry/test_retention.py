@@ -11,36 +11,24 @@ from hypothesis import strategies as st
 from modelmonitor_api.spec import Retention
 from modelmonitor_trainer.errors import BadData, NotFound, ObjectChanged
 from modelmonitor_trainer.registry.layout import ResultsLayout
-from modelmonitor_trainer.registry.records import Pointer, Tenure, VersionRecord
+from modelmonitor_trainer.registry.records import Pointer, Tenure
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.registry.retention import apply_retention, expendable
 from modelmonitor_trainer.storage.local import path_of, uri_of
 from modelmonitor_trainer.storage.open import open_store
+from support.versions import version_record
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 LATER = START + dt.timedelta(days=400)
 
 
 def record(number, outcome="Rejected", reason="Worse", compared_with="v1"):
-    period = {"start": "2024-01-01", "end": "2024-01-10", "rows": 100}
-    return VersionRecord(
+    return version_record(
+        number,
         version=f"v{number}",
-        number=number,
-        monitor_uid="u",
         created=START + dt.timedelta(days=number),
-        trigger="DriftDetected",
-        seed=0,
-        task="Regression",
-        target="y",
-        features=[],
-        train=period,
-        holdout=period,
-        manifest_sha256="0",
-        predictions_sha256="0",
-        metric="R2",
         outcome=outcome,
         reason=reason,
-        message="m",
         compared_with=compared_with,
     )
 
