@@ -18,7 +18,7 @@ import pytest
 from modelmonitor_api.messages import RunVerdict
 from support.lake import Lake
 from support.pods import Pod, train_request
-from support.processes import Process, free_port, wait_until
+from support.processes import PATIENCE, Process, free_port, wait_until
 from support.s3 import S3Server
 
 SCORER = Path(__file__).parents[2] / "examples" / "scorer" / "scorer.py"
@@ -50,7 +50,7 @@ class Scorer:
         """Return the status and the JSON of an answer; (0, None) where there is none."""
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
-            with urllib.request.urlopen(f"{self.url}{path}", data, timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}{path}", data, timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

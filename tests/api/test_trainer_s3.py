@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -323,13 +322,13 @@ def test_an_object_that_is_replaced_under_a_training_is_named(lake: Lake, start:
     assert "2013-01-21" in failure.message
 
 
-def test_a_pod_that_is_asked_to_stop_says_so(lake: Lake, start: StartPod) -> None:
-    # A store that accepts and never answers keeps the pod at work until it is stopped.
+def test_a_pod_that_is_stopped_reports_the_interruption(lake: Lake, start: StartPod) -> None:
+    # A store that accepts connections and never responds keeps the pod busy until it is stopped.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         pod = start(check_request(lake.monitor(storage={"endpoint": f"http://127.0.0.1:{port}"})))
-        with silent.accept()[0]:
-            time.sleep(0.2)
+        with silent.accept()[0] as connection:
+            assert connection.recv(1), "a request, for whose response the pod waits from now on"
             assert pod.process.stop() == ExitCode.INTERRUPTED
     failure = failed(pod)
     assert failure.reason is FailureReason.INTERRUPTED
