@@ -47,7 +47,7 @@ def test_s3_server_obeys_conditions_and_checks_signatures(s3_server: S3Server, b
     assert s3.get_object(Bucket=bucket, Key="a/b.json")["Body"].read() == b"3"
 
 
-def test_a_missing_program_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_error_of_a_missing_program_names_the_make_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MODELMONITOR_CACHE", str(tmp_path))
     with pytest.raises(ProgramMissing, match="run make binaries"):
         program("etcd")

@@ -119,8 +119,8 @@ def test_words_are_defined_in_the_api(package: str) -> None:
 
 
 def test_the_scan_finds_literals() -> None:
-    found = {
+    literals = {
         word for _, word in _words(ast.parse("f(reason='Odd' if x else 'Even'); y = r.outcome in {'Lost', 'a b'}"))
     }
-    assert found == {"Odd", "Even", "Lost"}
+    assert literals == {"Odd", "Even", "Lost"}
     assert {word for _, word in _words(ast.parse("Violation('Bent', None, (), '')"))} == {"Bent"}

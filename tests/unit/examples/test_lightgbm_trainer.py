@@ -138,7 +138,7 @@ def test_a_warm_start_adds_to_the_champions_trees(tmp_path, run_image, monkeypat
     assert codes == [["a", "b", "c"], ["a", "b", "c", "new"]], "codes keep their meaning"
 
 
-def test_what_it_does_not_know_it_refuses(tmp_path, run_image, monkeypatch, caplog):
+def test_unsupported_requests_are_rejected(tmp_path, run_image, monkeypatch, caplog):
     for name in ("train", "predict-challenger", "predict-champion"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "request.json").write_text(json.dumps({"protocol": 2, "skip": None}))

@@ -60,7 +60,7 @@ def lake(tmp_path):
     return store, store.list(f"{base}/data/"), ProfileCache(store, f"{base}/profiles/")
 
 
-def blocks(objects):
+def batch_per_object(objects):
     return [Batch(info.uri, (info,)) for info in objects]
 
 
@@ -89,9 +89,9 @@ def test_only_a_new_object_is_read(lake):
     store.write(objects[1].uri, parquet({"x": [1.0], "c": ["a"]}))
     now = [objects[0], store.head(objects[1].uri), objects[2]]
     store.opened.clear()
-    found = list(profile_objects(store, now, plan, DataFormat.PARQUET, cache))
+    profiles = list(profile_objects(store, now, plan, DataFormat.PARQUET, cache))
     assert store.opened == [objects[1].uri]
-    assert [as_type(ObjectProfile, profile).rows for profile in found] == [200, 1, 200]
+    assert [as_type(ObjectProfile, profile).rows for profile in profiles] == [200, 1, 200]
 
 
 def test_progress_of_a_large_text_object(tmp_path, monkeypatch):
@@ -126,7 +126,7 @@ def test_a_corrupted_profile_is_computed_again(lake, damage):
         same(one, other)
 
 
-def test_counts_that_do_not_add_up_are_refused(lake):
+def test_counts_that_do_not_add_up_are_rejected(lake):
     store, objects, _ = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
     (result,) = profile_objects(store, objects[:1], plan, DataFormat.PARQUET, ProfileCache(store, None))
@@ -138,7 +138,7 @@ def test_counts_that_do_not_add_up_are_refused(lake):
 
 @given(st.binary(max_size=300))
 @settings(max_examples=50)
-def test_noise_is_no_profile(data):
+def test_random_bytes_are_no_profile(data):
     with pytest.raises(ValueError):  # noqa: PT011 - NumPy raises ValueError for pickles as well; all mean corruption
         from_bytes(data, ())
 
@@ -146,7 +146,7 @@ def test_noise_is_no_profile(data):
 def test_a_window_is_the_sum_of_its_batches(lake):
     store, objects, cache = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
-    by_file = profile_window(store, blocks(objects), plan, DataFormat.PARQUET, cache, what="")
+    by_file = profile_window(store, batch_per_object(objects), plan, DataFormat.PARQUET, cache, what="")
     at_once = profile_window(store, [Batch("all", tuple(objects))], plan, DataFormat.PARQUET, cache, what="")
     for name in ("x", "c"):
         assert np.array_equal(by_file.columns[name].total.counts, at_once.columns[name].total.counts)
@@ -164,7 +164,7 @@ def test_broken_objects_and_missing_columns_are_findings(lake):
     store.write(objects[1].uri, b"no parquet")
     store.write(objects[2].uri, parquet({"x": [1.0, 2.0]}))
     now = [store.head(info.uri) for info in objects]
-    window = profile_window(store, blocks(now), plan, DataFormat.PARQUET, cache, what="")
+    window = profile_window(store, batch_per_object(now), plan, DataFormat.PARQUET, cache, what="")
     assert window.rows == 202
     assert "1.parquet cannot be read" in window.blocks[1].unreadable[0]
     assert window.blocks[2].lacking == {"c": (objects[2].uri,)}
@@ -177,9 +177,9 @@ def test_no_rows_and_no_row_groups(lake):
     store, objects, cache = lake
     plan = fit_plan(store, objects, FEATURES, DataFormat.PARQUET)
     store.write(objects[0].uri, parquet(pa.schema([("x", pa.float64()), ("c", pa.string())]).empty_table()))
-    (found,) = profile_objects(store, [store.head(objects[0].uri)], plan, DataFormat.PARQUET, cache)
-    assert isinstance(found, ObjectProfile)
-    assert found.rows == found.columns["x"].rows == 0
+    (empty,) = profile_objects(store, [store.head(objects[0].uri)], plan, DataFormat.PARQUET, cache)
+    assert isinstance(empty, ObjectProfile)
+    assert empty.rows == empty.columns["x"].rows == 0
 
 
 def test_a_sample_can_skip_unreadable_objects(lake):

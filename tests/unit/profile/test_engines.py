@@ -105,15 +105,15 @@ def test_the_stored_bytes_do_not_depend_on_the_engine(tmp_path, engine, fmt):
         return stored(store, prefix), window, [to_bytes(batch) for batch in moments]
 
     expected, reference, moments = run(f"file://{tmp_path}/expected/", ThreadEngine(1))
-    found, window, again = run(f"file://{tmp_path}/found/", engine)
+    result, window, again = run(f"file://{tmp_path}/result/", engine)
     assert sorted(name.rpartition(".")[2] for name in expected) == ["moments"] * 3 + ["profile"] * 3
-    assert found == expected
+    assert result == expected
     assert again == moments
     assert repr(window) == repr(reference)
     # From the cache, without another read of the objects.
     for info in objects:
         store.delete(info.uri)
-    assert run(f"file://{tmp_path}/found/", engine)[2] == moments
+    assert run(f"file://{tmp_path}/result/", engine)[2] == moments
 
 
 def test_the_errors_do_not_depend_on_the_engine(tmp_path, engine):

@@ -24,7 +24,7 @@ from support.profiles import profile_categories, profile_numbers
 
 numbers = st.lists(st.one_of(st.none(), st.floats(width=32), st.integers(-3, 3).map(float)), max_size=40)
 words = st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "c", "d", "", "é"])), max_size=40)
-edge_sets = st.lists(st.floats(-5, 5), max_size=6, unique=True).map(lambda found: np.array(sorted(found)))
+edge_sets = st.lists(st.floats(-5, 5), max_size=6, unique=True).map(lambda edges: np.array(sorted(edges)))
 
 
 def chunked(values, kind=None):
@@ -79,9 +79,9 @@ def test_merging_is_associative_and_equal_to_profiling_all(a, b, c, edges):
 
 @given(words, words, words)
 def test_categories_merge_exactly(a, b, c):
-    cells, allowed = {"a": 0, "b": 1}, frozenset(["a", "b", "c"])
-    parts = [profile_categories(chunked(part, pa.string()), cells, allowed) for part in (a, b, c)]
-    whole = profile_categories(chunked(a + b + c, pa.string()), cells, allowed)
+    bins, allowed = {"a": 0, "b": 1}, frozenset(["a", "b", "c"])
+    parts = [profile_categories(chunked(part, pa.string()), bins, allowed) for part in (a, b, c)]
+    whole = profile_categories(chunked(a + b + c, pa.string()), bins, allowed)
     alike(merge(parts), whole)
     alike(parts[0].merged(parts[1]).merged(parts[2]), parts[0].merged(parts[1].merged(parts[2])))
     assert whole.counts.sum() == whole.present
@@ -123,18 +123,18 @@ def test_every_kind_of_number(column):
     assert (profile.counts.tolist(), profile.nulls, profile.kinds) == ([1, 1], 1, frozenset({"number"}))
 
 
-def test_what_is_no_number_is_missing_and_says_so():
+def test_values_that_are_no_numbers_are_missing_with_their_kind():
     profile = profile_numbers(chunked(["1", "2"]), np.array([1.5]))
     assert (profile.rows, profile.missing, profile.kinds) == (2, 2, frozenset({"text"}))
 
 
 def test_a_category_is_the_same_as_integer_float_and_text():
-    cells = {"1": 0, "2": 1, "true": 2}
+    bins = {"1": 0, "2": 1, "true": 2}
     for column in (["1", "2", "2", None], [1, 2, 2, None], [1.0, 2.0, 2.0, None], [1.0, 2.0, 2.0, math.nan]):
-        assert profile_categories(chunked(column), cells).counts.tolist() == [1, 2, 0, 0]
-    assert profile_categories(chunked([True, False]), cells).others == {"false": 1}
+        assert profile_categories(chunked(column), bins).counts.tolist() == [1, 2, 0, 0]
+    assert profile_categories(chunked([True, False]), bins).others == {"false": 1}
     dictionary = pa.array(["2", "1", "2", None]).dictionary_encode()[1:]
-    profile = profile_categories(pa.chunked_array([dictionary]), cells)
+    profile = profile_categories(pa.chunked_array([dictionary]), bins)
     assert (profile.counts.tolist(), profile.nulls) == ([1, 1, 0, 0], 1)
 
 
@@ -146,19 +146,19 @@ def test_profiles_of_different_kinds_do_not_merge():
 
 
 @given(st.lists(st.floats(width=32)), st.integers(2, 20))
-def test_edges_increase_and_give_common_values_their_own_cell(values, cells):
+def test_edges_increase_and_give_common_values_their_own_bin(values, bins):
     sample = np.array(values, dtype=float)
-    edges = fit_edges(sample, cells)
+    edges = fit_edges(sample, bins)
     assert np.all(edges[1:] > edges[:-1])
     assert np.all(np.isfinite(edges))
     finite = sample[np.isfinite(sample)]
     for value in np.unique(finite):
-        if np.count_nonzero(finite == value) >= max(2, math.ceil(finite.size / cells)) and value < 3e38:
+        if np.count_nonzero(finite == value) >= max(2, math.ceil(finite.size / bins)) and value < 3e38:
             assert value in edges
             assert np.nextafter(value, math.inf) in edges
 
 
-def test_cells_have_equal_mass_on_smooth_data():
+def test_bins_have_equal_mass_on_smooth_data():
     sample = np.random.default_rng(0).lognormal(0, 2, 102_400)
     counts = bin_counts(sample, fit_edges(sample, 1024))
     assert counts.size == 1024
@@ -168,10 +168,10 @@ def test_cells_have_equal_mass_on_smooth_data():
 
 @given(st.integers(1, 200))
 def test_spread_visits_everything_once(count):
-    found = list(spread(count))
-    assert sorted(found) == list(range(count))
+    order = list(spread(count))
+    assert sorted(order) == list(range(count))
     if count >= 4:
-        assert max(found[:4]) - min(found[:4]) >= count // 2
+        assert max(order[:4]) - min(order[:4]) >= count // 2
 
 
 @given(edge_sets, st.lists(st.text(), unique=True, max_size=5))
@@ -200,6 +200,6 @@ def test_plans_survive_storage(edges, categories):
         b"\xff",
     ],
 )
-def test_damaged_plans_are_refused(data):
+def test_corrupted_plans_are_rejected(data):
     with pytest.raises(ValueError):  # noqa: PT011 - json's own error is a ValueError too, and the caller makes no difference
         plan_from_json(data)

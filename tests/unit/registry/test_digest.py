@@ -77,8 +77,8 @@ def test_equal_fits_in_two_processes(first):
 
 def test_another_seed_is_another_fit(first):
     other = run(1, seed=7, names=["RandomForestClassifier", "SGDClassifier"])
-    for name, found in other.items():
-        assert found[1] != first[name][1]
+    for name, result in other.items():
+        assert result[1] != first[name][1]
 
 
 def test_one_changed_number_is_another_fit(tmp_path):
