@@ -241,7 +241,7 @@ def servers():
     running = []
     for _ in range(2):
         server = RecordingServer()
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         running.append(server)
     yield running
     for server in running:
