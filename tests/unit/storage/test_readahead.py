@@ -223,15 +223,32 @@ def test_files_over_parts_of_one_object_fetch_each_block_once():
 
 
 def test_small_objects_are_fetched_in_parallel_before_they_are_opened():
-    source = Source(together(4))
+    """At the beginning and in the middle, the store responds only once several requests are in flight."""
+    responds = threading.Event()
+    source = Source(lambda _: responds.wait(PATIENCE))
     traffic, infos = ReadAhead(source), [listed(f"{number:03}", 20_000) for number in range(160)]
-    with traffic.session(infos):
-        for number, info in enumerate(infos):
+
+    def read(numbers):
+        for number in numbers:
+            info = infos[number]
             if number % 2:
                 assert traffic.read_prefetched(info.uri, None) == content(info, 0, info.size)
             else:
                 with traffic.open(info) as file:
                     assert file.read() == content(info, 0, info.size)
+
+    with traffic.session(infos):
+        wait_until(lambda: source.in_flight == REQUESTS, "requests at the beginning")
+        responds.set()
+        read(range(60))
+        wait_until(lambda: is_idle(traffic), "end of all requests")
+        fetched = len(source.requests)
+        assert fetched < 160
+        responds.clear()
+        read(range(60, fetched))
+        wait_until(lambda: source.in_flight >= 4, "requests in the middle")
+        responds.set()
+        read(range(fetched, 160))
     assert len(source.requests) == 160, "each of them once"
     assert source.most_in_flight <= REQUESTS
 
