@@ -61,7 +61,7 @@ test: ## Run everything: lint, types, unit, MLflow, API-server, chart and cluste
 	hack/test.sh
 
 .PHONY: test-lint
-test-lint: install test-types ## Check lint, formatting, types and the layers between packages.
+test-lint: install test-types test-types-tests ## Check lint, formatting, types and the layers between packages.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/lint-imports
@@ -70,7 +70,6 @@ test-lint: install test-types ## Check lint, formatting, types and the layers be
 test-types: install ## Check the types of the packages.
 	$(BIN)/mypy $(PACKAGES)
 
-# Not a part of test-lint before it passes.
 .PHONY: test-types-tests
 test-types-tests: install ## Check the types of the tests.
 	$(BIN)/mypy tests

@@ -48,17 +48,17 @@ def scene(shared_operator: OperatorProcess, cluster: Client, namespace: str) -> 
 @pytest.fixture
 def make_operator(api_server: ApiServer, namespace: str, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
     """Makes operators for the test's namespace alone, with nothing but a Role in it; they are not started."""
-    made: list[OperatorProcess] = []
+    operators: list[OperatorProcess] = []
 
     def make(**environment: str) -> OperatorProcess:
-        folder = tmp_path / f"operator-{len(made)}"
+        folder = tmp_path / f"operator-{len(operators)}"
         folder.mkdir()
         operator = OperatorProcess(install(api_server, folder, namespace), folder, **environment)
-        made.append(operator)
+        operators.append(operator)
         return operator
 
     yield make
-    for operator in made:
+    for operator in operators:
         _end(operator)
 
 

@@ -22,7 +22,7 @@ from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.errors import PreconditionFailed
 from modelmonitor_trainer.storage import s3
 from support.faulty import Fault, FaultyProxy, S3Request, faulty_proxy, silent_store
-from support.processes import Process, free_port, wait_until
+from support.processes import PATIENCE, Process, free_port, wait_until
 from support.s3 import S3Server
 
 #: Tries of a request in this process.
@@ -73,42 +73,42 @@ def check(s3_server: S3Server, bucket: str, tmp_path: Path) -> Check:
     return checked
 
 
-def sentence(found: subprocess.CompletedProcess[str], code: int) -> str:
-    """Return the sentence of a failure, which is all that was said."""
-    assert found.returncode == code, found.stderr
-    assert found.stdout == ""
-    assert found.stderr.startswith("modelmonitor: ")
-    assert found.stderr.count("\n") == 1
-    return found.stderr
+def sentence(result: subprocess.CompletedProcess[str], code: int) -> str:
+    """Return the message of a failure, which must be all of the output."""
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
+    assert result.stderr.startswith("modelmonitor: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
 
 
 def test_a_folder_and_a_pattern_on_s3(check: Check) -> None:
-    found = check()
-    assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout.startswith("NoDrift: ")
+    result = check()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("NoDrift: ")
 
 
-def test_credentials_that_are_wrong_or_not_there(check: Check, bucket: str) -> None:
-    said = sentence(check(AWS_SECRET_ACCESS_KEY="wrong"), ExitCode.BAD_CONFIGURATION)
-    assert "AWS_SECRET_ACCESS_KEY does not belong to the access key" in said
-    assert f"s3://{bucket}/" in said
-    said = sentence(check(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""), ExitCode.BAD_CONFIGURATION)
-    assert "there are no usable credentials for s3://" in said
+def test_wrong_or_missing_credentials(check: Check, bucket: str) -> None:
+    message = sentence(check(AWS_SECRET_ACCESS_KEY="wrong"), ExitCode.BAD_CONFIGURATION)
+    assert "AWS_SECRET_ACCESS_KEY does not belong to the access key" in message
+    assert f"s3://{bucket}/" in message
+    message = sentence(check(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""), ExitCode.BAD_CONFIGURATION)
+    assert "there are no usable credentials for s3://" in message
 
 
 def test_a_bucket_that_does_not_exist(check: Check) -> None:
-    said = sentence(check(current="s3://no-such-bucket-anywhere/x/"), ExitCode.BAD_CONFIGURATION)
-    assert "no-such-bucket-anywhere" in said
-    assert "does not exist" in said
+    message = sentence(check(current="s3://no-such-bucket-anywhere/x/"), ExitCode.BAD_CONFIGURATION)
+    assert "no-such-bucket-anywhere" in message
+    assert "does not exist" in message
 
 
 def test_a_store_that_is_down(check: Check) -> None:
-    said = sentence(check(AWS_ENDPOINT_URL=f"http://127.0.0.1:{free_port()}"), ExitCode.BAD_CONFIGURATION)
-    assert "cannot be reached" in said
+    message = sentence(check(AWS_ENDPOINT_URL=f"http://127.0.0.1:{free_port()}"), ExitCode.BAD_CONFIGURATION)
+    assert "cannot be reached" in message
 
 
 class _Skewed(BaseHTTPRequestHandler):
-    """A store whose clock is another one: it refuses every signature."""
+    """A store whose clock differs: it rejects every signature."""
 
     def do_GET(self) -> None:
         answer = b"<Error><Code>RequestTimeTooSkewed</Code><Message>too large</Message></Error>"
@@ -119,12 +119,12 @@ class _Skewed(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def skewed() -> Iterator[str]:
-    """The address of a store that refuses for the sake of its clock."""
+    """The address of a store that rejects requests because its clock differs."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Skewed) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -133,22 +133,16 @@ def skewed() -> Iterator[str]:
         thread.join()
 
 
-def test_a_clock_that_is_wrong(check: Check, skewed: str) -> None:
-    said = sentence(check(AWS_ENDPOINT_URL=skewed), ExitCode.BAD_CONFIGURATION)
-    assert "the clock of this machine differs from that of the object store" in said
+def test_a_clock_that_differs_from_the_stores(check: Check, skewed: str) -> None:
+    message = sentence(check(AWS_ENDPOINT_URL=skewed), ExitCode.BAD_CONFIGURATION)
+    assert "the clock of this machine differs from that of the object store" in message
 
 
 @pytest.fixture
 def proxy(s3_server: S3Server) -> Iterator[FaultyProxy]:
-    """The store of the tests, behind a proxy that fails as they want."""
-    with faulty_proxy(s3_server.endpoint) as made:
-        yield made
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checks in this process wait for five seconds, twice: long for a busy machine, short for a test."""
-    monkeypatch.setattr(s3, "PATIENCE", s3.RetryPolicy(connect_seconds=5, read_seconds=5, attempts=ATTEMPTS))
+    """A proxy in front of the S3 server, with the faults that a test sets."""
+    with faulty_proxy(s3_server.endpoint) as running:
+        yield running
 
 
 @pytest.fixture
@@ -157,9 +151,10 @@ def check_here(
     bucket: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    impatient: None,
 ) -> Callable[[str], tuple[int, str, str]]:
     """Checks as the command line does, in this process: objects of three blocks, and of one."""
+    policy = s3.RetryPolicy(connect_seconds=PATIENCE, read_seconds=PATIENCE, attempts=ATTEMPTS)
+    monkeypatch.setattr(s3, "PATIENCE", policy)
     for side, seed in (("reference", 0), ("current", 1)):
         s3_server.client.put_object(Bucket=bucket, Key=f"{side}/0.parquet", Body=parquet(seed, LARGE))
         s3_server.client.put_object(Bucket=bucket, Key=f"{side}/1.parquet", Body=parquet(seed + 2))
@@ -174,20 +169,26 @@ def check_here(
             monkeypatch.setenv(name, value)
         sides = [f"--{side}=s3://{bucket}/{side}/" for side in ("reference", "current")]
         code = main(["check", *sides])
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return checked
+
+
+@pytest.fixture
+def impatient(check_here: CheckHere, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limit each attempt to five seconds, for tests that wait for the limit; others must not meet it on any machine."""
+    monkeypatch.setattr(s3, "PATIENCE", s3.RetryPolicy(connect_seconds=5, read_seconds=5, attempts=ATTEMPTS))
 
 
 CheckHere = Callable[[str], tuple[int, str, str]]
 
 
-def failed(found: tuple[int, str, str], code: int = ExitCode.BAD_CONFIGURATION) -> str:
-    """Return the sentence of a failure, which is all that was said."""
-    assert found[:2] == (code, ""), found
-    assert found[2].count("\n") == 1
-    return found[2]
+def failed(result: tuple[int, str, str], code: int = ExitCode.BAD_CONFIGURATION) -> str:
+    """Return the message of a failure, which must be all of the output."""
+    assert result[:2] == (code, ""), result
+    assert result[2].count("\n") == 1
+    return result[2]
 
 
 def reads_data(request: S3Request, name: str = "current/0") -> bool:
@@ -195,38 +196,40 @@ def reads_data(request: S3Request, name: str = "current/0") -> bool:
     return request.method == "GET" and name in request.path and "list-type" not in request.path
 
 
-def test_all_is_well_through_the_proxy(check_here: CheckHere, proxy: FaultyProxy) -> None:
+def test_a_check_succeeds_through_the_proxy(check_here: CheckHere, proxy: FaultyProxy) -> None:
     code, out, err = check_here(proxy.endpoint)
     assert (code, err) == (0, "")
     assert out.startswith("NoDrift: ")
     assert len({request.range for request in proxy.requests if reads_data(request)}) >= 3, "it comes in blocks"
 
 
-def test_a_store_that_accepts_and_never_answers(check_here: CheckHere) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_a_store_that_accepts_connections_and_never_responds(check_here: CheckHere) -> None:
     with silent_store() as endpoint:
-        said = failed(check_here(endpoint))
-    assert f"{endpoint} did not respond for s3://" in said
+        message = failed(check_here(endpoint))
+    assert f"{endpoint} did not respond for s3://" in message
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("where", ["at once", "body"])
-def test_a_store_that_stops_answering_while_data_are_read(
+def test_a_store_that_stops_responding_while_data_are_read(
     check_here: CheckHere, proxy: FaultyProxy, where: str
 ) -> None:
     proxy.fault = lambda request: Fault(hang=where) if reads_data(request) else None
-    said = failed(check_here(proxy.endpoint))
-    assert "did not respond" in said
-    assert "current/0.parquet" in said
+    message = failed(check_here(proxy.endpoint))
+    assert "did not respond" in message
+    assert "current/0.parquet" in message
     tries = Counter((request.path, request.range) for request in proxy.requests if reads_data(request))
     assert max(tries.values()) <= ATTEMPTS
 
 
-def test_our_patience_ends_after_about_a_minute() -> None:
+def test_a_request_is_given_up_after_about_a_minute() -> None:
     patience = s3.RetryPolicy()
     # Between attempts botocore waits for up to 1, 2, 4, … seconds.
     assert patience.attempts * patience.read_seconds + 2 ** (patience.attempts - 1) - 1 <= 75
 
 
-def test_an_answer_that_breaks_off_is_asked_for_again(check_here: CheckHere, proxy: FaultyProxy) -> None:
+def test_a_truncated_response_is_requested_again(check_here: CheckHere, proxy: FaultyProxy) -> None:
     seen: set[tuple[str, str]] = set()
 
     def once(request: S3Request) -> Fault | None:
@@ -240,11 +243,11 @@ def test_an_answer_that_breaks_off_is_asked_for_again(check_here: CheckHere, pro
     assert out.startswith("NoDrift: ")
 
 
-def test_answers_that_always_break_off(check_here: CheckHere, proxy: FaultyProxy) -> None:
+def test_responses_that_are_always_truncated(check_here: CheckHere, proxy: FaultyProxy) -> None:
     proxy.fault = lambda request: Fault(cut=True) if reads_data(request) else None
-    said = failed(check_here(proxy.endpoint))
-    assert "closed the connection mid-response" in said
-    assert "current/0.parquet" in said
+    message = failed(check_here(proxy.endpoint))
+    assert "closed the connection mid-response" in message
+    assert "current/0.parquet" in message
 
 
 def test_a_store_that_is_overloaded_for_a_moment(check_here: CheckHere, proxy: FaultyProxy) -> None:
@@ -266,9 +269,9 @@ def test_a_store_that_is_overloaded_for_a_moment(check_here: CheckHere, proxy: F
 
 def test_a_store_that_is_overloaded_for_long(check_here: CheckHere, proxy: FaultyProxy) -> None:
     proxy.fault = lambda request: Fault(refuse=(503, "SlowDown")) if reads_data(request) else None
-    said = failed(check_here(proxy.endpoint))
-    assert "responded SlowDown for s3://" in said
-    assert ", 2 times; the object store is overloaded" in said
+    message = failed(check_here(proxy.endpoint))
+    assert "responded SlowDown for s3://" in message
+    assert ", 2 times; the object store is overloaded" in message
 
 
 def test_an_object_that_is_deleted_after_the_listing(
@@ -280,10 +283,10 @@ def test_an_object_that_is_deleted_after_the_listing(
         return Fault(before=lambda: s3_server.client.delete_object(Bucket=bucket, Key="current/1.parquet"))
 
     proxy.fault = gone
-    said = failed(check_here(proxy.endpoint))
-    assert f"s3://{bucket}/current/1.parquet has been removed since it was listed" in said
+    message = failed(check_here(proxy.endpoint))
+    assert f"s3://{bucket}/current/1.parquet has been removed since it was listed" in message
     code, out, _ = check_here(proxy.endpoint)
-    assert code == 0, "the next try goes on without it"
+    assert code == 0, "the next check runs without it"
     assert out.startswith("NoDrift: ")
 
 
@@ -293,21 +296,21 @@ def test_an_object_that_is_replaced_while_it_is_read(
     other = parquet(9, LARGE)
 
     def replaced(request: S3Request) -> Fault | None:
-        blocks = [one for one in list(proxy.requests) if reads_data(one)]
-        if not reads_data(request) or len(blocks) != 3:
+        reads = [one for one in list(proxy.requests) if reads_data(one)]
+        if not reads_data(request) or len(reads) != 3:
             return None
         return Fault(before=lambda: s3_server.client.put_object(Bucket=bucket, Key="current/0.parquet", Body=other))
 
     proxy.fault = replaced
-    said = failed(check_here(proxy.endpoint))
-    assert f"s3://{bucket}/current/0.parquet has been replaced since it was listed" in said
+    message = failed(check_here(proxy.endpoint))
+    assert f"s3://{bucket}/current/0.parquet has been replaced since it was listed" in message
 
 
 @pytest.mark.parametrize("kind", ["absent", "match"])
-def test_a_write_whose_answer_is_lost_has_won(
+def test_a_conditional_write_whose_response_is_lost_has_succeeded(
     proxy: FaultyProxy, s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """The second try of a conditional write meets what the first one has written."""
+    """The second attempt of a conditional write finds what the first one has written."""
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     store, uri = s3.S3Store(proxy.endpoint, "us-east-1"), f"s3://{bucket}/champion.json"
@@ -319,17 +322,17 @@ def test_a_write_whose_answer_is_lost_has_won(
     etag = store.write(uri, b"2", if_match=before, if_absent=before is None)
     assert sum(request.method == "PUT" for request in proxy.requests) == len(written) + 2
     assert store.read_versioned(uri) == (b"2", etag)
-    # Whoever lost to somebody else has lost, however often it was tried.
+    # A write whose condition does not hold fails on every attempt.
     written = list(proxy.requests)
     with pytest.raises(PreconditionFailed):
         store.write(uri, b"3", if_match=before, if_absent=before is None)
     assert store.read(uri) == b"2"
 
 
-def test_a_check_that_is_stopped_while_the_store_hangs_ends_at_once(
+def test_a_check_that_is_stopped_does_not_wait_for_the_store(
     check_here: CheckHere, proxy: FaultyProxy, s3_server: S3Server, bucket: str, tmp_path: Path
 ) -> None:
-    """Threads that wait for the store must not hold up the farewell."""
+    """Threads that wait for the store must not delay the exit."""
 
     def reads_rows(request: S3Request) -> bool:
         return reads_data(request) and request.range.startswith(("bytes=0-", "bytes=4-"))
@@ -351,15 +354,15 @@ def test_a_check_that_is_stopped_while_the_store_hangs_ends_at_once(
     )
     try:
         wait_until(lambda: any(map(reads_rows, list(proxy.requests))), "request for the data", hint=process.output())
-        # One that waited for the store first would end as unavailable.
+        # If it waited for the store first, it would exit as unavailable.
         assert process.stop() == ExitCode.INTERRUPTED, process.output()
     finally:
         process.kill()
 
 
-def test_an_object_that_is_not_what_its_name_says(check: Check, s3_server: S3Server, bucket: str) -> None:
+def test_an_object_whose_content_is_not_of_its_format(check: Check, s3_server: S3Server, bucket: str) -> None:
     s3_server.client.put_object(Bucket=bucket, Key="current/1.parquet", Body=parquet(2)[:-100])
-    found = check()
-    assert found.returncode == 0
-    assert found.stdout.startswith("Corrupted: ")
-    assert f"s3://{bucket}/current/1.parquet cannot be read as Parquet" in found.stdout
+    result = check()
+    assert result.returncode == 0
+    assert result.stdout.startswith("Corrupted: ")
+    assert f"s3://{bucket}/current/1.parquet cannot be read as Parquet" in result.stdout

@@ -35,7 +35,7 @@ def without_rule(role: Object, resource: str, verb: str) -> Object:
 
 
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "retrying"])
-def test_a_job_made_before_a_status_that_could_not_be_written(
+def test_a_job_that_was_created_before_the_status_could_not_be_written(
     own_scene: Scene, operator: OperatorProcess, killed: bool
 ) -> None:
     """The window between creating a training Job and writing it down, held open by taking a right away."""
@@ -62,7 +62,7 @@ def test_a_job_made_before_a_status_that_could_not_be_written(
     assert scene.training_numbers() == [1]
 
 
-def test_a_training_that_may_not_be_created_is_made_up_for(own_scene: Scene, operator: OperatorProcess) -> None:
+def test_a_training_whose_creation_was_forbidden_starts_later(own_scene: Scene, operator: OperatorProcess) -> None:
     scene, cluster = own_scene, own_scene.cluster
     with_champion(scene)
     role = cluster.get("Role", ROLE, scene.namespace)
@@ -79,7 +79,7 @@ def test_a_training_that_may_not_be_created_is_made_up_for(own_scene: Scene, ope
     assert scene.training_numbers() == [1]
 
 
-def test_lost_events_are_no_reason_to_stop(own_scene: Scene, operator: OperatorProcess) -> None:
+def test_a_failure_to_post_events_does_not_stop_the_operator(own_scene: Scene, operator: OperatorProcess) -> None:
     scene, cluster = own_scene, own_scene.cluster
     role = cluster.get("Role", ROLE, scene.namespace)
     cluster.patch("Role", ROLE, scene.namespace, without_rule(role, "events", "create"))
@@ -116,7 +116,7 @@ def test_a_lost_status_is_rebuilt_from_the_jobs(own_scene: Scene, operator: Oper
     assert len(scene.jobs(Role.CHECK)) == 2
 
 
-def test_a_status_that_was_edited_by_hand_starts_no_second_training(
+def test_a_status_that_was_edited_manually_starts_no_second_training(
     own_scene: Scene, operator: OperatorProcess
 ) -> None:
     scene = own_scene
@@ -132,7 +132,7 @@ def test_a_status_that_was_edited_by_hand_starts_no_second_training(
     assert scene.training_numbers() == [1]
 
 
-def test_the_operator_outlives_its_api_server(
+def test_the_operator_survives_a_restart_of_the_api_server(
     own_scene: Scene, operator: OperatorProcess, api_server: ApiServer
 ) -> None:
     scene, pid = own_scene, operator.pid
@@ -172,19 +172,19 @@ def test_two_operators_at_once_start_one_training(
     assert actions == ["Rejected", "TrainingStarted"] * 2
 
 
-def test_an_operator_leaves_other_namespaces_alone(own_scene: Scene, cluster: Client) -> None:
+def test_an_operator_does_not_change_other_namespaces(own_scene: Scene, cluster: Client) -> None:
     other = f"{own_scene.namespace}-other"
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
-    made = cluster.create(monitor(), other)
+    created = cluster.create(monitor(), other)
     own_scene.create(monitor())
     own_scene.wait_ready()
     own_scene.settle()
-    assert cluster.get(KIND, "flights", other) == made
+    assert cluster.get(KIND, "flights", other) == created
     assert cluster.list("CronJob", other) == []
     cluster.delete("Namespace", other)
 
 
-def test_the_operator_says_what_it_lacks(make_operator: Callable[..., OperatorProcess]) -> None:
+def test_the_operator_reports_missing_rights(make_operator: Callable[..., OperatorProcess]) -> None:
     operator = make_operator(TRAINER_IMAGE="")
     with pytest.raises(Exception, match="TRAINER_IMAGE is not set"):
         operator.start()

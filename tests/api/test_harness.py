@@ -1,4 +1,4 @@
-"""The servers that the other tests stand on are real, and leave nothing behind."""
+"""The servers and processes of the other tests: they check what real ones check, and end with the tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from support.apiserver import ApiServer
 from support.client import ApiRefused, Client, Credentials
-from support.processes import Process, ProgramMissing, program, wait_until
+from support.processes import PATIENCE, Process, ProgramMissing, program, wait_until
 from support.s3 import S3Server
 
 
@@ -31,7 +31,7 @@ def test_api_server_checks_tokens_and_rights(api_server: ApiServer, cluster: Cli
 
 def test_kubectl_reads_the_administrators_kubeconfig(api_server: ApiServer, namespace: str) -> None:
     command = [str(program("kubectl")), f"--kubeconfig={api_server.kubeconfig}", "get", "mmon", "-n", namespace]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE)
     assert "No resources found" in done.stderr
 
 
@@ -47,7 +47,7 @@ def test_s3_server_obeys_conditions_and_checks_signatures(s3_server: S3Server, b
     assert s3.get_object(Bucket=bucket, Key="a/b.json")["Body"].read() == b"3"
 
 
-def test_a_missing_program_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_error_of_a_missing_program_names_the_make_target(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MODELMONITOR_CACHE", str(tmp_path))
     with pytest.raises(ProgramMissing, match="run make binaries"):
         program("etcd")
@@ -57,7 +57,7 @@ def test_a_missing_program_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch, 
 def test_processes_do_not_outlive_a_killed_test_run(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from support.processes import Process\n"
-        f"print(Process(['sleep', '60'], log=Path({str(tmp_path / 'log')!r})).pid, flush=True); time.sleep(60)"
+        f"print(Process(['sleep', '600'], log=Path({str(tmp_path / 'log')!r})).pid, flush=True); time.sleep(600)"
     )
     folder = Path(__file__).parents[1]
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=folder) as parent:
@@ -72,8 +72,10 @@ def test_processes_do_not_outlive_a_killed_test_run(tmp_path: Path) -> None:
     wait_until(gone, "end of the child")
 
 
-def test_stop_ends_what_ignores_the_request(tmp_path: Path) -> None:
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"
-    process = Process([sys.executable, "-c", deaf], log=tmp_path / "log")
+def test_stop_kills_a_process_that_ignores_sigterm(tmp_path: Path) -> None:
+    script = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(600)"
+    )
+    process = Process([sys.executable, "-c", script], log=tmp_path / "log")
     wait_until(lambda: "on" in process.output(), "started process")
-    assert process.stop(seconds=0.2) == -9
+    assert process.stop(seconds=0.2) == -9  # it ignores the signal for 600 s, so any shorter wait does

@@ -20,7 +20,7 @@ from support.scene import Scene
 
 
 def test_a_new_monitor_gets_a_cron_job_a_first_check_and_all_conditions(scene: Scene) -> None:
-    made = scene.create(monitor(timeZone="America/New_York"))
+    created = scene.create(monitor(timeZone="America/New_York"))
     ready = scene.wait_ready()
     conditions = {each["type"]: each for each in ready["status"]["conditions"]}
     assert {kind: conditions[kind]["status"] for kind in conditions} == {
@@ -37,20 +37,20 @@ def test_a_new_monitor_gets_a_cron_job_a_first_check_and_all_conditions(scene: S
     assert parse_time(ready["status"]["nextCheckTime"]) > dt.datetime.now(dt.UTC)
 
     cron_job = scene.cron_job()
-    assert cron_job["spec"]["schedule"] == made["spec"]["schedule"]
+    assert cron_job["spec"]["schedule"] == created["spec"]["schedule"]
     assert cron_job["spec"]["timeZone"] == "America/New_York"
     assert cron_job["spec"]["concurrencyPolicy"] == "Forbid"
     assert cron_job["spec"]["suspend"] is False
     assert 0 < cron_job["spec"]["startingDeadlineSeconds"] <= 12 * 3600
     owner = {key: cron_job["metadata"]["ownerReferences"][0][key] for key in ("kind", "name", "uid", "controller")}
-    assert owner == {"kind": names.KIND, "name": "flights", "uid": made["metadata"]["uid"], "controller": True}
+    assert owner == {"kind": names.KIND, "name": "flights", "uid": created["metadata"]["uid"], "controller": True}
     request = request_of(cron_job["spec"]["jobTemplate"], CheckRequest)
     assert (request.monitor.namespace, request.monitor.name) == (scene.namespace, "flights")
     assert request.spec.time_zone == "America/New_York"
     assert request.checks_per_day == pytest.approx(1, abs=0.01)
 
     job = scene.running_job(Role.CHECK)
-    assert job["metadata"]["ownerReferences"][0]["uid"] == made["metadata"]["uid"]
+    assert job["metadata"]["ownerReferences"][0]["uid"] == created["metadata"]["uid"]
     assert request_of(job, CheckRequest) == request
     assert len(scene.jobs()) == 1
 
@@ -86,9 +86,9 @@ def test_an_edit_reaches_the_cron_job(scene: Scene) -> None:
 
 
 def test_labels_of_the_user_reach_the_jobs(scene: Scene) -> None:
-    made = monitor()
-    made["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "night", "app.kubernetes.io/managed-by": "Helm"}
-    scene.create(made)
+    declared = monitor()
+    declared["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "night", "app.kubernetes.io/managed-by": "Helm"}
+    scene.create(declared)
     job = scene.running_job(Role.CHECK)
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "night"
     assert job["metadata"]["labels"][names.LABEL_MANAGED_BY] == names.FIELD_MANAGER
@@ -125,7 +125,7 @@ def test_children_go_with_their_monitor(scene: Scene) -> None:
     scene.wait(gone, "empty namespace")
 
 
-def test_a_monitor_of_the_same_name_starts_afresh(scene: Scene) -> None:
+def test_a_new_monitor_of_the_same_name_starts_without_history(scene: Scene) -> None:
     first = scene.create(monitor())
     scene.wait_ready()
     scene.cluster.delete(names.KIND, "flights", scene.namespace)
@@ -140,17 +140,18 @@ def test_a_monitor_of_the_same_name_starts_afresh(scene: Scene) -> None:
     scene.wait_condition(ConditionType.READY, "True")
     job = scene.running_job(Role.CHECK)
     assert job["metadata"]["labels"][names.LABEL_MONITOR_UID] == second["metadata"]["uid"] != first["metadata"]["uid"]
-    told = {event["reason"] for event in scene.events()}
-    assert Reason.NAME_COLLISION not in told, "a predecessor that is being collected is no stranger"
+    reasons = {event["reason"] for event in scene.events()}
+    assert Reason.NAME_COLLISION not in reasons, "a predecessor that is being deleted is no other owner"
 
 
-def test_a_deleted_cron_job_comes_back(scene: Scene) -> None:
+def test_a_deleted_cron_job_is_created_again(scene: Scene) -> None:
     scene.create(monitor())
     scene.wait_ready()
     before = scene.cron_job()
     scene.cluster.delete("CronJob", before["metadata"]["name"], scene.namespace)
     after = scene.wait(
-        lambda: (found := scene.cron_job())["metadata"]["uid"] != before["metadata"]["uid"] and found, "new CronJob"
+        lambda: (cron_job := scene.cron_job())["metadata"]["uid"] != before["metadata"]["uid"] and cron_job,
+        "new CronJob",
     )
     assert after["spec"] == before["spec"]
 
@@ -166,7 +167,7 @@ def test_a_deleted_cron_job_comes_back(scene: Scene) -> None:
         ),
     ],
 )
-def test_an_edited_cron_job_is_put_right(scene: Scene, change: dict[str, Any]) -> None:
+def test_an_edited_cron_job_is_restored(scene: Scene, change: dict[str, Any]) -> None:
     scene.create(monitor())
     scene.wait_ready()
     before = scene.cron_job()
@@ -179,7 +180,7 @@ def test_an_edited_cron_job_is_put_right(scene: Scene, change: dict[str, Any]) -
     scene.wait(right, "CronJob as it was")
 
 
-def test_what_others_add_to_a_cron_job_is_left_alone(scene: Scene) -> None:
+def test_fields_that_others_add_to_a_cron_job_are_kept(scene: Scene) -> None:
     scene.create(monitor())
     scene.wait_ready()
     name = scene.cron_job()["metadata"]["name"]
@@ -201,7 +202,9 @@ def test_what_others_add_to_a_cron_job_is_left_alone(scene: Scene) -> None:
         pytest.param({"timeZone": "Europe/Nowhere"}, "spec.timeZone", id="time zone"),
     ],
 )
-def test_what_the_api_server_cannot_see_is_a_condition(scene: Scene, changes: dict[str, Any], sentence: str) -> None:
+def test_errors_that_the_api_server_cannot_detect_are_a_condition(
+    scene: Scene, changes: dict[str, Any], sentence: str
+) -> None:
     scene.create(monitor(**changes))
     stalled = scene.wait_condition(ConditionType.STALLED, "True", Reason.INVALID_SPEC)
     assert sentence in stalled["message"]
@@ -211,7 +214,7 @@ def test_what_the_api_server_cannot_see_is_a_condition(scene: Scene, changes: di
     assert scene.cluster.list("CronJob", scene.namespace) == []
     assert scene.jobs() == []
     assert scene.monitor()["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"], "endless retry"
-    # A broken neighbour must not stop others, and putting it right must be enough.
+    # An invalid monitor must not stop others, and a valid spec must be enough to resume it.
     scene.create(monitor("healthy"))
     scene.wait_ready("healthy")
     scene.patch({"spec": {"schedule": schedule_far_away(), "timeZone": "Europe/Berlin"}})
@@ -222,7 +225,7 @@ def test_what_the_api_server_cannot_see_is_a_condition(scene: Scene, changes: di
 
 @pytest.mark.parametrize(("length", "fits"), [(150, True), (253, False)])
 def test_five_hundred_features(scene: Scene, length: int, fits: bool) -> None:
-    """The request is an annotation, and what does not fit into one must be said and not tried for ever."""
+    """The request is an annotation. A request that does not fit into one is reported, and not retried for ever."""
     values = ["a", "b", "c"] if fits else [f"{number:0>40}" for number in range(8)]
     features = [
         {"name": f"{number:0>{length}}", "type": "Categorical", "allowedValues": values} for number in range(500)
@@ -255,7 +258,7 @@ def foreign_owner(scene: Scene) -> Object:
 
 
 @pytest.mark.parametrize("owned", [True, False], ids=["of another controller", "of nobody"])
-def test_a_foreign_cron_job_of_the_same_name_is_left_alone(scene: Scene, owned: bool) -> None:
+def test_a_cron_job_of_another_owner_with_the_same_name_is_not_changed(scene: Scene, owned: bool) -> None:
     pod = {"restartPolicy": "Never", "containers": [{"name": "theirs", "image": "theirs:1"}]}
     references = [foreign_owner(scene) | {"controller": True}] if owned else []
     theirs = scene.cluster.create(
@@ -272,15 +275,15 @@ def test_a_foreign_cron_job_of_the_same_name_is_left_alone(scene: Scene, owned: 
     assert "flights-check" in stalled["message"]
     assert scene.condition(ConditionType.READY)["status"] == "False"
     scene.settle()
-    found = scene.cluster.get("CronJob", names.cron_job_name("flights"), scene.namespace)
-    assert found["metadata"]["resourceVersion"] == theirs["metadata"]["resourceVersion"]
-    # Once the other one is gone, the monitor goes on by itself.
+    existing = scene.cluster.get("CronJob", names.cron_job_name("flights"), scene.namespace)
+    assert existing["metadata"]["resourceVersion"] == theirs["metadata"]["resourceVersion"]
+    # Once the other CronJob is deleted, the monitor creates its own.
     scene.cluster.delete("CronJob", names.cron_job_name("flights"), scene.namespace)
     scene.patch({"metadata": {"labels": {"touched": "true"}}})
     scene.wait_ready()
 
 
-def test_garbage_in_the_status_does_not_stop_the_operator(scene: Scene) -> None:
+def test_an_invalid_status_does_not_stop_the_operator(scene: Scene) -> None:
     scene.create(monitor())
     scene.wait_ready()
     garbage = {"history": [{"time": "2013-01-01T00:00:00Z", "action": "?"}], "champion": None, "lastCheck": None}

@@ -1,10 +1,11 @@
-"""The operator may be stopped, killed or away for a while at any moment: the cluster ends up the same."""
+"""The operator can be stopped or killed at any moment, or be down for a while: the result is the same."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import pytest
@@ -49,7 +50,9 @@ def test_a_restart_between_any_two_steps_changes_nothing(
     assert len(status["trainings"]) == 2
 
 
-def test_what_happens_while_the_operator_is_away_is_caught_up_with(own_scene: Scene, operator: OperatorProcess) -> None:
+def test_the_operator_catches_up_with_what_happened_while_it_was_down(
+    own_scene: Scene, operator: OperatorProcess
+) -> None:
     scene = own_scene
     scene.create(monitor())
     check = scene.running_job(Role.CHECK)
@@ -80,12 +83,12 @@ def test_verdicts_of_several_checks_count_in_the_order_of_their_ends(
 ) -> None:
     scene = own_scene
     with_champion(scene, sensitivity={"consecutiveChecks": 3})
-    found = monitors.champion()
+    champion = monitors.champion()
     scene.drift("1")
     scene.annotate(names.ANNOTATION_CHECK_REQUESTED, "2")
     second = scene.running_job(Role.CHECK)
     operator.stop()
-    finish(scene.cluster, second, monitors.check("NoDrift", champion=found))
+    finish(scene.cluster, second, monitors.check("NoDrift", champion=champion))
     operator.start()
     for token in ("3", "4", "5"):
         assert scene.training_numbers() == []
@@ -94,7 +97,7 @@ def test_verdicts_of_several_checks_count_in_the_order_of_their_ends(
     scene.wait(lambda: scene.status()["lastCheck"]["consecutiveDrifts"] == 3, "three drifts in a row")
 
 
-def test_a_verdict_whose_pod_is_gone_is_made_up_for_by_the_next_check(
+def test_the_next_check_restores_the_champion_of_a_verdict_whose_pod_is_gone(
     own_scene: Scene, operator: OperatorProcess
 ) -> None:
     scene = own_scene
@@ -110,27 +113,36 @@ def test_a_verdict_whose_pod_is_gone_is_made_up_for_by_the_next_check(
     scene.wait(lambda: scene.status()["lastTraining"].get("outcome") == "Failed", "failed training")
     assert "no verdict" in scene.status()["lastTraining"]["message"]
     scene.request_check("1", monitors.check("NoDrift", champion=monitors.run().champion))
-    scene.wait(lambda: scene.status().get("champion"), "champion, which the store knew all along")
+    scene.wait(lambda: scene.status().get("champion"), "champion from the pointer in the object store")
     scene.settle()
     assert scene.training_numbers() == [1]
 
 
 def test_kills_at_random_moments_never_start_a_training_twice(own_scene: Scene, operator: OperatorProcess) -> None:
-    scene, chance = own_scene, random.Random(20130101)
+    """The sleeps choose the moment of a kill. No assertion depends on what the operator has done by then.
+
+    On a slow machine it has done less, perhaps nothing; what follows waits for conditions.
+    """
+    scene, generator = own_scene, random.Random(20130101)
+
+    def is_rejected(number: int) -> bool:
+        training = scene.status().get("lastTraining", {})
+        return (training.get("number"), training.get("outcome")) == (number, "Rejected")
+
     with_champion(scene, retraining={"budget": {"count": 100, "perDays": 1}})
     for number in range(1, 5):
         scene.annotate(names.ANNOTATION_RETRAIN_REQUESTED, str(number))
-        time.sleep(chance.uniform(0, 0.12))
+        time.sleep(generator.uniform(0, 0.12))
         operator.restart("kill")
         training = scene.running_job(Role.TRAIN)
         assert request_of(training, TrainRequest).number == number
         finish(scene.cluster, training, monitors.run("Rejected"))
-        time.sleep(chance.uniform(0, 0.12))
+        time.sleep(generator.uniform(0, 0.12))
         operator.restart("kill")
-        scene.wait_condition(ConditionType.TRAINING, "False", Reason.REJECTED)
+        # The condition can be that of the training before, which ended in the same way.
+        scene.wait(partial(is_rejected, number), f"end of training {number}")
     scene.settle()
     assert scene.training_numbers() == [1, 2, 3, 4]
-    assert scene.status()["lastTraining"]["number"] == 4
 
 
 def snapshot(scene: Scene) -> dict[str, str]:

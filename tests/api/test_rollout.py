@@ -55,12 +55,12 @@ def promoted(scene: Scene, version: str, **spec: Any) -> None:
 
 def template(scene: Scene) -> Object:
     """Return the pod template of the Deployment."""
-    found: Object = scene.cluster.get("Deployment", "scorer", scene.namespace)["spec"]["template"]
-    return found
+    pod_template: Object = scene.cluster.get("Deployment", "scorer", scene.namespace)["spec"]["template"]
+    return pod_template
 
 
-def told(scene: Scene, version: str) -> bool:
-    """Whether the Deployment has been told to serve `version`."""
+def names_version(scene: Scene, version: str) -> bool:
+    """Whether the pod template of the Deployment names `version`."""
     return bool(template(scene)["metadata"].get("annotations", {}).get(names.ANNOTATION_CHAMPION) == version)
 
 
@@ -68,8 +68,8 @@ def make_ready(scene: Scene, version: str) -> None:
     """Do what a kubelet does: let the pods of a version become ready."""
 
     def pods() -> list[Object]:
-        found = scene.cluster.list("Pod", scene.namespace, app="scorer")
-        return [p for p in found if p["metadata"].get("annotations", {}).get(names.ANNOTATION_CHAMPION) == version]
+        all_pods = scene.cluster.list("Pod", scene.namespace, app="scorer")
+        return [p for p in all_pods if p["metadata"].get("annotations", {}).get(names.ANNOTATION_CHAMPION) == version]
 
     [pod] = scene.wait(pods, f"a pod of {version}")
     ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2013-01-01T00:00:00Z"}
@@ -80,7 +80,7 @@ def make_ready(scene: Scene, version: str) -> None:
 def test_the_champion_reaches_the_deployment_and_nothing_else_of_it_changes(scene: Scene) -> None:
     deploy(scene)
     promoted(scene, "v1-11111111")
-    scene.wait(lambda: told(scene, "v1-11111111"), "the version on the pod template")
+    scene.wait(lambda: names_version(scene, "v1-11111111"), "the version on the pod template")
     container = template(scene)["spec"]["containers"][0]
     assert {v["name"]: v["value"] for v in container["env"]} == {
         "PORT": "8080",
@@ -96,7 +96,7 @@ def test_the_champion_reaches_the_deployment_and_nothing_else_of_it_changes(scen
     scene.settle()
 
 
-def test_a_version_that_does_not_come_up_sends_the_champion_back(scene: Scene) -> None:
+def test_a_version_that_does_not_become_available_is_rolled_back(scene: Scene) -> None:
     deploy(scene, progressDeadlineSeconds=2)
     promoted(scene, "v1-11111111")
     make_ready(scene, "v1-11111111")
@@ -107,14 +107,14 @@ def test_a_version_that_does_not_come_up_sends_the_champion_back(scene: Scene) -
     rollback = scene.running_job(Role.ROLLBACK)
     assert request_of(rollback, RollbackRequest).to == "v1-11111111"
     scene.finish(Role.ROLLBACK, monitors.run("RolledBack", "v1-11111111"))
-    scene.wait(lambda: told(scene, "v1-11111111"), "the version before on the pod template")
+    scene.wait(lambda: names_version(scene, "v1-11111111"), "the version before on the pod template")
     scene.wait_condition(ConditionType.ROLLED_OUT, "True", Reason.ROLLOUT_AVAILABLE)
     assert scene.status()["champion"]["version"] == "v1-11111111"
 
 
-def test_a_deployment_that_is_made_later_is_found(scene: Scene) -> None:
+def test_a_deployment_that_is_created_later_is_updated(scene: Scene) -> None:
     promoted(scene, "v1-11111111")
     condition = scene.wait_condition(ConditionType.ROLLED_OUT, "False", Reason.ROLLOUT_BLOCKED)
     assert "Deployment scorer does not exist" in condition["message"]
     deploy(scene)
-    scene.wait(lambda: told(scene, "v1-11111111"), "the version on the pod template")
+    scene.wait(lambda: names_version(scene, "v1-11111111"), "the version on the pod template")

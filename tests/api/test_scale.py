@@ -24,9 +24,9 @@ def test_many_monitors(make_operator: Callable[..., OperatorProcess], cluster: C
         cluster.create(monitor(f"monitor-{number:03}", suspend=True), namespace)
 
     def ready() -> bool:
-        found = cluster.list(KIND, namespace)
-        missing = [each["metadata"]["name"] for each in found if not each.get("status", {}).get("conditions")]
-        assert not missing, f"{len(missing)} of {len(found)} monitors have no condition yet"
+        listed = cluster.list(KIND, namespace)
+        missing = [each["metadata"]["name"] for each in listed if not each.get("status", {}).get("conditions")]
+        assert not missing, f"{len(missing)} of {len(listed)} monitors have no condition yet"
         return True
 
     wait_until(ready, "conditions of all monitors")

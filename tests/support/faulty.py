@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from support.processes import PATIENCE
+
 
 @dataclass(frozen=True)
 class S3Request:
@@ -88,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = _handle  # noqa: N815 - names of the base class
 
     def _forward(self, body: bytes, fault: Fault) -> None:
-        server = http.client.HTTPConnection(self.server.target, timeout=30)
+        server = http.client.HTTPConnection(self.server.target, timeout=PATIENCE)
         server.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             server.putheader(name, value)

@@ -6,15 +6,31 @@ import datetime as dt
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from support.monitors import Object, merged, monitor
-from support.s3 import S3Server
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 FIRST_DAY = dt.date(2013, 1, 1)
+
+
+class ObjectServer(Protocol):
+    """An S3 server, on this machine or in a cluster."""
+
+    @property
+    def client(self) -> S3Client:
+        """A client of the server."""
+        ...
+
+    def storage(self, bucket: str) -> Object:
+        """Return ``spec.storage`` of a monitor that uses the server."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,7 @@ class Lake:
         Seed of the random generator.
     """
 
-    server: S3Server
+    server: ObjectServer
     bucket: str
     rows_per_day: int = 200
     seed: int = 0

@@ -26,10 +26,10 @@ def profile_numbers(
 
 
 def profile_categories(
-    column: pa.ChunkedArray, cells: Mapping[str, int], allowed: frozenset[str] | None = None, buckets: int = 0
+    column: pa.ChunkedArray, bins: Mapping[str, int], allowed: frozenset[str] | None = None, buckets: int = 0
 ) -> CategoricalProfile:
-    """Return the profile of a categorical column; `cells` maps each known category to its index."""
-    known = tuple(sorted(cells, key=cells.__getitem__))
+    """Return the profile of a categorical column; `bins` maps each known category to its index."""
+    known = tuple(sorted(bins, key=bins.__getitem__))
     permitted = None if allowed is None else tuple(sorted(allowed))
     profile = _profile(CategoricalPlan("column", known, permitted, buckets), column)
     assert isinstance(profile, CategoricalProfile)

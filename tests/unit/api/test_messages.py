@@ -145,9 +145,9 @@ def test_an_answer_fits_and_keeps_the_result(answer: Any) -> None:
         shortened["top_features"] = read.top_features  # type: ignore[assignment]  # a list among texts
     assert read == answer.model_copy(update=shortened)
     # The message is cut last, from its end.
-    begun = "".join(c if c.isprintable() else " " for c in answer.message)
-    assert begun.startswith(read.message.removesuffix("…"))
-    if read.message != begun and isinstance(read, CheckVerdict):
+    printable = "".join(c if c.isprintable() else " " for c in answer.message)
+    assert printable.startswith(read.message.removesuffix("…"))
+    if read.message != printable and isinstance(read, CheckVerdict):
         assert read.top_features == []
 
 

@@ -76,7 +76,7 @@ class Run:
         self.file.write_text(yaml.safe_dump(document))
 
     def land(self, first: int, last: int, *, slope: float = 2.0) -> None:
-        """Write the days `first` to `last`; `slope` says how x decides the outcome."""
+        """Write the days `first` to `last`; `slope` is the effect of x on the outcome."""
         for number in range(first, last + 1):
             day = _FIRST + dt.timedelta(days=number - 1)
             generator = np.random.default_rng(number)

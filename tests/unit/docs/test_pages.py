@@ -54,24 +54,24 @@ def test_a_definition_is_two_or_three_sentences(term: str) -> None:
 def links(path: Path) -> list[str]:
     """Return the relative links of a page."""
     text = re.sub(r"```.*?```|`[^`\n]*`", "", path.read_text(), flags=re.DOTALL)
-    found = re.findall(r"\]\(([^)\s]+)\)", text)
-    return [link for link in found if not re.match(r"[a-z]+:", link)]
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [link for link in targets if not re.match(r"[a-z]+:", link)]
 
 
 def anchors(path: Path) -> set[str]:
     """Return the anchors of the headings of a page, as GitHub gives them."""
     text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
     seen: dict[str, int] = {}
-    found = set()
+    slugs = set()
     for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
         slug = "".join(c for c in heading.lower().replace(" ", "-") if c.isalnum() or c in "-_")
-        found.add(f"{slug}-{seen[slug]}" if slug in seen else slug)
+        slugs.add(f"{slug}-{seen[slug]}" if slug in seen else slug)
         seen[slug] = seen.get(slug, 0) + 1
-    return found
+    return slugs
 
 
 @pytest.mark.parametrize("path", [*OUTSIDE, *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(path: Path) -> None:
+def test_links_have_a_target(path: Path) -> None:
     for link in links(path):
         target, _, anchor = link.partition("#")
         other = (path.parent / target).resolve() if target else path

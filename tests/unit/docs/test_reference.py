@@ -52,8 +52,8 @@ def of_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         patch.setattr("builtins.print", lambda *values, **_: printed.extend(map(str, values)))
         files = ["--reference", str(folder / "reference.parquet"), "--current", str(folder / "current.parquet")]
         assert main(["check", *files, "--output", "json"]) == 0
-    found: dict[str, Any] = json.loads("\n".join(printed))
-    return found
+    report: dict[str, Any] = json.loads("\n".join(printed))
+    return report
 
 
 @pytest.fixture(params=["files", "first check", "check with a champion"])
@@ -114,8 +114,8 @@ def test_every_described_field_exists(finished_run: Run, of_files: dict[str, Any
 def paths() -> list[str]:
     """Return the paths of the page, relative to the monitor's prefix."""
     table, version = (re.findall(r"^\| ([^|]+) \|", part, re.MULTILINE) for part in LAYOUT_PAGE.split("## A version"))
-    found = [word for row in table for word in words(row) if not word.endswith("<version>/…")]
-    return found + [f"versions/<version>/{word}" for row in version for word in words(row)]
+    top = [word for row in table for word in words(row) if not word.endswith("<version>/…")]
+    return top + [f"versions/<version>/{word}" for row in version for word in words(row)]
 
 
 def matches(path: str, file: str) -> bool:
@@ -140,11 +140,11 @@ def enum(name: str) -> Any:
     """Return an enum of the API, wherever it is defined."""
     for module in ("reasons", "names", "outcomes", "spec", "messages"):
         try:
-            found = getattr(importlib.import_module(f"modelmonitor_api.{module}"), name, None)
+            member = getattr(importlib.import_module(f"modelmonitor_api.{module}"), name, None)
         except ModuleNotFoundError:
             continue
-        if found is not None:
-            return found
+        if member is not None:
+            return member
     raise AssertionError(name)
 
 

@@ -1,4 +1,4 @@
-"""The commands of the first page that a stranger reads do what the page shows."""
+"""The commands of the first page of the documentation print what the page shows."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _ROW = re.compile(r"^[* ] \S+ +\d\.\d{3} .*$", re.MULTILINE)
 
 
 def steps(page: Path) -> list[tuple[str, str]]:
-    """Return the commands of a page and what each is said to print, in order."""
-    blocks = re.findall(r"^( *)```(\w+)\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
-    found: list[tuple[str, str]] = []
-    for indent, kind, text in blocks:
+    """Return the commands of a page and the output that it shows for each, in order."""
+    fences = re.findall(r"^( *)```(\w+)\n(.*?)^\1```", page.read_text(), re.MULTILINE | re.DOTALL)
+    commands: list[tuple[str, str]] = []
+    for indent, kind, text in fences:
         plain = re.sub(f"^{indent}", "", text, flags=re.MULTILINE)
         if kind == "sh":
-            found.append((plain, ""))
+            commands.append((plain, ""))
         elif kind == "text":
-            found[-1] = (found[-1][0], plain)
-    return found
+            commands[-1] = (commands[-1][0], plain)
+    return commands
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import runpy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +54,7 @@ class World:
 
     def __init__(self, folder, task):
         self.folder, self.task, self.store = folder, task, open_store(None)
-        self.spec = {
+        self.spec: dict[str, Any] = {
             "schedule": "0 6 * * *",
             "storage": {"resultsURI": f"{uri_of(folder)}/results/"},
             "data": {"live": {"uri": f"{uri_of(folder)}/rows/date=%Y-%m-%d/"}},
@@ -105,6 +106,7 @@ def test_two_generations_through_the_protocol(tmp_path, run_image, task):
     assert (second.outcome, second.reason) == ("Promoted", "Better"), second.message
     registry = ModelRegistry(world.store, ResultsLayout(f"{uri_of(tmp_path)}/results/ns/mon/"))
     champion = registry.champion()
+    assert champion is not None
     record = registry.version(champion.version)
     assert (record.version, record.compared_with, record.kind) == (second.version, first.version, "Custom")
     assert {"model/booster.txt", "model/encoding.json"} < {stored.name for stored in record.files}
@@ -136,7 +138,7 @@ def test_a_warm_start_adds_to_the_champions_trees(tmp_path, run_image, monkeypat
     assert codes == [["a", "b", "c"], ["a", "b", "c", "new"]], "codes keep their meaning"
 
 
-def test_what_it_does_not_know_it_refuses(tmp_path, run_image, monkeypatch, caplog):
+def test_unsupported_requests_are_rejected(tmp_path, run_image, monkeypatch, caplog):
     for name in ("train", "predict-challenger", "predict-champion"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "request.json").write_text(json.dumps({"protocol": 2, "skip": None}))

@@ -159,7 +159,7 @@ def _split(content, base):
     """Return the bytes of a file without its fractions, and these.
 
     Profiles and moments are unpacked, because implementations of zlib compress the same bytes differently: a line of
-    JSON says which arrays follow. All else is exact.
+    JSON names the arrays that follow. All else is exact.
     """
     try:
         description, _, rest = zlib.decompress(content).partition(b"\n")
@@ -178,7 +178,7 @@ def _split(content, base):
 
 
 def compare(name, document, *, digits=8):
-    """Compare a document with the one that was written before, or write it where the environment says so.
+    """Compare a document with the one that was written before, or write it if the environment requests it.
 
     Numbers that agree in so many significant digits are equal.
     """

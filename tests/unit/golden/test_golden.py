@@ -35,7 +35,7 @@ class Sides:
         tables.write(self.folder / side / f"{number:03d}.{self.suffix}", columns, **options)
 
     def check(self, name, *options, names=NAMES):
-        """Check, and compare with what was found before."""
+        """Check, and compare the result with the stored one."""
         arguments = ("--reference", self.folder / "reference", "--current", self.folder / "current", *options)
         compare(name, reduced(run("check", *arguments), str(self.folder), names=names))
 
@@ -178,8 +178,8 @@ def test_a_monitor_of_a_contract(tmp_path, broken):
         if broken:
             break_contract(day, columns)
         monitor.land(day, columns | {"outcome": monitors.outcomes_of(g, columns)})
-    found = {"check": monitor.run("check", "--false-alarms", "1/365d"), "kept": monitor.kept()}
-    compare("monitor-corrupted" if broken else "monitor-contract", found)
+    result = {"check": monitor.run("check", "--false-alarms", "1/365d"), "kept": monitor.kept()}
+    compare("monitor-corrupted" if broken else "monitor-contract", result)
 
 
 def break_contract(day, columns):
@@ -258,7 +258,7 @@ def test_names_of_what_is_kept(tmp_path, monkeypatch):
         g = generator(14, day)
         columns = tables.plain(g, 120)
         monitor.land(day, columns | {"outcome": monitors.outcomes_of(g, columns)})
-    found = monitor.run("check", names=NAMES)
+    result = monitor.run("check", names=NAMES)
     names = [path.relative_to(monitor.results).as_posix() for path in monitor.results.rglob("*") if path.is_file()]
     kept = sorted(name for name in names if name.startswith("profiles/"))
-    compare("monitor-names", {"check": found, "kept": kept})
+    compare("monitor-names", {"check": result, "kept": kept})

@@ -136,7 +136,7 @@ async def test_the_result_outlives_a_day_of_corrupted_data() -> None:
     assert cluster.condition("ChampionHealthy") == ("False", "WorseThanPredecessor")
 
 
-async def test_another_champion_is_not_blamed() -> None:
+async def test_the_result_is_not_applied_to_another_champion() -> None:
     cluster, now = await watched("Rollback")
     cluster.pass_time(hours=1)
     # The check began under v2 and ended under v3.

@@ -75,7 +75,7 @@ def outcome(cluster: InMemoryCluster) -> tuple[list[str], dict[str, Any]]:
     return sorted(re.sub(r"-[0-9a-f]{8}", "-#", name) for name in cluster.jobs), status
 
 
-async def test_the_story_without_a_death() -> None:
+async def test_the_scenario_without_a_crash() -> None:
     cluster = await story(None, "before")
     jobs, status = outcome(cluster)
     assert len(cluster.of_role(Role.TRAIN)) == 2

@@ -33,7 +33,7 @@ def unfinished(cluster: InMemoryCluster, *roles: Role) -> list[str]:
 
 
 def happen(cluster: InMemoryCluster, step: str, pick: int) -> None:
-    """Let one thing happen in the cluster."""
+    """Simulate one event in the cluster."""
     version = f"v{pick}-0a1b2c3d"
     served = champion(version).model_copy(update={"since": cluster.now})
     endings: dict[Role, list[Callable[[str], None]]] = {

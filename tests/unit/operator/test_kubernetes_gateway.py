@@ -1,4 +1,4 @@
-"""The gateway against an HTTP server that answers what a Kubernetes API may answer."""
+"""The gateway against an HTTP server with the responses of a Kubernetes API server."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Script = list[tuple[int, Any, dict[str, str]]]
 
 
 class Server:
-    """Answers one request after the other from a script, and remembers what it was asked."""
+    """Responds to one request after the other from a script, and records the requests."""
 
     def __init__(self) -> None:
         self.script: Script = []
-        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
+        self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,9 +34,9 @@ class Server:
                 size = int(self.headers.get("Content-Length") or 0)
                 body = json.loads(self.rfile.read(size)) if size else None
                 headers = {key.lower(): value for key, value in self.headers.items()}
-                outer.asked.append((self.command, self.path, headers, body))
-                status, answer, extra = outer.script.pop(0)
-                text = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+                outer.requests.append((self.command, self.path, headers, body))
+                status, content, extra = outer.script.pop(0)
+                text = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 for key, value in {"Content-Length": str(len(text)), **extra}.items():
                     self.send_header(key, value)
@@ -52,8 +52,8 @@ class Server:
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
         self.thread.start()
 
-    def answers(self, *script: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> None:
-        """Set what is answered next."""
+    def respond_with(self, *script: tuple[int, Any] | tuple[int, Any, dict[str, str]]) -> None:
+        """Set the next responses."""
         self.script = [(*step, {})[:3] for step in script]
 
     def stop(self) -> None:
@@ -65,9 +65,9 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    made = Server()
-    yield made
-    made.stop()
+    running = Server()
+    yield running
+    running.stop()
 
 
 @pytest.fixture
@@ -77,32 +77,34 @@ def gateway(server: Server) -> Iterator[KubernetesGateway]:
     configuration.api_key = {"BearerToken": "a-token"}
     configuration.api_key_prefix = {"BearerToken": "Bearer"}
     configuration.retries = False
-    made = KubernetesGateway(client.ApiClient(configuration))
+    connected = KubernetesGateway(client.ApiClient(configuration))
     with stamina.set_testing(True, attempts=3):
-        yield made
-    made.close()
+        yield connected
+    connected.close()
 
 
 def refusal(status: int, message: str = "no") -> tuple[int, Any]:
-    """Return the answer of an API server that refuses."""
+    """Return the response of an API server that rejects a request."""
     return status, {"kind": "Status", "message": message, "code": status}
 
 
-async def test_requests_carry_the_token_and_what_each_needs(server: Server, gateway: KubernetesGateway) -> None:
-    made = {"metadata": {"namespace": "demo", "name": "flights-check"}}
-    server.answers((200, made), (201, made), (200, made), (201, {}))
-    await gateway.apply_cron_job(made)
-    await gateway.create_job(made)
+async def test_requests_have_the_token_path_and_parameters_of_their_kind(
+    server: Server, gateway: KubernetesGateway
+) -> None:
+    resource = {"metadata": {"namespace": "demo", "name": "flights-check"}}
+    server.respond_with((200, resource), (201, resource), (200, resource), (201, {}))
+    await gateway.apply_cron_job(resource)
+    await gateway.create_job(resource)
     await gateway.patch_status("demo", "flights", "7", {"champion": None})
-    await gateway.create_event(made)
-    apply, create, status, event = server.asked
+    await gateway.create_event(resource)
+    apply, create, status, event = server.requests
     query = "fieldManager=modelmonitor-operator&force=true&fieldValidation=Strict"
     assert apply[:2] == (
         "PATCH",
         "/apis/batch/v1/namespaces/demo/cronjobs/flights-check?" + query,
     )
     assert apply[2]["content-type"] == "application/apply-patch+yaml"
-    assert apply[3] == made
+    assert apply[3] == resource
     assert create[:2] == (
         "POST",
         "/apis/batch/v1/namespaces/demo/jobs?fieldManager=modelmonitor-operator&fieldValidation=Strict",
@@ -111,27 +113,27 @@ async def test_requests_carry_the_token_and_what_each_needs(server: Server, gate
     assert status[2]["content-type"] == "application/merge-patch+json"
     assert status[3] == {"metadata": {"resourceVersion": "7"}, "status": {"champion": None}}
     assert event[:2] == ("POST", "/api/v1/namespaces/demo/events")
-    assert {asked[2]["authorization"] for asked in server.asked} == {"Bearer a-token"}
+    assert {request[2]["authorization"] for request in server.requests} == {"Bearer a-token"}
 
 
 async def test_lists_are_read_in_pages(server: Server, gateway: KubernetesGateway) -> None:
     first = {"items": [{"n": 1}], "metadata": {"continue": "a+b="}}
-    server.answers((200, first), (200, {"items": [{"n": 2}], "metadata": {}}))
+    server.respond_with((200, first), (200, {"items": [{"n": 2}], "metadata": {}}))
     assert await gateway.list_jobs("demo", "a=b,c") == [{"n": 1}, {"n": 2}]
-    assert server.asked[0][1] == "/apis/batch/v1/namespaces/demo/jobs?labelSelector=a%3Db%2Cc&limit=500"
-    assert server.asked[1][1].endswith("&limit=500&continue=a%2Bb%3D")
+    assert server.requests[0][1] == "/apis/batch/v1/namespaces/demo/jobs?labelSelector=a%3Db%2Cc&limit=500"
+    assert server.requests[1][1].endswith("&limit=500&continue=a%2Bb%3D")
 
 
 async def test_a_list_whose_pages_have_expired_is_read_at_once(server: Server, gateway: KubernetesGateway) -> None:
     first = {"items": [{"n": 1}], "metadata": {"continue": "old"}}
-    whole = {"items": [{"n": 1}, {"n": 2}], "metadata": {}}
-    server.answers((200, first), refusal(410, "expired"), (200, whole))
+    complete = {"items": [{"n": 1}, {"n": 2}], "metadata": {}}
+    server.respond_with((200, first), refusal(410, "expired"), (200, complete))
     assert await gateway.list_monitors(None) == [{"n": 1}, {"n": 2}]
-    assert server.asked[2][1] == "/apis/modelmonitor.io/v1alpha1/modelmonitors"
+    assert server.requests[2][1] == "/apis/modelmonitor.io/v1alpha1/modelmonitors"
 
 
-async def test_nothing_there_is_none(server: Server, gateway: KubernetesGateway) -> None:
-    server.answers(refusal(404), refusal(404), refusal(404))
+async def test_a_missing_object_is_none(server: Server, gateway: KubernetesGateway) -> None:
+    server.respond_with(refusal(404), refusal(404), refusal(404))
     assert await gateway.get_monitor("demo", "x") is None
     assert await gateway.get_cron_job("demo", "x") is None
     assert await gateway.get_job("demo", "x") is None
@@ -144,17 +146,17 @@ async def test_nothing_there_is_none(server: Server, gateway: KubernetesGateway)
 async def test_rejections_carry_the_servers_message_and_are_not_retried(
     server: Server, gateway: KubernetesGateway, status: int, kind: type[GatewayError]
 ) -> None:
-    server.answers(refusal(status, "spec.schedule: Invalid value"))
+    server.respond_with(refusal(status, "spec.schedule: Invalid value"))
     with pytest.raises(kind, match=rf"jobs: {status} spec\.schedule: Invalid value"):
         await gateway.create_job({"metadata": {"namespace": "demo", "name": "x"}})
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 502, 503, 504])
-async def test_what_may_pass_is_tried_again(server: Server, gateway: KubernetesGateway, status: int) -> None:
-    server.answers((status, b"<html>a proxy</html>"), refusal(status), (200, {"items": [], "metadata": {}}))
+async def test_temporary_errors_are_retried(server: Server, gateway: KubernetesGateway, status: int) -> None:
+    server.respond_with((status, b"<html>a proxy</html>"), refusal(status), (200, {"items": [], "metadata": {}}))
     assert await gateway.list_pods("demo", "a") == []
-    server.answers(*[refusal(status, "overloaded")] * 3)
+    server.respond_with(*[refusal(status, "overloaded")] * 3)
     with pytest.raises(Unavailable, match="overloaded"):
         await gateway.list_pods("demo", "a")
 
@@ -165,8 +167,8 @@ async def test_a_server_that_is_not_there_is_unavailable(server: Server, gateway
         await gateway.list_pods("demo", "a")
 
 
-async def test_an_event_that_is_there_already_is_fine(server: Server, gateway: KubernetesGateway) -> None:
-    server.answers(refusal(409))
+async def test_an_event_that_exists_already_is_no_error(server: Server, gateway: KubernetesGateway) -> None:
+    server.respond_with(refusal(409))
     await gateway.create_event({"metadata": {"namespace": "demo"}})
 
 
@@ -180,19 +182,19 @@ async def test_an_event_that_is_there_already_is_fine(server: Server, gateway: K
         (RuntimeError("x"), False),
     ],
 )
-def test_the_server_says_when_to_come_back(error: Exception, wait: bool | float) -> None:
+def test_the_retry_after_header_delays_the_next_attempt(error: Exception, wait: bool | float) -> None:
     assert kubernetes_gateway._retry(error) == wait
 
 
 async def test_retry_after_is_read(server: Server, gateway: KubernetesGateway) -> None:
     with stamina.set_testing(True, attempts=1):
-        server.answers((429, {"message": "slow down"}, {"Retry-After": "7"}))
+        server.respond_with((429, {"message": "slow down"}, {"Retry-After": "7"}))
         with pytest.raises(Unavailable) as raised:
             await gateway.list_monitors("demo")
     assert raised.value.retry_after == 7
 
 
-def test_without_a_cluster_the_operator_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+def test_without_a_cluster_the_operator_reports_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
     with pytest.raises(config.ConfigException):

@@ -13,11 +13,13 @@ from modelmonitor_operator.__main__ import main
 from modelmonitor_operator.gateway import Unavailable
 from modelmonitor_operator.main import Operator, configure
 from modelmonitor_operator.settings import Settings
+from support.asynchronous import wait_until
+from support.processes import PATIENCE
 from unit.operator.in_memory_cluster import NAMESPACE, InMemoryCluster
 
 
-def test_jobs_of_others_stay_on_the_server() -> None:
-    """The form of the key matters: one that Kopf does not understand is ignored without a word."""
+def test_only_jobs_of_the_operator_are_watched() -> None:
+    """The format of the key matters: Kopf silently ignores one that it does not know."""
     settings = kopf.OperatorSettings()
     configure(settings)
     for plural in ("jobs", "cronjobs"):
@@ -42,7 +44,7 @@ class Clock:
 
 
 async def test_a_monitor_is_reconciled_without_any_event() -> None:
-    cluster, applied = InMemoryCluster(), asyncio.Event()
+    cluster, clock, applied = InMemoryCluster(), Clock(), asyncio.Event()
     cluster.add()
     apply = cluster.apply_cron_job
 
@@ -50,11 +52,15 @@ async def test_a_monitor_is_reconciled_without_any_event() -> None:
         applied.set()
         return await apply(cron_job)
 
-    cluster.apply_cron_job = notify  # type: ignore[method-assign]  # tells the test that it has been called
-    operator = Operator(Settings(trainer_image="trainer", namespaces=(NAMESPACE,)), cluster, Clock())
+    cluster.apply_cron_job = notify  # type: ignore[method-assign]  # notifies the test of the call
+    operator = Operator(Settings(trainer_image="trainer", namespaces=(NAMESPACE,)), cluster, clock)
+    clock.seconds = 100  # the age is 0 again only after a resync
+    assert await operator._resync_age() == 100
     await operator._start(settings=kopf.OperatorSettings())
     try:
-        await applied.wait()
+        async with asyncio.timeout(PATIENCE):
+            await applied.wait()
+        await wait_until(lambda: operator._last_resync == 100, "the end of the resync")
         assert await operator._resync_age() == 0
     finally:
         await operator._stop()
@@ -63,25 +69,26 @@ async def test_a_monitor_is_reconciled_without_any_event() -> None:
 async def test_an_operator_without_a_successful_resync_becomes_unhealthy() -> None:
     cluster, clock, tried = InMemoryCluster(), Clock(), asyncio.Event()
 
-    async def away(namespace: str | None) -> list[Any]:
+    async def fail(namespace: str | None) -> list[Any]:
         tried.set()
         raise Unavailable(f"no monitors of {namespace}")
 
-    cluster.list_monitors = away  # type: ignore[method-assign]  # an API server that is away
-    operator = Operator(Settings(trainer_image="trainer", resync_seconds=60), cluster, clock)
+    cluster.list_monitors = fail  # type: ignore[method-assign]  # an API server that cannot be reached
+    operator = Operator(Settings(trainer_image="trainer", resync_seconds=3600), cluster, clock)
     await operator._start(settings=kopf.OperatorSettings())
     try:
-        await tried.wait()
-        clock.seconds = 240
-        assert await operator._resync_age() == 240
-        clock.seconds = 241
-        with pytest.raises(kopf.PermanentError, match="no resync for 241 s"):
+        async with asyncio.timeout(PATIENCE):
+            await tried.wait()
+        clock.seconds = 4 * 3600
+        assert await operator._resync_age() == 4 * 3600
+        clock.seconds += 1
+        with pytest.raises(kopf.PermanentError, match="no resync for 14401 s"):
             await operator._resync_age()
     finally:
         await operator._stop()
 
 
-def test_no_handler_leaves_a_trace_on_objects() -> None:
+def test_no_handler_writes_to_objects() -> None:
     """Handlers of changes would write annotations, timers and daemons finalizers; events do neither."""
     registry = Operator(Settings(trainer_image="trainer"), InMemoryCluster()).registry()
     resource = kopf.Resource(names.GROUP, names.VERSION, names.PLURAL)

@@ -135,7 +135,7 @@ async def test_a_job_that_waits_is_queued_or_is_about_to_end_has_not_ended(statu
     assert observation.answer is None
 
 
-async def test_the_pod_of_a_second_attempt_has_the_last_word() -> None:
+async def test_the_pod_of_the_last_attempt_counts() -> None:
     cluster = InMemoryCluster()
     name = await checked(cluster)
     cluster.finish(name, failure(FailureReason.STORAGE_UNAVAILABLE), failed="later overwritten")
@@ -145,7 +145,7 @@ async def test_the_pod_of_a_second_attempt_has_the_last_word() -> None:
     assert isinstance(observation.answer, CheckVerdict)
 
 
-async def test_a_trainer_of_the_users_own_does_not_speak_for_us() -> None:
+async def test_the_output_of_a_custom_trainer_is_no_result() -> None:
     cluster = InMemoryCluster()
     cluster.add(retraining=CUSTOM_TRAINER)
     await cluster.settle()
@@ -194,7 +194,7 @@ async def test_the_step_that_failed_is_named(
     assert words in observation.answer.message
 
 
-async def test_an_answer_to_another_question_is_no_answer() -> None:
+async def test_a_result_of_another_kind_is_no_result() -> None:
     cluster = InMemoryCluster()
     cluster.finish(await checked(cluster), run("Promoted"))
     await cluster.settle()
@@ -202,7 +202,7 @@ async def test_an_answer_to_another_question_is_no_answer() -> None:
     assert "champion" not in cluster.status()
 
 
-async def test_pods_are_asked_for_only_where_a_job_has_news() -> None:
+async def test_pods_are_listed_only_for_jobs_that_have_changed() -> None:
     cluster = InMemoryCluster()
     cluster.finish(await checked(cluster), check("NoDrift", champion=None))
     await cluster.settle()
@@ -219,7 +219,7 @@ async def test_pods_are_asked_for_only_where_a_job_has_news() -> None:
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda data: data.decode("latin-1")))
-async def test_any_message_is_survived(text: str) -> None:
+async def test_no_message_crashes_the_operator(text: str) -> None:
     cluster = InMemoryCluster()
     cluster.finish(await checked(cluster), text or None)
     await cluster.settle()

@@ -19,7 +19,7 @@ def cluster() -> InMemoryCluster:
     return InMemoryCluster()
 
 
-async def test_a_cron_job_of_another_owner_is_left_alone(cluster: InMemoryCluster) -> None:
+async def test_a_cron_job_of_another_owner_is_not_changed(cluster: InMemoryCluster) -> None:
     cluster.add()
     foreign = {
         "metadata": {"name": "flights-check", "uid": "x", "resourceVersion": "1"},
@@ -50,7 +50,7 @@ async def test_a_cron_job_of_a_deleted_predecessor_is_waited_for(cluster: InMemo
     assert cluster.condition("Ready") == ("True", "Accepted")
 
 
-async def test_a_job_of_another_owner_is_left_alone(cluster: InMemoryCluster) -> None:
+async def test_a_job_of_another_owner_is_not_changed(cluster: InMemoryCluster) -> None:
     cluster.add()
     await cluster.settle()
     uid = cluster.monitors["flights"]["metadata"]["uid"]

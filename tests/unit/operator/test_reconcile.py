@@ -101,7 +101,7 @@ async def test_from_the_first_check_to_a_champion(cluster: InMemoryCluster) -> N
     assert len(cluster.of_role(Role.TRAIN)) == 1
 
 
-async def test_drift_trains_once_and_what_the_last_training_left_is_gone(cluster: InMemoryCluster) -> None:
+async def test_drift_trains_once_and_clears_the_state_of_the_last_training(cluster: InMemoryCluster) -> None:
     await champion_promoted(cluster, report_uri="s3://monitors/report.html")
     await later_check(cluster, "a", "Drift")
     assert cluster.condition("DriftDetected") == ("True", "Drift")
@@ -162,7 +162,7 @@ async def test_a_manually_created_job_counts_once(cluster: InMemoryCluster) -> N
     assert cluster.condition("DriftDetected") == ("Unknown", "Inconclusive")
 
 
-async def test_requests_by_annotation_are_answered_once_each(cluster: InMemoryCluster) -> None:
+async def test_requests_by_annotation_are_executed_once_each(cluster: InMemoryCluster) -> None:
     await champion_promoted(cluster)
     cluster.annotate(names.ANNOTATION_CHECK_REQUESTED, "monday")
     cluster.annotate(names.ANNOTATION_ROLLBACK_TO, "previous")
@@ -354,7 +354,7 @@ async def test_a_check_that_began_before_a_promotion_does_not_bring_the_old_cham
     assert len(cluster.of_role(Role.TRAIN)) == 1
 
 
-async def test_a_monitor_on_its_way_out_is_left_alone(cluster: InMemoryCluster) -> None:
+async def test_a_monitor_that_is_being_deleted_is_not_changed(cluster: InMemoryCluster) -> None:
     cluster.add()
     cluster.monitors["flights"]["metadata"]["deletionTimestamp"] = "2013-04-02T12:00:00Z"
     await cluster.reconcile()

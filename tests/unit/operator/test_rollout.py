@@ -1,4 +1,4 @@
-"""A Deployment follows the champion, and where it does not come up the champion goes back."""
+"""A Deployment follows the champion, and a champion whose rollout fails is rolled back."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_the_deployment_is_updated_and_watched_until_it_is_available(clust
     assert len(cluster.writes) == before, "a rollout that is done costs no write"
 
 
-async def test_pods_that_die_later_are_the_deployments_business(cluster: InMemoryCluster) -> None:
+async def test_pods_that_die_after_the_rollout_cause_no_rollback(cluster: InMemoryCluster) -> None:
     cluster.deploy()
     await promote(cluster, "v1-11111111")
     cluster.deployed()
@@ -90,7 +90,7 @@ async def test_pods_that_die_later_are_the_deployments_business(cluster: InMemor
     assert cluster.condition("RolledOut") == ("True", "RolloutAvailable")
 
 
-async def test_a_version_that_does_not_come_up_is_rolled_back_once(cluster: InMemoryCluster) -> None:
+async def test_a_version_that_does_not_become_available_is_rolled_back_once(cluster: InMemoryCluster) -> None:
     cluster.deploy()
     await promote(cluster, "v1-11111111")
     cluster.deployed()
@@ -120,7 +120,7 @@ async def test_a_version_that_does_not_come_up_is_rolled_back_once(cluster: InMe
     assert reasons.count("RolloutFailed") == 1
 
 
-async def test_a_first_version_that_does_not_come_up_has_nowhere_to_go_back_to(cluster: InMemoryCluster) -> None:
+async def test_a_first_version_that_does_not_become_available_is_not_rolled_back(cluster: InMemoryCluster) -> None:
     cluster.deploy()
     await promote(cluster, "v1-11111111")
     cluster.deployed(available=0, late=True)
@@ -165,7 +165,9 @@ async def test_a_deployment_that_cannot_be_updated_is_reported(
 
 
 @pytest.mark.parametrize("error", [Forbidden("deployments is forbidden"), Invalid("spec.template: not so")])
-async def test_an_api_server_that_refuses_stops_nothing_else(cluster: InMemoryCluster, error: Exception) -> None:
+async def test_a_rejected_update_of_the_deployment_stops_nothing_else(
+    cluster: InMemoryCluster, error: Exception
+) -> None:
     cluster.deploy()
     cluster.refuse["apply_deployment"] = error
     await promote(cluster, "v1-11111111")
@@ -174,7 +176,7 @@ async def test_an_api_server_that_refuses_stops_nothing_else(cluster: InMemoryCl
     assert cluster.condition("Ready") == ("True", "Accepted")
 
 
-async def test_an_operator_without_the_right_says_which_value_gives_it(cluster: InMemoryCluster) -> None:
+async def test_a_missing_right_is_reported_with_the_chart_value_that_grants_it(cluster: InMemoryCluster) -> None:
     cluster.deploy()
     await promote(cluster, "v1-11111111")
     settings = type(SETTINGS)(trainer_image=SETTINGS.trainer_image)
@@ -183,7 +185,7 @@ async def test_an_operator_without_the_right_says_which_value_gives_it(cluster: 
     assert "rollouts.enabled=true" in cluster.status()["rollout"]["message"]
 
 
-async def test_a_rollout_that_is_not_wanted_any_more_leaves_no_condition(cluster: InMemoryCluster) -> None:
+async def test_a_rollout_that_is_removed_from_the_spec_leaves_no_condition(cluster: InMemoryCluster) -> None:
     cluster.deploy()
     await promote(cluster, "v1-11111111")
     cluster.edit(promotion={"rollout": None})

@@ -50,7 +50,7 @@ def key_of(intent: Intent) -> str:
 
 
 class SimulatedMonitor:
-    """A monitor whose Jobs end when the test says so.
+    """A monitor whose Jobs end when the test ends them.
 
     Attributes
     ----------

@@ -60,9 +60,9 @@ REQUESTED = {"check": check(), "requests": retrain()}
 def test_holds(fields: dict[str, Any], reason: Reason, also_requested: bool) -> None:
     held = decide(facts(**(AUTOMATIC | fields)), NOW)
     assert (held.action, held.reason) == (Action.HOLD, reason)
-    asked = decide(facts(**(REQUESTED | {key: value for key, value in fields.items() if key != "check"})), NOW)
-    assert asked.action is (Action.HOLD if also_requested else Action.TRAIN)
-    assert asked.reason == (reason if also_requested else Reason.REQUESTED)
+    requested = decide(facts(**(REQUESTED | {key: value for key, value in fields.items() if key != "check"})), NOW)
+    assert requested.action is (Action.HOLD if also_requested else Action.TRAIN)
+    assert requested.reason == (reason if also_requested else Reason.REQUESTED)
 
 
 @pytest.mark.parametrize("request_token", [None, "again"])
@@ -73,7 +73,7 @@ def test_corrupted_data_block_even_a_requested_training(request_token: str | Non
     assert "2013-04-02T05:00:00Z" in decision.message
 
 
-def test_drift_waits_for_the_checks_that_were_asked_for() -> None:
+def test_drift_waits_for_the_declared_number_of_checks() -> None:
     known = facts(check=drifted(in_a_row=2), spec=spec(sensitivity={"consecutiveChecks": 3}))
     decision = decide(known, NOW)
     assert (decision.action, decision.reason) == (Action.HOLD, Reason.WAITING_FOR_CONSECUTIVE_CHECKS)
@@ -120,7 +120,7 @@ def test_budget_counts_the_trainings_of_its_window() -> None:
 
 
 @given(any_facts)
-def test_never_while_suspended_in_flight_corrupted_or_dry(known: Facts) -> None:
+def test_no_training_starts_while_suspended_in_flight_corrupted_or_in_dry_run(known: Facts) -> None:
     decision = decide(known, NOW)
     assert decision == decide(known, NOW)
     assert decision.message.endswith(".")

@@ -191,7 +191,7 @@ def fail_rollout(monitor: SimulatedMonitor) -> None:
 
 
 def happen(monitor: SimulatedMonitor, step: str, pick: int) -> None:
-    """Let one thing happen to the monitor."""
+    """Simulate one event of the monitor."""
     match step:
         case "check" | "worse":
             end_check(monitor, VERDICTS[pick % len(VERDICTS)], worse=step == "worse")

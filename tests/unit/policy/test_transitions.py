@@ -134,7 +134,7 @@ def test_a_day_of_corrupted_data_does_not_revoke_the_result_of_the_watch() -> No
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_an_answer_of_the_wrong_kind_is_a_failure(role: Role) -> None:
+def test_a_result_of_the_wrong_kind_is_a_failure(role: Role) -> None:
     wrong = monitors.run("Promoted") if role is Role.CHECK else monitors.check("NoDrift", time=NOW)
     ended = training(1, wrong, ended=HOUR) if role is Role.TRAIN else job(role, wrong, ended=HOUR)
     status = apply_job_results(EMPTY, [ended])

@@ -53,13 +53,13 @@ def test_triggers_train(known: Facts, reason: Reason) -> None:
             facts(check=check(performance_dropped=True), spec=spec(triggers={"onPerformance": False})),
             id="performance is not a trigger",
         ),
-        pytest.param(facts(check=drifted(ago=10 * DAY), training=training(5 * DAY)), id="drift has been answered"),
+        pytest.param(facts(check=drifted(ago=10 * DAY), training=training(5 * DAY)), id="drift has been started"),
         pytest.param(
             facts(check=drifted(ago=5 * DAY - HOUR / 2), training=training(5 * DAY)), id="drift found while training"
         ),
         pytest.param(
             facts(check=drifted(ago=10 * DAY), training=training(5 * DAY, reason="Requested", failures=1)),
-            id="drift has been answered, and a requested training failed",
+            id="drift has been started, and a requested training failed",
         ),
         pytest.param(facts(check=drifted(in_a_row=0)), id="drift from another champion's reference"),
         pytest.param(facts(spec=spec(triggers={"everyDays": 51})), id="period not over"),
@@ -78,13 +78,13 @@ def test_nothing_calls_for_a_training(known: Facts) -> None:
     assert (decision.action, decision.reason) == (Action.NOTHING, Reason.NOT_TRIGGERED)
 
 
-def test_a_verdict_is_answered_once() -> None:
+def test_a_verdict_starts_one_training() -> None:
     known = facts(check=drifted())
     assert decide(known, NOW).action is Action.TRAIN
     running = training(dt.timedelta(0), reason="DriftDetected", completion=None)
-    answered = replace(known, training=running, trainings=(NOW,))
+    started = replace(known, training=running, trainings=(NOW,))
     for completed in (None, NOW + HOUR):
-        after = replace(answered, training=replace(running, completion=completed))
+        after = replace(started, training=replace(running, completion=completed))
         assert decide(after, NOW + 2 * HOUR).action is Action.NOTHING
 
 
@@ -110,6 +110,6 @@ def test_a_verdict_is_answered_once() -> None:
         ),
     ],
 )
-def test_a_failed_training_has_answered_nothing(known: Facts, reason: Reason) -> None:
+def test_a_trigger_applies_again_after_a_failed_training(known: Facts, reason: Reason) -> None:
     decision = decide(known, NOW)
     assert (decision.action, decision.reason) == (Action.TRAIN, reason)

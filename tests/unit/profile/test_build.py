@@ -9,6 +9,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def build_hook():
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "trainer" / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -15,9 +15,10 @@ from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.profile.binning import CategoricalPlan
 from modelmonitor_trainer.profile.cardinality import add_hashes, distinct, no_registers
 from modelmonitor_trainer.profile.categories import BUCKETS, LONGEST, shorten
-from modelmonitor_trainer.profile.columns import merge
+from modelmonitor_trainer.profile.columns import CategoricalProfile, merge
 from modelmonitor_trainer.profile.hashing import bucket_of, checksums_of, hashes_of
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, from_bytes, to_bytes
+from support.narrowing import as_type
 from support.profiles import profile_categories, profile_numbers
 
 WORDS = st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=60)
@@ -31,11 +32,12 @@ def profile(words, buckets=8):
 @given(WORDS, WORDS, WORDS)
 def test_buckets_and_sketches_merge_exactly_in_any_order(a, b, c):
     one, two, three, whole = profile(a), profile(b), profile(c), profile(a + b + c)
-    for found in (merge([one, two, three]), merge([three, one, two]), one.merged(two.merged(three))):
-        assert found.buckets.tolist() == whole.buckets.tolist()
-        assert found.registers.tolist() == whole.registers.tolist()
-        assert found.counts.tolist() == whole.counts.tolist()
-        assert found.others == whole.others
+    for result in (merge([one, two, three]), merge([three, one, two]), one.merged(two.merged(three))):
+        merged = as_type(CategoricalProfile, result)
+        assert merged.buckets.tolist() == whole.buckets.tolist()
+        assert merged.registers.tolist() == whole.registers.tolist()
+        assert merged.counts.tolist() == whole.counts.tolist()
+        assert merged.others == whole.others
     assert whole.buckets.sum() == whole.counts[-1]
 
 
@@ -62,8 +64,8 @@ def test_long_values_are_stored_as_prefix_and_checksum():
 def test_allowed_values_can_be_long():
     long, other = "y" * 5_000, "y" * 4_999
     column = pa.chunked_array([pa.array([long, other, long])])
-    found = profile_categories(column, {}, frozenset({long}))
-    assert found.disallowed_rows == 1
+    result = profile_categories(column, {}, frozenset({long}))
+    assert result.disallowed_rows == 1
 
 
 @settings(deadline=None)
@@ -93,25 +95,25 @@ def test_the_estimated_cardinality(count):
 
 def test_words_spread_evenly_over_buckets():
     words = [f"customer-{number:06}" for number in range(64_000)]
-    found = np.bincount(bucket_of(hashes_of(checksums_of(words)), BUCKETS), minlength=BUCKETS)
-    assert ((found - 500) ** 2 / 500).sum() < 200  # chi-square of 127 degrees: 0.003 %
+    counts = np.bincount(bucket_of(hashes_of(checksums_of(words)), BUCKETS), minlength=BUCKETS)
+    assert ((counts - 500) ** 2 / 500).sum() < 200  # chi-square of 127 degrees: 0.003 %
 
 
 def test_dictionaries_shared_by_parts_are_those_of_one_part():
     words = pa.array(["a", "b", None, "a", "c"]).dictionary_encode()
     parts = pa.chunked_array([words, words.slice(1), pa.array(["c", "z"]).dictionary_encode()])
-    found = profile_categories(parts, {"a": 0, "b": 1}, frozenset(["a", "b"]))
-    assert (found.counts.tolist(), found.rows, found.nulls) == ([3, 2, 4], 11, 2)
-    assert (found.others, found.disallowed_rows, found.distinct) == ({"c": 3, "z": 1}, 4, 4)
+    result = profile_categories(parts, {"a": 0, "b": 1}, frozenset(["a", "b"]))
+    assert (result.counts.tolist(), result.rows, result.nulls) == ([3, 2, 4], 11, 2)
+    assert (result.others, result.disallowed_rows, result.distinct) == ({"c": 3, "z": 1}, 4, 4)
 
 
 def test_profiles_with_buckets_survive_storage():
     plan = (CategoricalPlan("w", ("a", ""), None, 8),)
-    made = ObjectProfile("u", 5, {"w": profile(["a", "b", "c", None, ""])})
-    found = from_bytes(to_bytes(made), plan)
-    assert str(vars(found.columns["w"])) == str(vars(made.columns["w"]))
+    stored = ObjectProfile("u", 5, {"w": profile(["a", "b", "c", None, ""])})
+    restored = from_bytes(to_bytes(stored), plan)
+    assert str(vars(restored.columns["w"])) == str(vars(stored.columns["w"]))
     with pytest.raises(ValueError, match="buckets"):
-        from_bytes(to_bytes(made), (CategoricalPlan("w", ("a", ""), None, 4),))
+        from_bytes(to_bytes(stored), (CategoricalPlan("w", ("a", ""), None, 4),))
 
 
 def test_the_text_nan_is_a_category_and_the_number_is_missing():
@@ -129,26 +131,26 @@ def test_times_are_seconds_and_nested_values_are_named():
         pa.array([0, 86_400 * 10**9, None], pa.int64()).cast(pa.timestamp("ns")),
         pa.array([0, 86_400 * 10**6, None], pa.int64()).cast(pa.duration("us")),
     ):
-        found = profile_numbers(pa.chunked_array([column]), edges)
-        assert (found.counts.tolist(), found.nulls, found.maximum) == ([1, 0, 1], 1, 86_400.0), column.type
-        assert found.kinds == {"time"}
+        result = profile_numbers(pa.chunked_array([column]), edges)
+        assert (result.counts.tolist(), result.nulls, result.maximum) == ([1, 0, 1], 1, 86_400.0), column.type
+        assert result.kinds == {"time"}
     noon = pa.array([dt.time(12), None])
     assert profile_numbers(pa.chunked_array([noon]), edges).counts.tolist() == [0, 1, 0]
     for column in (pa.array([[1], None]), pa.array([{"a": 1}, None])):
         assert kind_of(column.type) == "nested"
-        for made in (
+        for nested in (
             profile_numbers(pa.chunked_array([column]), edges),
             profile_categories(pa.chunked_array([column]), {}),
         ):
-            assert (made.rows, made.missing, made.kinds) == (2, 2, {"nested"})
+            assert (nested.rows, nested.missing, nested.kinds) == (2, 2, frozenset({"nested"}))
 
 
 @pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.decimal128(38, 0), pa.decimal256(50, 0)], ids=str)
-def test_beyond_two_to_the_53_neighbours_share_a_cell(kind):
+def test_beyond_two_to_the_53_neighbours_share_a_bin(kind):
     large = 2**53
     column = pa.chunked_array([pa.array([large, large + 1, large + 4, None]).cast(pa.decimal128(38, 0)).cast(kind)])
-    found = profile_numbers(column, np.array([float(large), float(large + 4)]))
-    assert (found.counts.tolist(), found.nulls, found.minimum) == ([0, 2, 1], 1, float(large))
+    result = profile_numbers(column, np.array([float(large), float(large + 4)]))
+    assert (result.counts.tolist(), result.nulls, result.minimum) == ([0, 2, 1], 1, float(large))
     names = profile_categories(column, {str(large): 0, str(large + 1): 1})  # as categories they stay apart
     assert names.counts.tolist() == [1, 1, 1]
 

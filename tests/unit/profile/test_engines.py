@@ -21,15 +21,17 @@ from modelmonitor_trainer.data import parquet
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import ObjectChanged, OutOfMemory
-from modelmonitor_trainer.profile.binning import fit_plan, plan_to_json
+from modelmonitor_trainer.profile.binning import NumericPlan, fit_plan, plan_to_json
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.engine import ExecutorEngine, ThreadEngine
 from modelmonitor_trainer.profile.hashing import digest
-from modelmonitor_trainer.profile.moments import scale_of, to_bytes
+from modelmonitor_trainer.profile.moments import Scale, scale_of, to_bytes
+from modelmonitor_trainer.profile.object_profile import ObjectProfile
 from modelmonitor_trainer.profile.tasks import ProfileTask
 from modelmonitor_trainer.profile.window import profile_objects, profile_window
 from modelmonitor_trainer.profile.window_moments import window_moments
 from modelmonitor_trainer.storage.open import StoreConfig, open_store
+from support.narrowing import as_type
 from support.profiles import KillingStore, set_part_bytes
 
 PARQUET, CSV, JSON_LINES = DataFormat.PARQUET, DataFormat.CSV, DataFormat.JSON_LINES
@@ -97,20 +99,21 @@ def test_the_stored_bytes_do_not_depend_on_the_engine(tmp_path, engine, fmt):
     def run(prefix, with_engine):
         cache = ProfileCache(store, prefix)
         window = profile_window(store, batches, plan, fmt, cache, what="", engine=with_engine)
-        scales = [scale_of(column, window.columns[column.name].total.counts) for column in plan[:2]]
+        numeric = [as_type(NumericPlan, column) for column in plan[:2]]
+        scales = [as_type(Scale, scale_of(column, window.columns[column.name].total.counts)) for column in numeric]
         moments = window_moments(store, batches, scales, fmt, cache, engine=with_engine)
         return stored(store, prefix), window, [to_bytes(batch) for batch in moments]
 
     expected, reference, moments = run(f"file://{tmp_path}/expected/", ThreadEngine(1))
-    found, window, again = run(f"file://{tmp_path}/found/", engine)
+    result, window, again = run(f"file://{tmp_path}/result/", engine)
     assert sorted(name.rpartition(".")[2] for name in expected) == ["moments"] * 3 + ["profile"] * 3
-    assert found == expected
+    assert result == expected
     assert again == moments
     assert repr(window) == repr(reference)
     # From the cache, without another read of the objects.
     for info in objects:
         store.delete(info.uri)
-    assert run(f"file://{tmp_path}/found/", engine)[2] == moments
+    assert run(f"file://{tmp_path}/result/", engine)[2] == moments
 
 
 def test_the_errors_do_not_depend_on_the_engine(tmp_path, engine):
@@ -120,7 +123,7 @@ def test_the_errors_do_not_depend_on_the_engine(tmp_path, engine):
     objects[1] = store.head(objects[1].uri)
     store.write(objects[2].uri, store.read(objects[0].uri))  # replaced after the listing
     results = profile_objects(store, objects, plan, PARQUET, ProfileCache(store, None), engine=engine)
-    assert next(results).rows == 12_000
+    assert as_type(ObjectProfile, next(results)).rows == 12_000
     unreadable = next(results)
     assert type(unreadable) is Unreadable
     assert unreadable.uri == objects[1].uri
@@ -176,7 +179,7 @@ def test_only_the_caller_submits_and_a_store_is_opened_once(tmp_path):
         engine = ExecutorEngine(executor, CountedStore("once"))
         profiles = list(profile_objects(store, objects, plan, PARQUET, ProfileCache(store, None), engine=engine))
         pool.submit(len, "").result()  # it has not been shut down
-    assert [profile.rows for profile in profiles] == [12_000, 300, 1]
+    assert [as_type(ObjectProfile, profile).rows for profile in profiles] == [12_000, 300, 1]
     assert len(executor.submitters) > 5
     assert set(executor.submitters) == {threading.get_ident()}
     assert CountedStore.opened == ["once"]

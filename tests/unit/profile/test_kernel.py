@@ -24,7 +24,7 @@ FLOATS = st.one_of(
 )
 EDGES = st.lists(
     st.one_of(st.sampled_from(HOSTILE), st.floats(allow_nan=False, allow_infinity=False)), max_size=60
-).map(lambda found: np.unique(np.array(found, dtype=np.float64) + 0.0))
+).map(lambda edges: np.unique(np.array(edges, dtype=np.float64) + 0.0))
 
 needs_kernel = pytest.mark.skipif(not kernel.compiled(), reason="there was no C compiler at installation")
 
@@ -42,13 +42,13 @@ def bin_column(
 
 
 def same(array: pa.Array, edges: np.ndarray, minimum: float | None = None, maximum: float | None = None) -> None:
-    found = bin_column(doubles_of(array), edges, minimum, maximum)
-    wanted = profile_floats_in_numpy(array, edges, minimum, maximum)
-    assert found.counts.tolist() == wanted.counts.tolist()
+    result = bin_column(doubles_of(array), edges, minimum, maximum)
+    expected = profile_floats_in_numpy(array, edges, minimum, maximum)
+    assert result.counts.tolist() == expected.counts.tolist()
     for name in ("nulls", "nans", "finite", "negative_infinities", "below", "above"):
-        assert getattr(found, name) == getattr(wanted, name), name
+        assert getattr(result, name) == getattr(expected, name), name
     for name in ("minimum", "maximum"):
-        assert np.array_equal(getattr(found, name), getattr(wanted, name), equal_nan=True), name
+        assert np.array_equal(getattr(result, name), getattr(expected, name), equal_nan=True), name
 
 
 @needs_kernel
@@ -69,9 +69,9 @@ def test_edges_themselves_and_their_neighbours(edges: np.ndarray) -> None:
 
 
 @needs_kernel
-@pytest.mark.parametrize("cells", [16, 256, 1024, 4096])
+@pytest.mark.parametrize("bins", [16, 256, 1024, 4096])
 @pytest.mark.parametrize("kind", ["normal", "offset", "lognormal", "t2", "pareto", "ties", "zeros", "wide", "huge"])
-def test_all_kinds_of_columns(kind: str, cells: int) -> None:
+def test_all_kinds_of_columns(kind: str, bins: int) -> None:
     draw = np.random.default_rng(1)
     values = {
         "normal": lambda: draw.normal(size=20_000),
@@ -84,16 +84,16 @@ def test_all_kinds_of_columns(kind: str, cells: int) -> None:
         "wide": lambda: draw.choice([-1, 1], 20_000) * 10 ** draw.uniform(-300, 300, 20_000),
         "huge": lambda: draw.uniform(-1, 1, 20_000) * 1.7e308,
     }[kind]()
-    edges = fit_edges(values[:5_000], cells)
+    edges = fit_edges(values[:5_000], bins)
     array = pa.array(values, mask=draw.random(values.size) < 0.1)
     same(array, edges)
     same(array.slice(13, 7_001), edges)
-    found = bin_column(array, edges, None, None)
-    assert found.counts.sum() + found.nulls + found.nans == values.size
-    wanted = profile_floats_in_numpy(array, edges)
+    result = bin_column(array, edges, None, None)
+    assert result.counts.sum() + result.nulls + result.nans == values.size
+    expected = profile_floats_in_numpy(array, edges)
     if kind not in {"wide", "huge"}:  # their squares are beyond the range of doubles
-        assert found.mean == pytest.approx(wanted.mean, rel=1e-12, abs=1e-12)
-        assert found.m2 == pytest.approx(wanted.m2, rel=1e-9)
+        assert result.mean == pytest.approx(expected.mean, rel=1e-12, abs=1e-12)
+        assert result.m2 == pytest.approx(expected.m2, rel=1e-9)
 
 
 @needs_kernel
@@ -107,10 +107,10 @@ def test_other_types_are_converted(kind: pa.DataType) -> None:
 @settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60), st.floats(-1e6, 1e6))
 def test_moments(values: list[float], edge: float) -> None:
-    found = bin_column(pa.array(values), np.array([edge]), None, None)
-    assert found.mean == pytest.approx(np.mean(values), rel=1e-9, abs=1e-3)
-    assert found.m2 == pytest.approx(np.var(values) * len(values), rel=1e-6, abs=1e2)
-    assert found.m2 >= 0
+    result = bin_column(pa.array(values), np.array([edge]), None, None)
+    assert result.mean == pytest.approx(np.mean(values), rel=1e-9, abs=1e-3)
+    assert result.m2 == pytest.approx(np.var(values) * len(values), rel=1e-6, abs=1e2)
+    assert result.m2 >= 0
 
 
 @needs_kernel
@@ -121,12 +121,12 @@ def test_codes_of_words(words: list[str | None], start: int, length: int) -> Non
     codes = kernel.CodeCounts(len(array.dictionary))
     codes.add(array.indices)
     counts, missing = codes.result()
-    found = dict(zip(array.dictionary.to_pylist(), counts.tolist(), strict=True))
-    wanted = words[start : start + length]
-    assert {word: count for word, count in found.items() if count} == {
-        word: wanted.count(word) for word in set(wanted) - {None}
+    result = dict(zip(array.dictionary.to_pylist(), counts.tolist(), strict=True))
+    expected = words[start : start + length]
+    assert {word: count for word, count in result.items() if count} == {
+        word: expected.count(word) for word in set(expected) - {None}
     }
-    assert missing == wanted.count(None)
+    assert missing == expected.count(None)
 
 
 def test_numpy_counts_like_searchsorted() -> None:
@@ -157,5 +157,5 @@ def test_moments_far_from_the_edges_are_exact() -> None:
     passes = kernel.Binning(kernel.CellTable(np.array([1.0])), None, None)
     for part in ([None, None], [None, 1e9, None, 1e9 + 2, None], [1e9 + 4]):
         passes.add(pa.array(part, pa.float64()))
-    found = passes.result()
-    assert (found.mean, found.m2, found.nulls, found.finite) == (1e9 + 2, 8.0, 5, 3)
+    result = passes.result()
+    assert (result.mean, result.m2, result.nulls, result.finite) == (1e9 + 2, 8.0, 5, 3)

@@ -53,38 +53,38 @@ def put(path, columns, group):
 
 
 def scales(columns):
-    found = []
+    result = []
     for name, values in columns.items():
         plan = NumericPlan(name, fit_edges(values, 256))
-        found.append(scale_of(plan, bin_counts(values, plan.edges)))
-    return found
+        result.append(scale_of(plan, bin_counts(values, plan.edges)))
+    return result
 
 
 @pytest.mark.parametrize("shape", [turned, trending])
 @pytest.mark.parametrize(
     ("name", "group"), [("one.parquet", 10**6), ("ten.parquet", 25_000), ("many.parquet", 900), ("text.csv", 0)]
 )
-def test_the_head_of_an_object_does_not_stand_for_the_rest(tmp_path, shape, name, group):
+def test_a_sample_represents_the_whole_object(tmp_path, shape, name, group):
     columns = shape(250_000)
     store, info = put(tmp_path / name, columns, group)
     moments = moments_of_object(store, info, scales(columns), CSV if name == "text.csv" else PARQUET)
-    whole = moments_of(list(columns.values()), scales(columns))
+    all_rows = moments_of(list(columns.values()), scales(columns))
     head = moments_of([values[:25_000] for values in columns.values()], scales(columns))
     assert moments.rows[0] <= SAMPLE_ROWS
     assert moments.rows[0] > 0.9 * SAMPLE_ROWS
     for kind in ("values", "ranks"):
-        found, expected, wrong = (
-            float(correlations(one.rows, getattr(one, kind))[0][0]) for one in (moments, whole, head)
+        sampled, expected, wrong = (
+            float(correlations(one.rows, getattr(one, kind))[0][0]) for one in (moments, all_rows, head)
         )
-        assert found == pytest.approx(expected, abs=0.06)
+        assert sampled == pytest.approx(expected, abs=0.06)
         assert abs(wrong - expected) > 0.4
 
 
 def test_all_rows_of_a_small_object_are_used(tmp_path):
     columns = {name: values[:SAMPLE_ROWS] for name, values in trending(30_000).items()}
     store, info = put(tmp_path / "small.parquet", columns, 1_000)
-    found = moments_of_object(store, info, scales(columns), PARQUET)
-    assert to_bytes(found) == to_bytes(moments_of(list(columns.values()), scales(columns)))
+    moments = moments_of_object(store, info, scales(columns), PARQUET)
+    assert to_bytes(moments) == to_bytes(moments_of(list(columns.values()), scales(columns)))
 
 
 def test_a_large_object_is_not_decoded_as_a_whole(tmp_path):
@@ -97,26 +97,27 @@ def test_a_large_object_is_not_decoded_as_a_whole(tmp_path):
     assert np.histogram(numbers, 8, (0, 200_000))[0].tolist() == [SAMPLE_ROWS // 8] * 8
 
 
-def test_a_huge_row_group_among_small_ones_is_not_left_out(tmp_path):
+def test_a_huge_row_group_among_small_ones_is_sampled(tmp_path):
     path = tmp_path / "uneven.parquet"
     with pq.ParquetWriter(path, pa.schema([("n", pa.int64())])) as writer:
         for number in range(40):
             rows = 100_000 if number == 17 else 30
             writer.write_table(pa.table({"n": np.full(rows, number)}))
     store = open_store(None)
-    found = sample_object(store, store.head(f"file://{path}"), ["n"], PARQUET, 1_000)["n"].to_pylist()
-    assert found.count(17) > 900
+    (info,) = store.list(f"file://{path}")
+    sample = sample_object(store, info, ["n"], PARQUET, 1_000)["n"].to_pylist()
+    assert sample.count(17) > 900
 
 
-def test_rows_that_alternate_are_all_drawn():
+def test_alternating_rows_are_sampled_equally():
     """Steps of equal length would draw every third row only: one shop of three, or one hour."""
     shops = np.bincount(spread_rows(60_000, 20_000) % 3) / 20_000
     assert shops.min() > 0.3
 
 
 @given(st.integers(0, 3_000), st.integers(1, 500))
-def test_a_draw_is_sorted_without_repetition_and_always_the_same(rows, limit):
-    found = spread_rows(rows, limit)
-    assert found.size == min(rows, limit)
-    assert found.tolist() == sorted(set(found.tolist())) == spread_rows(rows, limit).tolist()
-    assert not rows or 0 <= found[0] <= found[-1] < rows
+def test_a_sample_is_sorted_without_duplicates_and_reproducible(rows, limit):
+    rows_drawn = spread_rows(rows, limit)
+    assert rows_drawn.size == min(rows, limit)
+    assert rows_drawn.tolist() == sorted(set(rows_drawn.tolist())) == spread_rows(rows, limit).tolist()
+    assert not rows or 0 <= rows_drawn[0] <= rows_drawn[-1] < rows

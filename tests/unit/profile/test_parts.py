@@ -16,10 +16,11 @@ from modelmonitor_trainer.profile.binning import fit_plan, plan_to_json
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.engine import ThreadEngine
 from modelmonitor_trainer.profile.hashing import digest
-from modelmonitor_trainer.profile.object_profile import to_bytes
-from modelmonitor_trainer.profile.tasks import ProfileTask
+from modelmonitor_trainer.profile.object_profile import ObjectProfile, to_bytes
+from modelmonitor_trainer.profile.tasks import PartProfile, ProfileTask
 from modelmonitor_trainer.profile.window import profile_objects
 from modelmonitor_trainer.storage.open import open_store
+from support.narrowing import as_type
 
 FEATURES = [Feature(name="x", type=FeatureType.NUMERIC), Feature(name="w", type=FeatureType.CATEGORICAL)]
 FMT = DataFormat.PARQUET
@@ -43,19 +44,22 @@ def test_the_same_bytes_for_any_number_of_threads(objects):
     with scan(store, infos[0], ["x", "w"], FMT, in_parts=True) as opened:
         assert len(opened.others) > 3
     cache = ProfileCache(store, None)
-    found = [
-        [to_bytes(made) for made in profile_objects(store, infos, plan, FMT, cache, engine=ThreadEngine(threads))]
+    results = [
+        [
+            to_bytes(as_type(ObjectProfile, profile))
+            for profile in profile_objects(store, infos, plan, FMT, cache, engine=ThreadEngine(threads))
+        ]
         for threads in (1, 2, 4)
     ]
-    assert found[0] == found[1] == found[2]
-    assert found[0] == [to_bytes(in_sequence(store, info, plan)) for info in infos]
+    assert results[0] == results[1] == results[2]
+    assert results[0] == [to_bytes(in_sequence(store, info, plan)) for info in infos]
 
 
 def in_sequence(store, info, plan):
     """Profile an object part by part, without an engine."""
     task = ProfileTask(info, plan, digest(plan_to_json(plan)), FMT)
-    first = task.run(store)
-    return task.combine([first, *(other.run(store) for other in task.others(first))])
+    first = as_type(PartProfile, task.run(store))
+    return task.combine([first, *(as_type(PartProfile, other.run(store)) for other in task.others(first))])
 
 
 def test_parts_have_every_chunk_once(objects):
@@ -67,9 +71,9 @@ def test_parts_have_every_chunk_once(objects):
     read = 0
     for part in others:
         with scan(store, infos[0], None, FMT, part=part) as opened:
-            found = list(opened.chunks)
-        chunks += [name for name, _ in found]
-        read += sum(len(values) for name, values in found if name == "x")
+            part_chunks = list(opened.chunks)
+        chunks += [name for name, _ in part_chunks]
+        read += sum(len(values) for name, values in part_chunks if name == "x")
     assert chunks == ["x", "w"] * 16
     with scan(store, infos[0], ["x"], FMT) as opened:  # whole by default
         assert opened.others == ()
@@ -83,16 +87,16 @@ def test_texts_are_decoded_some_bytes_at_a_time(tmp_path, monkeypatch, nested):
     monkeypatch.setattr(parquet, "BATCH_BYTES", 100_000)
     texts = [f"{row:06d} {'long ' * 200}" for row in range(3_000)]
     few = ["a", "b", "c"] * 1_000
-    beside = {"list": pa.array([[1, 2]] * 3_000)} if nested else {}
-    pq.write_table(pa.table({**beside, "text": texts, "few": few}), tmp_path / "texts.parquet")
+    nested_column = {"list": pa.array([[1, 2]] * 3_000)} if nested else {}
+    pq.write_table(pa.table({**nested_column, "text": texts, "few": few}), tmp_path / "texts.parquet")
     store = open_store(None)
     (info,) = store.list(f"file://{tmp_path}/")
     with scan(store, info, ["text", "few"], FMT) as opened:
-        found = list(opened.chunks)
-    batches = [values for name, values in found if name == "text"]
+        chunks = list(opened.chunks)
+    batches = [values for name, values in chunks if name == "text"]
     assert [text for values in batches for text in values.to_pylist()] == texts
     assert max(values.nbytes for values in batches) < 200_000
-    assert [len(values) for name, values in found if name == "few"] == [3_000], "a small column chunk is read at once"
+    assert [len(values) for name, values in chunks if name == "few"] == [3_000], "a small column chunk is read at once"
 
 
 def test_a_column_whose_name_begins_like_another(tmp_path):
@@ -109,6 +113,6 @@ def test_a_corrupted_part_is_an_error_of_the_object(objects):
         file.seek(infos[0].size // 2)
         file.write(b"\xff" * 30_000)
     now = store.list(infos[0].uri)
-    (made,) = profile_objects(store, now, plan, FMT, ProfileCache(store, None), engine=ThreadEngine(2))
-    assert infos[0].uri in str(made)
-    assert isinstance(made, Exception)
+    (result,) = profile_objects(store, now, plan, FMT, ProfileCache(store, None), engine=ThreadEngine(2))
+    assert infos[0].uri in str(result)
+    assert isinstance(result, Exception)

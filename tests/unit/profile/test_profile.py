@@ -19,11 +19,12 @@ from modelmonitor_trainer.profile.binning import (
 from modelmonitor_trainer.profile.categories import EXAMPLES
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile, merge
 from modelmonitor_trainer.profile.counting import bin_counts
+from support.narrowing import as_type
 from support.profiles import profile_categories, profile_numbers
 
 numbers = st.lists(st.one_of(st.none(), st.floats(width=32), st.integers(-3, 3).map(float)), max_size=40)
 words = st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "c", "d", "", "é"])), max_size=40)
-edge_sets = st.lists(st.floats(-5, 5), max_size=6, unique=True).map(lambda found: np.array(sorted(found)))
+edge_sets = st.lists(st.floats(-5, 5), max_size=6, unique=True).map(lambda edges: np.array(sorted(edges)))
 
 
 def chunked(values, kind=None):
@@ -67,7 +68,7 @@ def test_merging_is_associative_and_equal_to_profiling_all(a, b, c, edges):
     one, two, three = (profile_numbers(chunked(part, pa.float64()), edges) for part in (a, b, c))
     whole = profile_numbers(chunked(a + b + c, pa.float64()), edges)
     alike(one.merged(two).merged(three), one.merged(two.merged(three)))
-    merged = merge([one, two, three])
+    merged = as_type(NumericProfile, merge([one, two, three]))
     assert np.array_equal(merged.counts, whole.counts)
     assert (merged.rows, merged.nulls, merged.finite) == (whole.rows, whole.nulls, whole.finite)
     there = [v for v in a + b + c if v is not None]
@@ -78,9 +79,9 @@ def test_merging_is_associative_and_equal_to_profiling_all(a, b, c, edges):
 
 @given(words, words, words)
 def test_categories_merge_exactly(a, b, c):
-    cells, allowed = {"a": 0, "b": 1}, frozenset(["a", "b", "c"])
-    parts = [profile_categories(chunked(part, pa.string()), cells, allowed) for part in (a, b, c)]
-    whole = profile_categories(chunked(a + b + c, pa.string()), cells, allowed)
+    bins, allowed = {"a": 0, "b": 1}, frozenset(["a", "b", "c"])
+    parts = [profile_categories(chunked(part, pa.string()), bins, allowed) for part in (a, b, c)]
+    whole = profile_categories(chunked(a + b + c, pa.string()), bins, allowed)
     alike(merge(parts), whole)
     alike(parts[0].merged(parts[1]).merged(parts[2]), parts[0].merged(parts[1].merged(parts[2])))
     assert whole.counts.sum() == whole.present
@@ -92,7 +93,7 @@ def test_examples_of_unknown_values_stay_exact_however_many_there_are():
     parts = [profile_categories(chunked(values[i::7]), {}) for i in range(7)]
     whole = profile_categories(chunked(values), {})
     assert len(whole.others) == EXAMPLES
-    assert merge(parts).others == whole.others == dict.fromkeys(whole.others, 10)
+    assert as_type(CategoricalProfile, merge(parts)).others == whole.others == dict.fromkeys(whole.others, 10)
 
 
 def test_infinities_are_counted_and_kept_out_of_the_moments():
@@ -102,7 +103,7 @@ def test_infinities_are_counted_and_kept_out_of_the_moments():
     assert (profile.infinities, profile.negative_infinities, profile.positive_infinities) == (2, 1, 1)
     low = profile_numbers(chunked([-math.inf, -math.inf, 0.0]), np.array([2.0]))
     assert (low.negative_infinities, low.positive_infinities) == (2, 0)
-    both = merge([profile, low])
+    both = as_type(NumericProfile, merge([profile, low]))
     assert (both.negative_infinities, both.positive_infinities) == (3, 1)
     assert (profile.minimum, profile.maximum) == (-math.inf, math.inf)
 
@@ -119,21 +120,21 @@ def test_infinities_are_counted_and_kept_out_of_the_moments():
 )
 def test_every_kind_of_number(column):
     profile = profile_numbers(pa.chunked_array([column]), np.array([2.0]))
-    assert (profile.counts.tolist(), profile.nulls, profile.kinds) == ([1, 1], 1, {"number"})
+    assert (profile.counts.tolist(), profile.nulls, profile.kinds) == ([1, 1], 1, frozenset({"number"}))
 
 
-def test_what_is_no_number_is_missing_and_says_so():
+def test_values_that_are_no_numbers_are_missing_with_their_kind():
     profile = profile_numbers(chunked(["1", "2"]), np.array([1.5]))
-    assert (profile.rows, profile.missing, profile.kinds) == (2, 2, {"text"})
+    assert (profile.rows, profile.missing, profile.kinds) == (2, 2, frozenset({"text"}))
 
 
 def test_a_category_is_the_same_as_integer_float_and_text():
-    cells = {"1": 0, "2": 1, "true": 2}
+    bins = {"1": 0, "2": 1, "true": 2}
     for column in (["1", "2", "2", None], [1, 2, 2, None], [1.0, 2.0, 2.0, None], [1.0, 2.0, 2.0, math.nan]):
-        assert profile_categories(chunked(column), cells).counts.tolist() == [1, 2, 0, 0]
-    assert profile_categories(chunked([True, False]), cells).others == {"false": 1}
+        assert profile_categories(chunked(column), bins).counts.tolist() == [1, 2, 0, 0]
+    assert profile_categories(chunked([True, False]), bins).others == {"false": 1}
     dictionary = pa.array(["2", "1", "2", None]).dictionary_encode()[1:]
-    profile = profile_categories(pa.chunked_array([dictionary]), cells)
+    profile = profile_categories(pa.chunked_array([dictionary]), bins)
     assert (profile.counts.tolist(), profile.nulls) == ([1, 1, 0, 0], 1)
 
 
@@ -145,19 +146,19 @@ def test_profiles_of_different_kinds_do_not_merge():
 
 
 @given(st.lists(st.floats(width=32)), st.integers(2, 20))
-def test_edges_increase_and_give_common_values_their_own_cell(values, cells):
+def test_edges_increase_and_give_common_values_their_own_bin(values, bins):
     sample = np.array(values, dtype=float)
-    edges = fit_edges(sample, cells)
+    edges = fit_edges(sample, bins)
     assert np.all(edges[1:] > edges[:-1])
     assert np.all(np.isfinite(edges))
     finite = sample[np.isfinite(sample)]
     for value in np.unique(finite):
-        if np.count_nonzero(finite == value) >= max(2, math.ceil(finite.size / cells)) and value < 3e38:
+        if np.count_nonzero(finite == value) >= max(2, math.ceil(finite.size / bins)) and value < 3e38:
             assert value in edges
             assert np.nextafter(value, math.inf) in edges
 
 
-def test_cells_have_equal_mass_on_smooth_data():
+def test_bins_have_equal_mass_on_smooth_data():
     sample = np.random.default_rng(0).lognormal(0, 2, 102_400)
     counts = bin_counts(sample, fit_edges(sample, 1024))
     assert counts.size == 1024
@@ -167,10 +168,10 @@ def test_cells_have_equal_mass_on_smooth_data():
 
 @given(st.integers(1, 200))
 def test_spread_visits_everything_once(count):
-    found = list(spread(count))
-    assert sorted(found) == list(range(count))
+    order = list(spread(count))
+    assert sorted(order) == list(range(count))
     if count >= 4:
-        assert max(found[:4]) - min(found[:4]) >= count // 2
+        assert max(order[:4]) - min(order[:4]) >= count // 2
 
 
 @given(edge_sets, st.lists(st.text(), unique=True, max_size=5))
@@ -180,10 +181,11 @@ def test_plans_survive_storage(edges, categories):
         CategoricalPlan("c", tuple(categories), ("a",)),
         CategoricalPlan("d", (), None),
     )
-    found = plan_from_json(plan_to_json(plan))
-    assert np.array_equal(found[0].edges, edges)
-    assert (found[0].minimum, found[0].maximum) == (-1.5, None)
-    assert found[1:] == plan[1:]
+    restored = plan_from_json(plan_to_json(plan))
+    numeric = as_type(NumericPlan, restored[0])
+    assert np.array_equal(numeric.edges, edges)
+    assert (numeric.minimum, numeric.maximum) == (-1.5, None)
+    assert restored[1:] == plan[1:]
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,6 @@ def test_plans_survive_storage(edges, categories):
         b"\xff",
     ],
 )
-def test_damaged_plans_are_refused(data):
+def test_corrupted_plans_are_rejected(data):
     with pytest.raises(ValueError):  # noqa: PT011 - json's own error is a ValueError too, and the caller makes no difference
         plan_from_json(data)

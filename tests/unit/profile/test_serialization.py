@@ -1,4 +1,4 @@
-"""Arrays as bytes to keep: what was packed comes back, and damage is noticed."""
+"""Serialization of arrays: round trips are exact, and corruption is detected."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.profile.serialization import pack, unpack
 
-ARRAYS = {
+ARRAYS: dict[str, Array] = {
     "counts": np.arange(6, dtype=np.uint16).reshape(2, 3),
     "none": np.empty(0, dtype=np.uint8),
     "sums": np.array([[0.5, -np.inf], [np.nan, 1e300]]),
@@ -21,7 +22,7 @@ ARRAYS = {
 }
 
 
-def test_what_was_packed_comes_back() -> None:
+def test_arrays_survive_a_round_trip() -> None:
     description, arrays = unpack(pack({"name": "ä\n", "rows": 3}, ARRAYS))
     assert description == {"name": "ä\n", "rows": 3}
     assert list(arrays) == list(ARRAYS)
@@ -38,17 +39,17 @@ def test_only_numbers_are_kept() -> None:
 
 @given(st.data())
 @example(None)
-def test_a_byte_that_is_another_is_damage_or_changes_nothing(data: st.DataObject | None) -> None:
+def test_a_changed_byte_is_detected_or_changes_nothing(data: st.DataObject | None) -> None:
     good = pack({"rows": 3}, ARRAYS)
-    # The last byte before the checksum may have bits that say nothing.
-    place = data.draw(st.integers(0, len(good) - 1)) if data else len(good) - 5
+    # The last byte before the checksum may have bits without meaning.
+    index = data.draw(st.integers(0, len(good) - 1)) if data else len(good) - 5
     for other in range(256) if data is None else [data.draw(st.integers(0, 255))]:
         with contextlib.suppress(ValueError):
-            assert pack(*unpack(good[:place] + bytes([other]) + good[place + 1 :])) == good
+            assert pack(*unpack(good[:index] + bytes([other]) + good[index + 1 :])) == good
 
 
 @given(st.integers(0, len(pack({"rows": 3}, ARRAYS)) - 1))
-def test_what_is_cut_off_is_damage(length: int) -> None:
+def test_truncated_bytes_are_corrupted(length: int) -> None:
     with pytest.raises(ValueError, match="corrupted"):
         unpack(pack({"rows": 3}, ARRAYS)[:length])
 

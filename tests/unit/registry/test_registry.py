@@ -102,7 +102,7 @@ def test_promotions_are_a_history(registry):
     pointer = registry.champion()
     assert (pointer.version, pointer.previous, pointer.since) == (second.version, first.version, at(2))
     assert (pointer.metric, pointer.score, pointer.data_end) == ("ROCAUC", 0.72, dt.date(2013, 3, 2))
-    assert [reign.version for reign in pointer.history] == [second.version, first.version]
+    assert [tenure.version for tenure in pointer.history] == [second.version, first.version]
     champion = pointer.to_champion()
     assert (champion.version, champion.score) == (second.version, "0.72")
     assert champion.data_end == dt.datetime(2013, 3, 3, tzinfo=dt.UTC), "a day ends where the next begins"
@@ -127,10 +127,10 @@ def test_which_version_served_when(registry, start, end, served):
     first, second = promoted(registry, 1, 2)
     registry.rollback("previous", by="j", now=at(3))
     pointer = registry.champion()
-    found = pointer.serving_periods(at(start), at(end))
+    periods = pointer.serving_periods(at(start), at(end))
     names = {1: first.version, 2: second.version}
-    assert [one.tenure.version for one in found] == [names[number] for number in served]
-    for one, following in itertools.pairwise(found):
+    assert [one.tenure.version for one in periods] == [names[number] for number in served]
+    for one, following in itertools.pairwise(periods):
         assert one.until == following.tenure.since
 
 
@@ -158,11 +158,12 @@ def test_a_restarted_pod_does_not_undo_a_rollback(registry):
     assert pointer.version == first.version
 
 
-def test_a_champion_that_changed_meanwhile(registry):
+def test_a_promotion_over_another_champion_fails(registry):
     first, second = promoted(registry, 1, 2)
     third = stored(registry, 3)
     with pytest.raises(ChampionChanged, match=second.version) as changed:
         registry.promote(third, instead_of=first.version, by="train-3", now=at(3))
+    assert changed.value.pointer is not None
     assert changed.value.pointer.version == second.version
     with pytest.raises(ChampionChanged):
         registry.promote(third, instead_of=None, by="train-3", now=at(3))
@@ -170,7 +171,7 @@ def test_a_champion_that_changed_meanwhile(registry):
 
 
 @pytest.mark.parametrize("start", [(), (1,)])
-def test_of_trainings_that_race_one_promotes(registry, start):
+def test_only_one_of_several_concurrent_trainings_promotes(registry, start):
     champions = promoted(registry, *start)
     before = champions[-1].version if champions else None
     rivals = [stored(registry, number) for number in range(2, 8)]
@@ -194,11 +195,11 @@ def test_of_trainings_that_race_one_promotes(registry, start):
     assert outcomes == [registry.champion().version]
 
 
-def test_an_answer_that_was_lost_is_not_a_lost_race(registry):
-    """The store wrote the pointer, and the answer never came: the client tries again and is refused."""
+def test_a_lost_response_of_the_store_is_not_a_conflict(registry):
+    """The store wrote the pointer, but its response was lost: the client tries again, and the condition fails."""
     first = stored(registry, 1)
 
-    class Deaf:
+    class LosesFirstResponse:
         def __getattr__(self, name):
             return getattr(registry.store, name)
 
@@ -206,11 +207,13 @@ def test_an_answer_that_was_lost_is_not_a_lost_race(registry):
             registry.store.write(uri, data, **conditions)
             return registry.store.write(uri, data, **conditions)
 
-    pointer = ModelRegistry(Deaf(), registry.layout).promote(first, instead_of=None, by="train-1", now=at(1))
+    pointer = ModelRegistry(LosesFirstResponse(), registry.layout).promote(
+        first, instead_of=None, by="train-1", now=at(1)
+    )
     assert pointer.version == first.version
 
 
-def test_rollback_is_made_once_a_job(registry):
+def test_a_job_rolls_back_once(registry):
     first, second = promoted(registry, 1, 2)
     pointer, changed = registry.rollback("previous", by="rollback-1", now=at(3))
     assert (pointer.version, pointer.previous, changed) == (first.version, second.version, True)
@@ -219,7 +222,8 @@ def test_rollback_is_made_once_a_job(registry):
     assert (again, changed) == (pointer, False)
     forth, changed = registry.rollback("previous", by="rollback-2", now=at(5))
     assert (forth.version, changed) == (second.version, True)
-    assert [reign.version for reign in forth.history] == [second.version, first.version, second.version, first.version]
+    versions = [tenure.version for tenure in forth.history]
+    assert versions == [second.version, first.version, second.version, first.version]
 
 
 def test_rollback_to_a_version(registry):
@@ -230,7 +234,7 @@ def test_rollback_to_a_version(registry):
     assert (same.version, changed) == (first.version, False)
 
 
-def test_rollbacks_that_cannot_be(registry):
+def test_impossible_rollbacks_are_rejected(registry):
     promoted(registry, 1)
     with pytest.raises(NotFound, match="first champion"):
         registry.rollback("previous", by="r", now=NOW)
@@ -239,7 +243,7 @@ def test_rollbacks_that_cannot_be(registry):
         registry.rollback(never.version, by="r", now=NOW)
 
 
-def test_a_damaged_version_is_not_rolled_back_to(registry):
+def test_a_corrupted_version_is_no_target_of_a_rollback(registry):
     first, second = promoted(registry, 1, 2)
     uri = registry.layout.version(first.version).file("model.skops")
     path_of(uri).write_bytes(b"something else")
@@ -262,7 +266,7 @@ def test_names_that_no_version_has(registry, name):
         registry.version(name)
 
 
-def test_a_version_without_its_record_is_not_there(registry):
+def test_a_version_without_its_record_does_not_exist(registry):
     registry.write_file("v1-00000000", "model.skops", b"half")
     assert registry.find_version("v1-00000000") is None
     assert registry.versions() == []
@@ -271,14 +275,14 @@ def test_a_version_without_its_record_is_not_there(registry):
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"not json", b"[]", b'{"version": 3}'])
-def test_a_damaged_pointer_is_said_so(registry, data):
+def test_a_corrupted_pointer_is_reported(registry, data):
     promoted(registry, 1)
     path_of(registry.layout.champion).write_bytes(data)
     with pytest.raises(BadData, match=r"champion\.json cannot be read"):
         registry.champion()
 
 
-def test_the_champion_answers_as_before_it_was_stored(registry):
+def test_a_stored_model_predicts_as_before(registry):
     promoted(registry, 1)
     loaded = load_model(registry, registry.champion().version)
     table = pa.table({"kind": ["a", None, "new"], "x": [0.5, -1.0, 2.0], "more": [1, 2, 3]})
@@ -291,7 +295,7 @@ def test_the_champion_answers_as_before_it_was_stored(registry):
         loaded.predict_scores(table.drop_columns(["x"]))
 
 
-def test_a_model_of_an_own_trainer_is_not_loaded(registry):
+def test_a_model_of_a_custom_trainer_is_not_loaded(registry):
     record = stored(registry, 1, kind="Custom", image="mine:1")
     with pytest.raises(BadConfiguration, match="mine:1"):
         load_model(registry, record.version)
@@ -319,7 +323,7 @@ def shout(values):
         (skops.io.dumps(Ridge()), "Ridge"),
     ],
 )
-def test_files_that_hold_something_else_are_not_loaded(data, words):
+def test_files_that_are_no_model_are_not_loaded(data, words):
     with pytest.raises(BadData, match=words):
         read_pipeline(data)
 

@@ -1,4 +1,4 @@
-"""Retention: what is past it goes, and what somebody may still need never does."""
+"""Retention: old versions and reports are deleted, and those that can still be needed never are."""
 
 import datetime as dt
 import os
@@ -11,43 +11,31 @@ from hypothesis import strategies as st
 from modelmonitor_api.spec import Retention
 from modelmonitor_trainer.errors import BadData, NotFound, ObjectChanged
 from modelmonitor_trainer.registry.layout import ResultsLayout
-from modelmonitor_trainer.registry.records import Pointer, Tenure, VersionRecord
+from modelmonitor_trainer.registry.records import Pointer, Tenure
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.registry.retention import apply_retention, expendable
 from modelmonitor_trainer.storage.local import path_of, uri_of
 from modelmonitor_trainer.storage.open import open_store
+from support.versions import version_record
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 LATER = START + dt.timedelta(days=400)
 
 
 def record(number, outcome="Rejected", reason="Worse", compared_with="v1"):
-    period = {"start": "2024-01-01", "end": "2024-01-10", "rows": 100}
-    return VersionRecord(
+    return version_record(
+        number,
         version=f"v{number}",
-        number=number,
-        monitor_uid="u",
         created=START + dt.timedelta(days=number),
-        trigger="DriftDetected",
-        seed=0,
-        task="Regression",
-        target="y",
-        features=[],
-        train=period,
-        holdout=period,
-        manifest_sha256="0",
-        predictions_sha256="0",
-        metric="R2",
         outcome=outcome,
         reason=reason,
-        message="m",
         compared_with=compared_with,
     )
 
 
 def pointer(version, previous=None):
-    reign = Tenure(version=version, since=START, action="Promoted", by="job", previous=previous)
-    return Pointer(**reign.model_dump(), history=[reign])
+    tenure = Tenure(version=version, since=START, action="Promoted", by="job", previous=previous)
+    return Pointer(**tenure.model_dump(), history=[tenure])
 
 
 RECORDS = st.lists(
@@ -58,7 +46,7 @@ RECORDS = st.lists(
     ),
     min_size=1,
     max_size=12,
-).map(lambda drawn: [record(place + 1, *parts) for place, parts in reversed(list(enumerate(drawn)))])
+).map(lambda drawn: [record(index + 1, *parts) for index, parts in reversed(list(enumerate(drawn)))])
 
 
 @given(
@@ -67,7 +55,7 @@ RECORDS = st.lists(
     previous=st.sampled_from(["v1", "v4", None]),
     newest=st.integers(2, 6),
 )
-def test_what_is_never_expendable(records, champion, previous, newest):
+def test_versions_that_are_never_expendable(records, champion, previous, newest):
     gone = expendable(records, pointer(champion, previous), newest, now=LATER)
     names = {each.version for each in gone}
     assert not names & {champion, previous}
@@ -77,7 +65,7 @@ def test_what_is_never_expendable(records, champion, previous, newest):
     assert numbers == sorted(numbers), "the oldest first"
 
 
-def test_rejected_and_bygone_versions_go():
+def test_rejected_and_outdated_versions_are_expendable():
     records = [record(number) for number in range(9, 0, -1)]
     assert [each.version for each in expendable(records, pointer("v7", "v2"), 3, now=LATER)] == [
         "v1",
@@ -95,7 +83,7 @@ def test_rejected_and_bygone_versions_go():
 
 
 class Results:
-    """Results on a folder, as old as they are said to be."""
+    """Results in a local folder, with modification times that a test sets."""
 
     def __init__(self, folder):
         self.store, self.prefix = open_store(None), f"{uri_of(folder)}/ns/mon/"
@@ -128,12 +116,12 @@ def results(tmp_path):
 
 
 def version(results, number, **more):
-    found = record(number, **more)
-    results.put(f"versions/{found.version}/model.skops", b"model")
-    results.put(f"versions/{found.version}/version.json", found.model_dump_json(by_alias=True).encode())
+    written = record(number, **more)
+    results.put(f"versions/{written.version}/model.skops", b"model")
+    results.put(f"versions/{written.version}/version.json", written.model_dump_json(by_alias=True).encode())
 
 
-def test_tidying(results):
+def test_retention_deletes_old_versions_with_their_runs(results):
     for number in range(1, 7):
         version(results, number)
         results.put(f"runs/u/{number}/report.html", days_old=100)
@@ -142,9 +130,9 @@ def test_tidying(results):
     results.put("versions/v7/model.skops")
     results.put("champion.json", pointer("v2", "v1").model_dump_json(by_alias=True).encode())
     before = results.names()
-    found = results.apply_retention(versions=2, report_days=30)
-    assert found.versions == ("v3", "v4")
-    assert found.runs == 2
+    deleted = results.apply_retention(versions=2, report_days=30)
+    assert deleted.versions == ("v3", "v4")
+    assert deleted.runs == 2
     gone = {
         name for number in (3, 4) for name in (f"versions/v{number}/model.skops", f"versions/v{number}/version.json")
     }
@@ -153,14 +141,14 @@ def test_tidying(results):
     assert results.apply_retention(versions=2, report_days=30).versions == ()
 
 
-def test_young_reports_stay(results):
+def test_recent_reports_are_kept(results):
     results.put("runs/u/1/verdict.json", b'{"version": "v1"}', days_old=5)
     results.put("runs/u/2/verdict.json", b"not JSON", days_old=50)
     assert results.apply_retention(report_days=30).runs == 1
     assert results.names() == {"runs/u/1/verdict.json"}
 
 
-def test_checks_go_by_the_time_they_were_due_and_the_newest_stay(results):
+def test_checks_are_deleted_by_their_due_time_and_the_newest_are_kept(results):
     today = dt.datetime.now(dt.UTC)
     for age in range(0, 60, 3):
         due = today - dt.timedelta(days=age)
@@ -173,7 +161,7 @@ def test_checks_go_by_the_time_they_were_due_and_the_newest_stay(results):
     assert results.apply_retention(report_days=7).checks == 0, "the ten newest stay, whatever their age"
 
 
-def test_a_version_that_is_rolled_back_to_meanwhile_stays(results):
+def test_a_version_that_becomes_the_champion_during_retention_is_kept(results):
     for number in range(1, 5):
         version(results, number)
     pointers = [pointer("v4", "v3"), pointer("v1", "v4")]
@@ -183,14 +171,14 @@ def test_a_version_that_is_rolled_back_to_meanwhile_stays(results):
             return getattr(results.store, name)
 
         def read_versioned(self, _):
-            found = pointers[0] if len(pointers) == 1 else pointers.pop(0)
-            return found.model_dump_json(by_alias=True).encode(), "etag"
+            current = pointers[0] if len(pointers) == 1 else pointers.pop(0)
+            return current.model_dump_json(by_alias=True).encode(), "etag"
 
-    found = apply_retention(results.registry(Moving()), "u", Retention(versions=2), now=results.now)
-    assert found.versions == ("v2",)
+    deleted = apply_retention(results.registry(Moving()), "u", Retention(versions=2), now=results.now)
+    assert deleted.versions == ("v2",)
 
 
-def reigns(*spans):
+def pointer_of(*spans):
     """Return the pointer of versions that became the champion so many days ago, the present one first."""
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     history = [
@@ -199,25 +187,25 @@ def reigns(*spans):
     return Pointer(**(history[0].model_dump() | {"previous": spans[1][0]}), history=history)
 
 
-def test_what_has_served_lately_stays():
+def test_versions_that_served_recently_are_kept():
     records = [record(number) for number in range(9, 0, -1)]
     # v3 served until 20 days ago, v2 until 40 days ago.
-    found = reigns(("v7", 5), ("v6", 15), ("v3", 20), ("v2", 20.5), ("v1", 40))
-    gone = expendable(records, found, 2, now=dt.datetime.now(dt.UTC))
+    champions = pointer_of(("v7", 5), ("v6", 15), ("v3", 20), ("v2", 20.5), ("v1", 40))
+    gone = expendable(records, champions, 2, now=dt.datetime.now(dt.UTC))
     assert [each.version for each in gone] == ["v4", "v5"], "v1 served until 20.5 days ago"
-    found = reigns(("v7", 35), ("v6", 45), ("v3", 50))
-    assert "v3" in [each.version for each in expendable(records, found, 2, now=dt.datetime.now(dt.UTC))]
+    champions = pointer_of(("v7", 35), ("v6", 45), ("v3", 50))
+    assert "v3" in [each.version for each in expendable(records, champions, 2, now=dt.datetime.now(dt.UTC))]
 
 
-def test_profiles_go_by_age(results):
+def test_profiles_are_deleted_by_age(results):
     results.put("profiles/a/1.json", days_old=200)
     results.put("profiles/a/2.json", days_old=20)
-    found = results.apply_retention()
-    assert found.profiles == 1
+    deleted = results.apply_retention()
+    assert deleted.profiles == 1
     assert results.names() == {"profiles/a/2.json"}
 
 
-def test_more_checks_than_declared_go_however_young(results):
+def test_checks_beyond_the_declared_number_are_deleted_at_any_age(results):
     today = dt.datetime.now(dt.UTC)
     for hour in range(30):
         due = today - dt.timedelta(hours=hour)
@@ -227,7 +215,7 @@ def test_more_checks_than_declared_go_however_young(results):
     assert min(results.names()) == f"checks/u/{newest:%Y%m%dT%H%M%SZ}-mon-check/verdict.json"
 
 
-def test_looks_at_a_champion_go_with_it(results):
+def test_the_looks_of_the_champion_watch_are_deleted_with_their_version(results):
     for number in range(1, 5):
         version(results, number)
         results.put(f"watch/v{number}/4-0badcafe.json")
@@ -241,20 +229,20 @@ def test_looks_at_a_champion_go_with_it(results):
 
 
 class Interleaved:
-    """A store that lets somebody else do a step after each of its own calls, in turn."""
+    """A store that runs one step of another process after each call."""
 
     def __init__(self, store, other):
         self.store, self.other = store, other
 
     def __getattr__(self, name):
-        found = getattr(self.store, name)
-        if not callable(found):
-            return found
+        attribute = getattr(self.store, name)
+        if not callable(attribute):
+            return attribute
 
         def call(*args, **more):
-            answer = found(*args, **more)
+            result = attribute(*args, **more)
             next(self.other, None)
-            return answer
+            return result
 
         return call
 
@@ -282,14 +270,14 @@ def test_a_rollback_and_a_retention_never_leave_a_champion_without_its_files(res
 
     now = dt.datetime.now(dt.UTC)
     apply_retention(results.registry(Interleaved(results.store, other())), "u", Retention(versions=2), now=now)
-    found = results.registry().champion()
-    assert found is not None
-    assert results.registry().find_version(found.version) is not None
-    assert f"versions/{found.version}/model.skops" in results.names()
+    champion = results.registry().champion()
+    assert champion is not None
+    assert results.registry().find_version(champion.version) is not None
+    assert f"versions/{champion.version}/model.skops" in results.names()
 
 
 @pytest.mark.parametrize("pause", range(16))
-def test_a_retention_within_a_rollback_never_takes_its_target(results, pause):
+def test_a_retention_during_a_rollback_never_deletes_its_target(results, pause):
     """The whole retention happens after the call number `pause` of the rollback."""
     for number in range(1, 6):
         version(results, number)
@@ -307,10 +295,10 @@ def test_a_retention_within_a_rollback_never_takes_its_target(results, pause):
 
     with suppress(NotFound, ObjectChanged, BadData):
         results.registry(Interleaved(results.store, other())).rollback("v1", by="by-hand", now=LATER)
-    found = results.registry().champion()
-    assert found is not None
-    assert results.registry().find_version(found.version) is not None
-    assert f"versions/{found.version}/model.skops" in results.names()
+    champion = results.registry().champion()
+    assert champion is not None
+    assert results.registry().find_version(champion.version) is not None
+    assert f"versions/{champion.version}/model.skops" in results.names()
 
 
 def test_a_reservation_that_was_left_behind_expires(results):

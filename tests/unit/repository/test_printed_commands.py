@@ -37,8 +37,8 @@ def transcript(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> list[st
 
 def printed_commands(lines: list[str]) -> list[tuple[int, list[str]]]:
     """Return every kubectl or helm command of a text, with the number of its line."""
-    found = [(number, re.search(r"\b(?:kubectl|helm) .*", line)) for number, line in enumerate(lines)]
-    return [(number, shlex.split(match[0])) for number, match in found if match]
+    matches = [(number, re.search(r"\b(?:kubectl|helm) .*", line)) for number, line in enumerate(lines)]
+    return [(number, shlex.split(match[0])) for number, match in matches if match]
 
 
 def test_the_demo_sets_up_the_shell_before_its_first_command(transcript: list[str], cache: Path) -> None:

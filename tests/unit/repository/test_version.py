@@ -63,9 +63,9 @@ def test_packages_require_each_other_at_the_same_version(package: str) -> None:
 
 def test_every_copy_agrees(script: ModuleType) -> None:
     for path in script.COPIES:
-        found = script.copies(path)
-        assert found, path
-        assert set(found) == {VERSION}, f"{path}: {HINT}"
+        copies = script.copies(path)
+        assert copies, path
+        assert set(copies) == {VERSION}, f"{path}: {HINT}"
 
 
 def test_chart_has_the_version() -> None:

@@ -7,8 +7,9 @@ import pytest
 from modelmonitor_api.spec import Storage
 from modelmonitor_trainer.errors import BadConfiguration, StorageUnavailable
 from modelmonitor_trainer.storage.local import LocalStore, uri_of
-from modelmonitor_trainer.storage.open import StoreConfig, open_store, scheme_of
+from modelmonitor_trainer.storage.open import SchemeRouter, StoreConfig, open_store, scheme_of
 from modelmonitor_trainer.storage.s3 import RetryPolicy, S3Store
+from support.narrowing import as_type
 
 
 @pytest.mark.parametrize("config", [StoreConfig(), StoreConfig("http://127.0.0.1:1", "eu-central-1")])
@@ -37,7 +38,7 @@ def test_a_worker_opens_its_own_store_on_s3(monkeypatch):
 
 
 def test_each_scheme_has_its_store_and_is_opened_once():
-    router = open_store(None)
+    router = as_type(SchemeRouter, open_store(None))
     local, remote = router._store("file:///a"), router._store("s3://b/c")
     assert (type(local), type(remote)) == (LocalStore, S3Store)
     assert router._store("file:///d") is local

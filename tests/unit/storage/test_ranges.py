@@ -1,4 +1,4 @@
-"""Which requests an object is cut into: every wanted byte once, nothing twice, none too large."""
+"""The requests for an object: every requested byte once, and no request too large."""
 
 import datetime as dt
 from itertools import pairwise
@@ -29,14 +29,14 @@ def remote(size):
 def test_every_wanted_byte_is_in_one_block(first, second):
     before = coalesce_ranges(first)
     blocks = before + coalesce_ranges(second, before)
-    places = sorted((block.start, block.end) for block in blocks)
-    assert all(start < end <= start + BLOCK for start, end in places)
-    assert all(one[1] <= other[0] for one, other in pairwise(places))
+    ranges = sorted((block.start, block.end) for block in blocks)
+    assert all(start < end <= start + BLOCK for start, end in ranges)
+    assert all(one[1] <= other[0] for one, other in pairwise(ranges))
     for start, end in first + second:
         at = start
-        for place in places:
-            if place[0] <= at < place[1]:
-                at = min(end, place[1])
+        for block_range in ranges:
+            if block_range[0] <= at < block_range[1]:
+                at = min(end, block_range[1])
         assert at >= end
     assert sum(block.wanted or 0 for block in blocks) <= sum(end - start for start, end in first + second)
 
@@ -55,7 +55,7 @@ def test_every_wanted_byte_is_in_one_block(first, second):
         pytest.param([(5, 5)], [], id="nothing"),
     ],
 )
-def test_cut(spans, expected):
+def test_spans_are_coalesced_into_requests(spans, expected):
     assert [(block.start, block.end, block.wanted) for block in coalesce_ranges(spans)] == expected
 
 
@@ -68,7 +68,7 @@ def test_a_grid_covers_an_object():
     ]
 
 
-def test_small_objects_are_one_block_and_large_ones_have_an_end_of_their_own():
+def test_small_objects_are_one_block_and_large_ones_have_a_separate_tail():
     small, large = remote(BLOCK), remote(BLOCK + 1)
     assert [(block.start, block.end) for block in small.blocks] == [(0, BLOCK)]
     assert small.tail is None
@@ -78,8 +78,8 @@ def test_small_objects_are_one_block_and_large_ones_have_an_end_of_their_own():
     assert large.find(0) is not large.tail
 
 
-def test_nothing_is_asked_ahead_before_rows_are_read():
-    """Where only the footer is wanted, its block is all that comes."""
+def test_nothing_is_requested_ahead_before_rows_are_read():
+    """If only the footer is read, only its block is fetched."""
     large = remote(10 * BLOCK)
     assert large.following() is None
     large.advance(large.tail)
@@ -88,7 +88,7 @@ def test_nothing_is_asked_ahead_before_rows_are_read():
     assert large.following().start == 0
 
 
-def test_readers_without_a_plan_get_more_ahead_the_longer_they_go_forwards():
+def test_sequential_reads_without_a_plan_double_the_blocks_ahead():
     large, depths = remote(30 * BLOCK), []
     for block in list(large.blocks)[:5]:
         large.advance(block)
@@ -102,7 +102,7 @@ def test_readers_without_a_plan_get_more_ahead_the_longer_they_go_forwards():
     assert depths == [1, 2, 4, 8, 16]
 
 
-def test_what_a_second_reader_expects_is_added():
+def test_the_plan_of_a_second_reader_is_added():
     large = remote(10 * BLOCK)
     large.plan([(0, 10)])
     large.plan([(0, 10), (BLOCK, BLOCK + 10)])
@@ -114,5 +114,5 @@ def test_what_a_second_reader_expects_is_added():
 
 
 @given(st.integers(1, MAX_BUFFER))
-def test_a_slab_holds_its_block(size):
+def test_a_buffer_holds_its_block(size):
     assert size <= weight(size) <= (2 * size if needs_buffer(size) else size)

@@ -1,9 +1,10 @@
-"""The S3 store: requests as AWS wants them, and every error as a sentence of the right kind."""
+"""The S3 store: requests as AWS expects them, and a message and an exception type for every error."""
 
 import datetime as dt
 import io
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, cast
 
 import boto3
 import pytest
@@ -25,6 +26,9 @@ from modelmonitor_trainer.storage.base import ObjectInfo
 from modelmonitor_trainer.storage.readahead.ranges import BLOCK
 from modelmonitor_trainer.storage.s3 import S3Store
 from modelmonitor_trainer.storage.s3_errors import translate_error
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 URI = "s3://bucket/key"
 WHEN = dt.datetime(2013, 1, 1, tzinfo=dt.UTC)
@@ -49,7 +53,7 @@ def store(stub):
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "kind", "says"),
+    ("code", "status", "kind", "pattern"),
     [
         ("ExpiredToken", 400, CredentialsRefused, "expired"),
         ("InvalidAccessKeyId", 403, CredentialsRefused, "AWS_ACCESS_KEY_ID"),
@@ -67,11 +71,11 @@ def store(stub):
         ("InvalidRequest", 400, BadConfiguration, "check the URI"),
     ],
 )
-def test_answers_become_failures_with_a_sentence(stub, store, code, status, kind, says):
+def test_an_error_response_becomes_an_error_with_a_message(stub, store, code, status, kind, pattern):
     stub.add_client_error("get_object", service_error_code=code, http_status_code=status)
-    with pytest.raises(kind, match=says) as found:
+    with pytest.raises(kind, match=pattern) as raised:
         store.read(URI, etag="e")
-    assert URI in str(found.value)
+    assert URI in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +86,13 @@ def test_answers_become_failures_with_a_sentence(stub, store, code, status, kind
         (NoCredentialsError(), CredentialsRefused, ExitCode.BAD_CONFIGURATION),
     ],
 )
-def test_troubles_on_the_way_become_failures(error, kind, exit_code):
-    failure = translate_error(error, URI, "http://s3")
-    assert type(failure) is kind
-    assert failure.exit_code == exit_code
+def test_a_connection_error_becomes_an_error_of_the_store(error, kind, exit_code):
+    translated = translate_error(error, URI, "http://s3")
+    assert type(translated) is kind
+    assert translated.exit_code == exit_code
 
 
-def test_listing_pages_without_markers_of_folders(stub, store):
+def test_a_listing_joins_pages_and_leaves_out_folder_markers(stub, store):
     def content(key):
         return {"Key": key, "ETag": '"e"', "Size": 1, "LastModified": WHEN}
 
@@ -102,8 +106,7 @@ def test_listing_pages_without_markers_of_folders(stub, store):
         {"IsTruncated": False, "Contents": [content("p/a")]},
         {"Bucket": "bucket", "Prefix": "p/", "ContinuationToken": "t"},
     )
-    found = store.list("s3://bucket/p/")
-    assert found == [ObjectInfo(f"s3://bucket/p/{key}", "e", 1, WHEN) for key in "ab"]
+    assert store.list("s3://bucket/p/") == [ObjectInfo(f"s3://bucket/p/{key}", "e", 1, WHEN) for key in "ab"]
 
 
 def test_children_are_folders_and_objects(stub, store):
@@ -115,7 +118,7 @@ def test_children_are_folders_and_objects(stub, store):
     assert store.children("s3://bucket/p/") == ["s3://bucket/p/x/"]
 
 
-def test_head_of_nothing_is_none_and_of_the_forbidden_is_refused(stub, store):
+def test_head_is_none_without_an_object_and_refused_without_permission(stub, store):
     stub.add_client_error("head_object", service_error_code="404", http_status_code=404)
     assert store.head(URI) is None
     stub.add_client_error("head_object", service_error_code="403", http_status_code=403)
@@ -142,14 +145,14 @@ def test_a_missing_bucket_name_is_explained(store):
         store.read("s3:///key")
 
 
-class Client:
-    """A client over one object in memory that takes ranges as S3 does, and keeps what it was asked."""
+class FakeClient:
+    """A client of one object in memory that serves ranges as S3 does, and records the requests."""
 
     def __init__(self, data, etag="e"):
-        self.data, self.etag, self.asked = data, etag, []
+        self.data, self.etag, self.requests = data, etag, []
 
     def get_object(self, **request):
-        self.asked.append(request)
+        self.requests.append(request)
         first, last = (0, len(self.data) - 1)
         if "Range" in request:
             first, last = map(int, request["Range"].removeprefix("bytes=").split("-"))
@@ -162,11 +165,16 @@ class Client:
         }
 
 
+def store_with(client: FakeClient) -> S3Store:
+    """Return a store that sends its requests to `client`, which has the one method that reads need."""
+    return S3Store(None, None, client=cast("S3Client", client))
+
+
 def test_large_objects_are_read_in_pinned_blocks():
     size = 17 * 1024 * 1024
     data = bytes(range(256)) * (size // 256)
-    client = Client(data)
-    store = S3Store(None, None, client=client)
+    client = FakeClient(data)
+    store = store_with(client)
     with store.open(ObjectInfo(URI, "e", size, WHEN)) as file:
         assert file.seek(-8, io.SEEK_END) == size - 8
         assert file.read() == data[-8:]
@@ -174,12 +182,12 @@ def test_large_objects_are_read_in_pinned_blocks():
         assert file.read(6) == data[BLOCK - 3 : BLOCK + 3]
         assert file.tell() == BLOCK + 3
         file.seek(0)
-        assert file.readall() == data
-    assert all(request["IfMatch"] == '"e"' for request in client.asked)
+        assert file.read() == data
+    assert all(request["IfMatch"] == '"e"' for request in client.requests)
 
 
-def test_a_store_that_does_not_obey_if_match_is_found_out():
-    store = S3Store(None, None, client=Client(b"other", etag="other"))
+def test_a_store_that_ignores_if_match_is_detected():
+    store = store_with(FakeClient(b"other", etag="other"))
     with store.open(ObjectInfo(URI, "e", 5, WHEN)) as file, pytest.raises(ObjectChanged, match="replaced"):
         file.read()
     with pytest.raises(ObjectChanged, match="replaced"):
@@ -188,53 +196,65 @@ def test_a_store_that_does_not_obey_if_match_is_found_out():
         store.open(ObjectInfo(URI, "e", 0, WHEN))
 
 
-def test_a_store_that_ignores_ranges_is_found_out_before_it_sends_everything():
-    class Whole(Client):
+def test_a_store_that_ignores_ranges_is_detected_before_it_sends_everything():
+    class WholeObjectClient(FakeClient):
         def get_object(self, **request):
             return super().get_object(**{key: value for key, value in request.items() if key != "Range"})
 
     size = 3 * BLOCK
-    store = S3Store(None, None, client=Whole(bytes(size)))
+    store = store_with(WholeObjectClient(bytes(size)))
     with store.open(ObjectInfo(URI, "e", size, WHEN)) as file, pytest.raises(BadConfiguration, match="range requests"):
         file.read()
 
 
+class RecordingServer(ThreadingHTTPServer):
+    """A server that sends one response to every request, and records the paths of the requests."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), RecordingHandler)
+        self.paths: list[str] = []
+        self.response: tuple[int, dict[str, str], bytes] = (200, {"ETag": '"e"'}, b"stolen")
+
+
+class RecordingHandler(BaseHTTPRequestHandler):
+    """Handles the requests of a :class:`RecordingServer`."""
+
+    server: RecordingServer
+
+    def do_GET(self):
+        self.server.paths.append(self.path)
+        status, headers, body = self.server.response
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args):
+        pass
+
+
 @pytest.fixture
-def server():
-    """A server that answers what the test wants, and says which paths it was asked for."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.server.asked.append(self.path)
-            status, headers, body = self.server.answer
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_args):
-            pass
-
-    made = []
+def servers():
+    """Two servers on ports of their own."""
+    running = []
     for _ in range(2):
-        one = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        one.asked, one.answer = [], (200, {"ETag": '"e"'}, b"stolen")
-        threading.Thread(target=one.serve_forever, daemon=True).start()
-        made.append(one)
-    yield made
-    for one in made:
-        one.shutdown()
-        one.server_close()
+        server = RecordingServer()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        running.append(server)
+    yield running
+    for server in running:
+        server.shutdown()
+        server.server_close()
 
 
-def test_a_redirect_to_another_host_is_not_followed(server, monkeypatch):
+def test_a_redirect_to_another_host_is_not_followed(servers, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    first, other = server
-    first.answer = (307, {"Location": f"http://127.0.0.1:{other.server_port}/bucket/key"}, b"")
+    first, other = servers
+    first.response = (307, {"Location": f"http://127.0.0.1:{other.server_port}/bucket/key"}, b"")
     with pytest.raises(BadConfiguration, match="not followed"):
         S3Store(f"http://127.0.0.1:{first.server_port}", "us-east-1").read(URI)
-    assert first.asked
-    assert not other.asked
+    assert first.paths
+    assert not other.paths

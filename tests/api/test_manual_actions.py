@@ -15,7 +15,7 @@ from support.monitors import monitor
 from support.scene import Scene, with_champion
 
 
-def test_a_check_by_hand_is_done_once_a_token(scene: Scene) -> None:
+def test_a_requested_check_runs_once_per_token(scene: Scene) -> None:
     with_champion(scene)
     checked = scene.request_check("2013-04-01", monitors.check("NoDrift", champion=monitors.champion()))
     assert checked["metadata"]["annotations"][names.ANNOTATION_TOKEN] == "2013-04-01"
@@ -27,7 +27,7 @@ def test_a_check_by_hand_is_done_once_a_token(scene: Scene) -> None:
     assert scene.monitor()["metadata"]["annotations"][names.ANNOTATION_CHECK_REQUESTED] == "2013-04-01"
 
 
-def test_a_training_by_hand_passes_the_gates_that_save_money(scene: Scene) -> None:
+def test_a_requested_training_ignores_cooldown_and_budget(scene: Scene) -> None:
     limits = {"mode": "Manual", "cooldownSeconds": 86400, "minNewRows": 99999, "budget": {"count": 1, "perDays": 30}}
     with_champion(scene, retraining=limits)
     for number, token in enumerate(("first", "second"), start=1):
@@ -41,7 +41,7 @@ def test_a_training_by_hand_passes_the_gates_that_save_money(scene: Scene) -> No
     assert len(scene.jobs(Role.TRAIN)) == 2
 
 
-def test_a_challenger_that_awaits_approval_is_promoted_by_hand(scene: Scene) -> None:
+def test_a_challenger_that_awaits_approval_is_promoted_manually(scene: Scene) -> None:
     with_champion(scene, promotion={"mode": "Manual"})
     scene.request_check("1", monitors.check("Drift", champion=monitors.champion()))
     scene.finish(Role.TRAIN, monitors.run("AwaitingApproval", "v1-22222222"))
@@ -60,7 +60,7 @@ def test_a_challenger_that_awaits_approval_is_promoted_by_hand(scene: Scene) -> 
     assert len(scene.jobs(Role.PROMOTE)) == 1
 
 
-def test_one_step_back(scene: Scene) -> None:
+def test_a_rollback_to_the_previous_version(scene: Scene) -> None:
     with_champion(scene)
     scene.annotate(names.ANNOTATION_ROLLBACK_TO, "previous")
     request = request_of(scene.running_job(Role.ROLLBACK), RollbackRequest)
@@ -72,7 +72,7 @@ def test_one_step_back(scene: Scene) -> None:
     assert len(scene.jobs(Role.ROLLBACK)) == 1
 
 
-def test_a_rollback_that_fails_says_why(scene: Scene) -> None:
+def test_a_failed_rollback_is_reported(scene: Scene) -> None:
     with_champion(scene)
     scene.annotate(names.ANNOTATION_ROLLBACK_TO, "v9-99999999")
     scene.finish(Role.ROLLBACK, monitors.failure(FailureReason.NOT_FOUND, "there is no version v9-99999999"))
@@ -93,7 +93,7 @@ def test_a_rollback_waits_for_the_training_that_runs(scene: Scene) -> None:
     scene.running_job(Role.ROLLBACK)
 
 
-def test_a_job_that_a_person_makes_from_the_cron_job_counts(scene: Scene) -> None:
+def test_a_job_that_is_created_manually_from_the_cron_job_counts(scene: Scene) -> None:
     scene.create(monitor(suspend=True))
     scene.wait_ready()
     create_from_cron_job(scene.cluster, "flights", scene.namespace, "by-hand")
@@ -105,10 +105,10 @@ def test_a_job_that_a_person_makes_from_the_cron_job_counts(scene: Scene) -> Non
     assert scene.jobs(Role.TRAIN) == []
 
 
-def test_a_foreign_job_of_the_same_name_is_left_alone(scene: Scene) -> None:
-    made = scene.create(monitor(suspend=True))
+def test_a_job_of_another_owner_with_the_same_name_is_not_changed(scene: Scene) -> None:
+    created = scene.create(monitor(suspend=True))
     scene.wait_ready()
-    name = names.training_job_name("flights", made["metadata"]["uid"], 1)
+    name = names.training_job_name("flights", created["metadata"]["uid"], 1)
     pod = {"restartPolicy": "Never", "containers": [{"name": "theirs", "image": "theirs:1"}]}
     theirs = scene.cluster.create(
         {
@@ -124,8 +124,8 @@ def test_a_foreign_job_of_the_same_name_is_left_alone(scene: Scene) -> None:
     stalled = scene.wait_condition(ConditionType.STALLED, "True", Reason.NAME_COLLISION)
     assert name in stalled["message"]
     scene.settle()
-    found = scene.cluster.get("Job", name, scene.namespace)
-    assert found["metadata"]["uid"] == theirs["metadata"]["uid"]
+    existing = scene.cluster.get("Job", name, scene.namespace)
+    assert existing["metadata"]["uid"] == theirs["metadata"]["uid"]
     assert "lastTraining" not in scene.status()
 
 
@@ -160,7 +160,7 @@ def test_the_history_is_short_and_the_newest_comes_first(scene: Scene) -> None:
     assert times == sorted(times, reverse=True)
 
 
-def test_an_own_trainer_never_sees_the_credentials(scene: Scene) -> None:
+def test_a_custom_trainer_never_gets_the_credentials(scene: Scene) -> None:
     trainer = {"image": "registry.invalid/own:1", "env": [{"name": "DEPTH", "value": "6"}]}
     with_champion(scene, retraining={"estimator": None, "trainer": trainer})
     scene.annotate(names.ANNOTATION_RETRAIN_REQUESTED, "1")
