@@ -70,11 +70,11 @@ def _notes_on_batches(drift: DriftResult, rows: ProfiledPair, wording: Wording) 
             "window that continues it is outside of what the model was trained on."
         )
     fewest = min(test.variation.freedom for test in tests.values())
-    if fewest < 1:
+    if fewest < 1 and not any(test.variation.independent for test in tests.values()):
         notes.append(
             f"With one {wording.cluster} on each side, nothing shows how much {wording.clusters} vary. Only a change "
-            f"that no ordinary variation can explain counts as drift. Pass one file for each day, or add "
-            f"{wording.clusters}."
+            f"that no ordinary variation can explain counts as drift. Add {wording.clusters}, or "
+            f"{wording.independent_rows} if rows are independent of each other."
         )
     return [note for note in notes if note]
 

@@ -57,6 +57,11 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument(
         "--minimum-effect", metavar="X", type=_fraction, help="smallest change that counts (default 0.03)"
     )
+    check.add_argument(
+        "--independent-rows",
+        action="store_true",
+        help="rows are independent: files differ by chance alone, so one file on each side is enough",
+    )
     check.add_argument("--html", metavar="FILE", help="also write the report page to FILE")
     check.add_argument("--output", choices=["text", "json"], default="text", help="output format (default text)")
     check.set_defaults(run=_check)
@@ -161,6 +166,8 @@ def _options(args: argparse.Namespace) -> list[str]:
         given += ["--checks-per-day", f"{args.checks_per_day:g}"]
     if args.minimum_effect is not None:
         given += ["--minimum-effect", args.minimum_effect]
+    if args.independent_rows:
+        given.append("--independent-rows")
     return given
 
 
@@ -187,6 +194,8 @@ def _sensitivity(args: argparse.Namespace) -> dict[str, Any]:
         changes["false_alarms"] = RateLimit(count=args.false_alarms[0], per_days=args.false_alarms[1])
     if args.minimum_effect is not None:
         changes["minimum_effect"] = args.minimum_effect
+    if args.independent_rows:
+        changes["independent_rows"] = True
     return changes
 
 

@@ -45,7 +45,13 @@ _RANK_VARIANCE = 1.06
 
 
 def find_correlation_drift(
-    detector: str, names: Sequence[str], reference: Sequence[Moments], current: Sequence[Moments], level: float
+    detector: str,
+    names: Sequence[str],
+    reference: Sequence[Moments],
+    current: Sequence[Moments],
+    level: float,
+    *,
+    independent: bool = False,
 ) -> list[HypothesisFamily]:
     """Return the families of Pearson and of rank correlations.
 
@@ -59,11 +65,18 @@ def find_correlation_drift(
         Moments of each batch of the windows.
     level
         Level of the check; the limits of each matrix use half of it.
+    independent
+        Whether rows are independent, so that batches differ by chance alone.
     """
     if len(names) < 2:
         text = "fewer than two numeric columns vary in the reference"
         return [HypothesisFamily(detector, CORRELATION, PEARSON, message=text)]
-    return [_matrix(detector, what, names, reference, current, level / 2) for what in (PEARSON, RANK)]
+    if independent:
+        reference, current = [total(reference, len(names))], [total(current, len(names))]
+    return [
+        _matrix(detector, what, names, reference, current, level / 2, independent=independent)
+        for what in (PEARSON, RANK)
+    ]
 
 
 def fisher_test(r: Floats, variance: Floats, rows: Floats, *, ranks: bool = False) -> tuple[Floats, Floats]:
@@ -88,12 +101,14 @@ def _matrix(
     reference: Sequence[Moments],
     current: Sequence[Moments],
     level: float,
+    *,
+    independent: bool,
 ) -> HypothesisFamily:
     ranks = what == RANK
     before, now = total(reference, len(names)), total(current, len(names))
     r, z, errors = zip(*(_fisher(moments, ranks=ranks) for moments in (before, now)), strict=True)
     tested = (before.rows >= MIN_ROWS) & (now.rows >= MIN_ROWS) & np.isfinite(z[0]) & np.isfinite(z[1])
-    spread = _Spread.of(reference, current, ranks=ranks)
+    spread = _Spread.of(reference, current, ranks=ranks, independent=independent)
     subjects = []
     pairs = list(combinations(names, 2))
     for index in np.flatnonzero(tested):
@@ -140,15 +155,18 @@ class _Spread:
         Sum of the squared weights of the batches of both windows.
     current_batches
         Number of batches of the current window.
+    independent
+        Whether batches differ by chance alone.
     """
 
     variance: Floats
     freedom: int
     weight: float
     current_batches: int
+    independent: bool
 
     @classmethod
-    def of(cls, reference: Sequence[Moments], current: Sequence[Moments], *, ranks: bool) -> _Spread:
+    def of(cls, reference: Sequence[Moments], current: Sequence[Moments], *, ranks: bool, independent: bool) -> _Spread:
         """Return the spread of batches with rows; the current window counts where the reference has few."""
         sides = [[moments for moments in side if moments.rows.any()] for side in (reference, current)]
         before, now = (_jackknife(side, ranks=ranks) for side in sides)
@@ -157,16 +175,20 @@ class _Spread:
         freedom = own + more
         variance = (own * before + more * now) / max(1, freedom)
         weight = sum(1 / max(1, len(side)) for side in sides)
-        return cls(variance, freedom, weight, len(sides[1]))
+        return cls(variance, freedom, weight, len(sides[1]), independent)
 
     def alarm(self, pair: int, by_rows: float) -> tuple[float, float]:
         """Return the variance of the difference of z of a pair, and its degrees of freedom."""
+        if self.independent:
+            return by_rows, alarm_freedom(0, 0.0, 1)
         between = alarm_variance(float(self.variance[pair]), self.freedom) * self.weight
         total = max(between, by_rows)
         return total, alarm_freedom(self.freedom, between / total, self.current_batches)
 
     def claim(self, pair: int) -> float:
         """Return the half-width of the interval of the difference of z that is due to batches."""
+        if self.independent:
+            return 0.0
         return claim_half_width(float(self.variance[pair]), self.freedom, self.weight, dated=False)
 
 

@@ -32,7 +32,7 @@ from modelmonitor_trainer.detect.statistics import (
     rare_categories,
     rows_needed,
 )
-from modelmonitor_trainer.detect.variation import Series, Variation, fit_variation
+from modelmonitor_trainer.detect.variation import Series, Variation, fit_variation, independent_rows
 from modelmonitor_trainer.profile.binning import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile
 from modelmonitor_trainer.profile.window import ColumnWindow, WindowProfile
@@ -233,7 +233,7 @@ def find_drift(
         Undecided families of hypotheses.
     """
     level = level_of(sensitivity, checks_per_day)
-    results = _test_columns(comparisons, calendars)
+    results = _test_columns(comparisons, calendars, independent=sensitivity.independent_rows)
     raw = [test.evidence.p_value for result in results for test in result.tests]
     p_values = adjusted([*raw, *(p for relation in relations if (p := relation.p_value) is not None)])
     count = max(1, len(p_values))
@@ -282,14 +282,18 @@ def _decide(
     return replace(result, tests=tuple(tests))
 
 
-def _test_columns(comparisons: Sequence[Comparison], calendars: Mapping[str, Calendar]) -> list[ColumnResult]:
+def _test_columns(
+    comparisons: Sequence[Comparison], calendars: Mapping[str, Calendar], *, independent: bool
+) -> list[ColumnResult]:
     """Return the undecided tests of all columns."""
     results: dict[int, ColumnResult] = {}
     for role in dict.fromkeys(comparison.role for comparison in comparisons):
         chosen = [(index, comparison) for index, comparison in enumerate(comparisons) if comparison.role == role]
         tested = [(index, comparison, *_evidence(comparison)) for index, comparison in chosen]
         series = [item for _, _, tests, _ in tested for _, _, item in tests]
-        variations = iter(fit_variation(series, calendars.get(role, _NO_BATCHES)))
+        variations = iter(
+            map(independent_rows, series) if independent else fit_variation(series, calendars.get(role, _NO_BATCHES))
+        )
         for index, comparison, tests, stability in tested:
             done = tuple(_clustered(what, evidence, next(variations)) for what, evidence, _ in tests)
             results[index] = ColumnResult(comparison, done, *stability)

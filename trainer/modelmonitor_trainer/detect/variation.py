@@ -4,7 +4,8 @@ Rows of one batch (a day, a file) are alike, so batches are clusters of rows. Fo
 batches is estimated from the batches of the reference, and of the current window where the reference has few of them.
 The chance of rows, F (1 - F) / n, is subtracted from it, and enters with the rows of the windows instead.
 
-* Batches far from all others (odd batches) do not count: up to a third of them cannot raise the estimate.
+* Batches far from all others (odd batches) do not count: up to a fifth of them cannot raise the estimate. A current
+  window that is like one of them has not changed, if odd batches are common enough for that.
 * A jump of the reference (:mod:`~modelmonitor_trainer.detect.change_points`) does not count as variation. The current
   window is then compared with every stretch between jumps, and has changed only if it is far from all of them.
 * Where both windows have all weekdays, the season within the week does not count.
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -48,7 +49,7 @@ from modelmonitor_trainer.detect.distances import distances, points_of, without_
 #: A batch is odd if it is this many robust standard deviations from the middle ...
 ODD = 3.5
 #: ... of at least this many batches, of which at most this share can be odd.
-MIN_BATCHES_ODD, MAX_ODD = 10, 1 / 3
+MIN_BATCHES_ODD, MAX_ODD = 10, 1 / 5
 #: A reference with fewer batches is not searched for change points.
 MIN_BATCHES_CHANGE = 15
 #: With at least this many degrees of freedom from the reference, those of the current window are not needed.
@@ -111,6 +112,8 @@ class Variation:
         The whole reference first; then its ordinary batches, if some are odd, and stretches between change points.
     dated
         Whether batches are days.
+    independent
+        Whether batches are taken to differ by the chance of rows alone.
     season
         Distance that a different mix of weekdays in the windows explains.
     odd
@@ -132,6 +135,7 @@ class Variation:
     current_batches: int
     baselines: tuple[Baseline, ...]
     dated: bool = False
+    independent: bool = False
     season: float = 0.0
     odd: tuple[int, ...] = ()
     change_points: tuple[int, ...] = ()
@@ -153,6 +157,8 @@ class Variation:
 
     def between(self) -> float:
         """Return the half-width of the 95 % interval of the distance that is due to batches alone."""
+        if self.independent:
+            return 0.0
         return claim_half_width(self.variance, self.freedom, self.baselines[0].spread, dated=self.dated)
 
     def odd_current(self, level: float, least: float) -> tuple[int, ...]:
@@ -177,8 +183,9 @@ class Variation:
 
     def _variances(self, baseline: Baseline) -> tuple[float, float]:
         """Return the variance of a distance, and its degrees of freedom."""
-        between = alarm_variance(self.variance, self.freedom) * baseline.spread
-        total = between + baseline.rows
+        between = 0.0 if self.independent else alarm_variance(self.variance, self.freedom) * baseline.spread
+        # A column of one value has no variance of rows, and no distance either.
+        total = max(between + baseline.rows, 1e-12)
         return total, alarm_freedom(self.freedom, between / total, self.current_batches)
 
     def _tail(self, baseline: Baseline, distance: float) -> float:
@@ -190,6 +197,13 @@ class Variation:
     def _quantile(self, baseline: Baseline, level: float) -> float:
         total, freedom = self._variances(baseline)
         return math.tanh(math.sqrt(total) * tail_quantile(level, freedom))
+
+
+def independent_rows(series: Series) -> Variation:
+    """Return the variation of a series whose batches differ by the chance of rows alone."""
+    before, now = (side.sum(axis=0)[None] for side in (series.reference, series.current))
+    (whole,) = fit_variation([Series(before, now, series.ordered)], Calendar.of([None], [None]))
+    return replace(whole, variance=0.0, independent=True)
 
 
 def fit_variation(series: Sequence[Series], calendar: Calendar) -> list[Variation]:
@@ -298,6 +312,8 @@ class _Resolved:
         parts = [np.arange(self.reference_rows.size)]
         if self.odd.any():
             parts.append(good)
+            if float(self.odd.mean()) ** self.current_rows.size >= _COMMON:
+                parts += [np.array([index]) for index in np.flatnonzero(self.odd)]
         if self.change_points:
             bounds = [0, *self.change_points, good.size]
             parts += [good[start:end] for start, end in pairwise(bounds)]
@@ -373,6 +389,10 @@ class _Resolved:
 
 #: Smallest correlation of a steady movement with time.
 _STEADY = 0.8
+#: Probability from which on a window of odd batches alone is ordinary.
+_COMMON = 0.01
+#: Days are compared with the same weekday where each occurs this often.
+_MIN_WEEKDAYS = 3
 
 
 def _resolve(series: Series, calendar: Calendar) -> _Resolved:
@@ -385,7 +405,7 @@ def _resolve(series: Series, calendar: Calendar) -> _Resolved:
     current_groups = calendar.current[current_kept] if weekly else np.zeros(current_kept.size, dtype=np.int64)
     pooled = rows @ reference / rows.sum()
     bernoulli = pooled * (1 - pooled)
-    odd = _odd_batches(reference - _middles(reference, groups), float(bernoulli.sum()) / rows)
+    odd = _odd_batches(reference - _middles(reference, _like_days(calendar, kept)), float(bernoulli.sum()) / rows)
     good = np.flatnonzero(~odd)
     means = _means(reference[good], groups[good])
     expected = np.stack([means.get(int(group), pooled) for group in groups])
@@ -443,6 +463,16 @@ def _odd_batches(deviations: Floats, noise: Floats) -> npt.NDArray[np.bool_]:
     typical = max(float(np.median(squares)) / _MEDIAN_SQUARE, float(noise.mean()))
     odd: npt.NDArray[np.bool_] = squares > ODD**2 * np.maximum(typical, noise)
     return odd if odd.sum() <= MAX_ODD * batches else np.zeros(batches, dtype=bool)
+
+
+def _like_days(calendar: Calendar, kept: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the weekday of each batch, or 0 for all if some are not days or a weekday is rare: Sundays are not odd."""
+    nothing = np.zeros(kept.size, dtype=np.int64)
+    if not calendar.dated or not kept.size:
+        return nothing
+    weekdays = calendar.reference[kept]
+    counts = np.bincount(weekdays)
+    return weekdays if counts[counts > 0].min() >= _MIN_WEEKDAYS else nothing
 
 
 def _middles(points: Floats, groups: npt.NDArray[np.int64]) -> Floats:

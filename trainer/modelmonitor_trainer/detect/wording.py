@@ -33,6 +33,8 @@ class Wording:
         Hint for a current window that is too small.
     not_compared
         Role → why no column of that role was compared.
+    independent_rows
+        How to declare that rows are independent.
     correlations_option
         Hint for correlations that are not compared unless requested.
     """
@@ -47,6 +49,7 @@ class Wording:
     longer_reference: str
     more_rows: str
     not_compared: Mapping[str, str]
+    independent_rows: str
     correlations_option: str = ""
 
 
@@ -60,6 +63,7 @@ PARTITIONS = Wording(
     corrupted="The data violate the feature contract: {violations}. Training is blocked until they are fixed.",
     longer_reference="Choose a longer reference period.",
     more_rows=" Wait for them, or increase data.live.windowDays.",
+    independent_rows="set sensitivity.independentRows",
     not_compared={
         "Feature": "one side has no values",
         "Target": "one side has no labels",
@@ -76,6 +80,7 @@ FILES = Wording(
     corrupted="The current files are corrupted, or do not match the reference: {violations}.",
     longer_reference="Add more reference files.",
     more_rows="",
+    independent_rows="pass --independent-rows",
     not_compared={
         "Feature": "one side has no values",
         "Target": "one side has no values of the target",
