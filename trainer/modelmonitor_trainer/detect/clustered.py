@@ -19,10 +19,10 @@ import math
 #: Degrees of freedom of the prior, and the deviation of one batch that it assumes: for alarms, and for the claim that
 #: nothing has changed, of days and of other batches, such as files. A day effect of one standard deviation moves a
 #: distribution by 0.4.
-ALARM_FREEDOM, ALARM_DEVIATION = 2.0, 0.1
+ALARM_FREEDOM, ALARM_DEVIATION = 3.0, 0.1
 CLAIM_FREEDOM, CLAIM_DEVIATION_DAYS, CLAIM_DEVIATION_FILES = 4.0, 0.05, 0.024
 #: Effects of batches have heavier tails than the normal distribution: degrees of freedom for each current batch.
-TAIL_FREEDOM = 12.0
+TAIL_FREEDOM = 10.0
 
 
 def alarm_variance(variance: float, freedom: float) -> float:
@@ -43,8 +43,8 @@ def alarm_freedom(freedom: float, share: float, current_batches: int) -> float:
     current_batches
         Number of batches of the current window.
     """
-    uncertainty = share**2 * (1 / (freedom + ALARM_FREEDOM) + 1 / (TAIL_FREEDOM * max(1, current_batches)))
-    return 1 / max(uncertainty, 1e-9)
+    least = min(freedom + ALARM_FREEDOM, TAIL_FREEDOM * max(1, current_batches))
+    return least / max(share**2, 1e-9)
 
 
 def tail_probability(square: float, freedom: float) -> float:

@@ -73,8 +73,8 @@ def _explanation(
         return _too_few_rows(drift, rows, wording)
     if reason is DoubtReason.BATCHES_VARY:
         return (
-            f"{wording.clusters} alone can move a window by {size:.2f}, as far as so few of them can show. More rows "
-            f"do not help; more {wording.clusters} do"
+            f"{wording.clusters} vary, which alone can move a window by {size:.2f}. More rows do not help, but more "
+            f"{wording.clusters} do; {wording.independent_rows} if rows are independent of each other"
         )
     if reason is DoubtReason.TREND:
         return (

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.detect.distributions import chi_square_tail, kolmogorov
+from modelmonitor_trainer.profile.binning import LARGEST
 
 #: One minus the confidence of the intervals of effects.
 _ALPHA = 0.05
@@ -78,6 +79,9 @@ def ks_bounds(reference: Counts, current: Counts, edges: Floats) -> tuple[float,
     single = np.zeros(reference.size, dtype=bool)
     if edges.size > 1:
         single[1:-1] = edges[1:] == np.nextafter(edges[:-1], np.inf)
+    if edges.size:
+        # Beyond these there is nothing but an infinity.
+        single[0], single[-1] = edges[0] <= -LARGEST, edges[-1] >= LARGEST
     # In a bin where one side has no rows, the difference is monotonic.
     single |= (reference == 0) | (current == 0)
     undecided = inside[~single]

@@ -460,7 +460,7 @@ def _odd_batches(deviations: Floats, noise: Floats) -> npt.NDArray[np.bool_]:
     if batches < MIN_BATCHES_ODD:
         return np.zeros(batches, dtype=bool)
     squares = np.square(deviations).sum(axis=1)
-    typical = max(float(np.median(squares)) / _MEDIAN_SQUARE, float(noise.mean()))
+    typical = max(float(_median(squares)) / _MEDIAN_SQUARE, float(noise.mean()))
     odd: npt.NDArray[np.bool_] = squares > ODD**2 * np.maximum(typical, noise)
     return odd if odd.sum() <= MAX_ODD * batches else np.zeros(batches, dtype=bool)
 
@@ -478,14 +478,21 @@ def _like_days(calendar: Calendar, kept: npt.NDArray[np.int64]) -> npt.NDArray[n
 def _middles(points: Floats, groups: npt.NDArray[np.int64]) -> Floats:
     """Return the median point of the group of each batch."""
     middles = np.empty_like(points)
-    for group in np.unique(groups):
+    for group in set(groups.tolist()):
         members = groups == group
-        middles[members] = np.median(points[members], axis=0)
+        middles[members] = _median(points[members])
     return middles
 
 
+def _median(values: Floats) -> Floats:
+    """Return the median along the first axis. That of NumPy imports the module of masked arrays."""
+    ordered = np.sort(values, axis=0)
+    middle = values.shape[0] // 2
+    return np.asarray((ordered[middle] + ordered[~middle]) / 2)
+
+
 def _means(points: Floats, groups: npt.NDArray[np.int64]) -> dict[int, Floats]:
-    return {int(group): points[groups == group].mean(axis=0) for group in np.unique(groups)}
+    return {group: points[groups == group].mean(axis=0) for group in sorted(set(groups.tolist()))}
 
 
 def _variance_of_distance(by_bin: Floats, bernoulli: Floats, *, ordered: bool) -> float:

@@ -15,6 +15,7 @@ from modelmonitor_trainer.check.context import CheckContext, Stopwatch
 from modelmonitor_trainer.check.data import CheckData, Outcomes, ProfiledPair, WindowPair, text_columns
 from modelmonitor_trainer.check.predictor import logged_predictor
 from modelmonitor_trainer.check.sources.file_columns import infer_columns
+from modelmonitor_trainer.check.sources.file_days import batches_of_days
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import in_words
 from modelmonitor_trainer.detect.wording import FILES
@@ -98,7 +99,10 @@ def resolve_files(
 
 
 def _batches(files: Sequence[ObjectInfo]) -> tuple[Batch, ...]:
-    """Return files as batches, consecutive ones together if there are very many: every pair of them is compared."""
+    """Return the files of each day as a batch; else each file, consecutive ones together if there are very many."""
+    by_day = batches_of_days(files, MAX_BATCHES)
+    if by_day is not None:
+        return by_day
     count = min(len(files), MAX_BATCHES)
     bounds = [len(files) * number // count for number in range(count + 1)]
     parts = [tuple(files[start:end]) for start, end in pairwise(bounds)]
