@@ -200,6 +200,7 @@ def _sensitivity(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print(result: CheckResult, args: argparse.Namespace) -> None:
+    from modelmonitor_api.outcomes import Verdict
     from modelmonitor_trainer.detect.result import to_json
     from modelmonitor_trainer.detect.verdict import probability
 
@@ -210,14 +211,15 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
     columns = result.drift.columns if result.drift else ()
     shown = [column for column in columns if column.decisive is not None][:10]
     if shown:
-        width = max(len(column.name) for column in shown)
-        print(f"\n  {'column':<{width}}  effect  adjusted p  decided by")
+        width = max(6, *(len(column.name) for column in shown))
+        print(f"\n  {'column':<{width}}  effect   limit  adjusted p  decided by")
         for column in shown:
             test = column.decisive
             assert test is not None
-            mark = "*" if column.drifted else " "
-            effect, p = f"{test.evidence.effect:6.3f}", f"{probability(test.adjusted_p):>10}"
-            print(f"{mark} {_printable(column.name):<{width}}  {effect}  {p}  {test.what}")
+            mark = {Verdict.DRIFT: "*", Verdict.INCONCLUSIVE: "?"}.get(column.verdict, " ")
+            effect, limit = f"{test.evidence.effect:6.3f}", f"{test.limit:6.3f}"
+            p = f"{probability(test.adjusted_p):>10}"
+            print(f"{mark} {_printable(column.name):<{width}}  {effect}  {limit}  {p}  {test.what}")
         if len(columns) > len(shown):
             print(f"  and {len(columns) - len(shown)} more")
     for note in result.notes:

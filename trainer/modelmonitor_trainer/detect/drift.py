@@ -276,7 +276,9 @@ def _decide(
                 ordinary=ordinary,
                 limit=max(minimum, ordinary),
                 drifted=drifted,
-                doubts=doubts_about(test.evidence, test.variation, wanted, odd_days, mostly_new=new_values),
+                doubts=()
+                if drifted
+                else doubts_about(test.evidence, test.variation, wanted, odd_days, mostly_new=new_values),
             )
         )
     return replace(result, tests=tuple(tests))

@@ -6,7 +6,7 @@ Everything that reads "partition" or "file" in a message comes from here. No tes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,4 @@ FILES = Wording(
     },
     correlations_option="request them with --correlations",
 )
+FILES_OF_DAYS = replace(FILES, cluster="day", clusters="days")

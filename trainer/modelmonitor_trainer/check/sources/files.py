@@ -18,7 +18,7 @@ from modelmonitor_trainer.check.sources.file_columns import infer_columns
 from modelmonitor_trainer.check.sources.file_days import batches_of_days
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import in_words
-from modelmonitor_trainer.detect.wording import FILES
+from modelmonitor_trainer.detect.wording import FILES, FILES_OF_DAYS
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
@@ -88,7 +88,7 @@ def resolve_files(
         outcomes=_outcomes(files, inferred.columns, features, rows),
         sensitivity=sensitivity,
         checks_per_day=checks_per_day,
-        wording=FILES,
+        wording=FILES_OF_DAYS if all(batch.day for batch in (*rows.reference, *rows.current)) else FILES,
         reference_title=files.reference,
         current_title=files.current,
         has_contract=False,
