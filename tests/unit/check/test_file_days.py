@@ -33,7 +33,8 @@ def files(*names):
 
 def test_files_of_one_day_are_one_batch_in_the_order_of_days():
     batches = batches_of_days(files("b/2013-01-02.csv", "a/2013-01-03.csv", "c/2013-01-02.csv"), 10)
-    assert [(batch.day.day, len(batch.objects)) for batch in batches] == [(2, 2), (3, 1)]
+    assert batches is not None
+    assert [(str(batch.day), len(batch.objects)) for batch in batches] == [("2013-01-02", 2), ("2013-01-03", 1)]
     assert batches[0].name == "file:///b/2013-01-02.csv and 1 more"
 
 

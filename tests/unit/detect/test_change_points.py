@@ -1,6 +1,7 @@
 """Change points: jumps are found, ordinary variation and trends are not taken for jumps."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from modelmonitor_trainer.detect.change_points import MIN_STRETCH, find_change_points
@@ -36,7 +37,7 @@ def test_no_jump(kind):
     days = np.arange(60)
     for seed in range(30):
         g = np.random.default_rng(seed)
-        level = np.zeros(60)
+        level: npt.NDArray[np.float64] = np.zeros(60)
         if kind == "correlated":
             for day in days[1:]:
                 level[day] = 0.8 * level[day - 1] + 0.6 * g.normal(0, 0.1)
