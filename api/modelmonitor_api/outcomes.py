@@ -8,10 +8,21 @@ from modelmonitor_api.reasons import DocumentedEnum
 class Verdict(DocumentedEnum):
     """The verdict of a check."""
 
-    NO_DRIFT = "NoDrift", "No drift was found, and the check could have detected a change of detectableEffect."
+    NO_DRIFT = "NoDrift", "With 95 % confidence, no compared column has changed by detectableEffect or more."
     DRIFT = "Drift", "Columns, or relationships between columns, have changed."
     CORRUPTED = "Corrupted", "The data violate the feature contract, so they were not tested for drift."
-    INCONCLUSIVE = "Inconclusive", "No drift was found, but there are too few data to rule it out."
+    INCONCLUSIVE = "Inconclusive", "No drift was found, but it cannot be ruled out for every column."
+
+
+class DoubtReason(DocumentedEnum):
+    """Why a change of a column cannot be ruled out: ``features[].doubts[].reason`` of the JSON result."""
+
+    TOO_FEW_ROWS = "TooFewRows", "There are too few rows."
+    BATCHES_VARY = "BatchesVary", "Days (or files) vary too much, or there are too few of them. More rows do not help."
+    TREND = "Trend", "The reference moves steadily in one direction, and the current window continues it."
+    CHANGE_POINT = "ChangePoint", "The reference has changed within itself; the current window is like a part of it."
+    ODD_BATCHES = "OddBatches", "Some days (or files) of the current window are unlike those of the reference."
+    NEW_VALUES = "NewValues", "Most distinct values do not occur in the reference."
 
 
 class DetectorStatus(DocumentedEnum):

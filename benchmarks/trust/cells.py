@@ -24,6 +24,12 @@ class Days:
         Shift of weekends, in standard deviations of the rows.
     heavy
         Whether daily means have Student's t distribution with 4 degrees of freedom, with occasional outliers.
+    trend
+        Shift from one day to the next, in standard deviations of the rows; the current window continues it.
+    jump
+        Shift of the second half of the reference and of the current window.
+    odd
+        Number of days of the reference that lie 4 standard deviations higher or lower.
     """
 
     reference: int
@@ -32,8 +38,11 @@ class Days:
     memory: float = 0.0
     weekly: float = 0.0
     heavy: bool = False
+    trend: float = 0.0
+    jump: float = 0.0
+    odd: int = 0
 
-    def shifts(self, generator: np.random.Generator) -> Floats:
+    def shifts(self, generator: np.random.Generator, *, odd: bool = True) -> Floats:
         """Return the mean of each day of both windows, (reference + current,), in standard deviations."""
         total = self.reference + self.current
         steps = generator.standard_t(4, total) / np.sqrt(2) if self.heavy else generator.standard_normal(total)
@@ -43,16 +52,32 @@ class Days:
             if day:
                 level = self.memory * level + np.sqrt(1 - self.memory**2) * steps[day]
             means[day] = level
-        return means * self.deviation + self.weekly * (np.arange(total) % 7 > 4)
+        days = np.arange(total)
+        means = means * self.deviation + self.weekly * (days % 7 > 4) + self.trend * days
+        means += self.jump * (days >= self.reference // 2)
+        if odd and self.odd:
+            chosen = generator.choice(self.reference, self.odd, replace=False)
+            means[chosen] += 4 * generator.choice([-1, 1], self.odd)
+        return means
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A change in the current window, in the first column whose name contains `column`."""
+    """A change in the current window, in the first column whose name contains `column`.
+
+    Attributes
+    ----------
+    title
+        Description in the table.
+    column
+        Part of the name of the column.
+    change
+        The change; None for the shift that moves the distribution of the column by ``detectableEffect``.
+    """
 
     title: str
     column: str
-    change: Change
+    change: Change | None
 
 
 @dataclass(frozen=True)
@@ -73,6 +98,8 @@ class Cell:
         If None, nothing has changed, so every alarm is a false one.
     at_least
         Required power. If None, the bar is the false-alarm budget (without drift), or there is none.
+    silence
+        Whether the share of NoDrift for the changed column is measured, which must be at most 5 %.
     peers
         Number of data sets to which the rules of other tools are applied as well.
     """
@@ -83,12 +110,14 @@ class Cell:
     days: Days | None = None
     drift: Drift | None = None
     at_least: float | None = None
+    silence: bool = False
     peers: int = 0
 
     @property
     def key(self) -> str:
         """Seed of the random generator, together with the number of the data set."""
-        return f"{self.kind}/{self.rows}/{self.days}/{self.drift.title if self.drift else ''}"
+        silence = "/silence" if self.silence else ""
+        return f"{self.kind}/{self.rows}/{self.days}/{self.drift.title if self.drift else ''}{silence}"
 
     def columns(self) -> list[Column]:
         """Return the columns of the data set."""
@@ -96,13 +125,27 @@ class Cell:
 
 
 SHIFT = Drift("mean +0.2 sd", "normal", Change(shift=0.2))
+LARGE_SHIFT = Drift("mean +1 sd", "normal", Change(shift=1.0))
 NULLS = Drift("NULLs 2 % to 7 %", "null-0.02", Change(missing=0.05))
 CATEGORY = Drift("10 % of rows change category", "zipf-20", Change(moved=0.1))
+#: The column itself moves with the days of the reference: by a trend or a jump.
+CARRIED = Drift("carried on", "normal", Change())
+
+
+def moved(column: str) -> Drift:
+    """Return a change of a column by ``detectableEffect``."""
+    return Drift(f"{column} moved by 0.15", column, None)
 
 
 def cells(*, quick: bool) -> list[Cell]:
     """Return the cells of the full table, or of one that takes a minute."""
-    return [*_independent(quick=quick), *_by_days(quick=quick), *_power(quick=quick)]
+    return [
+        *_independent(quick=quick),
+        *_by_days(quick=quick),
+        *_few_days(quick=quick),
+        *_power(quick=quick),
+        *_silence(quick=quick),
+    ]
 
 
 def _independent(*, quick: bool) -> list[Cell]:
@@ -128,18 +171,74 @@ def _by_days(*, quick: bool) -> list[Cell]:
         result.append(Cell("mixed", 200, 100, Days(reference, current, 0.15, heavy=True), peers=3))
     for reference, current in ((60, 7), (75, 28)):
         result.append(Cell("mixed", 200, 100, Days(reference, current, 0.05, weekly=0.5), peers=3))
+    for days in (Days(60, 7, 0.1, jump=1.0), Days(60, 1, 0.1, odd=6), Days(60, 7, 0.1, odd=6)):
+        result.append(Cell("mixed", 200, 100, days, peers=3))
+    return result
+
+
+def _few_days(*, quick: bool) -> list[Cell]:
+    """Few partitions: batches are clusters with any number of them."""
+    seeds = 10 if quick else 100
+    result = []
+    for reference in (3,) if quick else (1, 3, 8, 15, 19):
+        for current in (1, 7):
+            for deviation in (0.3,) if quick else (0.05, 0.2, 0.3):
+                result.append(Cell("mixed", 500, seeds, Days(reference, current, deviation), peers=0 if quick else 3))
     return result
 
 
 def _power(*, quick: bool) -> list[Cell]:
-    seeds, sizes = (20, (1000,)) if quick else (100, (1000, 10_000))
-    result = []
+    seeds, result = 20 if quick else 100, []
     for drift in (SHIFT, NULLS, CATEGORY):
-        for rows in sizes:
-            required = 0.95 if rows == 10_000 and drift is not CATEGORY else None
-            result.append(Cell("mixed", rows, seeds, drift=drift, at_least=required, peers=min(seeds, 30)))
+        required = None if drift is CATEGORY else 0.95
+        result.append(Cell("mixed", 2000, seeds, Days(30, 5, 0.0), drift=drift, at_least=required, peers=5))
         if not quick:
             # 10,000 rows in the current window, as above.
             result.append(Cell("mixed", 2000, 40, Days(30, 5, 0.05), drift=drift))
             result.append(Cell("mixed", 1000, 40, Days(60, 14, 0.05, weekly=0.5), drift=drift))
+    # Odd days of other columns; the changed one has none.
+    for odd in (6,) if quick else (0, 1, 3, 6):
+        days = Days(60, 1, 0.05, odd=odd)
+        result.append(Cell("mixed", 500, seeds, days, drift=LARGE_SHIFT, at_least=0.95))
+    if not quick:
+        result.append(Cell("mixed", 500, 40, Days(60, 1, 0.15), drift=LARGE_SHIFT))
+        result.append(Cell("mixed", 500, 40, Days(60, 7, 0.1, jump=1.0), drift=LARGE_SHIFT, at_least=0.95))
     return result
+
+
+def _silence(*, quick: bool) -> list[Cell]:
+    """One column has moved by ``detectableEffect``, which no check may call NoDrift."""
+    seeds = 20 if quick else 200
+    chosen = [
+        ("normal", 500, Days(30, 7, 0.1), moved("normal")),
+        ("mixed", 50, Days(30, 7, 0.1), moved("pareto")),
+        ("mixed", 500, Days(60, 7, 0.1, odd=6), moved("normal")),
+        ("mixed", 500, Days(60, 7, 0.1, jump=1.0), CARRIED),
+    ]
+    if not quick:
+        chosen += [
+            ("mixed", 10_000, None, moved("normal")),
+            ("mixed", 1000, None, moved("zipf-20")),
+            ("mixed", 500, Days(30, 7, 0.1), moved("rounded")),
+            ("mixed", 500, Days(30, 7, 0.1), moved("zipf-20")),
+            ("mixed", 500, Days(30, 7, 0.1), moved("zipf-1000")),
+            ("mixed", 500, Days(30, 7, 0.1), moved("even-1000")),
+            ("mixed", 500, Days(30, 7, 0.1), moved("zipf-10000")),
+            ("mixed", 500, Days(30, 7, 0.1), Drift("NULLs 2 % to 17 %", "null-0.02", Change(missing=0.15))),
+            ("mixed", 500, Days(60, 7, 0.15, heavy=True), moved("normal")),
+            ("mixed", 500, Days(60, 1, 0.15, heavy=True), moved("normal")),
+            ("mixed", 500, Days(60, 7, 0.15, memory=0.8), moved("normal")),
+            ("mixed", 500, Days(30, 7, 0.15, memory=0.8), moved("normal")),
+            ("mixed", 500, Days(60, 7, 0.05, weekly=0.5), moved("normal")),
+            ("mixed", 500, Days(60, 1, 0.1, odd=6), moved("normal")),
+            ("mixed", 500, Days(30, 7, 0.05, trend=0.025), CARRIED),
+            ("mixed", 500, Days(60, 7, 0.05, trend=0.0125), CARRIED),
+            *(
+                ("mixed", rows, Days(reference, current, deviation), moved("normal"))
+                for rows in (50, 1000)
+                for reference in (1, 3, 8, 15, 30, 90)
+                for current in (1, 7)
+                for deviation in (0.05, 0.3)
+            ),
+        ]
+    return [Cell(kind, rows, seeds, days, drift=drift, silence=True) for kind, rows, days, drift in chosen]

@@ -85,6 +85,34 @@ def draw(column: Column, rows: int, change: Change, generator: np.random.Generat
     return pa.chunked_array([values])
 
 
+def shift_that_moves(column: Column, distance: float) -> float:
+    """Return the shift of a column that moves its distribution by a distance, if nothing else varies.
+
+    Kolmogorov-Smirnov for numbers, total variation for categories. Many equal values shift in steps, which is
+    accounted for by simulating a large sample.
+    """
+    latent = special.ndtri((np.arange(200_000) + 0.5) / 200_000)
+    low, high = 0.0, 4.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        if _distance(column, latent, latent + middle) < distance:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _distance(column: Column, before: Floats, now: Floats) -> float:
+    if column.cuts is not None:
+        shares = [np.bincount(np.searchsorted(column.cuts, x), minlength=column.cuts.size + 1) for x in (before, now)]
+        return float(np.abs(shares[0] - shares[1]).sum() / 2 / before.size)
+    assert column.image is not None
+    one, other = np.sort(column.image(before)), np.sort(column.image(now))
+    at = np.unique(np.concatenate([one, other]))
+    below = [np.searchsorted(side, at, side="right") / side.size for side in (one, other)]
+    return float(np.abs(below[0] - below[1]).max())
+
+
 @cache
 def names_of(categories: int) -> pa.Array:
     """Return the names of categories."""

@@ -5,34 +5,47 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import peers
 from cells import Cell
-from columns import Change, Column, draw
-from ours import Table, verdict
+from columns import Change, Column, draw, shift_that_moves
+from ours import SENSITIVITY, Table, verdict
+
+from modelmonitor_api.outcomes import Verdict
+from modelmonitor_trainer.detect.drift import ColumnResult
 
 _BATCH = 10
 
 
-def data_set(cell: Cell, seed: int) -> tuple[list[Column], Table, Table]:
-    """Return the columns of a cell and the rows of both windows."""
+def data_set(cell: Cell, seed: int) -> tuple[list[Column], Table, Table, str | None]:
+    """Return the columns of a cell, the rows of both windows, and the column that changes."""
     generator = np.random.default_rng([zlib.crc32(cell.key.encode()), seed])
     columns = cell.columns()
     drift = cell.drift
-    changed = next((column.name for column in columns if drift and drift.column in column.name), None)
+    changed = next((column for column in columns if drift and drift.column in column.name), None)
     reference: Table = {}
     current: Table = {}
     for column in columns:
-        change = drift.change if drift and column.name == changed else Change()
-        shifts = cell.days.shifts(generator) if cell.days else np.zeros(2)
+        change = _change(cell, column) if column is changed else Change()
+        odd = column is not changed or cell.silence
+        shifts = cell.days.shifts(generator, odd=odd) if cell.days else np.zeros(2)
         split = cell.days.reference if cell.days else 1
         reference[column.name] = [draw(column, cell.rows, Change(shift), generator) for shift in shifts[:split]]
         current[column.name] = [
             draw(column, cell.rows, Change(change.shift + shift, change.missing, change.moved), generator)
             for shift in shifts[split:]
         ]
-    return columns, reference, current
+    return columns, reference, current, changed.name if changed else None
+
+
+@cache
+def _change(cell: Cell, column: Column) -> Change:
+    assert cell.drift is not None
+    if cell.drift.change is not None:
+        return cell.drift.change
+    return Change(shift=shift_that_moves(column, float(SENSITIVITY.detectable_effect)))
 
 
 def measure(task: tuple[int, Cell, range]) -> tuple[int, Counter[str]]:
@@ -40,20 +53,26 @@ def measure(task: tuple[int, Cell, range]) -> tuple[int, Counter[str]]:
     index, cell, seeds = task
     alarms: Counter[str] = Counter()
     for seed in seeds:
-        columns, reference, current = data_set(cell, seed)
+        columns, reference, current, changed = data_set(cell, seed)
         result = verdict(columns, reference, current)
         alarms["sets"] += 1
-        if cell.drift is None:
+        if cell.silence:
+            alarms["ours"] += any(column.name == changed and _quiet(column) for column in result.columns)
+        elif cell.drift is None:
             alarms["ours"] += bool(result.drifted)
             alarms.update(f"column {column.name}" for column in result.drifted)
         else:
-            pattern = cell.drift.column
-            first = next(column.name for column in columns if pattern in column.name)
-            alarms["ours"] += any(column.name == first for column in result.drifted)
+            alarms["ours"] += any(column.name == changed for column in result.drifted)
+        alarms["unchanged"] += sum(column.name != changed for column in result.columns)
+        alarms["quiet"] += sum(column.name != changed and _quiet(column) for column in result.columns)
         if seed < cell.peers:
             alarms["peer sets"] += 1
             alarms.update({rule: int(alarm) for rule, alarm in peers.alarms(columns, reference, current).items()})
     return index, alarms
+
+
+def _quiet(column: ColumnResult) -> bool:
+    return column.verdict is Verdict.NO_DRIFT
 
 
 def tasks(chosen: list[Cell]) -> Iterator[tuple[int, Cell, range]]:

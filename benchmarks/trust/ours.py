@@ -11,8 +11,8 @@ from columns import Column
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.data.arrow_floats import floats_of
 from modelmonitor_trainer.data.windows import Batch
+from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.drift import Comparison, DriftResult, find_drift
-from modelmonitor_trainer.detect.thresholds import Calendar
 from modelmonitor_trainer.profile.binning import (
     MAX_CATEGORIES,
     SAMPLE_ROWS,
@@ -53,8 +53,10 @@ def plan_of(column: Column, reference: list[pa.ChunkedArray]) -> ColumnPlan:
 def verdict(columns: list[Column], reference: Table, current: Table) -> DriftResult:
     """Return the product's verdict on two windows."""
     plans = tuple(plan_of(column, reference[column.name]) for column in columns)
-    before = _window(plans, reference)
-    now = _window(plans, current, first=len(before.blocks))
+    # One batch on each side stands for a file, which is not a day.
+    dated = len(reference[columns[0].name]) + len(current[columns[0].name]) > 2
+    before = _window(plans, reference, dated=dated)
+    now = _window(plans, current, first=len(before.blocks), dated=dated)
     return find_drift(
         [Comparison.of_windows("features", "Feature", plan, before, now) for plan in plans],
         SENSITIVITY,
@@ -68,14 +70,15 @@ def _days_of(window: WindowProfile) -> list[dt.date | None]:
     return [block.block.day for block in window.blocks]
 
 
-def _window(plans: tuple[ColumnPlan, ...], table: Table, first: int = 0) -> WindowProfile:
+def _window(plans: tuple[ColumnPlan, ...], table: Table, first: int = 0, *, dated: bool) -> WindowProfile:
     days = len(next(iter(table.values())))
     profiles = {plan.name: [_profile(plan, rows) for rows in table[plan.name]] for plan in plans}
     blocks = []
     for day in range(days):
         of_day = {name: found[day] for name, found in profiles.items()}
         rows = next(iter(of_day.values())).rows
-        blocks.append(BatchProfile(Batch(str(day), (), _FIRST_DAY + dt.timedelta(days=first + day)), rows, of_day, {}))
+        date = _FIRST_DAY + dt.timedelta(days=first + day) if dated else None
+        blocks.append(BatchProfile(Batch(str(day), (), date), rows, of_day, {}))
     return stack(blocks, plans)
 
 

@@ -121,8 +121,13 @@ class Sensitivity(Resource):
     )
     detectable_effect: Fraction = Field(
         "0.15",
-        description="Effect size that a check must be able to detect for the verdict NoDrift, from 0 to 1. If it has "
-        "too few rows for that, the verdict is Inconclusive.",
+        description="Effect size that must be ruled out for the verdict NoDrift, from 0 to 1: with 95 % confidence, no "
+        "column has changed by that much. If that cannot be shown for a column, the verdict is Inconclusive.",
+    )
+    independent_rows: bool = Field(
+        False,
+        description="Whether rows are independent of each other, so that partitions differ by chance alone. By default "
+        "the rows of a partition are assumed to be alike, and the variation between partitions is estimated.",
     )
     consecutive_checks: int = Field(
         1, description="Number of consecutive checks that must report drift before a training starts.", ge=1, le=10

@@ -121,7 +121,7 @@ def test_bias_that_cannot_be_tested_is_reported(folder, named, message):
 def test_changed_correlations(folder):
     folder.put("reference", table(1))
     folder.put("current", table(2, together=0.5))
-    _, result, _ = folder.check()
+    _, result, _ = folder.check("--independent-rows")
     assert result["verdict"] == "Drift"
     assert "Relationships between columns have changed: Pearson correlations: x and z" in result["message"]
     assert [feature["name"] for feature in result["features"] if feature["drifted"]] == []
@@ -134,9 +134,9 @@ def test_correlations_of_many_rows_are_optional(folder, monkeypatch):
     _, result, _ = folder.check()
     assert (result["verdict"], outcome(result, "correlations")["outcome"]) == ("NoDrift", "NotTested")
     assert "request them with --correlations" in outcome(result, "correlations")["message"]
-    _, result, _ = folder.check("--correlations")
+    _, result, _ = folder.check("--correlations", "--independent-rows")
     assert outcome(result, "correlations")["outcome"] == "Drift"
-    assert result["reproduce"].endswith(" --correlations")
+    assert result["reproduce"].endswith(" --correlations --independent-rows")
 
 
 def test_sorted_files_of_different_lengths_do_not_change_correlations(folder):
@@ -144,7 +144,7 @@ def test_sorted_files_of_different_lengths_do_not_change_correlations(folder):
     folder.put("reference", whole.sort_by("x").select(["x", "z"]))
     parts = pa.concat_tables([table(seed) for seed in range(10, 14)]).sort_by("x").select(["x", "z"])
     folder.put("current", *(parts.slice(start, ROWS) for start in range(0, 4 * ROWS, ROWS)))
-    _, result, _ = folder.check()
+    _, result, _ = folder.check("--independent-rows")
     assert result["verdict"] == "NoDrift", result["message"]
 
 
@@ -310,9 +310,10 @@ def test_a_column_of_few_values_cannot_show_drift(folder):
     for side, shift in (("reference", 0.0), ("current", 0.2)):
         sparse = pa.array(g.normal(shift, size=10_000), mask=np.arange(10_000) >= 40)
         folder.put(side, pa.table({"sparse": sparse, "x": g.normal(size=10_000)}))
-    _, result, _ = folder.check()
-    assert result["verdict"] == "NoDrift"
-    assert result["message"].endswith("cannot be detected in sparse, where most values are missing.")
+    _, result, _ = folder.check("--independent-rows")
+    assert result["verdict"] == "Inconclusive"
+    assert "No drift in 1 column, but a change of 0.15 cannot be ruled out in 1 column. sparse: " in result["message"]
+    assert result["message"].endswith("are too few, because many values are missing.")
     for side in ("reference", "current"):
         path = folder.path / side / "0.parquet"
         pq.write_table(pq.read_table(path).select(["sparse"]), path)

@@ -49,7 +49,9 @@ CASES = {
 
 def verdict(reference, current):
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    result = check_files(open_store(None), Files(str(reference), str(current)), Sensitivity(), 1.0, now=now)
+    result = check_files(
+        open_store(None), Files(str(reference), str(current)), Sensitivity(independent_rows=True), 1.0, now=now
+    )
     return result.verdict.verdict
 
 

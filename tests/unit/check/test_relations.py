@@ -54,7 +54,6 @@ def test_correlations_are_stored_and_a_change_is_detected(world):
     world.spec["detectors"] = [{"name": "pairs", "type": "CorrelationDrift"}, {"name": "f", "type": "FeatureDrift"}]
     verdict, result = world.check()
     assert (verdict.verdict, outcome(result, "pairs").outcome) == ("NoDrift", "NoDrift"), verdict.message
-    assert "calibrated on" in outcome(result, "pairs").message
     kept = list(world.store.list(f"{world.base}/results/ns/mon/profiles/"))
     world.check()
     assert len(list(world.store.list(f"{world.base}/results/ns/mon/profiles/"))) == len(kept)

@@ -110,14 +110,10 @@ def numbers(result):
     drift = result.drift
     columns = {
         (column.name, column.comparison.role): (
-            [(t.what, t.evidence, t.adjusted_p, t.measured, t.limit, t.drifted) for t in column.tests],
+            [(t.what, t.evidence, t.adjusted_p, t.ordinary, t.limit, t.drifted, t.doubts) for t in column.tests],
             (column.stability, column.jensen_shannon),
         )
         for column in drift.columns
-    }
-    thresholds = {
-        role: (t.method, t.windows, t.threshold, t.level, t.independent, t.stretch)
-        for role, t in drift.calibrations.items()
     }
     families = {
         (family.detector, index): (family.type, family.subjects, family.adjusted_p, family.drifted, family.tested)
@@ -129,7 +125,6 @@ def numbers(result):
         "violations": [(violation.kind, violation.column, len(violation.blocks)) for violation in result.violations],
         "level": (drift.level, drift.tests, drift.detectable, drift.rows_needed),
         "columns": columns,
-        "thresholds": thresholds,
         "families": families,
     }
 
@@ -142,7 +137,6 @@ def test_partitions_and_files_of_the_same_rows_give_the_same_numbers(tmp_path, t
     assert monitor["outcomes"].keys() == DETECTORS.keys()
     tested = {name for name, outcome in monitor["outcomes"].items() if outcome != "NotTested"}
     assert tested == DETECTORS.keys() - ({"bias"} if task == "classes" else set())
-    assert {method for method, *_ in monitor["thresholds"].values()} == {"Random"}
     drifted = {name for name, outcome in monitor["outcomes"].items() if outcome == "Drift"}
     assert drifted >= ({"features", "correlations", "ablation"} if moved else set())
 

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from modelmonitor_trainer.detect.autocorrelation import Autocorrelation, fit_autocorrelation, variogram
-from modelmonitor_trainer.detect.thresholds import Calendar, Series, fit_thresholds, pseudo_windows
+from modelmonitor_trainer.detect.autocorrelation import (
+    Autocorrelation,
+    expected_variance,
+    fit_autocorrelation,
+    independent_batches,
+    variogram,
+)
 
 
 def season(g, days, phi, deviation=0.15):
@@ -30,68 +35,65 @@ def test_fit_recovers_the_autocorrelation_of_an_exact_variogram(truth):
     assert not truth.shared or fitted.phi == truth.phi
 
 
-def test_the_stretch_agrees_with_a_simulation():
-    g = np.random.default_rng(0)
-    memory, size = Autocorrelation(0.2, 0.8, 0.8), 7
-    _, chosen = pseudo_windows(30, size)
-    draws = np.linalg.cholesky(memory.covariance(37)) @ g.normal(size=(37, 40_000))
-    after = np.mean((draws[30:].mean(axis=0) - draws[:30].mean(axis=0)) ** 2) / (1 / size + 1 / 30)
-    near = np.mean([np.mean((draws[:30][w].mean(axis=0) - draws[:30][~w].mean(axis=0)) ** 2) for w in chosen])
-    expected = np.sqrt(after / (near / (1 / size + 1 / 23)))
-    assert memory.stretch(chosen, size) == pytest.approx(expected, rel=0.02)
-
-
-def test_independent_days_are_not_stretched():
-    memory = Autocorrelation(1.0, 0.0, 0.5)
-    assert memory.stretch(pseudo_windows(30, 7)[1], 7) == pytest.approx(1.0)
-    assert memory.independent(np.eye(30)) == pytest.approx(30)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_variance_of_a_difference_agrees_with_a_simulation(seed):
+    """Weights of the window after the reference, minus those of the reference."""
+    g = np.random.default_rng(seed)
+    memory, positions = Autocorrelation(0.2, 0.8, 0.8), np.arange(37)
+    kernel = memory.covariance(positions)
+    draws = np.linalg.cholesky(kernel) @ g.normal(size=(37, 40_000))
+    weights = np.concatenate([np.full(30, -1 / 30), np.full(7, 1 / 7)])
+    assert weights @ kernel @ weights == pytest.approx(np.mean((weights @ draws) ** 2), rel=0.03)
+    assert expected_variance(kernel[:30, :30]) == pytest.approx(draws[:30].var(axis=0, ddof=1).mean(), rel=0.03)
 
 
 def test_autocorrelated_days_count_as_fewer_independent_days():
-    assert Autocorrelation(0.0, 1.0, 0.8).independent(np.eye(90)) == pytest.approx(90 * (1 - 0.8) / (1 + 0.8), rel=0.1)
+    days = np.arange(90)
+    dependent = independent_batches(Autocorrelation(0.0, 1.0, 0.8).covariance(days))
+    assert dependent == pytest.approx(90 * (1 - 0.8) / (1 + 0.8), rel=0.1)
+    assert independent_batches(Autocorrelation(1.0, 0.0, 0.5).covariance(days)) == pytest.approx(90)
 
 
-def test_runs_of_days_are_more_independent_than_days():
+def test_days_that_are_far_apart_are_less_correlated():
     memory = Autocorrelation(0.0, 1.0, 0.8)
-    runs = np.kron(np.eye(10), np.full((1, 7), 1 / 7))
-    assert memory.independent(np.eye(70)) / 70 < 0.2
-    assert 5 < memory.independent(runs) < 10
-    assert Autocorrelation(1.0, 0.0, 0.1).independent(runs) == pytest.approx(10)
+    assert independent_batches(memory.covariance(np.arange(10) * 7)) > independent_batches(
+        memory.covariance(np.arange(10))
+    )
 
 
-def test_a_trend_in_the_reference_does_not_hide_drift():
-    """A steady rise in the reference does not make a larger rise in the current window ordinary."""
-    g = np.random.default_rng(5)
-    trend = np.concatenate([np.linspace(0, 0.5, 75), np.full(28, 1.5)])
-    counts = daily_counts(g, trend + g.normal(0, 0.15, 103))
-    series = Series(counts[:75], counts[75:].sum(axis=0), ordered=True)
-    assert fit_thresholds([series], Calendar.of([None] * 75, [None] * 28), 0.011).exceeded().all()
+def points(counts):
+    return np.cumsum(counts / counts.sum(axis=1, keepdims=True), axis=1)
+
+
+def of_days(counts, noise=None):
+    days = len(counts)
+    return variogram(points(counts), np.zeros(days) if noise is None else noise, np.arange(days), days)
 
 
 def test_a_column_that_never_changes_has_no_variogram():
-    assert not variogram(np.full((30, 4), 25), ordered=True).any()
-    assert not variogram(np.zeros((30, 4), dtype=np.int64), ordered=False).any()
+    assert of_days(np.full((30, 4), 25)) is None
 
 
-@pytest.mark.parametrize("days", [30, 60])
-def test_a_slow_season_does_not_alarm(days):
-    """Seven days after 30 or 60: thresholds from random windows of seven days would average the season out."""
-    g = np.random.default_rng(days)
-    alarms = 0
-    for _ in range(20):
-        series = []
-        for _ in range(8):
-            counts = daily_counts(g, season(g, days + 7, 0.8))
-            series.append(Series(counts[:days], counts[days:].sum(axis=0), ordered=True))
-        alarms += bool(fit_thresholds(series, Calendar.of([None] * days, [None] * 7), 0.011).exceeded().any())
-    assert alarms <= 2
-
-
-def test_a_weekly_pattern_is_not_autocorrelation():
+def test_days_that_differ_by_chance_alone_have_no_variogram():
     g = np.random.default_rng(0)
-    days = np.arange(70)
-    counts = daily_counts(g, np.where(days % 7 < 2, 1.0, 0.0) + g.normal(0, 0.1, 70))
-    weekly = variogram(counts, ordered=True, weekdays=days % 7)
-    assert weekly.max() < 2
-    plain = variogram(counts, ordered=True)
-    assert plain[6] < 0.2 * plain[2]
+    counts = daily_counts(g, np.zeros(60))
+    shares = points(counts).mean(axis=0)
+    noise = np.full(60, float((shares * (1 - shares)).sum()) / 2000)
+    assert of_days(counts, noise) is None
+    assert of_days(daily_counts(g, season(g, 60, 0.5)), noise) is not None
+
+
+def test_neighbours_of_a_slow_season_are_alike():
+    g = np.random.default_rng(0)
+    gamma = of_days(daily_counts(g, season(g, 90, 0.85)))
+    assert gamma[0] < 0.5 * gamma[10:].mean()
+
+
+def test_left_out_days_leave_gaps():
+    """Lags are those of the calendar, not of the days that are left."""
+    g = np.random.default_rng(0)
+    counts = daily_counts(g, np.arange(60) % 2)
+    kept = np.array([day for day in range(60) if day % 6])
+    gamma = variogram(points(counts)[kept], np.zeros(kept.size), kept, 60)
+    assert gamma is not None
+    assert gamma[0] > 10 * gamma[1]

@@ -3,11 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy import stats
 
+from modelmonitor_api.outcomes import DoubtReason, Verdict
 from modelmonitor_api.spec import RateLimit, Sensitivity
+from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, Comparison, find_drift, level_of
-from modelmonitor_trainer.detect.thresholds import Calendar, gumbel_quantile, pseudo_windows
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan, fit_edges
 from modelmonitor_trainer.profile.columns import merge
 from modelmonitor_trainer.profile.window import ColumnWindow
@@ -39,6 +39,10 @@ def comparison(name, reference, current, role="Feature"):
         values, counts = np.unique(whole, return_counts=True)
         plan = CategoricalPlan(name, tuple(str(v) for v in values[np.argsort(-counts)][:1000]))
     return Comparison("features", role, plan, window(plan, reference), window(plan, current))
+
+
+#: Rows of one batch are not alike: two samples can be compared without knowing how batches vary.
+INDEPENDENT = Sensitivity(independent_rows=True)
 
 
 def calendar(reference, current):
@@ -91,19 +95,24 @@ def test_false_alarms_stay_within_the_budget(batches, rows, day_effect):
     assert alarms <= 2
 
 
-def test_day_effects_raise_false_alarms_without_calibration():
-    """The reference as one batch has no day-to-day variation to calibrate on."""
-    g = np.random.default_rng(0)
-    alarms = 0
-    for _ in range(20):
-        before, now = columns(g, 30, 200, 0.3, count=5), columns(g, 1, 6000, 0.3, count=5)
-        one = [comparison(f"x{i}", [np.concatenate(r)], c) for i, (r, c) in enumerate(zip(before, now, strict=True))]
-        alarms += bool(drift(one).drifted)
-    assert alarms >= 15
+@pytest.mark.parametrize("batches", [(1, 1), (1, 7), (3, 1), (8, 7), (15, 1)])
+def test_few_days_that_vary_raise_no_alarm(batches):
+    alarms = sum(bool(drift_of_shift(seed, batches, 2000, 0.3).drifted) for seed in range(30))
+    assert alarms <= 1
+
+
+def test_rows_that_are_declared_independent_need_one_batch():
+    before, now = columns(np.random.default_rng(0), 1, 10_000, 0), columns(np.random.default_rng(1), 1, 10_000, 0, 0.2)
+    compared = [comparison(f"x{i}", r, c) for i, (r, c) in enumerate(zip(before, now, strict=True))]
+    assert drift(compared).drifted == ()
+    result = drift(compared, INDEPENDENT)
+    assert [column.name for column in result.drifted] == ["x0"]
+    assert {column.verdict for column in result.columns[1:]} == {Verdict.NO_DRIFT}
 
 
 @pytest.mark.parametrize(
-    ("batches", "rows", "day_effect", "shift"), [((1, 1), 10_000, 0, 0.2), ((60, 28), 300, 0.1, 0.3)]
+    ("batches", "rows", "day_effect", "shift"),
+    [((30, 5), 2000, 0, 0.2), ((60, 28), 300, 0.1, 0.3), ((60, 1), 500, 0, 1)],
 )
 def test_only_the_shifted_column_drifts(batches, rows, day_effect, shift):
     for seed in range(5):
@@ -112,13 +121,54 @@ def test_only_the_shifted_column_drifts(batches, rows, day_effect, shift):
         assert result.columns[0].name == "x0"
 
 
+@pytest.mark.parametrize(("batches", "day_effect"), [((8, 7), 0.05), ((30, 1), 0.3), ((60, 7), 0.1)])
+def test_a_change_of_the_detectable_effect_is_never_called_no_drift(batches, day_effect):
+    """A shift of 0.378 standard deviations moves a normal distribution by 0.15."""
+    verdicts = [
+        next(column for column in drift_of_shift(seed, batches, 500, day_effect, 0.378).columns if column.name == "x0")
+        for seed in range(40)
+    ]
+    assert sum(column.verdict is Verdict.NO_DRIFT for column in verdicts) <= 4
+
+
+def test_enough_days_rule_drift_out():
+    result = drift_of_shift(0, (30, 7), 500, 0.05)
+    assert {column.verdict for column in result.columns} == {Verdict.NO_DRIFT}
+    assert all(test.evidence.high < 0.15 for column in result.columns for test in column.tests)
+
+
+def test_a_limit_decides_every_test():
+    """The effect of a column exceeds its limit if and only if it has drifted."""
+    for shift in (0.0, 0.2, 0.5):
+        for column in drift_of_shift(1, (30, 7), 500, 0.1, shift).columns:
+            for test in column.tests:
+                assert test.drifted == (test.evidence.effect > test.limit)
+
+
+def test_few_rows_and_few_days_are_told_apart():
+    few_rows = drift_of_shift(0, (30, 7), 8, 0.0)
+    assert {doubt.reason for column in few_rows.inconclusive for doubt in column.doubts} == {DoubtReason.TOO_FEW_ROWS}
+    few_days = drift_of_shift(0, (3, 2), 20_000, 0.3)
+    assert {doubt.reason for column in few_days.inconclusive for doubt in column.doubts} == {DoubtReason.BATCHES_VARY}
+
+
+def test_one_broken_day_among_many_is_not_called_no_drift():
+    g = np.random.default_rng(0)
+    before, now = ([g.normal(size=300) for _ in range(days)] for days in (60, 28))
+    now[7][:150] = -1.0
+    (column,) = drift([comparison("x", before, now)]).columns
+    assert column.verdict is Verdict.INCONCLUSIVE
+    assert [(doubt.reason, doubt.batches) for doubt in column.doubts] == [(DoubtReason.ODD_BATCHES, (7,))]
+
+
 def test_significant_but_too_small_to_matter():
     g = np.random.default_rng(0)
-    result = drift([comparison("x", [g.normal(size=200_000)], [g.normal(0.05, 1, 200_000)])])
+    result = drift([comparison("x", [g.normal(size=200_000)], [g.normal(0.05, 1, 200_000)])], INDEPENDENT)
     test = result.columns[0].decisive
     assert test.adjusted_p < 1e-10
     assert not result.drifted
-    assert drift([result.columns[0].comparison], Sensitivity(minimum_effect="0.01")).drifted
+    sensitive = Sensitivity(minimum_effect="0.01", independent_rows=True)
+    assert drift([result.columns[0].comparison], sensitive).drifted
 
 
 def test_missing_values_have_their_own_test():
@@ -129,7 +179,7 @@ def test_missing_values_have_their_own_test():
         values[g.random(10_000) < share] = np.nan
         return [values]
 
-    result = drift([comparison("x", holes(0.05), holes(0.12))])
+    result = drift([comparison("x", holes(0.05), holes(0.12))], INDEPENDENT)
     assert result.columns[0].decisive.what == MISSING
     assert result.columns[0].drifted
     assert not next(t for t in result.columns[0].tests if t.what == DISTRIBUTION).drifted
@@ -139,16 +189,16 @@ def test_outliers_neither_hide_nor_cause_drift():
     g = np.random.default_rng(0)
     before = g.normal(size=10_000)
     with_outliers = np.concatenate([g.normal(size=9_990), np.full(10, 1e12)])
-    assert not drift([comparison("x", [before], [with_outliers])]).drifted
+    assert not drift([comparison("x", [before], [with_outliers])], INDEPENDENT).drifted
     before[:10] = -1e12
-    assert drift([comparison("x", [before], [g.normal(0.3, 1, 10_000)])]).drifted
+    assert drift([comparison("x", [before], [g.normal(0.3, 1, 10_000)])], INDEPENDENT).drifted
 
 
 def test_a_changed_share_of_a_category_is_drift():
     g = np.random.default_rng(0)
     before = g.choice(["a", "b", "c"], 10_000, p=[0.5, 0.3, 0.2])
     now = g.choice(["a", "b", "d"], 10_000, p=[0.5, 0.4, 0.1])
-    (column,) = drift([comparison("c", [before], [now])]).drifted
+    (column,) = drift([comparison("c", [before], [now])], INDEPENDENT).drifted
     assert column.decisive.evidence.effect == pytest.approx(0.2, abs=0.02)
     assert column.comparison.current.total.others == {"d": int((now == "d").sum())}
 
@@ -172,28 +222,3 @@ def test_missing_labels_are_not_target_drift():
 def test_no_columns():
     result = find_drift([], Sensitivity(), 1.0, rows=(0, 0), calendars={})
     assert (result.tests, result.columns, result.detectable) == (0, (), 1.0)
-
-
-@pytest.mark.parametrize(
-    ("batches", "size", "method", "windows", "each"),
-    [
-        (90, 7, "Contiguous", 12, 7),
-        (30, 1, "Contiguous", 30, 1),
-        (90, 28, "Random", 200, 28),
-        (30, 28, "Random", 200, 15),
-    ],
-)
-def test_pseudo_windows(batches, size, method, windows, each):
-    used, chosen = pseudo_windows(batches, size)
-    assert (used, chosen.shape) == (method, (windows, batches))
-    assert set(chosen.sum(axis=1)) == {each}
-    if method == "Contiguous":
-        assert chosen.sum(axis=0).max() == 1
-    assert np.array_equal(pseudo_windows(batches, size)[1], chosen)
-
-
-def test_the_gumbel_quantile_is_on_the_safe_side():
-    sample = np.asarray(stats.gumbel_r.rvs(loc=2, scale=0.5, size=20_000, random_state=0))
-    exact = stats.gumbel_r.isf(0.01, loc=2, scale=0.5)
-    assert gumbel_quantile(sample, 0.01, 10**9) == pytest.approx(exact, rel=0.02)
-    assert gumbel_quantile(sample, 0.01, 25) > exact

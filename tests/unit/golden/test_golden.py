@@ -72,7 +72,16 @@ def test_files_with_drift(sides):
         sides.write("reference", number, tables.plain(generator(2, 0, number), 1500))
         moved = tables.plain(generator(2, 1, number), 1000, shift=0.3, shares=(0.35, 0.4, 0.25), nulls=0.15, ties=6.2)
         sides.write("current", number, moved, row_group_size=300)
-    sides.check("files-drift", "--false-alarms", "2/30d", "--checks-per-day", "24", "--minimum-effect", "0.05")
+    sides.check(
+        "files-drift",
+        "--independent-rows",
+        "--false-alarms",
+        "2/30d",
+        "--checks-per-day",
+        "24",
+        "--minimum-effect",
+        "0.05",
+    )
 
 
 def test_corrupted_files(sides):
@@ -88,7 +97,7 @@ def test_corrupted_files(sides):
         sides.write("current", number, columns)
     broken = sides.folder / "current/003.parquet"
     broken.write_bytes(broken.read_bytes()[:-100])
-    sides.check("files-corrupted")
+    sides.check("files-corrupted", "--independent-rows")
 
 
 def test_too_few_rows(sides):

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from modelmonitor_api.outcomes import DoubtReason
 from modelmonitor_trainer.check.data import ProfiledPair
-from modelmonitor_trainer.detect.drift import DriftResult
-from modelmonitor_trainer.detect.thresholds import DriftThresholds
+from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.wording import Wording
 
-#: Thresholds that were stretched by at least this factor are noted.
-NOTABLE_STRETCH = 1.05
+#: Number of columns and days that a note names.
+_SHOWN = 5
+#: A movement of the reference is noted from this distance between its first and its last third on.
+_NOTABLE_TREND = 0.05
 
 
 def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) -> tuple[str, ...]:
     """Return what a reader should know about how the verdict was reached."""
-    roles_by_note: dict[str, list[str]] = {}
-    for role, thresholds in drift.calibrations.items() if drift else ():
-        for note in _notes_on_thresholds(thresholds, wording):
-            roles_by_note.setdefault(note, []).append(role)
-    notes = [f"{', '.join(roles)}: {note}" for note, roles in roles_by_note.items()]
+    notes = [*_notes_on_batches(drift, rows, wording)] if drift else []
     if rows.reference is not None:
         notes += [
             f"Column {name!r} is missing from the reference and could not be compared."
             for name in rows.reference.columns
             if not rows.reference.columns[name].rows.sum()
         ]
-    mostly_new = [column.name for column in drift.mostly_new] if drift else []
+    mostly_new = [
+        column.name
+        for column in (drift.columns if drift else ())
+        if any(doubt.reason is DoubtReason.NEW_VALUES for doubt in column.doubts)
+    ]
     if mostly_new:
         notes.append(
             f"Most distinct values of {', '.join(mostly_new[:5])} do not occur in the reference. Columns with so many "
@@ -34,22 +36,63 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
     return tuple(notes)
 
 
-def _notes_on_thresholds(thresholds: DriftThresholds, wording: Wording) -> list[str]:
-    if thresholds.method == "None":
-        text = (
-            f"the reference has too few {wording.batches} to estimate how much they vary without drift, so the test "
-            "assumes exchangeable rows. If the rows of a day are correlated, expect more false alarms."
-        )
-        return [text]
-    how = "neighbouring" if thresholds.method == "Contiguous" else "randomly drawn"
-    text = (
-        f"drift must also exceed the variation of {thresholds.windows} pseudo-current windows of {how} "
-        f"{wording.batches} of the reference. The thresholds are extrapolated from about {thresholds.independent:.0f} "
-        "independent windows, and widened accordingly."
-    )
-    if thresholds.stretch <= NOTABLE_STRETCH:
-        return [text]
-    return [
-        text,
-        f"neighbouring days are correlated, so thresholds are raised by a factor of up to {thresholds.stretch:.1f}.",
+def _notes_on_batches(drift: DriftResult, rows: ProfiledPair, wording: Wording) -> list[str]:
+    """Return what is unusual about the batches of the reference: odd ones, jumps, trends, too few of them."""
+    assert rows.reference is not None
+    tests = {
+        column.name: test
+        for column in drift.columns
+        for test in column.tests
+        if test.what == DISTRIBUTION and column.comparison.role == "Feature"
+    }
+    if not tests:
+        return []
+    names = [batch.block.name for batch in rows.reference.blocks]
+    notes = [
+        _named(
+            tests,
+            "odd",
+            names,
+            f"These {wording.clusters} of the reference are unlike all others, and do not count as ordinary variation",
+        ),
+        _named(
+            tests,
+            "change_points",
+            names,
+            "The reference has changed within itself, and is compared in parts; a new part begins with",
+        ),
     ]
+    moving = {name: test.variation.trend for name, test in tests.items() if test.variation.trend >= _NOTABLE_TREND}
+    if moving:
+        shown = ", ".join(f"{name} ({size:.2f})" for name, size in list(moving.items())[:_SHOWN])
+        notes.append(
+            f"The reference has a trend: its first and last thirds differ steadily in {shown}{_more(len(moving))}. A "
+            "window that continues it is outside of what the model was trained on."
+        )
+    fewest = min(test.variation.freedom for test in tests.values())
+    if fewest < 1 and not any(test.variation.independent for test in tests.values()):
+        notes.append(
+            f"With one {wording.cluster} on each side, nothing shows how much {wording.clusters} vary. Only a change "
+            f"that no ordinary variation can explain counts as drift. Add {wording.clusters}, or "
+            f"{wording.independent_rows} if rows are independent of each other."
+        )
+    return [note for note in notes if note]
+
+
+def _named(tests: dict[str, ColumnTest], what: str, names: list[str], text: str) -> str:
+    """Return a note that names batches, and the columns that they were found in."""
+    columns_by_batch: dict[int, list[str]] = {}
+    for column, test in tests.items():
+        for index in getattr(test.variation, what):
+            columns_by_batch.setdefault(index, []).append(column)
+    if not columns_by_batch:
+        return ""
+    shown = "; ".join(
+        f"{names[index]} ({', '.join(columns[:_SHOWN])}{_more(len(columns))})"
+        for index, columns in sorted(columns_by_batch.items())[:_SHOWN]
+    )
+    return f"{text}: {shown}{_more(len(columns_by_batch))}."
+
+
+def _more(count: int) -> str:
+    return f" and {count - _SHOWN} more" if count > _SHOWN else ""

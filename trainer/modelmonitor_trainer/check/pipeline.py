@@ -27,10 +27,10 @@ from modelmonitor_trainer.check.detectors.base import (
 from modelmonitor_trainer.check.notes import notes_on
 from modelmonitor_trainer.check.profiles import profile_pair
 from modelmonitor_trainer.check.sources.files import Files, require_one_type, resolve_files
+from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.drift import DriftResult, find_drift
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
-from modelmonitor_trainer.detect.thresholds import Calendar
 from modelmonitor_trainer.detect.verdict import decide
 from modelmonitor_trainer.storage.base import Store
 

@@ -57,6 +57,11 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument(
         "--minimum-effect", metavar="X", type=_fraction, help="smallest change that counts (default 0.03)"
     )
+    check.add_argument(
+        "--independent-rows",
+        action="store_true",
+        help="rows are independent: files differ by chance alone, so one file on each side is enough",
+    )
     check.add_argument("--html", metavar="FILE", help="also write the report page to FILE")
     check.add_argument("--output", choices=["text", "json"], default="text", help="output format (default text)")
     check.set_defaults(run=_check)
@@ -161,6 +166,8 @@ def _options(args: argparse.Namespace) -> list[str]:
         given += ["--checks-per-day", f"{args.checks_per_day:g}"]
     if args.minimum_effect is not None:
         given += ["--minimum-effect", args.minimum_effect]
+    if args.independent_rows:
+        given.append("--independent-rows")
     return given
 
 
@@ -187,10 +194,13 @@ def _sensitivity(args: argparse.Namespace) -> dict[str, Any]:
         changes["false_alarms"] = RateLimit(count=args.false_alarms[0], per_days=args.false_alarms[1])
     if args.minimum_effect is not None:
         changes["minimum_effect"] = args.minimum_effect
+    if args.independent_rows:
+        changes["independent_rows"] = True
     return changes
 
 
 def _print(result: CheckResult, args: argparse.Namespace) -> None:
+    from modelmonitor_api.outcomes import Verdict
     from modelmonitor_trainer.detect.result import to_json
     from modelmonitor_trainer.detect.verdict import probability
 
@@ -201,14 +211,15 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
     columns = result.drift.columns if result.drift else ()
     shown = [column for column in columns if column.decisive is not None][:10]
     if shown:
-        width = max(len(column.name) for column in shown)
-        print(f"\n  {'column':<{width}}  effect  adjusted p  decided by")
+        width = max(6, *(len(column.name) for column in shown))
+        print(f"\n  {'column':<{width}}  effect   limit  adjusted p  decided by")
         for column in shown:
             test = column.decisive
             assert test is not None
-            mark = "*" if column.drifted else " "
-            effect, p = f"{test.evidence.effect:6.3f}", f"{probability(test.adjusted_p):>10}"
-            print(f"{mark} {_printable(column.name):<{width}}  {effect}  {p}  {test.what}")
+            mark = {Verdict.DRIFT: "*", Verdict.INCONCLUSIVE: "?"}.get(column.verdict, " ")
+            effect, limit = f"{test.evidence.effect:6.3f}", f"{test.limit:6.3f}"
+            p = f"{probability(test.adjusted_p):>10}"
+            print(f"{mark} {_printable(column.name):<{width}}  {effect}  {limit}  {p}  {test.what}")
         if len(columns) > len(shown):
             print(f"  and {len(columns) - len(shown)} more")
     for note in result.notes:

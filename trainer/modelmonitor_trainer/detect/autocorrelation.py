@@ -1,6 +1,6 @@
-"""Autocorrelation of batches, from the variogram: how much drift thresholds must be raised for it.
+"""Autocorrelation of batches, from the variogram: how much farther apart windows are for it.
 
-If neighbouring days are correlated (a slow season), windows drawn from the reference are closer to the rest than the
+If neighbouring days are correlated (a slow season), the batches of the reference are closer to each other than to the
 window that follows it. The variogram measures by how much: half the mean squared distance of two batches as a function
 of the number of days between them. It does not need the mean of the reference, so it is not biased by one. The model
 
@@ -21,12 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from modelmonitor_trainer.arrays import Counts, Floats
+from modelmonitor_trainer.arrays import Floats
 
 #: Candidate correlations of neighbouring days; 0.85 falls to one half after four days.
 _PHIS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85])
 #: Share of the lags used for the fit.
 _LAGS = 1 / 3
+#: Batches that vary by less than this share of the chance of their rows do not vary.
+_LEAST = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,72 +49,52 @@ class Autocorrelation:
     shared: float
     phi: float
 
-    def covariance(self, blocks: int) -> Floats:
-        """Return K, (batches, batches)."""
-        index = np.arange(blocks)
-        kernel: Floats = self.shared * self.phi ** np.abs(index[:, None] - index)
-        return kernel + self.own * np.eye(blocks)
-
-    def stretch(self, chosen: npt.NDArray[np.bool_], current_blocks: int) -> float:
-        """Return by what factor the window after the reference is farther away than the `chosen` ones; at least 1.
-
-        Parameters
-        ----------
-        chosen : (windows, blocks)
-            Batches of each pseudo-current window.
-        current_blocks
-            Number of batches of the window that follows the reference. The effect of the size of a window for
-            independent batches is excluded: the thresholds already account for it.
-        """
-        blocks = chosen.shape[1]
-        kernel = self.covariance(blocks + current_blocks)
-        after = np.concatenate([np.full(blocks, -1 / blocks), np.full(current_blocks, 1 / current_blocks)])
-        size = int(chosen[0].sum())
-        inside = np.where(chosen, 1 / size, -1 / (blocks - size))
-        far = float(after @ kernel @ after) / (1 / current_blocks + 1 / blocks)
-        near = np.einsum("wi,ij,wj->w", inside, kernel[:blocks, :blocks], inside, optimize=True)
-        typical = float(near.mean()) / (1 / size + 1 / (blocks - size))
-        return max(1.0, float(np.sqrt(far / typical))) if typical > 0 else 1.0
-
-    def independent(self, means: Floats) -> float:
-        """Return the effective number of independent means; from 2 to all of them.
-
-        Parameters
-        ----------
-        means : (means, blocks)
-            Weight of each batch in each mean.
-        """
-        kernel = means @ self.covariance(means.shape[1]) @ means.T
-        whole = float(kernel.sum())
-        count = means.shape[0]
-        return float(np.clip(float(np.trace(kernel)) * count / whole, 2, count)) if whole > 0 else float(count)
+    def covariance(self, positions: npt.NDArray[np.int64]) -> Floats:
+        """Return K, (batches, batches), for batches at these positions in time."""
+        kernel: Floats = self.shared * self.phi ** np.abs(positions[:, None] - positions).astype(np.float64)
+        return kernel + self.own * np.eye(positions.size)
 
 
-def variogram(counts: Counts, *, ordered: bool, weekdays: Counts | None = None) -> Floats:
-    """Return half the mean squared distance of batches by lag, (lags,), in units of its mean.
+def independent_batches(covariance: Floats) -> float:
+    """Return the effective number of independent batches; from 2 to all of them."""
+    whole, count = float(covariance.sum()), covariance.shape[0]
+    return float(np.clip(float(np.trace(covariance)) * count / whole, 2, count)) if whole > 0 else float(count)
+
+
+def expected_variance(covariance: Floats) -> float:
+    """Return the expected sample variance of batches with such a covariance."""
+    count = covariance.shape[0]
+    within = float(np.trace(covariance)) - float(covariance.sum()) / count
+    return max(1e-9, float(within / (count - 1)))
+
+
+def variogram(points: Floats, noise: Floats, positions: npt.NDArray[np.int64], batches: int) -> Floats | None:
+    """Return half the mean squared distance of batches by lag, (lags,), in units of its mean; None if they are alike.
 
     Parameters
     ----------
-    counts : (blocks, cells)
-        Rows in each bin, by batch.
-    ordered
-        Whether distances are of the distribution functions, or of the shares.
-    weekdays : (blocks,)
-        If given, the mean of each weekday is subtracted: a weekly pattern is not autocorrelation.
+    points : (batches, bins)
+        The batches, without a season.
+    noise : (batches,)
+        Squared length that the chance of rows adds to each; it is subtracted.
+    positions : (batches,)
+        Their positions in time.
+    batches
+        Number of batches of the window; some may be left out.
     """
-    blocks = counts.shape[0]
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    points = np.cumsum(shares, axis=1) if ordered else shares
-    if weekdays is not None:
-        own = (weekdays[:, None] == weekdays).astype(np.float64)
-        points = points - own @ points / own.sum(axis=1, keepdims=True)
     products = points @ points.T
     squares = np.diag(products)
-    lags = np.arange(1, max(2, int((blocks - 1) * _LAGS)) + 1)
-    halves = (squares[:, None] + squares) / 2 - products
-    gamma = np.array([np.diagonal(halves, lag).mean() for lag in lags]).clip(0)
-    mean = float(np.average(gamma, weights=blocks - lags))
-    return gamma / mean if mean > 1e-15 else np.zeros(lags.size)
+    halves = (squares[:, None] + squares) / 2 - products - (noise[:, None] + noise) / 2
+    rows, columns = np.triu_indices(points.shape[0], 1)
+    lags = np.abs(positions[rows] - positions[columns])
+    most = max(2, int((batches - 1) * _LAGS))
+    near = lags <= most
+    pairs = np.bincount(lags[near], minlength=most + 1)[1:]
+    sums = np.bincount(lags[near], halves[rows[near], columns[near]], minlength=most + 1)[1:]
+    mean = float(sums.sum() / max(1, pairs.sum()))
+    if mean <= max(1e-15, _LEAST * float(noise.mean())):
+        return None
+    return np.asarray((sums / np.maximum(pairs, 1) / mean).clip(0))
 
 
 def fit_autocorrelation(gamma: Floats) -> Autocorrelation:

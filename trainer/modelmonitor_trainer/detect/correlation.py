@@ -8,23 +8,31 @@ changes of scale raise no alarm:
 * E. C. Fieller, H. O. Hartley, E. S. Pearson, Tests for rank correlation coefficients I, 1957;
 * J. H. Steiger, A. R. Hakstian, The asymptotic distribution of elements of a correlation matrix, 1982.
 
-The p-value is that of the normal distribution. The effect size is half the difference of the correlations, so that it
-is between 0 and 1 like every other effect. If the reference has enough batches, a change must also exceed a threshold
-from pseudo-current windows of the reference, as for single columns.
+Rows of one batch are alike, so the standard error is at least that of batches as clusters, from a jackknife of the
+batches (J. W. Tukey, Bias and confidence in not quite large samples, 1958) without those that are odd. The p-value
+accounts for the chance in it (:mod:`~modelmonitor_trainer.detect.clustered`). The effect size is half the difference of
+the correlations, so that it is between 0 and 1 like every other effect.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from modelmonitor_trainer.arrays import Floats
+from modelmonitor_trainer.detect.clustered import (
+    alarm_freedom,
+    alarm_variance,
+    claim_half_width,
+    tail_probability,
+    tail_quantile,
+)
 from modelmonitor_trainer.detect.hypotheses import CORRELATION, Hypothesis, HypothesisFamily, family
-from modelmonitor_trainer.detect.thresholds import MIN_BLOCKS, gumbel_quantile, pseudo_windows
+from modelmonitor_trainer.detect.variation import ENOUGH_FREEDOM, MIN_BATCHES_ODD, ODD
 from modelmonitor_trainer.profile.moments import Moments, correlations, total
 
 PEARSON, RANK = "Pearson correlations", "rank correlations"
@@ -37,7 +45,13 @@ _RANK_VARIANCE = 1.06
 
 
 def find_correlation_drift(
-    detector: str, names: Sequence[str], reference: Sequence[Moments], current: Sequence[Moments], level: float
+    detector: str,
+    names: Sequence[str],
+    reference: Sequence[Moments],
+    current: Sequence[Moments],
+    level: float,
+    *,
+    independent: bool = False,
 ) -> list[HypothesisFamily]:
     """Return the families of Pearson and of rank correlations.
 
@@ -50,12 +64,19 @@ def find_correlation_drift(
     reference, current
         Moments of each batch of the windows.
     level
-        Level of the check; the thresholds of each matrix use half of it.
+        Level of the check; the limits of each matrix use half of it.
+    independent
+        Whether rows are independent, so that batches differ by chance alone.
     """
     if len(names) < 2:
         text = "fewer than two numeric columns vary in the reference"
         return [HypothesisFamily(detector, CORRELATION, PEARSON, message=text)]
-    return [_matrix(detector, what, names, reference, current, level / 2) for what in (PEARSON, RANK)]
+    if independent:
+        reference, current = [total(reference, len(names))], [total(current, len(names))]
+    return [
+        _matrix(detector, what, names, reference, current, level / 2, independent=independent)
+        for what in (PEARSON, RANK)
+    ]
 
 
 def fisher_test(r: Floats, variance: Floats, rows: Floats, *, ranks: bool = False) -> tuple[Floats, Floats]:
@@ -80,18 +101,23 @@ def _matrix(
     reference: Sequence[Moments],
     current: Sequence[Moments],
     level: float,
+    *,
+    independent: bool,
 ) -> HypothesisFamily:
     ranks = what == RANK
     before, now = total(reference, len(names)), total(current, len(names))
     r, z, errors = zip(*(_fisher(moments, ranks=ranks) for moments in (before, now)), strict=True)
     tested = (before.rows >= MIN_ROWS) & (now.rows >= MIN_ROWS) & np.isfinite(z[0]) & np.isfinite(z[1])
-    error = np.sqrt(errors[0] + errors[1])
-    score = np.abs(z[1] - z[0]) / error
-    limits, how = _thresholds(reference, sum(bool(m.rows.any()) for m in current), tested, level, ranks=ranks)
+    spread = _Spread.of(reference, current, ranks=ranks, independent=independent)
     subjects = []
     pairs = list(combinations(names, 2))
     for index in np.flatnonzero(tested):
-        low, high = _interval([float(side[index]) for side in z], [float(side[index]) for side in errors])
+        by_rows = float(errors[0][index] + errors[1][index])
+        variance, freedom = spread.alarm(int(index), by_rows)
+        widening = max(1.0, (spread.claim(int(index)) / _Z95) ** 2 / by_rows)
+        low, high = _interval([float(side[index]) for side in z], [float(side[index]) * widening for side in errors])
+        difference = float(z[1][index] - z[0][index])
+        limit = math.sqrt(variance) * tail_quantile(level / max(1, int(tested.sum())), freedom) / 2
         subjects.append(
             Hypothesis(
                 name=" and ".join(pairs[index]),
@@ -100,11 +126,11 @@ def _matrix(
                 effect=float(r[1][index] - r[0][index]) / 2,
                 low=low / 2,
                 high=high / 2,
-                p_value=math.erfc(float(score[index]) / math.sqrt(2)),
-                limit=None if limits is None else float(limits[index]),
+                p_value=tail_probability(difference**2 / variance, freedom),
+                limit=math.tanh(limit),
             )
         )
-    text = f"{len(subjects)} pairs of {len(names)} columns tested on {int(now.rows.max()):,} sampled rows; {how}"
+    text = f"{len(subjects)} pairs of {len(names)} columns tested on {int(now.rows.max()):,} sampled rows"
     if not subjects:
         text = f"no pair of columns has {MIN_ROWS} rows and varies on both sides"
     return family(HypothesisFamily(detector, CORRELATION, what, message=text, is_matrix=True), subjects)
@@ -115,49 +141,82 @@ def _fisher(moments: Moments, *, ranks: bool) -> tuple[Floats, Floats, Floats]:
     return (r, *fisher_test(r, variance, moments.rows, ranks=ranks))
 
 
-def _thresholds(
-    reference: Sequence[Moments],
-    current_blocks: int,
-    tested: npt.NDArray[np.bool_],
-    level: float,
-    *,
-    ranks: bool,
-) -> tuple[Floats | None, str]:
-    """Return the threshold of the size of a change of each pair, and how it was found."""
-    filled = [moments for moments in reference if moments.rows.any()]
-    if len(filled) < MIN_BLOCKS or not current_blocks or not tested.any():
-        return None, "the reference has too few batches to calibrate, so rows count as independent"
-    method, chosen = pseudo_windows(len(filled), current_blocks)
-    differences, errors = _pseudo_differences(filled, chosen, current_blocks, ranks=ranks)
-    # In units of the variation of each pair, at least that of independent rows: days can only add to it.
-    squares = np.where(np.isfinite(differences), differences, 0.0)[:, tested] ** 2
-    others = np.sqrt((squares.sum(axis=0) - squares).clip(0) / max(1, len(chosen) - 1))
-    floor = errors[tested]
-    largest = (np.sqrt(squares) / np.maximum(others, floor)).max(axis=1)
-    independent = len(chosen) if method == "Contiguous" else len(filled)
-    threshold = gumbel_quantile(largest, level, independent)
-    limits = np.full(tested.size, np.inf)
-    limits[tested] = threshold * np.maximum(np.sqrt(squares.mean(axis=0)), floor) / 2
-    return limits, f"calibrated on {len(chosen)} pseudo-current windows of the reference"
+@dataclass(frozen=True)
+class _Spread:
+    """The variation of Fisher's z of every pair between batches.
+
+    Attributes
+    ----------
+    variance : (pairs,)
+        Variance of one batch.
+    freedom
+        Its degrees of freedom.
+    weight
+        Sum of the squared weights of the batches of both windows.
+    current_batches
+        Number of batches of the current window.
+    independent
+        Whether batches differ by chance alone.
+    """
+
+    variance: Floats
+    freedom: int
+    weight: float
+    current_batches: int
+    independent: bool
+
+    @classmethod
+    def of(cls, reference: Sequence[Moments], current: Sequence[Moments], *, ranks: bool, independent: bool) -> _Spread:
+        """Return the spread of batches with rows; the current window counts where the reference has few."""
+        sides = [[moments for moments in side if moments.rows.any()] for side in (reference, current)]
+        before, now = (_jackknife(side, ranks=ranks) for side in sides)
+        own = max(0, len(sides[0]) - 1)
+        more = min(max(0, len(sides[1]) - 1), max(0, ENOUGH_FREEDOM - own))
+        freedom = own + more
+        variance = (own * before + more * now) / max(1, freedom)
+        weight = sum(1 / max(1, len(side)) for side in sides)
+        return cls(variance, freedom, weight, len(sides[1]), independent)
+
+    def alarm(self, pair: int, by_rows: float) -> tuple[float, float]:
+        """Return the variance of the difference of z of a pair, and its degrees of freedom."""
+        if self.independent:
+            return by_rows, alarm_freedom(0, 0.0, 1)
+        between = alarm_variance(float(self.variance[pair]), self.freedom) * self.weight
+        total = max(between, by_rows)
+        return total, alarm_freedom(self.freedom, between / total, self.current_batches)
+
+    def claim(self, pair: int) -> float:
+        """Return the half-width of the interval of the difference of z that is due to batches."""
+        if self.independent:
+            return 0.0
+        return claim_half_width(float(self.variance[pair]), self.freedom, self.weight, dated=False)
 
 
-def _pseudo_differences(
-    blocks: Sequence[Moments], chosen: npt.NDArray[np.bool_], current_blocks: int, *, ranks: bool
-) -> tuple[Floats, Floats]:
-    """Return the difference of the correlations of each window from the rest, and its standard error; (w, pairs)."""
-    rows = np.stack([block.rows for block in blocks])
-    sums = np.stack([block.ranks if ranks else block.values for block in blocks])
-    differences, variances = [], np.zeros(rows.shape[1])
-    # One window at a time: together they would need hundreds of megabytes for a hundred columns.
-    for window in chosen:
-        (r, here), (others, there) = (
-            correlations(part @ rows, np.tensordot(part, sums, axes=1)) for part in (window * 1.0, ~window * 1.0)
-        )
-        differences.append(r - others)
-        variances += np.where(np.isfinite(here + there), here + there, 0.0) / len(chosen)
-    size = int(chosen[0].sum())
-    scale = np.sqrt((1 / current_blocks + 1 / len(blocks)) / (1 / size + 1 / (len(blocks) - size)))
-    return np.stack(differences) * scale, np.sqrt(variances) * scale
+def _jackknife(batches: Sequence[Moments], *, ranks: bool) -> Floats:
+    """Return the variance that one batch adds to z of every pair, (pairs,); 0 with fewer than two batches."""
+    if len(batches) < 2:
+        return np.zeros(batches[0].rows.size) if batches else np.zeros(1)
+    rows = np.stack([batch.rows for batch in batches])
+    sums = np.stack([batch.ranks if ranks else batch.values for batch in batches])
+    whole_rows, whole_sums = rows.sum(axis=0), sums.sum(axis=0)
+    count = len(batches)
+    # One batch at a time: together they would need hundreds of megabytes for a hundred columns.
+    left_out = np.stack(
+        [
+            np.arctanh(
+                np.clip(correlations(whole_rows - rows[index], whole_sums - sums[index])[0], -1 + _EDGE, 1 - _EDGE)
+            )
+            for index in range(count)
+        ]
+    )
+    squares = np.square((count - 1) * np.nan_to_num(left_out - left_out.mean(axis=0)))
+    if count >= MIN_BATCHES_ODD:
+        # The median of a chi-square variable; np.median would import the module of masked arrays.
+        typical = np.sort(squares, axis=0)[count // 2] / 0.4549
+        ordinary = squares <= ODD**2 * np.maximum(typical, 1e-300)
+        kept = ordinary.sum(axis=0)
+        return np.asarray((squares * ordinary).sum(axis=0) / np.maximum(kept - 1, 1))
+    return np.asarray(squares.sum(axis=0) / (count - 1))
 
 
 def _interval(z: Sequence[float], variances: Sequence[float]) -> tuple[float, float]:

@@ -1,17 +1,23 @@
-"""Drift of columns: changes that are significant, exceed normal variation, and are large enough to matter.
+"""Drift of columns: changes that are significant, exceed the variation between batches, and are large enough to matter.
 
-A change counts as drift if three conditions hold at once: its p-value, adjusted over all tests of the check, is below
-the level that the false-alarm budget allows for one check; it exceeds the variation between windows of the reference
-(if the reference has enough batches); and the effect size is at least ``minimumEffect``.
+A change counts as drift if its p-value, adjusted over all tests of the check, is below the level that the false-alarm
+budget allows for one check, and the effect size is at least ``minimumEffect``. The p-value is the larger of two: that
+of a test which takes rows as independent, and that of batches as clusters
+(:mod:`~modelmonitor_trainer.detect.variation`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from modelmonitor_api.outcomes import Verdict
 from modelmonitor_api.spec import Sensitivity
-from modelmonitor_trainer.arrays import Floats
+from modelmonitor_trainer.detect.calendar import Calendar
+from modelmonitor_trainer.detect.equivalence import Doubt, doubts_about
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.hypotheses import decide as decide_family
 from modelmonitor_trainer.detect.rare_categories import mostly_new, spread_rare
@@ -23,21 +29,15 @@ from modelmonitor_trainer.detect.statistics import (
     compare_rates,
     detectable_effect,
     population_stability,
+    rare_categories,
     rows_needed,
 )
-from modelmonitor_trainer.detect.thresholds import (
-    Calendar,
-    DriftThresholds,
-    Series,
-    distribution_series,
-    fit_thresholds,
-    missing_series,
-)
+from modelmonitor_trainer.detect.variation import Series, Variation, fit_variation, independent_rows
 from modelmonitor_trainer.profile.binning import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile
 from modelmonitor_trainer.profile.window import ColumnWindow, WindowProfile
 
-_NO_BLOCKS = Calendar.of((), ())
+_NO_BATCHES = Calendar.of((), ())
 DISTRIBUTION, MISSING = "Distribution", "MissingValues"
 
 
@@ -78,22 +78,29 @@ class ColumnTest:
     what
         DISTRIBUTION or MISSING.
     evidence
-        Effect, interval, p-value.
+        Effect, its interval, p-value; batches count as clusters.
+    variation
+        The variation between batches.
     adjusted_p
         The p-value adjusted for the number of tests of the check.
-    measured, limit
-        The distance including the part that chance adds, and its threshold; None if the reference has too few
-        batches for thresholds.
+    ordinary
+        Distance that windows reach without a change, by the level of the check.
+    limit
+        The larger of that and ``minimumEffect``: what drift must exceed.
     drifted
         Whether it counts as drift.
+    doubts
+        Why it cannot be ruled out that the column has changed by ``detectableEffect``.
     """
 
     what: str
     evidence: Evidence
+    variation: Variation
     adjusted_p: float = 1.0
-    measured: float | None = None
-    limit: float | None = None
+    ordinary: float = 0.0
+    limit: float = 0.0
     drifted: bool = False
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +133,18 @@ class ColumnResult:
         return any(test.drifted for test in self.tests)
 
     @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """Why a change of the column by ``detectableEffect`` cannot be ruled out."""
+        return tuple(doubt for test in self.tests for doubt in test.doubts)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Drift, NoDrift or Inconclusive."""
+        if self.drifted:
+            return Verdict.DRIFT
+        return Verdict.INCONCLUSIVE if self.doubts or not self.tests else Verdict.NO_DRIFT
+
+    @property
     def decisive(self) -> ColumnTest | None:
         """The test with most evidence; that of the distribution where they are equal."""
         return min(self.tests, key=_rank, default=None)
@@ -143,10 +162,8 @@ class DriftResult:
         Level of the check.
     tests
         Number of tests that p-values are adjusted for.
-    calibrations
-        Role → thresholds.
     detectable
-        Smallest effect that the rows would show with a power of 80 %.
+        Smallest effect that the rows would show with a power of 80 %, if they were independent.
     rows_needed
         Number of rows of the current window at which ``detectableEffect`` is detectable; None if none is enough.
     relations
@@ -156,7 +173,6 @@ class DriftResult:
     columns: tuple[ColumnResult, ...]
     level: float
     tests: int
-    calibrations: dict[str, DriftThresholds]
     detectable: float
     rows_needed: int | None
     relations: tuple[HypothesisFamily, ...] = ()
@@ -167,14 +183,19 @@ class DriftResult:
         return tuple(column for column in self.columns if column.drifted)
 
     @property
-    def mostly_new(self) -> tuple[ColumnResult, ...]:
-        """The columns with very many distinct values, most of which do not occur in the reference."""
-        return tuple(column for column in self.columns if _mostly_new(column.comparison))
+    def inconclusive(self) -> tuple[ColumnResult, ...]:
+        """The columns that were tested and may have changed."""
+        return tuple(column for column in self.columns if column.tests and column.verdict is Verdict.INCONCLUSIVE)
 
     @property
     def changed_relations(self) -> tuple[HypothesisFamily, ...]:
         """The families that have drifted."""
         return tuple(relation for relation in self.relations if relation.drifted)
+
+    @property
+    def inconclusive_relations(self) -> tuple[HypothesisFamily, ...]:
+        """The families of which a hypothesis may be wrong by ``detectableEffect``."""
+        return tuple(relation for relation in self.relations if relation.unresolved and not relation.drifted)
 
 
 def level_of(sensitivity: Sensitivity, checks_per_day: float) -> float:
@@ -196,108 +217,142 @@ def find_drift(
     calendars: Mapping[str, Calendar],
     relations: Sequence[HypothesisFamily] = (),
 ) -> DriftResult:
-    """Compare all columns and decide which have drifted.
+    """Compare all columns and decide which have drifted, and of which that can be ruled out.
 
     Parameters
     ----------
     comparisons
         The columns of all detectors, each once.
     sensitivity, checks_per_day
-        Determine the level, and the smallest effect that matters.
+        Determine the level, and the effects that matter.
     rows
         Of the reference and of the current window.
     calendars
-        Role → batches of both windows; a role without one has no thresholds.
+        Role → weekdays of the batches of both windows.
     relations
         Undecided families of hypotheses.
     """
     level = level_of(sensitivity, checks_per_day)
-    results = [_test_column(comparison) for comparison in comparisons]
+    results = _test_columns(comparisons, calendars, independent=sensitivity.independent_rows)
     raw = [test.evidence.p_value for result in results for test in result.tests]
     p_values = adjusted([*raw, *(p for relation in relations if (p := relation.p_value) is not None)])
-    calibrations = _calibrations(results, level, len(p_values), calendars)
-    minimum = float(sensitivity.minimum_effect)
-    decided, index, used = [], 0, dict.fromkeys(calibrations, 0)
-    for result in results:
-        tests = []
-        for test in result.tests:
-            calibration = calibrations[result.comparison.role]
-            number = used[result.comparison.role]
-            used[result.comparison.role] += 1
-            calibrated = calibration.method != "None"
-            beyond = not calibrated or bool(calibration.exceeded()[number])
-            adjusted_p = float(p_values[index])
-            tests.append(
-                replace(
-                    test,
-                    adjusted_p=adjusted_p,
-                    measured=float(calibration.observed[number]) if calibrated else None,
-                    limit=float(calibration.limits[number]) if calibrated else None,
-                    drifted=adjusted_p < level and beyond and test.evidence.effect >= minimum,
-                )
-            )
-            index += 1
-        decided.append(replace(result, tests=tuple(tests)))
     count = max(1, len(p_values))
+    # The level of one test at which Benjamini and Hochberg reject: p is below it where the adjusted p is below `level`.
+    each = level * max(1, int((p_values < level).sum())) / count
+    left = iter(p_values.tolist())
+    decided = [_decide(result, left, sensitivity, level, each) for result in results]
+    wanted = float(sensitivity.detectable_effect)
     return DriftResult(
         columns=tuple(sorted(decided, key=_column_rank)),
         level=level,
         tests=len(p_values),
-        calibrations=calibrations,
         detectable=detectable_effect(*rows, level, count),
-        rows_needed=rows_needed(rows[0], float(sensitivity.detectable_effect), level, count),
-        relations=_decide_relations(relations, p_values[len(raw) :], level, minimum),
+        rows_needed=rows_needed(rows[0], wanted, level, count),
+        relations=tuple(
+            relation
+            if relation.p_value is None
+            else decide_family(relation, next(left), level, float(sensitivity.minimum_effect), wanted)
+            for relation in relations
+        ),
     )
 
 
-def _decide_relations(
-    relations: Sequence[HypothesisFamily], p_values: Floats, level: float, minimum: float
-) -> tuple[HypothesisFamily, ...]:
-    left = iter(p_values.tolist())
-    return tuple(
-        relation if relation.p_value is None else decide_family(relation, next(left), level, minimum)
-        for relation in relations
-    )
+def _decide(
+    result: ColumnResult, adjusted_ps: Iterator[float], sensitivity: Sensitivity, level: float, each: float
+) -> ColumnResult:
+    """Return a column with its tests decided; `each` is the level of one test."""
+    minimum, wanted = float(sensitivity.minimum_effect), float(sensitivity.detectable_effect)
+    tests = []
+    for test in result.tests:
+        adjusted_p = next(adjusted_ps)
+        ordinary = test.variation.limit(each)
+        drifted = adjusted_p < level and test.evidence.effect >= minimum
+        odd_days = test.variation.odd_current(each, wanted)
+        new_values = test.what == DISTRIBUTION and _mostly_new(result.comparison)
+        tests.append(
+            replace(
+                test,
+                adjusted_p=adjusted_p,
+                ordinary=ordinary,
+                limit=max(minimum, ordinary),
+                drifted=drifted,
+                doubts=()
+                if drifted
+                else doubts_about(test.evidence, test.variation, wanted, odd_days, mostly_new=new_values),
+            )
+        )
+    return replace(result, tests=tuple(tests))
 
 
-def _test_column(comparison: Comparison) -> ColumnResult:
+def _test_columns(
+    comparisons: Sequence[Comparison], calendars: Mapping[str, Calendar], *, independent: bool
+) -> list[ColumnResult]:
+    """Return the undecided tests of all columns."""
+    results: dict[int, ColumnResult] = {}
+    for role in dict.fromkeys(comparison.role for comparison in comparisons):
+        chosen = [(index, comparison) for index, comparison in enumerate(comparisons) if comparison.role == role]
+        tested = [(index, comparison, *_evidence(comparison)) for index, comparison in chosen]
+        series = [item for _, _, tests, _ in tested for _, _, item in tests]
+        variations = iter(
+            map(independent_rows, series) if independent else fit_variation(series, calendars.get(role, _NO_BATCHES))
+        )
+        for index, comparison, tests, stability in tested:
+            done = tuple(_clustered(what, evidence, next(variations)) for what, evidence, _ in tests)
+            results[index] = ColumnResult(comparison, done, *stability)
+    return [results[index] for index in range(len(comparisons))]
+
+
+def _evidence(comparison: Comparison) -> tuple[list[tuple[str, Evidence, Series]], tuple[float, float]]:
+    """Return the tests of a column with rows as independent, and its stability."""
     plan, before, now = comparison.plan, comparison.reference.total, comparison.current.total
+    cut = spread_rare(plan, comparison.reference, comparison.current)
+    tests: list[tuple[str, Evidence, Series]] = []
     if isinstance(plan, NumericPlan):
         evidence = compare_numbers(before.counts, now.counts, plan.edges)
         stability = population_stability(before.counts, now.counts)
     else:
-        cut = spread_rare(plan, comparison.reference, comparison.current)
         evidence = compare_categories(cut[0].total.counts, cut[1].total.counts)
         stability = population_stability(before.counts, now.counts, groups=None)
-    tests = [ColumnTest(DISTRIBUTION, evidence)] if evidence else []
+    if evidence is not None:
+        tests.append((DISTRIBUTION, evidence, distribution_series(plan, *cut)))
     rates = compare_rates(before.missing, before.rows, now.missing, now.rows)
     # A target without a value is a label that has not arrived yet, not a change.
     if rates is not None and comparison.role != "Target":
-        tests.append(ColumnTest(MISSING, rates))
-    return ColumnResult(comparison, tuple(tests), *stability)
+        tests.append((MISSING, rates, missing_series(comparison.reference, comparison.current)))
+    return tests, stability
 
 
-def _calibrations(
-    results: Sequence[ColumnResult], level: float, tests: int, calendars: Mapping[str, Calendar]
-) -> dict[str, DriftThresholds]:
-    """Return the thresholds of each role; roles share the level in proportion to their tests."""
-    thresholds = {}
-    for role in dict.fromkeys(result.comparison.role for result in results):
-        series = [
-            _distributions(result.comparison)
-            if test.what == DISTRIBUTION
-            else missing_series(result.comparison.reference, result.comparison.current)
-            for result in results
-            if result.comparison.role == role
-            for test in result.tests
-        ]
-        thresholds[role] = fit_thresholds(series, calendars.get(role, _NO_BLOCKS), level * len(series) / max(1, tests))
-    return thresholds
+def _clustered(what: str, evidence: Evidence, variation: Variation) -> ColumnTest:
+    """Return a test with batches as clusters: a wider interval and a larger p-value."""
+    between = variation.between()
+    widened = replace(
+        evidence,
+        low=max(0.0, evidence.effect - math.hypot(evidence.effect - evidence.low, between)),
+        high=min(1.0, evidence.effect + math.hypot(evidence.high - evidence.effect, between)),
+        p_value=max(evidence.p_value, variation.p_value()),
+    )
+    return ColumnTest(what, widened, variation)
 
 
-def _distributions(comparison: Comparison) -> Series:
-    cut = spread_rare(comparison.plan, comparison.reference, comparison.current)
-    return distribution_series(comparison.plan, *cut)
+def distribution_series(plan: ColumnPlan, reference: ColumnWindow, current: ColumnWindow) -> Series:
+    """Return the distribution of a column as a series.
+
+    Rare categories are pooled as in the test.
+    """
+    if isinstance(plan, NumericPlan):
+        return Series(reference.counts, current.counts, ordered=True)
+    rare = rare_categories(reference.total.counts, current.total.counts)
+    before, now = (
+        np.concatenate([side.counts[:, ~rare], side.counts[:, rare].sum(axis=1, keepdims=True)], axis=1)
+        for side in (reference, current)
+    )
+    return Series(before, now, ordered=False)
+
+
+def missing_series(reference: ColumnWindow, current: ColumnWindow) -> Series:
+    """Return the missing and present rows of a column as a series of two bins."""
+    before, now = (np.stack([side.missing, side.rows - side.missing], axis=1) for side in (reference, current))
+    return Series(before, now, ordered=False)
 
 
 def _mostly_new(comparison: Comparison) -> bool:

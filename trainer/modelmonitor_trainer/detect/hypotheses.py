@@ -76,6 +76,8 @@ class HypothesisFamily:
         Headings of the report for the subject, and for the quantity on both sides.
     is_matrix
         Whether subjects are pairs of columns, which a report draws as a matrix.
+    unresolved
+        Names of the hypotheses whose interval includes a change of ``detectableEffect``.
     """
 
     detector: str
@@ -88,6 +90,7 @@ class HypothesisFamily:
     tested: bool = True
     headings: tuple[str, str, str] = ("Columns", "Before", "Now")
     is_matrix: bool = False
+    unresolved: tuple[str, ...] = ()
 
     @property
     def p_value(self) -> float | None:
@@ -107,7 +110,9 @@ def family(test: HypothesisFamily, subjects: Sequence[Hypothesis]) -> Hypothesis
     return replace(test, subjects=tuple(sorted(adjusted_subjects, key=_rank)))
 
 
-def decide(test: HypothesisFamily, adjusted_p: float, level: float, minimum: float) -> HypothesisFamily:
+def decide(
+    test: HypothesisFamily, adjusted_p: float, level: float, minimum: float, detectable: float
+) -> HypothesisFamily:
     """Return `test` decided: family and hypothesis below the level, above the threshold, and large enough.
 
     Parameters
@@ -116,13 +121,15 @@ def decide(test: HypothesisFamily, adjusted_p: float, level: float, minimum: flo
         A family.
     adjusted_p
         p-value of the family, adjusted over all tests of the check.
-    level, minimum
-        Level of the check, and the effect that matters.
+    level, minimum, detectable
+        Level of the check, the effect that matters, and the one that must be ruled out.
     """
     beyond = adjusted_p < level
     subjects = tuple(replace(subject, changed=beyond and _counts(subject, level, minimum)) for subject in test.subjects)
     drifted = any(subject.changed for subject in subjects)
-    return replace(test, adjusted_p=adjusted_p, subjects=tuple(sorted(subjects, key=_rank)), drifted=drifted)
+    unresolved = tuple(s.name for s in subjects if not s.changed and max(abs(s.low), abs(s.high)) >= detectable)
+    ranked = tuple(sorted(subjects, key=_rank))
+    return replace(test, adjusted_p=adjusted_p, subjects=ranked, drifted=drifted, unresolved=unresolved)
 
 
 def in_words(test: HypothesisFamily) -> str:

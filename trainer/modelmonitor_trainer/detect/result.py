@@ -17,6 +17,7 @@ from modelmonitor_api.status import FeatureEvidence, format_time
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
+from modelmonitor_trainer.detect.inconclusive import explain_doubts
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.wording import FILES, Wording
@@ -125,7 +126,7 @@ def to_json(result: CheckResult) -> dict[str, Any]:
         "monitor": result.monitor.to_wire() if result.monitor else None,
         "rows": {"reference": result.reference.rows, "current": result.current.rows},
         "newRows": verdict.new_rows,
-        "features": [_column(column) for column in drift.columns] if drift else [],
+        "features": [_column(column, result) for column in drift.columns] if drift else [],
         "violations": [
             {"kind": v.kind, "column": v.column, "partitions": list(v.blocks), "message": v.message}
             for v in result.violations
@@ -161,13 +162,17 @@ def top_features(columns: Sequence[ColumnResult], count: int) -> list[FeatureEvi
     return shown
 
 
-def _column(column: ColumnResult) -> dict[str, Any]:
+def _column(column: ColumnResult, result: CheckResult) -> dict[str, Any]:
     reference, current = column.comparison.reference.total, column.comparison.current.total
     test = column.decisive
+    assert result.drift is not None
+    rows = (result.reference.rows, result.current.rows)
+    doubts = zip(column.doubts, explain_doubts(column, result.drift, rows, result.wording), strict=True)
     document: dict[str, Any] = {
         "name": column.name,
         "role": column.comparison.role,
         "type": "Numeric" if isinstance(reference, NumericProfile) else "Categorical",
+        "verdict": column.verdict.value,
         "drifted": column.drifted,
         "decidedBy": test.what if test else None,
         "effect": test.evidence.effect if test else None,
@@ -175,6 +180,8 @@ def _column(column: ColumnResult) -> dict[str, Any]:
         "effectHigh": test.evidence.high if test else None,
         "pValue": test.evidence.p_value if test else None,
         "adjustedPValue": test.adjusted_p if test else None,
+        "limit": test.limit if test else None,
+        "doubts": [{"reason": doubt.reason.value, "message": text} for doubt, text in doubts],
         "nullRate": {"reference": _rate(reference), "current": _rate(current)},
         "tests": [_test(test) for test in column.tests],
         "populationStabilityIndex": column.stability,
@@ -227,8 +234,8 @@ def _test(test: ColumnTest) -> dict[str, Any]:
         "effectHigh": test.evidence.high,
         "pValue": test.evidence.p_value,
         "adjustedPValue": test.adjusted_p,
-        "measured": test.measured,
-        "ordinaryVariation": test.limit,
+        "ordinaryVariation": test.ordinary,
+        "limit": test.limit,
         "drifted": test.drifted,
     }
 
@@ -244,10 +251,6 @@ def _decision(result: CheckResult) -> dict[str, Any]:
         "level": drift.level if drift else None,
         "tests": drift.tests if drift else 0,
         "detectableEffect": drift.detectable if drift else None,
-        "calibration": {
-            role: {"method": c.method, "windows": c.windows, "threshold": c.threshold, "level": c.level}
-            for role, c in (drift.calibrations if drift else {}).items()
-        },
     }
 
 

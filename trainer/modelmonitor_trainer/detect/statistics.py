@@ -1,11 +1,14 @@
 """Tests and effect sizes for drift, as pure functions of counts.
 
 Distances lie between 0 and 1: Kolmogorov-Smirnov for numbers, total variation for categories, the
-difference of rates for missing values. Intervals of effects hold with 95 % confidence and follow from
+difference of rates for missing values. Intervals of effects hold with 95 % confidence:
 
-* P. Massart, The tight constant in the Dvoretzky-Kiefer-Wolfowitz inequality, 1990 (numbers);
-* C. McDiarmid, On the method of bounded differences, 1989 (categories);
-* R. G. Newcombe, Interval estimation for the difference between independent proportions, 1998 (rates).
+* numbers and categories, upper end: both distances are at least the difference of the rows in one set, that in which
+  the true distance is reached. Its standard deviation is at most half of sqrt(1 / n + 1 / m), and chance in all other
+  sets can only increase a distance;
+* numbers, lower end: the quantile of Kolmogorov's distribution, which holds for all sets at once;
+* categories, lower end: C. McDiarmid, On the method of bounded differences, 1989;
+* rates: R. G. Newcombe, Interval estimation for the difference between independent proportions, 1998.
 
 p-values: M. A. Stephens, 1970 (small-sample form of Kolmogorov's distribution), Pearson's chi-square
 test of homogeneity, with Yates' correction for rates. Adjustment: Y. Benjamini and
@@ -22,11 +25,12 @@ import numpy.typing as npt
 
 from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.detect.distributions import chi_square_tail, kolmogorov
+from modelmonitor_trainer.profile.binning import LARGEST
 
 #: One minus the confidence of the intervals of effects.
 _ALPHA = 0.05
-#: The corresponding quantile of the normal distribution.
-_TWO_SIDED = 1.959963984540054
+#: The corresponding quantiles of the normal distribution and of Kolmogorov's.
+_TWO_SIDED, _KOLMOGOROV_95 = 1.959963984540054, 1.3581
 #: Smallest expected number of rows in a bin of the chi-square test.
 _MIN_EXPECTED = 5.0
 
@@ -43,15 +47,12 @@ class Evidence:
         Its interval.
     p_value
         p-value, assuming independent rows.
-    distance
-        The distance between the samples, biased upwards by chance, which thresholds apply to.
     """
 
     effect: float
     low: float
     high: float
     p_value: float
-    distance: float
 
 
 def ks_bounds(reference: Counts, current: Counts, edges: Floats) -> tuple[float, float]:
@@ -78,6 +79,9 @@ def ks_bounds(reference: Counts, current: Counts, edges: Floats) -> tuple[float,
     single = np.zeros(reference.size, dtype=bool)
     if edges.size > 1:
         single[1:-1] = edges[1:] == np.nextafter(edges[:-1], np.inf)
+    if edges.size:
+        # Beyond these there is nothing but an infinity.
+        single[0], single[-1] = edges[0] <= -LARGEST, edges[-1] >= LARGEST
     # In a bin where one side has no rows, the difference is monotonic.
     single |= (reference == 0) | (current == 0)
     undecided = inside[~single]
@@ -97,8 +101,8 @@ def compare_numbers(reference: Counts, current: Counts, edges: Floats) -> Eviden
     root = np.sqrt(n * m / (n + m))
     # The lower bound, so that the p-value is never smaller than that of the rows.
     p_value = kolmogorov(float((root + 0.12 + 0.11 / root) * low))
-    radius = sum(np.sqrt(np.log(4 / _ALPHA) / (2 * size)) for size in (n, m))
-    return Evidence(low, max(0.0, low - radius), min(1.0, high + radius), p_value, low)
+    below, above = _KOLMOGOROV_95 / root, _TWO_SIDED / 2 / root
+    return Evidence(low, max(0.0, low - below), min(1.0, high + above), p_value)
 
 
 def compare_categories(reference: Counts, current: Counts) -> Evidence | None:
@@ -118,10 +122,11 @@ def compare_categories(reference: Counts, current: Counts) -> Evidence | None:
     spread = np.sqrt(shares * (1 - shares) * (1 / n + 1 / m))
     by_chance = float(np.sqrt(2 / np.pi) * spread.sum() / 2)
     effect = float(np.sqrt(max(0.0, distance**2 - by_chance**2)))
-    radius = float(np.sqrt(np.log(2 / _ALPHA) / 2 * (1 / n + 1 / m)))
+    root = float(np.sqrt(1 / n + 1 / m))
+    radius = float(np.sqrt(np.log(2 / _ALPHA) / 2)) * root
     low = max(0.0, distance - float(spread.sum() / 2) - radius)
     p_value = _homogeneity(reference, current)
-    return Evidence(effect, min(low, effect), min(1.0, distance + radius), p_value, distance)
+    return Evidence(effect, min(low, effect), min(1.0, effect + _TWO_SIDED / 2 * root), p_value)
 
 
 def rare_categories(reference: Counts, current: Counts) -> npt.NDArray[np.bool_]:
@@ -195,7 +200,7 @@ def compare_rates(reference: int, n: int, current: int, m: int) -> Evidence | No
         variance = both / (n + m) * (1 - both / (n + m)) * (1 / n + 1 / m)
         corrected = max(0.0, abs(signed) - (1 / n + 1 / m) / 2)
         p_value = math.erfc(corrected / math.sqrt(2 * variance))
-    return Evidence(abs(signed), smallest, largest, p_value, abs(signed))
+    return Evidence(abs(signed), smallest, largest, p_value)
 
 
 def _wilson(share: float, rows: int) -> tuple[float, float]:

@@ -10,9 +10,9 @@ from modelmonitor_api.names import Reason
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, DriftResult
 from modelmonitor_trainer.detect.hypotheses import in_words
+from modelmonitor_trainer.detect.inconclusive import count_of_columns, count_of_rows, why_inconclusive
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
-from modelmonitor_trainer.detect.statistics import detectable_effect
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.text import as_sentence
 
@@ -63,12 +63,8 @@ def decide(
     if drift is None or not any(column.tests for column in drift.columns):
         why = nothing_to_compare or "no column could be compared: one side has no values"
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(as_sentence(why), dropped))
-    wanted = float(sensitivity.detectable_effect)
-    if drift.detectable > wanted:
-        text = _too_few(drift, wanted, rows, wording)
-        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
-    if 0 < len(_distributions(drift)) == len(hidden_by_few_values(drift, wanted)):
-        text = f"No drift found, but too few non-missing values to detect a change of {wanted:g}."
+    if drift.inconclusive or drift.inconclusive_relations:
+        text = why_inconclusive(drift, float(sensitivity.detectable_effect), rows, wording)
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
     reason = Reason.PERFORMANCE_DROP if dropped else Reason.NO_DRIFT
     return Verdict("NoDrift", reason, _joined(dropped, _quiet(drift, sensitivity, rows)))
@@ -99,34 +95,6 @@ def evidence_in_words(column: ColumnResult) -> str:
     )
 
 
-def hidden_by_variation(drift: DriftResult, wanted: float) -> list[str]:
-    """Return the columns whose variation without drift would hide a change of `wanted`."""
-    return [
-        column.name
-        for column in drift.columns
-        if any(test.what == DISTRIBUTION and test.limit is not None and test.limit > wanted for test in column.tests)
-    ]
-
-
-def hidden_by_few_values(drift: DriftResult, wanted: float) -> list[str]:
-    """Return the columns with too few non-missing values to detect a change of `wanted`."""
-    return [
-        column.name
-        for column in _distributions(drift)
-        if detectable_effect(
-            column.comparison.reference.total.present,
-            column.comparison.current.total.present,
-            drift.level,
-            max(1, drift.tests),
-        )
-        > wanted
-    ]
-
-
-def _distributions(drift: DriftResult) -> list[ColumnResult]:
-    return [column for column in drift.columns if any(test.what == DISTRIBUTION for test in column.tests)]
-
-
 def _corrupted(violations: Sequence[Violation], wording: Wording) -> str:
     shown = "; ".join(violation.message for violation in violations[:3])
     more = f"; and {len(violations) - 3} more" if len(violations) > 3 else ""
@@ -147,34 +115,12 @@ def _drifted(drift: DriftResult) -> str:
     return " ".join(sentences)
 
 
-def _too_few(drift: DriftResult, wanted: float, rows: tuple[int, int], wording: Wording) -> str:
-    text = f"No drift found, but {_rows(rows[1])} against {rows[0]:,} are too few to detect a change of {wanted:g}"
-    if drift.rows_needed is None:
-        return f"{text}: the reference itself is too small. {wording.longer_reference}"
-    missing = max(1, drift.rows_needed - rows[1])
-    return f"{text}; {missing:,} more rows are needed.{wording.more_rows}"
-
-
 def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) -> str:
-    columns = f"{len(drift.columns)} columns" if len(drift.columns) > 1 else "1 column"
-    text = (
-        f"No significant change of {sensitivity.minimum_effect} or more in {columns}, "
-        f"{_rows(rows[1])} against {rows[0]:,}."
+    return (
+        f"No change of {sensitivity.detectable_effect} or more in {count_of_columns(len(drift.columns))}, with 95 % "
+        f"confidence, and no significant one of {sensitivity.minimum_effect} or more; {count_of_rows(rows[1])} against "
+        f"{rows[0]:,}."
     )
-    wanted = float(sensitivity.detectable_effect)
-    reasons = (
-        (hidden_by_variation(drift, wanted), "which vary as much within the reference"),
-        (hidden_by_few_values(drift, wanted), "where most values are missing"),
-    )
-    for hidden, why in reasons:
-        if hidden:
-            names = ", ".join(hidden[:3]) + (f" and {len(hidden) - 3} more" if len(hidden) > 3 else "")
-            text += f" Changes of {sensitivity.detectable_effect} cannot be detected in {names}, {why}."
-    return text
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _joined(*sentences: str) -> str:

@@ -6,7 +6,7 @@ Everything that reads "partition" or "file" in a message comes from here. No tes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Wording:
         Plural noun for the batches of a window.
     windows
         Label of the windows in a progress bar.
-    clusters
-        Plural noun for the groups whose rows are alike.
+    cluster, clusters
+        Noun for the groups whose rows are alike.
     violations
         Heading of the table of violations.
     no_rows
@@ -33,12 +33,15 @@ class Wording:
         Hint for a current window that is too small.
     not_compared
         Role → why no column of that role was compared.
+    independent_rows
+        How to declare that rows are independent.
     correlations_option
         Hint for correlations that are not compared unless requested.
     """
 
     batches: str
     windows: str
+    cluster: str
     clusters: str
     violations: str
     no_rows: str
@@ -46,18 +49,21 @@ class Wording:
     longer_reference: str
     more_rows: str
     not_compared: Mapping[str, str]
+    independent_rows: str
     correlations_option: str = ""
 
 
 PARTITIONS = Wording(
     batches="partitions",
     windows="rows",
+    cluster="day",
     clusters="days",
     violations="Violations of the feature contract",
     no_rows="the live window has no rows; is data still being written to it?",
     corrupted="The data violate the feature contract: {violations}. Training is blocked until they are fixed.",
     longer_reference="Choose a longer reference period.",
     more_rows=" Wait for them, or increase data.live.windowDays.",
+    independent_rows="set sensitivity.independentRows",
     not_compared={
         "Feature": "one side has no values",
         "Target": "one side has no labels",
@@ -67,12 +73,14 @@ PARTITIONS = Wording(
 FILES = Wording(
     batches="files",
     windows="files",
+    cluster="file",
     clusters="files",
     violations="Problems in the current files",
     no_rows="the current files have no rows",
     corrupted="The current files are corrupted, or do not match the reference: {violations}.",
     longer_reference="Add more reference files.",
     more_rows="",
+    independent_rows="pass --independent-rows",
     not_compared={
         "Feature": "one side has no values",
         "Target": "one side has no values of the target",
@@ -80,3 +88,4 @@ FILES = Wording(
     },
     correlations_option="request them with --correlations",
 )
+FILES_OF_DAYS = replace(FILES, cluster="day", clusters="days")

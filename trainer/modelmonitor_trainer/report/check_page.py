@@ -16,7 +16,7 @@ from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.outcomes import ALARMS
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.result import CheckResult
-from modelmonitor_trainer.detect.verdict import hidden_by_variation, probability
+from modelmonitor_trainer.detect.verdict import probability
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.report.charts import (
     HEIGHT,
@@ -174,7 +174,6 @@ def render(result: CheckResult) -> str:
         heading, tone = "No drift, but the champion scores worse", "bad"
     drift = result.drift
     name = f"{result.monitor.namespace}/{result.monitor.name}" if result.monitor else "two sets of files"
-    wanted = float(result.sensitivity.detectable_effect)
     cards = [_card(column) for column in drift.columns[:_CARDS]] if drift else []
     return render_page(
         "check.html.j2",
@@ -190,7 +189,6 @@ def render(result: CheckResult) -> str:
             "cards": cards,
             "beyond": any(isinstance(chart := card.chart, Histogram) and chart.beyond for card in cards),
             "columns": drift.columns if drift else (),
-            "hidden": hidden_by_variation(drift, wanted) if drift else [],
             "relations": _relations(result),
             "scores": [ChampionScore(score, scale_of(score), timeline_of(score)) for score in result.performance],
             "distribution": DISTRIBUTION,

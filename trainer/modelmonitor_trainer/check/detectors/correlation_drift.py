@@ -50,7 +50,8 @@ class CorrelationDrift(RowDetector):
         ]
         before, now = (_moments(ctx, window, scales) if len(scales) > 1 else [] for window in (reference, current))
         level = level_of(source.sensitivity, source.checks_per_day)
-        families = find_correlation_drift(spec.name, [scale.name for scale in scales], before, now, level)
+        names, independent = [scale.name for scale in scales], source.sensitivity.independent_rows
+        families = find_correlation_drift(spec.name, names, before, now, level, independent=independent)
         skipped = len(numeric) - MAX_COLUMNS
         if skipped > 0:
             more = f"; {skipped} more columns are not compared; select columns with the detector's columns"

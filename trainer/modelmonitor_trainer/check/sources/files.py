@@ -15,9 +15,10 @@ from modelmonitor_trainer.check.context import CheckContext, Stopwatch
 from modelmonitor_trainer.check.data import CheckData, Outcomes, ProfiledPair, WindowPair, text_columns
 from modelmonitor_trainer.check.predictor import logged_predictor
 from modelmonitor_trainer.check.sources.file_columns import infer_columns
+from modelmonitor_trainer.check.sources.file_days import batches_of_days
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import in_words
-from modelmonitor_trainer.detect.wording import FILES
+from modelmonitor_trainer.detect.wording import FILES, FILES_OF_DAYS
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
@@ -87,7 +88,7 @@ def resolve_files(
         outcomes=_outcomes(files, inferred.columns, features, rows),
         sensitivity=sensitivity,
         checks_per_day=checks_per_day,
-        wording=FILES,
+        wording=FILES_OF_DAYS if all(batch.day for batch in (*rows.reference, *rows.current)) else FILES,
         reference_title=files.reference,
         current_title=files.current,
         has_contract=False,
@@ -98,7 +99,10 @@ def resolve_files(
 
 
 def _batches(files: Sequence[ObjectInfo]) -> tuple[Batch, ...]:
-    """Return files as batches, consecutive ones together if there are very many: every pair of them is compared."""
+    """Return the files of each day as a batch; else each file, consecutive ones together if there are very many."""
+    by_day = batches_of_days(files, MAX_BATCHES)
+    if by_day is not None:
+        return by_day
     count = min(len(files), MAX_BATCHES)
     bounds = [len(files) * number // count for number in range(count + 1)]
     parts = [tuple(files[start:end]) for start, end in pairwise(bounds)]

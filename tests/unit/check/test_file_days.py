@@ -1,0 +1,43 @@
+"""The day of a file: which paths name one, and how files of days become batches."""
+
+import datetime as dt
+
+import pytest
+
+from modelmonitor_trainer.check.sources.file_days import batches_of_days, day_of
+from modelmonitor_trainer.storage.base import ObjectInfo
+
+
+@pytest.mark.parametrize(
+    ("path", "day"),
+    [
+        ("rows/date=2013-01-05/part.parquet", (2013, 1, 5)),
+        ("rows/2013-01-05.csv", (2013, 1, 5)),
+        ("export-2020-12-31/rows-2013-01-05.csv", (2013, 1, 5)),
+        ("rows/year=2013/month=1/day=5/part.parquet", (2013, 1, 5)),
+        ("rows/year=2013/month=01/day=05/part.parquet", (2013, 1, 5)),
+        ("2013-01-05/part-2013-99-99.parquet", (2013, 1, 5)),
+        ("rows/2013-13-05.csv", None),
+        ("rows/2013-01.csv", None),
+        ("rows/12013-01-05.csv", None),
+        ("january.csv", None),
+    ],
+)
+def test_the_day_that_a_path_names_last(path, day):
+    assert day_of(f"file:///{path}") == (dt.date(*day) if day else None)
+
+
+def files(*names):
+    return [ObjectInfo(f"file:///{name}", "etag", 1, dt.datetime(2013, 2, 1, tzinfo=dt.UTC)) for name in names]
+
+
+def test_files_of_one_day_are_one_batch_in_the_order_of_days():
+    batches = batches_of_days(files("b/2013-01-02.csv", "a/2013-01-03.csv", "c/2013-01-02.csv"), 10)
+    assert batches is not None
+    assert [(str(batch.day), len(batch.objects)) for batch in batches] == [("2013-01-02", 2), ("2013-01-03", 1)]
+    assert batches[0].name == "file:///b/2013-01-02.csv and 1 more"
+
+
+def test_files_without_a_day_or_of_very_many_days_are_not_days():
+    assert batches_of_days(files("2013-01-02.csv", "rest.csv"), 10) is None
+    assert batches_of_days(files("2013-01-02.csv", "2013-01-03.csv"), 1) is None

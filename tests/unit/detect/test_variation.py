@@ -1,0 +1,236 @@
+"""Variation between batches: which distances are ordinary, with few batches, odd ones, jumps, trends and seasons."""
+
+import datetime as dt
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelmonitor_trainer.detect.calendar import Calendar
+from modelmonitor_trainer.detect.variation import Series, fit_variation, independent_rows
+
+LEVEL = 1e-3
+
+
+def undated(reference, current):
+    """Return the calendar of batches that are not days."""
+    return Calendar.of([None] * reference, [None] * current)
+
+
+def days(reference, current, first=dt.date(2013, 1, 1)):
+    """Return the calendar of a reference and of the window after it."""
+    dates = [first + dt.timedelta(days=day) for day in range(reference + current)]
+    return Calendar.of(dates[:reference], dates[reference:])
+
+
+def numeric(g, shifts, current, rows=500, bins=64):
+    """Return a series of normal days with these means; the last `current` are the current window."""
+    cuts = np.linspace(-2.5, 2.5, bins - 1)
+    counts = np.stack([np.bincount(np.searchsorted(cuts, g.normal(s, 1, rows)), minlength=bins) for s in shifts])
+    return Series(counts[:-current], counts[-current:], ordered=True)
+
+
+def fit(series, calendar=None):
+    (variation,) = fit_variation([series], calendar or undated(len(series.reference), len(series.current)))
+    return variation
+
+
+def test_days_that_vary_more_have_a_higher_limit():
+    limits = []
+    for deviation in (0.0, 0.1, 0.3):
+        g = np.random.default_rng(0)
+        limits.append(fit(numeric(g, g.normal(0, deviation, 37), 7)).limit(LEVEL))
+    assert limits == sorted(limits)
+    assert limits[0] < 0.1 < limits[2]
+
+
+def test_the_variance_is_that_of_the_means_of_days():
+    """A mean that varies by 0.2 standard deviations moves the distribution function by 0.2 / sqrt(2 pi) at most."""
+    g = np.random.default_rng(0)
+    fitted = [fit(numeric(g, g.normal(0, 0.2, 61), 1)).variance for _ in range(20)]
+    assert np.sqrt(np.mean(fitted)) == pytest.approx(0.2 / np.sqrt(2 * np.pi), rel=0.1)
+
+
+def test_the_chance_of_rows_is_not_variation():
+    g = np.random.default_rng(0)
+    fitted = [np.sqrt(fit(numeric(g, np.zeros(61), 1, rows=100)).variance) for _ in range(20)]
+    assert np.median(fitted) < 0.03  # the chance of a hundred rows alone is 0.05
+
+
+@given(st.floats(1e-6, 0.5))
+def test_the_limit_is_where_the_p_value_reaches_the_level(level):
+    g = np.random.default_rng(1)
+    variation = fit(numeric(g, [*g.normal(0, 0.1, 30), 0.5], 1))
+    assert (variation.p_value() < level) == (variation.baselines[0].distance > variation.limit(level))
+
+
+@pytest.mark.parametrize(("reference", "current"), [(1, 1), (1, 2), (2, 1)])
+def test_with_hardly_any_batches_only_a_total_change_is_beyond_chance(reference, current):
+    g = np.random.default_rng(0)
+    moderate = fit(numeric(g, [*[0.0] * reference, *[0.5] * current], current, rows=5000))
+    assert moderate.p_value() > 0.05
+    assert moderate.limit(LEVEL) > 0.8
+    total = fit(numeric(g, [*[-9.0] * reference, *[9.0] * current], current, rows=5000))
+    assert total.p_value() < 0.01
+
+
+def test_batches_of_the_current_window_count_where_the_reference_has_few():
+    g = np.random.default_rng(0)
+    alone = fit(numeric(g, [0.0, 0.0], 1))
+    with_seven = fit(numeric(g, np.zeros(8), 7))
+    assert (alone.freedom, with_seven.freedom) == (0, 6)
+    assert with_seven.limit(LEVEL) < alone.limit(LEVEL) / 2
+
+
+@pytest.mark.parametrize("odd", [1, 3, 6])
+def test_odd_batches_do_not_raise_the_limit_and_are_named(odd):
+    g = np.random.default_rng(2)
+    shifts = g.normal(0, 0.1, 61)
+    limit = fit(numeric(np.random.default_rng(0), shifts, 1)).limit(LEVEL)
+    chosen = sorted(g.choice(60, odd, replace=False).tolist())
+    shifts[chosen] += 8
+    variation = fit(numeric(np.random.default_rng(0), shifts, 1))
+    assert variation.odd == tuple(chosen)
+    # Odd days are a part of the reference, whose distribution they move by a tenth at most.
+    assert variation.limit(LEVEL) == pytest.approx(limit, abs=0.11)
+
+
+def test_ordinary_days_are_not_odd():
+    found = 0
+    for seed in range(20):
+        g = np.random.default_rng(seed)
+        found += len(fit(numeric(g, g.normal(0, 0.2, 61), 1)).odd)
+    assert found <= 4  # of 1200
+
+
+def test_a_reference_that_jumped_is_compared_in_parts():
+    """The second part of the reference is ordinary, a further change is not."""
+    g = np.random.default_rng(3)
+    shifts = np.concatenate([np.zeros(30), np.ones(30), np.ones(7)]) + g.normal(0, 0.1, 67)
+    stays = fit(numeric(g, shifts, 7))
+    assert stays.change_points == (30,)
+    assert stays.p_value() > 0.05
+    shifts[60:] += 1
+    assert fit(numeric(g, shifts, 7)).p_value() < 1e-4
+
+
+def test_a_trend_is_reported_and_continued():
+    g = np.random.default_rng(4)
+    trend = np.arange(37) * 0.05
+    rising = fit(numeric(g, trend, 7))
+    assert rising.trend > 0.3
+    assert rising.follows_trend
+    falling_back = fit(numeric(g, np.concatenate([trend[:30], np.full(7, trend[:30].mean())]), 7))
+    assert falling_back.trend > 0.3
+    assert not falling_back.follows_trend
+
+
+def test_independent_days_have_no_trend():
+    g = np.random.default_rng(5)
+    assert max(fit(numeric(g, g.normal(0, 0.2, 37), 7)).trend for _ in range(30)) == 0
+
+
+def test_a_trend_does_not_hide_a_larger_change():
+    g = np.random.default_rng(5)
+    shifts = np.concatenate([np.linspace(0, 0.5, 75), np.full(28, 1.5)]) + g.normal(0, 0.15, 103)
+    assert fit(numeric(g, shifts, 28)).p_value() < 0.01
+
+
+def weekly(g, count, shift=0.0):
+    """Return the means of days, where weekends differ from other days."""
+    return np.where(np.arange(count) % 7 < 2, 1.0, 0.0) + g.normal(0, 0.05, count) + shift
+
+
+def test_a_weekly_pattern_does_not_hide_a_change():
+    g = np.random.default_rng(3)
+    moved = numeric(g, np.append(weekly(g, 75), weekly(g, 28, 0.2)), 28)
+    assert fit(moved, days(75, 28)).p_value() < LEVEL
+    assert fit(moved).p_value() > LEVEL
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_the_weekend_is_not_odd(dated):
+    g = np.random.default_rng(0)
+    shifts = weekly(g, 71)
+    assert np.arange(71)[70] % 7 == 0  # the current day is one of the two
+    variation = fit(numeric(g, shifts, 1), days(70, 1) if dated else None)
+    assert variation.odd == ()
+    assert variation.p_value() > 0.05
+
+
+def test_a_holiday_like_an_earlier_one_is_not_a_change():
+    g = np.random.default_rng(0)
+    shifts = g.normal(0, 0.05, 61)
+    shifts[[10, 40]] = 3.0
+    shifts[60] = 3.0
+    holiday = fit(numeric(g, shifts, 1))
+    assert holiday.odd == (10, 40)
+    assert holiday.p_value() > LEVEL
+    shifts[60] = 1.0
+    assert fit(numeric(g, shifts, 1)).p_value() < LEVEL
+    week = np.concatenate([shifts[:60], np.full(7, 3.0)])
+    assert fit(numeric(g, week, 7)).p_value() < LEVEL
+
+
+def test_another_mix_of_weekdays_is_not_a_change():
+    """Thirty days have two weekdays more often than the others."""
+    g = np.random.default_rng(0)
+    pattern = np.where(np.arange(37) % 7 < 2, 2.0, 0.0) + g.normal(0, 0.02, 37)
+    assert fit(numeric(g, pattern, 7, rows=5000), days(30, 7)).p_value() > 0.05
+
+
+@pytest.mark.parametrize("days_before", [30, 60])
+def test_a_slow_season_is_not_a_change(days_before):
+    g = np.random.default_rng(days_before)
+    alarms = 0
+    for _ in range(20):
+        level, shifts = g.normal(), []
+        for _ in range(days_before + 7):
+            shifts.append(0.15 * level)
+            level = 0.8 * level + 0.6 * g.normal()
+        alarms += fit(numeric(g, shifts, 7)).p_value() < 0.01
+    assert alarms <= 2
+
+
+def test_a_broken_day_is_unlike_those_of_the_reference():
+    g = np.random.default_rng(0)
+    shifts = g.normal(0, 0.05, 88)
+    shifts[70] = 3.0
+    variation = fit(numeric(g, shifts, 28))
+    assert variation.odd_current(LEVEL, 0.15) == (10,)
+    assert variation.odd_current(LEVEL, 0.9) == ()
+
+
+def test_batches_without_rows_do_not_count():
+    g = np.random.default_rng(0)
+    series = numeric(g, g.normal(0, 0.1, 37), 7)
+    expected = fit(series)
+    empty = np.zeros((1, series.reference.shape[1]), dtype=np.int64)
+    reference = np.concatenate([series.reference, empty])
+    current = np.concatenate([series.current, empty])
+    with_empty = fit(Series(reference, current, ordered=True))
+    assert with_empty.current_batches == 7
+    assert with_empty.limit(LEVEL) == pytest.approx(expected.limit(LEVEL), rel=0.05)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_series_of_one_bin_cannot_change(ordered):
+    series = Series(np.full((30, 1), 400), np.full((2, 1), 400), ordered=ordered)
+    variation = fit(series)
+    assert variation.p_value() == 1
+    assert np.isfinite(variation.limit(LEVEL))
+    assert independent_rows(series).p_value() == 1
+
+
+def test_days_are_assumed_to_vary_more_than_files():
+    g = np.random.default_rng(0)
+    series = numeric(g, [0.0, 0.0], 1)
+    assert fit(series, days(1, 1)).between() > fit(series).between()
+
+
+@pytest.mark.parametrize("batches", [(1, 1), (3, 7), (12, 1)])
+def test_limits_are_distances(batches):
+    g = np.random.default_rng(4)
+    wild = fit(numeric(g, g.normal(0, 2.0, sum(batches)), batches[1]))
+    assert 0 < wild.limit(LEVEL) <= 1 + wild.season

@@ -1,0 +1,46 @@
+"""The day of a file, from its path: files of days are compared as the partitions of a monitor are."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from modelmonitor_trainer.data.windows import Batch
+from modelmonitor_trainer.storage.base import ObjectInfo
+
+_ISO = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")
+_HIVE = re.compile(r"(?<![^/])year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})(?![^/])")
+
+
+def day_of(uri: str) -> dt.date | None:
+    """Return the day that a path names last; None if it names none.
+
+    >>> day_of("s3://data/date=2013-01-05/part-0.parquet")
+    datetime.date(2013, 1, 5)
+    >>> day_of("s3://data/year=2013/month=1/day=5/part-0.parquet")
+    datetime.date(2013, 1, 5)
+    >>> day_of("january.csv")
+    """
+    matches = [*_ISO.finditer(uri), *_HIVE.finditer(uri)]
+    for match in sorted(matches, key=lambda match: -match.start()):
+        try:
+            return dt.date(*(int(part) for part in match.groups()))
+        except ValueError:
+            continue
+    return None
+
+
+def batches_of_days(files: Sequence[ObjectInfo], most: int) -> tuple[Batch, ...] | None:
+    """Return the files of each day as a batch; None if some have no day, or there are more than `most` days."""
+    days = [day_of(info.uri) for info in files]
+    if None in days or len(set(days)) > most:
+        return None
+    dated = sorted(((day, info) for day, info in zip(days, files, strict=True) if day), key=lambda item: item[0])
+    batches = []
+    for day, group in groupby(dated, key=lambda item: item[0]):
+        objects = tuple(info for _, info in group)
+        name = objects[0].uri if len(objects) == 1 else f"{objects[0].uri} and {len(objects) - 1} more"
+        batches.append(Batch(name, objects, day))
+    return tuple(batches)

@@ -1,0 +1,52 @@
+"""The weekdays of the batches of both windows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelmonitor_trainer.arrays import Counts
+from modelmonitor_trainer.profile.window import WindowProfile
+
+WEEK = 7
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The weekdays of the batches of both windows.
+
+    Attributes
+    ----------
+    reference, current : (batches,)
+        Weekday of each batch, from 0 for Monday; -1 for a batch that is not a day.
+    """
+
+    reference: Counts
+    current: Counts
+
+    @classmethod
+    def of(cls, reference: Iterable[dt.date | None], current: Iterable[dt.date | None]) -> Calendar:
+        """Return the calendar of batches; None stands for one that is not a day."""
+        return cls(_weekdays(reference), _weekdays(current))
+
+    @classmethod
+    def of_windows(cls, reference: WindowProfile, current: WindowProfile) -> Calendar:
+        """Return the calendar of two windows."""
+        return cls.of(*([batch.block.day for batch in window.blocks] for window in (reference, current)))
+
+    @property
+    def dated(self) -> bool:
+        """Whether all batches are days."""
+        return bool((self.reference >= 0).all() and (self.current >= 0).all() and self.reference.size)
+
+    @property
+    def weekly(self) -> bool:
+        """Whether both windows have every weekday, so that the season within the week can be set aside."""
+        return self.dated and all(len(set(side.tolist())) == WEEK for side in (self.reference, self.current))
+
+
+def _weekdays(days: Iterable[dt.date | None]) -> Counts:
+    return np.array([-1 if day is None else day.weekday() for day in days], dtype=np.int64)

@@ -1,0 +1,54 @@
+"""Distances between windows as pure functions of counts: Kolmogorov-Smirnov for ordered bins, else total variation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modelmonitor_trainer.arrays import Counts, Floats
+
+
+def points_of(counts: Counts, *, ordered: bool) -> Floats:
+    """Return the distribution functions or the shares of windows, (windows, bins); 0 for one without rows.
+
+    Parameters
+    ----------
+    counts : (windows, bins)
+        Rows in each bin.
+    ordered
+        Whether bins are ordered. The distribution function at the last bin is left out, because it is always 1.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return np.cumsum(shares, axis=1)[:, :-1] if ordered else shares
+
+
+def distances(one: Floats, other: Floats, *, ordered: bool) -> Floats:
+    """Return the distance between points, (windows,), each 0 to 1."""
+    difference = np.abs(one - other)
+    if not difference.shape[-1]:
+        return np.zeros(difference.shape[0])
+    distance: Floats = difference.max(axis=-1) if ordered else difference.sum(axis=-1) / 2
+    return distance
+
+
+def without_chance(distance: Floats | float, shares: Floats, rows: Floats | float, *, ordered: bool) -> Floats:
+    """Return a total variation distance less the part that chance adds; Kolmogorov-Smirnov distances are unchanged.
+
+    Parameters
+    ----------
+    distance : (windows,)
+        Distances between samples.
+    shares : (bins,)
+        Shares of both together.
+    rows : (windows,)
+        Harmonic size of the samples, 1 / (1 / n + 1 / m).
+
+    Notes
+    -----
+    The mean of the absolute value of a normal variable is sqrt(2 / pi) of its standard deviation, and independent parts
+    add up in quadrature.
+    """
+    if ordered:
+        return np.asarray(distance, dtype=np.float64)
+    spread = float(np.sqrt(shares * (1 - shares)).sum())
+    by_chance = np.sqrt(2 / np.pi) * spread / 2 / np.sqrt(np.maximum(rows, 1e-9))
+    return np.asarray(np.sqrt(np.maximum(0.0, np.square(distance) - np.square(by_chance))), dtype=np.float64)

@@ -1,0 +1,108 @@
+"""The message of the verdict Inconclusive: in how many columns drift is ruled out, and why not in the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelmonitor_api.outcomes import DoubtReason
+from modelmonitor_trainer.detect.drift import ColumnResult, DriftResult
+from modelmonitor_trainer.detect.equivalence import Doubt
+from modelmonitor_trainer.detect.wording import Wording
+from modelmonitor_trainer.text import as_sentence
+
+#: Number of names that a message lists.
+_SHOWN = 3
+
+
+def why_inconclusive(drift: DriftResult, wanted: float, rows: tuple[int, int], wording: Wording) -> str:
+    """Return why a change of `wanted` cannot be ruled out, in sentences.
+
+    Parameters
+    ----------
+    drift
+        Decided tests without drift.
+    wanted
+        ``detectableEffect``.
+    rows
+        Of the reference and of the current window.
+    wording
+        Words for partitions or files.
+    """
+    sentences = []
+    unsure = drift.inconclusive
+    if unsure:
+        tested = sum(bool(column.tests) for column in drift.columns)
+        certain = tested - len(unsure)
+        start = f"No drift in {count_of_columns(certain)}, but a" if certain else "No drift found, but a"
+        where = f" in {count_of_columns(len(unsure))}" if certain else ""
+        sentences.append(f"{start} change of {wanted:g} cannot be ruled out{where}.")
+    by_reason: dict[DoubtReason, list[tuple[str, Doubt]]] = {}
+    for column in unsure:
+        for doubt in column.doubts:
+            by_reason.setdefault(doubt.reason, []).append((column.name, doubt))
+    for reason, doubts in by_reason.items():
+        names = list(dict.fromkeys(name for name, _ in doubts))
+        text = _explanation(reason, [doubt for _, doubt in doubts], drift, rows, wording)
+        sentences.append(f"{_listed(names)}: {text}" + ("" if text.endswith(".") else "."))
+    for relation in drift.inconclusive_relations:
+        where = _listed(list(relation.unresolved))
+        sentences.append(f"A change of {wanted:g} of {relation.what} cannot be ruled out for {where}.")
+    return " ".join(sentences)
+
+
+def explain_doubts(column: ColumnResult, drift: DriftResult, rows: tuple[int, int], wording: Wording) -> list[str]:
+    """Return why a change of a column cannot be ruled out, one sentence for each reason."""
+    return [as_sentence(_explanation(doubt.reason, [doubt], drift, rows, wording)) for doubt in column.doubts]
+
+
+def count_of_columns(count: int) -> str:
+    """Return a number of columns as text."""
+    return "1 column" if count == 1 else f"{count} columns"
+
+
+def count_of_rows(count: int) -> str:
+    """Return a number of rows as text."""
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _explanation(
+    reason: DoubtReason, doubts: Sequence[Doubt], drift: DriftResult, rows: tuple[int, int], wording: Wording
+) -> str:
+    size = max(doubt.size for doubt in doubts)
+    if reason is DoubtReason.TOO_FEW_ROWS:
+        return _too_few_rows(drift, rows, wording)
+    if reason is DoubtReason.BATCHES_VARY:
+        return (
+            f"{wording.clusters} vary, which alone can move a window by {size:.2f}. More rows do not help, but more "
+            f"{wording.clusters} do; {wording.independent_rows} if rows are independent of each other"
+        )
+    if reason is DoubtReason.TREND:
+        return (
+            f"the reference moves steadily, by {size:.2f} between its first and its last third, and the current window "
+            "continues this trend: the model sees values that it was not trained on"
+        )
+    if reason is DoubtReason.CHANGE_POINT:
+        return (
+            f"the reference has changed within itself; the current window resembles one part of it, but is {size:.2f} "
+            "from the whole"
+        )
+    if reason is DoubtReason.ODD_BATCHES:
+        count = len({index for doubt in doubts for index in doubt.batches})
+        are = f"{count} current {wording.clusters} are" if count > 1 else f"one of the current {wording.clusters} is"
+        return f"{are} unlike those of the reference"
+    return "most distinct values do not occur in the reference; if they are identifiers, leave the column out"
+
+
+def _too_few_rows(drift: DriftResult, rows: tuple[int, int], wording: Wording) -> str:
+    text = f"{count_of_rows(rows[1])} against {rows[0]:,} are too few"
+    if drift.rows_needed is None:
+        return f"{text}: the reference itself is too small. {wording.longer_reference}"
+    missing = drift.rows_needed - rows[1]
+    if missing <= 0:
+        return f"{text}, because many values are missing"
+    return f"{text}; {missing:,} more rows are needed.{wording.more_rows}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
