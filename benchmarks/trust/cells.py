@@ -171,20 +171,20 @@ def _by_days(*, quick: bool) -> list[Cell]:
         result.append(Cell("mixed", 200, 100, Days(reference, current, 0.15, heavy=True), peers=3))
     for reference, current in ((60, 7), (75, 28)):
         result.append(Cell("mixed", 200, 100, Days(reference, current, 0.05, weekly=0.5), peers=3))
-    for days in (Days(60, 7, 0.1, jump=1.0), Days(60, 1, 0.1, odd=6), Days(60, 7, 0.1, odd=6)):
-        result.append(Cell("mixed", 200, 100, days, peers=3))
-    return result
+    unusual = (Days(60, 7, 0.1, jump=1.0), Days(60, 1, 0.1, odd=6), Days(60, 7, 0.1, odd=6))
+    return [*result, *(Cell("mixed", 200, 100, days, peers=3) for days in unusual)]
 
 
 def _few_days(*, quick: bool) -> list[Cell]:
     """Few partitions: batches are clusters with any number of them."""
-    seeds = 10 if quick else 100
-    result = []
-    for reference in (3,) if quick else (1, 3, 8, 15, 19):
-        for current in (1, 7):
-            for deviation in (0.3,) if quick else (0.05, 0.2, 0.3):
-                result.append(Cell("mixed", 500, seeds, Days(reference, current, deviation), peers=0 if quick else 3))
-    return result
+    if quick:
+        return [Cell("mixed", 500, 10, Days(3, current, 0.3)) for current in (1, 7)]
+    return [
+        Cell("mixed", 500, 100, Days(reference, current, deviation), peers=3)
+        for reference in (1, 3, 8, 15, 19)
+        for current in (1, 7)
+        for deviation in (0.05, 0.2, 0.3)
+    ]
 
 
 def _power(*, quick: bool) -> list[Cell]:
