@@ -93,10 +93,22 @@ def test_only_partitions_with_objects_in_order(lay):
     assert found[0].uri == f"{base}/d=2013-01-01/"
 
 
-def test_a_window_costs_a_listing_a_month(lay):
+def test_a_window_costs_a_listing_a_month_for_each_way_to_write_it(lay):
     store, base = lay("d=2013-01-03/b")
     partitions(store, f"{base}/d=%Y-%m-%d/", day("2013-01-15"), day("2013-03-02"))
-    assert [asked.removeprefix(base) for asked in store.asked] == ["/d=2013-01-", "/d=2013-02-", "/d=2013-03-0"]
+    assert [asked.removeprefix(base) for asked in store.asked] == [
+        "/d=2013-01-",
+        "/d=2013-1-",
+        "/d=2013-02-",
+        "/d=2013-2-",
+        "/d=2013-03-",
+        "/d=2013-3-",
+    ]
+    store.asked.clear()
+    partitions(store, f"{base}/d=%Y-%m-%d/", day("2013-11-15"), day("2013-11-30"))
+    assert store.asked == [f"{base}/d=2013-11-"]
+    partitions(store, f"{base}/d=%Y%m%d/", day("2013-01-15"), day("2013-01-30"))
+    assert store.asked[1:] == [f"{base}/d=201301"], "without separators, there is one way"
 
 
 def test_hours_and_markers(lay):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.spec import Detector, Feature, FeatureType, ModelMonitorSpec, Sensitivity, Task
 from modelmonitor_api.status import Champion, ChampionWatch
+from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.binning import Plan
@@ -202,6 +203,8 @@ class CheckData:
         Why there is no reference.
     notes
         Notes of the source, for the report.
+    left_out
+        Files, days and columns that are not compared.
     reproduce
         Command that repeats the check.
     monitor
@@ -227,6 +230,7 @@ class CheckData:
     optional: frozenset[str] = frozenset()
     nothing_to_compare: str = ""
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     reproduce: str = ""
     monitor: MonitorData | None = None
 
