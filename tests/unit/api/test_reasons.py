@@ -19,6 +19,7 @@ from modelmonitor_api.outcomes import (
     ColumnTestKind,
     DetectorStatus,
     GateOutcome,
+    LeftOutReason,
     ModelKind,
     RunOutcome,
     TrainingOutcome,
@@ -46,6 +47,7 @@ DOCUMENTED: tuple[type[DocumentedEnum], ...] = (
     DetectorStatus,
     ViolationKind,
     ColumnTestKind,
+    LeftOutReason,
 )
 REFERENCE = "".join(page() for page in PAGES.values())
 DEFINED = {

@@ -45,7 +45,9 @@ def coverage_of(data: ProfiledData) -> Coverage:
         counts: dict[SideName, int] = {side: _days_with_rows(p) for side, p in _profiles(reference, current)}
         days = days_part(counts, [*left_out_days, *missing])
     else:
-        files += [item for side, profile in _profiles(reference, current) for item in _files_without_rows(side, profile)]
+        files += [
+            item for side, profile in _profiles(reference, current) for item in _files_without_rows(side, profile)
+        ]
     columns = [item for item in source.left_out if item.reason in _OF_COLUMNS]
     known = {item.name for item in columns}
     columns += [item for item in _partial_columns(reference) if item.name not in known]

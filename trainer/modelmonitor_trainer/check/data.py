@@ -154,6 +154,8 @@ class MonitorData:
         Its versions and champion.
     mature
         Last day whose labels are expected to be complete.
+    last_day
+        Last day that is over.
     champion, champion_status
         The model in production; None before the first promotion.
     """
@@ -162,6 +164,7 @@ class MonitorData:
     spec: ModelMonitorSpec
     registry: ModelRegistry
     mature: dt.date
+    last_day: dt.date
     champion: ChampionInfo | None = None
     champion_status: Champion | None = None
 

@@ -57,6 +57,12 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument(
         "--minimum-effect", metavar="X", type=_fraction, help="smallest change that counts (default 0.03)"
     )
+    check.add_argument(
+        "--minimum-coverage",
+        metavar="X",
+        type=_fraction,
+        help="smallest share of files, days, rows and columns that must be compared for NoDrift (default 0.9)",
+    )
     check.add_argument("--html", metavar="FILE", help="also write the report page to FILE")
     check.add_argument("--output", choices=["text", "json"], default="text", help="output format (default text)")
     check.set_defaults(run=_check)
@@ -161,6 +167,8 @@ def _options(args: argparse.Namespace) -> list[str]:
         given += ["--checks-per-day", f"{args.checks_per_day:g}"]
     if args.minimum_effect is not None:
         given += ["--minimum-effect", args.minimum_effect]
+    if args.minimum_coverage is not None:
+        given += ["--minimum-coverage", args.minimum_coverage]
     return given
 
 
@@ -187,6 +195,8 @@ def _sensitivity(args: argparse.Namespace) -> dict[str, Any]:
         changes["false_alarms"] = RateLimit(count=args.false_alarms[0], per_days=args.false_alarms[1])
     if args.minimum_effect is not None:
         changes["minimum_effect"] = args.minimum_effect
+    if args.minimum_coverage is not None:
+        changes["minimum_coverage"] = args.minimum_coverage
     return changes
 
 
@@ -211,8 +221,14 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
             print(f"{mark} {_printable(column.name):<{width}}  {effect}  {p}  {test.what}")
         if len(columns) > len(shown):
             print(f"  and {len(columns) - len(shown)} more")
+    sentences = result.coverage.sentences() if result.coverage else ()
     for note in result.notes:
-        print(f"\n{_printable(note)}")
+        if note not in sentences:
+            print(f"\n{_printable(note)}")
+    if sentences:
+        print("\nLeft out:")
+        for sentence in sentences:
+            print(f"  {_printable(sentence)}")
     where = args.html or result.verdict.report_uri
     print(f"\nReport: {where}" if where else "\nAdd --html FILE for a report page.")
 

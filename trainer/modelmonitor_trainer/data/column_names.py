@@ -1,4 +1,4 @@
-"""Which columns objects have: every object is opened, so that a column that comes with a later one is not overlooked."""
+"""Which columns objects have: every object is opened, so that a column of a later one is not overlooked."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ FORMATS = {
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 #: Endings of the names of files that come with data and hold none.
-_NOT_DATA = frozenset(
-    ".md .rst .html .htm .pdf .png .jpg .jpeg .svg .gif .py .ipynb .r .sql .sh .yaml .yml .toml .ini .cfg .log .lock "
-    ".xml .crc .md5 .sha1 .sha256 .sha512 .sig .asc .swp .bak .whl .jar".split()
+_NOT_DATA = re.compile(
+    r"\.(md|rst|html?|pdf|png|jpe?g|svg|gif|py|ipynb|r|sql|sh|ya?ml|toml|ini|cfg|log|lock|xml|crc|md5|sha(1|256|512)|sig"
+    r"|asc|swp|bak|whl|jar)"
 )
 #: Names without a suffix of such files.
 _DOCUMENTS = frozenset({"readme", "license", "licence", "notice", "changelog", "makefile", "dockerfile", "manifest"})
@@ -57,7 +57,7 @@ def suffix_of(uri: str) -> str:
 
 def is_document(uri: str) -> bool:
     """Whether a name is that of a checksum or a document, which holds no rows."""
-    return suffix_of(uri) in _NOT_DATA or uri.rpartition("/")[2].lower() in _DOCUMENTS
+    return _NOT_DATA.fullmatch(suffix_of(uri)) is not None or uri.rpartition("/")[2].lower() in _DOCUMENTS
 
 
 def folder_keys(path: str) -> dict[str, str | None]:

@@ -78,11 +78,7 @@ def _expression(parts: list[str]) -> str:
 
 
 def _name(part: str) -> str:
-    """Return the regular expression of one name.
-
-    >>> _name("a*.c?")
-    'a[^/]*\\\\.c[^/]'
-    """
+    """Return the regular expression of one name."""
     result, index = [_VISIBLE if part[:1] in {"*", "?", "["} else ""], 0
     while index < len(part):
         char, end = part[index], part.find("]", index + 2)

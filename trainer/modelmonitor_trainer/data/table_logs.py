@@ -1,8 +1,10 @@
 """Tables whose folder holds more files than the table: Delta, whose log is read, and those that are refused.
 
 A Delta table keeps the files that an update or a compaction has replaced, until they are vacuumed. Which files are
-current is in ``_delta_log/``: commits as JSON, and checkpoints as Parquet that sum up the commits before them
-(https://github.com/delta-io/delta/blob/master/PROTOCOL.md). The manifests of Iceberg and Hudi are Avro and are not read.
+current is in ``_delta_log/``: commits as JSON, and checkpoints as Parquet that sum up the commits before them. The
+manifests of Iceberg and Hudi are Avro and are not read.
+
+https://github.com/delta-io/delta/blob/master/PROTOCOL.md
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 Window = tuple[dt.date, dt.date]
 
+
 @dataclass(frozen=True)
 class Partition:
     """The rows of one day.
@@ -228,7 +229,7 @@ def live_window(spec: ModelMonitorSpec, latest: dt.date | None, today: dt.date) 
     spec
         ``data.live`` holds the number of days and where the window ends.
     latest
-        The newest partition.
+        The newest partition of a day that is over.
     today
         The day of the check in UTC.
 
@@ -241,7 +242,10 @@ def live_window(spec: ModelMonitorSpec, latest: dt.date | None, today: dt.date) 
     if live.end is WindowEnd.NOW:
         end = today - dt.timedelta(days=1)
     elif latest is None:
-        raise NotFound(f"there is no partition under {live.uri}; check spec.data.live.uri, or wait for data to arrive")
+        raise NotFound(
+            f"there is no partition under {live.uri} of a day that is over in UTC; check spec.data.live.uri, or wait "
+            "for data to arrive"
+        )
     else:
         end = latest
     return end - dt.timedelta(days=live.window_days - 1), end

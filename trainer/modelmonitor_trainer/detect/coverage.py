@@ -169,7 +169,9 @@ def coverage_to_json(coverage: Coverage, minimum: float) -> dict[str, Any]:
         **{
             name: {
                 "share": part.share,
-                "compared": part.current if name == "columns" else {"reference": part.reference, "current": part.current},
+                "compared": part.current
+                if name == "columns"
+                else {"reference": part.reference, "current": part.current},
                 "leftOut": [_group_to_json(items) for items in _grouped(part.left_out)],
             }
             for name, part in coverage.parts.items()

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain, pairwise
 
 from modelmonitor_api.outcomes import LeftOutReason
-from modelmonitor_api.spec import DataFormat, Detector, DetectorType, Feature, FeatureType, Sensitivity
+from modelmonitor_api.spec import Detector, DetectorType, Feature, FeatureType, Sensitivity
 from modelmonitor_trainer.check.context import CheckContext, Stopwatch
 from modelmonitor_trainer.check.data import CheckData, Outcomes, ProfiledPair, WindowPair, text_columns
 from modelmonitor_trainer.check.predictor import logged_predictor
@@ -101,14 +101,14 @@ def _columns(
 ) -> tuple[tuple[Feature, ...], tuple[str, ...], tuple[LeftOut, ...]]:
     """Return the columns to compare, notes on the others, and the columns that are left out."""
     fmt = format_of((reference, current))
-    seen = tuple(columns_of(store, side.objects, fmt) for side in (reference, current))
+    before, now = (columns_of(store, side.objects, fmt) for side in (reference, current))
     keys, keys_left_out = folder_columns(reference, current)
     # A column of the files goes before a folder of the same name.
-    keys = tuple(key for key in keys if not any(key.name in side for side in seen))
+    keys = tuple(key for key in keys if key.name not in before and key.name not in now)
     named = {"--target": files.target, "--prediction": files.prediction}
     in_files = {option: name for option, name in named.items() if name not in {key.name for key in keys}}
     inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files)
-    left_out = _columns_left_out({column.name for column in inferred.columns}, *seen, len(reference.objects))
+    left_out = _columns_left_out({column.name for column in inferred.columns}, before, now, len(reference.objects))
     return (*inferred.columns, *keys), inferred.notes, (*left_out, *keys_left_out)
 
 
