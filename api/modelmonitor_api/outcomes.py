@@ -56,6 +56,7 @@ class LeftOutReason(DocumentedEnum):
     OUTSIDE_PATTERN = "OutsidePattern", "It is next to what the pattern or the URI template selects."
     NOT_A_DAY = "NotADay", "The name of the folder does not end in a day, as the URI template requires."
     UNFINISHED_DAY = "UnfinishedDay", "The day is not over (in UTC), so its partition can still grow."
+    FUTURE_DAY = "FutureDay", "The day is in the future."
     MISSING_DAY = "MissingDay", "No rows have arrived for the day."
     MISSING_HOURS = "MissingHours", "Hours of the day are missing."
     NO_ROWS = "NoRows", "The file has no rows."

@@ -13,7 +13,13 @@ from modelmonitor_trainer.detect.coverage import Coverage, columns_part, days_pa
 from modelmonitor_trainer.profile.window import WindowProfile
 
 _OF_DAYS = frozenset(
-    {LeftOutReason.UNFINISHED_DAY, LeftOutReason.MISSING_DAY, LeftOutReason.MISSING_HOURS, LeftOutReason.NOT_A_DAY}
+    {
+        LeftOutReason.UNFINISHED_DAY,
+        LeftOutReason.FUTURE_DAY,
+        LeftOutReason.MISSING_DAY,
+        LeftOutReason.MISSING_HOURS,
+        LeftOutReason.NOT_A_DAY,
+    }
 )
 _OF_COLUMNS = frozenset(
     {

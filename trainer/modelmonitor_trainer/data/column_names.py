@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -17,6 +18,10 @@ from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 #: Bytes of a text object that are inspected for its columns.
 _INSPECTED = 1 << 20
+#: Footers that are read at the same time.
+_THREADS = 8
+
+_Columns = dict[str, pa.DataType | None]
 
 
 @dataclass(frozen=True)
@@ -42,30 +47,39 @@ def columns_of(store: Store, objects: Sequence[ObjectInfo], fmt: DataFormat) -> 
     be read has no columns here.
     """
     seen: dict[str, SeenColumn] = {}
-    headers: dict[bytes, dict[str, pa.DataType | None]] = {}
-    for info in objects:
-        with suppress(Unreadable):
-            for name, kind in _columns_of(store, info, fmt, headers).items():
-                known = seen.get(name, SeenColumn(None, 0))
-                seen[name] = SeenColumn(kind if known.type is None else known.type, known.objects + 1)
+    for columns in _of_parquet(store, objects) if fmt is DataFormat.PARQUET else _of_text(store, objects, fmt):
+        for name, kind in columns.items():
+            known = seen.get(name, SeenColumn(None, 0))
+            seen[name] = SeenColumn(kind if known.type is None else known.type, known.objects + 1)
     return seen
 
 
-def _columns_of(
-    store: Store, info: ObjectInfo, fmt: DataFormat, headers: dict[bytes, dict[str, pa.DataType | None]]
-) -> dict[str, pa.DataType | None]:
-    if fmt is DataFormat.PARQUET:
-        with reading(info.uri, fmt), store.open(info) as file:
+def _of_parquet(store: Store, objects: Sequence[ObjectInfo]) -> list[_Columns]:
+    def columns(info: ObjectInfo) -> _Columns:
+        with suppress(Unreadable), reading(info.uri, DataFormat.PARQUET), store.open(info) as file:
             schema = pq.read_schema(file)
             return dict(zip(schema.names, schema.types, strict=True))
-    start = _start_of(store, info, fmt)
-    if fmt is DataFormat.JSON_LINES and headers:
-        return _keys_of(start)
-    header = start.partition(b"\n")[0]
-    if header not in headers:
-        with scan(store, info, None, fmt, head=1) as opened:
-            headers[header] = dict(opened.types)
-    return headers[header]
+        return {}
+
+    # Each footer is a request or two.
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(columns, objects))
+
+
+def _of_text(store: Store, objects: Sequence[ObjectInfo], fmt: DataFormat) -> Iterator[_Columns]:
+    """Yield the columns of text objects; only the first one with a header is decoded, for the types."""
+    headers: dict[bytes, _Columns] = {}
+    for info in objects:
+        with suppress(Unreadable):
+            start = _start_of(store, info, fmt)
+            header = start.partition(b"\n")[0]
+            if fmt is DataFormat.JSON_LINES and headers:
+                yield _keys_of(start)
+                continue
+            if header not in headers:
+                with scan(store, info, None, fmt, head=1) as opened:
+                    headers[header] = dict(opened.types)
+            yield headers[header]
 
 
 def _start_of(store: Store, info: ObjectInfo, fmt: DataFormat) -> bytes:
@@ -74,9 +88,9 @@ def _start_of(store: Store, info: ObjectInfo, fmt: DataFormat) -> bytes:
         return bytes(stream.read(_INSPECTED))
 
 
-def _keys_of(start: bytes) -> dict[str, pa.DataType | None]:
+def _keys_of(start: bytes) -> _Columns:
     """Return the keys of the rows at the start of a JSON Lines object; the last row can be cut off."""
-    names: dict[str, pa.DataType | None] = {}
+    names: _Columns = {}
     for line in start.splitlines():
         with suppress(ValueError):
             row = json.loads(line)

@@ -10,11 +10,12 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_api.spec import ModelMonitorSpec, WindowEnd
 from modelmonitor_trainer.data.left_out import LeftOut
+from modelmonitor_trainer.data.object_names import is_document
 from modelmonitor_trainer.data.partition_template import PartitionTemplate, expression_of
 from modelmonitor_trainer.data.table_logs import files_of_tables
 from modelmonitor_trainer.errors import NotFound
@@ -51,7 +52,8 @@ class PartitionSurvey:
     partitions
         Partitions that hold objects, in the order of days.
     left_out
-        Markers, files that a table has removed, and objects that do not match what follows %H in the template.
+        Markers, documents, files that a table has removed, and objects that do not match what follows %H in the
+        template.
     """
 
     partitions: tuple[Partition, ...]
@@ -162,6 +164,8 @@ def _by_day(
             others.append(LeftOut(LeftOutReason.MARKER, info.uri, info.size))
         elif not place.matches:
             others.append(LeftOut(LeftOutReason.OUTSIDE_PATTERN, info.uri, info.size))
+        elif is_document(info.uri):
+            others.append(LeftOut(LeftOutReason.NOT_DATA, info.uri, info.size))
         else:
             by_day.setdefault(place.day, []).append(info)
     return PartitionSurvey(
@@ -184,6 +188,12 @@ def latest_partition(store: Store, uri_template: str, *, until: dt.date | None =
     """
     days = (day for day in _days_downwards(store, uri_template) if until is None or day <= until)
     return next((day for day in days if partitions(store, uri_template, day, day)), None)
+
+
+def days_after(store: Store, uri_template: str, last: dt.date) -> list[dt.date]:
+    """Return the days after `last` that have a partition: the current day, and days of the future."""
+    later = takewhile(lambda day: day > last, _days_downwards(store, uri_template))
+    return sorted(day for day in later if partitions(store, uri_template, day, day))
 
 
 def last_whole_day(now: dt.datetime) -> dt.date:

@@ -109,7 +109,8 @@ def _columns(
     in_files = {option: name for option, name in named.items() if name not in {key.name for key in keys}}
     inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files)
     left_out = _columns_left_out({column.name for column in inferred.columns}, before, now, len(reference.objects))
-    return (*inferred.columns, *keys), inferred.notes, (*left_out, *keys_left_out)
+    left_out += [key for key in keys_left_out if key.name not in before and key.name not in now]
+    return (*inferred.columns, *keys), inferred.notes, tuple(left_out)
 
 
 def _columns_left_out(

@@ -22,7 +22,7 @@ from modelmonitor_trainer.check.data import (
     text_columns,
 )
 from modelmonitor_trainer.check.sources.champion import find_champion
-from modelmonitor_trainer.check.sources.partition_survey import left_out_of_monitor, survey
+from modelmonitor_trainer.check.sources.partition_survey import SideSurvey, left_out_of_monitor, survey
 from modelmonitor_trainer.data.tables import scan
 from modelmonitor_trainer.data.windows import (
     Batch,
@@ -84,7 +84,8 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
             f"the reference period {period[0]} to {period[1]} has no partition under {spec.data.live.uri}; "
             "correct spec.data.reference"
         )
-    arrived = _partitions(store, spec.data.labels.uri, window) if spec.data.labels else ()
+    labelled = survey(store, spec.data.labels.uri, window, "current") if spec.data.labels else SideSurvey()
+    arrived = labelled.batches
     current = survey(store, spec.data.live.uri, window, "current")
     live = current.batches
     labels = _label_windows(store, monitor, period, arrived)
@@ -105,7 +106,10 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
         reference_window=period,
         current_window=window,
         nothing_to_compare="there is no reference yet: no champion, and no spec.data.reference",
-        left_out=(*earlier.left_out, *current.left_out, *left_out_of_monitor(store, monitor, window, reference, live)),
+        left_out=(
+            *(item for side in (earlier, current, labelled) for item in side.left_out),
+            *left_out_of_monitor(store, monitor, window, reference, live),
+        ),
         reproduce="modelmonitor check -f MONITOR.yaml",
         monitor=monitor,
     )

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from modelmonitor_api.outcomes import LeftOutReason
-from modelmonitor_api.spec import ModelMonitorSpec, WindowEnd
+from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.check.coverage import missing_hours, overlapping_days
 from modelmonitor_trainer.check.data import MonitorData
 from modelmonitor_trainer.data.left_out import LeftOut, SideName, of_side
@@ -20,9 +20,9 @@ from modelmonitor_trainer.data.windows import (
     Batch,
     Window,
     batches_of_partitions,
+    days_after,
     folders_without_day,
     hours_of,
-    partitions,
     survey_partitions,
 )
 from modelmonitor_trainer.storage.base import Store
@@ -66,19 +66,14 @@ def left_out_of_monitor(
     spec = monitor.spec
     uri = spec.data.live.uri
     yield from folders_without_day(store, uri)
-    if spec.data.live.end is WindowEnd.LATEST_PARTITION:
-        yield from _unfinished(store, uri, monitor.last_day)
+    for day in days_after(store, uri, monitor.last_day):
+        today = day == monitor.last_day + dt.timedelta(days=1)
+        reason = LeftOutReason.UNFINISHED_DAY if today else LeftOutReason.FUTURE_DAY
+        yield LeftOut(reason, day.isoformat(), side="current")
     if monitor.champion is None and spec.data.reference is not None:
         yield from overlapping_days((spec.data.reference.start, spec.data.reference.end), window)
     yield from _hours(uri, reference, live)
     yield from _undeclared(store, spec, live)
-
-
-def _unfinished(store: Store, uri: str, last: dt.date) -> Iterator[LeftOut]:
-    """Yield the day after the last whole one, if its partition has begun."""
-    today = last + dt.timedelta(days=1)
-    if partitions(store, uri, today, today):
-        yield LeftOut(LeftOutReason.UNFINISHED_DAY, today.isoformat(), side="current")
 
 
 def _hours(uri: str, reference: Sequence[Batch], live: Sequence[Batch]) -> Iterator[LeftOut]:
