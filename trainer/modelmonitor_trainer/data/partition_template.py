@@ -66,6 +66,12 @@ class PartitionTemplate:
         return self.uri.split("%H", 1)[0]
 
     @property
+    def _day_folder(self) -> str:
+        """The part through the folder of a day, if a day is a folder; other objects in it belong to no hour."""
+        folder, _, rest = self.of_day.rpartition("/")
+        return self.of_day if _DIRECTIVE.search(rest) else f"{folder}/"
+
+    @property
     def has_hours(self) -> bool:
         """Whether a partition is an hour."""
         return "%H" in self.uri
@@ -84,9 +90,7 @@ class PartitionTemplate:
 
     def expand(self, day: dt.date, *, padded_month: bool = True, padded_day: bool = True) -> str:
         """Return the prefix of a day's partition, with or without leading zeros."""
-        month = f"{day.month:02d}" if padded_month else str(day.month)
-        parts = {"Y": f"{day.year:04d}", "m": month, "d": f"{day.day:02d}" if padded_day else str(day.day)}
-        return _DIRECTIVE.sub(lambda match: parts[match[1]], self.of_day)
+        return _filled(self.of_day, day, padded_month, padded_day)
 
     def prefixes(self, days: Iterable[dt.date]) -> list[str]:
         """Return prefixes that together begin the URIs of all objects of some days of one month.
@@ -99,7 +103,7 @@ class PartitionTemplate:
         found = set()
         for month in (True, False):
             for day in (True, False):
-                expanded = [self.expand(d, padded_month=month, padded_day=day) for d in known]
+                expanded = [_filled(self._day_folder, d, month, day) for d in known]
                 matching = [uri for d, uri in zip(known, expanded, strict=True) if self._is_of(uri, d)]
                 if matching:
                     found.add(os.path.commonprefix(matching))  # noqa: RUF071 - a prefix of keys is one of characters
@@ -123,12 +127,12 @@ class PartitionTemplate:
 
     def is_marker(self, place: Place) -> bool:
         """Whether an object below a partition is a marker or unfinished output; the template itself may say _."""
-        whole = self.uri if place.matches else self.of_day
+        whole = self.uri if place.matches else self._day_folder
         path = place.rest if whole.endswith("/") else f"x{place.rest}"
         return is_marker(path)
 
     def _is_of(self, uri: str, day: dt.date) -> bool:
-        place = PartitionTemplate(self.of_day).place(uri)
+        place = self.place(uri)
         return place is not None and place.day == day
 
     @cached_property
@@ -137,7 +141,18 @@ class PartitionTemplate:
 
     @cached_property
     def _day(self) -> re.Pattern[str]:
-        return re.compile(expression_of(self.of_day))
+        return re.compile(expression_of(self._day_folder))
+
+
+def _filled(template: str, day: dt.date, padded_month: bool, padded_day: bool) -> str:
+    """Return a template with the numbers of a day, with or without leading zeros."""
+    month, number = (f"{day.month:02d}", f"{day.day:02d}")
+    parts = {
+        "Y": f"{day.year:04d}",
+        "m": month if padded_month else str(day.month),
+        "d": number if padded_day else str(day.day),
+    }
+    return _DIRECTIVE.sub(lambda match: parts[match[1]], template)
 
 
 def expression_of(template: str) -> str:

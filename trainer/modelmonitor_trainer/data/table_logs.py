@@ -176,12 +176,13 @@ class _State:
     def apply(self, actions: Sequence[Mapping[str, Any]]) -> None:
         """Apply the actions of one commit, or of a checkpoint."""
         for action in actions:
-            if action.get("remove"):
+            if action.get("remove") is not None:
                 self.files.pop(self._uri(action["remove"]["path"]), None)
-            if action.get("metaData"):
+            if action.get("metaData") is not None:
                 self.configuration = dict(action["metaData"].get("configuration") or {})
         # A file whose rows are marked as deleted is removed and added in the same commit.
-        self.files |= {self._uri(action["add"]["path"]): action["add"] for action in actions if action.get("add")}
+        added = [action["add"] for action in actions if action.get("add") is not None]
+        self.files |= {self._uri(file["path"]): file for file in added}
 
     def _uri(self, path: str) -> str:
         path = unquote(path)
