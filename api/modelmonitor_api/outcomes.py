@@ -67,7 +67,10 @@ class LeftOutReason(DocumentedEnum):
     UNSUPPORTED_COLUMN = "UnsupportedColumn", "The column cannot be compared, because of its type or its name."
     TIME_COLUMN = "TimeColumn", "The column holds times, which always differ between two periods."
     EXCLUDED_COLUMN = "ExcludedColumn", "The column was excluded; if that was not requested, a note explains why."
-    SELECTED_COLUMN = "SelectedColumn", "The pattern selects values of this key of the folders."
+    SELECTED_COLUMN = (
+        "SelectedColumn",
+        "The pattern, the path or the URI template selects the key of folders.",
+    )
     GROWING_COLUMN = "GrowingColumn", "This key of the folders only grows, as the number of a run does."
     UNEVEN_COLUMN = "UnevenColumn", "Only some of the paths have this key of the folders."
     UNDECLARED_COLUMN = "UndeclaredColumn", "The spec does not declare the column."

@@ -164,6 +164,32 @@ def test_keys_of_folders_that_are_not_compared_are_named(lake, before, now, reas
     assert any(key in note for note in document["notes"])
 
 
+def test_a_pattern_of_folders_with_a_document_next_to_them(lake):
+    lake.put("ref/0.parquet", table(1))
+    lake.put("cur/date=2024-01-01/0.parquet", table(2))
+    lake.text("cur/README.md", b"x")
+    lake.text("cur/date=2024-01-01_$folder$", b"")
+    document = lake.check(current="cur/*")
+    assert (document["verdict"], document["rows"]["current"]) == ("NoDrift", ROWS)
+    assert lake.names("objects", document) == {"NotData": ["cur/README.md"]}
+
+
+def test_an_empty_object_without_a_suffix_stands_for_a_folder(lake):
+    lake.put("ref/0.parquet", table(1))
+    lake.put("cur/day/0.parquet", table(2))
+    lake.text("cur/day_", b"")
+    document = lake.check()
+    assert (document["verdict"], lake.names("objects", document)) == ("NoDrift", {"Marker": ["cur/day_"]})
+
+
+def test_what_a_path_selects_is_no_column(lake):
+    for number, region in enumerate(("eu", "us")):
+        lake.put(f"rows/region={region}/p.parquet", table(number))
+    document = lake.check(reference="rows/region=eu", current="rows/region=us")
+    assert document["verdict"] == "NoDrift"
+    assert lake.names("columns", document) == {"SelectedColumn": ["region"]}
+
+
 def test_what_a_pattern_selects_is_no_column(lake):
     for number in (1, 2):
         lake.put(f"rows/batch=a{number}/p.parquet", table(number))

@@ -7,9 +7,11 @@ import shutil
 import numpy as np
 import pytest
 
+from modelmonitor_api.messages import TrainRequest
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.detect.result import to_json
 from modelmonitor_trainer.storage.local import path_of
+from modelmonitor_trainer.train.train import train
 
 FIRST = dt.date(2013, 1, 1)
 NOW = dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC)
@@ -81,6 +83,17 @@ def test_half_of_the_reference_is_missing(world, gone):
     document, parts = check(world)
     assert document["verdict"] == "Inconclusive"
     assert len(parts["days"]["MissingDay"]) == len(gone)
+
+
+def test_days_before_the_first_data_are_not_missed(world):
+    """A training window can be longer than the data go back, and then a live window can be, too."""
+    world.spec["retraining"]["windowDays"] = 60
+    world.spec["data"]["live"]["windowDays"] = 60
+    request = TrainRequest(monitor=world.request().monitor, spec=world.parsed(), number=1, reason="Requested")
+    assert train(world.store, request, job="mon-train-1", now=NOW).outcome == "Promoted"
+    document, parts = check(world)
+    assert document["reference"]["start"] < "2013-01-01"
+    assert parts["days"] == {}
 
 
 def test_weekdays_without_data_are_not_missed(world):

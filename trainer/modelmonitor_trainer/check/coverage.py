@@ -91,14 +91,22 @@ def _files_without_rows(side: SideName, profile: WindowProfile | None) -> list[L
 
 
 def _missing_days(source: CheckData, side: SideName, profile: WindowProfile | None) -> list[LeftOut]:
-    """Return the days of a side's window without rows, on weekdays that have rows on either side."""
+    """Return the days of a side's window without rows, on weekdays that have rows on either side.
+
+    Data have a beginning, before which none are expected: the first day of the reference, unless its period is declared.
+    """
     window = source.reference_window if side == "reference" else source.current_window
     if window is None or profile is None:
         return []
-    batches = (*source.rows.reference, *source.rows.current)
-    weekdays = {batch.day.weekday() for batch in batches if batch.day}
+    days = [batch.day for batch in (*source.rows.reference, *source.rows.current) if batch.day]
+    earliest = min(
+        (batch.day for batch in source.rows.reference or source.rows.current if batch.day), default=window[0]
+    )
+    declared = side == "reference" and source.champion is None
+    start = window[0] if declared else max(window[0], earliest)
     arrived = {block.block.day for block in profile.blocks if block.rows or block.unreadable}
-    missed = [day for day in days_of(window) if day not in arrived and day.weekday() in weekdays]
+    weekdays = {day.weekday() for day in days}
+    missed = [day for day in days_of((start, window[1])) if day not in arrived and day.weekday() in weekdays]
     return [LeftOut(LeftOutReason.MISSING_DAY, day.isoformat(), side=side) for day in missed]
 
 

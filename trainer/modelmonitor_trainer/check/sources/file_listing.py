@@ -104,17 +104,19 @@ def _without_markers(objects: Iterable[ObjectInfo], folder: str) -> tuple[list[O
 
 def _matching(pattern: PathPattern, objects: Sequence[ObjectInfo]) -> tuple[list[ObjectInfo], list[LeftOut]]:
     """Return the objects that match a pattern: files, or those in folders where only folders match."""
-    files, below = [], []
+    files: list[ObjectInfo] = []
+    below: list[ObjectInfo] = []
     for info in objects:
         match = pattern.match(info.uri)
+        # A pattern can name what begins with _ or a dot, but no marker is data.
         if match is Match.FILE and not is_marker(info.uri.rpartition("/")[2].lstrip("_.")):
             files.append(info)
         elif match is Match.BELOW:
             below.append(info)
-    if files:
+    if any(not is_document(info.uri) for info in files) or not below:
         folders = sorted({pattern.matched_folder(info.uri) for info in below})
         return files, [LeftOut(LeftOutReason.OUTSIDE_PATTERN, folder) for folder in folders]
-    data: list[ObjectInfo] = []
+    data = files
     left_out: list[LeftOut] = []
     for info in below:
         some, markers = _without_markers([info], pattern.matched_folder(info.uri))
@@ -160,6 +162,8 @@ def _with_formats(
             reason = LeftOutReason.NOT_DATA if fmt is None else LeftOutReason.OTHER_FORMAT
             rest.append(LeftOut(reason, info.uri, info.size))
         else:
-            rest.append(LeftOut(LeftOutReason.UNKNOWN_FORMAT, info.uri, info.size))
+            # Object stores have empty objects that stand for folders.
+            reason = LeftOutReason.UNKNOWN_FORMAT if info.size else LeftOutReason.MARKER
+            rest.append(LeftOut(reason, info.uri, info.size))
     chosen = tuple(info for info in objects if info.uri in data)
     return FileListing(folder, chosen, data, (*left_out, *rest), keys)

@@ -28,6 +28,8 @@ def folder_columns(reference: FileListing, current: FileListing) -> tuple[tuple[
             features.append(Feature(name=key, type=FeatureType.CATEGORICAL))
         else:
             left_out.append(LeftOut(reason, key, detail="a key of the folders"))
+    chosen = {key for side in (reference, current) for key in folder_keys(side.folder)} - {*before, *now}
+    left_out += [LeftOut(LeftOutReason.SELECTED_COLUMN, key, detail="a key of the folders") for key in sorted(chosen)]
     return tuple(features), tuple(left_out)
 
 

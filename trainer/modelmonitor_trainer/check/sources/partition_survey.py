@@ -105,6 +105,8 @@ def _undeclared(store: Store, spec: ModelMonitorSpec, live: Sequence[Batch]) -> 
     for rest in rests:
         for key, value in folder_keys(rest).items():
             values.setdefault(key, []).append(value)
+    for key in folder_keys(template.folder).keys() - declared:
+        yield LeftOut(LeftOutReason.SELECTED_COLUMN, key, detail="fixed by data.live.uri")
     for key, known in values.items():
         if key not in declared:
             reason = LeftOutReason.TIME_COLUMN if is_time(key, known) else LeftOutReason.UNDECLARED_KEY
