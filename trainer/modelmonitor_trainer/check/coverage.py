@@ -93,19 +93,16 @@ def _files_without_rows(side: SideName, profile: WindowProfile | None) -> list[L
 def _missing_days(source: CheckData, side: SideName, profile: WindowProfile | None) -> list[LeftOut]:
     """Return the days of a side's window without rows, on weekdays that have rows on either side.
 
-    Data have a beginning, before which none are expected: the first day of the reference, unless its period is declared.
+    None are expected before the data begin: on the first day of the reference, unless its period is declared.
     """
     window = source.reference_window if side == "reference" else source.current_window
     if window is None or profile is None:
         return []
-    days = [batch.day for batch in (*source.rows.reference, *source.rows.current) if batch.day]
-    earliest = min(
-        (batch.day for batch in source.rows.reference or source.rows.current if batch.day), default=window[0]
-    )
+    before, now = ([b.day for b in batches if b.day] for batches in (source.rows.reference, source.rows.current))
     declared = side == "reference" and source.champion is None
-    start = window[0] if declared else max(window[0], earliest)
+    start = window[0] if declared else max(window[0], min(before or now, default=window[0]))
     arrived = {block.block.day for block in profile.blocks if block.rows or block.unreadable}
-    weekdays = {day.weekday() for day in days}
+    weekdays = {day.weekday() for day in (*before, *now)}
     missed = [day for day in days_of((start, window[1])) if day not in arrived and day.weekday() in weekdays]
     return [LeftOut(LeftOutReason.MISSING_DAY, day.isoformat(), side=side) for day in missed]
 
