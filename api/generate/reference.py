@@ -26,7 +26,7 @@ from modelmonitor_api.messages import (
     TrainRequest,
 )
 from modelmonitor_api.names import ConditionType
-from modelmonitor_api.outcomes import ColumnTestKind, DetectorStatus, RunOutcome, Verdict, ViolationKind
+from modelmonitor_api.outcomes import ColumnTestKind, DetectorStatus, LeftOutReason, RunOutcome, Verdict, ViolationKind
 from modelmonitor_api.reasons import DocumentedEnum, FailureReason, GateReason, Reason
 from modelmonitor_api.resource import Resource
 from modelmonitor_api.spec import ModelMonitorSpec
@@ -327,6 +327,9 @@ def messages_page() -> str:
         "`features[].decidedBy`:",
         "",
         *_values("Test", "Meaning", ColumnTestKind),
+        "`coverage.*.leftOut[].reason`:",
+        "",
+        *_values("Reason", "Meaning", LeftOutReason),
     ]
     return "\n".join(lines).rstrip() + "\n"
 

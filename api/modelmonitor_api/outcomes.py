@@ -55,6 +55,39 @@ class ViolationKind(DocumentedEnum):
     MISSING_PARTITION = "MissingPartition", "A day that should have a partition has none."
 
 
+class LeftOutReason(DocumentedEnum):
+    """Why something was not compared: ``coverage.*.leftOut[].reason`` of the JSON result."""
+
+    MARKER = "Marker", "A marker or the unfinished output of a job, according to its name."
+    NOT_DATA = "NotData", "A checksum or a document next to the data, according to its name."
+    UNKNOWN_FORMAT = "UnknownFormat", "Neither name nor content is that of a Parquet, CSV or JSON Lines file."
+    OTHER_FORMAT = "OtherFormat", "The file has another format than the files next to it."
+    REMOVED_FROM_TABLE = "RemovedFromTable", "The log of the Delta table does not list the file as current."
+    MISSING_FROM_TABLE = "MissingFromTable", "The log of the Delta table lists the file, but it does not exist."
+    OUTSIDE_PATTERN = "OutsidePattern", "It is next to what the pattern or the URI template selects."
+    NOT_A_DAY = "NotADay", "The name of the folder does not end in a day, as the URI template requires."
+    UNFINISHED_DAY = "UnfinishedDay", "The day is not over (in UTC), so its partition can still grow."
+    FUTURE_DAY = "FutureDay", "The day is in the future."
+    MISSING_DAY = "MissingDay", "No rows have arrived for the day."
+    MISSING_HOURS = "MissingHours", "Hours of the day are missing."
+    NO_ROWS = "NoRows", "The file has no rows."
+    BOTH_SIDES = "BothSides", "It is on both sides, which hides changes."
+    NEW_COLUMN = "NewColumn", "The reference lacks the column."
+    LOST_COLUMN = "LostColumn", "The current side lacks the column."
+    PARTIAL_COLUMN = "PartialColumn", "A part of the reference lacks the column."
+    UNSUPPORTED_COLUMN = "UnsupportedColumn", "The column cannot be compared, because of its type or its name."
+    TIME_COLUMN = "TimeColumn", "The column holds times, which always differ between two periods."
+    EXCLUDED_COLUMN = "ExcludedColumn", "The column was excluded; if that was not requested, a note explains why."
+    SELECTED_COLUMN = (
+        "SelectedColumn",
+        "The pattern, the path or the URI template selects the key of folders.",
+    )
+    GROWING_COLUMN = "GrowingColumn", "This key of the folders only grows, as the number of a run does."
+    UNEVEN_COLUMN = "UnevenColumn", "Only some of the paths have this key of the folders."
+    UNDECLARED_COLUMN = "UndeclaredColumn", "The spec does not declare the column."
+    UNDECLARED_KEY = "UndeclaredKey", "The spec does not declare this key of the folders; declare it to compare it."
+
+
 class GateOutcome(DocumentedEnum):
     """The decision of the promotion gate, stored with a version."""
 

@@ -129,6 +129,11 @@ class Sensitivity(Resource):
         description="Whether rows are independent of each other, so that partitions differ by chance alone. By default "
         "the rows of a partition are assumed to be alike, and the variation between partitions is estimated.",
     )
+    minimum_coverage: Fraction = Field(
+        "0.9",
+        description="Smallest share of the objects, days, rows and columns on each side that must have been compared "
+        "for the verdict NoDrift, from 0 to 1. Below it, the verdict is Inconclusive and names what was left out.",
+    )
     consecutive_checks: int = Field(
         1, description="Number of consecutive checks that must report drift before a training starts.", ge=1, le=10
     )

@@ -19,6 +19,7 @@ from modelmonitor_api.outcomes import (
     ColumnTestKind,
     DetectorStatus,
     GateOutcome,
+    LeftOutReason,
     ModelKind,
     RunOutcome,
     TrainingOutcome,
@@ -46,6 +47,7 @@ DOCUMENTED: tuple[type[DocumentedEnum], ...] = (
     DetectorStatus,
     ViolationKind,
     ColumnTestKind,
+    LeftOutReason,
 )
 #: Enums whose members have a meaning; not all of them are in the reference.
 EXPLAINED: tuple[type[DocumentedEnum], ...] = (*DOCUMENTED, GateOutcome, TrainingOutcome, ModelKind)

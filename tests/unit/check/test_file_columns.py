@@ -10,7 +10,8 @@ import pytest
 
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.check.pipeline import check_files
-from modelmonitor_trainer.check.sources.files import Files, find_files
+from modelmonitor_trainer.check.sources.file_listing import find_files
+from modelmonitor_trainer.check.sources.files import Files
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.detect.result import to_json
 from modelmonitor_trainer.storage.open import open_store

@@ -7,10 +7,15 @@ import pytest
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.windows import (
+    days_after,
     expand,
+    folders_without_day,
+    hours_of,
+    last_whole_day,
     latest_partition,
     live_window,
     partitions,
+    survey_partitions,
     training_windows,
 )
 from modelmonitor_trainer.errors import BadConfiguration, NotFound
@@ -93,10 +98,22 @@ def test_only_partitions_with_objects_in_order(lay):
     assert result[0].uri == f"{base}/d=2013-01-01/"
 
 
-def test_a_window_costs_a_listing_a_month(lay):
+def test_a_window_costs_a_listing_a_month_for_each_way_to_write_it(lay):
     store, base = lay("d=2013-01-03/b")
     partitions(store, f"{base}/d=%Y-%m-%d/", day("2013-01-15"), day("2013-03-02"))
-    assert [prefix.removeprefix(base) for prefix in store.listed] == ["/d=2013-01-", "/d=2013-02-", "/d=2013-03-0"]
+    assert [asked.removeprefix(base) for asked in store.listed] == [
+        "/d=2013-01-",
+        "/d=2013-1-",
+        "/d=2013-02-",
+        "/d=2013-2-",
+        "/d=2013-03-",
+        "/d=2013-3-",
+    ]
+    store.listed.clear()
+    partitions(store, f"{base}/d=%Y-%m-%d/", day("2013-11-15"), day("2013-11-30"))
+    assert store.listed == [f"{base}/d=2013-11-"]
+    partitions(store, f"{base}/d=%Y%m%d/", day("2013-01-15"), day("2013-01-30"))
+    assert store.listed[1:] == [f"{base}/d=201301"], "without separators, there is one way"
 
 
 def test_hours_and_markers(lay):
@@ -164,3 +181,77 @@ def test_training_windows(delay, champion, labels, train, holdout):
     assert windows.holdout == tuple(map(day, holdout))
     assert (windows.train[1] - windows.train[0]).days == 89
     assert windows.holdout_days == max(0, (windows.holdout[1] - windows.holdout[0]).days + 1)
+
+
+def names_of(items, base):
+    return [(item.reason.value, item.name.removeprefix(base)) for item in items]
+
+
+def test_what_is_left_out_of_partitions(lay):
+    store, base = lay(
+        "d=2013-01-01/a",
+        "d=2013-01-01/_SUCCESS",
+        "d=2013-01-01/_temporary/0/part-1",
+        "d=2013-01-01/.ipynb_checkpoints/a-checkpoint",
+        "d=2013-01-01/k=1/b",
+        "d=2013-01-01/README.md",
+        "d=2013-01-02/_started_1",
+    )
+    survey = survey_partitions(store, f"{base}/d=%Y-%m-%d/", day("2013-01-01"), day("2013-01-02"))
+    (partition,) = survey.partitions
+    assert [o.uri.removeprefix(base) for o in partition.objects] == ["/d=2013-01-01/a", "/d=2013-01-01/k=1/b"]
+    assert names_of(survey.left_out, base) == [
+        ("Marker", "/d=2013-01-01/.ipynb_checkpoints/a-checkpoint"),
+        ("NotData", "/d=2013-01-01/README.md"),
+        ("Marker", "/d=2013-01-01/_SUCCESS"),
+        ("Marker", "/d=2013-01-01/_temporary/0/part-1"),
+        ("Marker", "/d=2013-01-02/_started_1"),
+    ]
+
+
+def test_leading_zeros_can_be_missing(lay):
+    store, base = lay("y=2013/m=1/d=5/a", "y=2013/m=01/d=05/b", "y=2013/m=1/d=15/c", "y=2013/m=11/d=5/d")
+    template = f"{base}/y=%Y/m=%m/d=%d/"
+    result = partitions(store, template, day("2013-01-01"), day("2013-01-31"))
+    assert [(p.day.day, [o.uri[-1] for o in p.objects]) for p in result] == [(5, ["b", "a"]), (15, ["c"])]
+    assert latest_partition(store, template) == day("2013-11-05")
+
+
+def test_objects_must_match_what_follows_the_hour(lay):
+    store, base = lay("2013-01-01/h=00/a/x", "2013-01-01/h=00/b/x", "2013-01-01/h=1/a/x", "2013-01-01/total")
+    template = f"{base}/%Y-%m-%d/h=%H/a/"
+    survey = survey_partitions(store, template, day("2013-01-01"), day("2013-01-01"))
+    (partition,) = survey.partitions
+    assert [o.uri.removeprefix(base) for o in partition.objects] == ["/2013-01-01/h=00/a/x", "/2013-01-01/h=1/a/x"]
+    assert hours_of(template, partition.objects) == {0, 1}
+    assert names_of(survey.left_out, base) == [
+        ("OutsidePattern", "/2013-01-01/h=00/b/x"),
+        ("OutsidePattern", "/2013-01-01/total"),
+    ]
+
+
+def test_files_that_a_delta_table_has_removed_are_in_no_partition(lay):
+    store, base = lay("d=2013-01-01/old.parquet", "d=2013-01-01/new.parquet")
+    store.store.write(f"{base}/_delta_log/{0:020d}.json", b'{"add": {"path": "d=2013-01-01/new.parquet"}}')
+    survey = survey_partitions(store.store, f"{base}/d=%Y-%m-%d/", day("2013-01-01"), day("2013-01-02"))
+    assert [o.uri.removeprefix(base) for p in survey.partitions for o in p.objects] == ["/d=2013-01-01/new.parquet"]
+    assert names_of(survey.left_out, base) == [("RemovedFromTable", "/d=2013-01-01/old.parquet")]
+
+
+def test_folders_that_are_no_days(lay):
+    store, base = lay("d=2013-01-01/a", "d=unknown/a", "d=2013-01-01T00/a", "other/a", "_x/a", ".y/a", "note")
+    assert names_of(folders_without_day(store, f"{base}/d=%Y-%m-%d/"), base) == [
+        ("NotADay", "/d=2013-01-01T00/"),
+        ("NotADay", "/d=unknown/"),
+        ("OutsidePattern", "/other/"),
+    ]
+    names = names_of(folders_without_day(store, f"{base}/d=%Y-%m-%d"), base)
+    assert names == [("NotADay", "/d=unknown/"), ("OutsidePattern", "/other/")], "a name can go on after the day"
+
+
+def test_the_current_day_and_days_of_the_future(lay):
+    store, base = lay("2013-02-01/a", "2013-02-02/a", "2099-01-01/a", "2098-01-01/_SUCCESS")
+    last = last_whole_day(dt.datetime(2013, 2, 2, 2, 30, tzinfo=dt.UTC))
+    assert last == day("2013-02-01")
+    assert latest_partition(store, f"{base}/%Y-%m-%d/", until=last) == last
+    assert days_after(store, f"{base}/%Y-%m-%d/", last) == [day("2013-02-02"), day("2099-01-01")]

@@ -327,3 +327,23 @@ def test_an_outcome_of_nan_is_missing(world, among_rows):
     assert verdict.outcome == "Promoted", verdict.message
     assert verdict.train_rows == 950
     assert world.registry.version(verdict.version).classes == ["0", "1"]
+
+
+def test_the_current_day_is_not_trained_on(world):
+    world.land(19, 19, count=5)
+    verdict = world.train(now=dt.datetime(2013, 1, 19, 2, 30, tzinfo=dt.UTC))
+    assert (verdict.train_rows, verdict.holdout_rows) == (1000, 400)
+    assert world.champion().data_end == dt.date(2013, 1, 12), "as without the partition that is still being written"
+
+
+def test_a_key_of_folders_can_be_a_feature(world):
+    for number in range(1, 19):
+        folder = path_of(f"{world.base}/rows/date={dt.date(2013, 1, number)}")
+        rows = pq.read_table(folder / "part.parquet")
+        (folder / "part.parquet").unlink()
+        for region, part in (("eu", rows.slice(0, 60)), ("us", rows.slice(60))):
+            (folder / f"region={region}").mkdir()
+            pq.write_table(part, folder / f"region={region}" / "part.parquet")
+    world.spec["model"]["features"].append({"name": "region", "type": "Categorical"})
+    verdict = world.train()
+    assert (verdict.outcome, verdict.train_rows, verdict.holdout_rows) == ("Promoted", 1000, 400), verdict.message

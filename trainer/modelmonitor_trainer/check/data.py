@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.spec import Detector, Feature, FeatureType, ModelMonitorSpec, Sensitivity, Task
 from modelmonitor_api.status import Champion, ChampionWatch
+from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.binning import Plan
@@ -153,6 +154,8 @@ class MonitorData:
         Its versions and champion.
     mature
         Last day whose labels are expected to be complete.
+    last_day
+        Last day that is over.
     champion, champion_status
         The model in production; None before the first promotion.
     """
@@ -161,6 +164,7 @@ class MonitorData:
     spec: ModelMonitorSpec
     registry: ModelRegistry
     mature: dt.date
+    last_day: dt.date
     champion: ChampionInfo | None = None
     champion_status: Champion | None = None
 
@@ -202,6 +206,8 @@ class CheckData:
         Why there is no reference.
     notes
         Notes of the source, for the report.
+    left_out
+        Files, days and columns that are not compared.
     reproduce
         Command that repeats the check.
     monitor
@@ -227,6 +233,7 @@ class CheckData:
     optional: frozenset[str] = frozenset()
     nothing_to_compare: str = ""
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     reproduce: str = ""
     monitor: MonitorData | None = None
 

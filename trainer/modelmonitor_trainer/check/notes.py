@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from modelmonitor_api.outcomes import DoubtReason
 from modelmonitor_trainer.check.data import ProfiledPair
+from modelmonitor_trainer.detect.coverage import Coverage
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.wording import Wording
 
@@ -34,6 +37,18 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
             "identifiers, leave the column out; otherwise inspect them."
         )
     return tuple(notes)
+
+
+def with_coverage_notes(notes: tuple[str, ...], coverage: Coverage) -> tuple[str, ...]:
+    """Return notes, and those on what was left out that add a name to them."""
+    more = [note for note, names in coverage.notes() if not all(_names(name, notes) for name in names)]
+    return (*notes, *more)
+
+
+def _names(name: str, notes: tuple[str, ...]) -> bool:
+    """Whether a note names something, and not only something longer."""
+    whole = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+    return any(whole.search(note) for note in notes)
 
 
 def _notes_on_batches(drift: DriftResult, rows: ProfiledPair, wording: Wording) -> list[str]:

@@ -15,6 +15,7 @@ from modelmonitor_api.spec import DetectorType, Sensitivity
 from modelmonitor_api.status import MAX_TOP_FEATURES, RowCounts
 from modelmonitor_trainer.check import detectors as _detectors  # noqa: F401 - registers all detectors
 from modelmonitor_trainer.check.context import CheckContext
+from modelmonitor_trainer.check.coverage import coverage_of
 from modelmonitor_trainer.check.data import CheckData, ProfiledData, WatchResult
 from modelmonitor_trainer.check.detectors.base import (
     REGISTRY,
@@ -24,10 +25,11 @@ from modelmonitor_trainer.check.detectors.base import (
     Stage,
     outcome_of,
 )
-from modelmonitor_trainer.check.notes import notes_on
+from modelmonitor_trainer.check.notes import notes_on, with_coverage_notes
 from modelmonitor_trainer.check.profiles import profile_pair
 from modelmonitor_trainer.check.sources.files import Files, require_one_type, resolve_files
 from modelmonitor_trainer.detect.calendar import Calendar
+from modelmonitor_trainer.detect.coverage import require_coverage
 from modelmonitor_trainer.detect.drift import DriftResult, find_drift
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
@@ -163,6 +165,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
     monitor, window = data.monitor, data.current_window
     watch = _watch_champion(ctx, findings)
     new_rows = _count_new_rows(ctx, findings.data)
+    coverage = coverage_of(findings.data)
     decided = decide(
         drift,
         findings.violations,
@@ -172,6 +175,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         wording=data.wording,
         nothing_to_compare=data.nothing_to_compare,
     )
+    decided = require_coverage(decided, coverage, float(data.sensitivity.minimum_coverage))
     verdict = CheckVerdict(
         verdict=decided.name,
         reason=decided.reason.value,
@@ -185,7 +189,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         champion=monitor.champion_status if monitor else None,
         watch=watch.finding,
     )
-    notes = notes_on(drift, findings.data.rows, data.wording)
+    notes = with_coverage_notes((*notes_on(drift, findings.data.rows, data.wording), *data.notes), coverage)
     return CheckResult(
         verdict=verdict,
         monitor=monitor.ref if monitor else None,
@@ -197,7 +201,8 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         violations=findings.violations,
         performance=findings.performance,
         detectors=tuple(outcome_of(spec, findings) for spec in data.detectors),
-        notes=(*notes, *data.notes, *((watch.note,) if watch.note else ())),
+        notes=(*notes, *((watch.note,) if watch.note else ())),
+        coverage=coverage,
         timings=ctx.stopwatch.seconds,
         reproduce=data.reproduce,
         wording=data.wording,

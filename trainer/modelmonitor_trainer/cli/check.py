@@ -62,6 +62,12 @@ def add_commands(subparsers: Any) -> None:
         action="store_true",
         help="rows are independent: files differ by chance alone, so one file on each side is enough",
     )
+    check.add_argument(
+        "--minimum-coverage",
+        metavar="X",
+        type=_fraction,
+        help="smallest share of files, days, rows and columns that must be compared for NoDrift (default 0.9)",
+    )
     check.add_argument("--html", metavar="FILE", help="also write the report page to FILE")
     check.add_argument("--output", choices=["text", "json"], default="text", help="output format (default text)")
     check.set_defaults(run=_check)
@@ -168,6 +174,8 @@ def _options(args: argparse.Namespace) -> list[str]:
         given += ["--minimum-effect", args.minimum_effect]
     if args.independent_rows:
         given.append("--independent-rows")
+    if args.minimum_coverage is not None:
+        given += ["--minimum-coverage", args.minimum_coverage]
     return given
 
 
@@ -196,6 +204,8 @@ def _sensitivity(args: argparse.Namespace) -> dict[str, Any]:
         changes["minimum_effect"] = args.minimum_effect
     if args.independent_rows:
         changes["independent_rows"] = True
+    if args.minimum_coverage is not None:
+        changes["minimum_coverage"] = args.minimum_coverage
     return changes
 
 
@@ -222,8 +232,14 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
             print(f"{mark} {_printable(column.name):<{width}}  {effect}  {limit}  {p}  {test.what}")
         if len(columns) > len(shown):
             print(f"  and {len(columns) - len(shown)} more")
+    sentences = result.coverage.sentences() if result.coverage else ()
     for note in result.notes:
-        print(f"\n{_printable(note)}")
+        if note not in sentences:
+            print(f"\n{_printable(note)}")
+    if sentences:
+        print("\nLeft out:")
+        for sentence in sentences:
+            print(f"  {_printable(sentence)}")
     where = args.html or result.verdict.report_uri
     print(f"\nReport: {where}" if where else "\nAdd --html FILE for a report page.")
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data.csv_jsonl import BLOCK_BYTES, NULL_WORDS, open_text
 from modelmonitor_trainer.data.parquet import Part, is_text, open_file, refuse_repeated, spans_of
+from modelmonitor_trainer.data.path_columns import path_columns, repeated
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store, plan_reads
@@ -186,10 +188,26 @@ def scan(
 
         if fmt is DataFormat.PARQUET:
             opened = open_file(opener(), columns, head, whole=not in_parts, part=part, sample=sample)
-            yield Scan({field.name: field.type for field in opened.schema}, opened.rows, opened.values, opened.others)
+            types = {field.name: field.type for field in opened.schema}
+            result = Scan(types, opened.rows, opened.values, opened.others)
         else:
             lines = open_text(opener, info.uri, columns, fmt, text, head, size=info.size, progress=progress)
-            yield Scan({field.name: field.type for field in lines.schema}, lines.rows, lines.values)
+            result = Scan({field.name: field.type for field in lines.schema}, lines.rows, lines.values)
+        # Columns of the path belong to the first part.
+        yield result if part is not None else _with_path_columns(result, info.uri, columns, text, head)
+
+
+def _with_path_columns(
+    opened: Scan, uri: str, columns: Sequence[str] | None, text: Collection[str], head: int | None
+) -> Scan:
+    """Return an object with the wanted columns that only its path has."""
+    values = path_columns(uri, columns, opened.types, text)
+    if not values:
+        return opened
+    rows = opened.rows if head is None else min(opened.rows, head)
+    more = chain.from_iterable(repeated(name, value, rows) for name, value in values.items())
+    types = {**opened.types, **{name: value.type for name, value in values.items()}}
+    return replace(opened, types=types, chunks=chain(opened.chunks, more))
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -208,16 +226,20 @@ def _read_object(
     with store.open(info) as file:
         if fmt is DataFormat.PARQUET:
             parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            _require(info.uri, columns, parquet.schema_arrow.names)
+            values = path_columns(info.uri, columns, parquet.schema_arrow.names, text)
+            _require(info.uri, columns, [*parquet.schema_arrow.names, *values])
             refuse_repeated(parquet.schema_arrow.names, columns)
-            wanted = list(dict.fromkeys(columns))
+            wanted = [name for name in dict.fromkeys(columns) if name not in values]
             # Arrow reads all of them at once here, in file order.
             chunks = [(group, name) for group in range(parquet.num_row_groups) for name in wanted]
             plan_reads(file, sorted(spans_of(parquet.metadata, parquet.schema_arrow.names, chunks).values()))
             table = parquet.read(columns=wanted)
         else:
             table = _text_table(file, info.uri, columns, fmt, text)
-            _require(info.uri, columns, table.column_names)
+            values = path_columns(info.uri, columns, table.column_names, text)
+            _require(info.uri, columns, [*table.column_names, *values])
+        for name, value in values.items():
+            table = table.append_column(name, pa.repeat(value, table.num_rows))
         return _plain(table.select(list(dict.fromkeys(columns))))
 
 

@@ -7,20 +7,21 @@ A window is a pair of days, both included.
 from __future__ import annotations
 
 import datetime as dt
-import os.path
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 
+from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_api.spec import ModelMonitorSpec, WindowEnd
-from modelmonitor_trainer.errors import BadConfiguration, NotFound
+from modelmonitor_trainer.data.left_out import LeftOut
+from modelmonitor_trainer.data.object_names import is_document
+from modelmonitor_trainer.data.partition_template import PartitionTemplate, expression_of
+from modelmonitor_trainer.data.table_logs import files_of_tables
+from modelmonitor_trainer.errors import NotFound
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 Window = tuple[dt.date, dt.date]
-
-_PATTERNS = {"Y": r"(?P<Y>\d{4})", "m": r"(?P<m>\d{2})", "d": r"(?P<d>\d{2})", "H": r"\d{2}"}
-_DIRECTIVE = re.compile(r"%([YmdH])")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,23 @@ class Partition:
     day: dt.date
     uri: str
     objects: tuple[ObjectInfo, ...]
+
+
+@dataclass(frozen=True)
+class PartitionSurvey:
+    """The partitions of a window, and the objects of its days that belong to none.
+
+    Attributes
+    ----------
+    partitions
+        Partitions that hold objects, in the order of days.
+    left_out
+        Markers, documents, files that a table has removed, and objects that do not match what follows %H in the
+        template.
+    """
+
+    partitions: tuple[Partition, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,36 +115,63 @@ def expand(uri_template: str, day: dt.date) -> str:
     >>> expand("s3://b/f/date=%Y-%m-%d/", dt.date(2013, 1, 2))
     's3://b/f/date=2013-01-02/'
     """
-    fixed = uri_template.split("%H", 1)[0]
-    parts = {"Y": f"{day.year:04d}", "m": f"{day.month:02d}", "d": f"{day.day:02d}"}
-    return _DIRECTIVE.sub(lambda match: parts[match[1]], fixed)
+    return PartitionTemplate(uri_template).expand(day)
 
 
 def partitions(store: Store, uri_template: str, start: dt.date, end: dt.date) -> list[Partition]:
     """Return the partitions from `start` to `end` that hold objects, in the order of days.
 
-    Objects are listed once per month of the window, not once per day.
+    Raises are those of :func:`survey_partitions`.
+    """
+    return list(survey_partitions(store, uri_template, start, end).partitions)
+
+
+def survey_partitions(store: Store, uri_template: str, start: dt.date, end: dt.date) -> PartitionSurvey:
+    """Return the partitions from `start` to `end`, and what is left out of them.
+
+    Objects are listed once per month of the window, not once per day; once more for folders without leading zeros.
 
     Raises
     ------
     BadConfiguration
-        If the template lacks a directive for year, month or day.
+        If the template lacks a directive for year, month or day, or the objects are those of an unsupported table.
+    BadData
+        If the log of a Delta table cannot be read.
     """
-    _check_template(uri_template)
-    present: list[Partition] = []
-    by_month = groupby(days_of((start, end)), key=lambda day: (day.year, day.month))
-    for _, days in by_month:
-        prefixes = {expand(uri_template, day): day for day in days}
-        # Directives have fixed widths, so every prefix has the same length.
-        length = len(next(iter(prefixes)))
-        objects: dict[dt.date, list[ObjectInfo]] = {}
-        shared = os.path.commonprefix(list(prefixes))  # noqa: RUF071 - a prefix of keys is one of characters
-        for info in store.list(shared):
-            day = prefixes.get(info.uri[:length])
-            if day is not None and _holds_rows(info.uri):
-                objects.setdefault(day, []).append(info)
-        present += [Partition(day, uri, tuple(objects[day])) for uri, day in prefixes.items() if day in objects]
-    return present
+    template = PartitionTemplate.parse(uri_template)
+    objects: dict[str, ObjectInfo] = {}
+    for _, days in groupby(days_of((start, end)), key=lambda day: (day.year, day.month)):
+        for prefix in template.prefixes(days):
+            objects |= {
+                info.uri: info
+                for info in store.list(prefix)
+                if (place := template.place(info.uri)) and start <= place.day <= end
+            }
+    files = files_of_tables(store, template.folder, [objects[uri] for uri in sorted(objects)]) if objects else None
+    return _by_day(template, files.objects, files.left_out) if files else PartitionSurvey(())
+
+
+def _by_day(
+    template: PartitionTemplate, objects: Iterable[ObjectInfo], left_out: tuple[LeftOut, ...]
+) -> PartitionSurvey:
+    by_day: dict[dt.date, list[ObjectInfo]] = {}
+    others = []
+    for info in objects:
+        place = template.place(info.uri)
+        if place is None:
+            continue
+        if template.is_marker(place):
+            others.append(LeftOut(LeftOutReason.MARKER, info.uri, info.size))
+        elif not place.matches:
+            others.append(LeftOut(LeftOutReason.OUTSIDE_PATTERN, info.uri, info.size))
+        elif is_document(info.uri):
+            others.append(LeftOut(LeftOutReason.NOT_DATA, info.uri, info.size))
+        else:
+            by_day.setdefault(place.day, []).append(info)
+    return PartitionSurvey(
+        tuple(Partition(day, template.expand(day), tuple(by_day[day])) for day in sorted(by_day)),
+        (*left_out, *others),
+    )
 
 
 def latest_partition(store: Store, uri_template: str, *, until: dt.date | None = None) -> dt.date | None:
@@ -139,11 +184,51 @@ def latest_partition(store: Store, uri_template: str, *, until: dt.date | None =
     store, uri_template
         Object store and template of the partitions.
     until
-        Ignore days after this one (a partition dated into the future by mistake).
+        Ignore days after this one: the current day, to which data are still being written, and days of the future.
     """
-    _check_template(uri_template)
     days = (day for day in _days_downwards(store, uri_template) if until is None or day <= until)
     return next((day for day in days if partitions(store, uri_template, day, day)), None)
+
+
+def days_after(store: Store, uri_template: str, last: dt.date) -> list[dt.date]:
+    """Return the days after `last` that have a partition: the current day, and days of the future."""
+    later = takewhile(lambda day: day > last, _days_downwards(store, uri_template))
+    return sorted(day for day in later if partitions(store, uri_template, day, day))
+
+
+def last_whole_day(now: dt.datetime) -> dt.date:
+    """Return the last day in UTC that is over: the partition of the current day may still be growing."""
+    return now.astimezone(dt.UTC).date() - dt.timedelta(days=1)
+
+
+def folders_without_day(store: Store, uri_template: str) -> tuple[LeftOut, ...]:
+    """Return the folders next to the partitions whose names do not have the form of the template.
+
+    Markers are not among them.
+    """
+    template = PartitionTemplate.parse(uri_template)
+    first = template.components[0]
+    # The template can go on within the name of the folder, or end within it.
+    whole = f"{template.folder}{first}/" in template.of_day
+    expected = re.compile(expression_of(first) + ("" if whole else ".*"), re.DOTALL)
+    names = {uri: uri.removeprefix(template.folder).rstrip("/") for uri in store.children(template.folder)}
+    others = [uri for uri, name in names.items() if uri.endswith("/") and not expected.fullmatch(name)]
+    literal = first.partition("%")[0]
+    return tuple(
+        LeftOut(_reason_of(names[uri], literal), uri) for uri in others if not names[uri].startswith(("_", "."))
+    )
+
+
+def _reason_of(name: str, literal: str) -> LeftOutReason:
+    """Return why a folder is left out: one of the same kind, such as date=unknown, or another one."""
+    return LeftOutReason.NOT_A_DAY if literal and name.startswith(literal) else LeftOutReason.OUTSIDE_PATTERN
+
+
+def hours_of(uri_template: str, objects: Iterable[ObjectInfo]) -> frozenset[int]:
+    """Return the hours of a day that have objects; none if the template has no %H."""
+    template = PartitionTemplate.parse(uri_template)
+    places = (template.place(info.uri) for info in objects) if template.has_hours else ()
+    return frozenset(place.hour for place in places if place is not None and place.hour is not None)
 
 
 def live_window(spec: ModelMonitorSpec, latest: dt.date | None, today: dt.date) -> Window:
@@ -154,7 +239,7 @@ def live_window(spec: ModelMonitorSpec, latest: dt.date | None, today: dt.date) 
     spec
         ``data.live`` holds the number of days and where the window ends.
     latest
-        The newest partition.
+        The newest partition of a day that is over.
     today
         The day of the check in UTC.
 
@@ -167,7 +252,10 @@ def live_window(spec: ModelMonitorSpec, latest: dt.date | None, today: dt.date) 
     if live.end is WindowEnd.NOW:
         end = today - dt.timedelta(days=1)
     elif latest is None:
-        raise NotFound(f"there is no partition under {live.uri}; check spec.data.live.uri, or wait for data to arrive")
+        raise NotFound(
+            f"there is no partition under {live.uri} of a day that is over in UTC; check spec.data.live.uri, or wait "
+            "for data to arrive"
+        )
     else:
         end = latest
     return end - dt.timedelta(days=live.window_days - 1), end
@@ -209,28 +297,19 @@ def training_windows(
     return TrainingWindows(train=(train_start, train_end), holdout=(start, end))
 
 
-def _check_template(uri_template: str) -> None:
-    missing = [f"%{d}" for d in "Ymd" if f"%{d}" not in uri_template.split("%H", 1)[0]]
-    if missing:
-        raise BadConfiguration(f"{uri_template} does not identify a day; include %Y, %m and %d (before any %H)")
-
-
-def _holds_rows(uri: str) -> bool:
-    """Whether an object holds data, as opposed to a marker such as _SUCCESS or a hidden file."""
-    return not uri.rpartition("/")[2].startswith(("_", "."))
-
-
 def _days_downwards(store: Store, uri_template: str) -> Iterator[dt.date]:
     """Yield the days that have a folder or object, newest first."""
-    components = uri_template.split("%H", 1)[0].split("/")
-    first = next(i for i, component in enumerate(components) if _DIRECTIVE.search(component))
-    last = max(i for i, component in enumerate(components) if _DIRECTIVE.search(component))
-    base = "/".join(components[:first])
-    for numbers in _matches_downwards(store, base, components[first : last + 1], {}):
+    template = PartitionTemplate.parse(uri_template)
+    base = template.folder.removesuffix("/")
+    seen = set()
+    for numbers in _matches_downwards(store, base, template.components, {}):
         try:
-            yield dt.date(numbers["Y"], numbers["m"], numbers["d"])
+            day = dt.date(numbers["Y"], numbers["m"], numbers["d"])
         except ValueError:
             continue  # not a date, for example 2013-02-30
+        if day not in seen:
+            seen.add(day)
+            yield day
 
 
 def _matches_downwards(
@@ -238,8 +317,8 @@ def _matches_downwards(
 ) -> Iterator[dict[str, int]]:
     """Yield the values of the directives in `components` below `base`, the greatest first."""
     component, *rest = components
-    literal = _DIRECTIVE.split(component, maxsplit=1)[0]
-    pattern = re.compile(_regular_expression(component))
+    literal = component.partition("%")[0]
+    pattern = re.compile(expression_of(component))
     matches: dict[str, dict[str, int]] = {}
     for child in store.children(f"{base}/{literal}"):
         name = child.rstrip("/").rpartition("/")[2]
@@ -253,18 +332,6 @@ def _matches_downwards(
             yield from _matches_downwards(store, f"{base}/{name}", rest, numbers)
         else:
             yield numbers
-
-
-def _regular_expression(component: str) -> str:
-    seen: set[str] = set()
-    parts = []
-    for index, text in enumerate(_DIRECTIVE.split(component)):
-        if index % 2 == 0:
-            parts.append(re.escape(text))
-        else:
-            parts.append(rf"(?P={text})" if text in seen else _PATTERNS[text])
-            seen.add(text)
-    return "".join(parts)
 
 
 def _order(numbers: dict[str, int]) -> tuple[int, int, int]:

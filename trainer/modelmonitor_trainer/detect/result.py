@@ -15,6 +15,7 @@ from modelmonitor_api.resource import camel
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_api.status import FeatureEvidence, format_time
 from modelmonitor_trainer.data.windows import Batch, Window
+from modelmonitor_trainer.detect.coverage import Coverage, coverage_to_json
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.inconclusive import explain_doubts
@@ -87,6 +88,8 @@ class CheckResult:
         Decided drift tests; None without a reference.
     violations, performance, detectors
         Results of the detectors.
+    coverage
+        What was compared, and what was left out.
     notes
         Notes on how the verdict was reached.
     timings
@@ -107,6 +110,7 @@ class CheckResult:
     violations: tuple[Violation, ...] = ()
     performance: tuple[PerformanceResult, ...] = ()
     detectors: tuple[DetectorOutcome, ...] = ()
+    coverage: Coverage | None = None
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     reproduce: str = ""
@@ -135,6 +139,7 @@ def to_json(result: CheckResult) -> dict[str, Any]:
         "performance": [_performance(performance) for performance in result.performance],
         "detectors": [vars(detector) for detector in result.detectors],
         "decision": _decision(result),
+        "coverage": _coverage(result),
         "reference": _side(result.reference),
         "current": _side(result.current),
         "notes": list(result.notes),
@@ -142,6 +147,11 @@ def to_json(result: CheckResult) -> dict[str, Any]:
         "reproduce": result.reproduce,
         "answer": verdict.to_wire(),
     }
+
+
+def _coverage(result: CheckResult) -> dict[str, Any] | None:
+    minimum = float(result.sensitivity.minimum_coverage)
+    return coverage_to_json(result.coverage, minimum) if result.coverage else None
 
 
 def top_features(columns: Sequence[ColumnResult], count: int) -> list[FeatureEvidence]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import freeze
-from modelmonitor_trainer.data.windows import TrainingWindows, latest_partition, training_windows
+from modelmonitor_trainer.data.windows import TrainingWindows, last_whole_day, latest_partition, training_windows
 from modelmonitor_trainer.errors import BadConfiguration, NotFound
 from modelmonitor_trainer.gate.evaluation import evaluate
 from modelmonitor_trainer.registry.model_files import load_model
@@ -70,9 +70,9 @@ def _current_champion(registry: ModelRegistry) -> str:
 
 def _windows(store: Store, spec: ModelMonitorSpec, trained_through: dt.date, now: dt.datetime) -> TrainingWindows:
     data = spec.data
-    today = now.astimezone(dt.UTC).date()
-    latest = latest_partition(store, data.live.uri, until=today)
-    latest_labels = latest_partition(store, data.labels.uri, until=today) if data.labels else None
+    last = last_whole_day(now)
+    latest = latest_partition(store, data.live.uri, until=last)
+    latest_labels = latest_partition(store, data.labels.uri, until=last) if data.labels else None
     if latest is None or (data.labels is not None and latest_labels is None):
         raise NotFound(f"there are no labelled rows under {data.live.uri}; check spec.data")
     windows = training_windows(spec, latest, trained_through, latest_labels=latest_labels)

@@ -18,7 +18,7 @@ from modelmonitor_api.names import short_hash
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest, days_within, freeze
-from modelmonitor_trainer.data.windows import latest_partition, training_windows
+from modelmonitor_trainer.data.windows import last_whole_day, latest_partition, training_windows
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.registry.layout import RunLayout
 from modelmonitor_trainer.registry.records import Pointer
@@ -185,11 +185,11 @@ def _champion_in(data: bytes, uri: str) -> str | None:
 
 def _new_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:
     data = run.spec.data
-    today = now.astimezone(dt.UTC).date()
-    latest = latest_partition(run.store, data.live.uri, until=today)
+    last = last_whole_day(now)
+    latest = latest_partition(run.store, data.live.uri, until=last)
     if latest is None:
         raise NotFound(f"there is no partition under {data.live.uri}; check spec.data.live.uri")
-    latest_labels = latest_partition(run.store, data.labels.uri, until=today) if data.labels else None
+    latest_labels = latest_partition(run.store, data.labels.uri, until=last) if data.labels else None
     if data.labels and latest_labels is None:
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS, f"no labels have arrived under {data.labels.uri}; check data.labels.uri, or wait"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 
 from modelmonitor_api.outcomes import DetectorStatus
@@ -19,6 +20,12 @@ from modelmonitor_trainer.check.detectors.base import (
 )
 from modelmonitor_trainer.detect.quality import Violation, contract_violations, missing_partitions
 from modelmonitor_trainer.detect.unit_changes import row_count_violations, unit_changes
+from modelmonitor_trainer.profile.window import WindowProfile
+
+
+def _days_with_rows(window: WindowProfile) -> list[dt.date]:
+    """Return the days that have rows, or objects that cannot be read: a partition without rows is a missing one."""
+    return [block.block.day for block in window.blocks if block.block.day and (block.rows or block.unreadable)]
 
 
 @register
@@ -44,8 +51,8 @@ class DataQuality(Detector):
         if source.current_window is not None:
             violations += missing_partitions(
                 source.current_window,
-                [batch.day for batch in source.rows.current if batch.day],
-                [batch.day for batch in source.rows.reference if batch.day],
+                _days_with_rows(current),
+                _days_with_rows(reference) if reference else [],
             )
         return DetectorResult(violations=tuple(violations))
 

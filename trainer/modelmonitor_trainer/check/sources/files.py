@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import fnmatch
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
-from pathlib import Path
+from itertools import chain, pairwise
 
-from modelmonitor_api.spec import DataFormat, Detector, DetectorType, Feature, FeatureType, Sensitivity
+from modelmonitor_api.outcomes import LeftOutReason
+from modelmonitor_api.spec import Detector, DetectorType, Feature, FeatureType, Sensitivity
 from modelmonitor_trainer.check.context import CheckContext, Stopwatch
 from modelmonitor_trainer.check.data import CheckData, Outcomes, ProfiledPair, WindowPair, text_columns
 from modelmonitor_trainer.check.predictor import logged_predictor
 from modelmonitor_trainer.check.sources.file_columns import infer_columns
 from modelmonitor_trainer.check.sources.file_days import batches_of_days
+from modelmonitor_trainer.check.sources.file_listing import FileListing, format_of, list_files
+from modelmonitor_trainer.check.sources.folder_columns import folder_columns
+from modelmonitor_trainer.data.column_names import SeenColumn, columns_of
+from modelmonitor_trainer.data.left_out import LeftOut, of_side
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import in_words
 from modelmonitor_trainer.detect.wording import FILES, FILES_OF_DAYS
-from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
+from modelmonitor_trainer.errors import BadConfiguration, BadData
+from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
-_SUFFIXES = {
-    ".parquet": DataFormat.PARQUET,
-    ".pq": DataFormat.PARQUET,
-    ".csv": DataFormat.CSV,
-    ".jsonl": DataFormat.JSON_LINES,
-    ".ndjson": DataFormat.JSON_LINES,
-}
 #: Maximum number of batches, as of days: a year of them shows well enough how much they differ.
 MAX_BATCHES = 366
-_GLOB = frozenset("*?[")
+#: Maximum length of the name of a column, as in the spec.
+MAX_NAME = 253
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,12 @@ def resolve_files(
         raise BadConfiguration("--ablation needs the target column; set it with --target")
     stopwatch = Stopwatch()
     with stopwatch.step("windows"):
-        reference, current = (find_files(store, where) for where in (files.reference, files.current))
-        fmt = format_of([*reference, *current])
-        named = {"--target": files.target, "--prediction": files.prediction}
-        inferred = infer_columns(store, reference, current, fmt, named)
-    features = tuple(column for column in inferred.columns if column.name not in named.values())
-    rows = WindowPair(inferred.columns, _batches(reference), _batches(current))
+        sides = (list_files(store, files.reference), list_files(store, files.current))
+        columns, notes, left_out = _columns(store, files, *sides)
+    reference, current = (side.objects for side in sides)
+    fmt = format_of(sides)
+    features = tuple(column for column in columns if column.name not in {files.target, files.prediction})
+    rows = WindowPair(columns, _batches(reference), _batches(current))
     optional = frozenset() if files.correlations else frozenset({"correlations"})
     return CheckContext(store, None, fmt, stopwatch), CheckData(
         detectors=tuple(_detectors(files, features)),
@@ -85,7 +83,7 @@ def resolve_files(
         target=files.target,
         prediction=files.prediction,
         rows=rows,
-        outcomes=_outcomes(files, inferred.columns, features, rows),
+        outcomes=_outcomes(files, columns, features, rows),
         sensitivity=sensitivity,
         checks_per_day=checks_per_day,
         wording=FILES_OF_DAYS if all(batch.day for batch in (*rows.reference, *rows.current)) else FILES,
@@ -93,9 +91,62 @@ def resolve_files(
         current_title=files.current,
         has_contract=False,
         optional=optional,
-        notes=inferred.notes + _on_both_sides(reference, current),
+        notes=notes,
+        left_out=(*left_out, *_files_left_out(*sides)),
         reproduce=_command(files),
     )
+
+
+def _columns(
+    store: Store, files: Files, reference: FileListing, current: FileListing
+) -> tuple[tuple[Feature, ...], tuple[str, ...], tuple[LeftOut, ...]]:
+    """Return the columns to compare, notes on the others, and the columns that are left out."""
+    fmt = format_of((reference, current))
+    before, now = (columns_of(store, side.objects, fmt) for side in (reference, current))
+    keys, keys_left_out = folder_columns(reference, current)
+    # A column of the files goes before a folder of the same name.
+    keys = tuple(key for key in keys if key.name not in before and key.name not in now)
+    named = {"--target": files.target, "--prediction": files.prediction}
+    in_files = {option: name for option, name in named.items() if name not in {key.name for key in keys}}
+    inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files)
+    left_out = _columns_left_out({column.name for column in inferred.columns}, before, now, len(reference.objects))
+    left_out += [key for key in keys_left_out if key.name not in before and key.name not in now]
+    return (*inferred.columns, *keys), inferred.notes, tuple(left_out)
+
+
+def _columns_left_out(
+    compared: set[str], reference: Mapping[str, SeenColumn], current: Mapping[str, SeenColumn], files: int
+) -> list[LeftOut]:
+    """Return the columns that are not compared, and those that some files of the reference lack."""
+    left_out = []
+    for name in dict.fromkeys([*reference, *current]):
+        before, now = reference.get(name), current.get(name)
+        kind = (before and before.type) or (now and now.type)
+        detail = str(kind) if kind is not None else ""
+        if name in compared:
+            if before is not None and before.objects < files:
+                share = 1 - before.objects / files
+                left_out.append(LeftOut(LeftOutReason.PARTIAL_COLUMN, name, detail=detail, share=share))
+            continue
+        if before is None:
+            reason = LeftOutReason.NEW_COLUMN
+        elif kind is not None and kind_of(kind) == "time":
+            reason = LeftOutReason.TIME_COLUMN
+        elif kind is None or kind_of(kind) not in {"number", "text", "null"} or not 1 <= len(name) <= MAX_NAME:
+            reason = LeftOutReason.UNSUPPORTED_COLUMN
+        elif before.objects < files:
+            reason = LeftOutReason.PARTIAL_COLUMN
+        else:
+            reason = LeftOutReason.LOST_COLUMN if now is None else LeftOutReason.EXCLUDED_COLUMN
+        left_out.append(LeftOut(reason, name, detail=detail))
+    return left_out
+
+
+def _files_left_out(reference: FileListing, current: FileListing) -> tuple[LeftOut, ...]:
+    known = {info.uri for info in reference.objects}
+    both = [LeftOut(LeftOutReason.BOTH_SIDES, i.uri, i.size) for i in current.objects if i.uri in known]
+    left_out = chain(of_side("reference", reference.left_out), of_side("current", [*current.left_out, *both]))
+    return tuple(left_out)
 
 
 def _batches(files: Sequence[ObjectInfo]) -> tuple[Batch, ...]:
@@ -167,72 +218,6 @@ def require_one_type(pair: ProfiledPair) -> None:
                 f"the files of the reference disagree on column {name!r}: {in_words([one])} in {first}, and "
                 f"{in_words([other])} in {second}; write it with one type, or remove one of the files"
             )
-
-
-def _on_both_sides(reference: Sequence[ObjectInfo], current: Sequence[ObjectInfo]) -> tuple[str, ...]:
-    both = sorted({info.uri for info in reference} & {info.uri for info in current})
-    if not both:
-        return ()
-    more = f" and {len(both) - 1} more" if len(both) > 1 else ""
-    return (f"On both sides, which hides changes: {both[0]}{more}.",)
-
-
-def find_files(store: Store, where: str) -> list[ObjectInfo]:
-    """Return the data files at a path, a folder, a pattern or a URI, sorted.
-
-    Raises
-    ------
-    NotFound
-        If there are none.
-    """
-    uri = where if "://" in where else f"file://{Path(where).absolute()}"
-    pattern_start = next((index for index, char in enumerate(uri) if char in _GLOB), None)
-    base = uri.rstrip("/") + "/" if pattern_start is None else uri[: uri.rfind("/", 0, pattern_start) + 1]
-    # The name of a local file may look like a pattern. On S3 a rejected listing is more informative than a HEAD.
-    is_object = not uri.endswith("/") and (pattern_start is None or uri.startswith("file://"))
-    single = store.head(uri) if is_object else None
-    if single is not None:
-        return [single]
-    if pattern_start is not None:
-        objects = [info for info in store.list(base) if fnmatch.fnmatchcase(info.uri, uri)]
-    else:
-        objects = [info for info in store.list(base) if not _hidden(info.uri.removeprefix(base))]
-        objects = [info for info in objects if _suffix(info.uri) in _SUFFIXES or len(objects) == 1]
-    if not objects:
-        raise NotFound(f"there are no Parquet, CSV or JSON Lines files at {where}; check the path")
-    return objects
-
-
-def format_of(objects: Sequence[ObjectInfo]) -> DataFormat:
-    """Return the format of files, from their names.
-
-    Raises
-    ------
-    BadConfiguration
-        If it is unknown, or there are several.
-    """
-    formats = {_suffix(info.uri): info.uri for info in objects}
-    unknown = [uri for suffix, uri in formats.items() if suffix not in _SUFFIXES]
-    if unknown:
-        raise BadConfiguration(
-            f"{unknown[0]} has an unknown type; rename it to .parquet, .csv or .jsonl (or .gz of these)"
-        )
-    kinds = {_SUFFIXES[suffix] for suffix in formats}
-    if len(kinds) > 1:
-        raise BadConfiguration(
-            f"the files have several formats ({', '.join(sorted(kinds))}); compare files of one format"
-        )
-    return kinds.pop()
-
-
-def _hidden(path: str) -> bool:
-    """Whether a path below a folder is not data: a marker, or the unfinished output of a job."""
-    return any(part.startswith(("_", ".")) and "=" not in part for part in path.split("/"))
-
-
-def _suffix(uri: str) -> str:
-    name = uri.rpartition("/")[2].lower().removesuffix(".gz")
-    return f".{name.rpartition('.')[2]}" if "." in name else ""
 
 
 def _command(files: Files) -> str:

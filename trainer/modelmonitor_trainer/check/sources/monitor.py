@@ -22,12 +22,14 @@ from modelmonitor_trainer.check.data import (
     text_columns,
 )
 from modelmonitor_trainer.check.sources.champion import find_champion
+from modelmonitor_trainer.check.sources.partition_survey import SideSurvey, left_out_of_monitor, survey
 from modelmonitor_trainer.data.tables import scan
 from modelmonitor_trainer.data.windows import (
     Batch,
     Window,
     batches_of_partitions,
     days_of,
+    last_whole_day,
     latest_partition,
     live_window,
     partitions,
@@ -62,10 +64,11 @@ def resolve_monitor(store: Store, request: CheckRequest, now: dt.datetime) -> tu
     ctx = CheckContext(store, registry.layout.profiles, spec.data.format)
     with ctx.stopwatch.step("windows"):
         status, champion = find_champion(registry)
-        today = now.astimezone(dt.UTC).date()
-        window = live_window(spec, latest_partition(store, spec.data.live.uri, until=today), today)
+        last = last_whole_day(now)
+        latest = latest_partition(store, spec.data.live.uri, until=last)
+        window = live_window(spec, latest, last + dt.timedelta(days=1))
         mature = window[1] - dt.timedelta(days=spec.data.labels.delay_days if spec.data.labels else 0)
-        monitor = MonitorData(request.monitor, spec, registry, mature, champion, status)
+        monitor = MonitorData(request.monitor, spec, registry, mature, last, champion, status)
         data = _resolve(store, request, monitor, window)
     _LOG.info("live window %s to %s, reference: %s", *window, data.reference_title)
     return ctx, data
@@ -74,14 +77,17 @@ def resolve_monitor(store: Store, request: CheckRequest, now: dt.datetime) -> tu
 def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: Window) -> CheckData:
     spec, champion = monitor.spec, monitor.champion
     period, title = _reference_period(spec, champion)
-    reference = champion.features if champion else _partitions(store, spec.data.live.uri, period)
+    earlier = survey(store, spec.data.live.uri, None if champion else period, "reference")
+    reference = champion.features if champion else earlier.batches
     if period is not None and not reference:
         raise NotFound(
             f"the reference period {period[0]} to {period[1]} has no partition under {spec.data.live.uri}; "
             "correct spec.data.reference"
         )
-    arrived = _partitions(store, spec.data.labels.uri, window) if spec.data.labels else ()
-    live = _partitions(store, spec.data.live.uri, window)
+    labelled = survey(store, spec.data.labels.uri, window, "current") if spec.data.labels else SideSurvey()
+    arrived = labelled.batches
+    current = survey(store, spec.data.live.uri, window, "current")
+    live = current.batches
     labels = _label_windows(store, monitor, period, arrived)
     return CheckData(
         detectors=tuple(spec.effective_detectors()),
@@ -100,6 +106,10 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
         reference_window=period,
         current_window=window,
         nothing_to_compare="there is no reference yet: no champion, and no spec.data.reference",
+        left_out=(
+            *(item for side in (earlier, current, labelled) for item in side.left_out),
+            *left_out_of_monitor(store, monitor, window, reference, live),
+        ),
         reproduce="modelmonitor check -f MONITOR.yaml",
         monitor=monitor,
     )

@@ -1,0 +1,169 @@
+"""The data files of one side of a check of files: at a path, in a folder, or of a pattern; and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelmonitor_api.outcomes import LeftOutReason
+from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.formats import format_of_object
+from modelmonitor_trainer.data.left_out import LeftOut
+from modelmonitor_trainer.data.object_names import is_document, is_marker, suffix_of
+from modelmonitor_trainer.data.path_pattern import Match, PathPattern
+from modelmonitor_trainer.data.table_logs import files_of_tables
+from modelmonitor_trainer.errors import BadConfiguration, NotFound
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
+
+
+@dataclass(frozen=True)
+class FileListing:
+    """The data files of one side.
+
+    Attributes
+    ----------
+    folder
+        The folder that they are in, with a slash at the end; ``key=value`` folders below it can be columns.
+    objects
+        Data files, sorted by URI.
+    formats
+        The format of each, by URI.
+    left_out
+        Files and folders that are not read.
+    selected_keys
+        Keys of ``key=value`` folders whose values were selected.
+    """
+
+    folder: str
+    objects: tuple[ObjectInfo, ...]
+    formats: Mapping[str, DataFormat]
+    left_out: tuple[LeftOut, ...] = ()
+    selected_keys: frozenset[str] = frozenset()
+
+
+def list_files(store: Store, where: str) -> FileListing:
+    """Return the data files at a path, a folder, a pattern or a URI.
+
+    Raises
+    ------
+    NotFound
+        If there are none.
+    BadConfiguration
+        If none has a known format, or they belong to a table that is not supported.
+    """
+    uri = where if "://" in where else f"file://{Path(where).absolute()}{'/' if where.endswith('/') else ''}"
+    pattern = PathPattern.of(uri)
+    # The name of a local file may look like a pattern. On S3 a rejected listing is more informative than a HEAD.
+    is_object = not uri.endswith("/") and (pattern is None or uri.startswith("file://"))
+    single = store.head(uri) if is_object else None
+    if single is not None:
+        return _with_formats(store, uri.rpartition("/")[0] + "/", [single], [], where, requested=True)
+    if pattern is None:
+        folder = uri.rstrip("/") + "/"
+        files = files_of_tables(store, folder, store.list(folder))
+        data, left_out = _without_markers(files.objects, folder)
+        return _with_formats(store, folder, data, [*left_out, *files.left_out], where)
+    files = files_of_tables(store, pattern.folder, store.list(pattern.prefix))
+    data, left_out = _matching(pattern, files.objects)
+    left_out += [item for item in files.left_out if pattern.match(item.name)]
+    return _with_formats(store, pattern.folder, data, left_out, where, keys=pattern.selected_keys)
+
+
+def find_files(store: Store, where: str) -> list[ObjectInfo]:
+    """Return the data files at a path, a folder, a pattern or a URI, sorted; see :func:`list_files`."""
+    return list(list_files(store, where).objects)
+
+
+def format_of(listings: Iterable[FileListing]) -> DataFormat:
+    """Return the format of files.
+
+    Raises
+    ------
+    BadConfiguration
+        If there are several.
+    """
+    kinds = {fmt for listing in listings for fmt in listing.formats.values()}
+    if len(kinds) > 1:
+        raise BadConfiguration(
+            f"the files have several formats ({', '.join(sorted(kinds))}); compare files of one format"
+        )
+    return kinds.pop()
+
+
+def _without_markers(objects: Iterable[ObjectInfo], folder: str) -> tuple[list[ObjectInfo], list[LeftOut]]:
+    data: list[ObjectInfo] = []
+    markers: list[LeftOut] = []
+    for info in objects:
+        if is_marker(info.uri.removeprefix(folder)):
+            markers.append(LeftOut(LeftOutReason.MARKER, info.uri, info.size))
+        else:
+            data.append(info)
+    return data, markers
+
+
+def _matching(pattern: PathPattern, objects: Sequence[ObjectInfo]) -> tuple[list[ObjectInfo], list[LeftOut]]:
+    """Return the objects that match a pattern: files, or those in folders where only folders match."""
+    files: list[ObjectInfo] = []
+    below: list[ObjectInfo] = []
+    for info in objects:
+        match = pattern.match(info.uri)
+        # A pattern can name what begins with _ or a dot, but no marker is data.
+        if match is Match.FILE and not is_marker(info.uri.rpartition("/")[2].lstrip("_.")):
+            files.append(info)
+        elif match is Match.BELOW:
+            below.append(info)
+    if any(not is_document(info.uri) for info in files) or not below:
+        folders = sorted({pattern.matched_folder(info.uri) for info in below})
+        return files, [LeftOut(LeftOutReason.OUTSIDE_PATTERN, folder) for folder in folders]
+    data = files
+    left_out: list[LeftOut] = []
+    for info in below:
+        some, markers = _without_markers([info], pattern.matched_folder(info.uri))
+        data, left_out = data + some, left_out + markers
+    return data, left_out
+
+
+def _with_formats(
+    store: Store,
+    folder: str,
+    objects: Sequence[ObjectInfo],
+    left_out: Sequence[LeftOut],
+    where: str,
+    *,
+    keys: frozenset[str] = frozenset(),
+    requested: bool = False,
+) -> FileListing:
+    """Return a listing with the formats of the files; those without a known one are left out.
+
+    Raises
+    ------
+    NotFound, BadConfiguration
+        If no file is left.
+    """
+    documents = [] if requested else [info for info in objects if is_document(info.uri)]
+    formats = {info.uri: format_of_object(store, info) for info in objects if info not in documents}
+    if formats and not any(formats.values()):
+        raise BadConfiguration(
+            f"{next(iter(formats))} has an unknown type; rename it to .parquet, .csv or .jsonl (or .gz of these)"
+        )
+    if not formats:
+        raise NotFound(f"there are no Parquet, CSV or JSON Lines files at {where}; check the path")
+    # Settings and schemas next to data are often .json.
+    others = {fmt for uri, fmt in formats.items() if fmt and suffix_of(uri) != ".json"} - {DataFormat.JSON_LINES}
+    data: dict[str, DataFormat] = {}
+    rest = [LeftOut(LeftOutReason.NOT_DATA, info.uri, info.size) for info in documents]
+    for info in (info for info in objects if info.uri in formats):
+        fmt = formats[info.uri]
+        beside = bool(others) and suffix_of(info.uri) == ".json"
+        if fmt is not None and not beside:
+            data[info.uri] = fmt
+        elif beside:
+            reason = LeftOutReason.NOT_DATA if fmt is None else LeftOutReason.OTHER_FORMAT
+            rest.append(LeftOut(reason, info.uri, info.size))
+        else:
+            # Object stores have empty objects that stand for folders.
+            reason = LeftOutReason.UNKNOWN_FORMAT if info.size else LeftOutReason.MARKER
+            rest.append(LeftOut(reason, info.uri, info.size))
+    chosen = tuple(info for info in objects if info.uri in data)
+    return FileListing(folder, chosen, data, (*left_out, *rest), keys)

@@ -1,0 +1,98 @@
+"""Which columns objects have: every object is opened, so that a column of a later one is not overlooked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.tables import Unreadable, reading, scan
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
+
+#: Bytes of a text object that are inspected for its columns.
+_INSPECTED = 1 << 20
+#: Footers that are read at the same time.
+_THREADS = 8
+
+_Columns = dict[str, pa.DataType | None]
+
+
+@dataclass(frozen=True)
+class SeenColumn:
+    """A column of some objects.
+
+    Attributes
+    ----------
+    type
+        Its type in the first object that has one; None if it is not known.
+    objects
+        How many objects have it.
+    """
+
+    type: pa.DataType | None
+    objects: int
+
+
+def columns_of(store: Store, objects: Sequence[ObjectInfo], fmt: DataFormat) -> dict[str, SeenColumn]:
+    """Return the columns of some objects, in the order in which they appear.
+
+    Of Parquet objects the footers are read, of CSV the headers, and of JSON Lines the first rows. An object that cannot
+    be read has no columns here.
+    """
+    seen: dict[str, SeenColumn] = {}
+    for columns in _of_parquet(store, objects) if fmt is DataFormat.PARQUET else _of_text(store, objects, fmt):
+        for name, kind in columns.items():
+            known = seen.get(name, SeenColumn(None, 0))
+            seen[name] = SeenColumn(kind if known.type is None else known.type, known.objects + 1)
+    return seen
+
+
+def _of_parquet(store: Store, objects: Sequence[ObjectInfo]) -> list[_Columns]:
+    def columns(info: ObjectInfo) -> _Columns:
+        with suppress(Unreadable), reading(info.uri, DataFormat.PARQUET), store.open(info) as file:
+            schema = pq.read_schema(file)
+            return dict(zip(schema.names, schema.types, strict=True))
+        return {}
+
+    # Each footer is a request or two.
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(columns, objects))
+
+
+def _of_text(store: Store, objects: Sequence[ObjectInfo], fmt: DataFormat) -> Iterator[_Columns]:
+    """Yield the columns of text objects; only the first one with a header is decoded, for the types."""
+    headers: dict[bytes, _Columns] = {}
+    for info in objects:
+        with suppress(Unreadable):
+            start = _start_of(store, info, fmt)
+            header = start.partition(b"\n")[0]
+            if fmt is DataFormat.JSON_LINES and headers:
+                yield _keys_of(start)
+                continue
+            if header not in headers:
+                with scan(store, info, None, fmt, head=1) as opened:
+                    headers[header] = dict(opened.types)
+            yield headers[header]
+
+
+def _start_of(store: Store, info: ObjectInfo, fmt: DataFormat) -> bytes:
+    with reading(info.uri, fmt), store.open(info) as file:
+        stream: BinaryIO = pa.CompressedInputStream(file, "gzip") if info.uri.endswith(".gz") else file
+        return bytes(stream.read(_INSPECTED))
+
+
+def _keys_of(start: bytes) -> _Columns:
+    """Return the keys of the rows at the start of a JSON Lines object; the last row can be cut off."""
+    names: _Columns = {}
+    for line in start.splitlines():
+        with suppress(ValueError):
+            row = json.loads(line)
+            names |= dict.fromkeys(row) if isinstance(row, dict) else {}
+    return names

@@ -1,0 +1,46 @@
+"""Formats of objects: from their names, and from their content where the name does not tell."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+
+from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.object_names import FORMATS, suffix_of
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
+
+#: First and last bytes of a Parquet file; the first of one with an encrypted footer are others.
+_PARQUET = b"PAR1"
+#: Bytes of a JSON file that are inspected: its first line must be an object.
+_INSPECTED = 1 << 20
+
+
+def format_of_object(store: Store, info: ObjectInfo) -> DataFormat | None:
+    """Return the format of an object; None if neither its name nor its content tells it.
+
+    Athena, Hive and Redshift write Parquet files without a suffix, and Spark names JSON Lines ``.json``.
+    """
+    suffix = suffix_of(info.uri)
+    if suffix in FORMATS:
+        return FORMATS[suffix]
+    if suffix == ".json":
+        return DataFormat.JSON_LINES if _is_json_lines(store, info) else None
+    return DataFormat.PARQUET if _is_parquet(store, info) else None
+
+
+def _is_parquet(store: Store, info: ObjectInfo) -> bool:
+    if info.size < 2 * len(_PARQUET):
+        return False
+    with store.open(info) as file:
+        return file.read(len(_PARQUET)) == _PARQUET
+
+
+def _is_json_lines(store: Store, info: ObjectInfo) -> bool:
+    """Whether the first line is a JSON object by itself: a document over several lines is not JSON Lines."""
+    try:
+        with store.open(info) as file:
+            stream = pa.CompressedInputStream(file, "gzip") if info.uri.lower().endswith(".gz") else file
+            return isinstance(json.loads(stream.read(_INSPECTED).partition(b"\n")[0]), dict)
+    except (ValueError, OSError, pa.ArrowException):
+        return False

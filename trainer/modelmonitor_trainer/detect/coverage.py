@@ -1,0 +1,215 @@
+"""Coverage of a check: what was compared, what was left out and why, and whether it is enough for NoDrift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from modelmonitor_api.names import Reason
+from modelmonitor_api.outcomes import LeftOutReason
+from modelmonitor_trainer.data.left_out import LeftOut, SideName
+from modelmonitor_trainer.detect.verdict import Verdict
+
+#: Maximum number of names of one reason in the JSON, and in a sentence.
+MAX_NAMES, NAMES_IN_SENTENCE = 20, 5
+
+#: Objects that hold rows, or may hold some: what the share of compared objects is about.
+_DATA = frozenset({LeftOutReason.UNKNOWN_FORMAT, LeftOutReason.MISSING_FROM_TABLE})
+#: Objects that can hold rows or settings: only their bytes count, not their number.
+_BYTES = _DATA | {LeftOutReason.OTHER_FORMAT}
+_DAYS = frozenset({LeftOutReason.MISSING_DAY, LeftOutReason.MISSING_HOURS})
+_COLUMNS = frozenset(
+    {
+        LeftOutReason.LOST_COLUMN,
+        LeftOutReason.PARTIAL_COLUMN,
+        LeftOutReason.UNSUPPORTED_COLUMN,
+        LeftOutReason.UNEVEN_COLUMN,
+    }
+)
+#: What is listed, but not worth a note: it is left out in every check, and rightly so.
+_EXPECTED = frozenset(
+    {
+        LeftOutReason.MARKER,
+        LeftOutReason.NOT_DATA,
+        LeftOutReason.OUTSIDE_PATTERN,
+        LeftOutReason.UNDECLARED_COLUMN,
+        LeftOutReason.SELECTED_COLUMN,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Objects, days or columns: how many were compared, and what was left out.
+
+    Attributes
+    ----------
+    reference, current
+        Numbers that were compared.
+    share
+        Share that was compared, of the side with less; 1 if nothing that counts was left out.
+    left_out
+        What was left out, including what does not count against the share, such as markers.
+    """
+
+    reference: int
+    current: int
+    share: float
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a check compared.
+
+    Attributes
+    ----------
+    objects, days, columns
+        The parts; no days in a check of files.
+    rows
+        Rows of the reference and of the current side.
+    """
+
+    objects: Part
+    days: Part | None
+    columns: Part
+    rows: tuple[int, int]
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """Name → part, those that there are."""
+        parts = {"objects": self.objects, "days": self.days, "columns": self.columns}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
+    def share(self) -> float:
+        """The smallest share of any part."""
+        return min(part.share for part in self.parts.values())
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return a sentence for each reason and side."""
+        return tuple(_sentence(items) for part in self.parts.values() for items in _grouped(part.left_out))
+
+    def notes(self) -> list[tuple[str, list[str]]]:
+        """Return the sentences that are worth a note, with the names in them."""
+        return [
+            (_sentence(items), [item.name for item in items])
+            for part in self.parts.values()
+            for items in _grouped(part.left_out)
+            if items[0].reason not in _EXPECTED
+        ]
+
+
+def objects_part(compared: dict[SideName, tuple[int, int]], left_out: Sequence[LeftOut]) -> Part:
+    """Return the part of the objects.
+
+    Parameters
+    ----------
+    compared
+        Side → number and bytes of the objects that were compared.
+    left_out
+        Those that were not.
+    """
+    shares = [1.0]
+    for side, (count, size) in compared.items():
+        of_side = [item for item in left_out if item.side == side]
+        shares.append(_share(count, sum(item.reason in _DATA for item in of_side)))
+        shares.append(_share(size, sum(item.size for item in of_side if item.reason in _BYTES)))
+    return Part(compared["reference"][0], compared["current"][0], min(shares), tuple(left_out))
+
+
+def days_part(compared: dict[SideName, int], left_out: Sequence[LeftOut]) -> Part:
+    """Return the part of the days; of a day without some of its hours, only these are left out."""
+    shares = [1.0]
+    for side, count in compared.items():
+        missing = [i for i in left_out if i.side == side and i.reason in _DAYS]
+        lost = sum(item.share for item in missing)
+        shares.append(_share(count - sum(i.share for i in missing if i.reason is LeftOutReason.MISSING_HOURS), lost))
+    return Part(compared["reference"], compared["current"], min(shares), tuple(left_out))
+
+
+def columns_part(compared: int, left_out: Sequence[LeftOut]) -> Part:
+    """Return the part of the columns."""
+    lost = sum(item.share for item in left_out if item.reason in _COLUMNS)
+    partial = sum(item.share for item in left_out if item.reason in _COLUMNS and item.share < 1)
+    return Part(compared, compared, _share(compared - partial, lost), tuple(left_out))
+
+
+def _share(compared: float, left_out: float) -> float:
+    total = compared + left_out
+    return compared / total if total and left_out else 1.0
+
+
+def require_coverage(verdict: Verdict, coverage: Coverage, minimum: float) -> Verdict:
+    """Return Inconclusive instead of NoDrift if less than `minimum` was compared.
+
+    What was not compared can differ in any way: a share u of unread rows can move any distance by u.
+    """
+    if verdict.name != "NoDrift" or coverage.share >= minimum:
+        return verdict
+    name, part = min(coverage.parts.items(), key=lambda item: item[1].share)
+    why = " ".join(_sentence(items) for items in _grouped(part.left_out) if _counts(items[0].reason))
+    text = (
+        f"No drift found in what was compared, but that is {part.share:.0%} of the {name}, less than "
+        f"sensitivity.minimumCoverage ({minimum:.0%}). {why}"
+    )
+    reason = verdict.reason if verdict.reason is Reason.PERFORMANCE_DROP else Reason.INCONCLUSIVE
+    return Verdict("Inconclusive", reason, f"{text} {verdict.message}")
+
+
+def coverage_to_json(coverage: Coverage, minimum: float) -> dict[str, Any]:
+    """Return JSON data of a coverage; names are bounded, counts are not."""
+    return {
+        "share": coverage.share,
+        "minimum": minimum,
+        "rows": {"reference": coverage.rows[0], "current": coverage.rows[1]},
+        **{name: None for name in ("objects", "days", "columns") if name not in coverage.parts},
+        **{
+            name: {
+                "share": part.share,
+                "compared": part.current
+                if name == "columns"
+                else {"reference": part.reference, "current": part.current},
+                "leftOut": [_group_to_json(items) for items in _grouped(part.left_out)],
+            }
+            for name, part in coverage.parts.items()
+        },
+    }
+
+
+def _group_to_json(items: Sequence[LeftOut]) -> dict[str, Any]:
+    return {
+        "reason": items[0].reason.value,
+        "side": items[0].side,
+        "count": len(items),
+        "names": [item.name for item in items[:MAX_NAMES]],
+        "message": _sentence(items),
+    }
+
+
+def _grouped(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
+    """Return what was left out by reason and side, in the order of the reasons."""
+    order = {reason: index for index, reason in enumerate(LeftOutReason)}
+
+    def key(item: LeftOut) -> tuple[int, str]:
+        return order[item.reason], item.side or ""
+
+    return [list(items) for _, items in groupby(sorted(left_out, key=key), key=key)]
+
+
+def _counts(reason: LeftOutReason) -> bool:
+    return reason in _BYTES | _DAYS | _COLUMNS
+
+
+def _sentence(items: Sequence[LeftOut]) -> str:
+    """Return what was left out for one reason, as a sentence or two."""
+    shown = ", ".join(f"{i.name} ({i.detail})" if i.detail else i.name for i in items[:NAMES_IN_SENTENCE])
+    more = f" and {len(items) - NAMES_IN_SENTENCE} more" if len(items) > NAMES_IN_SENTENCE else ""
+    first = items[0]
+    if first.reason is LeftOutReason.BOTH_SIDES:
+        return f"On both sides, which hides changes: {shown}{more}."
+    partly = first.reason in {LeftOutReason.PARTIAL_COLUMN, LeftOutReason.MISSING_HOURS}
+    side = f" ({first.side})" if first.side else ""
+    return f"{'Compared in part' if partly else 'Not compared'}{side}: {shown}{more}. {first.reason.meaning}"
