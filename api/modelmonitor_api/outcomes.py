@@ -25,6 +25,16 @@ class DoubtReason(DocumentedEnum):
     NEW_VALUES = "NewValues", "Most distinct values do not occur in the reference."
 
 
+class FindingKind(DocumentedEnum):
+    """What a finding is about: ``findings[].kind`` of the JSON result."""
+
+    MEAN = "Mean", "The mean has moved by half a standard deviation or more."
+    SPREAD = "Spread", "The standard deviation has doubled, or halved."
+    RANGE = "Range", "The smallest or largest value lies far outside of the reference."
+    VALUE_SHARE = "ValueShare", "The share of a single value has changed by a factor of three or more."
+    ODD_BATCH = "OddBatch", "Single days (or files) are unlike those of the reference."
+
+
 class DetectorStatus(DocumentedEnum):
     """The outcome of one detector in a check: ``detectors[].outcome`` of the JSON result."""
 

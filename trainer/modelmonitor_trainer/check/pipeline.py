@@ -31,6 +31,7 @@ from modelmonitor_trainer.check.sources.files import Files, require_one_type, re
 from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.coverage import require_coverage
 from modelmonitor_trainer.detect.drift import DriftResult, find_drift
+from modelmonitor_trainer.detect.findings import Finding, find_unusual
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
 from modelmonitor_trainer.detect.verdict import decide
@@ -189,7 +190,13 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         champion=monitor.champion_status if monitor else None,
         watch=watch.finding,
     )
-    notes = with_coverage_notes((*notes_on(drift, findings.data.rows, data.wording), *data.notes), coverage)
+    unusual = _unusual(findings.data, drift)
+    notes = (
+        *notes_on(drift, findings.data.rows, data.wording),
+        *(finding.sentence for finding in unusual),
+        *data.notes,
+    )
+    notes = with_coverage_notes(notes, coverage)
     return CheckResult(
         verdict=verdict,
         monitor=monitor.ref if monitor else None,
@@ -202,11 +209,22 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         performance=findings.performance,
         detectors=tuple(outcome_of(spec, findings) for spec in data.detectors),
         notes=(*notes, *((watch.note,) if watch.note else ())),
+        findings=unusual,
         coverage=coverage,
         timings=ctx.stopwatch.seconds,
         reproduce=data.reproduce,
         wording=data.wording,
     )
+
+
+def _unusual(data: ProfiledData, drift: DriftResult | None) -> tuple[Finding, ...]:
+    """Return findings about features and predictions; those of the target have days of their own."""
+    if drift is None:
+        return ()
+    columns = [column for column in drift.columns if column.comparison.role == "Feature"]
+    names = [batch.block.name for batch in data.rows.current.blocks]
+    least = float(data.source.sensitivity.minimum_effect)
+    return find_unusual(columns, names, least, drift.level, data.source.wording)
 
 
 def _end(day: dt.date) -> dt.datetime:

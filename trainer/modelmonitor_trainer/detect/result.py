@@ -17,6 +17,7 @@ from modelmonitor_api.status import FeatureEvidence, format_time
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.coverage import Coverage, coverage_to_json
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
+from modelmonitor_trainer.detect.findings import Finding
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.inconclusive import explain_doubts
 from modelmonitor_trainer.detect.performance import PerformanceResult
@@ -90,6 +91,8 @@ class CheckResult:
         Results of the detectors.
     coverage
         What was compared, and what was left out.
+    findings
+        What is unusual about columns that have not drifted.
     notes
         Notes on how the verdict was reached.
     timings
@@ -111,6 +114,7 @@ class CheckResult:
     performance: tuple[PerformanceResult, ...] = ()
     detectors: tuple[DetectorOutcome, ...] = ()
     coverage: Coverage | None = None
+    findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     reproduce: str = ""
@@ -142,6 +146,7 @@ def to_json(result: CheckResult) -> dict[str, Any]:
         "coverage": _coverage(result),
         "reference": _side(result.reference),
         "current": _side(result.current),
+        "findings": [{"column": f.column, "kind": f.kind.value, "message": f.message} for f in result.findings],
         "notes": list(result.notes),
         "timings": {step: round(seconds, 4) for step, seconds in result.timings.items()},
         "reproduce": result.reproduce,

@@ -1,0 +1,75 @@
+"""Findings: what is unusual below the threshold of drift is named, and what is ordinary is not."""
+
+import numpy as np
+import pytest
+
+from modelmonitor_api.outcomes import FindingKind
+from modelmonitor_trainer.detect.findings import find_unusual
+from modelmonitor_trainer.detect.wording import PARTITIONS
+from unit.detect.test_drift import INDEPENDENT, comparison, drift
+
+LEVEL = 1 / 90
+
+
+def findings(before, now, sensitivity=INDEPENDENT):
+    """Return the kinds and messages of the findings about a column; each window is a list of batches."""
+    result = drift([comparison("x", before, now)], sensitivity)
+    names = [f"day {index}" for index in range(len(now))]
+    found = find_unusual(result.columns, names, 0.03, LEVEL, PARTITIONS)
+    assert {finding.column for finding in found} <= {"x"}
+    return {finding.kind: finding.message for finding in found}
+
+
+def amounts(seed, rows=20_000):
+    return np.random.default_rng(seed).lognormal(3, 1, rows)
+
+
+def test_a_few_rows_that_move_the_mean():
+    now = amounts(1)
+    now[:200] *= 1000
+    unusual = findings([amounts(0)], [now])
+    assert unusual.keys() == {FindingKind.MEAN, FindingKind.SPREAD, FindingKind.RANGE}
+    assert "the mean is 3" in unusual[FindingKind.MEAN]
+    assert "33." in unusual[FindingKind.MEAN]
+
+
+def test_a_sentinel():
+    now = np.random.default_rng(1).normal(size=20_000)
+    now[:300] = -999
+    unusual = findings([np.random.default_rng(0).normal(size=20_000)], [now])
+    assert "the smallest value is -999" in unusual[FindingKind.RANGE]
+
+
+def test_the_share_of_a_single_value():
+    g = np.random.default_rng(0)
+    before, now = (np.where(g.random(20_000) < share, 7.0, g.normal(size=20_000)) for share in (0.005, 0.02))
+    values = findings([before], [now]).get(FindingKind.VALUE_SHARE, "")
+    assert values == "" or "the value 7" in values  # only values common enough for a bin of their own
+    before, now = (g.choice(["a", "b", "c"], 20_000, p=p) for p in ([0.695, 0.3, 0.005], [0.68, 0.3, 0.02]))
+    assert "the value 'c' is 2." in findings([before], [now])[FindingKind.VALUE_SHARE]
+
+
+def test_a_new_value():
+    g = np.random.default_rng(0)
+    before, now = (g.choice(["a", "b", "n"], 20_000, p=p) for p in ([0.5, 0.5, 0], [0.49, 0.49, 0.02]))
+    assert "the value 'n' is 2." in findings([before], [now])[FindingKind.VALUE_SHARE]
+
+
+def test_a_single_day_is_named():
+    g = np.random.default_rng(0)
+    before, now = ([g.normal(size=500) for _ in range(days)] for days in (40, 14))
+    now[3] = g.normal(0.4, 1, 500)
+    assert "1 of 14 days is unlike that of the reference: day 3" in findings(before, now, None)[FindingKind.ODD_BATCH]
+
+
+@pytest.mark.parametrize("draw", [np.random.Generator.standard_normal, lambda g, n: g.lognormal(0, 1, n)])
+def test_ordinary_rows_are_not_unusual(draw):
+    for seed in range(20):
+        g = np.random.default_rng(seed)
+        before, now = ([draw(g, 2000) for _ in range(days)] for days in (30, 7))
+        assert findings(before, now, None).keys() <= {FindingKind.RANGE}
+
+
+def test_a_column_that_has_drifted_has_no_findings():
+    g = np.random.default_rng(0)
+    assert findings([g.normal(size=10_000)], [g.normal(3, 5, 10_000)]) == {}
