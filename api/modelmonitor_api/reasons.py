@@ -55,6 +55,7 @@ class Reason(DocumentedEnum):
     # Triggers of a training
     NO_CHAMPION = "NoChampion", "The monitor has no champion, so a first model is trained."
     DRIFT_DETECTED = "DriftDetected", "Checks reported drift, and triggers.onDrift is true."
+    DRIFT_NOT_RULED_OUT = "DriftNotRuledOut", "As many checks as triggers.afterInconclusiveChecks were Inconclusive."
     PERIOD_ELAPSED = "PeriodElapsed", "triggers.everyDays have passed since the last training."
     ENOUGH_NEW_ROWS = "EnoughNewRows", "triggers.everyNewRows have arrived since the champion's training data."
     REQUESTED = "Requested", "Requested by an annotation or on the command line."

@@ -108,6 +108,7 @@ class LastCheck(Message):
         None, description="New champion compared with its predecessor, while spec.promotion.watch is active."
     )
     consecutive_drifts: int = Field(0, description="Number of consecutive checks with the verdict Drift.")
+    consecutive_inconclusive: int = Field(0, description="Number of consecutive checks with the verdict Inconclusive.")
 
 
 class LastCheckFailure(Message):

@@ -32,6 +32,11 @@ from unit.policy.factories import DAY, HOUR, NOW, check, drifted, facts, retrain
             Reason.DRIFT_DETECTED,
             id="enough checks in a row",
         ),
+        pytest.param(
+            facts(check=check(consecutive_inconclusive=7), spec=spec(triggers={"afterInconclusiveChecks": 7})),
+            Reason.DRIFT_NOT_RULED_OUT,
+            id="drift could not be ruled out for long",
+        ),
     ],
 )
 def test_triggers_train(known: Facts, reason: Reason) -> None:
@@ -60,6 +65,11 @@ def test_triggers_train(known: Facts, reason: Reason) -> None:
         pytest.param(
             facts(check=drifted(ago=10 * DAY), training=training(5 * DAY, reason="Requested", failures=1)),
             id="drift has been started, and a requested training failed",
+        ),
+        pytest.param(facts(check=check(consecutive_inconclusive=100)), id="doubt is not a trigger"),
+        pytest.param(
+            facts(check=check(consecutive_inconclusive=6), spec=spec(triggers={"afterInconclusiveChecks": 7})),
+            id="doubt has not lasted",
         ),
         pytest.param(facts(check=drifted(in_a_row=0)), id="drift from another champion's reference"),
         pytest.param(facts(spec=spec(triggers={"everyDays": 51})), id="period not over"),
