@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 
@@ -14,6 +16,8 @@ from modelmonitor_trainer.storage.base import ObjectInfo, Store
 _PARQUET = b"PAR1"
 #: Bytes of a JSON file that are inspected: its first line must be an object.
 _INSPECTED = 1 << 20
+#: Objects that are inspected at the same time.
+_THREADS = 8
 
 
 def format_of_object(store: Store, info: ObjectInfo) -> DataFormat | None:
@@ -27,6 +31,14 @@ def format_of_object(store: Store, info: ObjectInfo) -> DataFormat | None:
     if suffix == ".json":
         return DataFormat.JSON_LINES if _is_json_lines(store, info) else None
     return DataFormat.PARQUET if _is_parquet(store, info) else None
+
+
+def formats_of(store: Store, objects: Sequence[ObjectInfo]) -> dict[str, DataFormat | None]:
+    """Return URI → format of some objects."""
+    # Of a remote store, each object whose name does not tell its format is a request.
+    with ThreadPoolExecutor(_THREADS) as pool:
+        formats = list(pool.map(lambda info: format_of_object(store, info), objects))
+    return {info.uri: fmt for info, fmt in zip(objects, formats, strict=True)}
 
 
 def _is_parquet(store: Store, info: ObjectInfo) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.data.formats import format_of_object
+from modelmonitor_trainer.data.formats import formats_of
 from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.object_names import is_document, is_marker, suffix_of
 from modelmonitor_trainer.data.path_pattern import Match, PathPattern
@@ -68,11 +68,6 @@ def list_files(store: Store, where: str) -> FileListing:
     data, left_out = _matching(pattern, files.objects)
     left_out += [item for item in files.left_out if pattern.match(item.name)]
     return _with_formats(store, pattern.folder, data, left_out, where, keys=pattern.selected_keys)
-
-
-def find_files(store: Store, where: str) -> list[ObjectInfo]:
-    """Return the data files at a path, a folder, a pattern or a URI, sorted; see :func:`list_files`."""
-    return list(list_files(store, where).objects)
 
 
 def format_of(listings: Iterable[FileListing]) -> DataFormat:
@@ -142,7 +137,7 @@ def _with_formats(
         If no file is left.
     """
     documents = [] if requested else [info for info in objects if is_document(info.uri)]
-    formats = {info.uri: format_of_object(store, info) for info in objects if info not in documents}
+    formats = formats_of(store, [info for info in objects if info not in documents])
     if formats and not any(formats.values()):
         raise BadConfiguration(
             f"{next(iter(formats))} has an unknown type; rename it to .parquet, .csv or .jsonl (or .gz of these)"
