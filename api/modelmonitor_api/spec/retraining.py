@@ -19,8 +19,8 @@ class Triggers(Resource):
     on_drift: bool = Field(True, description="Whether to train when checks report drift.")
     after_inconclusive_checks: int | None = Field(
         None,
-        description="Number of consecutive Inconclusive checks after which a training starts, because drift could not be "
-        "ruled out for so long. If omitted, Inconclusive checks start none.",
+        description="Number of consecutive Inconclusive checks after which a training starts, because drift could not "
+        "be ruled out for so long. If omitted, Inconclusive checks start none.",
         ge=1,
         le=1000,
     )

@@ -12,6 +12,8 @@ from modelmonitor_trainer.detect.wording import Wording
 
 #: Number of columns and days that a note names.
 _SHOWN = 5
+#: Number of columns that a note on inconclusive columns names.
+_COLUMNS = 20
 #: A movement of the reference is noted from this distance between its first and its last third on.
 _NOTABLE_TREND = 0.05
 
@@ -25,18 +27,33 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
             for name in rows.reference.columns
             if not rows.reference.columns[name].rows.sum()
         ]
-    mostly_new = [
-        column.name
-        for column in (drift.columns if drift else ())
-        if any(doubt.reason is DoubtReason.NEW_VALUES for doubt in column.doubts)
-    ]
-    if mostly_new:
-        notes.append(
-            f"Most distinct values of {', '.join(mostly_new[:5])} do not occur in the reference. Columns with so many "
-            "values are compared in groups, so new values in the same proportions show no drift. If these are "
-            "identifiers, leave the column out; otherwise inspect them."
-        )
+    if drift:
+        notes += _notes_on_doubts(drift, rows)
     return tuple(notes)
+
+
+def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair) -> list[str]:
+    """Return which columns are inconclusive, and which batches that is about."""
+    doubts = [(column.name, doubt) for column in drift.columns for doubt in column.doubts]
+    names = [batch.block.name for batch in rows.current.blocks]
+    notes = []
+    for reason in dict.fromkeys(doubt.reason for _, doubt in doubts):
+        of_reason = [(name, doubt) for name, doubt in doubts if doubt.reason is reason]
+        columns = list(dict.fromkeys(name for name, _ in of_reason))
+        text = (
+            f"Inconclusive because of {reason.value}: {', '.join(columns[:_COLUMNS])}{_more(len(columns), _COLUMNS)}."
+        )
+        batches = dict.fromkeys(names[index] for _, doubt in of_reason for index in doubt.batches)
+        if batches and reason is not DoubtReason.CHANGE_POINT:
+            shown = ", ".join(list(batches)[:_SHOWN])
+            text += f" Farthest from the reference: {shown}{_more(len(batches))}."
+        if reason is DoubtReason.NEW_VALUES:
+            text += (
+                " Columns with so many values are compared in groups, so new values in the same proportions show no "
+                "drift. If these are identifiers, leave the column out; otherwise inspect them."
+            )
+        notes.append(text)
+    return notes
 
 
 def with_coverage_notes(notes: tuple[str, ...], coverage: Coverage) -> tuple[str, ...]:
@@ -109,5 +126,5 @@ def _named(tests: dict[str, ColumnTest], what: str, names: list[str], text: str)
     return f"{text}: {shown}{_more(len(columns_by_batch))}."
 
 
-def _more(count: int) -> str:
-    return f" and {count - _SHOWN} more" if count > _SHOWN else ""
+def _more(count: int, shown: int = _SHOWN) -> str:
+    return f" and {count - shown} more" if count > shown else ""
