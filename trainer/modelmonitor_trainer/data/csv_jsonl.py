@@ -17,7 +17,8 @@ import pyarrow.csv
 import pyarrow.json
 
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.data.parquet import is_text, refuse_repeated
+from modelmonitor_trainer.data.arrow_types import is_text
+from modelmonitor_trainer.data.parquet import refuse_repeated
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
 
 #: Words that mean a missing value in text formats, unless quoted.

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modelmonitor_trainer.data.arrow_types import is_text
 from modelmonitor_trainer.storage.base import Span, plan_reads
 
 #: Largest number of rows of a column that are decoded at once, …
@@ -141,13 +142,6 @@ def refuse_repeated(names: Sequence[str], wanted: Collection[str]) -> None:
         if name in seen and name in wanted:
             raise pa.ArrowInvalid(f"it has more than one column named {name!r}")
         seen.add(name)
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a type is text, plain or dictionary-encoded."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def spans_of(

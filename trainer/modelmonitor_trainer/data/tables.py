@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data.csv_jsonl import BLOCK_BYTES, NULL_WORDS, open_text
-from modelmonitor_trainer.data.parquet import Part, is_text, open_file, refuse_repeated, spans_of
+from modelmonitor_trainer.data.arrow_types import is_number, is_text
+from modelmonitor_trainer.data.parquet import Part, open_file, refuse_repeated, spans_of
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store, plan_reads
@@ -190,16 +191,6 @@ def scan(
         else:
             lines = open_text(opener, info.uri, columns, fmt, text, head, size=info.size, progress=progress)
             yield Scan({field.name: field.type for field in lines.schema}, lines.rows, lines.values)
-
-
-def is_number(kind: pa.DataType) -> bool:
-    """Whether a type counts as numeric: integers, floats, decimals, booleans."""
-    return bool(
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
-    )
 
 
 def _read_object(

@@ -46,7 +46,7 @@ LARGEST = float(np.finfo(np.float64).max) / 4
 _SEED = 20130101
 
 #: Part of every key of the cache, so that profiles of another version are not used.
-PROFILE_VERSION = 5
+PROFILE_VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -294,7 +294,9 @@ def _add(name: str, rows: pa.ChunkedArray, numbers: dict[str, list[Floats]], wor
     for part in rows.chunks:
         if name in words:
             values, counts, _ = count_values(part)
-            words[name].update({v: c for v, c in zip(values, counts.tolist(), strict=True) if c})
+            for value, count in zip(values, counts.tolist(), strict=True):
+                if count:  # not as a dictionary: a value that is written in two ways is there twice
+                    words[name][value] += count
         elif kind_of(part.type) in {"number", "time"}:
             # A copy: a view of a few rows would keep the whole row group.
             numbers[name].append(floats_of(part)[0].copy())
