@@ -66,21 +66,19 @@ def doubles_of(array: pa.Array) -> pa.DoubleArray:
     kind = array.type
     if pa.types.is_float64(kind):
         return array
-    if pa.types.is_dictionary(kind):
-        return doubles_of(array.dictionary_decode())
-    if isinstance(array, pa.ExtensionArray):
-        return doubles_of(array.storage)
-    if pa.types.is_boolean(kind):
-        array = pc.cast(array, pa.uint8())
-    elif pa.types.is_temporal(kind):
+    if pa.types.is_dictionary(kind) or isinstance(array, pa.ExtensionArray):
+        return doubles_of(array.storage if isinstance(array, pa.ExtensionArray) else array.dictionary_decode())
+    if pa.types.is_temporal(kind):
         return _seconds(array)
-    elif pa.types.is_decimal(kind):
+    if pa.types.is_decimal(kind):
         return _doubles_of_decimals(array)
-    elif pa.types.is_float32(kind):
-        # The text of a 32-bit float is the shortest decimal that reads as it, and texts are read as the nearest double.
-        return pc.cast(pc.cast(array, pa.string()), pa.float64())
-    elif pa.types.is_float16(kind):
+    if pa.types.is_float16(kind):
         return _array_of(_halves()[_view(array, np.uint16)], array)
+    if pa.types.is_float32(kind):
+        # The text of a 32-bit float is the shortest decimal that reads as it, and texts are read as the nearest double.
+        array = pc.cast(array, pa.string())
+    elif pa.types.is_boolean(kind):
+        array = pc.cast(array, pa.uint8())
     return pc.cast(array, pa.float64(), safe=False)
 
 

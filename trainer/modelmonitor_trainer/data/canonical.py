@@ -36,13 +36,10 @@ def words_of(values: pa.Array) -> pa.StringArray:
     values
         An array that is not dictionary-encoded.
     """
-    if isinstance(values, pa.ExtensionArray):
-        return words_of(values.storage)
+    values = values.storage if isinstance(values, pa.ExtensionArray) else values
     kind = values.type
-    if is_text(kind):
-        return _words_of_text(values)
-    if is_bytes(kind):
-        return _words_of_bytes(values)
+    if is_text(kind) or is_bytes(kind):
+        return _words_of_text(values) if is_text(kind) else _words_of_bytes(values)
     if pa.types.is_decimal(kind):
         return _without_exponents(_without_zeros(pc.cast(values, pa.string())))
     if pa.types.is_floating(kind):

@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from modelmonitor_api.spec import DataFormat, Feature, FeatureType
+from modelmonitor_api.spec import Feature, FeatureType
 from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.data.arrow_floats import floats_of
+from modelmonitor_trainer.data.formats import AnyFormat
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.profile.categories import BUCKETS
@@ -145,7 +146,7 @@ def fit_plan(
     store: Store,
     objects: Sequence[ObjectInfo],
     features: Sequence[Feature],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     *,
     skip_unreadable: bool = False,
 ) -> Plan:
@@ -193,7 +194,7 @@ def needs_rebinning(plan: ColumnPlan, counts: Counts, *, wide: bool) -> bool:
 
 
 def rebin(
-    store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: DataFormat, rows: int, *, wide: bool
+    store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: AnyFormat, rows: int, *, wide: bool
 ) -> Plan:
     """Return the plan for `features`, fitted to rows drawn from everywhere; decodes all of these columns.
 
@@ -221,7 +222,7 @@ def rebin(
 
 
 def _draw(
-    store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: DataFormat, step: int
+    store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: AnyFormat, step: int
 ) -> tuple[dict[str, list[Floats]], dict[str, Counter[str]]]:
     """Return a sample of each column: one random row of every `step` rows."""
     text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
@@ -242,7 +243,7 @@ def _sample_objects(
     store: Store,
     objects: Sequence[ObjectInfo],
     features: Sequence[Feature],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     size: tuple[int, int],
     *,
     skip_unreadable: bool,
@@ -274,7 +275,7 @@ def _sample(
     store: Store,
     info: ObjectInfo,
     wanted: Sequence[str],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     quota: int,
     numbers: dict[str, list[Floats]],
     words: dict[str, Counter[str]],

@@ -17,9 +17,9 @@ from functools import reduce
 
 import numpy as np
 
-from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Array, Counts, Floats
 from modelmonitor_trainer.data.arrow_floats import numbers_of
+from modelmonitor_trainer.data.formats import AnyFormat
 from modelmonitor_trainer.data.row_sampling import sample_object
 from modelmonitor_trainer.profile.binning import NumericPlan
 from modelmonitor_trainer.profile.hashing import digest
@@ -193,7 +193,7 @@ def _influence(values: Floats, mask: Floats) -> Floats:
     return np.maximum(influence, 0.0)
 
 
-def moments_of_object(store: Store, info: ObjectInfo, scales: Sequence[Scale], fmt: DataFormat) -> Moments:
+def moments_of_object(store: Store, info: ObjectInfo, scales: Sequence[Scale], fmt: AnyFormat) -> Moments:
     """Return the moments of a sample of an object's rows, spread over all of the object.
 
     At most SAMPLE_ROWS rows are used. Columns that the object lacks, or that are not numbers, have no values.

@@ -17,7 +17,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Generic, Protocol, TypeVar
 
-from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.formats import AnyFormat
 from modelmonitor_trainer.data.parquet import Part
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile import kernel
@@ -25,7 +25,7 @@ from modelmonitor_trainer.profile.binning import PROFILE_VERSION, CategoricalPla
 from modelmonitor_trainer.profile.cache import Codec
 from modelmonitor_trainer.profile.categories import Vocabulary
 from modelmonitor_trainer.profile.columns import ColumnProfile, merge
-from modelmonitor_trainer.profile.counting import Cells, CategoryCounter, NumberCounter
+from modelmonitor_trainer.profile.counting import CategoryCounter, Cells, NumberCounter
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, empty_profile, from_bytes, to_bytes
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
@@ -170,7 +170,7 @@ class ProfileTask:
     info: ObjectInfo
     plan: Plan
     plan_key: str
-    fmt: DataFormat
+    fmt: AnyFormat
     part: Part | None = None
 
     def run(self, store: Store, progress: ProgressCallback = no_progress) -> PartProfile | Unreadable:

@@ -22,6 +22,7 @@ from modelmonitor_trainer.check.data import (
     text_columns,
 )
 from modelmonitor_trainer.check.sources.champion import find_champion
+from modelmonitor_trainer.data.formats import declared_format
 from modelmonitor_trainer.data.tables import scan
 from modelmonitor_trainer.data.windows import (
     Batch,
@@ -59,7 +60,7 @@ def resolve_monitor(store: Store, request: CheckRequest, now: dt.datetime) -> tu
     """
     spec = request.spec
     registry = ModelRegistry.of(store, spec, request.monitor)
-    ctx = CheckContext(store, registry.layout.profiles, spec.data.format)
+    ctx = CheckContext(store, registry.layout.profiles, declared_format(spec.data))
     with ctx.stopwatch.step("windows"):
         status, champion = find_champion(registry)
         today = now.astimezone(dt.UTC).date()

@@ -1,0 +1,67 @@
+"""The format of objects: as declared for all of them, or by the name of each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from modelmonitor_api.spec import CSVOptions, Data, DataFormat
+
+#: Suffix → format.
+SUFFIXES = {
+    ".parquet": DataFormat.PARQUET,
+    ".pq": DataFormat.PARQUET,
+    ".csv": DataFormat.CSV,
+    ".tsv": DataFormat.CSV,
+    ".jsonl": DataFormat.JSON_LINES,
+    ".ndjson": DataFormat.JSON_LINES,
+    ".json": DataFormat.JSON_LINES,
+}
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """The format of some objects.
+
+    Attributes
+    ----------
+    kind
+        Format of all objects; None if the suffix of each tells it.
+    csv
+        What is declared of CSV objects.
+    """
+
+    kind: DataFormat | None = None
+    csv: CSVOptions = field(default_factory=CSVOptions)
+
+
+AnyFormat = DataFormat | FileFormat
+
+
+def declared_format(data: Data) -> AnyFormat:
+    """Return the format of the objects of a monitor."""
+    return data.format if data.csv is None else FileFormat(data.format, data.csv)
+
+
+def format_at(fmt: AnyFormat, uri: str) -> DataFormat:
+    """Return the format of an object; Parquet if neither a declaration nor its suffix tells it."""
+    if isinstance(fmt, DataFormat):
+        return fmt
+    return fmt.kind or SUFFIXES.get(suffix(uri), DataFormat.PARQUET)
+
+
+def csv_options(fmt: AnyFormat) -> CSVOptions:
+    """Return what is declared of CSV objects."""
+    return CSVOptions() if isinstance(fmt, DataFormat) else fmt.csv
+
+
+def format_key(fmt: AnyFormat) -> tuple[bytes, ...]:
+    """Return what a key of stored profiles needs of the format: what is declared changes how objects are read."""
+    declared = csv_options(fmt).to_wire()
+    return (json.dumps(declared, sort_keys=True).encode(),) if declared else ()
+
+
+def suffix(uri: str) -> str:
+    """Return the suffix of an object in lower case, without that of compression."""
+    name = uri.rpartition("/")[2].lower().removesuffix(".gz")
+    return f".{name.rpartition('.')[2]}" if "." in name else ""
