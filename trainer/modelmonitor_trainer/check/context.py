@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from modelmonitor_trainer.data.formats import AnyFormat
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.storage.base import Store
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from modelmonitor_trainer.check.data import ProfiledPair
 from modelmonitor_trainer.detect.drift import DriftResult
+from modelmonitor_trainer.detect.growth import growing_columns
 from modelmonitor_trainer.detect.thresholds import DriftThresholds
 from modelmonitor_trainer.detect.wording import Wording
+from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 
 #: Thresholds that were stretched by at least this factor are noted.
 NOTABLE_STRETCH = 1.05
@@ -24,6 +28,8 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
             for name in rows.reference.columns
             if not rows.reference.columns[name].rows.sum()
         ]
+        notes += _notes_on_growth(growing_columns(rows.reference, rows.current), wording)
+    notes += _notes_on_encodings(rows)
     mostly_new = [column.name for column in drift.mostly_new] if drift else []
     if mostly_new:
         notes.append(
@@ -32,6 +38,36 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
             "identifiers, leave the column out; otherwise inspect them."
         )
     return tuple(notes)
+
+
+def _notes_on_growth(growing: Sequence[str], wording: Wording) -> list[str]:
+    if not growing:
+        return []
+    more = f" and {len(growing) - 5} more" if len(growing) > 5 else ""
+    text = (
+        f"All current values of {', '.join(growing[:5])}{more} continue where the reference ends. Row numbers and "
+        f"times only grow, so they differ in every window. {wording.leave_out.format(column=growing[0])}"
+    )
+    return [text]
+
+
+def _notes_on_encodings(rows: ProfiledPair) -> list[str]:
+    windows = [window for window in (rows.reference, rows.current) if window is not None]
+    notes = []
+    for name in rows.current.columns:
+        blocks = [
+            batch.block.name
+            for window in windows
+            for batch in window.blocks
+            if name in batch.columns and NOT_UTF8 in batch.columns[name].kinds
+        ]
+        if blocks:
+            more = f" and {len(blocks) - 1} more" if len(blocks) > 1 else ""
+            notes.append(
+                f"Text of {name!r} in {blocks[0]}{more} is not UTF-8, and is read as Western European (cp1252). "
+                "Write it again as UTF-8."
+            )
+    return notes
 
 
 def _notes_on_thresholds(thresholds: DriftThresholds, wording: Wording) -> list[str]:

@@ -114,6 +114,12 @@ def open_text(
     return Opened(schema, rows, _values(whole, schema.names))
 
 
+def csv_header(opener: Callable[[], BinaryIO], uri: str, options: CSVOptions) -> list[str]:
+    """Return the names of the columns of a CSV object, repeated ones too."""
+    source = _Source(opener, gzipped=uri.endswith(".gz"), size=0, progress=no_progress)
+    return _CsvReader(source, None, (), 0, options).header()
+
+
 class _Source:
     """An object that can be read from the start more than once.
 
@@ -222,6 +228,17 @@ class _CsvReader:
         recognized = (*self._dialect.recognized, *notes_on([*self._styles.items()]))
         return Opened(schema, rows, self._converted(batches), recognized)
 
+    def header(self) -> list[str]:
+        """Return the names of all columns."""
+        return self._header()[0]
+
+    def _header(self) -> tuple[list[str], pa.Schema]:
+        """Return the names of all columns, and the schema that the first block suggests."""
+        schema = self._stream({}, None).schema
+        self._names = [name.removeprefix("\ufeff").strip() for name in schema.names]
+        self._raw = dict(zip(self._names, schema.names, strict=True))
+        return self._names, schema
+
     def _infer(self) -> tuple[int, pa.RecordBatch | None]:
         """Determine types and styles; return the number of rows, and the batch if there is only one."""
         self._types = self._first_types()
@@ -272,12 +289,9 @@ class _CsvReader:
 
     def _first_types(self) -> dict[str, pa.DataType]:
         """Return the types of the wanted columns that the first block suggests."""
-        schema = self._stream({}, None).schema
-        names = self._names = [name.removeprefix("\ufeff").strip() for name in schema.names]
-        self._raw = dict(zip(names, schema.names, strict=True))
-        wanted = (
-            names if self._columns is None else [name for name in dict.fromkeys(self._columns) if name in self._raw]
-        )
+        names, schema = self._header()
+        asked = names if self._columns is None else dict.fromkeys(self._columns)
+        wanted = [name for name in asked if name in self._raw]
         refuse_repeated(names, wanted)
         types = dict(zip(names, schema.types, strict=True))
         return {name: pa.string() if name in self._text else types[name] for name in wanted}

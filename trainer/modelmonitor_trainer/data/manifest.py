@@ -16,7 +16,7 @@ from typing import Any
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import CSVOptions, DataFormat, ModelMonitorSpec
 from modelmonitor_api.status import format_time, parse_time
-from modelmonitor_trainer.data.formats import AnyFormat, FileFormat, csv_options, declared_format, format_at
+from modelmonitor_trainer.data.object_format import AnyFormat, FileFormat, csv_options, declared_format, format_at
 from modelmonitor_trainer.data.tables import MissingColumn, scan
 from modelmonitor_trainer.data.windows import TrainingWindows, Window, partitions
 from modelmonitor_trainer.errors import BadData

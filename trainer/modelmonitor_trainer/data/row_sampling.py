@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelmonitor_trainer.arrays import Ints
-from modelmonitor_trainer.data.formats import AnyFormat
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import Scan, scan
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import BadData

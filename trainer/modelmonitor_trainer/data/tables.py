@@ -18,14 +18,14 @@ from modelmonitor_trainer.data.arrow_floats import doubles_of
 from modelmonitor_trainer.data.arrow_types import is_bytes, is_number, is_text, plain_type
 from modelmonitor_trainer.data.canonical import canonical
 from modelmonitor_trainer.data.csv_dialect import Undeclared
-from modelmonitor_trainer.data.csv_jsonl import open_text
-from modelmonitor_trainer.data.formats import AnyFormat, csv_options, format_at
+from modelmonitor_trainer.data.csv_jsonl import csv_header, open_text
+from modelmonitor_trainer.data.object_format import AnyFormat, csv_options, format_at
 from modelmonitor_trainer.data.parquet import Part, open_file, pandas_index, refuse_repeated, spans_of
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store, plan_reads
 
-__all__ = ["MissingColumn", "Scan", "Unreadable", "is_number", "is_text", "read_table", "reading", "scan"]
+__all__ = ["MissingColumn", "Scan", "Unreadable", "header_of", "is_number", "is_text", "read_table", "reading", "scan"]
 
 
 class MissingColumn(BadData):
@@ -55,6 +55,8 @@ class Unreadable(BadData):
     ----------
     uri
         The object.
+    undeclared
+        Whether it can be read once something is declared, which the message names.
     """
 
     def __init__(self, uri: str, fmt: AnyFormat, why: object) -> None:
@@ -66,6 +68,7 @@ class Unreadable(BadData):
             advice = "Write it again, or correct data.format"
             super().__init__(f"{uri} cannot be read as {format_at(fmt, uri).value}: {first_line}. {advice}")
         self.uri = uri
+        self.undeclared = isinstance(why, Undeclared)
 
 
 def read_table(
@@ -217,6 +220,24 @@ def scan(
             )
             types = {field.name: field.type for field in lines.schema}
             yield Scan(types, lines.rows, lines.values, recognized=lines.recognized)
+
+
+def header_of(store: Store, info: ObjectInfo, fmt: AnyFormat) -> list[str]:
+    """Return the names of the columns of a Parquet or CSV object, repeated ones too.
+
+    Raises
+    ------
+    Unreadable
+        If the object cannot be decoded.
+    """
+    with reading(info.uri, fmt), contextlib.ExitStack() as files:
+
+        def opener() -> BinaryIO:
+            return files.enter_context(store.open(info))
+
+        if format_at(fmt, info.uri) is DataFormat.PARQUET:
+            return list(pq.read_schema(opener()).names)
+        return csv_header(opener, info.uri, csv_options(fmt))
 
 
 def _read_object(

@@ -33,6 +33,8 @@ class Wording:
         Hint for a current window that is too small.
     not_compared
         Role → why no column of that role was compared.
+    leave_out
+        How to leave a ``{column}`` out.
     correlations_option
         Hint for correlations that are not compared unless requested.
     """
@@ -46,6 +48,7 @@ class Wording:
     longer_reference: str
     more_rows: str
     not_compared: Mapping[str, str]
+    leave_out: str
     correlations_option: str = ""
 
 
@@ -63,6 +66,7 @@ PARTITIONS = Wording(
         "Target": "one side has no labels",
         "Prediction": "there are no logged predictions of this model from before the live window",
     },
+    leave_out="Remove {column} from model.features.",
 )
 FILES = Wording(
     batches="files",
@@ -78,5 +82,6 @@ FILES = Wording(
         "Target": "one side has no values of the target",
         "Prediction": "one side has no predictions",
     },
+    leave_out="Leave it out with --ignore {column}.",
     correlations_option="request them with --correlations",
 )

@@ -22,7 +22,7 @@ import pyarrow as pa
 from modelmonitor_api.spec import Feature, FeatureType
 from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.data.arrow_floats import floats_of
-from modelmonitor_trainer.data.formats import AnyFormat
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.profile.categories import BUCKETS

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelmonitor_api.spec import Feature, FeatureType, ModelMonitorSpec, Task
-from modelmonitor_trainer.data.formats import AnyFormat, format_key
+from modelmonitor_trainer.data.object_format import AnyFormat, format_key
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.errors import NotFound
 from modelmonitor_trainer.profile.binning import (

@@ -17,7 +17,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Generic, Protocol, TypeVar
 
-from modelmonitor_trainer.data.formats import AnyFormat
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.parquet import Part
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile import kernel

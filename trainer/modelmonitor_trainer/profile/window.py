@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from modelmonitor_trainer.arrays import Counts
-from modelmonitor_trainer.data.formats import AnyFormat, format_key
+from modelmonitor_trainer.data.object_format import AnyFormat, format_key
 from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import BadData

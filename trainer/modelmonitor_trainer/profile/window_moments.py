@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelmonitor_trainer.data.formats import AnyFormat
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.profile import moments as cross

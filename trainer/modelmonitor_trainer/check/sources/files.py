@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import shlex
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -14,20 +15,16 @@ from modelmonitor_api.spec import DataFormat, Detector, DetectorType, Feature, F
 from modelmonitor_trainer.check.context import CheckContext, Stopwatch
 from modelmonitor_trainer.check.data import CheckData, Outcomes, ProfiledPair, WindowPair, text_columns
 from modelmonitor_trainer.check.predictor import logged_predictor
-from modelmonitor_trainer.check.sources.file_columns import infer_columns
+from modelmonitor_trainer.check.sources.file_columns import ColumnOptions, infer_columns
+from modelmonitor_trainer.data.object_format import SUFFIXES, FileFormat, csv_options, format_at, suffix
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import in_words
 from modelmonitor_trainer.detect.wording import FILES
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
+from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
+from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
-_SUFFIXES = {
-    ".parquet": DataFormat.PARQUET,
-    ".pq": DataFormat.PARQUET,
-    ".csv": DataFormat.CSV,
-    ".jsonl": DataFormat.JSON_LINES,
-    ".ndjson": DataFormat.JSON_LINES,
-}
 #: Maximum number of batches, as of days: a year of them shows well enough how much they differ.
 MAX_BATCHES = 366
 _GLOB = frozenset("*?[")
@@ -45,6 +42,12 @@ class Files:
         Columns that are no features.
     correlations, ablation
         Whether these detectors are requested; correlations of small files are compared anyway.
+    columns
+        Columns to compare.
+    fmt
+        What is declared of the format of all files.
+    options
+        These two as options of the command line.
     """
 
     reference: str
@@ -53,6 +56,9 @@ class Files:
     prediction: str | None = None
     correlations: bool = False
     ablation: bool = False
+    columns: ColumnOptions = field(default_factory=ColumnOptions)
+    fmt: FileFormat = field(default_factory=FileFormat)
+    options: tuple[str, ...] = ()
 
 
 def resolve_files(
@@ -71,10 +77,11 @@ def resolve_files(
         raise BadConfiguration("--ablation needs the target column; set it with --target")
     stopwatch = Stopwatch()
     with stopwatch.step("windows"):
-        reference, current = (find_files(store, where) for where in (files.reference, files.current))
-        fmt = format_of([*reference, *current])
+        known = files.fmt.kind is None
+        reference, current = (find_files(store, where, known=known) for where in (files.reference, files.current))
+        fmt = format_of([*reference, *current], files.fmt)
         named = {"--target": files.target, "--prediction": files.prediction}
-        inferred = infer_columns(store, reference, current, fmt, named)
+        inferred = infer_columns(store, reference, current, fmt, named, files.columns)
     features = tuple(column for column in inferred.columns if column.name not in named.values())
     rows = WindowPair(inferred.columns, _batches(reference), _batches(current))
     optional = frozenset() if files.correlations else frozenset({"correlations"})
@@ -92,7 +99,7 @@ def resolve_files(
         current_title=files.current,
         has_contract=False,
         optional=optional,
-        notes=inferred.notes + _on_both_sides(reference, current),
+        notes=inferred.notes + _several_formats([*reference, *current], fmt) + _on_both_sides(reference, current),
         reproduce=_command(files),
     )
 
@@ -152,17 +159,33 @@ def require_one_type(pair: ProfiledPair) -> None:
     if pair.reference is None:
         return
     for name in pair.reference.columns:
-        seen: dict[str, str] = {}
+        first: tuple[str, str, ColumnProfile] | None = None
         for batch in pair.reference.blocks:
             profile = batch.columns.get(name)
-            for kind in profile.kinds - {"null"} if profile is not None else ():
-                seen.setdefault(kind, batch.block.name)
-        if len(seen) > 1:
-            (one, first), (other, second) = list(seen.items())[:2]
-            raise BadData(
-                f"the files of the reference disagree on column {name!r}: {in_words([one])} in {first}, and "
-                f"{in_words([other])} in {second}; write it with one type, or remove one of the files"
-            )
+            for kind in sorted(profile.kinds - {"null", NOT_UTF8}) if profile is not None else ():
+                assert profile is not None
+                first = first or (kind, batch.block.name, profile)
+                if kind != first[0] and not _same_categories(first[2], profile):
+                    raise BadData(
+                        f"the files of the reference disagree on column {name!r}: {in_words([first[0]])} in "
+                        f"{first[1]}, and {in_words([kind])} in {batch.block.name}; write it with one type, or remove "
+                        "one of the files"
+                    )
+
+
+def _same_categories(one: ColumnProfile, other: ColumnProfile) -> bool:
+    """Whether most values of a categorical column are also in another batch, written with another type."""
+    if not isinstance(one, CategoricalProfile) or not isinstance(other, CategoricalProfile):
+        return False
+    shared = int(other.counts[:-1][one.counts[:-1] > 0].sum())
+    return bool(one.buckets.size) or 2 * shared >= other.present
+
+
+def _several_formats(objects: Sequence[ObjectInfo], fmt: FileFormat) -> tuple[str, ...]:
+    counts = Counter(format_at(fmt, info.uri).value for info in objects)
+    if len(counts) < 2:
+        return ()
+    return (f"The files have several formats: {', '.join(f'{kind} ({n})' for kind, n in sorted(counts.items()))}.",)
 
 
 def _on_both_sides(reference: Sequence[ObjectInfo], current: Sequence[ObjectInfo]) -> tuple[str, ...]:
@@ -173,8 +196,8 @@ def _on_both_sides(reference: Sequence[ObjectInfo], current: Sequence[ObjectInfo
     return (f"On both sides, which hides changes: {both[0]}{more}.",)
 
 
-def find_files(store: Store, where: str) -> list[ObjectInfo]:
-    """Return the data files at a path, a folder, a pattern or a URI, sorted.
+def find_files(store: Store, where: str, *, known: bool = True) -> list[ObjectInfo]:
+    """Return the data files at a path, a folder, a pattern or a URI, sorted; if `known`, only those of known suffixes.
 
     Raises
     ------
@@ -193,42 +216,35 @@ def find_files(store: Store, where: str) -> list[ObjectInfo]:
         objects = [info for info in store.list(base) if fnmatch.fnmatchcase(info.uri, uri)]
     else:
         objects = [info for info in store.list(base) if not _hidden(info.uri.removeprefix(base))]
-        objects = [info for info in objects if _suffix(info.uri) in _SUFFIXES or len(objects) == 1]
+        objects = [info for info in objects if not known or suffix(info.uri) in SUFFIXES or len(objects) == 1]
     if not objects:
         raise NotFound(f"there are no Parquet, CSV or JSON Lines files at {where}; check the path")
     return objects
 
 
-def format_of(objects: Sequence[ObjectInfo]) -> DataFormat:
-    """Return the format of files, from their names.
+def format_of(objects: Sequence[ObjectInfo], declared: FileFormat) -> FileFormat:
+    """Return the format of files: as declared, or from the name of each.
 
     Raises
     ------
     BadConfiguration
-        If it is unknown, or there are several.
+        If it is unknown, or something is declared of CSV files and there are none.
     """
-    formats = {_suffix(info.uri): info.uri for info in objects}
-    unknown = [uri for suffix, uri in formats.items() if suffix not in _SUFFIXES]
-    if unknown:
+    kinds = {suffix(info.uri): info.uri for info in objects}
+    unknown = [uri for kind, uri in kinds.items() if kind not in SUFFIXES]
+    if unknown and declared.kind is None:
         raise BadConfiguration(
-            f"{unknown[0]} has an unknown type; rename it to .parquet, .csv or .jsonl (or .gz of these)"
+            f"{unknown[0]} has an unknown type; set --format, or rename it to .parquet, .csv or .jsonl (or .gz of "
+            "these)"
         )
-    kinds = {_SUFFIXES[suffix] for suffix in formats}
-    if len(kinds) > 1:
-        raise BadConfiguration(
-            f"the files have several formats ({', '.join(sorted(kinds))}); compare files of one format"
-        )
-    return kinds.pop()
+    if csv_options(declared).to_wire() and not any(format_at(declared, info.uri) is DataFormat.CSV for info in objects):
+        raise BadConfiguration("--separator, --encoding, --decimal and --null-values are for CSV; no file is CSV")
+    return declared
 
 
 def _hidden(path: str) -> bool:
     """Whether a path below a folder is not data: a marker, or the unfinished output of a job."""
     return any(part.startswith(("_", ".")) and "=" not in part for part in path.split("/"))
-
-
-def _suffix(uri: str) -> str:
-    name = uri.rpartition("/")[2].lower().removesuffix(".gz")
-    return f".{name.rpartition('.')[2]}" if "." in name else ""
 
 
 def _command(files: Files) -> str:
@@ -237,4 +253,5 @@ def _command(files: Files) -> str:
         parts += [option, column] if column else []
     for option, requested in (("--correlations", files.correlations), ("--ablation", files.ablation)):
         parts += [option] if requested else []
+    parts += files.options
     return shlex.join(parts)

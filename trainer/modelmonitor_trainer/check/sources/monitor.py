@@ -22,7 +22,7 @@ from modelmonitor_trainer.check.data import (
     text_columns,
 )
 from modelmonitor_trainer.check.sources.champion import find_champion
-from modelmonitor_trainer.data.formats import declared_format
+from modelmonitor_trainer.data.object_format import declared_format
 from modelmonitor_trainer.data.tables import scan
 from modelmonitor_trainer.data.windows import (
     Batch,

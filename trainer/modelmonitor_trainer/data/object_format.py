@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from modelmonitor_api.spec import CSVOptions, Data, DataFormat
@@ -29,10 +30,13 @@ class FileFormat:
         Format of all objects; None if the suffix of each tells it.
     csv
         What is declared of CSV objects.
+    known
+        URI → format, of objects whose suffix does not tell it.
     """
 
     kind: DataFormat | None = None
     csv: CSVOptions = field(default_factory=CSVOptions)
+    known: Mapping[str, DataFormat] = field(default_factory=dict, compare=False)
 
 
 AnyFormat = DataFormat | FileFormat
@@ -47,7 +51,7 @@ def format_at(fmt: AnyFormat, uri: str) -> DataFormat:
     """Return the format of an object; Parquet if neither a declaration nor its suffix tells it."""
     if isinstance(fmt, DataFormat):
         return fmt
-    return fmt.kind or SUFFIXES.get(suffix(uri), DataFormat.PARQUET)
+    return fmt.kind or fmt.known.get(uri) or SUFFIXES.get(suffix(uri), DataFormat.PARQUET)
 
 
 def csv_options(fmt: AnyFormat) -> CSVOptions:
