@@ -327,8 +327,7 @@ class _CsvReader:
     def _guessing(self, batches: Iterator[pa.RecordBatch], guesses: dict[str, StyleGuess]) -> Iterator[pa.RecordBatch]:
         """Pass batches on, and collect the styles of the columns that are neither numbers nor declared as text."""
         names = [name for name, kind in self._types.items() if kind == pa.string() and name not in self._text]
-        decimal = self._options.decimal or ("," if self._decimal == "," else None)
-        guesses |= {name: StyleGuess(decimal, self._nulls) for name in names}
+        guesses |= {name: StyleGuess(self._options.decimal, self._nulls, self._decimal == ",") for name in names}
         for batch in batches:
             for index, name in enumerate(self._types):
                 if name in guesses:

@@ -48,7 +48,7 @@ class NumberStyle:
         """Pattern of numbers without currency and signs of per cent."""
         point, mark = re.escape(self.decimal), re.escape(self.thousands)
         # In India, thousands are followed by pairs of digits.
-        grouped = f"[0-9]{{1,3}}(?:{mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}|" if mark else ""
+        grouped = f"[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{2,3}})*{mark}[0-9]{{3}}|" if mark else ""
         return rf"^[-+]?(?:(?:{grouped}[0-9]+)(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][-+]?[0-9]+)?$"
 
     def described(self) -> Iterator[str]:
@@ -102,15 +102,18 @@ class StyleGuess:
     Attributes
     ----------
     decimal
-        Decimal mark, if it is known.
+        Decimal mark, if it is declared.
     nulls
         Words that mean a missing value.
+    has_comma
+        Whether other columns show that the decimal mark is a comma.
     styles
         Styles that are possible; None before the first value.
     """
 
     decimal: str | None
     nulls: Collection[str]
+    has_comma: bool = False
     styles: tuple[NumberStyle, ...] | None = None
     _marks: set[str] = field(default_factory=set)
 
@@ -147,6 +150,8 @@ class StyleGuess:
         """
         styles = self.styles or ()
         with_point, with_comma = ([style for style in styles if style.decimal == mark] for mark in ".,")
+        if self.has_comma:
+            return next(iter([*with_comma, *with_point]), None)
         if with_point and with_comma and self._marks and not points:
             raise Undeclared(
                 f"the numbers of column {name!r} can have decimal commas, or commas or points between thousands; "

@@ -25,7 +25,7 @@ from modelmonitor_trainer.data.arrow_floats import floats_of
 from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile.arrow_values import kind_of
-from modelmonitor_trainer.profile.categories import BUCKETS
+from modelmonitor_trainer.profile.categories import BUCKETS, merge_spellings
 from modelmonitor_trainer.profile.counting import count_values
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
@@ -305,7 +305,7 @@ def _add(name: str, rows: pa.ChunkedArray, numbers: dict[str, list[Floats]], wor
 
 def _column_plan(feature: Feature, numbers: list[Floats], words: Counter[str] | None, cells: int) -> ColumnPlan:
     if words is not None:
-        common = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES]
+        common = sorted(merge_spellings(words).items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES]
         allowed = tuple(sorted(feature.allowed_values)) if feature.allowed_values is not None else None
         buckets = BUCKETS if len(words) > MAX_CATEGORIES else 0
         return CategoricalPlan(feature.name, tuple(value for value, _ in common), allowed, buckets)

@@ -74,6 +74,17 @@ class Vocabulary:
         return words
 
 
+def merge_spellings(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts of words with the spellings of true, and those of false, counted as the most common one of each.
+
+    Only of a column that holds both and nothing else; others are returned as they are.
+    """
+    spelled = [[word for word in counts if word in spellings] for spellings in (_TRUE, _FALSE)]
+    if not all(spelled) or sum(map(len, spelled)) < len(counts):
+        return dict(counts)
+    return {max(words, key=lambda word: (counts[word], word)): sum(counts[word] for word in words) for words in spelled}
+
+
 def _replaced(words: pa.StringArray, keys: pa.StringArray, replacements: Mapping[str, str]) -> pa.StringArray:
     """Return words, or the replacement of their key where there is one."""
     indices = pc.index_in(keys, value_set=_strings([*replacements]))
