@@ -7,6 +7,7 @@ import datetime as dt
 import decimal
 import io
 import json
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -94,7 +95,7 @@ def table(seed):
 
 def parts(columns, cuts):
     bounds = [0, *sorted(cuts), ROWS]
-    return [{n: v[a:b] for n, v in columns.items()} for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    return [{n: v[a:b] for n, v in columns.items()} for a, b in pairwise(bounds) if b > a]
 
 
 def write_parquet(path, columns, draw):

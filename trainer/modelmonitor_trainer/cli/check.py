@@ -251,8 +251,8 @@ def _file_options(args: argparse.Namespace) -> Iterator[str]:
     for option in _FILE_OPTIONS:
         value = getattr(args, option)
         for one in value if isinstance(value, list) else [] if value is None else [value]:
-            yield f"--{option.replace('_', '-')}"
-            yield "=".join(one) if isinstance(one, tuple) else one
+            name, text = f"--{option.replace('_', '-')}", "=".join(one) if isinstance(one, tuple) else one
+            yield from [f"{name}={text}"] if text.startswith("-") else [name, text]
 
 
 def _options(args: argparse.Namespace) -> list[str]:
