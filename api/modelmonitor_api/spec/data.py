@@ -47,8 +47,8 @@ class CSVOptions(Resource):
     )
     null_values: list[Annotated[str, Field(max_length=64)]] | None = Field(
         None,
-        description="Words that mean a missing value, instead of those that pandas knows (empty, NA, N/A, NULL, None, "
-        "nan and others). The empty word is always one.",
+        description="Words that mean a missing value, besides the empty one. If omitted, those that pandas knows: NA, "
+        "N/A, NULL, None, nan and others.",
         max_length=64,
     )
 

@@ -113,7 +113,7 @@ def _add_file_options(check: argparse.ArgumentParser) -> None:
         "--encoding", metavar="NAME", help="encoding of CSV, such as cp1252 (default: recognized; files only)"
     )
     check.add_argument(
-        "--decimal", choices=[".", ","], help="decimal mark of numbers in CSV (default: recognized; files only)"
+        "--decimal", metavar="MARK", help="decimal mark of numbers in CSV, . or , (default: recognized; files only)"
     )
     check.add_argument(
         "--null-values",
