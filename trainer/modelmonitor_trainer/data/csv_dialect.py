@@ -71,6 +71,8 @@ class Dialect:
         Whether all names of the header are quoted, so that missing values can be as well.
     points
         Whether numbers are sure to have decimal points.
+    names
+        The header, without blanks around names.
     recognized
         What a reader should know of it.
     """
@@ -82,6 +84,7 @@ class Dialect:
     spaced: bool = False
     quoted: bool = False
     points: bool = False
+    names: tuple[str, ...] = ()
     recognized: tuple[str, ...] = field(default=(), compare=False)
 
     def in_legacy_encoding(self, encoding: str) -> Dialect:
@@ -134,6 +137,7 @@ def recognize(head: bytes, options: CSVOptions, wanted: Collection[str] | None, 
         spaced=bool(records) and len(records[0]) > 1 and all(name[:1] == " " for name in records[0][1:]),
         quoted=_QUOTED_HEADER.match(header) is not None,
         points=any(map(_has_point, (value for record in records[1:] for value in record))),
+        names=tuple(_names(records)),
         recognized=tuple(notes),
     )
 
@@ -193,12 +197,15 @@ def _separator(text: str, wanted: Collection[str] | None) -> str:
     Undeclared
         If there is more than one possibility.
     """
-    tried = {separator: _records(text, separator)[0] for separator in SEPARATORS}
-    headers = {separator: _names(records) for separator, records in tried.items()}
+    first = text.partition("\n")[0]
+    present = [separator for separator in SEPARATORS if separator in first]
     if wanted:
-        having = [separator for separator, names in headers.items() if set(wanted) <= set(names)]
-        if having:
-            return having[0]
+        having = (sep for sep in present if set(wanted) <= set(_names(_parsed(text, sep, None, 1))))
+        chosen = next(having, None)
+        if chosen is not None:
+            return chosen
+    tried = {separator: _records(text, separator)[0] for separator in dict.fromkeys([",", *present])}
+    headers = {separator: _names(records) for separator, records in tried.items()}
     several = [separator for separator, names in headers.items() if len(names) > 1]
     consistent = [separator for separator in several if _is_consistent(tried[separator])]
     if len(consistent) > 1:
@@ -228,14 +235,14 @@ def _records(text: str, separator: str) -> tuple[list[list[str]], bool]:
     return records, False
 
 
-def _parsed(text: str, separator: str, escape: str | None) -> list[list[str]]:
+def _parsed(text: str, separator: str, escape: str | None, most: int = _RECORDS) -> list[list[str]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, escapechar=escape)
     records: list[list[str]] = []
     try:
         for record in reader:
             if record:
                 records.append(record)
-            if len(records) > _RECORDS:
+            if len(records) >= most:
                 break
     except csv.Error:
         pass  # Arrow reports what is wrong with it

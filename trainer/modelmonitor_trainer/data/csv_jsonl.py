@@ -116,8 +116,8 @@ def open_text(
 
 def csv_header(opener: Callable[[], BinaryIO], uri: str, options: CSVOptions) -> list[str]:
     """Return the names of the columns of a CSV object, repeated ones too."""
-    source = _Source(opener, gzipped=uri.endswith(".gz"), size=0, progress=no_progress)
-    return _CsvReader(source, None, (), 0, options).header()
+    data, whole = _Source(opener, gzipped=uri.endswith(".gz"), size=0, progress=no_progress).head()
+    return list(recognize(data, options, None, whole=whole).names)
 
 
 class _Source:
@@ -227,10 +227,6 @@ class _CsvReader:
         batches = iter([only]) if only is not None else self._source.with_progress(self._batches, second_pass=True)
         recognized = (*self._dialect.recognized, *notes_on([*self._styles.items()]))
         return Opened(schema, rows, self._converted(batches), recognized)
-
-    def header(self) -> list[str]:
-        """Return the names of all columns."""
-        return self._header()[0]
 
     def _header(self) -> tuple[list[str], pa.Schema]:
         """Return the names of all columns, and the schema that the first block suggests."""
