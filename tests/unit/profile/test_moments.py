@@ -120,3 +120,12 @@ def test_a_draw_is_sorted_without_repetition_and_always_the_same(rows, limit):
     assert found.size == min(rows, limit)
     assert found.tolist() == sorted(set(found.tolist())) == spread_rows(rows, limit).tolist()
     assert not rows or 0 <= found[0] <= found[-1] < rows
+
+
+@pytest.mark.parametrize("values", [[0.0, 5e-324], [-1.7e308, 1.7e308]])
+def test_the_smallest_and_the_largest_doubles_have_moments(values):
+    column = np.array(values * 50)
+    plan = NumericPlan("x", np.array([values[0], values[1]]))
+    scale = scale_of(plan, np.array([0, 50, 50]))
+    assert scale is not None
+    assert np.isfinite(moments_of([column, column], [scale, scale]).values).all()

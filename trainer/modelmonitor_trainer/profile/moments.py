@@ -154,7 +154,10 @@ def correlations(rows: Floats, sums: Floats) -> tuple[Floats, Floats]:
 
 
 def _clipped(column: Floats, scale: Scale) -> Floats:
-    middle, half = (scale.low + scale.high) / 2, (scale.high - scale.low) / 2
+    # Halves first: sums of the largest doubles are infinite.
+    middle, half = scale.low / 2 + scale.high / 2, scale.high / 2 - scale.low / 2
+    if not half:  # half of the smallest double is zero
+        return np.where(np.isnan(column), np.nan, 0.0)
     clipped: Floats = (np.clip(column, scale.low, scale.high) - middle) / half
     return clipped
 
