@@ -225,7 +225,8 @@ class _CsvReader:
         names = list(self._types)
         schema = pa.schema([(n, pa.float64() if n in self._styles else self._types[n]) for n in names])
         batches = iter([only]) if only is not None else self._source.with_progress(self._batches, second_pass=True)
-        recognized = (*self._dialect.recognized, *notes_on([*self._styles.items()]))
+        comma = ("numbers have decimal commas",) if self._decimal == "," and self._options.decimal is None else ()
+        recognized = (*self._dialect.recognized, *comma, *notes_on([*self._styles.items()]))
         return Opened(schema, rows, self._converted(batches), recognized)
 
     def _header(self) -> tuple[list[str], pa.Schema]:
