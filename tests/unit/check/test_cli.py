@@ -91,7 +91,7 @@ def test_text_target_and_page(capsys, files):
     ("args", "message"),
     [
         (["--reference", "{0}/nowhere", "--current", "{0}/current"], "no Parquet, CSV or JSON Lines files at"),
-        (["--reference", "{0}/reference", "--current", "{0}/current"], "have several formats"),
+        (["--reference", "{0}/bad.yaml", "--current", "{0}/current"], "bad.yaml has an unknown type; set --format"),
         (["--reference", "{0}/reference/0.csv"], "--reference and --current must be set together"),
         (["--reference", "{0}/reference/0.csv", "--current", "{0}/current/0.csv", "--target", "q"], "--target 'q'"),
         (["--reference", "{0}/bad.parquet", "--current", "{0}/current/0.parquet"], "bad.parquet cannot be read"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from modelmonitor_api.outcomes import DoubtReason
 from modelmonitor_trainer.check.data import ProfiledPair
 from modelmonitor_trainer.detect.coverage import Coverage
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
+from modelmonitor_trainer.detect.growth import growing_columns
 from modelmonitor_trainer.detect.wording import Wording
+from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 
 #: Number of columns and days that a note names.
 _SHOWN = 5
@@ -27,6 +30,8 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
             for name in rows.reference.columns
             if not rows.reference.columns[name].rows.sum()
         ]
+        notes += _notes_on_growth(growing_columns(rows.reference, rows.current), wording)
+    notes += _notes_on_encodings(rows)
     if drift:
         notes += _notes_on_doubts(drift, rows)
     return tuple(notes)
@@ -53,6 +58,36 @@ def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair) -> list[str]:
                 "drift. If these are identifiers, leave the column out; otherwise inspect them."
             )
         notes.append(text)
+    return notes
+
+
+def _notes_on_growth(growing: Sequence[str], wording: Wording) -> list[str]:
+    if not growing:
+        return []
+    more = f" and {len(growing) - 5} more" if len(growing) > 5 else ""
+    text = (
+        f"All current values of {', '.join(growing[:5])}{more} continue where the reference ends. Row numbers and "
+        f"times only grow, so they differ in every window. {wording.leave_out.format(column=growing[0])}"
+    )
+    return [text]
+
+
+def _notes_on_encodings(rows: ProfiledPair) -> list[str]:
+    windows = [window for window in (rows.reference, rows.current) if window is not None]
+    notes = []
+    for name in rows.current.columns:
+        blocks = [
+            batch.block.name
+            for window in windows
+            for batch in window.blocks
+            if name in batch.columns and NOT_UTF8 in batch.columns[name].kinds
+        ]
+        if blocks:
+            more = f" and {len(blocks) - 1} more" if len(blocks) > 1 else ""
+            notes.append(
+                f"Text of {name!r} in {blocks[0]}{more} is not UTF-8, and is read as Western European (cp1252). "
+                "Write it again as UTF-8."
+            )
     return notes
 
 

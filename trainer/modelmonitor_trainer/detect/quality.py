@@ -18,6 +18,7 @@ from modelmonitor_api.outcomes import ViolationKind
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.data.windows import Window, days_of
 from modelmonitor_trainer.detect.wording import Wording
+from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 
@@ -31,6 +32,8 @@ _MIN_ROWS_STUCK = 100
 _STUCK_LEVEL = 1e-9
 #: Tolerated share and number of rows that repeat a join key.
 DUPLICATES, MIN_DUPLICATES = 0.01, 10
+#: Kinds that say nothing about the type of a column's values.
+_NO_TYPES = frozenset({"null", NOT_UTF8})
 #: A weekday is expected if the reference has this share of such days.
 _EXPECTED_SHARE = 0.8
 
@@ -182,18 +185,32 @@ def _violation(kind: ViolationKind, feature: Feature, hits: Sequence[tuple[Batch
 
 
 def _wrong_type(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
-    """A Numeric feature must contain numbers; a Categorical one the types of the reference."""
-    kinds = profile.kinds - {"null"}
+    """A Numeric feature must contain numbers; a Categorical one values in a type of the reference, or its values."""
+    kinds = profile.kinds - _NO_TYPES
     if "nested" in kinds:
         return "holds lists or structs, which a feature cannot be (write their fields as columns),"
-    known = frozenset[str]().union(*(p.kinds for p in before)) - {"null"}
+    known = frozenset[str]().union(*(p.kinds for p in before)) - _NO_TYPES
     if isinstance(profile, NumericProfile):
         strange = kinds - {"number"}
+        what = in_words(strange) + _strays_in_words(profile)
         if strange and known == {"number"}:
-            return f"holds {in_words(strange)}, where the reference holds numbers,"
-        return f"is declared Numeric and holds {in_words(strange)}" if strange else ""
+            return f"holds {what}, where the reference holds numbers,"
+        return f"is declared Numeric and holds {what}" if strange else ""
     strange = kinds - known if known else frozenset[str]()
-    return f"holds {in_words(strange)}, where the reference holds {in_words(known)}," if strange else ""
+    # The same categories written with another type are no other categories.
+    if not strange or profile.buckets.size or 2 * int(profile.counts[-1]) <= profile.present:
+        return ""
+    return f"holds {in_words(strange)}, where the reference holds {in_words(known)},"
+
+
+def _strays_in_words(profile: NumericProfile) -> str:
+    """Return examples of text that is not a number."""
+    some = sorted(profile.strays.items(), key=lambda item: (-item[1], item[0]))[:3]
+    return f" ({', '.join(f'{word[:40]!r} in {_rows(count)}' for word, count in some)})" if some else ""
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} rows" if count != 1 else "1 row"
 
 
 def in_words(kinds: Iterable[str]) -> str:
