@@ -73,7 +73,7 @@ def lake(tmp_path, capsys):
     ("good", "other", "content"),
     [
         ("a.csv", "b.csv.zst", b"\x28\xb5\x2f\xfd" + os.urandom(9000)),
-        ("a.csv", "b.tsv", b"k\tx\n1\t2\n" * 9000),
+        ("a.csv", "b.orc", b"ORC" * 9000),
         ("a.jsonl", "b.json", json.dumps([{"k": 1, "x": 2}] * 900).encode()),
         ("a.parquet", "000000_0", b"1\x012\n" * 9000),
         ("a.parquet", "b.avro", b"Obj\x01" * 900),

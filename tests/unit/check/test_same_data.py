@@ -137,13 +137,15 @@ def write_csv(path, columns, draw):
 def write_json(path, columns, draw):
     dropped = draw(st.booleans())
     whole = draw(st.booleans())
+    empty = {name for name, values in columns.items() if all(value is None for value in values)}
     lines = []
     for row in zip(*columns.values(), strict=True):
         record = dict(zip(columns, row, strict=True))
         if record["count"] is not None and not whole:
             record["count"] = float(record["count"])
         if dropped:
-            record = {name: value for name, value in record.items() if value is not None}
+            # A key that no row has is a missing column.
+            record = {name: value for name, value in record.items() if value is not None or name in empty}
         lines.append(json.dumps(record) + "\n")
     path.write_text("".join(lines))
 

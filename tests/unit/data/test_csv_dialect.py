@@ -24,7 +24,8 @@ class Reader:
 
     def __init__(self, folder):
         self.folder = folder
-        self.recognized, self.types = (), {}
+        self.recognized: tuple[str, ...] = ()
+        self.types: dict[str, pa.DataType] = {}
 
     def __call__(self, content, *, columns=None, text=(), name="t.csv", **declared):
         data = content if isinstance(content, bytes) else content.encode()

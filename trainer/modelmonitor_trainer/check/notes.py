@@ -45,17 +45,17 @@ def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair) -> list[str]:
     for reason in dict.fromkeys(doubt.reason for _, doubt in doubts):
         of_reason = [(name, doubt) for name, doubt in doubts if doubt.reason is reason]
         columns = list(dict.fromkeys(name for name, _ in of_reason))
-        text = (
-            f"Inconclusive because of {reason.value}: {', '.join(columns[:_COLUMNS])}{_more(len(columns), _COLUMNS)}."
-        )
+        shown_columns = f"{', '.join(columns[:_COLUMNS])}{_more(len(columns), _COLUMNS)}"
+        text = f"Inconclusive because of {reason.value}: {shown_columns}."
         batches = dict.fromkeys(names[index] for _, doubt in of_reason for index in doubt.batches)
         if batches and reason is not DoubtReason.CHANGE_POINT:
             shown = ", ".join(list(batches)[:_SHOWN])
             text += f" Farthest from the reference: {shown}{_more(len(batches))}."
         if reason is DoubtReason.NEW_VALUES:
-            text += (
-                " Columns with so many values are compared in groups, so new values in the same proportions show no "
-                "drift. If these are identifiers, leave the column out; otherwise inspect them."
+            text = (
+                f"Most distinct values of {shown_columns} do not occur in the reference. Columns with so many values "
+                "are compared in groups, so new values in the same proportions show no drift. If these are "
+                "identifiers, leave the column out; otherwise inspect them."
             )
         notes.append(text)
     return notes

@@ -41,6 +41,18 @@ def formats_of(store: Store, objects: Sequence[ObjectInfo]) -> dict[str, DataFor
     return {info.uri: fmt for info, fmt in zip(objects, formats, strict=True)}
 
 
+def has_several_rows(store: Store, info: ObjectInfo) -> bool:
+    """Whether a JSON Lines object has two rows or more: settings and schemas are often one JSON object in one line."""
+    lines = [line for line in _start(store, info).splitlines()[:3] if line.strip()]
+    return len(lines) > 1
+
+
+def _start(store: Store, info: ObjectInfo) -> bytes:
+    with store.open(info) as file:
+        stream = pa.CompressedInputStream(file, "gzip") if info.uri.lower().endswith(".gz") else file
+        return bytes(stream.read(_INSPECTED))
+
+
 def _is_parquet(store: Store, info: ObjectInfo) -> bool:
     if info.size < 2 * len(_PARQUET):
         return False
@@ -51,8 +63,6 @@ def _is_parquet(store: Store, info: ObjectInfo) -> bool:
 def _is_json_lines(store: Store, info: ObjectInfo) -> bool:
     """Whether the first line is a JSON object by itself: a document over several lines is not JSON Lines."""
     try:
-        with store.open(info) as file:
-            stream = pa.CompressedInputStream(file, "gzip") if info.uri.lower().endswith(".gz") else file
-            return isinstance(json.loads(stream.read(_INSPECTED).partition(b"\n")[0]), dict)
+        return isinstance(json.loads(_start(store, info).partition(b"\n")[0]), dict)
     except (ValueError, OSError, pa.ArrowException):
         return False

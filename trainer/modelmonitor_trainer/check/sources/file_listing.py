@@ -8,7 +8,7 @@ from pathlib import Path
 
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.data.formats import formats_of
+from modelmonitor_trainer.data.formats import formats_of, has_several_rows
 from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.object_format import FileFormat
 from modelmonitor_trainer.data.object_names import is_document, is_marker, suffix_of
@@ -140,10 +140,12 @@ def _with_formats(
     documents = [] if requested else [info for info in objects if is_document(info.uri)]
     rest = [info for info in objects if info not in documents]
     formats = formats_of(store, rest) if kind is None else {info.uri: kind for info in rest if info.size}
+    if formats and not any(formats.values()) and suffix_of(next(iter(formats))) == ".json":
+        raise BadConfiguration(f"{next(iter(formats))} is not JSON Lines; write one object per line")
     if formats and not any(formats.values()):
         raise BadConfiguration(
-            f"{next(iter(formats))} has an unknown type; set --format, or rename it to .parquet, .csv or .jsonl (or .gz "
-            "of these)"
+            f"{next(iter(formats))} has an unknown type; set --format, or rename it to .parquet, .csv or .jsonl (or "
+            ".gz of these)"
         )
     if not formats:
         raise NotFound(f"there are no Parquet, CSV or JSON Lines files at {where}; check the path")
@@ -154,7 +156,8 @@ def _with_formats(
     unread = [LeftOut(LeftOutReason.NOT_DATA, info.uri, info.size) for info in documents]
     for info in (info for info in objects if info.uri in formats):
         fmt = formats[info.uri]
-        beside = bool(others) and suffix_of(info.uri) == ".json"
+        json = bool(others) and suffix_of(info.uri) == ".json"
+        beside = json and not (fmt is not None and has_several_rows(store, info))
         if fmt is not None and not beside:
             data[info.uri] = fmt
         elif beside:

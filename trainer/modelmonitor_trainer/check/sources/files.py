@@ -144,7 +144,7 @@ def _columns_left_out(
             reason = LeftOutReason.NEW_COLUMN
         elif kind is not None and kind_of(kind) == "time":
             reason = LeftOutReason.TIME_COLUMN
-        elif kind is None or kind_of(kind) not in {"number", "text", "null"} or not 1 <= len(name) <= MAX_NAME:
+        elif kind is None or kind_of(kind) not in {"number", "text", "null"} or len(name) > MAX_NAME:
             reason = LeftOutReason.UNSUPPORTED_COLUMN
         elif before.objects < files:
             reason = LeftOutReason.PARTIAL_COLUMN
