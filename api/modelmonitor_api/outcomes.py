@@ -11,6 +11,7 @@ class Verdict(DocumentedEnum):
     NO_DRIFT = "NoDrift", "No drift was found, and the check could have detected a change of detectableEffect."
     DRIFT = "Drift", "Columns, or relationships between columns, have changed."
     CORRUPTED = "Corrupted", "The data violate the feature contract, so they were not tested for drift."
+    PERFORMANCE_DROP = "PerformanceDrop", "No drift was found, but the champion scores significantly worse."
     INCONCLUSIVE = "Inconclusive", "No drift was found, but there are too few data to rule it out."
 
 

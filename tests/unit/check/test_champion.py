@@ -98,7 +98,7 @@ def test_a_champion_that_has_dropped(crowned):
     world = crowned(worse)
     verdict, result = world.check()
     assert verdict.performance_dropped
-    assert (verdict.verdict, verdict.reason) == ("NoDrift", "PerformanceDrop")
+    assert (verdict.verdict, verdict.reason) == ("PerformanceDrop", "PerformanceDrop")
     assert verdict.message.startswith("ROC AUC has dropped to 0.")
     assert "<h1>No drift, but the champion scores worse</h1>" in world.store.read(verdict.report_uri).decode()
     assert result.performance[0].dropped

@@ -31,7 +31,7 @@ from modelmonitor_trainer.detect.drift import DriftResult, find_drift
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
 from modelmonitor_trainer.detect.thresholds import Calendar
-from modelmonitor_trainer.detect.verdict import decide
+from modelmonitor_trainer.detect.verdict import decide, with_drop
 from modelmonitor_trainer.storage.base import Store
 
 
@@ -172,6 +172,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         wording=data.wording,
         nothing_to_compare=data.nothing_to_compare,
     )
+    decided = with_drop(decided, findings.performance)
     verdict = CheckVerdict(
         verdict=decided.name,
         reason=decided.reason.value,
