@@ -41,6 +41,7 @@ class ViolationKind(DocumentedEnum):
     UNIT_CHANGED = "UnitChanged", "The values of a column look as if they were in another unit."
     ROW_COUNT = "RowCount", "A partition has far fewer or far more rows than any before it."
     DUPLICATE_KEYS = "DuplicateKeys", "Many rows share a join key."
+    CONTRADICTORY_LABELS = "ContradictoryLabels", "Many keys have different labels, none of which is the newest."
     NO_ROWS = "NoRows", "The current window has no rows."
     MISSING_PARTITION = "MissingPartition", "A day that should have a partition has none."
 

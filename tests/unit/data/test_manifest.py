@@ -7,21 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from modelmonitor_api.resource import parse
-from modelmonitor_api.spec import Feature, ModelMonitorSpec
-from modelmonitor_trainer.data.labels import (
-    check_binary,
-    class_names,
-    class_places,
-    feature_arrays,
-    join,
-    load,
-    texts,
-    true_values,
-)
+from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_trainer.data.labels import load
 from modelmonitor_trainer.data.manifest import Manifest, days_within, freeze, objects_of
 from modelmonitor_trainer.data.tables import MissingColumn
 from modelmonitor_trainer.data.windows import TrainingWindows
@@ -121,7 +110,7 @@ def test_rows_and_labels_are_counted(store, base):
     assert report.unlabelled == 6, "of each day one without a label, and one whose label is NULL"
     assert report.orphaned_labels == 0, "labels of the two days after belong to the hold-out"
     assert np.unique(found.days, return_counts=True)[1].tolist() == [2, 2, 2]
-    assert found.target.to_pylist() == [True, False] * 3
+    assert found.target.to_pylist() == ["1", "0"] * 3
 
 
 def test_labels_that_lie_where_they_arrived(store, base, tmp_path):
@@ -173,103 +162,3 @@ def test_the_target_among_the_rows(store, base, tmp_path):
     assert manifest.labels == ()
     found = load(store, manifest, manifest.holdout, plain)
     assert (found.rows, found.report.unlabelled) == (4, 2)
-
-
-keys = st.lists(st.one_of(st.none(), st.integers(0, 12)), max_size=25)
-
-
-@settings(max_examples=150, deadline=None)
-@given(keys, st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 12)), st.one_of(st.none(), st.integers(0, 1)))))
-def test_a_join_is_that_of_a_dictionary(left, right):
-    features = pa.table({"k": pa.array(left, pa.int64()), "row": pa.array(range(len(left)), pa.int64())})
-    labels = pa.table(
-        {
-            "k": pa.array([None if key is None else str(key) for key, _ in right], pa.string()),
-            "y": pa.array([value for _, value in right], pa.int64()),
-        }
-    )
-    found = join(features, labels, np.arange(len(left)), key="k", target="y")
-    known = {}
-    for key, value in right:
-        if key is not None and value is not None:
-            known.setdefault(key, value)
-    expected, seen = [], set()
-    for row, key in enumerate(left):
-        if key is not None and key not in seen:
-            seen.add(key)
-            if key in known:
-                expected.append((row, known[key]))
-    assert list(zip(found.table["row"].to_pylist(), found.target.to_pylist(), strict=True)) == expected
-    assert found.days.tolist() == [row for row, _ in expected]
-    report = found.report
-    assert report.matched == len(expected)
-    assert report.matched + report.unlabelled == len(seen) + left.count(None)
-    assert report.orphaned_labels == len(known) - report.matched
-
-
-def chunked(values, kind=None):
-    return pa.chunked_array([pa.array(values, kind)])
-
-
-@pytest.mark.parametrize(
-    ("values", "kind", "expected"),
-    [
-        ([1, None], pa.int8(), [1.0, np.nan]),
-        ([1.5, float("inf"), float("nan")], pa.float32(), [1.5, np.nan, np.nan]),
-        ([True, False, None], pa.bool_(), [1.0, 0.0, np.nan]),
-        ([None, None], pa.null(), [np.nan, np.nan]),
-        ([2**60], pa.int64(), [float(2**60)]),
-    ],
-)
-def test_numbers(values, kind, expected):
-    found = feature_arrays(pa.table({"x": chunked(values, kind)}), [Feature(name="x", type="Numeric")])["x"]
-    np.testing.assert_array_equal(found, expected)
-    assert found.dtype == np.float64
-
-
-@pytest.mark.parametrize(
-    ("values", "kind", "expected"),
-    [
-        (["a", None, ""], pa.string(), ["a", None, ""]),
-        ([1, None], pa.int16(), ["1", None]),
-        ([1.0, 1.5, float("nan"), None], pa.float64(), ["1", "1.5", None, None]),
-        ([True, None], pa.bool_(), ["true", None]),
-        ([None], pa.null(), [None]),
-        ([], pa.string(), []),
-    ],
-)
-def test_categories(values, kind, expected):
-    assert texts(chunked(values, kind), "c").tolist() == expected
-
-
-@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.date32()])
-def test_times_are_refused_with_advice(kind):
-    table = pa.table({"t": chunked([dt.datetime(2013, 1, 1, tzinfo=dt.UTC)], kind)})
-    with pytest.raises(BadData, match=r"'t' is .* declared Numeric"):
-        feature_arrays(table, [Feature(name="t", type="Numeric")])
-    with pytest.raises(BadData, match=r"'t' is .* weekday"):
-        feature_arrays(table, [Feature(name="t", type="Categorical")])
-
-
-@pytest.mark.parametrize(
-    ("values", "kind", "names"),
-    [
-        ([True, False], pa.bool_(), ["0", "1"]),
-        ([2, 10, 1], pa.int64(), ["1", "2", "10"]),
-        ([1.0, 0.0], pa.float64(), ["0", "1"]),
-        (["no", "yes"], pa.string(), ["no", "yes"]),
-    ],
-)
-def test_classes(values, kind, names):
-    target = chunked(values, kind)
-    assert class_names(target, "y") == names
-    places = class_places(target, "y", names)
-    assert sorted(places) == list(range(len(names)))
-    assert class_places(target, "y", names[:1]).tolist().count(-1) == len(names) - 1
-
-
-def test_targets_that_cannot_be():
-    with pytest.raises(BadData, match="3 values"):
-        check_binary(["0", "1", "2"], "y")
-    with pytest.raises(BadData, match="finite"):
-        true_values(chunked([1.0, float("inf")]), "y")

@@ -71,7 +71,7 @@ def test_what_needs_the_rows_says_that_they_are_gone(crowned):
     outcome = {item["name"]: item for item in checked(crowned, 1)["detectors"]}["relations"]
     assert outcome["outcome"] == "NotTested"
     assert "rows of the reference are needed" in outcome["message"]
-    assert "2013-01-03" in outcome["message"]
+    assert "2013-01-12" in outcome["message"], "labels are joined from the last day to the first"
 
 
 def test_a_rejected_version_carries_none(crowned):

@@ -73,7 +73,7 @@ def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime) -> Check
     results = _run_detectors(ctx, profiled)
     with ctx.stopwatch.step("tests"):
         drift = _decide_drift(profiled, results)
-    findings = Findings(profiled, results.violations, results.performance, drift)
+    findings = Findings(profiled, results.violations, results.performance, drift, results.notes)
     return _result(ctx, findings, time)
 
 
@@ -198,7 +198,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         violations=findings.violations,
         performance=findings.performance,
         detectors=tuple(outcome_of(spec, findings) for spec in data.detectors),
-        notes=(*notes, *data.notes, *((watch.note,) if watch.note else ())),
+        notes=(*notes, *findings.notes, *data.notes, *((watch.note,) if watch.note else ())),
         timings=ctx.stopwatch.seconds,
         reproduce=data.reproduce,
         wording=data.wording,
