@@ -259,3 +259,12 @@ def test_a_target_of_nulls_or_of_one_class_ends_in_a_sentence(champion, check):
     code, found, _ = check()
     assert code == 0
     assert "ROC AUC is not defined on the 1200 labelled rows (a single class?)" in found["performance"][0]["message"]
+
+
+def test_a_champion_that_scores_worse_cannot_pass_a_gate(champion, check):
+    g = np.random.default_rng(0)
+    land(champion, texts, texts, lambda truth: truth ^ (g.random(COUNT) < 0.3))
+    code, found, _ = check("--fail-on", "PerformanceDrop")
+    assert (code, found["verdict"], found["performanceDropped"]) == (10, "PerformanceDrop", True), found["message"]
+    code, found, _ = check("--fail-on", "Drift,Corrupted")
+    assert code == 0

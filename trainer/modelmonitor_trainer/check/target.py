@@ -56,16 +56,22 @@ def refuse_class_numbers(truth: Floats, predicted: Floats, name: str) -> None:
     Raises
     ------
     BadData
-        If there are at most two values, or a few whole ones with predictions from 0 to 1 that are not all of them.
+        If there are at most two values, or a few whole ones with predictions from 0 to 1, or if the predictions are
+        from 0 to 1 and most values are not: they are not on one scale.
     """
     values = np.unique(truth[~np.isnan(truth)])
     known = predicted[~np.isnan(predicted)]
     fractions = bool(known.size and known.min() >= 0 and known.max() <= 1)
     few = values.size <= _MAX_CLASS_NUMBERS and bool((values == np.floor(values)).all())
-    if values.size > 2 and not (few and fractions):
-        return
-    shown = ", ".join(f"{value:g}" for value in values[:3]) + (", …" if values.size > 3 else "")
-    raise BadData(
-        f"the target {name!r} is {shown} in the reference, which may be the numbers of classes; bias is defined for 0 "
-        "and 1, and for values: write 1 for the outcome that the prediction is the probability of, and 0 for the others"
-    )
+    if values.size <= 2 or (few and fractions):
+        shown = ", ".join(f"{value:g}" for value in values[:3]) + (", …" if values.size > 3 else "")
+        raise BadData(
+            f"the target {name!r} is {shown} in the reference, which may be the numbers of classes; bias is defined "
+            "for 0 and 1, and for values: write 1 for the outcome that the prediction is the probability of, and 0 for "
+            "the others"
+        )
+    if fractions and bool(((truth < 0) | (truth > 1)).sum() > truth.size / 2):
+        raise BadData(
+            f"the target {name!r} is from {values[0]:g} to {values[-1]:g} in the reference and its predictions are "
+            "from 0 to 1, so they are not on one scale; log the predicted value"
+        )

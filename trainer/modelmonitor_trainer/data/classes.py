@@ -28,6 +28,7 @@ _WHOLE = re.compile(r"^\+?(-?\d+)\.0*$")
 #: A share of outcomes of a yes-no question above this one that are neither of the two classes is not left out.
 STRAY_SHARE = 0.01
 _SHOWN = 4
+_LENGTH = 40
 
 
 def class_texts(target: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
@@ -179,7 +180,7 @@ def in_words(names: Iterable[str]) -> str:
     >>> in_words(["a"]), in_words(["0", "1"]), in_words("abcdef")
     ("'a'", "'0' and '1'", "'a', 'b', 'c', 'd' and 2 more")
     """
-    quoted = [repr(name) for name in names]
+    quoted = [repr(name[:_LENGTH]) for name in names]
     if len(quoted) > _SHOWN:
         return f"{', '.join(quoted[:_SHOWN])} and {len(quoted) - _SHOWN} more"
     return " and ".join([*([", ".join(quoted[:-1])] if len(quoted) > 1 else []), *quoted[-1:]])
