@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import LabelJoin, Outcomes
@@ -198,14 +197,14 @@ class _Day:
         """Return the labelled rows of the day, at most `quota` random ones."""
         from modelmonitor_trainer.data.label_table import KEY
         from modelmonitor_trainer.data.label_window import join_day
+        from modelmonitor_trainer.data.labels import distinct
 
         assert self.batch.day is not None
         keys = self.rows.column(KEY)
-        repeated = len(keys) - keys.null_count - int(pc.count_distinct(keys, mode="only_valid").as_py())
         labels = [*self.labels, *window.early(keys, self.reader, self.batch.day)]
         if not labels:
             nothing = pa.chunked_array([pa.nulls(0, pa.string())])
-            count = self.rows.num_rows
+            count, repeated = self.rows.num_rows, len(keys) - keys.null_count - distinct(keys)
             return LabelledBatch(self.batch, self.rows.slice(0, 0), nothing, count, count, repeated)
         found = join_day(self.rows, self.reader, labels, self.batch.day, min_share)
         report = found.report
@@ -215,7 +214,7 @@ class _Day:
             found.target,
             read=self.rows.num_rows,
             unlabelled=report.unlabelled if found.rows or report.contradictory else self.rows.num_rows,
-            repeated=repeated,
+            repeated=report.repeated_rows,
             immature=report.immature,
             corrected=report.corrected,
             contradictory=report.contradictory,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
@@ -119,7 +120,9 @@ class _Indistinct(Exception):
     """A float stands for several whole numbers."""
 
 
-def meet(left: pa.ChunkedArray, right: pa.ChunkedArray, kinds: set[KeyKind]) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+def meet(
+    left: pa.ChunkedArray, right: pa.ChunkedArray, kinds: AbstractSet[KeyKind]
+) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
     """Return both sides with text written as the kinds of either side are.
 
     Parameters
@@ -129,16 +132,21 @@ def meet(left: pa.ChunkedArray, right: pa.ChunkedArray, kinds: set[KeyKind]) -> 
     kinds
         Kinds of both sides.
     """
+    return written_as(left, kinds), written_as(right, kinds)
+
+
+def written_as(keys: pa.ChunkedArray, kinds: AbstractSet[KeyKind]) -> pa.ChunkedArray:
+    """Return keys with text written as the other kinds are."""
     if KeyKind.TEXT not in kinds:
-        return left, right
+        return keys
     for kind, convert in (
         (KeyKind.NUMBER, _numbers_in_text),
         (KeyKind.TIME, _times_in_text),
         (KeyKind.BYTES, _bytes_in_text),
     ):
         if kind in kinds:
-            left, right = convert(left), convert(right)
-    return left, right
+            keys = convert(keys)
+    return keys
 
 
 def _plain(values: pa.ChunkedArray) -> pa.ChunkedArray:

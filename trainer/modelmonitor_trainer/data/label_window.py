@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.data.join_keys import KeyReader, meet
 from modelmonitor_trainer.data.label_table import LabelColumns, LabelTable, read_labels
-from modelmonitor_trainer.data.labels import EARLY_DAYS, Dataset, join
+from modelmonitor_trainer.data.labels import EARLY_DAYS, Dataset, days_since_1970, join
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.storage.base import Store
 
@@ -39,7 +40,7 @@ class LabelWindow:
         self.read: dict[dt.date, int] = {}
         self._store, self._columns, self._fmt = store, columns, fmt
         self._unread = sorted(((batch.day, batch) for batch in batches if batch.day), key=lambda item: item[0])
-        self._tables: list[tuple[dt.date, LabelTable]] = []
+        self._left: LabelTable | None = None
 
     def take(self, keys: pa.ChunkedArray, reader: KeyReader, day: dt.date) -> list[LabelTable]:
         """Return the labels of some rows in the partitions from `day` on, and forget them.
@@ -52,13 +53,12 @@ class LabelWindow:
             Day of the rows; earlier than at the call before.
         """
         self._read_from(day)
-        taken = []
-        for index, (partition, table) in enumerate(self._tables):
-            if partition >= day:
-                met, mask = _among(table, keys, reader)
-                taken.append(met.filter(mask))
-                self._tables[index] = (partition, met.filter(~mask))
-        return taken
+        if self._left is None:
+            return []
+        self._left, mask = _among(self._left, keys, reader, self._left.days >= days_since_1970(day))
+        taken = self._left.filter(mask)
+        self._left = self._left.filter(~mask)
+        return [taken] if len(taken) else []
 
     def early(self, keys: pa.ChunkedArray, reader: KeyReader, day: dt.date) -> list[LabelTable]:
         """Return the labels of some rows in the partitions shortly before `day`, unless rows of these days have them.
@@ -67,8 +67,13 @@ class LabelWindow:
         """
         first = day - dt.timedelta(days=EARLY_DAYS)
         self._read_from(first)
-        chosen = [table for partition, table in self._tables if first <= partition < day]
-        return [met.filter(mask) for met, mask in (_among(table, keys, reader) for table in chosen)]
+        if self._left is None:
+            return []
+        recent = (self._left.days >= days_since_1970(first)) & (self._left.days < days_since_1970(day))
+        if not recent.any():
+            return []
+        labels, mask = _among(self._left, keys, reader, recent)
+        return [labels.filter(mask)]
 
     def _read_from(self, day: dt.date) -> None:
         while self._unread and self._unread[-1][0] >= day:
@@ -76,7 +81,7 @@ class LabelWindow:
             days = [(partition, batch.objects)]
             table = read_labels(self._store, days, self._columns, self._fmt, self.reader)
             self.read[partition] = len(table)
-            self._tables.append((partition, table))
+            self._left = LabelTable.concatenated([part for part in (self._left, table) if part is not None])
 
 
 def join_day(
@@ -95,14 +100,13 @@ def join_day(
     day, min_share
         The day, and the smallest share.
     """
-    number = (day - dt.date(1970, 1, 1)).days
-    days = np.full(rows.num_rows, number, dtype=np.int64)
+    days = np.full(rows.num_rows, days_since_1970(day), dtype=np.int64)
     whole = LabelTable.concatenated(labels)
     return join(rows, whole, days, kinds=reader.kinds, min_share=min_share)
 
 
-def _among(table: LabelTable, keys: pa.ChunkedArray, reader: KeyReader) -> tuple[LabelTable, np.ndarray]:
-    """Return labels with their keys as those of the rows are written, and which have a row."""
-    left, right = meet(keys, table.keys, reader.kinds | table.kinds)
-    mask: np.ndarray = pc.is_in(right, value_set=pc.unique(left.drop_null())).to_numpy()
-    return replace(table, keys=right), mask
+def _among(labels: LabelTable, keys: pa.ChunkedArray, reader: KeyReader, wanted: Array) -> tuple[LabelTable, Array]:
+    """Return labels with their keys as those of some rows are written, and which of the wanted ones have a row."""
+    left, right = meet(keys, labels.keys, labels.kinds | reader.kinds)
+    mask: Array = wanted & pc.is_in(right, value_set=pc.unique(left.drop_null())).to_numpy()
+    return replace(labels, keys=right), mask

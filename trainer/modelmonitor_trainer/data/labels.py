@@ -57,6 +57,8 @@ class JoinReport:
         Rows whose label replaced a different one.
     contradictory
         Rows that are left out because their newest labels differ.
+    repeated_rows
+        Rows after the first of their key.
     """
 
     feature_rows: int
@@ -68,6 +70,7 @@ class JoinReport:
     immature: int = 0
     corrected: int = 0
     contradictory: int = 0
+    repeated_rows: int = 0
 
     @property
     def labelled_share(self) -> float:
@@ -159,7 +162,7 @@ def load(
     arrived = [(day.day, [pinned.info for pinned in day.objects]) for day in days_within(manifest.labels, period)]
     labels = read_labels(store, arrived, LabelColumns.of(spec), manifest.fmt)
     # Labels of the first days can belong to rows before the window, and late ones to rows after it.
-    first, last = (_number(day) for day in (window[0] + delay, window[1]))
+    first, last = (days_since_1970(day) for day in (window[0] + delay, window[1]))
     ours = (labels.days >= first) & (labels.days <= last)
     share = float(spec.data.labels.min_share)
     return join(features, labels, days, kinds=reader.kinds, min_share=share, ours=ours)
@@ -200,12 +203,11 @@ def join(
     keys = pc.unique(left.drop_null())
     # Position of each row's key in `keys`, in which keys are in the order of their first rows.
     codes: Ints = pc.index_in(left.drop_null(), value_set=keys).to_numpy().astype(np.int64)
-    first = present[np.unique(codes, return_index=True)[1]]
-    owners = pc.index_in(right, value_set=keys)
-    meets = pc.is_valid(owners).to_numpy()
-    newest = _newest(
-        labels.filter(meets), owners.drop_null().to_numpy().astype(np.int64), codes, days[present], days[first]
-    )
+    first = present[np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))]
+    found = pc.index_in(right, value_set=keys)
+    meets = pc.is_valid(found).to_numpy()
+    owners: Ints = found.drop_null().to_numpy().astype(np.int64)
+    newest = _newest(labels.filter(meets), owners, codes, days[present], days[first])
     labelled = first[newest.owner]
     repeated = np.setdiff1d(present, first, assume_unique=True)
     expected = np.delete(np.arange(features.num_rows), repeated)
@@ -217,11 +219,15 @@ def join(
         label_rows=labels.read,
         matched=int(agreed.sum()),
         unlabelled=expected.size - labelled.size,
-        duplicate_keys=repeated.size + len(labels) - int(pc.count_distinct(right).as_py()),
-        orphaned_labels=_distinct(right, ~meets if ours is None else ~meets & ours),
+        duplicate_keys=repeated.size
+        + len(labels)
+        - int(np.count_nonzero(np.bincount(owners)))
+        - distinct(right.filter(pa.array(~meets))),
+        orphaned_labels=distinct(right.filter(pa.array(~meets if ours is None else ~meets & ours))),
         immature=int((~kept).sum()),
         corrected=int((agreed & newest.corrected).sum()),
         contradictory=int((kept & newest.contradictory).sum()),
+        repeated_rows=repeated.size,
     )
     taken = labels.values.filter(pa.array(meets)).take(pa.array(newest.label[agreed]))
     return Dataset(features.drop_columns(KEY).take(pa.array(rows)), taken, days[rows], report)
@@ -267,19 +273,19 @@ def _newest(labels: LabelTable, owner: Ints, codes: Ints, row_days: Ints, first_
     versions = labels.versions_in_order()
     # The last key of lexsort is the first to sort by.
     order = places[np.lexsort([part[places] for part in (labels.arrival, versions, ~early, owner)])]
-    groups, sizes = np.unique(owner[order], return_counts=True)
-    last = order[np.cumsum(sizes) - 1] if order.size else order
+    starts = np.flatnonzero(np.diff(owner[order], prepend=-1))
+    sizes = np.diff(starts, append=order.size)
+    last = order[starts + sizes - 1]
     newest = np.repeat(last, sizes)
     values: Ints = labels.values.combine_chunks().dictionary_encode().indices.to_numpy()
     other = values[order] != values[newest]
     as_new = np.ones(order.size, dtype=bool)
     for part in (early, versions, labels.arrival):
         as_new &= part[order] == part[newest]
-    starts = np.cumsum(sizes) - sizes
     differs = [
         np.logical_or.reduceat(mask, starts) if order.size else mask for mask in (other & as_new, other & ~as_new)
     ]
-    return _Newest(groups, last, *differs)
+    return _Newest(owner[last], last, *differs)
 
 
 def _of_first_row(label_days: Ints, owner: Ints, codes: Ints, row_days: Ints, first_days: Ints) -> Array:
@@ -299,8 +305,9 @@ def _of_first_row(label_days: Ints, owner: Ints, codes: Ints, row_days: Ints, fi
     return before
 
 
-def _distinct(keys: pa.ChunkedArray, chosen: Array) -> int:
-    return int(pc.count_distinct(keys.filter(pa.array(chosen))).as_py())
+def distinct(keys: pa.ChunkedArray) -> int:
+    """Return the number of different keys, NULL not counted."""
+    return int(pc.count_distinct(keys, mode="only_valid").as_py()) if len(keys) else 0
 
 
 def _mature(days: Ints, labelled: Ints, min_share: float) -> Ints:
@@ -330,14 +337,16 @@ def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints, usual: fl
     return Dataset(features.filter(chosen), target.filter(chosen), days[kept], report)
 
 
-def _number(day: dt.date) -> int:
+def days_since_1970(day: dt.date) -> int:
     """Return a day as days since 1970."""
     return (day - dt.date(1970, 1, 1)).days
 
 
 def _days(pinned: Sequence[PinnedDay], rows: int) -> Ints:
     """Return the day of each row, as days since 1970."""
-    days = np.repeat(np.array([_number(day.day) for day in pinned], dtype=np.int64), [day.rows for day in pinned])
+    days = np.repeat(
+        np.array([days_since_1970(day.day) for day in pinned], dtype=np.int64), [day.rows for day in pinned]
+    )
     if days.size != rows:
         raise BadData(f"{rows} rows were read where the manifest has {days.size}; the manifest was edited manually")
     return days
