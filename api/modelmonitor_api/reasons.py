@@ -41,7 +41,7 @@ class Reason(DocumentedEnum):
     # Suspended
     SUSPENDED = "Suspended", "spec.suspend is true: no checks and no trainings start."
     ACTIVE = "Active", "spec.suspend is false."
-    # DriftDetected; the first four are also the verdicts of a check
+    # DriftDetected; the first five are also the verdicts of a check
     DRIFT = (
         "Drift",
         "Columns, or relationships between columns, have changed significantly and by at least minimumEffect.",

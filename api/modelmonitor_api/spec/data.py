@@ -169,8 +169,27 @@ class Labels(Resource):
         "whose training window or hold-out is below it is Inconclusive, because early labels are not representative. "
         "Lower it if only a sample of rows is labelled.",
     )
+    version_column: ColumnName | None = Field(
+        None,
+        description="Column of the labels that orders the labels of a key, such as a time of change or a number: the "
+        "greatest counts. If omitted, the label that arrived last counts: that of the latest partition and, within a "
+        "partition, of the object that was written last.",
+    )
+    max_contradictions: Fraction = Field(
+        "0.01",
+        description="Maximum share of labelled rows with contradicting labels, from 0 to 1: different labels of one "
+        "key that neither versionColumn nor their arrival puts in order. Such rows are left out. Above the share, the "
+        "data are Corrupted, and a training fails.",
+    )
 
-    rules: ClassVar[tuple[Rule, ...]] = (_one_day_each("labels.uri"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _one_day_each("labels.uri"),
+        Rule(
+            cel="!has(self.versionColumn) || self.versionColumn != self.joinKey",
+            message="labels.versionColumn must not be labels.joinKey",
+            holds=lambda self: self.version_column is None or self.version_column != self.join_key,
+        ),
+    )
 
 
 class ReferencePeriod(Resource):

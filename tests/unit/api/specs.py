@@ -44,6 +44,14 @@ def custom_trainer(**changes: Any) -> dict[str, Any]:
 VALID = {
     "minimal": spec(),
     "labels": spec(data__labels={"uri": "s3://data/labels/%Y/%m/%d/", "joinKey": "id"}),
+    "versions of labels": spec(
+        data__labels={
+            "uri": "s3://data/labels/%Y/%m/%d/",
+            "joinKey": "id",
+            "versionColumn": "v",
+            "maxContradictions": "0",
+        }
+    ),
     "predictions": spec(model__predictionColumn="score"),
     "reference of one day": spec(data__reference={"start": "2013-01-01", "end": "2013-01-01"}),
     "CSV": spec(data__format="CSV", data__csv={"separator": ";", "decimal": ",", "nullValues": ["", "-"]}),
@@ -101,6 +109,10 @@ INVALID = {
     "label partition of all days": (
         spec(data__labels={"uri": "s3://data/labels/", "joinKey": "id"}),
         "labels.uri must contain %Y, %m and %d, because a partition is one day or hour",
+    ),
+    "versions that are keys": (
+        spec(data__labels={"uri": "s3://data/labels/%Y/%m/%d/", "joinKey": "id", "versionColumn": "id"}),
+        "labels.versionColumn must not be labels.joinKey",
     ),
     "prediction among the features": (
         spec(model__predictionColumn="temp"),

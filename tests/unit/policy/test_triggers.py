@@ -18,6 +18,11 @@ from unit.policy.factories import DAY, HOUR, NOW, check, drifted, facts, retrain
         pytest.param(facts(requests=retrain()), Reason.REQUESTED, id="requested"),
         pytest.param(facts(champion=None), Reason.NO_CHAMPION, id="no champion"),
         pytest.param(facts(check=check(performance_dropped=True)), Reason.PERFORMANCE_DROP, id="performance"),
+        pytest.param(
+            facts(check=check("PerformanceDrop", performance_dropped=True)),
+            Reason.PERFORMANCE_DROP,
+            id="performance as the verdict",
+        ),
         pytest.param(facts(check=drifted()), Reason.DRIFT_DETECTED, id="drift"),
         pytest.param(facts(spec=spec(triggers={"everyDays": 50})), Reason.PERIOD_ELAPSED, id="period since champion"),
         pytest.param(
@@ -55,7 +60,9 @@ def test_triggers_train(known: Facts, reason: Reason) -> None:
         pytest.param(facts(champion=None, check=check(current_rows=None)), id="no champion and data unknown"),
         pytest.param(facts(check=drifted(), spec=spec(triggers={"onDrift": False})), id="drift is not a trigger"),
         pytest.param(
-            facts(check=check(performance_dropped=True), spec=spec(triggers={"onPerformance": False})),
+            facts(
+                check=check("PerformanceDrop", performance_dropped=True), spec=spec(triggers={"onPerformance": False})
+            ),
             id="performance is not a trigger",
         ),
         pytest.param(facts(check=drifted(ago=10 * DAY), training=training(5 * DAY)), id="drift has been started"),

@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from modelmonitor_trainer.detect.result import CheckResult
 
 _BUDGET = re.compile(r"^(\d+)/(\d+)d$")
+#: Verdicts that --fail-on accepts: all but NoDrift.
+_FAILURES = ("Drift", "Corrupted", "PerformanceDrop", "Inconclusive")
 
 
 def add_commands(subparsers: Any) -> None:
@@ -75,6 +78,13 @@ def add_commands(subparsers: Any) -> None:
     )
     check.add_argument("--html", metavar="FILE", help="also write the report page to FILE")
     check.add_argument("--output", choices=["text", "json"], default="text", help="output format (default text)")
+    check.add_argument(
+        "--fail-on",
+        metavar="VERDICTS",
+        type=_verdicts,
+        default=frozenset(),
+        help=f"exit with code 10 on any of these, separated by commas: {', '.join(_FAILURES)}",
+    )
     check.set_defaults(run=_check)
 
     report = subparsers.add_parser("report", help="print the location of the newest report of a monitor, or copy it")
@@ -156,6 +166,8 @@ def _check(args: argparse.Namespace) -> int:
             name = option.replace("_", "-")
             raise BadConfiguration(f"--{name} is for files; for a monitor, set spec.model.features and spec.data")
     if args.request:
+        if args.fail_on:
+            raise BadConfiguration("--fail-on is for scripts; the operator reads the verdict of a pod")
         return _check_in_pod(args)
     if args.html:
         _require_writable(args.html)
@@ -165,7 +177,15 @@ def _check(args: argparse.Namespace) -> int:
 
         _write(args.html, render(result))
     _print(result, args)
-    return 0
+    return _exit_code(result.verdict, args.fail_on)
+
+
+def _exit_code(verdict: CheckVerdict, fail_on: Collection[str]) -> int:
+    """Return the exit code for a verdict: a drop that comes with drift counts as one, and so do too few data."""
+    from modelmonitor_api.names import ExitCode
+
+    found = {verdict.verdict, verdict.reason} | ({"PerformanceDrop"} if verdict.performance_dropped else set())
+    return ExitCode.OK if found.isdisjoint(fail_on) else ExitCode.FAIL_ON
 
 
 def _check_in_pod(args: argparse.Namespace) -> int:
@@ -424,6 +444,16 @@ def _separator(text: str) -> str:
     if len(separator) != 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not one character; write tab for a tab")
     return separator
+
+
+def _verdicts(text: str) -> frozenset[str]:
+    words = {word.strip() for word in text.split(",")}
+    unknown = sorted(words - set(_FAILURES))
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"{unknown[0]!r} is not a verdict to fail on; choose from {', '.join(_FAILURES)}, separated by commas"
+        )
+    return frozenset(words)
 
 
 def _fraction(text: str) -> str:

@@ -213,7 +213,11 @@ def feature_columns(spec: ModelMonitorSpec) -> list[str]:
 
 def label_columns(spec: ModelMonitorSpec) -> list[str]:
     """Return the columns of the labels that a training reads; none if the target is a column of the live rows."""
-    return [spec.data.labels.join_key, spec.model.target] if spec.data.labels else []
+    labels = spec.data.labels
+    if labels is None:
+        return []
+    version = [labels.version_column] if labels.version_column else []
+    return list(dict.fromkeys([labels.join_key, spec.model.target, *version]))
 
 
 def _pin(

@@ -6,10 +6,10 @@ Every read is pinned to the ETag of the listing. Errors name the object, and the
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +28,10 @@ from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store, plan_reads
 
 __all__ = ["MissingColumn", "Scan", "Unreadable", "header_of", "is_number", "is_text", "read_table", "reading", "scan"]
+
+
+#: Values of one object → values of any object.
+Converter: TypeAlias = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 
 
 class MissingColumn(BadData):
@@ -80,6 +84,7 @@ def read_table(
     fmt: AnyFormat,
     *,
     text: Collection[str] = (),
+    derive: Mapping[str, tuple[str, Converter]] | None = None,
 ) -> pa.Table:
     """Return columns of some objects as one table, in the order of the objects.
 
@@ -95,6 +100,9 @@ def read_table(
         Encoding of the objects.
     text
         Columns to return as canonical text, whatever their type, even if they look like numbers in CSV ("007").
+    derive
+        Further column → the column of each object that it is computed from, and the function. Objects in which the
+        latter has other types can be concatenated.
 
     Returns
     -------
@@ -109,14 +117,20 @@ def read_table(
     BadData
         If a column has incompatible types in two objects.
     """
+    derived = derive or {}
+    sources = [*columns, *(source for source, _ in derived.values())]
     whole: pa.Table | None = None
     with store.ahead(objects):
         for info in objects:
             with reading(info.uri, fmt):
-                part = _read_object(store, info, columns, fmt, text)
+                part = _read_object(store, info, sources, fmt, text)
+            added = {name: function(part.column(source)) for name, (source, function) in derived.items()}
+            part = part.select(list(dict.fromkeys(columns)))
+            for name, values in added.items():
+                part = part.append_column(name, values)
             whole = part if whole is None else _concatenate(whole, part, info.uri)
     if whole is None:
-        return pa.table({name: pa.nulls(0) for name in columns})
+        return pa.table({name: pa.nulls(0) for name in (*columns, *derived)})
     return whole
 
 

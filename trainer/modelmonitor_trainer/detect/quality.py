@@ -37,6 +37,12 @@ _NO_TYPES = frozenset({"null", NOT_UTF8})
 #: A weekday is expected if the reference has this share of such days.
 _EXPECTED_SHARE = 0.8
 
+#: What to do about contradicting labels.
+CONTRADICTIONS = (
+    "set data.labels.versionColumn to the column that tells which label is the newest, write corrections to an object "
+    "of their own, or correct the labels"
+)
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -132,6 +138,33 @@ def duplicate_keys(key: str, counted: Iterable[tuple[str, int, int]]) -> list[Vi
     more = f", and likewise in {len(hits) - 1} more" if len(hits) > 1 else ""
     text = f"{extra:,} of {rows:,} rows repeat a {key!r} in {day}{more}; was the partition written more than once?"
     return [Violation(ViolationKind.DUPLICATE_KEYS, key, tuple(hit[0] for hit in hits), text)]
+
+
+def contradictory_labels(
+    key: str, counted: Sequence[tuple[str, int]], labelled: int, tolerated: float
+) -> list[Violation]:
+    """Return the days on which labels contradict each other, if these are more than tolerated.
+
+    Parameters
+    ----------
+    key
+        The join key.
+    counted
+        Day, and number of its rows with contradicting labels.
+    labelled
+        Number of labelled rows of all days.
+    tolerated
+        Share of them that may have contradicting labels.
+    """
+    rows = sum(count for _, count in counted)
+    if rows <= tolerated * labelled:
+        return []
+    more = f" and in {len(counted) - 1} more" if len(counted) > 1 else ""
+    text = (
+        f"{rows:,} of {labelled:,} labelled rows have labels that contradict each other, more than "
+        f"data.labels.maxContradictions ({tolerated:g}): in {counted[0][0]}{more}; {CONTRADICTIONS}"
+    )
+    return [Violation(ViolationKind.CONTRADICTORY_LABELS, key, tuple(day for day, _ in counted), text)]
 
 
 def missing_partitions(window: Window, days: Iterable[dt.date], reference_days: Sequence[dt.date]) -> list[Violation]:

@@ -215,7 +215,10 @@ def _prediction_column(spec: ModelMonitorSpec) -> Feature | None:
 def label_join(spec: ModelMonitorSpec) -> LabelJoin | None:
     """Return how labels are joined to rows; None if the target is a column of the rows."""
     labels = spec.data.labels
-    return LabelJoin(labels.join_key, labels.delay_days, float(labels.min_share)) if labels else None
+    if labels is None:
+        return None
+    shares = float(labels.min_share), labels.version_column, float(labels.max_contradictions)
+    return LabelJoin(labels.join_key, labels.delay_days, *shares)
 
 
 def _outcomes(
