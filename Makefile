@@ -97,6 +97,10 @@ test-docs: docs ## The documentation site: every page, link and anchor.
 test-cluster: install cluster images helm ## Test everything together on a kind cluster.
 	$(PYTEST) tests/cluster
 
+.PHONY: fuzz
+fuzz: install ## Try random files on the command line, for an hour (or SECONDS=60).
+	hack/fuzz.sh $(or $(SECONDS),3600)
+
 ##@ Document
 .PHONY: docs
 docs: ## Build the documentation site into build/site, in an environment of its own; a broken link is an error.

@@ -23,7 +23,13 @@ S3 is accessed with the settings that the AWS tools use: `AWS_ACCESS_KEY_ID`, `A
 """
 
 EXIT_CODES = (
-    (ExitCode.OK, "Success. A check that finds drift or corrupted data is a success: read the verdict, not the code."),
+    (
+        ExitCode.OK,
+        (
+            "Success. A check that finds drift or corrupted data is a success, unless `--fail-on` names its verdict: "
+            "without the option, read the verdict, not the code."
+        ),
+    ),
     (ExitCode.CRASHED, "A defect of ModelMonitor."),
     (
         ExitCode.BAD_CONFIGURATION,
@@ -38,6 +44,10 @@ EXIT_CODES = (
             "In pods only: the object store cannot be reached, or an object was replaced while it was read. "
             "The Job starts another pod."
         ),
+    ),
+    (
+        ExitCode.FAIL_ON,
+        "The verdict of `check` is one that `--fail-on` names. The result is printed and written as usual.",
     ),
     (130, "Interrupted from the keyboard."),
     (ExitCode.INTERRUPTED, "Stopped by SIGTERM."),

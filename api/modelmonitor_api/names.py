@@ -92,13 +92,14 @@ class ConditionType(DocumentedEnum):
 class ExitCode:
     """Exit codes of ``modelmonitor``, which ``podFailurePolicy`` distinguishes.
 
-    A run with a verdict exits with 0, whatever the verdict is.
+    A run with a verdict exits with 0, whatever the verdict is, unless ``check --fail-on`` names it.
     """
 
     OK = 0
     CRASHED = 1
     BAD_CONFIGURATION = 2
     UNAVAILABLE = 3
+    FAIL_ON = 10
     INTERRUPTED = 143
 
 

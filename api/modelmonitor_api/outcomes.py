@@ -11,6 +11,7 @@ class Verdict(DocumentedEnum):
     NO_DRIFT = "NoDrift", "With 95 % confidence, no compared column has changed by detectableEffect or more."
     DRIFT = "Drift", "Columns, or relationships between columns, have changed."
     CORRUPTED = "Corrupted", "The data violate the feature contract, so they were not tested for drift."
+    PERFORMANCE_DROP = "PerformanceDrop", "No drift was found, but the champion scores significantly worse."
     INCONCLUSIVE = "Inconclusive", "No drift was found, but it cannot be ruled out for every column."
 
 
@@ -61,6 +62,7 @@ class ViolationKind(DocumentedEnum):
     UNIT_CHANGED = "UnitChanged", "The values of a column look as if they were in another unit."
     ROW_COUNT = "RowCount", "A partition has far fewer or far more rows than any before it."
     DUPLICATE_KEYS = "DuplicateKeys", "Many rows share a join key."
+    CONTRADICTORY_LABELS = "ContradictoryLabels", "Many keys have different labels, none of which is the newest."
     NO_ROWS = "NoRows", "The current window has no rows."
     MISSING_PARTITION = "MissingPartition", "A day that should have a partition has none."
 

@@ -41,7 +41,7 @@ class Reason(DocumentedEnum):
     # Suspended
     SUSPENDED = "Suspended", "spec.suspend is true: no checks and no trainings start."
     ACTIVE = "Active", "spec.suspend is false."
-    # DriftDetected; the first four are also the verdicts of a check
+    # DriftDetected; the first five are also the verdicts of a check
     DRIFT = (
         "Drift",
         "Columns, or relationships between columns, have changed significantly and by at least minimumEffect.",
@@ -55,6 +55,7 @@ class Reason(DocumentedEnum):
     # Triggers of a training
     NO_CHAMPION = "NoChampion", "The monitor has no champion, so a first model is trained."
     DRIFT_DETECTED = "DriftDetected", "Checks reported drift, and triggers.onDrift is true."
+    DRIFT_NOT_RULED_OUT = "DriftNotRuledOut", "As many checks as triggers.afterInconclusiveChecks were Inconclusive."
     PERIOD_ELAPSED = "PeriodElapsed", "triggers.everyDays have passed since the last training."
     ENOUGH_NEW_ROWS = "EnoughNewRows", "triggers.everyNewRows have arrived since the champion's training data."
     REQUESTED = "Requested", "Requested by an annotation or on the command line."

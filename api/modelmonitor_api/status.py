@@ -91,7 +91,7 @@ class LastCheck(Message):
     time: Time = Field(description="Time at which the check was due.")
     completion_time: Time | None = Field(None, description="Time at which the Job ended.")
     job_name: Text = Field(description="Name of the Job.")
-    verdict: Text = Field(description="Verdict: NoDrift, Drift, Corrupted or Inconclusive.")
+    verdict: Text = Field(description="Verdict: NoDrift, Drift, Corrupted, PerformanceDrop or Inconclusive.")
     reason: Text = Field("", description="Reason for the verdict, in one CamelCase word.")
     message: Text = Field("", description="Explanation in one sentence.")
     performance_dropped: bool = Field(False, description="Whether the champion's score has dropped significantly.")
@@ -108,6 +108,7 @@ class LastCheck(Message):
         None, description="New champion compared with its predecessor, while spec.promotion.watch is active."
     )
     consecutive_drifts: int = Field(0, description="Number of consecutive checks with the verdict Drift.")
+    consecutive_inconclusive: int = Field(0, description="Number of consecutive checks with the verdict Inconclusive.")
 
 
 class LastCheckFailure(Message):

@@ -128,6 +128,7 @@ def _check(check: LastCheck | None) -> CheckObservation | None:
         new_rows=check.new_rows,
         current_rows=check.rows.current if check.rows is not None else None,
         consecutive_drifts=check.consecutive_drifts,
+        consecutive_inconclusive=check.consecutive_inconclusive,
         message=check.message,
     )
 

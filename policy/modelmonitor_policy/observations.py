@@ -62,7 +62,7 @@ class CheckObservation:
     time
         When its Job ended.
     verdict
-        NoDrift, Drift, Corrupted or Inconclusive.
+        NoDrift, Drift, Corrupted, PerformanceDrop or Inconclusive.
     performance_dropped
         Whether the champion's score has dropped.
     new_rows
@@ -71,6 +71,8 @@ class CheckObservation:
         Number of rows of the live window; None where the check could not determine it.
     consecutive_drifts
         Number of consecutive checks with the verdict Drift, including this one.
+    consecutive_inconclusive
+        Likewise with the verdict Inconclusive.
     message
         Message of the verdict.
     """
@@ -81,6 +83,7 @@ class CheckObservation:
     new_rows: int | None = None
     current_rows: int | None = None
     consecutive_drifts: int = 0
+    consecutive_inconclusive: int = 0
     message: str = ""
 
 

@@ -163,7 +163,9 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
         reason, message = _failure(verdict)
         failure = LastCheckFailure(time=finished, job_name=job.name, reason=reason, message=message)
         return _update(status, last_check_failure=failure)
-    drifts = status.last_check.consecutive_drifts if status.last_check is not None else 0
+    before = status.last_check
+    drifts = before.consecutive_drifts if before is not None else 0
+    inconclusive = before.consecutive_inconclusive if before is not None else 0
     check = LastCheck(
         time=verdict.time,
         completion_time=finished,
@@ -179,6 +181,7 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
         report_uri=verdict.report_uri,
         watch=verdict.watch or _previous_watch(status, verdict.champion),
         consecutive_drifts=drifts + 1 if verdict.verdict == Reason.DRIFT.value else 0,
+        consecutive_inconclusive=inconclusive + 1 if verdict.verdict == Reason.INCONCLUSIVE.value else 0,
     )
     champion = _later_champion(status.champion, verdict.champion)
     return _update(status, last_check=check, last_check_failure=None, champion=champion)
@@ -253,13 +256,13 @@ def _apply_rollback_or_promotion(
 def _with_champion(status: ModelMonitorStatus, champion: Champion | None) -> ModelMonitorStatus:
     """Return the status with the champion after a training, rollback or promotion, which run one at a time.
 
-    A new champion has its own reference window, so the count of consecutive drifts starts over.
+    A new champion has its own reference window, so the counts of consecutive verdicts start over.
     """
     if champion is None:
         return status
     before, check = status.champion, status.last_check
     if check is not None and (before is None or before.version != champion.version):
-        check = check.model_copy(update={"consecutive_drifts": 0})
+        check = check.model_copy(update={"consecutive_drifts": 0, "consecutive_inconclusive": 0})
     return _update(status, champion=champion, last_check=check)
 
 

@@ -99,6 +99,18 @@ def unconfirmed_drift(facts: Facts) -> str | None:
     )
 
 
+def lasting_doubt(facts: Facts, _: dt.datetime) -> ActiveTrigger | None:
+    """Drift could not be ruled out by many consecutive checks."""
+    check, required = fresh_check(facts, Reason.DRIFT_NOT_RULED_OUT), facts.spec.triggers.after_inconclusive_checks
+    if check is None or required is None or check.consecutive_inconclusive < required:
+        return None
+    return ActiveTrigger(
+        Reason.DRIFT_NOT_RULED_OUT,
+        f"the last {check.consecutive_inconclusive} checks could not rule drift out; triggers.afterInconclusiveChecks "
+        f"is {required}",
+    )
+
+
 def period_end(facts: Facts) -> dt.datetime | None:
     """Return when the period of triggers.everyDays ends, counted from the newest model."""
     days = facts.spec.triggers.every_days
@@ -141,6 +153,7 @@ TRIGGERS: tuple[Trigger, ...] = (
     no_champion,
     performance_drop,
     drift,
+    lasting_doubt,
     period,
     new_rows,
 )

@@ -88,6 +88,26 @@ def test_a_folder_and_a_pattern_on_s3(check: Check) -> None:
     assert result.stdout.startswith("NoDrift: ")
 
 
+def test_layouts_on_s3(check: Check, s3_server: S3Server, bucket: str) -> None:
+    log = b'{"add": {"path": "region=eu/0.parquet"}}\n{"add": {"path": "region=eu/20260101_37_v74wa"}}'
+    objects = {
+        "region=eu/0.parquet": parquet(2),
+        "region=eu/20260101_37_v74wa": parquet(3),
+        "region=eu/removed.parquet": parquet(4),
+        "region=eu/_temporary/0/part.parquet": parquet(5),
+        "region=eu_$folder$": b"",
+        "region=eu/_SUCCESS": b"",
+        f"_delta_log/{0:020d}.json": log,
+    }
+    for name, body in objects.items():
+        s3_server.client.put_object(Bucket=bucket, Key=f"table/{name}", Body=body)
+    for where in ("table/", "table/region=eu/", "table/*/*", "table/**"):
+        result = check(current=f"s3://{bucket}/{where}")
+        assert (result.returncode, result.stderr) == (0, ""), where
+        assert "4,000 rows against 2,000" in result.stdout, where
+        assert f"s3://{bucket}/table/region=eu/removed.parquet. The log of the Delta table" in result.stdout, where
+
+
 def test_wrong_or_missing_credentials(check: Check, bucket: str) -> None:
     message = sentence(check(AWS_SECRET_ACCESS_KEY="wrong"), ExitCode.BAD_CONFIGURATION)
     assert "AWS_SECRET_ACCESS_KEY does not belong to the access key" in message

@@ -82,7 +82,7 @@ def test_no_drift_trains_nothing(scene: Scene) -> None:
 
 def test_a_drop_of_the_score_starts_a_training(scene: Scene) -> None:
     with_champion(scene)
-    dropped = monitors.check("NoDrift", champion=monitors.champion(), performance_dropped=True)
+    dropped = monitors.check("PerformanceDrop", champion=monitors.champion(), performance_dropped=True)
     scene.request_check("1", dropped)
     assert request_of(scene.running_job(Role.TRAIN), TrainRequest).reason == Reason.PERFORMANCE_DROP
 

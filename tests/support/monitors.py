@@ -11,7 +11,7 @@ from modelmonitor_api.names import API_VERSION, KIND, FailureReason
 from modelmonitor_api.status import Champion, FeatureEvidence, RowCounts
 
 Object = dict[str, Any]
-Verdict = Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"]
+Verdict = Literal["NoDrift", "Drift", "Corrupted", "PerformanceDrop", "Inconclusive"]
 Outcome = Literal["Promoted", "Rejected", "Inconclusive", "AwaitingApproval", "RolledBack"]
 
 
@@ -91,6 +91,7 @@ def check(verdict: Verdict = "NoDrift", **fields: Any) -> CheckVerdict:
         "NoDrift": "No feature has drifted.",
         "Drift": "temp has drifted: effect size 0.31.",
         "Corrupted": "temp is above its maximum of 130 in 4 rows of date=2013-04-02.",
+        "PerformanceDrop": "ROC AUC has dropped to 0.71 on 6,300 labelled rows.",
         "Inconclusive": "800 rows are too few to detect a change of 0.15; about 1400 are needed.",
     }
     defaults: Object = {

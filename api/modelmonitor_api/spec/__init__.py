@@ -1,6 +1,7 @@
 """The spec of a ModelMonitor: one module per topic, one class per object."""
 
 from modelmonitor_api.spec.data import (
+    CSVOptions,
     Data,
     DataFormat,
     Labels,
@@ -47,6 +48,7 @@ from modelmonitor_api.spec.retraining import Retention, Retraining, RetrainingMo
 
 __all__ = [
     "DEFAULT_MAX_DROP",
+    "CSVOptions",
     "Calibration",
     "CategoricalEncoding",
     "CheckPod",

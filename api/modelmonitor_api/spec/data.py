@@ -20,6 +20,39 @@ class DataFormat(StrEnum):
     JSON_LINES = "JSONLines"
 
 
+class CSVOptions(Resource):
+    """How CSV objects are written, where that cannot be recognized or is recognized wrongly."""
+
+    separator: str | None = Field(
+        None,
+        description="Character between the values of a row. If omitted, a comma, semicolon, tab or vertical bar is "
+        "recognized in each object.",
+        min_length=1,
+        max_length=1,
+    )
+    encoding: str | None = Field(
+        None,
+        description="Character encoding, such as cp1252, iso8859-2 or shift_jis. If omitted, UTF-8, UTF-16 and Western "
+        "European text (cp1252) are recognized in each object.",
+        min_length=1,
+        max_length=40,
+        pattern=r"^[A-Za-z0-9._-]+$",
+    )
+    decimal: str | None = Field(
+        None,
+        description="Decimal mark of numbers: a point or a comma. If omitted, it is recognized in each object.",
+        min_length=1,
+        max_length=1,
+        pattern=r"^[.,]$",
+    )
+    null_values: list[Annotated[str, Field(max_length=64)]] | None = Field(
+        None,
+        description="Words that mean a missing value, besides the empty one. If omitted, those that pandas knows: NA, "
+        "N/A, NULL, None, nan and others.",
+        max_length=64,
+    )
+
+
 class WindowEnd(StrEnum):
     """Last day of the live window."""
 
@@ -136,8 +169,27 @@ class Labels(Resource):
         "whose training window or hold-out is below it is Inconclusive, because early labels are not representative. "
         "Lower it if only a sample of rows is labelled.",
     )
+    version_column: ColumnName | None = Field(
+        None,
+        description="Column of the labels that orders the labels of a key, such as a time of change or a number: the "
+        "greatest counts. If omitted, the label that arrived last counts: that of the latest partition and, within a "
+        "partition, of the object that was written last.",
+    )
+    max_contradictions: Fraction = Field(
+        "0.01",
+        description="Maximum share of labelled rows with contradicting labels, from 0 to 1: different labels of one "
+        "key that neither versionColumn nor their arrival puts in order. Such rows are left out. Above the share, the "
+        "data are Corrupted, and a training fails.",
+    )
 
-    rules: ClassVar[tuple[Rule, ...]] = (_one_day_each("labels.uri"),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _one_day_each("labels.uri"),
+        Rule(
+            cel="!has(self.versionColumn) || self.versionColumn != self.joinKey",
+            message="labels.versionColumn must not be labels.joinKey",
+            holds=lambda self: self.version_column is None or self.version_column != self.join_key,
+        ),
+    )
 
 
 class ReferencePeriod(Resource):
@@ -161,6 +213,11 @@ class Data(Resource):
     format: DataFormat = Field(
         DataFormat.PARQUET, description="File format of the objects. CSV and JSONLines objects can be gzipped."
     )
+    csv: CSVOptions | None = Field(
+        None,
+        description="How CSV objects are written. If omitted, it is recognized from the data, and the report says what "
+        "was recognized.",
+    )
     live: LiveData = Field(description="Rows that the model sees in production.")
     labels: Labels | None = Field(
         None, description="True outcomes. If omitted, the target is a column of the live rows."
@@ -169,4 +226,12 @@ class Data(Resource):
         None,
         description="Reference window until there is a champion. From then on, the champion's training window is the "
         "reference. If omitted, checks have no drift verdict before the first champion.",
+    )
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            cel="!has(self.csv) || self.format == 'CSV'",
+            message="csv is for objects in CSV; set format to CSV, or remove csv",
+            holds=lambda self: self.csv is None or self.format is DataFormat.CSV,
+        ),
     )

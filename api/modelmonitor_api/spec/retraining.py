@@ -17,6 +17,13 @@ class Triggers(Resource):
     """Conditions that start a training, in addition to the annotation modelmonitor.io/retrain-requested-at."""
 
     on_drift: bool = Field(True, description="Whether to train when checks report drift.")
+    after_inconclusive_checks: int | None = Field(
+        None,
+        description="Number of consecutive Inconclusive checks after which a training starts, because drift could not "
+        "be ruled out for so long. If omitted, Inconclusive checks start none.",
+        ge=1,
+        le=1000,
+    )
     on_performance: bool = Field(True, description="Whether to train when the champion's score has dropped.")
     every_days: int | None = Field(
         None,

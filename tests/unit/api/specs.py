@@ -44,8 +44,17 @@ def custom_trainer(**changes: Any) -> dict[str, Any]:
 VALID = {
     "minimal": spec(),
     "labels": spec(data__labels={"uri": "s3://data/labels/%Y/%m/%d/", "joinKey": "id"}),
+    "versions of labels": spec(
+        data__labels={
+            "uri": "s3://data/labels/%Y/%m/%d/",
+            "joinKey": "id",
+            "versionColumn": "v",
+            "maxContradictions": "0",
+        }
+    ),
     "predictions": spec(model__predictionColumn="score"),
     "reference of one day": spec(data__reference={"start": "2013-01-01", "end": "2013-01-01"}),
+    "CSV": spec(data__format="CSV", data__csv={"separator": ";", "decimal": ",", "nullValues": ["", "-"]}),
     "range": spec(model__features=numeric(minimum="-1.5", maximum="10")),
     "range of one value": spec(model__features=numeric(minimum="0", maximum="0.0")),
     "range above ten": spec(model__features=numeric(minimum="9", maximum="10")),
@@ -71,6 +80,7 @@ VALID = {
     "trainer's resources only": spec(retraining__trainer={"resources": {"limits": {"memory": "4Gi"}}}),
 }
 INVALID = {
+    "Parquet with separators": (spec(data__csv={"separator": ";"}), "csv is for objects in CSV; set format to CSV"),
     "effects in the wrong order": (
         spec(sensitivity={"minimumEffect": "0.2", "detectableEffect": "0.1"}),
         "detectableEffect must not be smaller than minimumEffect",
@@ -99,6 +109,10 @@ INVALID = {
     "label partition of all days": (
         spec(data__labels={"uri": "s3://data/labels/", "joinKey": "id"}),
         "labels.uri must contain %Y, %m and %d, because a partition is one day or hour",
+    ),
+    "versions that are keys": (
+        spec(data__labels={"uri": "s3://data/labels/%Y/%m/%d/", "joinKey": "id", "versionColumn": "id"}),
+        "labels.versionColumn must not be labels.joinKey",
     ),
     "prediction among the features": (
         spec(model__predictionColumn="temp"),

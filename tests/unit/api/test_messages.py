@@ -99,7 +99,7 @@ checks = st.builds(
     CheckVerdict,
     reason=short,
     message=hostile,
-    verdict=st.sampled_from(["NoDrift", "Drift", "Corrupted", "Inconclusive"]),
+    verdict=st.sampled_from(["NoDrift", "Drift", "Corrupted", "PerformanceDrop", "Inconclusive"]),
     performance_dropped=st.booleans(),
     time=times,
     rows=rows,

@@ -153,6 +153,7 @@ def test_complete_sample_is_complete() -> None:
     """Except for alternatives, which own-trainer.yaml and the comments show."""
     written = yaml.safe_load((SAMPLES / "complete.yaml").read_text())["spec"]
     alternatives = {
+        "spec.data.csv",
         "spec.storage.serviceAccountName",
         "spec.retraining.trainer.image",
         "spec.retraining.trainer.env",

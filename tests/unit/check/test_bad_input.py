@@ -103,7 +103,7 @@ def test_mixed_types_in_csv(check, folder):
     (folder / "mixed.csv").write_text((folder / "good.csv").read_text() + "oops,a\n")
     code, out, _ = check("good.csv", "mixed.csv")
     assert (code, out.partition(":")[0]) == (0, "Corrupted")
-    assert "column 'x' holds text, where the reference holds numbers, in" in out
+    assert "column 'x' holds text ('oops' in 1 row), where the reference holds numbers, in" in out
     assert "mixed.csv" in out
 
 

@@ -98,7 +98,7 @@ def test_a_champion_whose_score_has_dropped(crowned):
     world = crowned(worse)
     verdict, result = world.check()
     assert verdict.performance_dropped
-    assert (verdict.verdict, verdict.reason) == ("NoDrift", "PerformanceDrop")
+    assert (verdict.verdict, verdict.reason) == ("PerformanceDrop", "PerformanceDrop")
     assert verdict.message.startswith("ROC AUC has dropped to 0.")
     assert "<h1>No drift, but the champion scores worse</h1>" in world.store.read(verdict.report_uri).decode()
     assert result.performance[0].dropped
@@ -206,3 +206,69 @@ def test_logged_predictions_of_an_earlier_model_are_not_compared(crowned, world)
     _, result = world.check()
     outcome = next(o for o in result.detectors if o.name == "predictions")
     assert (outcome.outcome, "no logged predictions of this model" in outcome.message) == ("NotTested", True)
+
+
+@pytest.mark.parametrize(
+    ("predict", "message"),
+    [
+        (
+            lambda rows: np.full(rows.num_rows, np.nan),
+            "predictions of all 1,800 labelled rows are missing or not finite",
+        ),
+        (
+            lambda rows: np.full(rows.num_rows, np.inf),
+            "predictions of all 1,800 labelled rows are missing or not finite",
+        ),
+    ],
+)
+def test_predictions_that_are_not_finite_are_no_score(crowned, predict, message):
+    _, result = crowned(predict).check()
+    assert result.performance[0].score is None
+    assert message in result.performance[0].message
+
+
+def test_scores_that_are_no_probabilities_have_a_rank_and_no_loss(crowned):
+    world = crowned(lambda rows: 4 * np.asarray(rows.column("x")))
+    world.spec["detectors"] = [
+        {"name": "ranks", "type": "Performance"},
+        {"name": "loss", "type": "Performance", "metric": "LogLoss"},
+        {"name": "bias", "type": "PredictionBias"},
+    ]
+    _, result = world.check()
+    ranks, loss = result.performance
+    assert ranks.score == pytest.approx(0.865, abs=0.03)
+    assert loss.score is None
+    assert (
+        "so they are not probabilities; log the probability of the positive class, or set metric to ROCAUC"
+        in loss.message
+    )
+    (bias,) = (outcome for outcome in result.detectors if outcome.name == "bias")
+    assert (bias.outcome, "so they are not probabilities" in bias.message) == ("NotTested", True)
+
+
+def test_rows_that_are_left_out_of_the_score_are_counted(crowned):
+    def some(rows):
+        scores = probability(rows)
+        scores[:15] = np.nan
+        return scores
+
+    _, result = crowned(some).check()
+    assert result.performance[0].rows == 12 * 135
+    assert result.performance[0].message.endswith(
+        "; 180 rows are left out, because their prediction is missing or not finite"
+    )
+
+
+@pytest.mark.parametrize("change", [lambda late: np.where(late, 2, 1), lambda late: np.where(late, "late", "on time")])
+def test_outcomes_that_are_no_classes_are_neither_scored_nor_averaged(crowned, change):
+    world = crowned(probability)
+    world.spec["detectors"] = [{"name": "score", "type": "Performance"}, {"name": "bias", "type": "PredictionBias"}]
+    for number in range(25, 41):
+        day = dt.date(2013, 1, 1) + dt.timedelta(days=number - 1)
+        _, labels = world.rows(day)
+        world.put(f"labels/date={day}/part.parquet", labels | {"late": change(labels["late"]).tolist()})
+    verdict, result = world.check()
+    assert not verdict.performance_dropped
+    for outcome in result.detectors:
+        assert outcome.outcome == "NotTested"
+        assert "and the classes of the model are '0' and '1'; write the labels with the spelling" in outcome.message

@@ -10,7 +10,7 @@ import pytest
 
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.check.pipeline import check_files
-from modelmonitor_trainer.check.sources.file_listing import find_files
+from modelmonitor_trainer.check.sources.file_listing import list_files
 from modelmonitor_trainer.check.sources.files import Files
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.detect.result import to_json
@@ -127,14 +127,14 @@ def test_a_column_without_values_in_the_reference_has_the_current_type(lake):
 def test_temporary_and_hidden_files_are_ignored(lake):
     for name in ("a.parquet", "day=1/b.parquet", "_temporary/0/c.parquet", ".hidden/d.parquet", "_x=1/e.parquet"):
         lake.parquet(name, x=numbers(1))
-    names = [info.uri.rpartition("/")[2] for info in find_files(open_store(None), str(lake.folder))]
+    names = [info.uri.rpartition("/")[2] for info in list_files(open_store(None), str(lake.folder)).objects]
     assert names == ["e.parquet", "a.parquet", "b.parquet"]
 
 
 def test_a_name_that_looks_like_a_pattern(lake):
     lake.parquet("part[1].parquet", x=numbers(1))
     lake.parquet("part1.parquet", x=numbers(2))
-    (info,) = find_files(open_store(None), str(lake.folder / "part[1].parquet"))
+    (info,) = list_files(open_store(None), str(lake.folder / "part[1].parquet")).objects
     assert info.uri.endswith("part[1].parquet")
 
 

@@ -7,21 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from modelmonitor_api.resource import parse
-from modelmonitor_api.spec import Feature, ModelMonitorSpec
-from modelmonitor_trainer.data.labels import (
-    check_binary,
-    class_names,
-    class_places,
-    feature_arrays,
-    join,
-    load,
-    texts,
-    true_values,
-)
+from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_trainer.data.labels import load
 from modelmonitor_trainer.data.manifest import Manifest, days_within, freeze, objects_of
 from modelmonitor_trainer.data.tables import MissingColumn
 from modelmonitor_trainer.data.windows import TrainingWindows
@@ -122,7 +111,7 @@ def test_rows_and_labels_are_counted(store, base):
     assert report.unlabelled == 6, "of each day one without a label, and one whose label is NULL"
     assert report.orphaned_labels == 0, "labels of the two days after belong to the hold-out"
     assert np.unique(data.days, return_counts=True)[1].tolist() == [2, 2, 2]
-    assert data.target.to_pylist() == [True, False] * 3
+    assert data.target.to_pylist() == ["1", "0"] * 3
 
 
 def test_labels_in_the_partition_of_their_arrival(store, base, tmp_path):
@@ -174,103 +163,3 @@ def test_the_target_among_the_rows(store, base, tmp_path):
     assert manifest.labels == ()
     data = load(store, manifest, manifest.holdout, plain)
     assert (data.rows, data.report.unlabelled) == (4, 2)
-
-
-keys = st.lists(st.one_of(st.none(), st.integers(0, 12)), max_size=25)
-
-
-@settings(max_examples=150, deadline=None)
-@given(keys, st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 12)), st.one_of(st.none(), st.integers(0, 1)))))
-def test_a_join_agrees_with_a_dictionary(left, right):
-    features = pa.table({"k": pa.array(left, pa.int64()), "row": pa.array(range(len(left)), pa.int64())})
-    labels = pa.table(
-        {
-            "k": pa.array([None if key is None else str(key) for key, _ in right], pa.string()),
-            "y": pa.array([value for _, value in right], pa.int64()),
-        }
-    )
-    joined = join(features, labels, np.arange(len(left)), key="k", target="y")
-    outcomes: dict[int, int] = {}
-    for key, value in right:
-        if key is not None and value is not None:
-            outcomes.setdefault(key, value)
-    expected, seen = [], set()
-    for row, key in enumerate(left):
-        if key is not None and key not in seen:
-            seen.add(key)
-            if key in outcomes:
-                expected.append((row, outcomes[key]))
-    assert list(zip(joined.table["row"].to_pylist(), joined.target.to_pylist(), strict=True)) == expected
-    assert joined.days.tolist() == [row for row, _ in expected]
-    report = joined.report
-    assert report.matched == len(expected)
-    assert report.matched + report.unlabelled == len(seen) + left.count(None)
-    assert report.orphaned_labels == len(outcomes) - report.matched
-
-
-def chunked(values, kind=None):
-    return pa.chunked_array([pa.array(values, kind)])
-
-
-@pytest.mark.parametrize(
-    ("values", "kind", "expected"),
-    [
-        ([1, None], pa.int8(), [1.0, np.nan]),
-        ([1.5, float("inf"), float("nan")], pa.float32(), [1.5, np.nan, np.nan]),
-        ([True, False, None], pa.bool_(), [1.0, 0.0, np.nan]),
-        ([None, None], pa.null(), [np.nan, np.nan]),
-        ([2**60], pa.int64(), [float(2**60)]),
-    ],
-)
-def test_numbers(values, kind, expected):
-    numbers = feature_arrays(pa.table({"x": chunked(values, kind)}), [Feature(name="x", type="Numeric")])["x"]
-    np.testing.assert_array_equal(numbers, expected)
-    assert numbers.dtype == np.float64
-
-
-@pytest.mark.parametrize(
-    ("values", "kind", "expected"),
-    [
-        (["a", None, ""], pa.string(), ["a", None, ""]),
-        ([1, None], pa.int16(), ["1", None]),
-        ([1.0, 1.5, float("nan"), None], pa.float64(), ["1", "1.5", None, None]),
-        ([True, None], pa.bool_(), ["true", None]),
-        ([None], pa.null(), [None]),
-        ([], pa.string(), []),
-    ],
-)
-def test_categories(values, kind, expected):
-    assert texts(chunked(values, kind), "c").tolist() == expected
-
-
-@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.date32()])
-def test_times_are_rejected_with_advice(kind):
-    table = pa.table({"t": chunked([dt.datetime(2013, 1, 1, tzinfo=dt.UTC)], kind)})
-    with pytest.raises(BadData, match=r"'t' is .* declared Numeric"):
-        feature_arrays(table, [Feature(name="t", type="Numeric")])
-    with pytest.raises(BadData, match=r"'t' is .* weekday"):
-        feature_arrays(table, [Feature(name="t", type="Categorical")])
-
-
-@pytest.mark.parametrize(
-    ("values", "kind", "names"),
-    [
-        ([True, False], pa.bool_(), ["0", "1"]),
-        ([2, 10, 1], pa.int64(), ["1", "2", "10"]),
-        ([1.0, 0.0], pa.float64(), ["0", "1"]),
-        (["no", "yes"], pa.string(), ["no", "yes"]),
-    ],
-)
-def test_classes(values, kind, names):
-    target = chunked(values, kind)
-    assert class_names(target, "y") == names
-    codes = class_places(target, "y", names)
-    assert sorted(codes) == list(range(len(names)))
-    assert class_places(target, "y", names[:1]).tolist().count(-1) == len(names) - 1
-
-
-def test_invalid_targets():
-    with pytest.raises(BadData, match="3 values"):
-        check_binary(["0", "1", "2"], "y")
-    with pytest.raises(BadData, match="finite"):
-        true_values(chunked([1.0, float("inf")]), "y")

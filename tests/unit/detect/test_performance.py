@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from modelmonitor_api.names import Reason
 from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
+from modelmonitor_trainer.detect.verdict import Verdict, with_drop
 from modelmonitor_trainer.gate.interval import score_deviation
 
 
@@ -114,3 +116,20 @@ def test_a_score_without_a_promotion_score_is_reported():
     result = judged(unjudged(None), days(10, 100, 1))
     assert "no score to compare it with" in result.message
     assert not result.dropped
+
+
+@pytest.mark.parametrize(
+    ("name", "dropped", "expected"),
+    [
+        ("NoDrift", True, ("PerformanceDrop", "PerformanceDrop")),
+        ("Inconclusive", True, ("PerformanceDrop", "Inconclusive")),
+        ("Drift", True, ("Drift", "Drift")),
+        ("Corrupted", True, ("Corrupted", "Corrupted")),
+        ("NoDrift", False, ("NoDrift", "NoDrift")),
+        ("Inconclusive", False, ("Inconclusive", "Inconclusive")),
+    ],
+)
+def test_a_drop_is_a_verdict_where_there_is_no_graver_one(name, dropped, expected):
+    results = [PerformanceResult("a", "ROCAUC"), PerformanceResult("b", "F1", dropped=dropped)]
+    verdict = with_drop(Verdict(name, Reason(name), "message"), results)
+    assert (verdict.name, verdict.reason, verdict.message) == (*expected, "message")

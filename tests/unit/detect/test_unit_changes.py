@@ -8,7 +8,7 @@ import pytest
 
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.data.windows import Batch
-from modelmonitor_trainer.detect.quality import duplicate_keys
+from modelmonitor_trainer.detect.quality import contradictory_labels, duplicate_keys
 from modelmonitor_trainer.detect.unit_changes import KNOWN_CHANGES, row_count_violations, unit_changes
 from modelmonitor_trainer.profile.binning import NumericPlan, fit_edges
 from modelmonitor_trainer.profile.window import BatchProfile, stack
@@ -124,3 +124,18 @@ def test_keys_that_repeat():
     assert violation.blocks == ("2013-01-02",)
     assert "200 of 1,000 rows repeat a 'id' in 2013-01-02" in violation.message
     assert duplicate_keys("id", counted[:1]) == []
+
+
+def test_contradicting_labels_are_tolerated_up_to_a_share():
+    counted = (("2013-01-01", 3), ("2013-01-02", 2))
+    assert contradictory_labels("id", counted, 500, 0.01) == []
+    (violation,) = contradictory_labels("id", counted, 499, 0.01)
+    assert (violation.kind, violation.column, violation.blocks) == (
+        "ContradictoryLabels",
+        "id",
+        ("2013-01-01", "2013-01-02"),
+    )
+    assert violation.message.startswith("5 of 499 labelled rows have labels that contradict each other, more than ")
+    assert "in 2013-01-01 and in 1 more; set data.labels.versionColumn" in violation.message
+    assert contradictory_labels("id", (), 0, 0.0) == []
+    assert contradictory_labels("id", (("2013-01-01", 1),), 10**6, 0.0)

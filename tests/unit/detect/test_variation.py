@@ -234,3 +234,23 @@ def test_limits_are_distances(batches):
     g = np.random.default_rng(4)
     wild = fit(numeric(g, g.normal(0, 2.0, sum(batches)), batches[1]))
     assert 0 < wild.limit(LEVEL) <= 1 + wild.season
+
+
+def test_files_of_the_same_names_are_pairs():
+    """Parts of a table by region: regions differ, and each is what it was."""
+    g = np.random.default_rng(0)
+    regions = g.normal(0, 1.5, 6)
+    series = numeric(g, [*regions, *regions], 6)
+    paired = Calendar(np.full(6, -1), np.full(6, -1), paired=True)
+    assert fit(series, paired).between() < 0.05 < fit(series).between()
+    moved = numeric(g, [*regions, *(regions + 0.5)], 6)
+    assert fit(moved, paired).p_value() < 0.05 < fit(moved).p_value()
+
+
+def test_pairs_that_vary_raise_no_alarm():
+    alarms = 0
+    for seed in range(100):
+        g = np.random.default_rng(seed)
+        series = numeric(g, g.normal(0, 0.3, 12), 6)
+        alarms += fit(series, Calendar(np.full(6, -1), np.full(6, -1), paired=True)).p_value() < 0.01
+    assert alarms <= 4

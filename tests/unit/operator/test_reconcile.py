@@ -162,6 +162,12 @@ async def test_a_manually_created_job_counts_once(cluster: InMemoryCluster) -> N
     assert cluster.condition("DriftDetected") == ("Unknown", "Inconclusive")
 
 
+async def test_a_drop_of_the_score_is_no_claim_about_drift(cluster: InMemoryCluster) -> None:
+    await champion_promoted(cluster)
+    await later_check(cluster, "dropped", "PerformanceDrop")
+    assert cluster.condition("DriftDetected") == ("Unknown", "PerformanceDrop")
+
+
 async def test_requests_by_annotation_are_executed_once_each(cluster: InMemoryCluster) -> None:
     await champion_promoted(cluster)
     cluster.annotate(names.ANNOTATION_CHECK_REQUESTED, "monday")

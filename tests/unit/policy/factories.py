@@ -81,7 +81,7 @@ times = st.integers(0, 40 * 24 * 60).map(lambda minutes: NOW - dt.timedelta(minu
 checks = st.builds(
     CheckObservation,
     time=times,
-    verdict=st.sampled_from(["NoDrift", "Drift", "Corrupted", "Inconclusive"]),
+    verdict=st.sampled_from(["NoDrift", "Drift", "Corrupted", "PerformanceDrop", "Inconclusive"]),
     performance_dropped=st.booleans(),
     new_rows=st.none() | st.integers(0, 10**6),
     current_rows=st.none() | st.integers(0, 10**6),

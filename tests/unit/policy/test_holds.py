@@ -145,7 +145,9 @@ def test_a_hold_with_a_time_stays_the_same_until_then(known: Facts, seconds: int
 @given(
     count=st.integers(1, 4),
     days=st.integers(1, 20),
-    verdicts=st.lists(st.sampled_from(["NoDrift", "Drift", "Inconclusive"]), min_size=60, max_size=60),
+    verdicts=st.lists(
+        st.sampled_from(["NoDrift", "Drift", "PerformanceDrop", "Inconclusive"]), min_size=60, max_size=60
+    ),
     fails=st.lists(st.booleans(), min_size=60, max_size=60),
 )
 def test_the_budget_is_kept_over_time(count: int, days: int, verdicts: list[str], fails: list[bool]) -> None:

@@ -80,12 +80,12 @@ def test_a_verdict_replaces_a_failure_and_counts_consecutive_drifts() -> None:
     assert failed.last_check is None
     assert failed.last_check_failure is not None
     status, counts = failed, []
-    for number, verdict in enumerate(("Drift", "Drift", "NoDrift", "Drift")):
+    for number, verdict in enumerate(("Drift", "Drift", "NoDrift", "Drift", "PerformanceDrop")):
         answer = monitors.check(verdict, time=NOW)  # type: ignore[arg-type]  # the values are literals
         status = apply_job_results(status, [job(Role.CHECK, answer, ended=(2 + number) * MINUTE, name=str(number))])
         assert status.last_check is not None
         counts.append(status.last_check.consecutive_drifts)
-    assert counts == [1, 2, 0, 1]
+    assert counts == [1, 2, 0, 1, 0]
     assert status.last_check_failure is None
 
 

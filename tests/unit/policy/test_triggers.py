@@ -18,6 +18,11 @@ from unit.policy.factories import DAY, HOUR, NOW, check, drifted, facts, retrain
         pytest.param(facts(requests=retrain()), Reason.REQUESTED, id="requested"),
         pytest.param(facts(champion=None), Reason.NO_CHAMPION, id="no champion"),
         pytest.param(facts(check=check(performance_dropped=True)), Reason.PERFORMANCE_DROP, id="performance"),
+        pytest.param(
+            facts(check=check("PerformanceDrop", performance_dropped=True)),
+            Reason.PERFORMANCE_DROP,
+            id="performance as the verdict",
+        ),
         pytest.param(facts(check=drifted()), Reason.DRIFT_DETECTED, id="drift"),
         pytest.param(facts(spec=spec(triggers={"everyDays": 50})), Reason.PERIOD_ELAPSED, id="period since champion"),
         pytest.param(
@@ -31,6 +36,11 @@ from unit.policy.factories import DAY, HOUR, NOW, check, drifted, facts, retrain
             facts(check=drifted(in_a_row=3), spec=spec(sensitivity={"consecutiveChecks": 3})),
             Reason.DRIFT_DETECTED,
             id="enough checks in a row",
+        ),
+        pytest.param(
+            facts(check=check(consecutive_inconclusive=7), spec=spec(triggers={"afterInconclusiveChecks": 7})),
+            Reason.DRIFT_NOT_RULED_OUT,
+            id="drift could not be ruled out for long",
         ),
     ],
 )
@@ -50,7 +60,9 @@ def test_triggers_train(known: Facts, reason: Reason) -> None:
         pytest.param(facts(champion=None, check=check(current_rows=None)), id="no champion and data unknown"),
         pytest.param(facts(check=drifted(), spec=spec(triggers={"onDrift": False})), id="drift is not a trigger"),
         pytest.param(
-            facts(check=check(performance_dropped=True), spec=spec(triggers={"onPerformance": False})),
+            facts(
+                check=check("PerformanceDrop", performance_dropped=True), spec=spec(triggers={"onPerformance": False})
+            ),
             id="performance is not a trigger",
         ),
         pytest.param(facts(check=drifted(ago=10 * DAY), training=training(5 * DAY)), id="drift has been started"),
@@ -60,6 +72,11 @@ def test_triggers_train(known: Facts, reason: Reason) -> None:
         pytest.param(
             facts(check=drifted(ago=10 * DAY), training=training(5 * DAY, reason="Requested", failures=1)),
             id="drift has been started, and a requested training failed",
+        ),
+        pytest.param(facts(check=check(consecutive_inconclusive=100)), id="doubt is not a trigger"),
+        pytest.param(
+            facts(check=check(consecutive_inconclusive=6), spec=spec(triggers={"afterInconclusiveChecks": 7})),
+            id="doubt has not lasted",
         ),
         pytest.param(facts(check=drifted(in_a_row=0)), id="drift from another champion's reference"),
         pytest.param(facts(spec=spec(triggers={"everyDays": 51})), id="period not over"),

@@ -121,3 +121,12 @@ def test_a_sample_is_sorted_without_duplicates_and_reproducible(rows, limit):
     assert rows_drawn.size == min(rows, limit)
     assert rows_drawn.tolist() == sorted(set(rows_drawn.tolist())) == spread_rows(rows, limit).tolist()
     assert not rows or 0 <= rows_drawn[0] <= rows_drawn[-1] < rows
+
+
+@pytest.mark.parametrize("values", [[0.0, 5e-324], [-1.7e308, 1.7e308]])
+def test_the_smallest_and_the_largest_doubles_have_moments(values):
+    column = np.array(values * 50)
+    plan = NumericPlan("x", np.array([values[0], values[1]]))
+    scale = scale_of(plan, np.array([0, 50, 50]))
+    assert scale is not None
+    assert np.isfinite(moments_of([column, column], [scale, scale]).values).all()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.storage.base import Store
 
 
@@ -51,5 +51,5 @@ class CheckContext:
 
     store: Store
     cache_prefix: str | None
-    fmt: DataFormat
+    fmt: AnyFormat
     stopwatch: Stopwatch = field(default_factory=Stopwatch)

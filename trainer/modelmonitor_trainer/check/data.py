@@ -66,11 +66,17 @@ class LabelJoin:
         Days after which the label of a row is expected.
     min_share
         Share of the rows of a day that must have a label.
+    version
+        Column that orders the labels of a key; None if their arrival does.
+    max_contradictions
+        Share of labelled rows that may have contradicting labels.
     """
 
     key: str
     delay_days: int
     min_share: float
+    version: str | None = None
+    max_contradictions: float = 0.01
 
 
 @dataclass(frozen=True)

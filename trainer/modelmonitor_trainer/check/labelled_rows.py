@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from modelmonitor_trainer.check.context import CheckContext
-from modelmonitor_trainer.check.data import Outcomes
+from modelmonitor_trainer.check.data import LabelJoin, Outcomes
 from modelmonitor_trainer.data.row_sampling import sample_batches
 from modelmonitor_trainer.data.tables import read_table
 from modelmonitor_trainer.data.windows import Batch
-from modelmonitor_trainer.storage.base import ObjectInfo
+from modelmonitor_trainer.errors import BadData
+
+if TYPE_CHECKING:
+    from modelmonitor_trainer.data.join_keys import KeyReader
+    from modelmonitor_trainer.data.label_table import LabelTable
+    from modelmonitor_trainer.data.label_window import LabelWindow
 
 _SEED = 20130101
 
@@ -32,6 +36,13 @@ class LabelledBatch:
         Labelled rows, and the outcome of each as it is in the data.
     read, unlabelled, repeated
         Number of rows read, of those without a label, and of those that repeat a join key.
+    immature
+        Number of rows with a label that are left out because too few rows of the day have one.
+    corrected, contradictory
+        Number of rows whose label replaced a different one, and of those left out because their labels contradict
+        each other.
+    sample_of
+        Number of rows of which `rows` is a sample; None if it is all of them.
     """
 
     batch: Batch
@@ -40,63 +51,29 @@ class LabelledBatch:
     read: int
     unlabelled: int = 0
     repeated: int = 0
+    immature: int = 0
+    corrected: int = 0
+    contradictory: int = 0
+    sample_of: int | None = None
+
+    @property
+    def labelled(self) -> int:
+        """Number of rows with a label, those that are left out included."""
+        kept = self.rows.num_rows if self.sample_of is None else self.sample_of
+        return kept + self.immature + self.contradictory
+
+    def counts(self) -> LabelledBatch:
+        """Return the batch without its rows."""
+        kept = self.rows.num_rows if self.sample_of is None else self.sample_of
+        return replace(self, rows=self.rows.slice(0, 0), target=self.target.slice(0, 0), sample_of=kept)
 
     def sampled(self, quota: int, generator: np.random.Generator) -> LabelledBatch:
         """Return at most `quota` random rows of the batch, in their order."""
         if self.rows.num_rows <= quota:
             return self
         chosen = pa.array(np.sort(generator.choice(self.rows.num_rows, quota, replace=False)))
-        return replace(self, rows=self.rows.take(chosen), target=self.target.take(chosen))
-
-
-def read_batch(
-    ctx: CheckContext, outcomes: Outcomes, batch: Batch, columns: Sequence[str], labels: Sequence[Batch]
-) -> LabelledBatch:
-    """Return all labelled rows of a batch.
-
-    A label is in the partition of its row's day, or in that of the day on which it arrived. The latter is read only
-    if the former has too few labels. A day with a smaller share of labels than ``data.labels.minShare`` counts as
-    unlabelled.
-
-    Parameters
-    ----------
-    ctx, outcomes
-        How to read.
-    batch
-        The batch.
-    columns
-        Columns of the rows.
-    labels
-        Batches of labels.
-
-    Raises
-    ------
-    BadData
-        If an object cannot be read, or lacks a column.
-    """
-    from modelmonitor_trainer.data.labels import has_value, join
-
-    target, text = outcomes.target.name, outcomes.text_columns
-    if outcomes.join is None:
-        rows = read_table(ctx.store, batch.objects, [*columns, target], ctx.fmt, text=text)
-        known = rows.filter(has_value(rows.column(target)))
-        # The outcome is a column of the rows: a row without one has no label yet.
-        return LabelledBatch(batch, known, known.column(target), rows.num_rows)
-    key = outcomes.join.key
-    rows = read_table(ctx.store, batch.objects, [*columns, key], ctx.fmt, text=[*text, key])
-    keys = rows.column(key)
-    repeated = len(keys) - keys.null_count - int(pc.count_distinct(keys, mode="only_valid").as_py())
-    assert batch.day is not None
-    for delay in dict.fromkeys((0, outcomes.join.delay_days)):
-        objects = _objects(labels, batch.day, batch.day + dt.timedelta(days=delay))
-        known = read_table(ctx.store, objects, [key, target], ctx.fmt, text=[key])
-        joined = join(rows, known, np.zeros(rows.num_rows, dtype=np.int64), key=key, target=target)
-        # Until enough labels have arrived the day is not mature: the first ones are not representative.
-        share = outcomes.join.min_share
-        if joined.rows and joined.rows >= share * (joined.rows + joined.report.unlabelled):
-            return LabelledBatch(batch, joined.table, joined.target, rows.num_rows, joined.report.unlabelled, repeated)
-    nothing = known.column(target).slice(0, 0)
-    return LabelledBatch(batch, rows.slice(0, 0), nothing, rows.num_rows, rows.num_rows, repeated)
+        sample_of = self.rows.num_rows if self.sample_of is None else self.sample_of
+        return replace(self, rows=self.rows.take(chosen), target=self.target.take(chosen), sample_of=sample_of)
 
 
 def read_batches(
@@ -107,11 +84,163 @@ def read_batches(
     labels: Sequence[Batch],
     limit: int,
 ) -> Iterator[LabelledBatch]:
-    """Yield the labelled rows of batches, one batch in memory at a time, and at most `limit` rows in equal shares."""
-    generator = np.random.default_rng(_SEED)
+    """Yield the labelled rows of batches, at most `limit` of them in equal shares.
+
+    A day with a smaller share of labels than ``data.labels.minShare`` counts as unlabelled. Without a join, one batch
+    is in memory at a time; with one, two days and the chosen rows.
+
+    Parameters
+    ----------
+    ctx, outcomes
+        How to read.
+    batches
+        The batches, by day where labels are joined.
+    columns
+        Columns of the rows.
+    labels
+        Batches of labels.
+    limit
+        Maximum number of rows.
+
+    Raises
+    ------
+    BadData
+        If an object cannot be read or lacks a column, or no row has a label although there are labels.
+    BadJoinKey
+        If the join key cannot identify rows.
+    """
     quota = max(1, limit // max(1, len(batches)))
+    if outcomes.join is not None:
+        yield from _join_batches(ctx, outcomes, outcomes.join, batches, columns, labels, quota)
+        return
+    generator = np.random.default_rng(_SEED)
     for batch in batches:
-        yield read_batch(ctx, outcomes, batch, columns, labels).sampled(quota, generator)
+        yield _with_target(ctx, outcomes, batch, columns).sampled(quota, generator)
+
+
+def _with_target(ctx: CheckContext, outcomes: Outcomes, batch: Batch, columns: Sequence[str]) -> LabelledBatch:
+    """Return the labelled rows of a batch whose rows have the outcome as a column."""
+    from modelmonitor_trainer.data.label_table import has_value
+
+    target = outcomes.target.name
+    rows = read_table(ctx.store, batch.objects, [*columns, target], ctx.fmt, text=outcomes.text_columns)
+    known = rows.filter(has_value(rows.column(target)))
+    # A row without an outcome has no label yet.
+    return LabelledBatch(batch, known, known.column(target), rows.num_rows)
+
+
+def _join_batches(
+    ctx: CheckContext,
+    outcomes: Outcomes,
+    join: LabelJoin,
+    batches: Sequence[Batch],
+    columns: Sequence[str],
+    labels: Sequence[Batch],
+    quota: int,
+) -> list[LabelledBatch]:
+    """Return the rows of batches that have a label, at most `quota` of each batch."""
+    from modelmonitor_trainer.data.label_table import LabelColumns
+    from modelmonitor_trainer.data.label_window import LabelWindow
+
+    assert outcomes.task is not None
+    window = LabelWindow(
+        ctx.store, labels, LabelColumns(join.key, outcomes.target.name, outcomes.task, join.version), ctx.fmt
+    )
+    days: list[_Day] = []
+    joined: list[LabelledBatch] = []
+    for index in reversed(range(len(batches))):
+        days.append(_Day.read(ctx, outcomes, join.key, batches[index], columns, window))
+        # The rows of a day come first where its labels are concerned, and the day after it second.
+        if len(days) > 1:
+            joined.append(days.pop(0).joined(window, join.min_share, quota, index + 1))
+    joined += [day.joined(window, join.min_share, quota, 0) for day in days]
+    _require_meeting(joined, window, days[-1].reader if days else None)
+    return joined[::-1]
+
+
+@dataclass(frozen=True)
+class _Day:
+    """The rows of a day and the labels that arrived since.
+
+    Attributes
+    ----------
+    batch, rows, reader, labels
+        The day, its rows with their key as text, what converted the key, and labels of these rows.
+    """
+
+    batch: Batch
+    rows: pa.Table
+    reader: KeyReader
+    labels: list[LabelTable]
+
+    @classmethod
+    def read(
+        cls,
+        ctx: CheckContext,
+        outcomes: Outcomes,
+        key: str,
+        batch: Batch,
+        columns: Sequence[str],
+        window: LabelWindow,
+    ) -> _Day:
+        """Read the rows of a day and take their labels from the window."""
+        from modelmonitor_trainer.data.join_keys import KeyReader
+        from modelmonitor_trainer.data.label_table import KEY
+
+        assert batch.day is not None
+        reader = KeyReader(key)
+        text = [*outcomes.text_columns, key]
+        rows = read_table(ctx.store, batch.objects, columns, ctx.fmt, text=text, derive={KEY: (key, reader)})
+        return cls(batch, rows, reader, window.take(rows.column(KEY), reader, batch.day))
+
+    def joined(self, window: LabelWindow, min_share: float, quota: int, index: int) -> LabelledBatch:
+        """Return the labelled rows of the day, at most `quota` random ones."""
+        from modelmonitor_trainer.data.label_table import KEY
+        from modelmonitor_trainer.data.label_window import join_day
+        from modelmonitor_trainer.data.labels import distinct
+
+        assert self.batch.day is not None
+        keys = self.rows.column(KEY)
+        labels = [*self.labels, *window.early(keys, self.reader, self.batch.day)]
+        if not labels:
+            nothing = pa.chunked_array([pa.nulls(0, pa.string())])
+            count, repeated = self.rows.num_rows, len(keys) - keys.null_count - distinct(keys)
+            return LabelledBatch(self.batch, self.rows.slice(0, 0), nothing, count, count, repeated)
+        found = join_day(self.rows, self.reader, labels, self.batch.day, min_share)
+        report = found.report
+        batch = LabelledBatch(
+            self.batch,
+            found.table,
+            found.target,
+            read=self.rows.num_rows,
+            unlabelled=report.unlabelled if found.rows or report.contradictory else self.rows.num_rows,
+            repeated=report.repeated_rows,
+            immature=report.immature,
+            corrected=report.corrected,
+            contradictory=report.contradictory,
+        )
+        return batch.sampled(quota, np.random.default_rng([_SEED, index]))
+
+
+def _require_meeting(batches: Sequence[LabelledBatch], window: LabelWindow, rows: KeyReader | None) -> None:
+    """Refuse keys of which none is on both sides, although labels of these days have arrived.
+
+    Raises
+    ------
+    BadData
+        With an example of each side.
+    """
+    met = sum(batch.labelled for batch in batches)
+    read = sum(batch.read for batch in batches)
+    days = {batch.batch.day for batch in batches}
+    labels = sum(count for day, count in window.read.items() if day in days)
+    if rows is None or met or not read or not labels:
+        return
+    raise BadData(
+        f"none of {read:,} rows has a label, although {labels:,} labels arrived: the join key {rows.name!r} is "
+        f"{rows.in_words()} in the rows and {window.reader.in_words()} in the labels; check data.labels.joinKey, write "
+        "the key alike on both sides, or wait for late labels"
+    )
 
 
 def sample_labelled(
@@ -138,7 +267,7 @@ def sample_labelled(
     if outcomes.join is not None:
         yield from read_batches(ctx, outcomes, batches, columns, labels, limit)
         return
-    from modelmonitor_trainer.data.labels import has_value
+    from modelmonitor_trainer.data.label_table import has_value
 
     target = outcomes.target.name
     names = list(dict.fromkeys([*columns, target]))
@@ -147,7 +276,3 @@ def sample_labelled(
     for batch, table in zip(batches, sampled, strict=True):
         known = table.filter(has_value(table.column(target)))
         yield LabelledBatch(batch, known, known.column(target), table.num_rows)
-
-
-def _objects(labels: Sequence[Batch], first: dt.date, last: dt.date) -> list[ObjectInfo]:
-    return [info for batch in labels if batch.day and first <= batch.day <= last for info in batch.objects]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from modelmonitor_api.outcomes import DoubtReason
 from modelmonitor_trainer.check.data import ProfiledPair
 from modelmonitor_trainer.detect.coverage import Coverage
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
+from modelmonitor_trainer.detect.growth import growing_columns
 from modelmonitor_trainer.detect.wording import Wording
+from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 
 #: Number of columns and days that a note names.
 _SHOWN = 5
+#: Number of columns that a note on inconclusive columns names.
+_COLUMNS = 20
 #: A movement of the reference is noted from this distance between its first and its last third on.
 _NOTABLE_TREND = 0.05
 
@@ -25,18 +30,65 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
             for name in rows.reference.columns
             if not rows.reference.columns[name].rows.sum()
         ]
-    mostly_new = [
-        column.name
-        for column in (drift.columns if drift else ())
-        if any(doubt.reason is DoubtReason.NEW_VALUES for doubt in column.doubts)
-    ]
-    if mostly_new:
-        notes.append(
-            f"Most distinct values of {', '.join(mostly_new[:5])} do not occur in the reference. Columns with so many "
-            "values are compared in groups, so new values in the same proportions show no drift. If these are "
-            "identifiers, leave the column out; otherwise inspect them."
-        )
+        notes += _notes_on_growth(growing_columns(rows.reference, rows.current), wording)
+    notes += _notes_on_encodings(rows)
+    if drift:
+        notes += _notes_on_doubts(drift, rows)
     return tuple(notes)
+
+
+def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair) -> list[str]:
+    """Return which columns are inconclusive, and which batches that is about."""
+    doubts = [(column.name, doubt) for column in drift.columns for doubt in column.doubts]
+    names = [batch.block.name for batch in rows.current.blocks]
+    notes = []
+    for reason in dict.fromkeys(doubt.reason for _, doubt in doubts):
+        of_reason = [(name, doubt) for name, doubt in doubts if doubt.reason is reason]
+        columns = list(dict.fromkeys(name for name, _ in of_reason))
+        shown_columns = f"{', '.join(columns[:_COLUMNS])}{_more(len(columns), _COLUMNS)}"
+        text = f"Inconclusive because of {reason.value}: {shown_columns}."
+        batches = dict.fromkeys(names[index] for _, doubt in of_reason for index in doubt.batches)
+        if batches and reason is not DoubtReason.CHANGE_POINT:
+            shown = ", ".join(list(batches)[:_SHOWN])
+            text += f" Farthest from the reference: {shown}{_more(len(batches))}."
+        if reason is DoubtReason.NEW_VALUES:
+            text = (
+                f"Most distinct values of {shown_columns} do not occur in the reference. Columns with so many values "
+                "are compared in groups, so new values in the same proportions show no drift. If these are "
+                "identifiers, leave the column out; otherwise inspect them."
+            )
+        notes.append(text)
+    return notes
+
+
+def _notes_on_growth(growing: Sequence[str], wording: Wording) -> list[str]:
+    if not growing:
+        return []
+    more = f" and {len(growing) - 5} more" if len(growing) > 5 else ""
+    text = (
+        f"All current values of {', '.join(growing[:5])}{more} continue where the reference ends. Row numbers and "
+        f"times only grow, so they differ in every window. {wording.leave_out.format(column=growing[0])}"
+    )
+    return [text]
+
+
+def _notes_on_encodings(rows: ProfiledPair) -> list[str]:
+    windows = [window for window in (rows.reference, rows.current) if window is not None]
+    notes = []
+    for name in rows.current.columns:
+        blocks = [
+            batch.block.name
+            for window in windows
+            for batch in window.blocks
+            if name in batch.columns and NOT_UTF8 in batch.columns[name].kinds
+        ]
+        if blocks:
+            more = f" and {len(blocks) - 1} more" if len(blocks) > 1 else ""
+            notes.append(
+                f"Text of {name!r} in {blocks[0]}{more} is not UTF-8, and is read as Western European (cp1252). "
+                "Write it again as UTF-8."
+            )
+    return notes
 
 
 def with_coverage_notes(notes: tuple[str, ...], coverage: Coverage) -> tuple[str, ...]:
@@ -109,5 +161,5 @@ def _named(tests: dict[str, ColumnTest], what: str, names: list[str], text: str)
     return f"{text}: {shown}{_more(len(columns_by_batch))}."
 
 
-def _more(count: int) -> str:
-    return f" and {count - _SHOWN} more" if count > _SHOWN else ""
+def _more(count: int, shown: int = _SHOWN) -> str:
+    return f" and {count - shown} more" if count > shown else ""

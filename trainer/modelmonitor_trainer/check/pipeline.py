@@ -34,7 +34,7 @@ from modelmonitor_trainer.detect.drift import DriftResult, find_drift
 from modelmonitor_trainer.detect.findings import Finding, find_unusual
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
-from modelmonitor_trainer.detect.verdict import decide
+from modelmonitor_trainer.detect.verdict import decide, with_drop
 from modelmonitor_trainer.storage.base import Store
 
 
@@ -76,7 +76,7 @@ def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime) -> Check
     results = _run_detectors(ctx, profiled)
     with ctx.stopwatch.step("tests"):
         drift = _decide_drift(profiled, results)
-    findings = Findings(profiled, results.violations, results.performance, drift)
+    findings = Findings(profiled, results.violations, results.performance, drift, results.notes)
     return _result(ctx, findings, time)
 
 
@@ -177,6 +177,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         nothing_to_compare=data.nothing_to_compare,
     )
     decided = require_coverage(decided, coverage, float(data.sensitivity.minimum_coverage))
+    decided = with_drop(decided, findings.performance)
     verdict = CheckVerdict(
         verdict=decided.name,
         reason=decided.reason.value,

@@ -13,8 +13,9 @@ from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import MonitorData, Outcomes, WatchResult, text_columns
 from modelmonitor_trainer.check.detectors.performance import MAX_ROWS
 from modelmonitor_trainer.check.labelled_rows import read_batches
-from modelmonitor_trainer.check.predictor import true_outcomes, usable_rows
+from modelmonitor_trainer.check.predictor import Unusable, true_outcomes, usable_rows
 from modelmonitor_trainer.check.sources.monitor import label_join
+from modelmonitor_trainer.data.labels import EARLY_DAYS
 from modelmonitor_trainer.data.windows import Batch, Window, batches_of_partitions, partitions
 from modelmonitor_trainer.gate.evaluation import margin_of
 from modelmonitor_trainer.gate.interval import paired_difference
@@ -97,7 +98,8 @@ def _scores(
     labels: tuple[Batch, ...] = ()
     if spec.data.labels is not None:
         last = window[1] + dt.timedelta(days=spec.data.labels.delay_days)
-        labels = batches_of_partitions(partitions(ctx.store, spec.data.labels.uri, window[0], last))
+        first = window[0] - dt.timedelta(days=EARLY_DAYS)
+        labels = batches_of_partitions(partitions(ctx.store, spec.data.labels.uri, first, last))
     outcomes = Outcomes(
         target=target_column(spec),
         task=spec.model.task,
@@ -111,17 +113,19 @@ def _scores(
     truths: list[Array] = []
     scores: tuple[list[Array], list[Array]] = ([], [])
     days: list[Array] = []
-    # One day is in memory at a time.
+    unusable = Unusable(spec.model.target, spec.model.task, classes)
     for number, batch in enumerate(read_batches(ctx, outcomes, live, columns, labels, MAX_ROWS)):
         if not batch.rows.num_rows:
             continue
         truth = true_outcomes(batch.target, spec.model.target, spec.model.task, classes)
         predicted = [aligned(np.asarray(model.predict_scores(batch.rows)), model.classes, classes) for model in models]
+        unusable.add(batch.target, predicted[0])
         usable = usable_rows(truth, predicted[0], spec.model.task) & usable_rows(truth, predicted[1], spec.model.task)
         truths.append(truth[usable])
         days.append(np.full(int(usable.sum()), number))
         for parts, values in zip(scores, predicted, strict=True):
             parts.append(values[usable])
+    unusable.require_usable()
     if not truths:
         width = (0, len(classes)) if spec.model.task is Task.MULTICLASS_CLASSIFICATION else (0,)
         return np.zeros(0), np.zeros(width), np.zeros(width), np.zeros(0, dtype=np.int64)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -73,7 +74,8 @@ def _logged(values: pa.ChunkedArray, name: str) -> Floats:
 
 def true_outcomes(target: pa.ChunkedArray, name: str, task: Task, classes: Sequence[str]) -> Array:
     """Return outcomes as indices into `classes` (-1 for an unknown class), or as values; (n,)."""
-    from modelmonitor_trainer.data.labels import class_places, true_values
+    from modelmonitor_trainer.data.classes import class_places
+    from modelmonitor_trainer.data.model_arrays import true_values
 
     if task is Task.REGRESSION:
         return true_values(target, name)
@@ -83,7 +85,95 @@ def true_outcomes(target: pa.ChunkedArray, name: str, task: Task, classes: Seque
 def usable_rows(truth: Array, scores: Array, task: Task) -> Array:
     """Return which rows can be scored; (n,) of booleans.
 
-    Rows of a class that the model does not know, and rows without a prediction, cannot.
+    Rows of a class that the model does not know, and rows without a finite prediction, cannot.
     """
     usable = np.ones(truth.size, dtype=bool) if task is Task.REGRESSION else truth >= 0
-    return usable & ~np.isnan(scores) if scores.ndim == 1 else usable
+    finite = np.isfinite(scores)
+    return usable & (finite if scores.ndim == 1 else finite.all(axis=1))
+
+
+@dataclass
+class Unusable:
+    """Labelled rows that cannot be compared with a prediction.
+
+    Attributes
+    ----------
+    name, task, classes
+        The target, and the task and the classes of the model.
+    rows
+        Number of labelled rows.
+    outcomes
+        Outcomes that are no classes → their rows.
+    predictions
+        Number of rows without a finite prediction.
+    """
+
+    name: str
+    task: Task
+    classes: tuple[str, ...]
+    rows: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    predictions: int = 0
+
+    def add(self, target: pa.ChunkedArray, scores: Array) -> None:
+        """Count the labelled rows of a batch.
+
+        Parameters
+        ----------
+        target : (n,)
+            Outcomes as they are in the data.
+        scores : (n,) or (n, k)
+            Predictions.
+        """
+        from modelmonitor_trainer.data.classes import unknown_outcomes
+
+        self.rows += len(target)
+        finite = np.isfinite(scores)
+        self.predictions += int((~(finite if scores.ndim == 1 else finite.all(axis=1))).sum())
+        if self.task is not Task.REGRESSION:
+            self.outcomes += unknown_outcomes(target, self.name, self.classes)
+
+    def require_usable(self) -> None:
+        """Raise an error if the other rows would give a wrong picture.
+
+        Raises
+        ------
+        BadData
+            If too many outcomes are no classes of the model, or no prediction is usable.
+        """
+        from modelmonitor_trainer.data.classes import require_known
+
+        require_known(self.outcomes, self.rows, self.name, self.classes, self.task)
+        if self.rows and self.predictions == self.rows:
+            raise BadData(
+                f"the predictions of all {self.rows:,} labelled rows are missing or not finite; check what writes them"
+            )
+
+    def note(self) -> str:
+        """Return which rows are left out, as the end of a sentence; empty if there are none."""
+        from modelmonitor_trainer.data.classes import stray_note
+
+        text = stray_note(self.outcomes, self.classes)
+        if self.predictions:
+            text += f"; {self.predictions:,} rows are left out, because their prediction is missing or not finite"
+        return text
+
+
+def require_probabilities(scores: Array) -> None:
+    """Raise an error if the scores of a binary task are not probabilities.
+
+    Parameters
+    ----------
+    scores : (n,)
+        Finite.
+
+    Raises
+    ------
+    BadData
+        Naming their range.
+    """
+    if scores.size and not 0 <= scores.min() <= scores.max() <= 1:
+        raise BadData(
+            f"the predictions range from {scores.min():.4g} to {scores.max():.4g}, so they are not probabilities; log "
+            "the probability of the positive class"
+        )

@@ -9,15 +9,22 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from modelmonitor_api.messages import CheckRequest, CheckVerdict
+    from modelmonitor_api.spec import FeatureType
+    from modelmonitor_trainer.data.object_format import FileFormat
     from modelmonitor_trainer.detect.result import CheckResult
 
 _BUDGET = re.compile(r"^(\d+)/(\d+)d$")
+#: Verdicts that --fail-on accepts: all but NoDrift.
+_FAILURES = ("Drift", "Corrupted", "PerformanceDrop", "Inconclusive")
 
 
 def add_commands(subparsers: Any) -> None:
@@ -42,6 +49,7 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument(
         "--ablation", action="store_true", help="test which columns explain less of the target; slow (files only)"
     )
+    _add_file_options(check)
     check.add_argument(
         "--false-alarms",
         metavar="N/DAYSd",
@@ -70,6 +78,13 @@ def add_commands(subparsers: Any) -> None:
     )
     check.add_argument("--html", metavar="FILE", help="also write the report page to FILE")
     check.add_argument("--output", choices=["text", "json"], default="text", help="output format (default text)")
+    check.add_argument(
+        "--fail-on",
+        metavar="VERDICTS",
+        type=_verdicts,
+        default=frozenset(),
+        help=f"exit with code 10 on any of these, separated by commas: {', '.join(_FAILURES)}",
+    )
     check.set_defaults(run=_check)
 
     report = subparsers.add_parser("report", help="print the location of the newest report of a monitor, or copy it")
@@ -81,6 +96,57 @@ def add_commands(subparsers: Any) -> None:
     validate = subparsers.add_parser("validate", help="validate a monitor's YAML file")
     validate.add_argument("-f", "--file", required=True, metavar="FILE", help="the file (- is standard input)")
     validate.set_defaults(run=_validate)
+
+
+def _add_file_options(check: argparse.ArgumentParser) -> None:
+    """Add the options on columns and formats of files; a monitor declares these in its spec."""
+    check.add_argument(
+        "--columns",
+        metavar="COL",
+        action="append",
+        help="compare only these columns; repeat it, or separate them by commas (files only)",
+    )
+    check.add_argument(
+        "--ignore",
+        metavar="COL",
+        action="append",
+        help="leave columns out; repeat it, or separate them by commas (files only)",
+    )
+    check.add_argument(
+        "--type",
+        metavar="COL=TYPE",
+        action="append",
+        type=_column_type,
+        help="compare a column as Numeric or Categorical; repeat it for others (files only)",
+    )
+    check.add_argument(
+        "--format",
+        choices=["Parquet", "CSV", "JSONLines"],
+        help="format of all files (default: from the suffix of each; files only)",
+    )
+    check.add_argument(
+        "--separator",
+        metavar="CHAR",
+        type=_separator,
+        help="character between the values of CSV, or tab (default: recognized; files only)",
+    )
+    check.add_argument(
+        "--encoding", metavar="NAME", help="encoding of CSV, such as cp1252 (default: recognized; files only)"
+    )
+    check.add_argument(
+        "--decimal", metavar="MARK", help="decimal mark of numbers in CSV, . or , (default: recognized; files only)"
+    )
+    check.add_argument(
+        "--null-values",
+        metavar="WORD",
+        action="append",
+        help="words of CSV that mean a missing value, instead of the usual ones; repeat it, or separate them by commas "
+        "(files only)",
+    )
+
+
+#: Options of :func:`_add_file_options`.
+_FILE_OPTIONS = ("columns", "ignore", "type", "format", "separator", "encoding", "decimal", "null_values")
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -95,7 +161,13 @@ def _check(args: argparse.Namespace) -> int:
     for option in ("target", "prediction", "correlations", "ablation"):
         if getattr(args, option) and not args.reference:
             raise BadConfiguration(f"--{option} is for files; for a monitor, set spec.model and spec.detectors")
+    for option in _FILE_OPTIONS:
+        if getattr(args, option) is not None and not args.reference:
+            name = option.replace("_", "-")
+            raise BadConfiguration(f"--{name} is for files; for a monitor, set spec.model.features and spec.data")
     if args.request:
+        if args.fail_on:
+            raise BadConfiguration("--fail-on is for scripts; the operator reads the verdict of a pod")
         return _check_in_pod(args)
     if args.html:
         _require_writable(args.html)
@@ -105,7 +177,15 @@ def _check(args: argparse.Namespace) -> int:
 
         _write(args.html, render(result))
     _print(result, args)
-    return 0
+    return _exit_code(result.verdict, args.fail_on)
+
+
+def _exit_code(verdict: CheckVerdict, fail_on: Collection[str]) -> int:
+    """Return the exit code for a verdict: a drop that comes with drift counts as one, and so do too few data."""
+    from modelmonitor_api.names import ExitCode
+
+    found = {verdict.verdict, verdict.reason} | ({"PerformanceDrop"} if verdict.performance_dropped else set())
+    return ExitCode.OK if found.isdisjoint(fail_on) else ExitCode.FAIL_ON
 
 
 def _check_in_pod(args: argparse.Namespace) -> int:
@@ -153,14 +233,57 @@ def _request(args: argparse.Namespace) -> CheckRequest:
 def _check_of_files(args: argparse.Namespace) -> CheckResult:
     from modelmonitor_api.spec import Sensitivity
     from modelmonitor_trainer.check.pipeline import check_files
+    from modelmonitor_trainer.check.sources.file_columns import ColumnOptions
     from modelmonitor_trainer.check.sources.files import Files
     from modelmonitor_trainer.storage.open import open_store
 
-    files = Files(args.reference, args.current, args.target, args.prediction, args.correlations, args.ablation)
+    files = Files(
+        args.reference,
+        args.current,
+        args.target,
+        args.prediction,
+        args.correlations,
+        args.ablation,
+        columns=ColumnOptions(tuple(args.columns or ()), tuple(args.ignore or ()), dict(args.type or ())),
+        fmt=_file_format(args),
+        options=tuple(_file_options(args)),
+    )
     sensitivity = Sensitivity().model_copy(update=_sensitivity(args))
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     result = check_files(open_store(None), files, sensitivity, _checks_per_day(args), now=now)
     return replace(result, reproduce=" ".join([result.reproduce, *_options(args)]))
+
+
+def _file_format(args: argparse.Namespace) -> FileFormat:
+    """Return what is declared of the format of files.
+
+    Raises
+    ------
+    BadConfiguration
+        If an option is invalid.
+    """
+    from modelmonitor_api.resource import InvalidSpec, parse
+    from modelmonitor_api.spec import CSVOptions, DataFormat
+    from modelmonitor_trainer.data.object_format import FileFormat
+    from modelmonitor_trainer.errors import BadConfiguration
+
+    declared = {"separator": args.separator, "encoding": args.encoding, "decimal": args.decimal}
+    if args.null_values is not None:
+        declared["nullValues"] = [word for text in args.null_values for word in text.split(",")]
+    try:
+        csv = parse(CSVOptions, {name: value for name, value in declared.items() if value is not None})
+    except InvalidSpec as error:
+        raise BadConfiguration(f"an option on CSV is invalid: {error}") from error
+    return FileFormat(DataFormat(args.format) if args.format else None, csv)
+
+
+def _file_options(args: argparse.Namespace) -> Iterator[str]:
+    """Yield the given options on columns and formats, in command-line form."""
+    for option in _FILE_OPTIONS:
+        value = getattr(args, option)
+        for one in value if isinstance(value, list) else [] if value is None else [value]:
+            name, text = f"--{option.replace('_', '-')}", "=".join(one) if isinstance(one, tuple) else one
+            yield from [f"{name}={text}"] if text.startswith("-") else [name, text]
 
 
 def _options(args: argparse.Namespace) -> list[str]:
@@ -305,6 +428,32 @@ def _budget(text: str) -> tuple[int, int]:
     if not match or not 1 <= int(match[1]) <= 1000 or not 1 <= int(match[2]) <= 3650:
         raise argparse.ArgumentTypeError(f"{text!r} is not a budget; write 1/90d for one false alarm in 90 days")
     return int(match[1]), int(match[2])
+
+
+def _column_type(text: str) -> tuple[str, FeatureType]:
+    from modelmonitor_api.spec import FeatureType
+
+    name, equals, kind = text.rpartition("=")
+    if not equals or not name or kind not in set(FeatureType):
+        raise argparse.ArgumentTypeError(f"{text!r} is not COL=Numeric or COL=Categorical")
+    return name, FeatureType(kind)
+
+
+def _separator(text: str) -> str:
+    separator = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(separator) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character; write tab for a tab")
+    return separator
+
+
+def _verdicts(text: str) -> frozenset[str]:
+    words = {word.strip() for word in text.split(",")}
+    unknown = sorted(words - set(_FAILURES))
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"{unknown[0]!r} is not a verdict to fail on; choose from {', '.join(_FAILURES)}, separated by commas"
+        )
+    return frozenset(words)
 
 
 def _fraction(text: str) -> str:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from modelmonitor_api.spec import ModelMonitorSpec
 
 EPILOG = """exit codes:
-  0    any verdict, including drift
+  0    any verdict, including drift, unless --fail-on names it
   1    a bug in modelmonitor
   2    the configuration or the data are invalid; the message says what to change
   3    the object store is unavailable; try again
+  10   the verdict of a check is one that --fail-on names
   143  stopped by SIGTERM
 """
 

@@ -1,36 +1,38 @@
 """Numeric Arrow arrays as doubles, whatever type they were written with.
 
-Nothing here calls ``to_numpy``, which would import pandas.
+The double of a number is the nearest one to the shortest decimal that the type stands for: 0.1 as 32-bit float, as
+decimal and as 64-bit float is the same double. Nothing here calls ``to_numpy``, which would import pandas.
 """
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelmonitor_trainer.arrays import Floats
-from modelmonitor_trainer.data.tables import is_number
+from modelmonitor_trainer.arrays import Array, Floats
+from modelmonitor_trainer.data.arrow_types import is_number, plain_type
 
 _SECONDS_PER_DAY = 86_400
+#: Integers up to this are doubles, and so are powers of ten up to this exponent: a quotient of both is rounded once.
+_EXACT_INTEGER, _EXACT_POWER = 2**53, 22
 
 
 def numbers_of(column: pa.ChunkedArray) -> Floats:
     """Return a column as doubles, NaN for what is missing, infinite or not a number; (n,)."""
-    if not is_number(column.type):
+    if not is_number(plain_type(column.type)):
         return np.full(len(column), np.nan)
     return np.concatenate([np.empty(0), *(_finite_or_nan(chunk) for chunk in column.chunks)])
 
 
 def _finite_or_nan(array: pa.Array) -> Floats:
     array = doubles_of(array)
-    validity, data = array.buffers()
-    end = array.offset + len(array)
-    values = np.frombuffer(data, dtype=np.float64, count=end)[array.offset :]
+    values = _view(array, np.float64)
     usable = np.isfinite(values)
-    if validity is not None and array.null_count:
-        bits = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little", count=end)
-        usable &= bits[array.offset :].astype(bool)
+    if array.null_count:
+        usable &= valid_of(array)
     return np.where(usable, values, np.nan)
 
 
@@ -40,29 +42,90 @@ def floats_of(array: pa.Array) -> tuple[Floats, int]:
     Integers beyond 2**53 lose their last digits.
     """
     array = doubles_of(array)
-    validity, data = array.buffers()
-    values = np.frombuffer(data, dtype=np.float64, count=array.offset + len(array))[array.offset :]
-    if validity is None or not array.null_count:
+    values: Floats = _view(array, np.float64)
+    if not array.null_count:
         return values, 0
-    bits = np.frombuffer(validity, dtype=np.uint8)
-    valid = np.unpackbits(bits, bitorder="little", count=array.offset + len(array))[array.offset :]
-    return values[valid.astype(bool)], array.null_count
+    return values[valid_of(array)], array.null_count
+
+
+def valid_of(array: pa.Array) -> Array:
+    """Return which values of an array are not NULL, shape (n,)."""
+    validity, end = array.buffers()[0], array.offset + len(array)
+    if validity is None:
+        return np.full(len(array), array.null_count == 0)
+    bits = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little", count=end)
+    return bits[array.offset :].astype(bool)
 
 
 def doubles_of(array: pa.Array) -> pa.DoubleArray:
     """Return a numeric array as doubles; an array of doubles is returned as it is.
 
-    Integers beyond 2**53 and decimals become the nearest double. Dates and times are seconds, since 1970 where they are
-    points in time.
+    Integers beyond 2**53 become the nearest double. Decimals and narrower floats become the double that is nearest to
+    the shortest decimal which they stand for. Dates and times are seconds, since 1970 where they are points in time.
     """
     kind = array.type
     if pa.types.is_float64(kind):
         return array
-    if pa.types.is_boolean(kind):
-        array = pc.cast(array, pa.uint8())
-    elif pa.types.is_temporal(kind):
+    if pa.types.is_dictionary(kind) or isinstance(array, pa.ExtensionArray):
+        return doubles_of(array.storage if isinstance(array, pa.ExtensionArray) else array.dictionary_decode())
+    if pa.types.is_temporal(kind):
         return _seconds(array)
+    if pa.types.is_decimal(kind):
+        return _doubles_of_decimals(array)
+    if pa.types.is_float16(kind):
+        return _array_of(_halves()[_view(array, np.uint16)], array)
+    if pa.types.is_float32(kind):
+        # The text of a 32-bit float is the shortest decimal that reads as it, and texts are read as the nearest double.
+        array = pc.cast(array, pa.string())
+    elif pa.types.is_boolean(kind):
+        array = pc.cast(array, pa.uint8())
     return pc.cast(array, pa.float64(), safe=False)
+
+
+def shortest(values: Array) -> Floats:
+    """Return the doubles nearest to the shortest decimals of 32-bit floats, (n,) each."""
+    return np.array([float(str(value)) for value in values.astype(np.float32)], dtype=np.float64)
+
+
+def _doubles_of_decimals(array: pa.Array) -> pa.DoubleArray:
+    """Return the nearest doubles of decimals; the cast of Arrow multiplies, and is one digit off in one of seven."""
+    scale = array.type.scale
+    if pa.types.is_decimal256(array.type) or abs(scale) > _EXACT_POWER:
+        return pc.cast(pc.cast(array, pa.string()), pa.float64())
+    if not pa.types.is_decimal128(array.type):
+        array = pc.cast(array, pa.decimal128(38, scale))
+    halves = _view(array, np.dtype([("low", "<i8"), ("high", "<i8")]))
+    low, high = halves["low"], halves["high"]
+    small = (high == (low >> 63)) & (np.abs(low) <= _EXACT_INTEGER)
+    if array.null_count:
+        small |= ~valid_of(array)
+    if not small.all() or (scale < 0 and np.abs(low).max(initial=0) * 10.0**-scale > _EXACT_INTEGER):
+        return pc.cast(pc.cast(array, pa.string()), pa.float64())
+    return _array_of(low / 10.0**scale if scale >= 0 else low * 10.0**-scale, array)
+
+
+@functools.cache
+def _halves() -> Floats:
+    """Return the double of each 16-bit float, by its bits."""
+    with np.errstate(invalid="ignore"):
+        return np.array([float(str(value)) for value in np.arange(1 << 16, dtype=np.uint16).view(np.float16)])
+
+
+def _view(array: pa.Array, kind: np.typing.DTypeLike) -> Array:
+    """Return the values of an array of fixed width, NULL or not, shape (n,)."""
+    data, end = array.buffers()[1], array.offset + len(array)
+    if data is None:
+        return np.zeros(len(array), dtype=kind)
+    return np.frombuffer(data, dtype=kind, count=end)[array.offset :]
+
+
+def _array_of(values: Floats, like: pa.Array) -> pa.DoubleArray:
+    """Return doubles as an array that is NULL where another is; without ``pa.array``, which would import pandas."""
+    buffer = pa.py_buffer(np.ascontiguousarray(values))
+    if not like.null_count:
+        return pa.Array.from_buffers(pa.float64(), len(like), [None, buffer])
+    bits = pa.py_buffer(np.packbits(valid_of(like), bitorder="little"))
+    return pa.Array.from_buffers(pa.float64(), len(like), [bits, buffer])
 
 
 def _seconds(array: pa.Array) -> pa.DoubleArray:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.object_format import AnyFormat, format_at
 from modelmonitor_trainer.data.tables import Unreadable, reading, scan
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
@@ -40,14 +42,16 @@ class SeenColumn:
     objects: int
 
 
-def columns_of(store: Store, objects: Sequence[ObjectInfo], fmt: DataFormat) -> dict[str, SeenColumn]:
+def columns_of(store: Store, objects: Sequence[ObjectInfo], fmt: AnyFormat) -> dict[str, SeenColumn]:
     """Return the columns of some objects, in the order in which they appear.
 
     Of Parquet objects the footers are read, of CSV the headers, and of JSON Lines the first rows. An object that cannot
     be read has no columns here.
     """
     seen: dict[str, SeenColumn] = {}
-    for columns in _of_parquet(store, objects) if fmt is DataFormat.PARQUET else _of_text(store, objects, fmt):
+    parquet = [info for info in objects if format_at(fmt, info.uri) is DataFormat.PARQUET]
+    text = [info for info in objects if format_at(fmt, info.uri) is not DataFormat.PARQUET]
+    for columns in chain(_of_parquet(store, parquet), _of_text(store, text, fmt)):
         for name, kind in columns.items():
             known = seen.get(name, SeenColumn(None, 0))
             seen[name] = SeenColumn(kind if known.type is None else known.type, known.objects + 1)
@@ -66,14 +70,14 @@ def _of_parquet(store: Store, objects: Sequence[ObjectInfo]) -> list[_Columns]:
         return list(pool.map(columns, objects))
 
 
-def _of_text(store: Store, objects: Sequence[ObjectInfo], fmt: DataFormat) -> Iterator[_Columns]:
+def _of_text(store: Store, objects: Sequence[ObjectInfo], fmt: AnyFormat) -> Iterator[_Columns]:
     """Yield the columns of text objects; only the first one with a header is decoded, for the types."""
     headers: dict[bytes, _Columns] = {}
     for info in objects:
         with suppress(Unreadable):
             start = _start_of(store, info, fmt)
             header = start.partition(b"\n")[0]
-            if fmt is DataFormat.JSON_LINES and headers:
+            if format_at(fmt, info.uri) is DataFormat.JSON_LINES and headers:
                 yield _keys_of(start)
                 continue
             if header not in headers:
@@ -82,7 +86,7 @@ def _of_text(store: Store, objects: Sequence[ObjectInfo], fmt: DataFormat) -> It
             yield headers[header]
 
 
-def _start_of(store: Store, info: ObjectInfo, fmt: DataFormat) -> bytes:
+def _start_of(store: Store, info: ObjectInfo, fmt: AnyFormat) -> bytes:
     with reading(info.uri, fmt), store.open(info) as file:
         stream: BinaryIO = pa.CompressedInputStream(file, "gzip") if info.uri.endswith(".gz") else file
         return bytes(stream.read(_INSPECTED))

@@ -1,35 +1,38 @@
-"""Labelled rows: features and labels joined by key, as arrays for models.
+"""Labelled rows: features and labels joined by key.
 
-Rows without a label, labels without a row and duplicate keys are counted, not silently dropped.
+Of several labels of a key the newest counts. Rows without a label, labels without a row, duplicate keys, corrected and
+contradicting labels are counted, not silently dropped.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import decimal
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelmonitor_api.spec import Feature, FeatureType, ModelMonitorSpec, Task
-from modelmonitor_trainer.arrays import Array, Floats, Ints
-from modelmonitor_trainer.data.manifest import (
-    Manifest,
-    PinnedDay,
-    days_within,
-    feature_columns,
-    label_columns,
-    objects_of,
+from modelmonitor_api.spec import FeatureType, ModelMonitorSpec
+from modelmonitor_trainer.arrays import Array, Ints
+from modelmonitor_trainer.data.join_keys import KeyKind, KeyReader, meet
+from modelmonitor_trainer.data.label_table import (
+    KEY,
+    LabelColumns,
+    LabelTable,
+    has_value,
+    outcome_converter,
+    read_labels,
 )
-from modelmonitor_trainer.data.tables import is_number, is_text, read_table
+from modelmonitor_trainer.data.manifest import Manifest, PinnedDay, days_within, objects_of
+from modelmonitor_trainer.data.tables import Converter, read_table
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.storage.base import Store
+
+#: Days before the partition of a row in which its label may be: days of both sides can end in different time zones.
+EARLY_DAYS = 1
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,17 @@ class JoinReport:
     unlabelled
         Feature rows without a label, or with a label that is NULL.
     duplicate_keys
-        Rows and labels after the first of their key; left out.
+        Rows after the first of their key, and labels of a key beyond one.
     immature
         Rows with a label that are left out because too few rows of their day have one.
     orphaned_labels
         Labels without a row, among those of days whose rows are all in the window.
+    corrected
+        Rows whose label replaced a different one.
+    contradictory
+        Rows that are left out because their newest labels differ.
+    repeated_rows
+        Rows after the first of their key.
     """
 
     feature_rows: int
@@ -59,6 +68,9 @@ class JoinReport:
     duplicate_keys: int = 0
     orphaned_labels: int = 0
     immature: int = 0
+    corrected: int = 0
+    contradictory: int = 0
+    repeated_rows: int = 0
 
     @property
     def labelled_share(self) -> float:
@@ -74,9 +86,9 @@ class Dataset:
     Attributes
     ----------
     table
-        Features, slices and the join key if there is one; one row per labelled row.
+        Features and slices; one row per labelled row.
     target
-        Labels as they are in the data.
+        Classes as text, or the values of a regression.
     days : (n,)
         Day of the partition of each row, as days since 1970.
     report
@@ -126,81 +138,176 @@ def load(
         If an object was replaced after the manifest was written.
     BadData
         If an object cannot be decoded or lacks a column.
+    BadJoinKey
+        If the join key cannot identify rows.
     """
     text = [feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL]
-    columns = list(dict.fromkeys([*feature_columns(spec), *more]))
     key = spec.data.labels.join_key if spec.data.labels else None
+    columns = list(dict.fromkeys([*(feature.name for feature in spec.model.features), *spec.model.slices, *more]))
     numeric = {feature.name for feature in spec.model.features if feature.type is FeatureType.NUMERIC}
     as_text = [*text, *(name for name in spec.model.slices if name not in numeric), *([key] if key else [])]
-    features = read_table(store, objects_of(manifest.features, window), columns, manifest.fmt, text=as_text)
+    reader, target = KeyReader(key or ""), spec.model.target
+    # The key can be a feature, too.
+    derive: dict[str, tuple[str, Converter]] = {
+        KEY: (key, reader) if key else (target, outcome_converter(target, spec.model.task))
+    }
+    objects = objects_of(manifest.features, window)
+    features = read_table(store, objects, columns, manifest.fmt, text=as_text, derive=derive)
     days = _days(days_within(manifest.features, window), features.num_rows)
     if key is None:
-        return _labelled(features, features.column(spec.model.target), days, usual)
+        return _labelled(features.drop_columns(KEY), features.column(KEY), days, usual)
     assert spec.data.labels is not None
     delay = dt.timedelta(days=spec.data.labels.delay_days)
-    arrived = days_within(manifest.labels, (window[0], window[1] + delay))
-    labels = read_table(
-        store, objects_of(arrived, (window[0], window[1] + delay)), label_columns(spec), manifest.fmt, text=[key]
-    )
+    period = window[0] - dt.timedelta(days=EARLY_DAYS), window[1] + delay
+    arrived = [(day.day, [pinned.info for pinned in day.objects]) for day in days_within(manifest.labels, period)]
+    labels = read_labels(store, arrived, LabelColumns.of(spec), manifest.fmt)
     # Labels of the first days can belong to rows before the window, and late ones to rows after it.
-    ours = np.repeat([window[0] + delay <= day.day <= window[1] for day in arrived], [day.rows for day in arrived])
+    first, last = (days_since_1970(day) for day in (window[0] + delay, window[1]))
+    ours = (labels.days >= first) & (labels.days <= last)
     share = float(spec.data.labels.min_share)
-    return join(features, labels, days, key=key, target=spec.model.target, min_share=share, ours=ours)
+    return join(features, labels, days, kinds=reader.kinds, min_share=share, ours=ours)
 
 
 def join(
     features: pa.Table,
-    labels: pa.Table,
+    labels: LabelTable,
     days: Ints,
     *,
-    key: str,
-    target: str,
+    kinds: Collection[KeyKind] = (),
     min_share: float = 0.0,
     ours: Array | None = None,
 ) -> Dataset:
     """Return the rows of `features` that have a label and belong to a mature day, in order.
 
-    Of rows with the same key the first is used, on both sides: scoring a row twice would make the comparison look more
-    certain than it is.
+    Of rows with the same key the first is used: scoring a row twice would make the comparison look more certain than it
+    is. Of labels with the same key the newest is used, among those that arrived before another row with that key. Rows
+    whose newest labels differ are left out.
 
     Parameters
     ----------
-    features, labels
-        Tables to join.
+    features
+        Rows, with their key as text in the column :data:`~modelmonitor_trainer.data.label_table.KEY`.
+    labels
+        Labels from any partition.
     days : (n,)
-        Day of each row of `features`.
-    key, target
-        Names of the columns.
+        Day of each row of `features`, as days since 1970.
+    kinds
+        Kinds of the keys of `features`.
     min_share
         Smallest share of a day's rows that must have a label; other days are left out.
     ours : (m,)
         Which labels can only belong to rows of `features`; None for all.
     """
-    left, right = _key_texts(features.column(key)), _key_texts(labels.column(key))
-    known = has_value(labels.column(target))
-    label_rows = pa.table({"key": right, "label": np.arange(len(right))}).filter(pc.and_(pc.is_valid(right), known))
-    first_label = label_rows.group_by("key", use_threads=False).aggregate([("label", "min")])
-    feature_rows = pa.table({"key": left, "row": np.arange(len(left))}).filter(pc.is_valid(left))
-    first_row = feature_rows.group_by("key", use_threads=False).aggregate([("row", "min")])
-    joined = first_row.join(first_label, keys="key", join_type="inner", use_threads=False).sort_by("row_min")
-    rows, matched_labels = joined.column("row_min").to_numpy(), joined.column("label_min").to_numpy()
-    unkeyed = np.flatnonzero(left.is_null().to_numpy(zero_copy_only=False)) if left.null_count else np.zeros(0, int)
-    expected = np.concatenate([first_row.column("row_min").to_numpy(), unkeyed])
-    kept = np.isin(days[rows], _mature(days[expected], days[rows], min_share))
-    orphaned = ~np.isin(first_label.column("label_min").to_numpy(), matched_labels)
-    if ours is not None:
-        orphaned &= ours[first_label.column("label_min").to_numpy()]
+    left, right = meet(features.column(KEY), labels.keys, {*kinds, *labels.kinds})
+    present = np.flatnonzero(pc.is_valid(left).to_numpy())
+    keys = pc.unique(left.drop_null())
+    # Position of each row's key in `keys`, in which keys are in the order of their first rows.
+    codes: Ints = pc.index_in(left.drop_null(), value_set=keys).to_numpy().astype(np.int64)
+    first = present[np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))]
+    found = pc.index_in(right, value_set=keys)
+    meets = pc.is_valid(found).to_numpy()
+    owners: Ints = found.drop_null().to_numpy().astype(np.int64)
+    newest = _newest(labels.filter(meets), owners, codes, days[present], days[first])
+    labelled = first[newest.owner]
+    repeated = np.setdiff1d(present, first, assume_unique=True)
+    expected = np.delete(np.arange(features.num_rows), repeated)
+    kept = np.isin(days[labelled], _mature(days[expected], days[labelled], min_share))
+    agreed = kept & ~newest.contradictory
+    rows = labelled[agreed]
     report = JoinReport(
         feature_rows=features.num_rows,
-        label_rows=len(known),
-        matched=int(kept.sum()),
-        unlabelled=expected.size - rows.size,
-        duplicate_keys=(feature_rows.num_rows - first_row.num_rows) + (label_rows.num_rows - first_label.num_rows),
-        orphaned_labels=int(orphaned.sum()),
-        immature=int(rows.size - kept.sum()),
+        label_rows=labels.read,
+        matched=int(agreed.sum()),
+        unlabelled=expected.size - labelled.size,
+        duplicate_keys=repeated.size
+        + len(labels)
+        - int(np.count_nonzero(np.bincount(owners)))
+        - distinct(right.filter(pa.array(~meets))),
+        orphaned_labels=distinct(right.filter(pa.array(~meets if ours is None else ~meets & ours))),
+        immature=int((~kept).sum()),
+        corrected=int((agreed & newest.corrected).sum()),
+        contradictory=int((kept & newest.contradictory).sum()),
+        repeated_rows=repeated.size,
     )
-    taken = labels.column(target).take(pa.array(matched_labels[kept]))
-    return Dataset(features.take(pa.array(rows[kept])), taken, days[rows[kept]], report)
+    taken = labels.values.filter(pa.array(meets)).take(pa.array(newest.label[agreed]))
+    return Dataset(features.drop_columns(KEY).take(pa.array(rows)), taken, days[rows], report)
+
+
+@dataclass(frozen=True)
+class _Newest:
+    """The newest label of each row that has one.
+
+    Attributes
+    ----------
+    owner, label : (n,)
+        Index of the key, ascending, and of the label.
+    contradictory, corrected : (n,)
+        Whether other labels are as new and differ, and whether older ones differ.
+    """
+
+    owner: Ints
+    label: Ints
+    contradictory: Array
+    corrected: Array
+
+
+def _newest(labels: LabelTable, owner: Ints, codes: Ints, row_days: Ints, first_days: Ints) -> _Newest:
+    """Return the newest label of each key, among those of its first row.
+
+    Parameters
+    ----------
+    labels
+        Labels whose key has a row.
+    owner : (n,)
+        Index of the key of each label.
+    codes, row_days : (m,)
+        Index of the key of each row, and its day.
+    first_days : (k,)
+        Day of the first row of each key.
+    """
+    early = labels.days < first_days[owner]
+    usable = labels.days >= first_days[owner] - EARLY_DAYS
+    if codes.size > first_days.size:
+        usable &= _of_first_row(labels.days, owner, codes, row_days, first_days)
+    places = np.flatnonzero(usable)
+    versions = labels.versions_in_order()
+    # The last key of lexsort is the first to sort by.
+    order = places[np.lexsort([part[places] for part in (labels.arrival, versions, ~early, owner)])]
+    starts = np.flatnonzero(np.diff(owner[order], prepend=-1))
+    sizes = np.diff(starts, append=order.size)
+    last = order[starts + sizes - 1]
+    newest = np.repeat(last, sizes)
+    values: Ints = labels.values.combine_chunks().dictionary_encode().indices.to_numpy()
+    other = values[order] != values[newest]
+    as_new = np.ones(order.size, dtype=bool)
+    for part in (early, versions, labels.arrival):
+        as_new &= part[order] == part[newest]
+    differs = [
+        np.logical_or.reduceat(mask, starts) if order.size else mask for mask in (other & as_new, other & ~as_new)
+    ]
+    return _Newest(owner[last], last, *differs)
+
+
+def _of_first_row(label_days: Ints, owner: Ints, codes: Ints, row_days: Ints, first_days: Ints) -> Array:
+    """Return which labels arrived before a later row with the same key: the others belong to that row.
+
+    Parameters
+    ----------
+    label_days, owner : (n,)
+        As for :func:`_newest`, and so are the others.
+    """
+    later = row_days > first_days[codes]
+    if not later.any():
+        return np.ones(owner.size, dtype=bool)
+    next_day = np.full(first_days.size, np.iinfo(np.int64).max)
+    np.minimum.at(next_day, codes[later], row_days[later])
+    before: Array = label_days < next_day[owner]
+    return before
+
+
+def distinct(keys: pa.ChunkedArray) -> int:
+    """Return the number of different keys, NULL not counted."""
+    return int(pc.count_distinct(keys, mode="only_valid").as_py()) if len(keys) else 0
 
 
 def _mature(days: Ints, labelled: Ints, min_share: float) -> Ints:
@@ -214,16 +321,6 @@ def _mature(days: Ints, labelled: Ints, min_share: float) -> Ints:
     numbers, counts = np.unique(days, return_counts=True)
     shares = np.bincount(np.searchsorted(numbers, labelled), minlength=numbers.size) / counts
     return numbers[shares >= min_share]
-
-
-def has_value(outcomes: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return whether each label is present: neither NULL nor NaN, which some writers use instead."""
-    return pc.invert(pc.is_null(outcomes, nan_is_null=True))
-
-
-def _key_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return keys as text, so that both sides compare equal for any width or encoding."""
-    return values.cast(pa.string())
 
 
 def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints, usual: float) -> Dataset:
@@ -240,133 +337,16 @@ def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints, usual: fl
     return Dataset(features.filter(chosen), target.filter(chosen), days[kept], report)
 
 
+def days_since_1970(day: dt.date) -> int:
+    """Return a day as days since 1970."""
+    return (day - dt.date(1970, 1, 1)).days
+
+
 def _days(pinned: Sequence[PinnedDay], rows: int) -> Ints:
     """Return the day of each row, as days since 1970."""
-    first = np.datetime64("1970-01-01")
-    numbers = [int((np.datetime64(day.day) - first).astype(int)) for day in pinned]
-    days = np.repeat(np.asarray(numbers, dtype=np.int64), [day.rows for day in pinned])
+    days = np.repeat(
+        np.array([days_since_1970(day.day) for day in pinned], dtype=np.int64), [day.rows for day in pinned]
+    )
     if days.size != rows:
         raise BadData(f"{rows} rows were read where the manifest has {days.size}; the manifest was edited manually")
     return days
-
-
-def feature_arrays(table: pa.Table, features: Sequence[Feature]) -> dict[str, Array]:
-    """Return features as arrays for models.
-
-    Returns
-    -------
-    dict
-        Feature → (n,) floats with NaN for what is missing or not finite (Numeric), or text with None
-        (Categorical).
-
-    Raises
-    ------
-    BadData
-        If the type of a column does not fit the spec.
-    """
-    return {
-        feature.name: (
-            _numbers(table.column(feature.name), feature.name)
-            if feature.type is FeatureType.NUMERIC
-            else texts(table.column(feature.name), feature.name)
-        )
-        for feature in features
-    }
-
-
-def _numbers(values: pa.ChunkedArray, name: str) -> Floats:
-    kind = values.type
-    if pa.types.is_null(kind):
-        return np.full(len(values), np.nan)
-    if not is_number(kind):
-        raise BadData(
-            f"column {name!r} is {kind} and declared Numeric; write it as a number (of a time, such as its hour), "
-            "or declare it Categorical"
-        )
-    if pa.types.is_decimal(kind) or pa.types.is_boolean(kind):
-        values = values.cast(pa.int8() if pa.types.is_boolean(kind) else pa.float64())
-    numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return np.where(np.isfinite(numbers), numbers, np.nan)
-
-
-def texts(values: pa.ChunkedArray, name: str) -> Array:
-    """Return a categorical column as text, None for missing values; (n,) of objects.
-
-    Whole numbers of any type are written without a fraction, and true as ``true``.
-    """
-    kind = values.type
-    if pa.types.is_null(kind):
-        return np.full(len(values), None, dtype=object)
-    if pa.types.is_temporal(kind) or pa.types.is_nested(kind) or pa.types.is_binary(kind):
-        raise BadData(
-            f"column {name!r} is {kind} and used as categories; write the category itself as text, such as the weekday"
-        )
-    if not (is_text(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-        return np.array([None if value is None else _text(value) for value in values.to_pylist()], dtype=object)
-    # One Python object per category, not per row: for five million rows that would be 250 MB.
-    coded = values.cast(pa.string()).combine_chunks().dictionary_encode()
-    words = np.array([*coded.dictionary.to_pylist(), None], dtype=object)
-    indices: Ints = coded.indices.fill_null(len(words) - 1).to_numpy()
-    return np.take(words, indices)
-
-
-def _text(value: Any) -> str | None:
-    """Return the text of one category."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float | decimal.Decimal):
-        if not math.isfinite(value):
-            return None
-        return str(int(value)) if value == int(value) else str(value)
-    return str(value)
-
-
-def class_names(target: pa.ChunkedArray, name: str) -> list[str]:
-    """Return the classes of a target as text, numbers in numeric order; false and true are 0 and 1."""
-    distinct = {value for value in _class_texts(target, name) if value is not None}
-    try:
-        return sorted(distinct, key=float)
-    except ValueError:
-        return sorted(distinct)
-
-
-def class_places(target: pa.ChunkedArray, name: str, classes: Sequence[str]) -> Ints:
-    """Return the index of each row's class in `classes`, -1 for any other; (n,)."""
-    indices = {value: index for index, value in enumerate(classes)}
-    return np.array([indices.get(value, -1) for value in _class_texts(target, name)], dtype=np.int64)
-
-
-def true_values(target: pa.ChunkedArray, name: str) -> Floats:
-    """Return the true values of a regression; (n,).
-
-    Raises
-    ------
-    BadData
-        If they are not finite numbers.
-    """
-    values = _numbers(target, name)
-    if np.isnan(values).any():
-        raise BadData(f"the target {name!r} has values that are not finite numbers; correct them or leave the rows out")
-    return values
-
-
-def _class_texts(target: pa.ChunkedArray, name: str) -> Array:
-    if pa.types.is_boolean(target.type):
-        target = target.cast(pa.int8())
-    return texts(target, f"{name} (target)")
-
-
-def check_binary(classes: Sequence[str], name: str) -> None:
-    """Raise an error for a binary target with more than two values.
-
-    Raises
-    ------
-    BadData
-        Naming some of them.
-    """
-    if len(classes) > 2:
-        shown = ", ".join(repr(value) for value in classes[:5])
-        raise BadData(
-            f"the target {name!r} has {len(classes)} values ({shown}…) and model.task is "
-            f"{Task.BINARY_CLASSIFICATION}; make it true/false, or set model.task to {Task.MULTICLASS_CLASSIFICATION}"
-        )

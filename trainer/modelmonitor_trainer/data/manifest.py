@@ -13,8 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelmonitor_api.spec import DataFormat, ModelMonitorSpec
+from modelmonitor_api.resource import parse
+from modelmonitor_api.spec import CSVOptions, DataFormat, ModelMonitorSpec
 from modelmonitor_api.status import format_time, parse_time
+from modelmonitor_trainer.data.object_format import AnyFormat, FileFormat, csv_options, declared_format, format_at
 from modelmonitor_trainer.data.tables import MissingColumn, scan
 from modelmonitor_trainer.data.windows import TrainingWindows, Window, partitions
 from modelmonitor_trainer.errors import BadData
@@ -92,7 +94,7 @@ class Manifest:
         SHA-256 of the spec.
     """
 
-    fmt: DataFormat
+    fmt: AnyFormat
     train: Window
     holdout: Window
     features: tuple[PinnedDay, ...]
@@ -102,10 +104,12 @@ class Manifest:
 
     def to_json(self) -> bytes:
         """Return the manifest as canonical JSON: sorted keys, no spaces, UTF-8; equal manifests give equal bytes."""
+        csv = csv_options(self.fmt).to_wire()
         return canonical_json(
             {
                 "schemaVersion": SCHEMA_VERSION,
-                "format": self.fmt.value,
+                "format": format_at(self.fmt, "").value,
+                **({"csv": csv} if csv else {}),
                 "columns": [{"name": name, "type": kind} for name, kind in self.columns],
                 "specSHA256": self.spec_sha256,
                 "train": _window_to_data(self.train),
@@ -137,7 +141,7 @@ class Manifest:
                     f"{SCHEMA_VERSION}; use a newer trainer image"
                 )
             return cls(
-                fmt=DataFormat(read["format"]),
+                fmt=_format_from_data(read),
                 train=_window_from_data(read["train"]),
                 holdout=_window_from_data(read["holdout"]),
                 features=tuple(_day_from_data(item) for item in read["features"]),
@@ -180,7 +184,7 @@ def freeze(store: Store, spec: ModelMonitorSpec, windows: TrainingWindows) -> Ma
         period = windows.train[0], windows.holdout[1] + dt.timedelta(days=spec.data.labels.delay_days)
         labels = _pin(store, spec, spec.data.labels.uri, period, label_columns(spec), types)
     return Manifest(
-        spec.data.format,
+        declared_format(spec.data),
         windows.train,
         windows.holdout,
         tuple(features),
@@ -209,7 +213,11 @@ def feature_columns(spec: ModelMonitorSpec) -> list[str]:
 
 def label_columns(spec: ModelMonitorSpec) -> list[str]:
     """Return the columns of the labels that a training reads; none if the target is a column of the live rows."""
-    return [spec.data.labels.join_key, spec.model.target] if spec.data.labels else []
+    labels = spec.data.labels
+    if labels is None:
+        return []
+    version = [labels.version_column] if labels.version_column else []
+    return list(dict.fromkeys([labels.join_key, spec.model.target, *version]))
 
 
 def _pin(
@@ -227,7 +235,7 @@ def _pin(
     for partition in partitions(store, uri, *window):
         pinned = []
         for info in partition.objects:
-            with scan(store, info, columns, spec.data.format) as opened:
+            with scan(store, info, columns, declared_format(spec.data)) as opened:
                 for name in columns:
                     if name not in opened.types:
                         raise MissingColumn(info.uri, name, list(opened.types))
@@ -240,6 +248,11 @@ def _pin(
             pinned.append(PinnedObject(info.uri, info.etag, info.size, modified, rows))
         days.append(PinnedDay(partition.day, tuple(pinned)))
     return days
+
+
+def _format_from_data(data: dict[str, Any]) -> AnyFormat:
+    kind = DataFormat(data["format"])
+    return FileFormat(kind, parse(CSVOptions, data["csv"])) if "csv" in data else kind
 
 
 def _window_to_data(window: Window) -> dict[str, str]:

@@ -13,6 +13,7 @@ FORMATS = {
     ".parquet": DataFormat.PARQUET,
     ".pq": DataFormat.PARQUET,
     ".csv": DataFormat.CSV,
+    ".tsv": DataFormat.CSV,
     ".jsonl": DataFormat.JSON_LINES,
     ".ndjson": DataFormat.JSON_LINES,
 }

@@ -6,6 +6,7 @@ by any thread or process. How a file is cut depends on the file alone.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modelmonitor_trainer.data.arrow_types import is_text
 from modelmonitor_trainer.storage.base import Span, plan_reads
 
 #: Largest number of rows of a column that are decoded at once, …
@@ -101,7 +103,7 @@ def open_file(
     known = frozenset(names)
     present = [name for name in dict.fromkeys(names if columns is None else columns) if name in known]
     refuse_repeated(names, present)
-    strings = [name for name in present if is_text(schema.field(name).type)]
+    strings = [name for name in present if is_text(kind := schema.field(name).type) or _is_variable_bytes(kind)]
     heavy = _heavy(metadata, strings)
     file.seek(0)
     parquet = pq.ParquetFile(
@@ -143,11 +145,15 @@ def refuse_repeated(names: Sequence[str], wanted: Collection[str]) -> None:
         seen.add(name)
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a type is text, plain or dictionary-encoded."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+def pandas_index(schema: pa.Schema) -> tuple[str, ...]:
+    """Return the columns that pandas wrote as the index of its rows, according to the metadata of a file."""
+    try:
+        described = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+        names = [name for name in described.get("index_columns", []) if isinstance(name, str)]
+    except (ValueError, AttributeError, TypeError):
+        return ()
+    # With an index of several levels, the metadata have the names of the columns of the file.
+    return tuple(name for name in names if name in schema.names)
 
 
 def spans_of(
@@ -164,6 +170,11 @@ def spans_of(
         start = column.dictionary_page_offset or column.data_page_offset
         spans[chunk] = (start, start + column.total_compressed_size)
     return spans
+
+
+def _is_variable_bytes(kind: pa.DataType) -> bool:
+    """Whether a type is bytes of any length, which are read as text is."""
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _head_groups(metadata: pq.FileMetaData, head: int | None) -> list[int]:

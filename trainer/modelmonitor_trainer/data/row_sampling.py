@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Ints
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import Scan, scan
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import BadData
@@ -25,7 +25,7 @@ def sample_batches(
     store: Store,
     batches: Sequence[tuple[Batch, int]],
     columns: Sequence[str],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     limit: int,
     *,
     text: Collection[str] = (),
@@ -65,7 +65,7 @@ def sample_batches(
 
 
 def sample_object(
-    store: Store, info: ObjectInfo, columns: Sequence[str], fmt: DataFormat, limit: int
+    store: Store, info: ObjectInfo, columns: Sequence[str], fmt: AnyFormat, limit: int
 ) -> dict[str, pa.ChunkedArray]:
     """Return at most `limit` rows of an object, spread over all of it.
 

@@ -6,25 +6,32 @@ Every read is pinned to the ETag of the listing. Errors name the object, and the
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.data.csv_jsonl import BLOCK_BYTES, NULL_WORDS, open_text
-from modelmonitor_trainer.data.parquet import Part, is_text, open_file, refuse_repeated, spans_of
+from modelmonitor_trainer.data.arrow_floats import doubles_of
+from modelmonitor_trainer.data.arrow_types import is_bytes, is_number, is_text, plain_type
+from modelmonitor_trainer.data.canonical import canonical
+from modelmonitor_trainer.data.csv_dialect import Undeclared
+from modelmonitor_trainer.data.csv_jsonl import csv_header, open_text
+from modelmonitor_trainer.data.object_format import AnyFormat, csv_options, format_at
+from modelmonitor_trainer.data.parquet import Part, open_file, pandas_index, refuse_repeated, spans_of
 from modelmonitor_trainer.data.path_columns import path_columns, repeated
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store, plan_reads
 
-__all__ = ["MissingColumn", "Scan", "Unreadable", "is_number", "is_text", "read_table", "reading", "scan"]
+__all__ = ["MissingColumn", "Scan", "Unreadable", "header_of", "is_number", "is_text", "read_table", "reading", "scan"]
+
+
+#: Values of one object → values of any object.
+Converter: TypeAlias = Callable[[pa.ChunkedArray], pa.ChunkedArray]
 
 
 class MissingColumn(BadData):
@@ -54,21 +61,30 @@ class Unreadable(BadData):
     ----------
     uri
         The object.
+    undeclared
+        Whether it can be read once something is declared, which the message names.
     """
 
-    def __init__(self, uri: str, fmt: DataFormat, why: object) -> None:
-        first_line = (str(why).splitlines() or [""])[0][:200].rstrip(". ")
-        super().__init__(f"{uri} cannot be read as {fmt.value}: {first_line}. Write it again, or correct data.format")
+    def __init__(self, uri: str, fmt: AnyFormat, why: object) -> None:
+        first_line = (str(why).splitlines() or [""])[0]
+        if isinstance(why, Undeclared):  # it says what to declare
+            super().__init__(f"{uri} cannot be read as {format_at(fmt, uri).value}: {first_line}")
+        else:
+            first_line = first_line[:200].rstrip(". ")
+            advice = "Write it again, or correct data.format"
+            super().__init__(f"{uri} cannot be read as {format_at(fmt, uri).value}: {first_line}. {advice}")
         self.uri = uri
+        self.undeclared = isinstance(why, Undeclared)
 
 
 def read_table(
     store: Store,
     objects: Sequence[ObjectInfo],
     columns: Sequence[str],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     *,
     text: Collection[str] = (),
+    derive: Mapping[str, tuple[str, Converter]] | None = None,
 ) -> pa.Table:
     """Return columns of some objects as one table, in the order of the objects.
 
@@ -83,13 +99,16 @@ def read_table(
     fmt
         Encoding of the objects.
     text
-        Columns to read as text from CSV even if they look like numbers ("007").
+        Columns to return as canonical text, whatever their type, even if they look like numbers in CSV ("007").
+    derive
+        Further column → the column of each object that it is computed from, and the function. Objects in which the
+        latter has other types can be concatenated.
 
     Returns
     -------
     pyarrow.Table
-        All rows of all objects. Dictionaries are decoded. Integers become floats if another object has floats. A
-        column that is entirely NULL in one object takes its type from the others.
+        All rows of all objects, in canonical form (:func:`plain`). Integers become floats if another object has floats.
+        A column that is entirely NULL in one object takes its type from the others.
 
     Raises
     ------
@@ -98,19 +117,25 @@ def read_table(
     BadData
         If a column has incompatible types in two objects.
     """
+    derived = derive or {}
+    sources = [*columns, *(source for source, _ in derived.values())]
     whole: pa.Table | None = None
     with store.ahead(objects):
         for info in objects:
             with reading(info.uri, fmt):
-                part = _read_object(store, info, columns, fmt, text)
+                part = _read_object(store, info, sources, fmt, text)
+            added = {name: function(part.column(source)) for name, (source, function) in derived.items()}
+            part = part.select(list(dict.fromkeys(columns)))
+            for name, values in added.items():
+                part = part.append_column(name, values)
             whole = part if whole is None else _concatenate(whole, part, info.uri)
     if whole is None:
-        return pa.table({name: pa.nulls(0) for name in columns})
+        return pa.table({name: pa.nulls(0) for name in (*columns, *derived)})
     return whole
 
 
 @contextlib.contextmanager
-def reading(uri: str, fmt: DataFormat) -> Iterator[None]:
+def reading(uri: str, fmt: AnyFormat) -> Iterator[None]:
     """Convert the errors of a decoder to Unreadable with the object's name."""
     try:
         yield
@@ -136,12 +161,18 @@ class Scan:
         chunks are in row order. Columns that the object lacks are left out.
     others
         The other parts of a large object, each to be scanned separately; `chunks` covers the first.
+    recognized
+        What was recognized of how a text object is written, unless it is usual.
+    index
+        Columns that pandas wrote as the index of its rows.
     """
 
     types: Mapping[str, pa.DataType]
     rows: int
     chunks: Iterator[tuple[str, pa.ChunkedArray]]
     others: tuple[Part, ...] = ()
+    recognized: tuple[str, ...] = ()
+    index: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
@@ -149,7 +180,7 @@ def scan(
     store: Store,
     info: ObjectInfo,
     columns: Sequence[str] | None,
-    fmt: DataFormat,
+    fmt: AnyFormat,
     *,
     text: Collection[str] = (),
     head: int | None = None,
@@ -186,13 +217,25 @@ def scan(
         def opener() -> BinaryIO:
             return files.enter_context(store.open(info))
 
-        if fmt is DataFormat.PARQUET:
+        kind = format_at(fmt, info.uri)
+        if kind is DataFormat.PARQUET:
             opened = open_file(opener(), columns, head, whole=not in_parts, part=part, sample=sample)
             types = {field.name: field.type for field in opened.schema}
-            result = Scan(types, opened.rows, opened.values, opened.others)
+            result = Scan(types, opened.rows, opened.values, opened.others, index=pandas_index(opened.schema))
         else:
-            lines = open_text(opener, info.uri, columns, fmt, text, head, size=info.size, progress=progress)
-            result = Scan({field.name: field.type for field in lines.schema}, lines.rows, lines.values)
+            lines = open_text(
+                opener,
+                info.uri,
+                columns,
+                kind,
+                text,
+                head,
+                options=csv_options(fmt),
+                size=info.size,
+                progress=progress,
+            )
+            types = {field.name: field.type for field in lines.schema}
+            result = Scan(types, lines.rows, lines.values, recognized=lines.recognized)
         # Columns of the path belong to the first part.
         yield result if part is not None else _with_path_columns(result, info.uri, columns, text, head)
 
@@ -210,37 +253,54 @@ def _with_path_columns(
     return replace(opened, types=types, chunks=chain(opened.chunks, more))
 
 
-def is_number(kind: pa.DataType) -> bool:
-    """Whether a type counts as numeric: integers, floats, decimals, booleans."""
-    return bool(
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
-    )
+def header_of(store: Store, info: ObjectInfo, fmt: AnyFormat) -> list[str]:
+    """Return the names of the columns of a Parquet or CSV object, repeated ones too.
+
+    Raises
+    ------
+    Unreadable
+        If the object cannot be decoded.
+    """
+    with reading(info.uri, fmt), contextlib.ExitStack() as files:
+
+        def opener() -> BinaryIO:
+            return files.enter_context(store.open(info))
+
+        if format_at(fmt, info.uri) is DataFormat.PARQUET:
+            return list(pq.read_schema(opener()).names)
+        return csv_header(opener, info.uri, csv_options(fmt))
 
 
 def _read_object(
-    store: Store, info: ObjectInfo, columns: Sequence[str], fmt: DataFormat, text: Collection[str]
+    store: Store, info: ObjectInfo, columns: Sequence[str], fmt: AnyFormat, text: Collection[str]
 ) -> pa.Table:
+    wanted = list(dict.fromkeys(columns))
+    if format_at(fmt, info.uri) is not DataFormat.PARQUET:
+        with scan(store, info, wanted, fmt, text=text) as opened:
+            _require(info.uri, columns, list(opened.types))
+            parts: dict[str, list[pa.Array]] = {name: [] for name in wanted}
+            for name, values in opened.chunks:
+                parts[name] += values.chunks
+            table = pa.table({name: _chunked(parts[name], opened.types[name]) for name in wanted})
+        return _plain(table, text)
     with store.open(info) as file:
-        if fmt is DataFormat.PARQUET:
-            parquet = pq.ParquetFile(file, page_checksum_verification=True)
-            values = path_columns(info.uri, columns, parquet.schema_arrow.names, text)
-            _require(info.uri, columns, [*parquet.schema_arrow.names, *values])
-            refuse_repeated(parquet.schema_arrow.names, columns)
-            wanted = [name for name in dict.fromkeys(columns) if name not in values]
-            # Arrow reads all of them at once here, in file order.
-            chunks = [(group, name) for group in range(parquet.num_row_groups) for name in wanted]
-            plan_reads(file, sorted(spans_of(parquet.metadata, parquet.schema_arrow.names, chunks).values()))
-            table = parquet.read(columns=wanted)
-        else:
-            table = _text_table(file, info.uri, columns, fmt, text)
-            values = path_columns(info.uri, columns, table.column_names, text)
-            _require(info.uri, columns, [*table.column_names, *values])
-        for name, value in values.items():
-            table = table.append_column(name, pa.repeat(value, table.num_rows))
-        return _plain(table.select(list(dict.fromkeys(columns))))
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        values = path_columns(info.uri, columns, parquet.schema_arrow.names, text)
+        _require(info.uri, columns, [*parquet.schema_arrow.names, *values])
+        refuse_repeated(parquet.schema_arrow.names, columns)
+        stored = [name for name in wanted if name not in values]
+        # Arrow reads all of them at once here, in file order.
+        chunks = [(group, name) for group in range(parquet.num_row_groups) for name in stored]
+        plan_reads(file, sorted(spans_of(parquet.metadata, parquet.schema_arrow.names, chunks).values()))
+        table = parquet.read(columns=stored)
+    for name, value in values.items():
+        table = table.append_column(name, pa.repeat(value, table.num_rows))
+    return _plain(table.select(wanted), text)
+
+
+def _chunked(parts: Sequence[pa.Array], kind: pa.DataType) -> pa.ChunkedArray:
+    decoded = [part.dictionary_decode() if pa.types.is_dictionary(part.type) else part for part in parts]
+    return pa.chunked_array(decoded, decoded[0].type if decoded else kind)
 
 
 def _require(uri: str, columns: Sequence[str], present: Sequence[str]) -> None:
@@ -249,16 +309,42 @@ def _require(uri: str, columns: Sequence[str], present: Sequence[str]) -> None:
             raise MissingColumn(uri, name, present)
 
 
-def _plain(table: pa.Table) -> pa.Table:
-    """Return `table` with dictionaries decoded and without metadata, so that tables of several objects agree."""
-    arrays = []
-    for column in table.columns:
-        kind = column.type
-        arrays.append(column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column)
-    return pa.table(dict(zip(table.column_names, arrays, strict=True)))
+def _plain(table: pa.Table, text: Collection[str]) -> pa.Table:
+    """Return `table` in canonical form and without metadata, so that tables of several objects agree."""
+    names = table.column_names
+    return pa.table({name: plain(table.column(name), text=name in text) for name in names})
+
+
+def plain(column: pa.ChunkedArray, *, text: bool) -> pa.ChunkedArray:
+    """Return a column in canonical form: text if it is declared as that, fractions as doubles, no dictionaries."""
+    kind = plain_type(column.type)
+    if pa.types.is_null(kind) or pa.types.is_nested(kind):
+        return column
+    if text or is_bytes(kind):
+        return canonical(column)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if is_text(kind):
+        return column.cast(pa.string())
+    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
+        return pa.chunked_array([doubles_of(chunk) for chunk in column.chunks], pa.float64())
+    return column
+
+
+def _with_integers(table: pa.Table, name: str) -> pa.Table:
+    """Return a table with the truth values of a column as 0 and 1."""
+    column = table.column(name)
+    if not pa.types.is_boolean(column.type):
+        return table
+    return table.set_column(table.column_names.index(name), name, column.cast(pa.int64()))
 
 
 def _concatenate(whole: pa.Table, part: pa.Table, uri: str) -> pa.Table:
+    for name in whole.column_names:
+        # Arrow unifies numbers of all widths, but not truth values with numbers.
+        kinds = {table.schema.field(name).type for table in (whole, part)}
+        if pa.bool_() in kinds and any(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds):
+            whole, part = (_with_integers(table, name) for table in (whole, part))
     try:
         return pa.concat_tables([whole, part], promote_options="permissive")
     except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
@@ -272,31 +358,3 @@ def _concatenate(whole: pa.Table, part: pa.Table, uri: str) -> pa.Table:
                     "Write it again with the same type"
                 ) from error
         raise
-
-
-def _text_table(
-    file: BinaryIO, uri: str, columns: Sequence[str] | None, fmt: DataFormat, text: Collection[str]
-) -> pa.Table:
-    """Return columns of a CSV or JSON Lines object, decompressed if its name ends in .gz.
-
-    Types are inferred from the whole object: a streaming reader would infer them from the first block and fail at the
-    first fraction after it.
-    """
-    stream = pa.CompressedInputStream(file, "gzip") if uri.endswith(".gz") else file
-    if fmt is DataFormat.CSV:
-        table = pyarrow.csv.read_csv(
-            stream,
-            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(text, pa.string()),
-                null_values=list(NULL_WORDS),
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
-    else:
-        table = pyarrow.json.read_json(stream, read_options=pyarrow.json.ReadOptions(block_size=BLOCK_BYTES))
-    refuse_repeated(table.column_names, table.column_names if columns is None else columns)
-    if columns is None:
-        return table
-    return table.select([name for name in dict.fromkeys(columns) if name in table.column_names])

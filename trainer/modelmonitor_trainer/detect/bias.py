@@ -98,7 +98,10 @@ def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "day
     test = HypothesisFamily(detector, BIAS, what, headings=("Rows", "Outcome", "Prediction"))
     unit = 1.0 if binary else float(rows.truth.std()) if rows.truth.size else 0.0
     if rows.truth.size < MIN_ROWS or not unit:
-        return HypothesisFamily(**(vars(test) | {"message": f"{rows.truth.size} usable labelled rows are too few"}))
+        text = f"{rows.truth.size} usable labelled rows are too few"
+        if rows.truth.size >= MIN_ROWS:
+            text = f"the outcome is {rows.truth[0]:g} in all {rows.truth.size:,} labelled rows, so a bias has no scale"
+        return HypothesisFamily(**(vars(test) | {"message": text}))
     everywhere = np.ones(rows.truth.size, dtype=bool)
     parts = [("all rows", everywhere), *_slices(rows)]
     subjects = [_subject(name, rows, chosen, unit) for name, chosen in parts if _enough(rows, chosen, binary)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 
@@ -22,10 +23,14 @@ class Calendar:
     ----------
     reference, current : (batches,)
         Weekday of each batch, from 0 for Monday; -1 for a batch that is not a day.
+    paired
+        Whether batches that are not days have the same names on both sides, such as the files ``0.csv`` and ``1.csv``.
+        Each is then compared with its counterpart.
     """
 
     reference: Counts
     current: Counts
+    paired: bool = False
 
     @classmethod
     def of(cls, reference: Iterable[dt.date | None], current: Iterable[dt.date | None]) -> Calendar:
@@ -35,7 +40,10 @@ class Calendar:
     @classmethod
     def of_windows(cls, reference: WindowProfile, current: WindowProfile) -> Calendar:
         """Return the calendar of two windows."""
-        return cls.of(*([batch.block.day for batch in window.blocks] for window in (reference, current)))
+        sides = [[batch.block for batch in window.blocks] for window in (reference, current)]
+        calendar = cls.of(*([batch.day for batch in side] for side in sides))
+        before, now = (_names([batch.name for batch in side]) for side in sides)
+        return replace(calendar, paired=not calendar.dated and len(before) > 1 and before == now)
 
     @property
     def dated(self) -> bool:
@@ -46,6 +54,13 @@ class Calendar:
     def weekly(self) -> bool:
         """Whether both windows have every weekday, so that the season within the week can be set aside."""
         return self.dated and all(len(set(side.tolist())) == WEEK for side in (self.reference, self.current))
+
+
+def _names(uris: list[str]) -> list[str]:
+    """Return names without the folder that all are in, and without suffixes: formats can differ."""
+    folders = [uri.split("/")[:-1] for uri in uris]
+    shared = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False)))
+    return ["/".join(uri.split("/")[shared:]).partition(".")[0] for uri in uris]
 
 
 def _weekdays(days: Iterable[dt.date | None]) -> Counts:

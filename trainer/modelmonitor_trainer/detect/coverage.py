@@ -126,7 +126,8 @@ def days_part(compared: dict[SideName, int], left_out: Sequence[LeftOut]) -> Par
     for side, count in compared.items():
         missing = [i for i in left_out if i.side == side and i.reason in _DAYS]
         lost = sum(item.share for item in missing)
-        shares.append(_share(count - sum(i.share for i in missing if i.reason is LeftOutReason.MISSING_HOURS), lost))
+        partial = sum(item.share for item in missing if item.reason is LeftOutReason.MISSING_HOURS)
+        shares.append(_share(max(0.0, count - partial), lost))
     return Part(compared["reference"], compared["current"], min(shares), tuple(left_out))
 
 

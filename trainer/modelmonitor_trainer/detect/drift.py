@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from modelmonitor_api.outcomes import Verdict
+from modelmonitor_api.outcomes import DoubtReason, Verdict
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.equivalence import Doubt, doubts_about
@@ -276,7 +276,7 @@ def _decide(
                 ordinary=ordinary,
                 limit=max(minimum, ordinary),
                 drifted=drifted,
-                doubts=()
+                doubts=(Doubt(DoubtReason.NEW_VALUES),) * new_values
                 if drifted
                 else doubts_about(test.evidence, test.variation, wanted, odd_days, mostly_new=new_values),
             )

@@ -28,7 +28,8 @@ class Doubt:
     reason
         The reason.
     batches
-        Indices of the batches it is about: of the current window for ODD_BATCHES, of the reference for CHANGE_POINT.
+        Indices of the batches it is about: of the reference for CHANGE_POINT, otherwise of the current window. For
+        BATCHES_VARY that is the one farthest from the reference, if it is farther than ``detectableEffect``.
     size
         Distance that it is about.
     """
@@ -75,4 +76,6 @@ def _too_wide(evidence: Evidence, variation: Variation, wanted: float) -> Doubt:
         return Doubt(DoubtReason.TOO_FEW_ROWS, size=evidence.high)
     if evidence.effect + between < wanted:
         return Doubt(DoubtReason.TOO_FEW_ROWS, size=evidence.high)
-    return Doubt(DoubtReason.BATCHES_VARY, size=between)
+    single = variation.single
+    far = (int(single.argmax()),) if single.size > 1 and single.max() >= wanted else ()
+    return Doubt(DoubtReason.BATCHES_VARY, far, between)

@@ -42,6 +42,10 @@ class PerformanceResult:
         The result in a sentence, or why there is none.
     unmatched
         Mature rows without a label.
+    labelled, corrected
+        Rows with a label, and those whose label replaced a different one.
+    contradictions
+        Day, and number of rows that are left out because their labels contradict each other.
     duplicates
         Day, rows, and rows beyond the first of their join key.
     periods
@@ -64,6 +68,9 @@ class PerformanceResult:
     duplicates: tuple[tuple[str, int, int], ...] = ()
     periods: tuple[Period, ...] = ()
     promotion_score_deviation: float = 0.0
+    labelled: int = 0
+    corrected: int = 0
+    contradictions: tuple[tuple[str, int], ...] = ()
 
 
 def judge(

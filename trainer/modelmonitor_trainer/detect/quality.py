@@ -18,6 +18,7 @@ from modelmonitor_api.outcomes import ViolationKind
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.data.windows import Window, days_of
 from modelmonitor_trainer.detect.wording import Wording
+from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 
@@ -31,8 +32,16 @@ _MIN_ROWS_STUCK = 100
 _STUCK_LEVEL = 1e-9
 #: Tolerated share and number of rows that repeat a join key.
 DUPLICATES, MIN_DUPLICATES = 0.01, 10
+#: Kinds that say nothing about the type of a column's values.
+_NO_TYPES = frozenset({"null", NOT_UTF8})
 #: A weekday is expected if the reference has this share of such days.
 _EXPECTED_SHARE = 0.8
+
+#: What to do about contradicting labels.
+CONTRADICTIONS = (
+    "set data.labels.versionColumn to the column that tells which label is the newest, write corrections to an object "
+    "of their own, or correct the labels"
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,33 @@ def duplicate_keys(key: str, counted: Iterable[tuple[str, int, int]]) -> list[Vi
     return [Violation(ViolationKind.DUPLICATE_KEYS, key, tuple(hit[0] for hit in hits), text)]
 
 
+def contradictory_labels(
+    key: str, counted: Sequence[tuple[str, int]], labelled: int, tolerated: float
+) -> list[Violation]:
+    """Return the days on which labels contradict each other, if these are more than tolerated.
+
+    Parameters
+    ----------
+    key
+        The join key.
+    counted
+        Day, and number of its rows with contradicting labels.
+    labelled
+        Number of labelled rows of all days.
+    tolerated
+        Share of them that may have contradicting labels.
+    """
+    rows = sum(count for _, count in counted)
+    if rows <= tolerated * labelled:
+        return []
+    more = f" and in {len(counted) - 1} more" if len(counted) > 1 else ""
+    text = (
+        f"{rows:,} of {labelled:,} labelled rows have labels that contradict each other, more than "
+        f"data.labels.maxContradictions ({tolerated:g}): in {counted[0][0]}{more}; {CONTRADICTIONS}"
+    )
+    return [Violation(ViolationKind.CONTRADICTORY_LABELS, key, tuple(day for day, _ in counted), text)]
+
+
 def missing_partitions(window: Window, days: Iterable[dt.date], reference_days: Sequence[dt.date]) -> list[Violation]:
     """Return the days of the live window whose partition is missing.
 
@@ -182,18 +218,32 @@ def _violation(kind: ViolationKind, feature: Feature, hits: Sequence[tuple[Batch
 
 
 def _wrong_type(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
-    """A Numeric feature must contain numbers; a Categorical one the types of the reference."""
-    kinds = profile.kinds - {"null"}
+    """A Numeric feature must contain numbers; a Categorical one values in a type of the reference, or its values."""
+    kinds = profile.kinds - _NO_TYPES
     if "nested" in kinds:
         return "holds lists or structs, which a feature cannot be (write their fields as columns),"
-    known = frozenset[str]().union(*(p.kinds for p in before)) - {"null"}
+    known = frozenset[str]().union(*(p.kinds for p in before)) - _NO_TYPES
     if isinstance(profile, NumericProfile):
         strange = kinds - {"number"}
+        what = in_words(strange) + _strays_in_words(profile)
         if strange and known == {"number"}:
-            return f"holds {in_words(strange)}, where the reference holds numbers,"
-        return f"is declared Numeric and holds {in_words(strange)}" if strange else ""
+            return f"holds {what}, where the reference holds numbers,"
+        return f"is declared Numeric and holds {what}" if strange else ""
     strange = kinds - known if known else frozenset[str]()
-    return f"holds {in_words(strange)}, where the reference holds {in_words(known)}," if strange else ""
+    # The same categories written with another type are no other categories.
+    if not strange or profile.buckets.size or 2 * int(profile.counts[-1]) <= profile.present:
+        return ""
+    return f"holds {in_words(strange)}, where the reference holds {in_words(known)},"
+
+
+def _strays_in_words(profile: NumericProfile) -> str:
+    """Return examples of text that is not a number."""
+    some = sorted(profile.strays.items(), key=lambda item: (-item[1], item[0]))[:3]
+    return f" ({', '.join(f'{word[:40]!r} in {_rows(count)}' for word, count in some)})" if some else ""
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} rows" if count != 1 else "1 row"
 
 
 def in_words(kinds: Iterable[str]) -> str:

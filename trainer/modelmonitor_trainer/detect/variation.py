@@ -9,6 +9,7 @@ The chance of rows, F (1 - F) / n, is subtracted from it, and enters with the ro
 * A jump of the reference (:mod:`~modelmonitor_trainer.detect.change_points`) does not count as variation. The current
   window is then compared with every stretch between jumps, and has changed only if it is far from all of them.
 * Where both windows have all weekdays, the season within the week does not count.
+* Files of the same names on both sides are pairs: what they differ by from other files does not count.
 * Where neighbouring batches are correlated, windows are farther apart
   (:mod:`~modelmonitor_trainer.detect.autocorrelation`).
 
@@ -247,6 +248,7 @@ class _Resolved:
     reference_batches: int
     current_batches: int
     dated: bool
+    paired: bool
     kept: npt.NDArray[np.int64]
     current_kept: npt.NDArray[np.int64]
 
@@ -266,7 +268,7 @@ class _Resolved:
     def variogram(self) -> Floats | None:
         """Return the variogram of the residuals; None if batches do not vary beyond the chance of their rows."""
         good = self.good
-        if good.size < MIN_BATCHES_ODD:
+        if good.size < MIN_BATCHES_ODD or self.paired:
             return None
         return variogram(self.residuals, self.noise[good], self.positions[good], self.reference_batches)
 
@@ -285,7 +287,8 @@ class _Resolved:
         single_rows = np.zeros(self.current_batches)
         middle = float(self.reference_rows[good].sum())
         harmonic = 1 / (1 / self.current_rows + 1 / middle)
-        apart = distances(self.current, self.current_expected, ordered=self.ordered)
+        expected = self.reference if self.paired else self.current_expected
+        apart = distances(self.current, expected, ordered=self.ordered)
         shares = self._shares()
         single[self.current_kept] = without_chance(apart, shares, harmonic, ordered=self.ordered)
         single_rows[self.current_kept] = self._row_variance(harmonic)
@@ -349,6 +352,8 @@ class _Resolved:
 
     def _variance(self) -> tuple[float, float]:
         """Return the variance of the distance that a batch adds, and its degrees of freedom."""
+        if self.paired:
+            return self._variance_of_pairs()
         good = self.good
         freedom = max(0, good.size - self.fitted)
         squares = np.square(self.residuals).sum(axis=0)
@@ -365,11 +370,20 @@ class _Resolved:
         by_bin = squares / freedom - self.bernoulli * (chance / freedom)
         return _variance_of_distance(by_bin, self.bernoulli, ordered=self.ordered), float(freedom)
 
+    def _variance_of_pairs(self) -> tuple[float, float]:
+        """Return the variance by the differences of pairs, each of which has that of two batches."""
+        difference = self.current - self.reference
+        freedom = self.reference_rows.size - 1
+        squares = np.square(difference - difference.mean(axis=0)).sum(axis=0) / (2 * freedom)
+        chance = float(np.mean(1 / self.reference_rows + 1 / self.current_rows)) / 2
+        by_bin = squares - self.bernoulli * chance
+        return _variance_of_distance(by_bin, self.bernoulli, ordered=self.ordered), float(freedom)
+
     def _trend(self) -> tuple[float, bool]:
         """Return how far a steady movement has carried the reference, and whether the current window continues it."""
         good = self.good
         third = good.size // 3
-        if third < MIN_BATCHES_ODD // 3 or self.change_points:
+        if third < MIN_BATCHES_ODD // 3 or self.change_points or self.paired:
             return 0.0, False
         points = self.residuals
         first, last = points[:third].mean(axis=0), points[-third:].mean(axis=0)
@@ -405,13 +419,18 @@ def _resolve(series: Series, calendar: Calendar) -> _Resolved:
     current_groups = calendar.current[current_kept] if weekly else np.zeros(current_kept.size, dtype=np.int64)
     pooled = rows @ reference / rows.sum()
     bernoulli = pooled * (1 - pooled)
-    odd = _odd_batches(reference - _middles(reference, _like_days(calendar, kept)), float(bernoulli.sum()) / rows)
+    # Pairs need both sides.
+    paired = calendar.paired and kept.size > 1 and np.array_equal(kept, current_kept)
+    odd = np.zeros(kept.size, dtype=bool)
+    if not paired:
+        middles = _middles(reference, _like_days(calendar, kept))
+        odd = _odd_batches(reference - middles, float(bernoulli.sum()) / rows)
     good = np.flatnonzero(~odd)
     means = _means(reference[good], groups[good])
     expected = np.stack([means.get(int(group), pooled) for group in groups])
     current_expected = np.stack([means.get(int(group), pooled) for group in current_groups])
     changes: tuple[int, ...] = ()
-    if good.size >= MIN_BATCHES_CHANGE:
+    if good.size >= MIN_BATCHES_CHANGE and not paired:
         changes = find_change_points((reference - expected)[good])
         bounds = [0, *changes, good.size]
         for start, end in pairwise(bounds):
@@ -440,6 +459,7 @@ def _resolve(series: Series, calendar: Calendar) -> _Resolved:
         reference_batches=before.shape[0],
         current_batches=now.shape[0],
         dated=calendar.dated,
+        paired=paired,
         kept=kept,
         current_kept=current_kept,
     )

@@ -1,4 +1,4 @@
-"""The verdict of a check and its message: Corrupted before Drift before Inconclusive before NoDrift."""
+"""The verdict of a check and its message: the first of Corrupted, Drift, PerformanceDrop, Inconclusive, NoDrift."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.text import as_sentence
 
-Name = Literal["NoDrift", "Drift", "Corrupted", "Inconclusive"]
+Name = Literal["NoDrift", "Drift", "Corrupted", "PerformanceDrop", "Inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,18 @@ def decide(
     if drift.inconclusive or drift.inconclusive_relations:
         text = why_inconclusive(drift, float(sensitivity.detectable_effect), rows, wording)
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
-    reason = Reason.PERFORMANCE_DROP if dropped else Reason.NO_DRIFT
-    return Verdict("NoDrift", reason, _joined(dropped, _quiet(drift, sensitivity, rows)))
+    return Verdict("NoDrift", Reason.NO_DRIFT, _joined(dropped, _quiet(drift, sensitivity, rows)))
+
+
+def with_drop(decided: Verdict, performance: Sequence[PerformanceResult]) -> Verdict:
+    """Return the verdict PerformanceDrop in place of NoDrift or Inconclusive if the champion's score has dropped.
+
+    The reason is still Inconclusive if there were too few data to rule out drift.
+    """
+    if decided.name not in {"NoDrift", "Inconclusive"} or not any(result.dropped for result in performance):
+        return decided
+    reason = Reason.INCONCLUSIVE if decided.name == "Inconclusive" else Reason.PERFORMANCE_DROP
+    return Verdict("PerformanceDrop", reason, decided.message)
 
 
 def probability(value: float) -> str:

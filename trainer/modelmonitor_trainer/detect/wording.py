@@ -35,6 +35,8 @@ class Wording:
         Role → why no column of that role was compared.
     independent_rows
         How to declare that rows are independent.
+    leave_out
+        How to leave a ``{column}`` out.
     correlations_option
         Hint for correlations that are not compared unless requested.
     """
@@ -50,6 +52,7 @@ class Wording:
     more_rows: str
     not_compared: Mapping[str, str]
     independent_rows: str
+    leave_out: str
     correlations_option: str = ""
 
 
@@ -69,6 +72,7 @@ PARTITIONS = Wording(
         "Target": "one side has no labels",
         "Prediction": "there are no logged predictions of this model from before the live window",
     },
+    leave_out="Remove {column} from model.features.",
 )
 FILES = Wording(
     batches="files",
@@ -86,6 +90,7 @@ FILES = Wording(
         "Target": "one side has no values of the target",
         "Prediction": "one side has no predictions",
     },
+    leave_out="Leave it out with --ignore {column}.",
     correlations_option="request them with --correlations",
 )
 FILES_OF_DAYS = replace(FILES, cluster="day", clusters="days")

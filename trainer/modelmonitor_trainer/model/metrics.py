@@ -18,6 +18,7 @@ from sklearn import metrics as sk
 
 from modelmonitor_api.spec import Metric, Task
 from modelmonitor_trainer.arrays import Array, Floats, Ints
+from modelmonitor_trainer.data.classes import Spellings
 
 _LOWER_IS_BETTER = frozenset(
     {Metric.LOG_LOSS, Metric.BRIER_SCORE, Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR}
@@ -220,7 +221,9 @@ def aligned(scores: Floats, own: Sequence[str], classes: Sequence[str]) -> Float
     if scores.ndim == 1:
         return scores
     result = np.zeros((len(scores), len(classes)))
+    spellings = Spellings(own)
     for column, name in enumerate(classes):
-        if name in own:
-            result[:, column] = scores[:, own.index(name)]
+        place = spellings.place_of(name)
+        if place >= 0:
+            result[:, column] = scores[:, place]
     return result

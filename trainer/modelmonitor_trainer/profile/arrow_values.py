@@ -5,28 +5,19 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelmonitor_trainer.data.tables import is_number, is_text
+from modelmonitor_trainer.data import canonical
+from modelmonitor_trainer.data.arrow_types import is_text, kind_of
 from modelmonitor_trainer.profile.categories import shorten
 
+__all__ = ["NOT_UTF8", "codes_of", "encoded", "kind_of", "kinds_of", "words_of"]
 
-def kind_of(kind: pa.DataType) -> str:
-    """Return the kind of an Arrow type: number, text, time, nested, null or other."""
-    if pa.types.is_null(kind):
-        return "null"
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if is_text(kind):
-        return "text"
-    if pa.types.is_temporal(kind):
-        return "time"
-    if pa.types.is_nested(kind):
-        return "nested"
-    return "number" if is_number(kind) else "other"
+#: Kind of a text column with values that are not UTF-8, in addition to text.
+NOT_UTF8 = "not UTF-8"
 
 
 def encoded(array: pa.Array) -> pa.DictionaryArray:
     """Return an array dictionary-encoded."""
-    return array if pa.types.is_dictionary(array.type) else _as_integers_if_exact(array).dictionary_encode()
+    return array if pa.types.is_dictionary(array.type) else canonical.encode(array)
 
 
 def codes_of(array: pa.DictionaryArray) -> pa.Int32Array:
@@ -35,22 +26,13 @@ def codes_of(array: pa.DictionaryArray) -> pa.Int32Array:
 
 
 def words_of(dictionary: pa.Array) -> pa.StringArray:
-    """Return the values of a dictionary as text.
+    """Return the values of a dictionary as canonical text, long values shortened.
 
-    Integers and integral floats are written the same way: a NULL makes some writers turn the former into the latter,
-    and that is not another category. NaN counts as NULL. Long values are shortened
-    (:func:`~modelmonitor_trainer.profile.categories.shorten`).
+    Two values of a dictionary can have the same text, such as "1" and "1.0". NaN counts as NULL.
     """
-    words = pc.cast(_as_integers_if_exact(dictionary), pa.string())
-    if pa.types.is_floating(dictionary.type):
-        words = pc.if_else(pc.equal(words, "nan"), pa.scalar(None, pa.string()), words)
-    return shorten(words)
+    return shorten(canonical.words_of(dictionary))
 
 
-def _as_integers_if_exact(values: pa.Array) -> pa.Array:
-    if pa.types.is_floating(values.type):
-        try:
-            return pc.cast(values, pa.int64(), safe=True)
-        except pa.ArrowInvalid:
-            return values
-    return values
+def kinds_of(dictionary: pa.Array) -> frozenset[str]:
+    """Return what is to be known of the values of a dictionary besides the kind of their type."""
+    return frozenset({NOT_UTF8}) if is_text(dictionary.type) and not canonical.is_utf8(dictionary) else frozenset()

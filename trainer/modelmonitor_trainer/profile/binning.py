@@ -19,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from modelmonitor_api.spec import DataFormat, Feature, FeatureType
+from modelmonitor_api.spec import Feature, FeatureType
 from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.data.arrow_floats import floats_of
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile.arrow_values import kind_of
-from modelmonitor_trainer.profile.categories import BUCKETS
+from modelmonitor_trainer.profile.categories import BUCKETS, merge_spellings
 from modelmonitor_trainer.profile.counting import count_values
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
@@ -46,7 +47,7 @@ LARGEST = float(np.finfo(np.float64).max) / 4
 _SEED = 20130101
 
 #: Part of every key of the cache, so that profiles of another version are not used.
-PROFILE_VERSION = 5
+PROFILE_VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def fit_plan(
     store: Store,
     objects: Sequence[ObjectInfo],
     features: Sequence[Feature],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     *,
     skip_unreadable: bool = False,
 ) -> Plan:
@@ -193,7 +194,7 @@ def needs_rebinning(plan: ColumnPlan, counts: Counts, *, wide: bool) -> bool:
 
 
 def rebin(
-    store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: DataFormat, rows: int, *, wide: bool
+    store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: AnyFormat, rows: int, *, wide: bool
 ) -> Plan:
     """Return the plan for `features`, fitted to rows drawn from everywhere; decodes all of these columns.
 
@@ -221,7 +222,7 @@ def rebin(
 
 
 def _draw(
-    store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: DataFormat, step: int
+    store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: AnyFormat, step: int
 ) -> tuple[dict[str, list[Floats]], dict[str, Counter[str]]]:
     """Return a sample of each column: one random row of every `step` rows."""
     text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
@@ -242,7 +243,7 @@ def _sample_objects(
     store: Store,
     objects: Sequence[ObjectInfo],
     features: Sequence[Feature],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     size: tuple[int, int],
     *,
     skip_unreadable: bool,
@@ -274,7 +275,7 @@ def _sample(
     store: Store,
     info: ObjectInfo,
     wanted: Sequence[str],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     quota: int,
     numbers: dict[str, list[Floats]],
     words: dict[str, Counter[str]],
@@ -294,7 +295,9 @@ def _add(name: str, rows: pa.ChunkedArray, numbers: dict[str, list[Floats]], wor
     for part in rows.chunks:
         if name in words:
             values, counts, _ = count_values(part)
-            words[name].update({v: c for v, c in zip(values, counts.tolist(), strict=True) if c})
+            for value, count in zip(values, counts.tolist(), strict=True):
+                if count:  # not as a dictionary: a value that is written in two ways is there twice
+                    words[name][value] += count
         elif kind_of(part.type) in {"number", "time"}:
             # A copy: a view of a few rows would keep the whole row group.
             numbers[name].append(floats_of(part)[0].copy())
@@ -302,7 +305,7 @@ def _add(name: str, rows: pa.ChunkedArray, numbers: dict[str, list[Floats]], wor
 
 def _column_plan(feature: Feature, numbers: list[Floats], words: Counter[str] | None, cells: int) -> ColumnPlan:
     if words is not None:
-        common = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES]
+        common = sorted(merge_spellings(words).items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES]
         allowed = tuple(sorted(feature.allowed_values)) if feature.allowed_values is not None else None
         buckets = BUCKETS if len(words) > MAX_CATEGORIES else 0
         return CategoricalPlan(feature.name, tuple(value for value, _ in common), allowed, buckets)

@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmonitor_trainer.arrays import Counts, Ints
+from modelmonitor_trainer.data.canonical import numeral, words_of
 from modelmonitor_trainer.profile.cardinality import Registers, add_hashes, no_registers
 from modelmonitor_trainer.profile.hashing import Hashes, bucket_of, checksums_in, checksums_of, hashes_of
 
 #: How writers spell the same two values.
-_TRUE, _FALSE = ("true", "True", "TRUE", "1"), ("false", "False", "FALSE", "0")
+_TRUE, _FALSE = ("true", "True", "TRUE", "1", "t", "T"), ("false", "False", "FALSE", "0", "f", "F")
 #: Bytes of a value that is stored in full, and characters that are stored of a longer one.
 LONGEST, _PREFIX = 256, 60
 #: How many of the values that are not known categories are stored by name.
@@ -40,6 +41,8 @@ class Vocabulary:
         Known categories in the order of their cells; values that the contract allows, None for all.
     aliases
         Other spellings of known categories, for columns that hold true and false.
+    numerals
+        Shortest decimal → the only known category of that value, for columns that hold fractions.
     hashes : (known,)
         Hashes of the known categories.
     buckets
@@ -51,19 +54,63 @@ class Vocabulary:
     hashes: Hashes
     buckets: int = 0
     aliases: Mapping[str, str] = field(default_factory=dict)
+    numerals: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, known: Sequence[str], allowed: Iterable[str] | None = None, buckets: int = 0) -> Vocabulary:
         """Return the vocabulary of some known categories."""
-        permitted = None if allowed is None else shorten(_strings(sorted(allowed)))
-        return cls(_strings(known), permitted, hashes_of(checksums_of(known)), buckets, _aliases(known))
+        permitted = None if allowed is None else shorten(_permitted(allowed))
+        hashes = hashes_of(checksums_of(known))
+        return cls(_strings(known), permitted, hashes, buckets, _aliases(known), _numerals(known))
 
     def resolve_aliases(self, words: pa.StringArray) -> pa.StringArray:
         """Return `words` with other spellings of the known categories replaced by these."""
-        if not self.aliases:
-            return words
-        indices = pc.index_in(words, value_set=_strings([*self.aliases]))
-        return pc.coalesce(_strings([*self.aliases.values()]).take(indices), words)
+        if self.aliases:
+            words = _replaced(words, words, self.aliases)
+        if self.numerals:
+            unknown = pc.if_else(pc.is_in(words, value_set=self.known), pa.scalar(None, pa.string()), words)
+            decimals = [None if word is None else numeral(word) for word in unknown.to_pylist()]
+            words = _replaced(words, pa.array(decimals, pa.string()), self.numerals)
+        return words
+
+
+def merge_spellings(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts of words with the spellings of true, and those of false, counted as the most common one of each.
+
+    Only of a column that holds both and nothing else; others are returned as they are.
+    """
+    spelled = [[word for word in counts if word in spellings] for spellings in (_TRUE, _FALSE)]
+    if not all(spelled) or sum(map(len, spelled)) < len(counts):
+        return dict(counts)
+    return {max(words, key=lambda word: (counts[word], word)): sum(counts[word] for word in words) for words in spelled}
+
+
+def _replaced(words: pa.StringArray, keys: pa.StringArray, replacements: Mapping[str, str]) -> pa.StringArray:
+    """Return words, or the replacement of their key where there is one."""
+    indices = pc.index_in(keys, value_set=_strings([*replacements]))
+    return pc.coalesce(_strings([*replacements.values()]).take(indices), words)
+
+
+def _numerals(known: Sequence[str]) -> dict[str, str]:
+    """Return shortest decimal → the only known spelling of it, if there are fractions among the known categories.
+
+    Versions such as 1.1 and 1.10 are two categories: where both are known, each is only itself.
+    """
+    spellings: dict[str, list[str]] = {}
+    for word in known:
+        decimal = numeral(word) if word[-1:].isdigit() else None
+        if decimal is not None:
+            spellings.setdefault(decimal, []).append(word)
+    if not any("." in decimal for decimal in spellings):
+        return {}
+    return {decimal: words[0] for decimal, words in spellings.items() if len(words) == 1}
+
+
+def _permitted(allowed: Iterable[str]) -> pa.StringArray:
+    """Return allowed values as canonical text, in every spelling if they are true and false."""
+    words: list[str] = words_of(_strings(sorted(allowed))).to_pylist()
+    decimals = [decimal for word in words if (decimal := numeral(word)) is not None]
+    return _strings(sorted({*words, *_aliases(list(dict.fromkeys(words))), *decimals}))
 
 
 def _aliases(known: Sequence[str]) -> dict[str, str]:

@@ -41,6 +41,8 @@ class NumericProfile:
         Values outside the declared range.
     kinds
         Kinds of the Arrow types seen: number, text, time, nested, null, other.
+    strays
+        Rows of text values that are not numbers, of the EXAMPLES ones with the smallest hash.
     """
 
     counts: Counts
@@ -56,6 +58,7 @@ class NumericProfile:
     below: int = 0
     above: int = 0
     kinds: frozenset[str] = frozenset()
+    strays: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def missing(self) -> int:
@@ -101,6 +104,7 @@ class NumericProfile:
             below=self.below + other.below,
             above=self.above + other.above,
             kinds=self.kinds | other.kinds,
+            strays=examples([*self.strays.items(), *other.strays.items()]) if self.strays or other.strays else {},
         )
 
 
@@ -124,7 +128,7 @@ class CategoricalProfile:
     registers
         Sketch of all values (:mod:`~modelmonitor_trainer.profile.cardinality`).
     kinds
-        As in :class:`NumericProfile`.
+        As in :class:`NumericProfile`, and "not UTF-8".
     """
 
     counts: Counts

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import functools
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelmonitor_trainer.arrays import Counts, Floats
-from modelmonitor_trainer.data.arrow_floats import doubles_of, floats_of
+from modelmonitor_trainer.data.arrow_floats import doubles_of, floats_of, shortest
 from modelmonitor_trainer.profile import kernel
-from modelmonitor_trainer.profile.arrow_values import codes_of, encoded, kind_of, words_of
-from modelmonitor_trainer.profile.categories import CategoryCounts, Vocabulary, nulls_of
+from modelmonitor_trainer.profile.arrow_values import codes_of, encoded, kind_of, kinds_of, words_of
+from modelmonitor_trainer.profile.categories import CategoryCounts, Vocabulary, examples, nulls_of
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 
 
@@ -41,27 +45,16 @@ class NumberCounter:
 
     Parameters
     ----------
-    edges : (k,)
-        Cuts between the cells.
-    minimum, maximum
-        Declared range.
-    table
-        The same edges prepared for the kernel, if that has been done.
+    cells
+        Cells of the column, which threads can share.
     """
 
-    def __init__(
-        self,
-        edges: Floats,
-        minimum: float | None = None,
-        maximum: float | None = None,
-        table: kernel.CellTable | None = None,
-    ) -> None:
-        self._edges, self._range = edges, (minimum, maximum)
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
         self._kinds: set[str] = set()
         self._others = self._rows = 0
-        self._in_numpy: NumericProfile | None = None
-        table = table or cell_table(edges)
-        self._kernel = kernel.Binning(table, minimum, maximum) if table else None
+        self._strays: Counter[str] = Counter()
+        self._counts: dict[bool, _Doubles] = {}
 
     def add(self, column: pa.ChunkedArray) -> None:
         """Count a chunk; values that are neither numbers nor times count as NULL, and their kind is recorded."""
@@ -70,26 +63,149 @@ class NumberCounter:
         self._rows += len(column)
         if kind not in {"number", "time"}:
             self._others += len(column)
+            if kind == "text":
+                self._add_strays(column)
             return
+        # A cast of 32-bit floats is cheap; their cells are those of the decimals that they stand for.
+        narrow = bool(pa.types.is_float32(column.type))
+        if narrow not in self._counts:
+            self._counts[narrow] = _Doubles(self._cells.narrow if narrow else self._cells)
         for chunk in column.chunks:
-            if self._kernel:
-                self._kernel.add(doubles_of(chunk))
-            else:
-                profile = profile_floats_in_numpy(chunk, self._edges, *self._range)
-                self._in_numpy = self._in_numpy.merged(profile) if self._in_numpy else profile
+            self._counts[narrow].add(pc.cast(chunk, pa.float64()) if narrow else doubles_of(chunk))
+
+    def _add_strays(self, column: pa.ChunkedArray) -> None:
+        """Record examples of text that is not a number."""
+        for chunk in column.chunks:
+            words, counts, _ = count_values(chunk)
+            strays = {word: count for word, count in zip(words, counts.tolist(), strict=True) if not _is_number(word)}
+            self._strays = Counter(examples([*self._strays.items(), *strays.items()]))
 
     def profile(self) -> NumericProfile:
         """Return the profile of all chunks."""
+        parts = [counts.profile() for _, counts in sorted(self._counts.items())]
+        empty = NumericProfile(np.zeros(self._cells.edges.size + 1, dtype=np.int64))
+        profile = reduce(NumericProfile.merged, parts) if parts else empty
+        return replace(
+            profile,
+            rows=self._rows,
+            nulls=profile.nulls + self._others,
+            kinds=frozenset(self._kinds),
+            strays=dict(self._strays),
+        )
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of a numeric column and its declared range.
+
+    Attributes
+    ----------
+    edges : (k,)
+        Cuts between the cells.
+    minimum, maximum
+        Declared range.
+    """
+
+    edges: Floats
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @functools.cached_property
+    def table(self) -> kernel.CellTable | None:
+        """The edges prepared for the kernel; None if there is no kernel or there are too many edges for it."""
+        return kernel.CellTable(self.edges) if kernel.compiled() and self.edges.size <= kernel.MAX_EDGES else None
+
+    @functools.cached_property
+    def narrow(self) -> NarrowCells:
+        """The same cells for 32-bit floats."""
+        return NarrowCells(self)
+
+
+class NarrowCells(Cells):
+    """Cells into which a 32-bit float falls as it is, where the decimal that it stands for falls into those of `cells`.
+
+    A float stands for a decimal between its neighbours, so decimals are in the order of their floats: each edge becomes
+    the first float whose decimal is not below it. To convert edges costs nothing for each row.
+
+    Attributes
+    ----------
+    positions : (k + 2,)
+        Where the counts of each cell of `cells` begin among those of these cells, of which there can be fewer.
+    """
+
+    def __init__(self, cells: Cells) -> None:
+        firsts = _first_floats(cells.edges)
+        # Only infinity is above an edge that is beyond all 32-bit floats.
+        firsts = np.minimum(firsts, np.finfo(np.float64).max)
+        edges = firsts[np.concatenate([[True], firsts[1:] != firsts[:-1]])[: firsts.size]]
+        low, high = cells.minimum, cells.maximum
+        super().__init__(
+            edges,
+            None if low is None else float(_first_floats(np.array([low]))[0]),
+            # The last float whose decimal is not above it is the one before the first that is.
+            None if high is None else float(_before(_first_floats(np.array([np.nextafter(high, np.inf)])))[0]),
+        )
+        object.__setattr__(self, "positions", np.searchsorted(edges, firsts) + 1)
+
+    positions: Counts
+
+    def counts_of(self, counts: Counts) -> Counts:
+        """Return counts in these cells, (j + 1,), as counts in the cells that they were made of, (k + 1,)."""
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        cuts = np.concatenate([[0], self.positions, [counts.size]])
+        inside: Counts = np.diff(ends[cuts])
+        return inside
+
+
+def _first_floats(edges: Floats) -> Floats:
+    """Return the smallest 32-bit float whose shortest decimal is not below each edge, as doubles; (k,)."""
+    with np.errstate(over="ignore", under="ignore"):
+        nearest = edges.astype(np.float32)
+        below = np.nextafter(nearest, np.float32(-np.inf))
+        above = np.nextafter(nearest, np.float32(np.inf))
+    choices = np.where(shortest(nearest) >= edges, nearest, above)
+    return np.where(shortest(below) >= edges, below, choices).astype(np.float64)
+
+
+def _before(floats: Floats) -> Floats:
+    with np.errstate(over="ignore", under="ignore"):
+        return np.nextafter(floats.astype(np.float32), np.float32(-np.inf)).astype(np.float64)
+
+
+class _Doubles:
+    """Profile of doubles, by the kernel or by numpy."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+        self._in_numpy: NumericProfile | None = None
+        table = cells.table
+        self._kernel = kernel.Binning(table, cells.minimum, cells.maximum) if table else None
+
+    def add(self, array: pa.DoubleArray) -> None:
+        if self._kernel:
+            self._kernel.add(array)
+        else:
+            profile = profile_floats_in_numpy(array, self._cells.edges, self._cells.minimum, self._cells.maximum)
+            self._in_numpy = self._in_numpy.merged(profile) if self._in_numpy else profile
+
+    def profile(self) -> NumericProfile:
         if self._kernel:
             profile = NumericProfile(**vars(self._kernel.result()))
         else:
-            profile = self._in_numpy or NumericProfile(np.zeros(self._edges.size + 1, dtype=np.int64))
-        return replace(profile, rows=self._rows, nulls=profile.nulls + self._others, kinds=frozenset(self._kinds))
+            profile = self._in_numpy or NumericProfile(np.zeros(self._cells.edges.size + 1, dtype=np.int64))
+        if not isinstance(self._cells, NarrowCells):
+            return profile
+        low, high = shortest(np.array([profile.minimum, profile.maximum])).tolist()
+        # Rows are set by the counter, which has seen all of them.
+        return replace(profile, counts=self._cells.counts_of(profile.counts), minimum=low, maximum=high)
 
 
-def cell_table(edges: Floats) -> kernel.CellTable | None:
-    """Return the edges prepared for the kernel; None if there is no kernel or there are too many edges for it."""
-    return kernel.CellTable(edges) if kernel.compiled() and edges.size <= kernel.MAX_EDGES else None
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 class CategoryCounter:
@@ -125,6 +241,7 @@ class CategoryCounter:
         if self._counts is None or self._dictionary is None:
             return
         rows, missing = self._counts.result()
+        self._kinds |= kinds_of(self._dictionary)
         words = self._vocabulary.resolve_aliases(words_of(self._dictionary))
         self._totals.add(self._vocabulary, words, rows)
         self._nulls += missing
@@ -150,7 +267,10 @@ class CategoryCounter:
 
 
 def count_values(array: pa.Array) -> tuple[list[str], Counts, int]:
-    """Return the values of an array as text, how often each occurs, and the number of NULLs."""
+    """Return the values of an array as text, how often each occurs, and the number of NULLs.
+
+    Values that are written in two ways, such as "1" and "1.0", are there twice.
+    """
     array = encoded(array)
     codes = _code_counts(len(array.dictionary))
     codes.add(codes_of(array))

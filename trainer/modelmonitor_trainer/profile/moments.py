@@ -17,9 +17,9 @@ from functools import reduce
 
 import numpy as np
 
-from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Array, Counts, Floats
 from modelmonitor_trainer.data.arrow_floats import numbers_of
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.row_sampling import sample_object
 from modelmonitor_trainer.profile.binning import NumericPlan
 from modelmonitor_trainer.profile.hashing import digest
@@ -154,7 +154,10 @@ def correlations(rows: Floats, sums: Floats) -> tuple[Floats, Floats]:
 
 
 def _clipped(column: Floats, scale: Scale) -> Floats:
-    middle, half = (scale.low + scale.high) / 2, (scale.high - scale.low) / 2
+    # Halves first: sums of the largest doubles are infinite.
+    middle, half = scale.low / 2 + scale.high / 2, scale.high / 2 - scale.low / 2
+    if not half:  # half of the smallest double is zero
+        return np.where(np.isnan(column), np.nan, 0.0)
     clipped: Floats = (np.clip(column, scale.low, scale.high) - middle) / half
     return clipped
 
@@ -193,7 +196,7 @@ def _influence(values: Floats, mask: Floats) -> Floats:
     return np.maximum(influence, 0.0)
 
 
-def moments_of_object(store: Store, info: ObjectInfo, scales: Sequence[Scale], fmt: DataFormat) -> Moments:
+def moments_of_object(store: Store, info: ObjectInfo, scales: Sequence[Scale], fmt: AnyFormat) -> Moments:
     """Return the moments of a sample of an object's rows, spread over all of the object.
 
     At most SAMPLE_ROWS rows are used. Columns that the object lacks, or that are not numbers, have no values.

@@ -60,6 +60,8 @@ def to_bytes(profile: ObjectProfile) -> bytes:
         if isinstance(column, CategoricalProfile):
             entry |= {"others": dict(column.others), "disallowed": dict(column.disallowed)}
             entry |= {"buckets": column.buckets.tolist()}
+        elif column.strays:
+            entry |= {"strays": dict(column.strays)}
         header["columns"].append(entry)
     arrays: dict[str, Any] = {f"c{number}": _narrow(profile.columns[name].counts) for number, name in enumerate(names)}
     for number, name in enumerate(names):
@@ -112,7 +114,8 @@ def _column_from(entry: dict[str, Any], arrays: Mapping[str, Array], number: int
     if "finite" in entry:
         fields: dict[str, Any] = {key: int(entry[key]) for key in _NUMERIC_COUNTS}
         fields |= {key: float(entry[key]) for key in _NUMERIC_MOMENTS}
-        return NumericProfile(counts, kinds=kinds, **fields)
+        strays = {str(key): int(value) for key, value in entry.get("strays", {}).items()}
+        return NumericProfile(counts, kinds=kinds, strays=strays, **fields)
     return CategoricalProfile(
         counts=counts,
         kinds=kinds,

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelmonitor_api.spec import DataFormat, Feature, FeatureType, ModelMonitorSpec, Task
+from modelmonitor_api.spec import Feature, FeatureType, ModelMonitorSpec, Task
+from modelmonitor_trainer.data.object_format import AnyFormat, format_key
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.errors import NotFound
 from modelmonitor_trainer.profile.binning import (
@@ -79,7 +80,7 @@ def read_reference(
     store: Store,
     blocks: Sequence[Batch],
     columns: Sequence[Feature],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     prefix: str | None,
     *,
     what: str,
@@ -110,7 +111,8 @@ def read_reference(
         If an object cannot be decoded.
     """
     objects = [info for batch in blocks for info in batch.objects]
-    key = digest(_column_specs(columns), [f"{info.uri}\n{info.etag}\n{info.size}" for info in objects])
+    pinned = [f"{info.uri}\n{info.etag}\n{info.size}" for info in objects]
+    key = digest(_column_specs(columns), pinned, *format_key(fmt))
     first, rebinned = (f"{prefix}plans/{key}{suffix}.json" if prefix is not None else None for suffix in ("", "-refit"))
 
     def profiled(plan: Plan) -> Reference:

@@ -17,7 +17,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Generic, Protocol, TypeVar
 
-from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.parquet import Part
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile import kernel
@@ -25,7 +25,7 @@ from modelmonitor_trainer.profile.binning import PROFILE_VERSION, CategoricalPla
 from modelmonitor_trainer.profile.cache import Codec
 from modelmonitor_trainer.profile.categories import Vocabulary
 from modelmonitor_trainer.profile.columns import ColumnProfile, merge
-from modelmonitor_trainer.profile.counting import CategoryCounter, NumberCounter, cell_table
+from modelmonitor_trainer.profile.counting import CategoryCounter, Cells, NumberCounter
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, empty_profile, from_bytes, to_bytes
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
@@ -112,7 +112,7 @@ class Counters:
     def __init__(self, plan: Plan) -> None:
         self.text = [column.name for column in plan if isinstance(column, CategoricalPlan)]
         self._columns = {column.name: column for column in plan}
-        self._tables = {c.name: cell_table(c.edges) for c in plan if isinstance(c, NumericPlan)}
+        self._cells = {c.name: Cells(c.edges, c.minimum, c.maximum) for c in plan if isinstance(c, NumericPlan)}
         self._vocabularies = {
             c.name: Vocabulary.of(c.categories, c.allowed, c.buckets) for c in plan if isinstance(c, CategoricalPlan)
         }
@@ -121,7 +121,7 @@ class Counters:
         """Return a new counter of a column."""
         column = self._columns[name]
         if isinstance(column, NumericPlan):
-            return NumberCounter(column.edges, column.minimum, column.maximum, self._tables[name])
+            return NumberCounter(self._cells[name])
         return CategoryCounter(self._vocabularies[name])
 
 
@@ -170,7 +170,7 @@ class ProfileTask:
     info: ObjectInfo
     plan: Plan
     plan_key: str
-    fmt: DataFormat
+    fmt: AnyFormat
     part: Part | None = None
 
     def run(self, store: Store, progress: ProgressCallback = no_progress) -> PartProfile | Unreadable:

@@ -8,8 +8,8 @@ from itertools import groupby
 
 import numpy as np
 
-from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.arrays import Counts
+from modelmonitor_trainer.data.object_format import AnyFormat, format_key
 from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import BadData
@@ -89,7 +89,7 @@ def profile_objects(
     store: Store,
     objects: Sequence[ObjectInfo],
     plan: Plan,
-    fmt: DataFormat,
+    fmt: AnyFormat,
     cache: ProfileCache,
     *,
     engine: Engine | None = None,
@@ -99,7 +99,7 @@ def profile_objects(
 
     Parameters are those of :func:`profile_window`; `tick` is that of :meth:`~.engine.Engine.run`.
     """
-    plan_key = digest(plan_to_json(plan))
+    plan_key = digest(plan_to_json(plan), *format_key(fmt))
     tasks = [ProfileTask(info, plan, plan_key, fmt) for info in objects]
     entries = cache.entries(plan_key, profile_codec(plan))
     yield from (engine or ThreadEngine()).run(store, tasks, entries, tick=tick)
@@ -109,7 +109,7 @@ def profile_window(
     store: Store,
     blocks: Sequence[Batch],
     plan: Plan,
-    fmt: DataFormat,
+    fmt: AnyFormat,
     cache: ProfileCache,
     *,
     what: str,

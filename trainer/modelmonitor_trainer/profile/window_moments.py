@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.profile import moments as cross
@@ -32,7 +32,7 @@ class MomentsTask:
 
     info: ObjectInfo
     scales: tuple[Scale, ...]
-    fmt: DataFormat
+    fmt: AnyFormat
 
     def run(self, store: Store, progress: ProgressCallback = no_progress) -> Moments | Unreadable:  # noqa: ARG002 - short
         """Return the moments, or the error of an object that cannot be decoded."""
@@ -54,7 +54,7 @@ def window_moments(
     store: Store,
     batches: Sequence[Batch],
     scales: Sequence[Scale],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     cache: ProfileCache,
     *,
     engine: Engine | None = None,

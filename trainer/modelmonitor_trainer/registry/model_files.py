@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from modelmonitor_api.spec import Feature, Task
 from modelmonitor_trainer.arrays import Floats
-from modelmonitor_trainer.data.labels import feature_arrays
+from modelmonitor_trainer.data.model_arrays import feature_arrays
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.model.pipeline import Model
 from modelmonitor_trainer.registry.layout import MODEL_FILE

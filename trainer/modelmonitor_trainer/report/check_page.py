@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from modelmonitor_api.names import Reason
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, ColumnTest
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.outcomes import ALARMS
@@ -41,8 +42,14 @@ _OBJECTS = 400
 #: Maximum number of hypotheses listed of each family.
 _SUBJECTS = 10
 
-_TONES = {"NoDrift": "good", "Drift": "bad", "Corrupted": "bad", "Inconclusive": "unsure"}
-_TITLES = {"NoDrift": "No drift", "Drift": "Drift", "Corrupted": "Corrupted data", "Inconclusive": "Inconclusive"}
+_TONES = {"NoDrift": "good", "Drift": "bad", "Corrupted": "bad", "PerformanceDrop": "bad", "Inconclusive": "unsure"}
+_TITLES = {
+    "NoDrift": "No drift",
+    "Drift": "Drift",
+    "Corrupted": "Corrupted data",
+    "PerformanceDrop": "No drift, but the champion scores worse",
+    "Inconclusive": "Inconclusive",
+}
 
 
 @cache
@@ -170,8 +177,8 @@ def render(result: CheckResult) -> str:
     verdict = result.verdict
     heading = _TITLES[verdict.verdict]
     tone = _TONES[verdict.verdict]
-    if verdict.performance_dropped and verdict.verdict == "NoDrift":
-        heading, tone = "No drift, but the champion scores worse", "bad"
+    if verdict.verdict == "PerformanceDrop" and verdict.reason == Reason.INCONCLUSIVE:
+        heading = "The champion scores worse; drift cannot be ruled out"
     drift = result.drift
     name = f"{result.monitor.namespace}/{result.monitor.name}" if result.monitor else "two sets of files"
     cards = [_card(column) for column in drift.columns[:_CARDS]] if drift else []

@@ -15,7 +15,7 @@ from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.report.comparison_evidence import collect_evidence
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores, gate_input
-from modelmonitor_trainer.train.rows import load_rows
+from modelmonitor_trainer.train.rows import load_rows, refuse_other_classes
 from modelmonitor_trainer.train.run import InconclusiveTraining
 
 
@@ -49,6 +49,8 @@ def compare(
     manifest = freeze(store, spec, _windows(store, spec, trained_through, now))
     try:
         rows = load_rows(store, spec, manifest, [*old.columns, *new.columns])
+        for model in (old, new):
+            refuse_other_classes(model.version, rows)
     except InconclusiveTraining as inconclusive:
         raise BadConfiguration(f"{challenger} and {champion} cannot be compared: {inconclusive}") from inconclusive
     old_scores, new_scores = (

@@ -35,7 +35,7 @@ from modelmonitor_trainer.train.custom_trainer_requests import (
 )
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
-from modelmonitor_trainer.train.rows import Rows, load_rows, refuse_other_task, refuse_seen_rows
+from modelmonitor_trainer.train.rows import Rows, load_rows, refuse_other_classes, refuse_other_task, refuse_seen_rows
 from modelmonitor_trainer.train.run import (
     InconclusiveTraining,
     Run,
@@ -87,6 +87,7 @@ def prepare(store: Store, request: TrainRequest, work: str | Path, *, job: str, 
         refuse_seen_rows(manifest, champion)
         record = _champion_record(run, pin_champion(run, champion))
         rows = load_rows(store, run.spec, manifest, champion_columns(record))
+        refuse_other_classes(record, rows)
     except InconclusiveTraining as inconclusive:
         finish_inconclusive(run, inconclusive, now)
         skip_all(folder, str(inconclusive))

@@ -9,18 +9,12 @@ from dataclasses import dataclass
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array
-from modelmonitor_trainer.data.labels import (
-    Dataset,
-    JoinReport,
-    check_binary,
-    class_names,
-    class_places,
-    feature_arrays,
-    load,
-    texts,
-    true_values,
-)
+from modelmonitor_trainer.data.classes import Spellings, check_binary, class_names, class_places, in_words
+from modelmonitor_trainer.data.labels import Dataset, JoinReport, load
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest
+from modelmonitor_trainer.data.model_arrays import feature_arrays, texts, true_values
+from modelmonitor_trainer.detect.quality import CONTRADICTIONS
+from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.run import InconclusiveTraining, Run
@@ -108,7 +102,7 @@ def encode_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known:
     if spec.model.task is Task.REGRESSION:
         return Rows(train, holdout, (), 0, true_values(train.target, name), true_values(holdout.target, name))
     known = known or class_names(train.target, name)
-    new = [value for value in class_names(holdout.target, name) if value not in known]
+    new = [value for value in class_names(holdout.target, name) if Spellings(known).place_of(value) < 0]
     classes = (*known, *new)
     if spec.model.task is Task.BINARY_CLASSIFICATION:
         check_binary(classes, name)
@@ -161,6 +155,28 @@ def refuse_other_task(run: Run, champion: VersionRecord) -> None:
         )
 
 
+def refuse_other_classes(champion: VersionRecord | None, rows: Rows) -> None:
+    """Refuse a champion whose classes are not those of the rows: its scores would be compared with wrong outcomes.
+
+    Raises
+    ------
+    InconclusiveTraining
+        If a class of a binary task is none of the champion's, or no class of several is.
+    """
+    if champion is None or not champion.classes or not rows.classes:
+        return
+    places = [Spellings(champion.classes).place_of(name) for name in rows.classes]
+    several = champion.task is Task.MULTICLASS_CLASSIFICATION
+    if max(places) >= 0 if several else places == list(range(len(places))):
+        return
+    raise InconclusiveTraining(
+        GateReason.INCOMPARABLE,
+        f"the champion {champion.version} distinguishes {in_words(champion.classes)}, and the labels are "
+        f"{in_words(rows.classes)}; write the labels with the spelling of the champion's classes, or create a separate "
+        "monitor for the new ones",
+    )
+
+
 def slice_values(dataset: Dataset, columns: Sequence[str]) -> dict[str, Array]:
     """Return the values of the slice columns as text: column → (n,)."""
     return {name: texts(dataset.table.column(name), name) for name in columns}
@@ -172,6 +188,8 @@ def arrays_of(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, Array]:
 
 
 def _require_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
+    _require_agreement(spec, "training window", train.report)
+    _require_agreement(spec, "hold-out", holdout.report)
     _require_labels(spec, "training window", train.report)
     _require_labels(spec, "hold-out", holdout.report)
     if train.rows < MIN_TRAIN_ROWS:
@@ -186,6 +204,31 @@ def _require_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> N
             GateReason.TOO_FEW_ROWS,
             f"{holdout.rows:,} labelled hold-out rows (of {holdout.report.feature_rows:,}) are too few to compare "
             f"models, promotion.minHoldoutRows is {needed:,}; {_advice(spec, holdout)}",
+        )
+
+
+def _require_agreement(spec: ModelMonitorSpec, window: str, report: JoinReport) -> None:
+    """Refuse labels of which too many contradict each other, as a check does.
+
+    Raises
+    ------
+    BadData
+        With the number of rows.
+    """
+    if spec.data.labels is None:
+        return
+    if report.corrected or report.contradictory:
+        _LOG.info(
+            "%s: %s labels replaced a different one, %s rows with contradicting labels are left out",
+            window,
+            f"{report.corrected:,}",
+            f"{report.contradictory:,}",
+        )
+    labels, labelled = spec.data.labels, report.matched + report.immature + report.contradictory
+    if report.contradictory > float(labels.max_contradictions) * labelled:
+        raise BadData(
+            f"{report.contradictory:,} of {labelled:,} labelled rows of the {window} have labels that contradict each "
+            f"other, which is more than data.labels.maxContradictions ({labels.max_contradictions}); {CONTRADICTIONS}"
         )
 
 

@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from modelmonitor_api.spec import ModelMonitorSpec, Strategy, Task
-from modelmonitor_trainer.data.labels import Dataset, JoinReport, class_names, class_places, load, true_values
+from modelmonitor_trainer.data.classes import Spellings, class_names, class_places
+from modelmonitor_trainer.data.labels import Dataset, JoinReport, load
 from modelmonitor_trainer.data.manifest import Manifest, days_within
+from modelmonitor_trainer.data.model_arrays import true_values
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.model.batches import Batch, Source, fit_in_batches, passes_over
 from modelmonitor_trainer.storage.base import Store
@@ -103,7 +105,9 @@ def stream_rows(
         dataset = load(store, manifest, windows[index], spec)
         return Batch(arrays_of(dataset, spec), _truth(dataset, spec, rows.known_classes))
 
-    per_class = np.asarray([counts[name] for name in rows.known_classes], dtype=np.int64)
+    per_class = np.zeros(len(rows.known_classes), dtype=np.int64)
+    for name, count in counts.items():
+        per_class[Spellings(rows.known_classes).place_of(name)] += count
     return StreamedRows(rows, Source(len(windows), read, sample.report.matched, per_class))
 
 
@@ -184,4 +188,6 @@ def _sum_reports(reports: Sequence[JoinReport], manifest: Manifest, spec: ModelM
         duplicate_keys=sum(report.duplicate_keys for report in reports),
         orphaned_labels=sum(report.orphaned_labels for report in reports),
         immature=sum(report.immature for report in reports),
+        corrected=sum(report.corrected for report in reports),
+        contradictory=sum(report.contradictory for report in reports),
     )

@@ -33,7 +33,14 @@ from modelmonitor_trainer.train.cost import measure_cost
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
 from modelmonitor_trainer.train.memory_estimate import estimate_memory, memory_limit, needs_batches, require_memory
-from modelmonitor_trainer.train.rows import Rows, arrays_of, load_rows, refuse_other_task, refuse_seen_rows
+from modelmonitor_trainer.train.rows import (
+    Rows,
+    arrays_of,
+    load_rows,
+    refuse_other_classes,
+    refuse_other_task,
+    refuse_seen_rows,
+)
 from modelmonitor_trainer.train.run import (
     InconclusiveTraining,
     Run,
@@ -89,6 +96,7 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
             model = champion_model(run, champion)
             start = time.monotonic()
             rows, source = _read_rows(run, manifest, model.columns if model else ())
+            refuse_other_classes(model.version if model else None, rows)
             challenger = _train_challenger(run, manifest, rows, source, warm_start_source(run.registry, model), start)
             record = evaluate_and_store(run, manifest, rows, challenger, _score_champion(model, rows), now)
         else:

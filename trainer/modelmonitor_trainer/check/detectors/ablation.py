@@ -39,7 +39,7 @@ class Ablation(RowDetector):
 
     def test(self, ctx: CheckContext, data: ProfiledData, spec: DetectorSpec) -> Sequence[HypothesisFamily]:
         """Return the family of all feature sets."""
-        from modelmonitor_trainer.data.labels import class_names
+        from modelmonitor_trainer.data.classes import class_names, merge_names
         from modelmonitor_trainer.detect.ablation import find_broken_relations
 
         outcomes = data.source.outcomes
@@ -54,7 +54,7 @@ class Ablation(RowDetector):
         task = outcomes.task or infer_task([batch.target for batch in before], outcomes.target)
         classes: list[str] = []
         if task is not Task.REGRESSION:
-            classes = sorted({text for batch in before for text in class_names(batch.target, name)})
+            classes = merge_names(text for batch in before for text in class_names(batch.target, name))
         if len(classes) > MAX_CLASSES:
             raise BadData(
                 f"the target {name!r} has {len(classes)} distinct values; at most {MAX_CLASSES} classes are supported"
@@ -80,7 +80,7 @@ def _labelled_batches(
 def _arrays(
     batches: Sequence[LabelledBatch], features: Sequence[Feature], target: str, task: Task, classes: Sequence[str]
 ) -> Labelled:
-    from modelmonitor_trainer.data.labels import feature_arrays
+    from modelmonitor_trainer.data.model_arrays import feature_arrays
     from modelmonitor_trainer.detect.ablation import Labelled
 
     columns: dict[str, list[Array]] = {

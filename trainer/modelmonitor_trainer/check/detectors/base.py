@@ -58,12 +58,15 @@ class DetectorResult:
         Violations of the feature contract. They make the verdict Corrupted.
     performance
         Scores of the champion.
+    notes
+        Sentences for the report.
     """
 
     comparisons: tuple[Comparison, ...] = ()
     families: tuple[HypothesisFamily, ...] = ()
     violations: tuple[Violation, ...] = ()
     performance: tuple[PerformanceResult, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __add__(self, other: DetectorResult) -> DetectorResult:
         """Return the results of both."""
@@ -72,6 +75,7 @@ class DetectorResult:
             self.families + other.families,
             self.violations + other.violations,
             self.performance + other.performance,
+            self.notes + other.notes,
         )
 
 
@@ -87,12 +91,15 @@ class Findings:
         As the detectors returned them.
     drift
         Decided comparisons and families; None without a reference.
+    notes
+        Sentences for the report.
     """
 
     data: ProfiledData
     violations: tuple[Violation, ...] = ()
     performance: tuple[PerformanceResult, ...] = ()
     drift: DriftResult | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Detector(ABC):

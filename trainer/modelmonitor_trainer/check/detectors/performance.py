@@ -19,11 +19,12 @@ from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import MonitorData, Outcomes, ProfiledData
 from modelmonitor_trainer.check.detectors.base import Detector, DetectorResult, Findings, Need, Stage, register
 from modelmonitor_trainer.check.labelled_rows import LabelledBatch, read_batches
-from modelmonitor_trainer.check.predictor import Predictor, true_outcomes, usable_rows
+from modelmonitor_trainer.check.predictor import Predictor, Unusable, require_probabilities, true_outcomes, usable_rows
+from modelmonitor_trainer.data.join_keys import BadJoinKey
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.drift import level_of
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
-from modelmonitor_trainer.detect.quality import duplicate_keys
+from modelmonitor_trainer.detect.quality import contradictory_labels, duplicate_keys
 from modelmonitor_trainer.detect.score_timeline import ScoredDay, score_over_time
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.registry.layout import METRICS_FILE
@@ -31,6 +32,8 @@ from modelmonitor_trainer.registry.registry import ModelRegistry
 
 #: Maximum number of rows; equally many of each day.
 MAX_ROWS = 100_000
+#: Metrics for which any increasing score will do.
+_OF_RANKS = frozenset({Metric.ROC_AUC, Metric.AVERAGE_PRECISION})
 
 
 @register
@@ -48,10 +51,15 @@ class Performance(Detector):
         join = data.source.outcomes.join if data.source.outcomes else None
         checks_contract = any(spec.type is DetectorType.DATA_QUALITY for spec in data.source.detectors)
         if join is not None and checks_contract and results:
-            violations = duplicate_keys(join.key, results[0].duplicates)
+            counts = results[0]
+            violations = duplicate_keys(join.key, counts.duplicates)
+            violations += contradictory_labels(
+                join.key, counts.contradictions, counts.labelled, join.max_contradictions
+            )
             if violations:
                 return DetectorResult(violations=tuple(violations))
-        return DetectorResult(performance=results)
+        notes = label_notes(results[0], join.version) if join is not None and results else ()
+        return DetectorResult(performance=results, notes=notes)
 
     def outcome(self, spec: DetectorSpec, findings: Findings) -> tuple[DetectorStatus, str]:
         """Return whether the score has dropped."""
@@ -80,16 +88,45 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
     try:
         predictor = predictors.predictor_of(monitor.registry, monitor.spec, monitor.champion.version)
         task = monitor.spec.model.task
-        scored, batches = _scored_days(ctx, outcomes, days, predictor, task)
+        unusable = Unusable(outcomes.target.name, task, predictor.classes)
+        scored, batches = _scored_days(ctx, outcomes, days, predictor, unusable)
+    except BadJoinKey:
+        raise  # labels of that type never meet their rows, so the monitor must be changed
     except (BadData, BadConfiguration) as error:
         return tuple(replace(result, message=str(error)) for result in started)
-    unmatched = sum(batch.unlabelled for batch in batches)
-    duplicates = tuple((batch.batch.name, batch.read, batch.repeated) for batch in batches if batch.repeated)
+    counted = [replace(result, **_label_counts(batches)) for result in started]
     level = level_of(source.sensitivity, source.checks_per_day)
-    return tuple(
-        _score(replace(result, unmatched=unmatched, duplicates=duplicates), task, scored, predictor.classes, level)
-        for result in started
-    )
+    results = [_score(result, task, scored, predictor.classes, level) for result in counted]
+    return tuple(replace(result, message=result.message + unusable.note()) for result in results)
+
+
+def _label_counts(batches: Sequence[LabelledBatch]) -> dict[str, Any]:
+    """Return what a result states of the labels of all days."""
+    return {
+        "unmatched": sum(batch.unlabelled for batch in batches),
+        "duplicates": tuple((batch.batch.name, batch.read, batch.repeated) for batch in batches if batch.repeated),
+        "labelled": sum(batch.labelled for batch in batches),
+        "corrected": sum(batch.corrected for batch in batches),
+        "contradictions": tuple((batch.batch.name, batch.contradictory) for batch in batches if batch.contradictory),
+    }
+
+
+def label_notes(counts: PerformanceResult, version: str | None) -> tuple[str, ...]:
+    """Return what happened to labels that are not the only ones of their row."""
+    notes = []
+    if counts.corrected:
+        order = f"the greatest {version!r}" if version else "the last arrival"
+        notes.append(
+            f"Labels: {counts.corrected:,} of {counts.labelled:,} labelled rows have a label that replaced a different "
+            f"one; {order} counts. TargetDrift compares all labels, the replaced ones included."
+        )
+    contradictory = sum(count for _, count in counts.contradictions)
+    if contradictory:
+        notes.append(
+            f"Labels: {contradictory:,} of {counts.labelled:,} labelled rows have labels that contradict each other "
+            f"and are left out, first in {counts.contradictions[0][0]}."
+        )
+    return tuple(notes)
 
 
 def _start(monitor: MonitorData, spec: DetectorSpec) -> PerformanceResult:
@@ -135,24 +172,31 @@ def _score(
         return metrics.score(metric, task, outcomes, predicted, names)
 
     pairs = [(day.truth, day.predicted) for day in days]
+    if task is Task.BINARY_CLASSIFICATION and metric not in _OF_RANKS:
+        try:
+            require_probabilities(np.concatenate([np.empty(0), *(predicted for _, predicted in pairs)]))
+        except BadData as error:
+            return replace(result, message=f"{error}, or set metric to {Metric.ROC_AUC}")
     title, greater = metrics.title(metric), metrics.greater_is_better(metric)
     judged = judge(result, pairs, score, title=title[:1].upper() + title[1:], greater_is_better=greater, level=level)
     return replace(judged, periods=score_over_time(days, score)) if judged.score is not None else judged
 
 
 def _scored_days(
-    ctx: CheckContext, outcomes: Outcomes, days: Sequence[Batch], predictor: Predictor, task: Task
+    ctx: CheckContext, outcomes: Outcomes, days: Sequence[Batch], predictor: Predictor, unusable: Unusable
 ) -> tuple[list[ScoredDay], list[LabelledBatch]]:
     """Return the outcomes and predictions of each day, and the days without their rows."""
     scored: list[ScoredDay] = []
     batches: list[LabelledBatch] = []
     for batch in read_batches(ctx, outcomes, days, predictor.columns, outcomes.current_labels, MAX_ROWS):
         if batch.rows.num_rows:
-            truth = true_outcomes(batch.target, outcomes.target.name, task, predictor.classes)
+            truth = true_outcomes(batch.target, outcomes.target.name, unusable.task, predictor.classes)
             scores = np.asarray(predictor.scores(batch.rows))
-            usable = usable_rows(truth, scores, task)
+            unusable.add(batch.target, scores)
+            usable = usable_rows(truth, scores, unusable.task)
             assert batch.batch.day is not None
             scored.append(ScoredDay(batch.batch.day, truth[usable], scores[usable]))
         # Only the counts are needed from here on: one day is in memory at a time.
-        batches.append(replace(batch, rows=batch.rows.slice(0, 0), target=batch.target.slice(0, 0)))
+        batches.append(batch.counts())
+    unusable.require_usable()
     return scored, batches

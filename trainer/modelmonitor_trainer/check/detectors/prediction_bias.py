@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from modelmonitor_api.spec import Detector as DetectorSpec
 from modelmonitor_api.spec import DetectorType, Task
-from modelmonitor_trainer.arrays import Array, Floats
+from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import Outcomes, ProfiledData
 from modelmonitor_trainer.check.detectors.base import Need, RowDetector, register
-from modelmonitor_trainer.check.labelled_rows import sample_labelled
-from modelmonitor_trainer.check.predictor import Predictor, true_outcomes, usable_rows
-from modelmonitor_trainer.check.target import infer_task
+from modelmonitor_trainer.check.labelled_rows import LabelledBatch, sample_labelled
+from modelmonitor_trainer.check.predictor import Predictor, Unusable, require_probabilities, true_outcomes, usable_rows
+from modelmonitor_trainer.check.target import infer_task, refuse_class_numbers
+from modelmonitor_trainer.data.arrow_floats import numbers_of
 from modelmonitor_trainer.detect.bias import Judged, find_bias
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.errors import BadConfiguration, BadData
@@ -46,30 +47,52 @@ class PredictionBias(RowDetector):
         except BadConfiguration as error:
             return [self.not_tested(spec, str(error))]
         # Whether outcomes are 0 and 1 must not depend on the current rows.
-        task = outcomes.task or infer_task(_targets(ctx, data, outcomes), outcomes.target)
-        if task is Task.MULTICLASS_CLASSIFICATION:
-            name = outcomes.target.name
-            raise BadData(f"the target {name!r} is text; bias is defined for true and false, 1 and 0, and numbers")
-        rows = _predicted_rows(ctx, data, outcomes, predictor, task)
+        task = outcomes.task or _infer_task(_reference_sample(ctx, data, outcomes, predictor), outcomes, predictor)
+        rows, note = _predicted_rows(ctx, data, outcomes, predictor, task)
         binary = task is Task.BINARY_CLASSIFICATION
         if binary:
-            _require_probabilities(rows.predicted)
-        return [find_bias(spec.name, rows, binary=binary, clusters=data.source.wording.clusters)]
+            require_probabilities(rows.predicted)
+        found = find_bias(spec.name, rows, binary=binary, clusters=data.source.wording.clusters)
+        return [replace(found, message=found.message + note)]
 
 
-def _targets(ctx: CheckContext, data: ProfiledData, outcomes: Outcomes) -> list[pa.ChunkedArray]:
-    """Return the target of a sample of the reference."""
+def _reference_sample(
+    ctx: CheckContext, data: ProfiledData, outcomes: Outcomes, predictor: Predictor
+) -> list[LabelledBatch]:
+    """Return a sample of the reference with its targets and predictions."""
     window = data.rows.reference or data.rows.current
     rows = {profile.block.name: profile.rows for profile in window.blocks}
     batches = [profile.block for profile in window.blocks]
-    sampled = sample_labelled(ctx, outcomes, batches, rows, [], outcomes.reference_labels, TASK_ROWS)
-    return [batch.target for batch in sampled]
+    labels = outcomes.reference_labels
+    return list(sample_labelled(ctx, outcomes, batches, rows, predictor.columns, labels, TASK_ROWS))
+
+
+def _infer_task(sample: Sequence[LabelledBatch], outcomes: Outcomes, predictor: Predictor) -> Task:
+    """Return the task that targets and predictions of the reference suggest.
+
+    Raises
+    ------
+    BadData
+        If the target may be classes that are no numbers to be averaged.
+    """
+    name, targets = outcomes.target.name, [batch.target for batch in sample]
+    task = infer_task(targets, outcomes.target)
+    if task is Task.MULTICLASS_CLASSIFICATION:
+        raise BadData(
+            f"the target {name!r} is text; bias is defined for true and false, 1 and 0, and numbers: write 1 for the "
+            "outcome that the prediction is the probability of, and 0 for the others"
+        )
+    if task is Task.REGRESSION:
+        predicted = np.concatenate([np.empty(0), *(np.asarray(predictor.scores(batch.rows)) for batch in sample)])
+        refuse_class_numbers(np.concatenate([np.empty(0), *map(numbers_of, targets)]), predicted, name)
+    return task
 
 
 def _predicted_rows(
     ctx: CheckContext, data: ProfiledData, outcomes: Outcomes, predictor: Predictor, task: Task
-) -> Judged:
-    from modelmonitor_trainer.data.labels import texts
+) -> tuple[Judged, str]:
+    """Return the rows of the current window, and which of them are left out."""
+    from modelmonitor_trainer.data.model_arrays import texts
 
     columns = list(dict.fromkeys([*predictor.columns, *outcomes.slices]))
     rows = {profile.block.name: profile.rows for profile in data.rows.current.blocks}
@@ -78,28 +101,25 @@ def _predicted_rows(
     clusters: list[Array] = [np.empty(0)]
     slices: dict[str, list[Array]] = {name: [np.empty(0, dtype=object)] for name in outcomes.slices}
     labels = outcomes.current_labels
+    unusable = Unusable(outcomes.target.name, task, predictor.classes)
     batches = sample_labelled(ctx, outcomes, outcomes.predicted, rows, columns, labels, MAX_ROWS)
     for number, batch in enumerate(batches):
         if not batch.rows.num_rows:
             continue
         known = true_outcomes(batch.target, outcomes.target.name, task, predictor.classes)
         scores = np.asarray(predictor.scores(batch.rows))
+        unusable.add(batch.target, scores)
         usable = usable_rows(known, scores, task)
         truth.append(known[usable].astype(np.float64))
         predicted.append(scores[usable].astype(np.float64))
         clusters.append(np.full(int(usable.sum()), float(number)))
         for name, values in slices.items():
             values.append(texts(batch.rows.column(name), name)[usable])
-    return Judged(
+    unusable.require_usable()
+    judged = Judged(
         truth=np.concatenate(truth),
         predicted=np.concatenate(predicted),
         days=np.concatenate(clusters),
         slices={name: np.concatenate(values) for name, values in slices.items()},
     )
-
-
-def _require_probabilities(scores: Floats) -> None:
-    if scores.size and not 0 <= scores.min() <= scores.max() <= 1:
-        raise BadData(
-            f"the predictions range from {scores.min():.4g} to {scores.max():.4g}, so they are not probabilities"
-        )
+    return judged, unusable.note()

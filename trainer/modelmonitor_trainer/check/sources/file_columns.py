@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
-from modelmonitor_trainer.data.tables import Unreadable, is_text, reading, scan
+from modelmonitor_trainer.data.arrow_types import is_bytes, kind_of, plain_type
+from modelmonitor_trainer.data.canonical import is_utf8
+from modelmonitor_trainer.data.object_format import AnyFormat, format_at
+from modelmonitor_trainer.data.tables import Unreadable, header_of, is_text, scan
 from modelmonitor_trainer.errors import BadConfiguration, BadData
-from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 #: Maximum length of the name of a column, as in the spec.
@@ -21,8 +22,31 @@ _LONGEST_NAME = 253
 #: Maximum number of distinct values of a text column that are inspected. If this share of them are numbers, the others
 #: are errors.
 _WORDS, _NEARLY_ALL = 1000, 0.95
+#: Rows of a column of bytes that are inspected for text.
+_BYTES = 1000
 #: Maximum number of columns named in a note.
 _NAMED = 10
+#: How pandas reads back an index that it wrote into CSV.
+_UNNAMED = re.compile(r"Unnamed: \d+(\.\d+)*(_level_\d+)?")
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """Columns to compare, as given on the command line.
+
+    Attributes
+    ----------
+    only
+        Columns to compare; none for all.
+    ignored
+        Columns to leave out.
+    types
+        Column → type to compare it as.
+    """
+
+    only: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    types: Mapping[str, FeatureType] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,12 +57,22 @@ class Inferred:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """Columns of a file: types, those of an index, and what was recognized of how it is written."""
+
+    types: Mapping[str, pa.DataType] = field(default_factory=dict)
+    index: tuple[str, ...] = ()
+    recognized: tuple[str, ...] = ()
+
+
 def infer_columns(
     store: Store,
     reference: Sequence[ObjectInfo],
     current: Sequence[ObjectInfo],
-    fmt: DataFormat,
+    fmt: AnyFormat,
     named: Mapping[str, str | None],
+    options: ColumnOptions | None = None,
 ) -> Inferred:
     """Return the columns of the first reference file as features.
 
@@ -48,6 +82,8 @@ def infer_columns(
         The files of both sides.
     named
         Option → column, such as the target.
+    options
+        Columns to compare.
 
     Raises
     ------
@@ -56,47 +92,119 @@ def infer_columns(
     BadData
         If no column can be compared, or two have the same name.
     """
+    options = options or ColumnOptions()
     for side in (reference, current):
         _require_distinct_names(store, side[0], fmt)
-    types = _types(store, reference[0], fmt)
-    now = _types_if_readable(store, current[0], fmt)
-    # A column without values has no type: the current files determine it.
-    types = {name: now.get(name, kind) if pa.types.is_null(kind) else kind for name, kind in types.items()}
-    for option, column in named.items():
+    before, now = _seen(store, reference[0], fmt), _seen_if_readable(store, current[0], fmt)
+    types = _with_values(store, [*reference[1:], *current], fmt, before, now)
+    asked = {name for name in [*named.values(), *options.types] if name is not None}
+    only = _resolved("--columns", options.only, types, reference[0])
+    ignored = _resolved("--ignore", options.ignored, {**types, **now.types}, reference[0])
+    for option, column in [*named.items(), *(("--type", name) for name in options.types)]:
         if column is not None and column not in types:
             raise BadConfiguration(f"{option} {column!r} is not a column of {reference[0].uri}")
+    index = tuple(dict.fromkeys([*before.index, *now.index]))
+    kept = asked | only
+    types = {
+        name: kind
+        for name, kind in types.items()
+        if name in asked or (name not in ignored and (name in only if only else name not in index))
+    }
+    types, binary = _without_binary(store, reference[0], fmt, types, kept)
     columns, notes = _comparable(types)
     if not columns:
         raise BadData(f"{reference[0].uri} has no column of numbers or text")
+    columns = _with_types(columns, types, options.types)
     comparable = {column.name for column in columns}
     for option, column in named.items():
         if column is not None and column not in comparable:
             raise BadConfiguration(f"{option} {column!r} is {types[column]}; it must be a column of numbers or text")
-    later = _types_if_readable(store, reference[-1], fmt) if len(reference) > 1 else {}
-    if now:
-        notes += _note("New in the current files, and not compared", [name for name in now if name not in types])
-        gone = [name for name in types if name not in now and name not in comparable]
-        notes += _note("Not in the current files, and not comparable in the reference", gone)
-    notes += _note(
-        "Not in the first file of the reference, and not compared", [name for name in later if name not in types]
-    )
-    if fmt is DataFormat.CSV:
+    notes += _note("Not compared, because they are bytes that are not text", binary)
+    left_out = [name for name in index if name in before.types and name not in kept | ignored and not only]
+    notes += _note("Left out, because pandas wrote them as the index of its rows (--columns compares them)", left_out)
+    notes += _notes_on_differences(types if only else before.types, now.types, comparable, ignored | {*index})
+    if not only:
+        later = _seen_if_readable(store, reference[-1], fmt).types if len(reference) > 1 else {}
+        new = [name for name in later if name not in before.types and name not in ignored]
+        notes += _note("Not in the first file of the reference, and not compared", new)
+    notes += tuple(_notes_on_writing({reference[0].uri: before, current[0].uri: now}))
+    if format_at(fmt, reference[0].uri) is DataFormat.CSV:
         texts = [column.name for column in columns if is_text(types[column.name])]
-        notes += tuple(_numbers_with_errors(store, reference[0], texts))
+        texts = [name for name in texts if name not in options.types]
+        notes += tuple(_numbers_with_errors(store, reference[0], texts, fmt))
     return Inferred(tuple(columns), notes)
 
 
-def _types(store: Store, info: ObjectInfo, fmt: DataFormat) -> dict[str, pa.DataType]:
+def _seen(store: Store, info: ObjectInfo, fmt: AnyFormat) -> _Seen:
     with scan(store, info, None, fmt) as opened:
-        return dict(opened.types)
+        index = opened.index
+        if format_at(fmt, info.uri) is DataFormat.CSV:
+            # Without a name, it is an index as well; a name is needed to compare a column.
+            index = tuple(name for name in opened.types if _UNNAMED.fullmatch(name))
+        return _Seen(dict(opened.types), index, opened.recognized)
 
 
-def _types_if_readable(store: Store, info: ObjectInfo, fmt: DataFormat) -> dict[str, pa.DataType]:
-    """Return the types of a file's columns; none if it is unreadable, which is reported when its rows are read."""
+def _seen_if_readable(store: Store, info: ObjectInfo, fmt: AnyFormat) -> _Seen:
+    """Return the columns of a file; none if it is unreadable, which is reported when its rows are read."""
     try:
-        return _types(store, info, fmt)
-    except Unreadable:
-        return {}
+        return _seen(store, info, fmt)
+    except Unreadable as error:
+        if error.undeclared:
+            raise
+        return _Seen()
+
+
+def _with_values(
+    store: Store, others: Sequence[ObjectInfo], fmt: AnyFormat, before: _Seen, now: _Seen
+) -> dict[str, pa.DataType]:
+    """Return the types of the columns of the first file; of one without values, that of the first file with some."""
+    types = {name: now.types.get(name, kind) if pa.types.is_null(kind) else kind for name, kind in before.types.items()}
+    for info in others:
+        unknown = [name for name, kind in types.items() if pa.types.is_null(kind)]
+        if not unknown:
+            break
+        seen = _seen_if_readable(store, info, fmt).types
+        types |= {name: seen[name] for name in unknown if name in seen}
+    return types
+
+
+def _resolved(option: str, given: Iterable[str], types: Mapping[str, pa.DataType], info: ObjectInfo) -> frozenset[str]:
+    """Return the columns that an option names, each by itself or several separated by commas.
+
+    Raises
+    ------
+    BadConfiguration
+        If one does not exist.
+    """
+    names = [name for text in given for name in ([text] if text in types else text.split(","))]
+    names = [name if name in types else name.strip() for name in names]
+    unknown = next((name for name in names if name not in types), None)
+    if unknown is not None:
+        raise BadConfiguration(f"{option} {unknown!r} is not a column of {info.uri}")
+    return frozenset(names)
+
+
+def _without_binary(
+    store: Store, info: ObjectInfo, fmt: AnyFormat, types: Mapping[str, pa.DataType], kept: Iterable[str]
+) -> tuple[dict[str, pa.DataType], list[str]]:
+    """Return the columns without those of bytes that are not text, and the names of these."""
+    suspects = [name for name, kind in types.items() if is_bytes(kind) and name not in kept]
+    binary = [name for name in suspects if pa.types.is_fixed_size_binary(plain_type(types[name]))]
+    rest = [name for name in suspects if name not in binary]
+    if rest:
+        with scan(store, info, rest, fmt, head=_BYTES) as opened:
+            for name, values in opened.chunks:
+                if name not in binary and not all(_are_text(chunk) for chunk in values.chunks):
+                    binary.append(name)
+    return {name: kind for name, kind in types.items() if name not in binary}, binary
+
+
+def _are_text(values: pa.Array) -> bool:
+    values = values.dictionary if pa.types.is_dictionary(values.type) else values
+    try:
+        return is_utf8(values.cast(pa.large_binary()).cast(pa.large_string()))
+    except pa.ArrowInvalid:
+        return False
 
 
 def _comparable(types: Mapping[str, pa.DataType]) -> tuple[list[Feature], tuple[str, ...]]:
@@ -106,9 +214,9 @@ def _comparable(types: Mapping[str, pa.DataType]) -> tuple[list[Feature], tuple[
     for name, kind in types.items():
         if not 1 <= len(name) <= _LONGEST_NAME:
             unnamed.append(f"{name[:40]}… ({len(name)} characters)" if name else "one without a name")
-        elif kind_of(kind) in {"number", "null"} and not pa.types.is_boolean(kind):
+        elif kind_of(kind) in {"number", "null"} and not pa.types.is_boolean(plain_type(kind)):
             features.append(Feature(name=name, type=FeatureType.NUMERIC))
-        elif is_text(kind) or pa.types.is_boolean(kind):
+        elif kind_of(kind) in {"number", "text"}:
             features.append(Feature(name=name, type=FeatureType.CATEGORICAL))
         else:
             other.append(name)
@@ -118,6 +226,48 @@ def _comparable(types: Mapping[str, pa.DataType]) -> tuple[list[Feature], tuple[
     )
 
 
+def _with_types(
+    columns: Sequence[Feature], types: Mapping[str, pa.DataType], asked: Mapping[str, FeatureType]
+) -> list[Feature]:
+    """Return the columns with the types that were asked for; times can be compared as categories."""
+    names = {column.name for column in columns}
+    more = [
+        Feature(name=name, type=kind)
+        for name, kind in asked.items()
+        if name not in names and kind_of(types[name]) != "nested"
+    ]
+    return [
+        *(column.model_copy(update={"type": asked.get(column.name, column.type)}) for column in columns),
+        *more,
+    ]
+
+
+def _notes_on_differences(
+    before: Mapping[str, pa.DataType], now: Mapping[str, pa.DataType], comparable: set[str], ignored: frozenset[str]
+) -> tuple[str, ...]:
+    if not now:
+        return ()
+    new = [name for name in now if name not in before and name not in ignored]
+    gone = [name for name in before if name not in now and name not in comparable and name not in ignored]
+    return (
+        *_note("New in the current files, and not compared", new),
+        *_note("Not in the current files, and not comparable in the reference", gone),
+    )
+
+
+def _notes_on_writing(seen: Mapping[str, _Seen]) -> Iterator[str]:
+    """Yield notes on what was recognized of how files are written."""
+    uris: dict[tuple[str, ...], list[str]] = {}
+    for uri, columns in seen.items():
+        if columns.recognized:
+            uris.setdefault(columns.recognized, []).append(uri)
+    for recognized, files in uris.items():
+        yield (
+            f"In {' and '.join(files)}, {'; '.join(recognized)}. If that is wrong, set --separator, --encoding, "
+            "--decimal, or --type COL=Categorical."
+        )
+
+
 def _note(what: str, names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         return ()
@@ -125,14 +275,14 @@ def _note(what: str, names: Sequence[str]) -> tuple[str, ...]:
     return (f"{what}: {', '.join(names[:_NAMED])}{more}.",)
 
 
-def _numbers_with_errors(store: Store, info: ObjectInfo, names: Sequence[str]) -> Iterator[str]:
+def _numbers_with_errors(store: Store, info: ObjectInfo, names: Sequence[str], fmt: AnyFormat) -> Iterator[str]:
     """Yield notes on text columns whose values are numbers with a few exceptions."""
     if not names:
         return
     suspects: dict[str, str] | None = None
-    with scan(store, info, names, DataFormat.CSV, text=names) as opened:
+    with scan(store, info, names, fmt, text=names) as opened:
         for name, values in opened.chunks:
-            words = [word for chunk in values.chunks for word in chunk.dictionary.to_pylist()]
+            words = [word for chunk in values.chunks for word in chunk.dictionary.drop_null().to_pylist()]
             if suspects is None or name not in suspects:
                 inspected = words[:_WORDS]
                 numbers = sum(map(_is_number, inspected))
@@ -148,7 +298,8 @@ def _numbers_with_errors(store: Store, info: ObjectInfo, names: Sequence[str]) -
                     suspects[name] = wrong
                     yield (
                         f"{name} is compared as text: {wrong[:40]!r} in {info.uri} is not a number, but nearly all "
-                        "other values are. Correct it, or remove the row, to compare the column as numbers."
+                        "other values are. Correct it, or remove the row, to compare the column as numbers; if it is a "
+                        "missing value, name it with --null-values."
                     )
 
 
@@ -160,7 +311,7 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _require_distinct_names(store: Store, info: ObjectInfo, fmt: DataFormat) -> None:
+def _require_distinct_names(store: Store, info: ObjectInfo, fmt: AnyFormat) -> None:
     """Refuse a file with two columns of the same name.
 
     Raises
@@ -168,15 +319,11 @@ def _require_distinct_names(store: Store, info: ObjectInfo, fmt: DataFormat) -> 
     BadData
         Naming the column.
     """
-    if fmt is DataFormat.JSON_LINES:
+    if format_at(fmt, info.uri) is DataFormat.JSON_LINES:
         return
     # An unreadable file is reported when its rows are read.
-    with contextlib.suppress(Unreadable), reading(info.uri, fmt), store.open(info) as file:
-        if fmt is DataFormat.PARQUET:
-            names = pq.read_schema(file).names
-        else:
-            stream = pa.CompressedInputStream(file, "gzip") if info.uri.endswith(".gz") else file
-            names = pyarrow.csv.open_csv(stream).schema.names
+    with contextlib.suppress(Unreadable):
+        names = header_of(store, info, fmt)
         repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)
         if repeated is not None:
             raise BadData(f"{info.uri} has more than one column named {repeated!r}; give each a unique name")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.data.formats import format_of_object
+from modelmonitor_trainer.data.formats import formats_of, has_several_rows
 from modelmonitor_trainer.data.left_out import LeftOut
+from modelmonitor_trainer.data.object_format import FileFormat
 from modelmonitor_trainer.data.object_names import is_document, is_marker, suffix_of
 from modelmonitor_trainer.data.path_pattern import Match, PathPattern
 from modelmonitor_trainer.data.table_logs import files_of_tables
@@ -42,8 +43,8 @@ class FileListing:
     selected_keys: frozenset[str] = frozenset()
 
 
-def list_files(store: Store, where: str) -> FileListing:
-    """Return the data files at a path, a folder, a pattern or a URI.
+def list_files(store: Store, where: str, declared: FileFormat | None = None) -> FileListing:
+    """Return the data files at a path, a folder, a pattern or a URI; all are of the `declared` format, if there is one.
 
     Raises
     ------
@@ -54,41 +55,35 @@ def list_files(store: Store, where: str) -> FileListing:
     """
     uri = where if "://" in where else f"file://{Path(where).absolute()}{'/' if where.endswith('/') else ''}"
     pattern = PathPattern.of(uri)
+    kind = declared.kind if declared is not None else None
     # The name of a local file may look like a pattern. On S3 a rejected listing is more informative than a HEAD.
     is_object = not uri.endswith("/") and (pattern is None or uri.startswith("file://"))
     single = store.head(uri) if is_object else None
     if single is not None:
-        return _with_formats(store, uri.rpartition("/")[0] + "/", [single], [], where, requested=True)
+        return _with_formats(store, uri.rpartition("/")[0] + "/", [single], [], where, requested=True, kind=kind)
     if pattern is None:
         folder = uri.rstrip("/") + "/"
         files = files_of_tables(store, folder, store.list(folder))
         data, left_out = _without_markers(files.objects, folder)
-        return _with_formats(store, folder, data, [*left_out, *files.left_out], where)
+        return _with_formats(store, folder, data, [*left_out, *files.left_out], where, kind=kind)
     files = files_of_tables(store, pattern.folder, store.list(pattern.prefix))
     data, left_out = _matching(pattern, files.objects)
     left_out += [item for item in files.left_out if pattern.match(item.name)]
-    return _with_formats(store, pattern.folder, data, left_out, where, keys=pattern.selected_keys)
+    return _with_formats(store, pattern.folder, data, left_out, where, keys=pattern.selected_keys, kind=kind)
 
 
-def find_files(store: Store, where: str) -> list[ObjectInfo]:
-    """Return the data files at a path, a folder, a pattern or a URI, sorted; see :func:`list_files`."""
-    return list(list_files(store, where).objects)
-
-
-def format_of(listings: Iterable[FileListing]) -> DataFormat:
-    """Return the format of files.
+def format_of(listings: Iterable[FileListing], declared: FileFormat) -> FileFormat:
+    """Return the format of files: as declared, or that of each.
 
     Raises
     ------
     BadConfiguration
-        If there are several.
+        If something is declared of CSV files and there are none.
     """
-    kinds = {fmt for listing in listings for fmt in listing.formats.values()}
-    if len(kinds) > 1:
-        raise BadConfiguration(
-            f"the files have several formats ({', '.join(sorted(kinds))}); compare files of one format"
-        )
-    return kinds.pop()
+    known = {uri: fmt for listing in listings for uri, fmt in listing.formats.items()}
+    if declared.csv.to_wire() and DataFormat.CSV not in known.values():
+        raise BadConfiguration("--separator, --encoding, --decimal and --null-values are for CSV; no file is CSV")
+    return replace(declared, known=known)
 
 
 def _without_markers(objects: Iterable[ObjectInfo], folder: str) -> tuple[list[ObjectInfo], list[LeftOut]]:
@@ -133,6 +128,7 @@ def _with_formats(
     *,
     keys: frozenset[str] = frozenset(),
     requested: bool = False,
+    kind: DataFormat | None = None,
 ) -> FileListing:
     """Return a listing with the formats of the files; those without a known one are left out.
 
@@ -142,28 +138,34 @@ def _with_formats(
         If no file is left.
     """
     documents = [] if requested else [info for info in objects if is_document(info.uri)]
-    formats = {info.uri: format_of_object(store, info) for info in objects if info not in documents}
+    rest = [info for info in objects if info not in documents]
+    formats = formats_of(store, rest) if kind is None else {info.uri: kind for info in rest if info.size}
+    if formats and not any(formats.values()) and suffix_of(next(iter(formats))) == ".json":
+        raise BadConfiguration(f"{next(iter(formats))} is not JSON Lines; write one object per line")
     if formats and not any(formats.values()):
         raise BadConfiguration(
-            f"{next(iter(formats))} has an unknown type; rename it to .parquet, .csv or .jsonl (or .gz of these)"
+            f"{next(iter(formats))} has an unknown type; set --format, or rename it to .parquet, .csv or .jsonl (or "
+            ".gz of these)"
         )
     if not formats:
         raise NotFound(f"there are no Parquet, CSV or JSON Lines files at {where}; check the path")
     # Settings and schemas next to data are often .json.
-    others = {fmt for uri, fmt in formats.items() if fmt and suffix_of(uri) != ".json"} - {DataFormat.JSON_LINES}
+    named = {fmt for uri, fmt in formats.items() if fmt and suffix_of(uri) != ".json"}
+    others = named - {DataFormat.JSON_LINES} if kind is None else set()
     data: dict[str, DataFormat] = {}
-    rest = [LeftOut(LeftOutReason.NOT_DATA, info.uri, info.size) for info in documents]
+    unread = [LeftOut(LeftOutReason.NOT_DATA, info.uri, info.size) for info in documents]
     for info in (info for info in objects if info.uri in formats):
         fmt = formats[info.uri]
-        beside = bool(others) and suffix_of(info.uri) == ".json"
+        json = bool(others) and suffix_of(info.uri) == ".json"
+        beside = json and not (fmt is not None and has_several_rows(store, info))
         if fmt is not None and not beside:
             data[info.uri] = fmt
         elif beside:
             reason = LeftOutReason.NOT_DATA if fmt is None else LeftOutReason.OTHER_FORMAT
-            rest.append(LeftOut(reason, info.uri, info.size))
+            unread.append(LeftOut(reason, info.uri, info.size))
         else:
             # Object stores have empty objects that stand for folders.
             reason = LeftOutReason.UNKNOWN_FORMAT if info.size else LeftOutReason.MARKER
-            rest.append(LeftOut(reason, info.uri, info.size))
+            unread.append(LeftOut(reason, info.uri, info.size))
     chosen = tuple(info for info in objects if info.uri in data)
-    return FileListing(folder, chosen, data, (*left_out, *rest), keys)
+    return FileListing(folder, chosen, data, (*left_out, *unread), keys)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, pairwise
 
@@ -13,17 +14,20 @@ from modelmonitor_api.spec import Detector, DetectorType, Feature, FeatureType, 
 from modelmonitor_trainer.check.context import CheckContext, Stopwatch
 from modelmonitor_trainer.check.data import CheckData, Outcomes, ProfiledPair, WindowPair, text_columns
 from modelmonitor_trainer.check.predictor import logged_predictor
-from modelmonitor_trainer.check.sources.file_columns import infer_columns
+from modelmonitor_trainer.check.sources.file_columns import ColumnOptions, infer_columns
 from modelmonitor_trainer.check.sources.file_days import batches_of_days
 from modelmonitor_trainer.check.sources.file_listing import FileListing, format_of, list_files
 from modelmonitor_trainer.check.sources.folder_columns import folder_columns
+from modelmonitor_trainer.data.arrow_types import kind_of
 from modelmonitor_trainer.data.column_names import SeenColumn, columns_of
 from modelmonitor_trainer.data.left_out import LeftOut, of_side
+from modelmonitor_trainer.data.object_format import FileFormat, format_at
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import in_words
 from modelmonitor_trainer.detect.wording import FILES, FILES_OF_DAYS
 from modelmonitor_trainer.errors import BadConfiguration, BadData
-from modelmonitor_trainer.profile.arrow_values import kind_of
+from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
+from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 #: Maximum number of batches, as of days: a year of them shows well enough how much they differ.
@@ -44,6 +48,12 @@ class Files:
         Columns that are no features.
     correlations, ablation
         Whether these detectors are requested; correlations of small files are compared anyway.
+    columns
+        Columns to compare.
+    fmt
+        What is declared of the format of all files.
+    options
+        These two as options of the command line.
     """
 
     reference: str
@@ -52,6 +62,9 @@ class Files:
     prediction: str | None = None
     correlations: bool = False
     ablation: bool = False
+    columns: ColumnOptions = field(default_factory=ColumnOptions)
+    fmt: FileFormat = field(default_factory=FileFormat)
+    options: tuple[str, ...] = ()
 
 
 def resolve_files(
@@ -70,10 +83,10 @@ def resolve_files(
         raise BadConfiguration("--ablation needs the target column; set it with --target")
     stopwatch = Stopwatch()
     with stopwatch.step("windows"):
-        sides = (list_files(store, files.reference), list_files(store, files.current))
-        columns, notes, left_out = _columns(store, files, *sides)
+        sides = (list_files(store, files.reference, files.fmt), list_files(store, files.current, files.fmt))
+        fmt = format_of(sides, files.fmt)
+        columns, notes, left_out = _columns(store, files, fmt, *sides)
     reference, current = (side.objects for side in sides)
-    fmt = format_of(sides)
     features = tuple(column for column in columns if column.name not in {files.target, files.prediction})
     rows = WindowPair(columns, _batches(reference), _batches(current))
     optional = frozenset() if files.correlations else frozenset({"correlations"})
@@ -91,24 +104,23 @@ def resolve_files(
         current_title=files.current,
         has_contract=False,
         optional=optional,
-        notes=notes,
+        notes=notes + _several_formats([*reference, *current], fmt),
         left_out=(*left_out, *_files_left_out(*sides)),
         reproduce=_command(files),
     )
 
 
 def _columns(
-    store: Store, files: Files, reference: FileListing, current: FileListing
+    store: Store, files: Files, fmt: FileFormat, reference: FileListing, current: FileListing
 ) -> tuple[tuple[Feature, ...], tuple[str, ...], tuple[LeftOut, ...]]:
     """Return the columns to compare, notes on the others, and the columns that are left out."""
-    fmt = format_of((reference, current))
     before, now = (columns_of(store, side.objects, fmt) for side in (reference, current))
     keys, keys_left_out = folder_columns(reference, current)
     # A column of the files goes before a folder of the same name.
     keys = tuple(key for key in keys if key.name not in before and key.name not in now)
     named = {"--target": files.target, "--prediction": files.prediction}
     in_files = {option: name for option, name in named.items() if name not in {key.name for key in keys}}
-    inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files)
+    inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files, files.columns)
     left_out = _columns_left_out({column.name for column in inferred.columns}, before, now, len(reference.objects))
     left_out += [key for key in keys_left_out if key.name not in before and key.name not in now]
     return (*inferred.columns, *keys), inferred.notes, tuple(left_out)
@@ -132,7 +144,7 @@ def _columns_left_out(
             reason = LeftOutReason.NEW_COLUMN
         elif kind is not None and kind_of(kind) == "time":
             reason = LeftOutReason.TIME_COLUMN
-        elif kind is None or kind_of(kind) not in {"number", "text", "null"} or not 1 <= len(name) <= MAX_NAME:
+        elif kind is None or kind_of(kind) not in {"number", "text", "null"} or len(name) > MAX_NAME:
             reason = LeftOutReason.UNSUPPORTED_COLUMN
         elif before.objects < files:
             reason = LeftOutReason.PARTIAL_COLUMN
@@ -207,17 +219,33 @@ def require_one_type(pair: ProfiledPair) -> None:
     if pair.reference is None:
         return
     for name in pair.reference.columns:
-        seen: dict[str, str] = {}
+        first: tuple[str, str, ColumnProfile] | None = None
         for batch in pair.reference.blocks:
             profile = batch.columns.get(name)
-            for kind in profile.kinds - {"null"} if profile is not None else ():
-                seen.setdefault(kind, batch.block.name)
-        if len(seen) > 1:
-            (one, first), (other, second) = list(seen.items())[:2]
-            raise BadData(
-                f"the files of the reference disagree on column {name!r}: {in_words([one])} in {first}, and "
-                f"{in_words([other])} in {second}; write it with one type, or remove one of the files"
-            )
+            for kind in sorted(profile.kinds - {"null", NOT_UTF8}) if profile is not None else ():
+                assert profile is not None
+                first = first or (kind, batch.block.name, profile)
+                if kind != first[0] and not _same_categories(first[2], profile):
+                    raise BadData(
+                        f"the files of the reference disagree on column {name!r}: {in_words([first[0]])} in "
+                        f"{first[1]}, and {in_words([kind])} in {batch.block.name}; write it with one type, or remove "
+                        "one of the files"
+                    )
+
+
+def _same_categories(one: ColumnProfile, other: ColumnProfile) -> bool:
+    """Whether most values of a categorical column are also in another batch, written with another type."""
+    if not isinstance(one, CategoricalProfile) or not isinstance(other, CategoricalProfile):
+        return False
+    shared = int(other.counts[:-1][one.counts[:-1] > 0].sum())
+    return bool(one.buckets.size) or 2 * shared >= other.present
+
+
+def _several_formats(objects: Sequence[ObjectInfo], fmt: FileFormat) -> tuple[str, ...]:
+    counts = Counter(format_at(fmt, info.uri).value for info in objects)
+    if len(counts) < 2:
+        return ()
+    return (f"The files have several formats: {', '.join(f'{kind} ({n})' for kind, n in sorted(counts.items()))}.",)
 
 
 def _command(files: Files) -> str:
@@ -226,4 +254,5 @@ def _command(files: Files) -> str:
         parts += [option, column] if column else []
     for option, requested in (("--correlations", files.correlations), ("--ablation", files.ablation)):
         parts += [option] if requested else []
+    parts += files.options
     return shlex.join(parts)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from modelmonitor_api.messages import CheckRequest
-from modelmonitor_api.spec import DetectorType, Feature, FeatureType, ModelMonitorSpec, Task
+from modelmonitor_api.spec import DataFormat, DetectorType, Feature, FeatureType, ModelMonitorSpec, Task
 from modelmonitor_trainer.check import predictor
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import (
@@ -23,7 +24,8 @@ from modelmonitor_trainer.check.data import (
 )
 from modelmonitor_trainer.check.sources.champion import find_champion
 from modelmonitor_trainer.check.sources.partition_survey import SideSurvey, left_out_of_monitor, survey
-from modelmonitor_trainer.data.tables import scan
+from modelmonitor_trainer.data.object_format import declared_format
+from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.data.windows import (
     Batch,
     Window,
@@ -44,6 +46,8 @@ _LOG = logging.getLogger(__name__)
 
 #: Maximum number of days before the live window whose predictions are its reference.
 MAX_PREDICTION_DAYS = 90
+#: Rows of the newest CSV object from which its style is recognized for the report.
+_HEAD = 1000
 
 
 def resolve_monitor(store: Store, request: CheckRequest, now: dt.datetime) -> tuple[CheckContext, CheckData]:
@@ -61,7 +65,7 @@ def resolve_monitor(store: Store, request: CheckRequest, now: dt.datetime) -> tu
     """
     spec = request.spec
     registry = ModelRegistry.of(store, spec, request.monitor)
-    ctx = CheckContext(store, registry.layout.profiles, spec.data.format)
+    ctx = CheckContext(store, registry.layout.profiles, declared_format(spec.data))
     with ctx.stopwatch.step("windows"):
         status, champion = find_champion(registry)
         last = last_whole_day(now)
@@ -105,6 +109,7 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
         current_title="live window",
         reference_window=period,
         current_window=window,
+        notes=_notes_on_csv(store, spec, live),
         nothing_to_compare="there is no reference yet: no champion, and no spec.data.reference",
         left_out=(
             *(item for side in (earlier, current, labelled) for item in side.left_out),
@@ -113,6 +118,20 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
         reproduce="modelmonitor check -f MONITOR.yaml",
         monitor=monitor,
     )
+
+
+def _notes_on_csv(store: Store, spec: ModelMonitorSpec, live: Sequence[Batch]) -> tuple[str, ...]:
+    """Return what was recognized of how the newest CSV object is written, unless it is usual."""
+    newest = next((batch.objects[-1] for batch in reversed(live) if batch.objects), None)
+    if newest is None or spec.data.format is not DataFormat.CSV:
+        return ()
+    names = [feature.name for feature in spec.model.features]
+    text = text_columns(tuple(spec.model.features), tuple(spec.model.slices))
+    # An object that cannot be read is a violation, which is reported when its rows are read.
+    with suppress(Unreadable), scan(store, newest, names, declared_format(spec.data), text=text, head=_HEAD) as opened:
+        if opened.recognized:
+            return (f"In {newest.uri}, {'; '.join(opened.recognized)}. If that is wrong, set spec.data.csv.",)
+    return ()
 
 
 def count_new_rows(ctx: CheckContext, data: ProfiledData) -> int | None:
@@ -196,7 +215,10 @@ def _prediction_column(spec: ModelMonitorSpec) -> Feature | None:
 def label_join(spec: ModelMonitorSpec) -> LabelJoin | None:
     """Return how labels are joined to rows; None if the target is a column of the rows."""
     labels = spec.data.labels
-    return LabelJoin(labels.join_key, labels.delay_days, float(labels.min_share)) if labels else None
+    if labels is None:
+        return None
+    shares = float(labels.min_share), labels.version_column, float(labels.max_contradictions)
+    return LabelJoin(labels.join_key, labels.delay_days, *shares)
 
 
 def _outcomes(

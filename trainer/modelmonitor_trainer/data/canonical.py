@@ -1,0 +1,197 @@
+"""The canonical text of values: the same data written with other types, or in another format, have the same text.
+
+``docs/explanation/values.md`` is the definition; categories, join keys, classes and allowed values are compared by it.
+"""
+
+from __future__ import annotations
+
+import decimal
+import math
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelmonitor_trainer.arrays import Floats
+from modelmonitor_trainer.data.arrow_floats import doubles_of, floats_of
+from modelmonitor_trainer.data.arrow_types import is_bytes, is_text, is_uuid, plain_type
+
+#: Of text that is not UTF-8: what Windows and old databases write in Western Europe and America.
+FALLBACK_ENCODING = "cp1252"
+#: Largest double below which every integral one is a 64-bit integer.
+_LARGEST_INTEGER = 2.0**63
+_UUID_CHARACTERS = 36
+_WHOLE = r"^(-?(?:0|[1-9][0-9]*))\.0+$"
+_MIDNIGHT = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00(?:\.0+)?$"
+_UUID = r"^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+_NUMERAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
+
+
+def words_of(values: pa.Array) -> pa.StringArray:
+    """Return values of any type that is not nested as canonical text; NaN is NULL.
+
+    Parameters
+    ----------
+    values
+        An array that is not dictionary-encoded.
+    """
+    values = values.storage if isinstance(values, pa.ExtensionArray) else values
+    kind = values.type
+    if is_text(kind) or is_bytes(kind):
+        return _words_of_text(values) if is_text(kind) else _words_of_bytes(values)
+    if pa.types.is_decimal(kind):
+        return _without_exponents(_without_zeros(pc.cast(values, pa.string())))
+    if pa.types.is_floating(kind):
+        return _words_of_floats(doubles_of(values))
+    if pa.types.is_temporal(kind):
+        return _words_of_times(values)
+    return pc.cast(values, pa.string())
+
+
+def canonical(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as canonical text, each distinct value converted once."""
+    parts = []
+    for chunk in values.chunks:
+        coded = chunk if pa.types.is_dictionary(chunk.type) else encode(chunk)
+        parts.append(words_of(coded.dictionary).take(coded.indices))
+    return pa.chunked_array(parts, pa.string())
+
+
+def encode(array: pa.Array) -> pa.DictionaryArray:
+    """Return an array dictionary-encoded; extension types and views as what they hold."""
+    if isinstance(array, pa.ExtensionArray):
+        return encode(array.storage)
+    kind = array.type
+    if pa.types.is_string_view(kind):
+        array = array.cast(pa.large_string())
+    elif pa.types.is_binary_view(kind):
+        array = array.cast(pa.large_binary())
+    elif pa.types.is_float16(kind):
+        array = doubles_of(array)
+    elif pa.types.is_decimal(kind) and not pa.types.is_decimal128(kind) and kind.precision <= 38:
+        array = array.cast(pa.decimal128(38, kind.scale))
+    elif pa.types.is_interval(kind):
+        array = _from_python([None if value is None else str(tuple(value)) for value in array.to_pylist()])
+    return array.dictionary_encode()
+
+
+def numeral(word: str) -> str | None:
+    """Return the shortest decimal of text that is a number without leading zeros; None for other text.
+
+    >>> numeral("19.90"), numeral("1e3"), numeral("007")
+    ('19.9', '1000', None)
+    """
+    if not _NUMERAL.fullmatch(word):
+        return None
+    return _plain(word)
+
+
+def is_utf8(values: pa.Array) -> bool:
+    """Whether the bytes of a text array are UTF-8, as they must be; some writers do not mind."""
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _words_of_text(values: pa.Array) -> pa.StringArray:
+    if not is_utf8(values):
+        values = _decoded(values.cast(pa.large_binary() if not pa.types.is_string(values.type) else pa.binary()))
+    words = values if pa.types.is_string(values.type) else pc.cast(values, pa.string())
+    if not len(words):
+        return words
+    # Most columns have none of these, which costs less to find out than to match patterns.
+    if pc.any(pc.or_(pc.ends_with(words, ".0"), pc.match_substring(words, ".00"))).as_py():
+        words = pc.replace_substring_regex(words, _WHOLE, r"\1")
+    if pc.any(pc.match_substring(words, "00:00:00")).as_py():
+        words = pc.replace_substring_regex(words, _MIDNIGHT, r"\1")
+    lengths = pc.min_max(pc.binary_length(words))
+    if lengths["min"].as_py() == lengths["max"].as_py() == _UUID_CHARACTERS:
+        words = pc.if_else(pc.match_substring_regex(words, _UUID), pc.ascii_lower(words), words)
+    return words
+
+
+def _words_of_bytes(values: pa.Array) -> pa.StringArray:
+    """Return bytes as the text that they are in UTF-8, or else in hexadecimal; 16 bytes of fixed width as a UUID."""
+    if is_uuid(values.type):
+        texts = [None if value is None else value.hex() for value in values.to_pylist()]
+        return _from_python([t and f"{t[:8]}-{t[8:12]}-{t[12:16]}-{t[16:20]}-{t[20:]}" for t in texts])
+    if pa.types.is_fixed_size_binary(values.type):
+        values = values.cast(pa.binary())
+    try:
+        return _words_of_text(pc.cast(values, pa.string()))
+    except pa.ArrowInvalid:
+        return _words_of_text(_from_python([_text_or_hex(value) for value in values.to_pylist()]))
+
+
+def _text_or_hex(value: bytes | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return "0x" + value.hex()
+
+
+def _decoded(values: pa.Array) -> pa.StringArray:
+    """Return bytes that were written as text without being UTF-8."""
+    return _from_python([None if value is None else _in_fallback(value) for value in values.to_pylist()])
+
+
+def _in_fallback(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode(FALLBACK_ENCODING, errors="backslashreplace")
+
+
+def _words_of_floats(values: pa.DoubleArray) -> pa.StringArray:
+    numbers, _ = floats_of(values)
+    if not numbers.size or _integral(numbers).all():
+        return pc.cast(pc.cast(values, pa.int64()), pa.string())
+    words = pc.cast(values, pa.string())
+    words = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.string()), words)
+    if pc.any(pc.match_substring(words, "-0")).as_py():
+        words = pc.replace_substring_regex(words, r"^-0$", "0")
+    return _without_exponents(words)
+
+
+def _integral(numbers: Floats) -> np.typing.NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        return np.asarray((np.floor(numbers) == numbers) & (np.abs(numbers) < _LARGEST_INTEGER))
+
+
+def _without_zeros(words: pa.StringArray) -> pa.StringArray:
+    return pc.replace_substring_regex(words, r"^(-?[0-9]+)(?:\.0+|(\.[0-9]*[1-9])0+)$", r"\1\2")
+
+
+def _without_exponents(words: pa.StringArray) -> pa.StringArray:
+    if not pc.any(pc.match_substring_regex(words, "[0-9][eE]")).as_py():
+        return words
+    return _from_python([None if word is None else _plain(word) for word in words.to_pylist()])
+
+
+def _plain(word: str) -> str:
+    """Return a number in positional notation, without superfluous zeros."""
+    if not math.isfinite(float(word)) and not _NUMERAL.fullmatch(word):
+        return word
+    text = f"{decimal.Decimal(word):f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
+def _words_of_times(values: pa.Array) -> pa.StringArray:
+    kind = plain_type(values.type)
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        values = values.cast(pa.timestamp(kind.unit))  # the same instants, in UTC
+    elif pa.types.is_interval(kind):
+        return encode(values).dictionary_decode()
+    words = pc.cast(values, pa.string())
+    words = pc.replace_substring_regex(words, r"(:[0-9]{2})(?:\.0+|(\.[0-9]*[1-9])0+)$", r"\1\2")
+    return pc.replace_substring_regex(words, _MIDNIGHT, r"\1")
+
+
+def _from_python(values: list[str | None]) -> pa.StringArray:
+    return pa.array(values, pa.string())

@@ -1,0 +1,272 @@
+"""How a CSV object is written: encoding, separator, quotes. Recognized from its first bytes where nothing is declared.
+
+A wrong guess is worse than a question, because what is split or decoded wrongly still has values. Where two readings
+are possible, :class:`Undeclared` says what to declare.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from modelmonitor_api.spec import CSVOptions
+from modelmonitor_trainer.data.canonical import FALLBACK_ENCODING
+
+#: Bytes from which a dialect is recognized, and records of them that are compared.
+HEAD_BYTES, _RECORDS = 64 * 1024, 200
+SEPARATORS = (",", ";", "\t", "|", "\x01", "\x1f")
+#: Separators that are not tried, because text has them too; a question is asked if they could be one.
+_UNTRIED = (":", " ", "^", "~", "/", "#")
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_OTHER_FILES = (
+    (b"PAR1", "a Parquet file"),
+    (b"PK\x03\x04", "a ZIP or Excel file"),
+    (b"\xd0\xcf\x11\xe0", "an Excel file"),
+    (b"%PDF", "a PDF file"),
+    (b"<!", "an HTML or XML file"),
+    (b"<html", "an HTML file"),
+    (b"<?xml", "an XML file"),
+    (b'{"', "JSON; set the format to JSON Lines"),
+)
+#: Excel writes the separator into the first line.
+_SEPARATOR_LINE = re.compile(r'\A"?sep=(.)"?\r?\n', re.IGNORECASE)
+_QUOTED_HEADER = re.compile(r'\A"(?:[^"]|"")*"(?:(.)"(?:[^"]|"")*")*[ ]*\Z')
+#: Characters of Western European text besides letters.
+_WESTERN_SIGNS = frozenset("€£§°´’‘“”„–—…«»·²½ºª©®™¿¡×\xa0")
+#: Largest share of bytes beyond ASCII that have another one beside them, in text of Western Europe.
+_NEIGHBOURS = 0.3
+
+
+class Undeclared(pa.ArrowInvalid):  # type: ignore[misc]
+    """An object that can be read in more than one way; the message says what to declare."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV object is written.
+
+    Attributes
+    ----------
+    separator, encoding
+        As declared or recognized.
+    escaped
+        Whether a backslash, rather than a second quote, escapes a quote.
+    skipped
+        Lines before the header.
+    spaced
+        Whether a blank follows each separator.
+    quoted
+        Whether all names of the header are quoted, so that missing values can be as well.
+    points
+        Whether numbers are sure to have decimal points.
+    names
+        The header, without blanks around names.
+    recognized
+        What a reader should know of it.
+    """
+
+    separator: str = ","
+    encoding: str = "utf-8"
+    escaped: bool = False
+    skipped: int = 0
+    spaced: bool = False
+    quoted: bool = False
+    points: bool = False
+    names: tuple[str, ...] = ()
+    recognized: tuple[str, ...] = field(default=(), compare=False)
+
+    def in_legacy_encoding(self, encoding: str) -> Dialect:
+        """Return the same dialect in an encoding that was recognized later."""
+        return replace(self, encoding=encoding, recognized=(*self.recognized, _encoding_note(encoding)))
+
+
+def recognize(head: bytes, options: CSVOptions, wanted: Collection[str] | None, *, whole: bool) -> Dialect:
+    """Return the dialect of a CSV object.
+
+    Parameters
+    ----------
+    head
+        Its first bytes, decompressed.
+    options
+        What is declared.
+    wanted
+        Columns that it should have; None if unknown.
+    whole
+        Whether `head` is all of it.
+
+    Raises
+    ------
+    Undeclared
+        If there is more than one possibility.
+    pyarrow.ArrowInvalid
+        If it is no CSV.
+    """
+    other = next((name for magic, name in _OTHER_FILES if head.startswith(magic)), None)
+    if other is not None:
+        raise pa.ArrowInvalid(f"it begins like {other}")
+    encoding = _declared_encoding(options.encoding) if options.encoding else _encoding(head)
+    notes = [] if options.encoding or encoding == "utf-8" else [_encoding_note(encoding)]
+    text = head.decode(encoding, errors="replace").removeprefix("\ufeff")
+    if not whole:
+        text = text[: text.rfind("\n") + 1] or text
+    line = _SEPARATOR_LINE.match(text)
+    body = text[line.end() :] if line else text
+    separator = options.separator or (line[1] if line else None)
+    chosen = separator or _separator(body, wanted)
+    records, escaped = _records(body, chosen)
+    if chosen != "," and separator is None:
+        notes.append(f"the separator is {_shown(chosen)}")
+    header = body.partition("\n")[0].rstrip("\r")
+    return Dialect(
+        separator=chosen,
+        encoding=encoding,
+        escaped=escaped,
+        skipped=int(line is not None),
+        spaced=bool(records) and len(records[0]) > 1 and all(name[:1] == " " for name in records[0][1:]),
+        quoted=_QUOTED_HEADER.match(header) is not None,
+        points=any(map(_has_point, (value for record in records[1:] for value in record))),
+        names=tuple(_names(records)),
+        recognized=tuple(notes),
+    )
+
+
+def legacy_encoding(data: bytes) -> str:
+    """Return the encoding of text that is not UTF-8, if that can be told.
+
+    Raises
+    ------
+    Undeclared
+        If it cannot.
+    """
+    text = data.decode(FALLBACK_ENCODING, errors="replace")
+    beyond = [index for index, char in enumerate(text) if ord(char) > 127]
+    known = set(beyond)
+    letters = sum(text[index].isalpha() or text[index] in _WESTERN_SIGNS for index in beyond)
+    neighbours = sum(index + 1 in known or index - 1 in known for index in beyond)
+    if letters < 0.9 * len(beyond) or neighbours > _NEIGHBOURS * len(beyond) or "\x00" in text:
+        raise Undeclared(
+            "its text is not UTF-8, and the encoding cannot be told from it; declare data.csv.encoding (--encoding), "
+            "such as cp1250, cp1251 or shift_jis"
+        )
+    return FALLBACK_ENCODING
+
+
+def _encoding(head: bytes) -> str:
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    if len(head) > 3 and head.count(0) > len(head) // 4:
+        return "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return legacy_encoding(head)
+    return "utf-8"
+
+
+def _declared_encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError:
+        raise Undeclared(f"data.csv.encoding (--encoding) is {name!r}, which Python does not know") from None
+
+
+def _encoding_note(encoding: str) -> str:
+    if encoding == FALLBACK_ENCODING:
+        return "the text is not UTF-8, and is read as Western European (cp1252)"
+    return f"the encoding is {encoding}"
+
+
+def _separator(text: str, wanted: Collection[str] | None) -> str:
+    """Return the separator of the records of a text.
+
+    Raises
+    ------
+    Undeclared
+        If there is more than one possibility.
+    """
+    first = text.partition("\n")[0]
+    present = [separator for separator in SEPARATORS if separator in first]
+    if wanted:
+        having = (sep for sep in present if set(wanted) <= set(_names(_parsed(text, sep, None, 1))))
+        chosen = next(having, None)
+        if chosen is not None:
+            return chosen
+    tried = {separator: _records(text, separator)[0] for separator in dict.fromkeys([",", *present])}
+    headers = {separator: _names(records) for separator, records in tried.items()}
+    several = [separator for separator, names in headers.items() if len(names) > 1]
+    consistent = [separator for separator in several if _is_consistent(tried[separator])]
+    if len(consistent) > 1:
+        ways = " or ".join(f"{_shown(separator)} ({len(headers[separator])} columns)" for separator in consistent)
+        raise Undeclared(f"its separator can be {ways}; declare data.csv.separator (--separator)")
+    if consistent:
+        return consistent[0]
+    if several:
+        return "," if "," in several else several[0]
+    lines = [record[0] for record in tried[","] if record]
+    other = next((char for char in _UNTRIED if _could_separate(char, lines)), None)
+    if other is not None:
+        raise Undeclared(
+            f"it has one column, {lines[0][:60]!r}; if its separator is {_shown(other)}, declare data.csv.separator "
+            "(--separator), otherwise declare a comma"
+        )
+    return ","
+
+
+def _records(text: str, separator: str) -> tuple[list[list[str]], bool]:
+    """Return the first records of a text, and whether a backslash escapes quotes in them."""
+    records = _parsed(text, separator, None)
+    if '\\"' in text and not _is_consistent(records):
+        escaped = _parsed(text, separator, "\\")
+        if _is_consistent(escaped):
+            return escaped, True
+    return records, False
+
+
+def _parsed(text: str, separator: str, escape: str | None, most: int = _RECORDS) -> list[list[str]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, escapechar=escape)
+    records: list[list[str]] = []
+    try:
+        for record in reader:
+            if record:
+                records.append(record)
+            if len(records) >= most:
+                break
+    except csv.Error:
+        pass  # Arrow reports what is wrong with it
+    return records
+
+
+def _names(records: Sequence[Sequence[str]]) -> list[str]:
+    return [name.strip() for name in records[0]] if records else []
+
+
+def _is_consistent(records: Sequence[Sequence[str]]) -> bool:
+    return all(len(record) == len(records[0]) for record in records)
+
+
+def _could_separate(char: str, lines: Sequence[str]) -> bool:
+    """Whether a character is in every line as often as in the header."""
+    parts = [len(line.split()) if char == " " else line.count(char) + 1 for line in lines]
+    return len(parts) > 1 and parts[0] > 1 and len(set(parts)) == 1
+
+
+def _has_point(value: str) -> bool:
+    """Whether a value is a number with a decimal point, which cannot be that of thousands."""
+    return bool(re.fullmatch(r"[-+]?[0-9]*\.[0-9]+", value)) and not re.fullmatch(r"[-+]?[0-9]{1,3}\.[0-9]{3}", value)
+
+
+def _shown(separator: str) -> str:
+    return {"\t": "a tab", " ": "a blank"}.get(separator, repr(separator))

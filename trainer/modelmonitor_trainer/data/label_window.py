@@ -1,0 +1,112 @@
+"""Labels of a window, joined day by day with their rows, from the last day to the first.
+
+In this order a label belongs to the latest row with its key that is not later than the label's partition, as in
+:func:`~modelmonitor_trainer.data.labels.join` of a whole window. Labels that have found their row are forgotten, so
+memory holds those that are still to be joined.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelmonitor_trainer.arrays import Array
+from modelmonitor_trainer.data.join_keys import KeyReader, meet
+from modelmonitor_trainer.data.label_table import LabelColumns, LabelTable, read_labels
+from modelmonitor_trainer.data.labels import EARLY_DAYS, Dataset, days_since_1970, join
+from modelmonitor_trainer.data.object_format import AnyFormat
+from modelmonitor_trainer.data.windows import Batch
+from modelmonitor_trainer.storage.base import Store
+
+
+class LabelWindow:
+    """Labels of the partitions of a window that have not found their row yet.
+
+    Attributes
+    ----------
+    reader
+        Types of the keys that have been read.
+    read
+        Day → number of labels with an outcome that have been read.
+    """
+
+    def __init__(self, store: Store, batches: Sequence[Batch], columns: LabelColumns, fmt: AnyFormat) -> None:
+        self.reader = KeyReader(columns.key)
+        self.read: dict[dt.date, int] = {}
+        self._store, self._columns, self._fmt = store, columns, fmt
+        self._unread = sorted(((batch.day, batch) for batch in batches if batch.day), key=lambda item: item[0])
+        self._left: LabelTable | None = None
+
+    def take(self, keys: pa.ChunkedArray, reader: KeyReader, day: dt.date) -> list[LabelTable]:
+        """Return the labels of some rows in the partitions from `day` on, and forget them.
+
+        Parameters
+        ----------
+        keys, reader
+            Keys of the rows, and what converted them.
+        day
+            Day of the rows; earlier than at the call before.
+        """
+        self._read_from(day)
+        if self._left is None:
+            return []
+        self._left, mask = _among(self._left, keys, reader, self._left.days >= days_since_1970(day))
+        taken = self._left.filter(mask)
+        self._left = self._left.filter(~mask)
+        return [taken] if len(taken) else []
+
+    def early(self, keys: pa.ChunkedArray, reader: KeyReader, day: dt.date) -> list[LabelTable]:
+        """Return the labels of some rows in the partitions shortly before `day`, unless rows of these days have them.
+
+        Call it after :meth:`take` for the day before.
+        """
+        first = day - dt.timedelta(days=EARLY_DAYS)
+        self._read_from(first)
+        if self._left is None:
+            return []
+        recent = (self._left.days >= days_since_1970(first)) & (self._left.days < days_since_1970(day))
+        if not recent.any():
+            return []
+        labels, mask = _among(self._left, keys, reader, recent)
+        return [labels.filter(mask)]
+
+    def _read_from(self, day: dt.date) -> None:
+        while self._unread and self._unread[-1][0] >= day:
+            partition, batch = self._unread.pop()
+            days = [(partition, batch.objects)]
+            table = read_labels(self._store, days, self._columns, self._fmt, self.reader)
+            self.read[partition] = len(table)
+            self._left = LabelTable.concatenated([part for part in (self._left, table) if part is not None])
+
+
+def join_day(
+    rows: pa.Table, reader: KeyReader, labels: Sequence[LabelTable], day: dt.date, min_share: float
+) -> Dataset:
+    """Return the labelled rows of a day; none if fewer than `min_share` of them have a label.
+
+    Parameters
+    ----------
+    rows
+        Rows of one day, with their key as text in the column :data:`~modelmonitor_trainer.data.label_table.KEY`.
+    reader
+        What converted the key.
+    labels
+        Labels of these rows.
+    day, min_share
+        The day, and the smallest share.
+    """
+    days = np.full(rows.num_rows, days_since_1970(day), dtype=np.int64)
+    whole = LabelTable.concatenated(labels)
+    return join(rows, whole, days, kinds=reader.kinds, min_share=min_share)
+
+
+def _among(labels: LabelTable, keys: pa.ChunkedArray, reader: KeyReader, wanted: Array) -> tuple[LabelTable, Array]:
+    """Return labels with their keys as those of some rows are written, and which of the wanted ones have a row."""
+    left, right = meet(keys, labels.keys, labels.kinds | reader.kinds)
+    mask: Array = wanted & pc.is_in(right, value_set=pc.unique(left.drop_null())).to_numpy()
+    return replace(labels, keys=right), mask

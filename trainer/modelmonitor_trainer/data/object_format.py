@@ -1,0 +1,55 @@
+"""The format of objects: as declared for all of them, or by the name of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from modelmonitor_api.spec import CSVOptions, Data, DataFormat
+from modelmonitor_trainer.data.object_names import FORMATS, suffix_of
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """The format of some objects.
+
+    Attributes
+    ----------
+    kind
+        Format of all objects; None if the suffix of each tells it.
+    csv
+        What is declared of CSV objects.
+    known
+        URI → format, of objects whose suffix does not tell it.
+    """
+
+    kind: DataFormat | None = None
+    csv: CSVOptions = field(default_factory=CSVOptions)
+    known: Mapping[str, DataFormat] = field(default_factory=dict, compare=False)
+
+
+AnyFormat = DataFormat | FileFormat
+
+
+def declared_format(data: Data) -> AnyFormat:
+    """Return the format of the objects of a monitor."""
+    return data.format if data.csv is None else FileFormat(data.format, data.csv)
+
+
+def format_at(fmt: AnyFormat, uri: str) -> DataFormat:
+    """Return the format of an object; Parquet if neither a declaration nor its suffix tells it."""
+    if isinstance(fmt, DataFormat):
+        return fmt
+    return fmt.kind or fmt.known.get(uri) or FORMATS.get(suffix_of(uri), DataFormat.PARQUET)
+
+
+def csv_options(fmt: AnyFormat) -> CSVOptions:
+    """Return what is declared of CSV objects."""
+    return CSVOptions() if isinstance(fmt, DataFormat) else fmt.csv
+
+
+def format_key(fmt: AnyFormat) -> tuple[bytes, ...]:
+    """Return what a key of stored profiles needs of the format: what is declared changes how objects are read."""
+    declared = csv_options(fmt).to_wire()
+    return (json.dumps(declared, sort_keys=True).encode(),) if declared else ()

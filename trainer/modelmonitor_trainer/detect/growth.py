@@ -1,0 +1,75 @@
+"""Columns that only grow, such as row numbers and points in time, and so differ in every window."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
+from modelmonitor_trainer.profile.window import WindowProfile
+
+#: Batches of the reference of which each must lie above the one before.
+_BATCHES = 3
+#: Largest gap between the end of the reference and the start of the current window, as a share of the former's range.
+_GAP = 0.05
+#: How well mean and deviation must agree with those of evenly spaced values, as a share of the range.
+_EVEN = 0.02
+#: Smallest number of values that are compared with evenly spaced ones.
+_MIN_VALUES = 50
+#: Share of the values of a column of text that must be dates.
+_DATES = 0.95
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}.*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}( \d{1,2}:\d{2}.*)?")
+
+
+def growing_columns(reference: WindowProfile, current: WindowProfile) -> list[str]:
+    """Return the columns whose current values all continue where those of the reference end.
+
+    They do if each batch lies above the one before, or if the values of both windows are evenly spaced, one window
+    directly above the other. Text is tested for dates that do not occur in the reference.
+    """
+    return [
+        name
+        for name in reference.columns
+        if name in current.columns
+        and _grows(reference.columns[name].total, current.columns[name].total, _profiles(reference, name))
+    ]
+
+
+def _profiles(window: WindowProfile, name: str) -> list[ColumnProfile]:
+    return [batch.columns[name] for batch in window.blocks if name in batch.columns]
+
+
+def _grows(before: ColumnProfile, now: ColumnProfile, batches: Sequence[ColumnProfile]) -> bool:
+    if isinstance(before, CategoricalProfile) and isinstance(now, CategoricalProfile):
+        return bool(now.present) and not now.counts[:-1].any() and _are_dates(before, now)
+    if not isinstance(before, NumericProfile) or not isinstance(now, NumericProfile):
+        return False
+    if not before.present or not now.present or not now.minimum > before.maximum:
+        return False
+    if not np.isfinite([before.minimum, before.maximum, now.minimum, now.maximum]).all():
+        return False
+    numeric = [p for p in batches if isinstance(p, NumericProfile) and p.present]
+    if len(numeric) >= _BATCHES and all(low.maximum <= high.minimum < high.maximum for low, high in pairwise(numeric)):
+        return True
+    gap = now.minimum - before.maximum
+    return gap <= _GAP * (before.maximum - before.minimum) and _is_even(before) and _is_even(now)
+
+
+def _is_even(profile: NumericProfile) -> bool:
+    """Whether values have the mean and the deviation of evenly spaced ones."""
+    width = profile.maximum - profile.minimum
+    if profile.finite < _MIN_VALUES or not 0 < width < np.inf:
+        return False
+    middle = (profile.mean - profile.minimum) / width
+    return abs(middle - 0.5) < _EVEN and abs(profile.deviation / width - 1 / np.sqrt(12)) < _EVEN
+
+
+def _are_dates(before: CategoricalProfile, now: CategoricalProfile) -> bool:
+    return bool(now.others) and _share_of_dates(now.others) >= _DATES and before.present > 0
+
+
+def _share_of_dates(words: Mapping[str, int]) -> float:
+    return sum(_DATE.fullmatch(word) is not None for word in words) / len(words)
