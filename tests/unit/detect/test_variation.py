@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelmonitor_trainer.detect.batches import Series
 from modelmonitor_trainer.detect.calendar import Calendar
-from modelmonitor_trainer.detect.variation import Series, fit_variation, independent_rows
+from modelmonitor_trainer.detect.variation import fit_variation, independent_rows
 
 LEVEL = 1e-3
 

@@ -24,6 +24,7 @@ from itertools import combinations
 import numpy as np
 
 from modelmonitor_trainer.arrays import Floats
+from modelmonitor_trainer.detect.batches import ENOUGH_FREEDOM, MIN_BATCHES_ODD, ODD
 from modelmonitor_trainer.detect.clustered import (
     alarm_freedom,
     alarm_variance,
@@ -32,7 +33,6 @@ from modelmonitor_trainer.detect.clustered import (
     tail_quantile,
 )
 from modelmonitor_trainer.detect.hypotheses import CORRELATION, Hypothesis, HypothesisFamily, family
-from modelmonitor_trainer.detect.variation import ENOUGH_FREEDOM, MIN_BATCHES_ODD, ODD
 from modelmonitor_trainer.profile.moments import Moments, correlations, total
 
 PEARSON, RANK = "Pearson correlations", "rank correlations"

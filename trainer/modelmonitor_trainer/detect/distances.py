@@ -52,3 +52,21 @@ def without_chance(distance: Floats | float, shares: Floats, rows: Floats | floa
     spread = float(np.sqrt(shares * (1 - shares)).sum())
     by_chance = np.sqrt(2 / np.pi) * spread / 2 / np.sqrt(np.maximum(rows, 1e-9))
     return np.asarray(np.sqrt(np.maximum(0.0, np.square(distance) - np.square(by_chance))), dtype=np.float64)
+
+
+def variance_of_distance(by_bin: Floats, bernoulli: Floats, *, ordered: bool) -> float:
+    """Return the variance of a distance from the variance of each point, which may be negative by chance.
+
+    Ordered bins: the largest variance of any point. Others: total variation is the largest of all sums of shares, whose
+    deviation is at most half the sum of the deviations. Many noisy variances inflate that sum, so it is bounded by that
+    of shares which all vary in proportion (the design effect of J. N. K. Rao and A. J. Scott, 1981).
+    """
+    if not by_bin.size:
+        return 0.0
+    if ordered:
+        return max(0.0, float(by_bin.max()))
+    total, chance = max(0.0, float(by_bin.sum())), float(bernoulli.sum())
+    if not chance:
+        return 0.0
+    proportional = total / chance * float(np.sqrt(bernoulli).sum()) ** 2
+    return min(float(np.sqrt(by_bin.clip(0)).sum()) ** 2, proportional) / 4

@@ -16,6 +16,7 @@ import numpy as np
 
 from modelmonitor_api.outcomes import DoubtReason, Verdict
 from modelmonitor_api.spec import Sensitivity
+from modelmonitor_trainer.detect.batches import Series
 from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.equivalence import Doubt, doubts_about
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
@@ -32,7 +33,7 @@ from modelmonitor_trainer.detect.statistics import (
     rare_categories,
     rows_needed,
 )
-from modelmonitor_trainer.detect.variation import Series, Variation, fit_variation, independent_rows
+from modelmonitor_trainer.detect.variation import Variation, fit_variation, independent_rows
 from modelmonitor_trainer.profile.binning import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile
 from modelmonitor_trainer.profile.window import ColumnWindow, WindowProfile

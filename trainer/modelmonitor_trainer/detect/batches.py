@@ -1,0 +1,243 @@
+"""Series of batches: the points of a column by batch, what is expected of each, and the variance between batches.
+
+Odd batches, jumps and seasons within the week are recognized here, so that they do not count as variation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from modelmonitor_trainer.arrays import Counts, Floats
+from modelmonitor_trainer.detect.autocorrelation import variogram
+from modelmonitor_trainer.detect.calendar import Calendar
+from modelmonitor_trainer.detect.change_points import find_change_points
+from modelmonitor_trainer.detect.distances import distances, points_of, variance_of_distance
+
+#: A batch is odd if it is this many robust standard deviations from the middle ...
+ODD = 3.5
+#: ... of at least this many batches, of which at most this share can be odd.
+MIN_BATCHES_ODD, MAX_ODD = 10, 1 / 5
+#: A reference with fewer batches is not searched for change points.
+MIN_BATCHES_CHANGE = 15
+#: With at least this many degrees of freedom from the reference, those of the current window are not needed.
+ENOUGH_FREEDOM = 19
+#: The median of a chi-square variable with one degree of freedom.
+_MEDIAN_SQUARE = 0.4549
+#: Numeric columns have up to a thousand bins; the variation is estimated on neighbouring ones together.
+_MAX_BINS = 128
+#: Days are compared with the same weekday where each occurs this often.
+_MIN_WEEKDAYS = 3
+
+
+@dataclass(frozen=True)
+class Series:
+    """A quantity compared between windows: the distribution of a column, or its missing rate.
+
+    Attributes
+    ----------
+    reference, current : (batches, bins)
+        Rows in each bin, by batch.
+    ordered
+        Whether bins are ordered (Kolmogorov-Smirnov distance) or not (total variation).
+    """
+
+    reference: Counts
+    current: Counts
+    ordered: bool
+
+
+@dataclass(frozen=True)
+class BatchSeries:
+    """A series as points, without its season and its jumps; only batches with rows."""
+
+    series: Series
+    ordered: bool
+    #: (batches, bins) and (batches,): points, and rows, of each side.
+    reference: Floats
+    current: Floats
+    reference_rows: Floats
+    current_rows: Floats
+    #: (batches,): position of each batch in time, reference first.
+    positions: npt.NDArray[np.int64]
+    #: (bins,): F (1 - F) of the reference.
+    bernoulli: Floats
+    #: (batches, bins): expected point of each batch without effects of batches.
+    expected: Floats
+    current_expected: Floats
+    odd: npt.NDArray[np.bool_]
+    change_points: tuple[int, ...]
+    season: float
+    fitted: int
+    reference_batches: int
+    current_batches: int
+    dated: bool
+    paired: bool
+    kept: npt.NDArray[np.int64]
+    current_kept: npt.NDArray[np.int64]
+
+    @property
+    def good(self) -> npt.NDArray[np.int64]:
+        """Batches of the reference that are not odd."""
+        return np.flatnonzero(~self.odd)
+
+    @property
+    def noise(self) -> Floats:
+        """Squared length that the chance of rows adds to each batch of the reference."""
+        return float(self.bernoulli.sum()) / self.reference_rows
+
+    @property
+    def residuals(self) -> Floats:
+        """How the ordinary batches of the reference differ from what is expected of them."""
+        return (self.reference - self.expected)[self.good]
+
+    def variogram(self) -> Floats | None:
+        """Return the variogram of the residuals; None if batches do not vary beyond the chance of their rows."""
+        good = self.good
+        if good.size < MIN_BATCHES_ODD or self.paired:
+            return None
+        return variogram(self.residuals, self.noise[good], self.positions[good], self.reference_batches)
+
+    @property
+    def shares(self) -> Floats:
+        """Shares or distribution function of the whole reference."""
+        return np.asarray(self.reference_rows @ self.reference / self.reference_rows.sum())
+
+    def variance(self) -> tuple[float, float]:
+        """Return the variance of the distance that a batch adds, and its degrees of freedom."""
+        if self.paired:
+            return self._variance_of_pairs()
+        good = self.good
+        freedom = max(0, good.size - self.fitted)
+        squares = np.square(self.residuals).sum(axis=0)
+        chance = freedom * float(np.mean(1 / self.reference_rows[good]))
+        batches = self.current_rows.size
+        if freedom < ENOUGH_FREEDOM and batches > 1:
+            own = self.current - self.current.mean(axis=0)
+            more = min(batches - 1, ENOUGH_FREEDOM - freedom)
+            squares = squares + np.square(own).sum(axis=0) * (more / (batches - 1))
+            chance += more * float(np.mean(1 / self.current_rows))
+            freedom += more
+        if not freedom:
+            return 0.0, 0.0
+        by_bin = squares / freedom - self.bernoulli * (chance / freedom)
+        return variance_of_distance(by_bin, self.bernoulli, ordered=self.ordered), float(freedom)
+
+    def _variance_of_pairs(self) -> tuple[float, float]:
+        """Return the variance by the differences of pairs, each of which has that of two batches."""
+        difference = self.current - self.reference
+        freedom = self.reference_rows.size - 1
+        squares = np.square(difference - difference.mean(axis=0)).sum(axis=0) / (2 * freedom)
+        chance = float(np.mean(1 / self.reference_rows + 1 / self.current_rows)) / 2
+        by_bin = squares - self.bernoulli * chance
+        return variance_of_distance(by_bin, self.bernoulli, ordered=self.ordered), float(freedom)
+
+
+def resolve(series: Series, calendar: Calendar) -> BatchSeries:
+    """Return a series with what is expected of each batch."""
+    before, now = (_merged(side, ordered=series.ordered) for side in (series.reference, series.current))
+    kept, current_kept = (np.flatnonzero(side.sum(axis=1)) for side in (before, now))
+    reference, current = (points_of(side, ordered=series.ordered) for side in (before[kept], now[current_kept]))
+    rows, current_rows = (side.sum(axis=1).astype(np.float64) for side in (before[kept], now[current_kept]))
+    weekly = calendar.weekly and calendar.reference.size == before.shape[0] and calendar.current.size == now.shape[0]
+    groups = calendar.reference[kept] if weekly else np.zeros(kept.size, dtype=np.int64)
+    current_groups = calendar.current[current_kept] if weekly else np.zeros(current_kept.size, dtype=np.int64)
+    pooled = rows @ reference / rows.sum()
+    bernoulli = pooled * (1 - pooled)
+    # Pairs need both sides.
+    paired = calendar.paired and kept.size > 1 and np.array_equal(kept, current_kept)
+    odd = np.zeros(kept.size, dtype=bool)
+    if not paired:
+        middles = _middles(reference, _like_days(calendar, kept))
+        odd = _odd_batches(reference - middles, float(bernoulli.sum()) / rows)
+    good = np.flatnonzero(~odd)
+    means = _means(reference[good], groups[good])
+    expected = np.stack([means.get(int(group), pooled) for group in groups])
+    current_expected = np.stack([means.get(int(group), pooled) for group in current_groups])
+    changes: tuple[int, ...] = ()
+    if good.size >= MIN_BATCHES_CHANGE and not paired:
+        changes = find_change_points((reference - expected)[good])
+        bounds = [0, *changes, good.size]
+        for start, end in pairwise(bounds):
+            if changes:
+                stretch = good[start:end]
+                expected[stretch] += (reference - expected)[stretch].mean(axis=0)
+    season = 0.0
+    if weekly:
+        mixes = (rows @ expected / rows.sum(), current_rows @ current_expected / current_rows.sum())
+        season = 0.0 if changes else float(distances(mixes[0][None], mixes[1][None], ordered=series.ordered)[0])
+    return BatchSeries(
+        series=series,
+        ordered=series.ordered,
+        reference=reference,
+        current=current,
+        reference_rows=rows,
+        current_rows=current_rows,
+        positions=np.concatenate([kept, before.shape[0] + current_kept]),
+        bernoulli=bernoulli,
+        expected=expected,
+        current_expected=current_expected,
+        odd=odd,
+        change_points=changes,
+        season=season,
+        fitted=len(means) + len(changes),
+        reference_batches=before.shape[0],
+        current_batches=now.shape[0],
+        dated=calendar.dated,
+        paired=paired,
+        kept=kept,
+        current_kept=current_kept,
+    )
+
+
+def _merged(counts: Counts, *, ordered: bool) -> Counts:
+    """Return counts with neighbouring ordered bins merged to at most _MAX_BINS."""
+    bins = counts.shape[1]
+    if not ordered or bins <= _MAX_BINS:
+        return counts
+    merged: Counts = np.add.reduceat(counts, np.arange(_MAX_BINS) * bins // _MAX_BINS, axis=1)
+    return merged
+
+
+def _odd_batches(deviations: Floats, noise: Floats) -> npt.NDArray[np.bool_]:
+    """Return which batches are far from all others."""
+    batches = deviations.shape[0]
+    if batches < MIN_BATCHES_ODD:
+        return np.zeros(batches, dtype=bool)
+    squares = np.square(deviations).sum(axis=1)
+    typical = max(float(_median(squares)) / _MEDIAN_SQUARE, float(noise.mean()))
+    odd: npt.NDArray[np.bool_] = squares > ODD**2 * np.maximum(typical, noise)
+    return odd if odd.sum() <= MAX_ODD * batches else np.zeros(batches, dtype=bool)
+
+
+def _like_days(calendar: Calendar, kept: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the weekday of each batch, or 0 for all if some are not days or a weekday is rare: Sundays are not odd."""
+    nothing = np.zeros(kept.size, dtype=np.int64)
+    if not calendar.dated or not kept.size:
+        return nothing
+    weekdays = calendar.reference[kept]
+    counts = np.bincount(weekdays)
+    return weekdays if counts[counts > 0].min() >= _MIN_WEEKDAYS else nothing
+
+
+def _middles(points: Floats, groups: npt.NDArray[np.int64]) -> Floats:
+    """Return the median point of the group of each batch."""
+    middles = np.empty_like(points)
+    for group in set(groups.tolist()):
+        members = groups == group
+        middles[members] = _median(points[members])
+    return middles
+
+
+def _median(values: Floats) -> Floats:
+    """Return the median along the first axis. That of NumPy imports the module of masked arrays."""
+    ordered = np.sort(values, axis=0)
+    middle = values.shape[0] // 2
+    return np.asarray((ordered[middle] + ordered[~middle]) / 2)
+
+
+def _means(points: Floats, groups: npt.NDArray[np.int64]) -> dict[int, Floats]:
+    return {group: points[groups == group].mean(axis=0) for group in sorted(set(groups.tolist()))}
