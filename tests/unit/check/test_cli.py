@@ -62,7 +62,7 @@ def run(capsys, *args):
 )
 def test_the_exit_code_names_the_verdicts_to_fail_on(capsys, files, words, expected):
     sides = ("--reference", files / "reference/0.csv", "--current", files / "current/0.csv")
-    code, out, err = run(capsys, "check", *sides, "--fail-on", words, "--output", "json")
+    code, out, err = run(capsys, "check", *sides, "--independent-rows", "--fail-on", words, "--output", "json")
     assert (code, err) == (expected, "")
     assert json.loads(out)["verdict"] == "Drift"
 

@@ -6,7 +6,6 @@ import argparse
 import datetime as dt
 import json
 import os
-import re
 import shlex
 import sys
 from collections.abc import Collection
@@ -14,17 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelmonitor_trainer.cli.arguments import FAILURES, budget, column_type, fraction, separator, verdicts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from modelmonitor_api.messages import CheckRequest, CheckVerdict
-    from modelmonitor_api.spec import FeatureType
     from modelmonitor_trainer.data.object_format import FileFormat
     from modelmonitor_trainer.detect.result import CheckResult
-
-_BUDGET = re.compile(r"^(\d+)/(\d+)d$")
-#: Verdicts that --fail-on accepts: all but NoDrift.
-_FAILURES = ("Drift", "Corrupted", "PerformanceDrop", "Inconclusive")
 
 
 def add_commands(subparsers: Any) -> None:
@@ -53,7 +49,7 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument(
         "--false-alarms",
         metavar="N/DAYSd",
-        type=_budget,
+        type=budget,
         help="acceptable number of false alarms per days (default 1/90d)",
     )
     check.add_argument(
@@ -63,7 +59,7 @@ def add_commands(subparsers: Any) -> None:
         help="number of checks per day (default: that of spec.schedule with -f, otherwise 1)",
     )
     check.add_argument(
-        "--minimum-effect", metavar="X", type=_fraction, help="smallest change that counts (default 0.03)"
+        "--minimum-effect", metavar="X", type=fraction, help="smallest change that counts (default 0.03)"
     )
     check.add_argument(
         "--independent-rows",
@@ -73,7 +69,7 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument(
         "--minimum-coverage",
         metavar="X",
-        type=_fraction,
+        type=fraction,
         help="smallest share of files, days, rows and columns that must be compared for NoDrift (default 0.9)",
     )
     check.add_argument("--html", metavar="FILE", help="also write the report page to FILE")
@@ -81,9 +77,9 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument(
         "--fail-on",
         metavar="VERDICTS",
-        type=_verdicts,
+        type=verdicts,
         default=frozenset(),
-        help=f"exit with code 10 on any of these, separated by commas: {', '.join(_FAILURES)}",
+        help=f"exit with code 10 on any of these, separated by commas: {', '.join(FAILURES)}",
     )
     check.set_defaults(run=_check)
 
@@ -116,7 +112,7 @@ def _add_file_options(check: argparse.ArgumentParser) -> None:
         "--type",
         metavar="COL=TYPE",
         action="append",
-        type=_column_type,
+        type=column_type,
         help="compare a column as Numeric or Categorical; repeat it for others (files only)",
     )
     check.add_argument(
@@ -127,7 +123,7 @@ def _add_file_options(check: argparse.ArgumentParser) -> None:
     check.add_argument(
         "--separator",
         metavar="CHAR",
-        type=_separator,
+        type=separator,
         help="character between the values of CSV, or tab (default: recognized; files only)",
     )
     check.add_argument(
@@ -421,46 +417,3 @@ def _write(path: str, text: str) -> None:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise BadConfiguration(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _budget(text: str) -> tuple[int, int]:
-    match = _BUDGET.match(text)
-    if not match or not 1 <= int(match[1]) <= 1000 or not 1 <= int(match[2]) <= 3650:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a budget; write 1/90d for one false alarm in 90 days")
-    return int(match[1]), int(match[2])
-
-
-def _column_type(text: str) -> tuple[str, FeatureType]:
-    from modelmonitor_api.spec import FeatureType
-
-    name, equals, kind = text.rpartition("=")
-    if not equals or not name or kind not in set(FeatureType):
-        raise argparse.ArgumentTypeError(f"{text!r} is not COL=Numeric or COL=Categorical")
-    return name, FeatureType(kind)
-
-
-def _separator(text: str) -> str:
-    separator = {"tab": "\t", "\\t": "\t"}.get(text, text)
-    if len(separator) != 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one character; write tab for a tab")
-    return separator
-
-
-def _verdicts(text: str) -> frozenset[str]:
-    words = {word.strip() for word in text.split(",")}
-    unknown = sorted(words - set(_FAILURES))
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"{unknown[0]!r} is not a verdict to fail on; choose from {', '.join(_FAILURES)}, separated by commas"
-        )
-    return frozenset(words)
-
-
-def _fraction(text: str) -> str:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
-    return f"{value:.10f}".rstrip("0").rstrip(".")

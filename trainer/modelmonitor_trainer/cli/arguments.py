@@ -1,0 +1,62 @@
+"""Types of command-line arguments: each returns a value from its text, or an error that argparse prints."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelmonitor_api.spec import FeatureType
+
+_BUDGET = re.compile(r"^(\d+)/(\d+)d$")
+#: Verdicts that --fail-on accepts: all but NoDrift.
+FAILURES = ("Drift", "Corrupted", "PerformanceDrop", "Inconclusive")
+
+
+def budget(text: str) -> tuple[int, int]:
+    """Return a false-alarm budget, such as 1/90d, as a number of alarms and of days."""
+    match = _BUDGET.match(text)
+    if not match or not 1 <= int(match[1]) <= 1000 or not 1 <= int(match[2]) <= 3650:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a budget; write 1/90d for one false alarm in 90 days")
+    return int(match[1]), int(match[2])
+
+
+def column_type(text: str) -> tuple[str, FeatureType]:
+    """Return a column and its type from COL=Categorical."""
+    from modelmonitor_api.spec import FeatureType
+
+    name, equals, kind = text.rpartition("=")
+    if not equals or not name or kind not in set(FeatureType):
+        raise argparse.ArgumentTypeError(f"{text!r} is not COL=Numeric or COL=Categorical")
+    return name, FeatureType(kind)
+
+
+def separator(text: str) -> str:
+    """Return a separator of CSV; tab stands for a tab."""
+    separator = {"tab": "\t", "\\t": "\t"}.get(text, text)
+    if len(separator) != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one character; write tab for a tab")
+    return separator
+
+
+def verdicts(text: str) -> frozenset[str]:
+    """Return the verdicts of a list with commas."""
+    words = {word.strip() for word in text.split(",")}
+    unknown = sorted(words - set(FAILURES))
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"{unknown[0]!r} is not a verdict to fail on; choose from {', '.join(FAILURES)}, separated by commas"
+        )
+    return frozenset(words)
+
+
+def fraction(text: str) -> str:
+    """Return a number between 0 and 1 as a decimal string, as in the spec."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return f"{value:.10f}".rstrip("0").rstrip(".")
