@@ -40,7 +40,11 @@ class DetectorStatus(DocumentedEnum):
     """The outcome of one detector in a check: ``detectors[].outcome`` of the JSON result."""
 
     DRIFT = "Drift", "Columns or relationships of this detector have drifted."
-    NO_DRIFT = "NoDrift", "None has drifted."
+    NO_DRIFT = "NoDrift", "None has drifted, and a change of detectableEffect is ruled out for all of them."
+    INCONCLUSIVE = (
+        "Inconclusive",
+        "None has drifted, but a change of detectableEffect is not ruled out for all.",
+    )
     KEPT = "Kept", "DataQuality: all rows satisfy the feature contract."
     BROKEN = "Broken", "DataQuality: some rows violate the feature contract."
     HELD = "Held", "Performance: the champion's score has not dropped."

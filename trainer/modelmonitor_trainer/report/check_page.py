@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from modelmonitor_api.names import Reason
+from modelmonitor_api.outcomes import Verdict
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, ColumnTest
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.outcomes import ALARMS
@@ -49,6 +50,12 @@ _TITLES = {
     "Corrupted": "Corrupted data",
     "PerformanceDrop": "No drift, but the champion scores worse",
     "Inconclusive": "Inconclusive",
+}
+#: Verdict of a column → class and text of its badge.
+_BADGES = {
+    Verdict.DRIFT: ("bad", "drift"),
+    Verdict.INCONCLUSIVE: ("unsure", "inconclusive"),
+    Verdict.NO_DRIFT: ("plain", "no drift"),
 }
 
 
@@ -199,6 +206,7 @@ def render(result: CheckResult) -> str:
             "relations": _relations(result),
             "scores": [ChampionScore(score, scale_of(score), timeline_of(score)) for score in result.performance],
             "distribution": DISTRIBUTION,
+            "badges": _BADGES,
             "alarms": ALARMS,
             "sides": (result.reference, result.current),
             "max_objects": _OBJECTS,

@@ -184,6 +184,8 @@ class RowDetector(Detector):
         message = "; ".join(f"{in_words(f)} ({f.message})" if f.drifted else f"{f.what}: {f.message}" for f in families)
         if any(family.drifted for family in families):
             return DetectorStatus.DRIFT, message
+        if any(family.unresolved for family in families):
+            return DetectorStatus.INCONCLUSIVE, message
         tested = any(family.subjects for family in families)
         return DetectorStatus.NO_DRIFT if tested else DetectorStatus.NOT_TESTED, message
 

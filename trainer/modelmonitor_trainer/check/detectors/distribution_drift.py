@@ -66,6 +66,9 @@ class DistributionDrift(Detector):
         drifted = [column.name for column in tested if column.drifted]
         if drifted:
             return DetectorStatus.DRIFT, f"{', '.join(drifted)}; {count}"
+        unsure = [column.name for column in tested if column.doubts]
+        if unsure:
+            return DetectorStatus.INCONCLUSIVE, f"{', '.join(unsure)}; {count}"
         return DetectorStatus.NO_DRIFT, count
 
 
