@@ -195,6 +195,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
     notes = (
         *notes_on(drift, findings.data.rows, data.wording),
         *(finding.sentence for finding in unusual),
+        *findings.notes,
         *data.notes,
     )
     notes = with_coverage_notes(notes, coverage)
