@@ -24,6 +24,7 @@ class DoubtReason(DocumentedEnum):
     CHANGE_POINT = "ChangePoint", "The reference has changed within itself; the current window is like a part of it."
     ODD_BATCHES = "OddBatches", "Some days (or files) of the current window are unlike those of the reference."
     NEW_VALUES = "NewValues", "Most distinct values do not occur in the reference."
+    NO_VALUES = "NoValues", "One side has rows, but no values."
 
 
 class FindingKind(DocumentedEnum):

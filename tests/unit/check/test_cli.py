@@ -67,6 +67,12 @@ def test_the_exit_code_names_the_verdicts_to_fail_on(capsys, files, words, expec
     assert json.loads(out)["verdict"] == "Drift"
 
 
+def test_verdicts_to_fail_on_can_be_given_one_by_one(capsys, files):
+    sides = ("--reference", files / "reference/0.csv", "--current", files / "current/0.csv", "--independent-rows")
+    code, _, _ = run(capsys, "check", *sides, "--fail-on", "Drift", "--fail-on", "Corrupted")
+    assert code == 10
+
+
 def test_a_gate_of_all_verdicts_passes_unchanged_data(capsys, files):
     sides = ("--reference", files / "reference/*.csv", "--current", files / "reference/*.csv")
     code, out, _ = run(capsys, "check", *sides, "--fail-on", "Drift,Corrupted,Inconclusive,PerformanceDrop")

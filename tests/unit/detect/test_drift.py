@@ -222,3 +222,14 @@ def test_missing_labels_are_not_target_drift():
 def test_no_columns():
     result = find_drift([], Sensitivity(), 1.0, rows=(0, 0), calendars={})
     assert (result.tests, result.columns, result.detectable) == (0, (), 1.0)
+
+
+def test_values_that_are_all_missing_are_inconclusive_by_name():
+    """Missing values of the target are not tested, but a target without any value is not unchanged."""
+    g = np.random.default_rng(0)
+    nothing = np.full(500, np.nan)
+    target = comparison("y", [g.normal(size=500)] * 10, [nothing] * 7, role="Target")
+    feature = comparison("x", [g.normal(size=500) for _ in range(10)], [g.normal(size=500) for _ in range(7)])
+    calendars = {role: calendar(feature.reference, feature.current) for role in ("Feature", "Target")}
+    result = find_drift([feature, target], Sensitivity(), 1.0, rows=(5000, 3500), calendars=calendars)
+    assert [(column.name, column.doubts[0].reason) for column in result.inconclusive] == [("y", DoubtReason.NO_VALUES)]

@@ -47,8 +47,10 @@ def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair) -> list[str]:
         columns = list(dict.fromkeys(name for name, _ in of_reason))
         shown_columns = f"{', '.join(columns[:_COLUMNS])}{_more(len(columns), _COLUMNS)}"
         text = f"Inconclusive because of {reason.value}: {shown_columns}."
-        batches = dict.fromkeys(names[index] for _, doubt in of_reason for index in doubt.batches)
-        if batches and reason is not DoubtReason.CHANGE_POINT:
+        # Change points are batches of the reference, which another note names.
+        current = reason is not DoubtReason.CHANGE_POINT
+        batches = dict.fromkeys(names[index] for _, doubt in of_reason for index in doubt.batches if current)
+        if batches:
             shown = ", ".join(list(batches)[:_SHOWN])
             text += f" Farthest from the reference: {shown}{_more(len(batches))}."
         if reason is DoubtReason.NEW_VALUES:

@@ -78,7 +78,8 @@ def add_commands(subparsers: Any) -> None:
         "--fail-on",
         metavar="VERDICTS",
         type=verdicts,
-        default=frozenset(),
+        action="append",
+        default=[],
         help=f"exit with code 10 on any of these, separated by commas: {', '.join(FAILURES)}",
     )
     check.set_defaults(run=_check)
@@ -173,7 +174,7 @@ def _check(args: argparse.Namespace) -> int:
 
         _write(args.html, render(result))
     _print(result, args)
-    return _exit_code(result.verdict, args.fail_on)
+    return _exit_code(result.verdict, frozenset().union(*args.fail_on))
 
 
 def _exit_code(verdict: CheckVerdict, fail_on: Collection[str]) -> int:

@@ -136,6 +136,9 @@ class ColumnResult:
     @property
     def doubts(self) -> tuple[Doubt, ...]:
         """Why a change of the column by ``detectableEffect`` cannot be ruled out."""
+        reference, current = self.comparison.reference.rows, self.comparison.current.rows
+        if not self.tests and reference.sum() and current.sum():
+            return (Doubt(DoubtReason.NO_VALUES),)
         return tuple(doubt for test in self.tests for doubt in test.doubts)
 
     @property
@@ -185,8 +188,8 @@ class DriftResult:
 
     @property
     def inconclusive(self) -> tuple[ColumnResult, ...]:
-        """The columns that were tested and may have changed."""
-        return tuple(column for column in self.columns if column.tests and column.verdict is Verdict.INCONCLUSIVE)
+        """The columns that may have changed; those of which a side has no rows were not compared."""
+        return tuple(column for column in self.columns if column.doubts and not column.drifted)
 
     @property
     def changed_relations(self) -> tuple[HypothesisFamily, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelmonitor_api.outcomes import DoubtReason
+from modelmonitor_api.outcomes import DoubtReason, Verdict
 from modelmonitor_trainer.detect.drift import ColumnResult, DriftResult
 from modelmonitor_trainer.detect.equivalence import Doubt
 from modelmonitor_trainer.detect.wording import Wording
@@ -12,6 +12,13 @@ from modelmonitor_trainer.text import as_sentence
 
 #: Number of names that a message lists.
 _SHOWN = 3
+#: Reasons whose explanation has no figures.
+_OTHER_REASONS = {
+    DoubtReason.NEW_VALUES: (
+        "most distinct values do not occur in the reference; if they are identifiers, leave the column out"
+    ),
+    DoubtReason.NO_VALUES: "one side has rows, but no values",
+}
 
 
 def why_inconclusive(drift: DriftResult, wanted: float, rows: tuple[int, int], wording: Wording) -> str:
@@ -31,8 +38,7 @@ def why_inconclusive(drift: DriftResult, wanted: float, rows: tuple[int, int], w
     sentences = []
     unsure = drift.inconclusive
     if unsure:
-        tested = sum(bool(column.tests) for column in drift.columns)
-        certain = tested - len(unsure)
+        certain = sum(column.verdict is Verdict.NO_DRIFT for column in drift.columns)
         start = f"No drift in {count_of_columns(certain)}, but a" if certain else "No drift found, but a"
         where = f" in {count_of_columns(len(unsure))}" if certain else ""
         sentences.append(f"{start} change of {wanted:g} cannot be ruled out{where}.")
@@ -90,7 +96,7 @@ def _explanation(
         count = len({index for doubt in doubts for index in doubt.batches})
         are = f"{count} current {wording.clusters} are" if count > 1 else f"one of the current {wording.clusters} is"
         return f"{are} unlike those of the reference"
-    return "most distinct values do not occur in the reference; if they are identifiers, leave the column out"
+    return _OTHER_REASONS[reason]
 
 
 def _too_few_rows(drift: DriftResult, rows: tuple[int, int], wording: Wording) -> str:
@@ -99,7 +105,7 @@ def _too_few_rows(drift: DriftResult, rows: tuple[int, int], wording: Wording) -
         return f"{text}: the reference itself is too small. {wording.longer_reference}"
     missing = drift.rows_needed - rows[1]
     if missing <= 0:
-        return f"{text}, because many values are missing"
+        return f"{text}, because values are missing or rare"
     return f"{text}; {missing:,} more rows are needed.{wording.more_rows}"
 
 
