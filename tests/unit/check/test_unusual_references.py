@@ -1,5 +1,9 @@
 """References that are unusual end in a verdict with its reasons, from the command to its notes."""
 
+import gzip
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -47,3 +51,15 @@ def test_a_reference_with_an_odd_day(check):
     out = check(6.0 * (np.arange(47) == 11), 7)
     assert out.startswith("NoDrift")
     assert "/ref/011.parquet (moving)" in out
+
+
+@pytest.mark.parametrize("content", [b"", b"x,y\n" + b"1,2\n" * 100_000])
+def test_the_exit_code_of_an_error_is_that_of_an_error(tmp_path, content):
+    """The interpreter must not tear down what still reads ahead: that would abort the process, with another code."""
+    whole = gzip.compress(content)
+    (tmp_path / "ref.csv.gz").write_bytes(whole if not content else whole[:-50])
+    (tmp_path / "cur.csv").write_text("x,y\n" + "1,2\n" * 1000)
+    sides = ["--reference", str(tmp_path / "ref.csv.gz"), "--current", str(tmp_path / "cur.csv")]
+    command = [sys.executable, "-m", "modelmonitor_trainer.cli.main", "check", *sides]
+    codes = {subprocess.run(command, check=False, capture_output=True).returncode for _ in range(5)}
+    assert codes == {2}

@@ -145,5 +145,18 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
     return MonitorRef(namespace=namespace, name=str(metadata["name"]), uid="local"), spec
 
 
+def run() -> None:
+    """Run ``modelmonitor`` as a program, and exit with its code.
+
+    After an error, Arrow can still be reading ahead in threads of its own. The interpreter would abort if it tore down
+    their queues, and a wrong code would make the operator repeat what can never succeed.
+    """
+    code = main()
+    if code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
