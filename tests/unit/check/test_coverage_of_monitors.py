@@ -112,6 +112,8 @@ def test_a_reference_that_overlaps_the_live_window_is_named(world):
     document, parts = check(world)
     assert parts["days"] == {"BothSides": ["2013-02-03", "2013-02-04"]}
     assert "On both sides, which hides changes: 2013-02-03, 2013-02-04." in document["notes"]
+    assert document["coverage"]["days"]["share"] == pytest.approx(5 / 7)
+    assert document["verdict"] == "Inconclusive", "two of seven days were compared with themselves"
 
 
 def test_folders_and_objects_that_are_not_read(world):

@@ -19,7 +19,9 @@ MAX_NAMES, NAMES_IN_SENTENCE = 20, 5
 _DATA = frozenset({LeftOutReason.UNKNOWN_FORMAT, LeftOutReason.MISSING_FROM_TABLE})
 #: Objects that can hold rows or settings: only their bytes count, not their number.
 _BYTES = _DATA | {LeftOutReason.OTHER_FORMAT}
-_DAYS = frozenset({LeftOutReason.MISSING_DAY, LeftOutReason.MISSING_HOURS})
+_DAYS = frozenset({LeftOutReason.MISSING_DAY, LeftOutReason.MISSING_HOURS, LeftOutReason.BOTH_SIDES})
+#: Of these days, a part or all rows are among those that were read.
+_PARTIAL_DAYS = _DAYS - {LeftOutReason.MISSING_DAY}
 _COLUMNS = frozenset(
     {
         LeftOutReason.LOST_COLUMN,
@@ -121,12 +123,15 @@ def objects_part(compared: dict[SideName, tuple[int, int]], left_out: Sequence[L
 
 
 def days_part(compared: dict[SideName, int], left_out: Sequence[LeftOut]) -> Part:
-    """Return the part of the days; of a day without some of its hours, only these are left out."""
+    """Return the part of the days.
+
+    Of a day without some of its hours, only these are left out. A day on both sides was compared with itself.
+    """
     shares = [1.0]
     for side, count in compared.items():
         missing = [i for i in left_out if i.side == side and i.reason in _DAYS]
         lost = sum(item.share for item in missing)
-        partial = sum(item.share for item in missing if item.reason is LeftOutReason.MISSING_HOURS)
+        partial = sum(item.share for item in missing if item.reason in _PARTIAL_DAYS)
         shares.append(_share(max(0.0, count - partial), lost))
     return Part(compared["reference"], compared["current"], min(shares), tuple(left_out))
 
