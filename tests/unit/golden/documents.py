@@ -2,21 +2,20 @@
 
 import contextlib
 import hashlib
-import importlib
 import io
 import json
 import math
 import os
 import re
-import tomllib
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from modelmonitor_trainer.cli.main import main as run_command_line
+
 HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[2]
 UPDATE = "UPDATE_GOLDEN"
 
 #: Fields that hold free text, times, costs, locations, or what depends on the versions of libraries.
@@ -61,13 +60,10 @@ _VERSION = re.compile(r"\bv(\d+)-[0-9a-f]{8}\b")
 
 
 def main(*arguments):
-    """Run the console script in this process; return its exit code and what it printed."""
-    scripts = tomllib.loads((REPOSITORY / "trainer/pyproject.toml").read_text())["project"]["scripts"]
-    module, function = scripts["modelmonitor"].split(":")
-    entry = getattr(importlib.import_module(module), function)
+    """Run the command line in this process; return its exit code and what it printed."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = entry([str(argument) for argument in arguments])
+        code = run_command_line([str(argument) for argument in arguments])
     assert code in {0, 2}, err.getvalue()
     return int(code), out.getvalue()
 

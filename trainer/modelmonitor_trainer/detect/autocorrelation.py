@@ -68,8 +68,12 @@ def expected_variance(covariance: Floats) -> float:
     return max(1e-9, float(within / (count - 1)))
 
 
-def variogram(points: Floats, noise: Floats, positions: npt.NDArray[np.int64], batches: int) -> Floats | None:
-    """Return half the mean squared distance of batches by lag, (lags,), in units of its mean; None if they are alike.
+def variogram(
+    points: Floats, noise: Floats, positions: npt.NDArray[np.int64], batches: int
+) -> tuple[Floats, float] | None:
+    """Return half the mean squared distance of batches by lag, (lags,), in units of its mean, and its reliability.
+
+    The latter is the share of the distances that is not due to the chance of rows. None if batches are alike.
 
     Parameters
     ----------
@@ -94,7 +98,7 @@ def variogram(points: Floats, noise: Floats, positions: npt.NDArray[np.int64], b
     mean = float(sums.sum() / max(1, pairs.sum()))
     if mean <= max(1e-15, _LEAST * float(noise.mean())):
         return None
-    return np.asarray((sums / np.maximum(pairs, 1) / mean).clip(0))
+    return np.asarray((sums / np.maximum(pairs, 1) / mean).clip(0)), mean / (mean + float(noise.mean()))
 
 
 def fit_autocorrelation(gamma: Floats) -> Autocorrelation:

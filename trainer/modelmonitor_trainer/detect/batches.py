@@ -94,8 +94,8 @@ class BatchSeries:
         """How the ordinary batches of the reference differ from what is expected of them."""
         return (self.reference - self.expected)[self.good]
 
-    def variogram(self) -> Floats | None:
-        """Return the variogram of the residuals; None if batches do not vary beyond the chance of their rows."""
+    def variogram(self) -> tuple[Floats, float] | None:
+        """Return the variogram of the residuals, and its reliability; None if batches vary by chance alone."""
         good = self.good
         if good.size < MIN_BATCHES_ODD or self.paired:
             return None

@@ -6,6 +6,9 @@ import numpy as np
 
 from modelmonitor_trainer.arrays import Counts, Floats
 
+#: The largest of many sums of shares varies more than any of them, unless they all move together.
+_LARGEST = 1.2
+
 
 def points_of(counts: Counts, *, ordered: bool) -> Floats:
     """Return the distribution functions or the shares of windows, (windows, bins); 0 for one without rows.
@@ -69,4 +72,4 @@ def variance_of_distance(by_bin: Floats, bernoulli: Floats, *, ordered: bool) ->
     if not chance:
         return 0.0
     proportional = total / chance * float(np.sqrt(bernoulli).sum()) ** 2
-    return min(float(np.sqrt(by_bin.clip(0)).sum()) ** 2, proportional) / 4
+    return _LARGEST * min(float(np.sqrt(by_bin.clip(0)).sum()) ** 2, proportional) / 4

@@ -189,12 +189,17 @@ def fit_variation(series: Sequence[Series], calendar: Calendar) -> list[Variatio
     """
     sides = [resolve(item, calendar) for item in series]
     variograms = [side.variogram() for side in sides]
-    varying = [values for values in variograms if values is not None]
-    pooled = np.mean(varying, axis=0) if varying else None
-    return [
-        _variation(side, None if values is None or pooled is None else fit_autocorrelation((values + pooled) / 2))
-        for side, values in zip(sides, variograms, strict=True)
+    varying = [found for found in variograms if found is not None]
+    weights = [reliability for _, reliability in varying]
+    pooled = np.average([values for values, _ in varying], axis=0, weights=weights) if varying else None
+    correlations = [
+        # Unreliable variograms of single columns would hide that their neighbours are alike.
+        fit_autocorrelation((found[1] * found[0] + pooled) / (found[1] + 1))
+        if found is not None and pooled is not None
+        else None
+        for found in variograms
     ]
+    return [_variation(side, correlation) for side, correlation in zip(sides, correlations, strict=True)]
 
 
 def _variation(side: BatchSeries, correlation: Autocorrelation | None) -> Variation:
