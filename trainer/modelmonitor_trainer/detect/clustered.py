@@ -19,15 +19,23 @@ import math
 #: Degrees of freedom of the prior, and the deviation of one batch that it assumes: for alarms, and for the claim that
 #: nothing has changed, of days and of other batches, such as files. A day effect of one standard deviation moves a
 #: distribution by 0.4.
-ALARM_FREEDOM, ALARM_DEVIATION = 3.0, 0.1
+ALARM_FREEDOM, ALARM_DEVIATION = 3.0, 0.045
 CLAIM_FREEDOM, CLAIM_DEVIATION_DAYS, CLAIM_DEVIATION_FILES = 4.0, 0.05, 0.024
 #: Effects of batches have heavier tails than the normal distribution: degrees of freedom for each current batch.
 TAIL_FREEDOM = 10.0
 
 
-def alarm_variance(variance: float, freedom: float) -> float:
-    """Return the variance of one batch to assume for alarms; never less than the estimate."""
-    prior = ALARM_FREEDOM * ALARM_DEVIATION**2
+def alarm_variance(variance: float, freedom: float, scale: float = 1.0) -> float:
+    """Return the variance of one batch to assume for alarms; never less than the estimate.
+
+    Parameters
+    ----------
+    variance, freedom
+        Estimate of one batch.
+    scale
+        Share of the prior variance: that of rare events is smaller, as 4 p (1 - p) is for a share p.
+    """
+    prior = ALARM_FREEDOM * ALARM_DEVIATION**2 * scale
     return max(variance, (prior + freedom * variance) / (ALARM_FREEDOM + freedom))
 
 

@@ -89,6 +89,8 @@ class Variation:
         Whether batches are days.
     independent
         Whether batches are taken to differ by the chance of rows alone.
+    scale
+        Share of the prior variance.
     season
         Distance that a different mix of weekdays in the windows explains.
     odd
@@ -111,6 +113,7 @@ class Variation:
     baselines: tuple[Baseline, ...]
     dated: bool = False
     independent: bool = False
+    scale: float = 1.0
     season: float = 0.0
     odd: tuple[int, ...] = ()
     change_points: tuple[int, ...] = ()
@@ -158,7 +161,7 @@ class Variation:
 
     def _variances(self, baseline: Baseline) -> tuple[float, float]:
         """Return the variance of a distance, and its degrees of freedom."""
-        between = 0.0 if self.independent else alarm_variance(self.variance, self.freedom) * baseline.spread
+        between = 0.0 if self.independent else alarm_variance(self.variance, self.freedom, self.scale) * baseline.spread
         # A column of one value has no variance of rows, and no distance either.
         total = max(between + baseline.rows, 1e-12)
         return total, alarm_freedom(self.freedom, between / total, self.current_batches)
@@ -231,6 +234,7 @@ def _variation(side: BatchSeries, correlation: Autocorrelation | None) -> Variat
             _baseline(side, part, weight, kernel) for part, weight in zip(_parts(side), weights, strict=True)
         ),
         dated=side.dated,
+        scale=4 * float(_row_variance(side, 1.0)),
         season=side.season,
         odd=tuple(side.kept[side.odd].tolist()),
         change_points=tuple(int(side.kept[good[index]]) for index in side.change_points),
