@@ -104,8 +104,8 @@ def test_drift_and_corrupted_data_are_verdicts(lake: Lake, start: StartPod) -> N
     lake.add_days(28, 7, shift=20)
     drift = checked(start(check_request(lake.monitor()), job="one"))
     assert drift.verdict == "Drift", drift.message
-    assert drift.top_features[0].name == "temp"
-    assert drift.top_features[0].drifted
+    # The target depends on the temperature, and drifts with it.
+    assert "temp" in {feature.name for feature in drift.top_features if feature.drifted}
     lake.put("features", 35, {"id": ["a", "b"], "temp": [50.0, 999.0], "carrier": ["AA", "AA"]})
     corrupted = checked(start(check_request(lake.monitor()), job="two"))
     assert corrupted.verdict == "Corrupted", corrupted.message
