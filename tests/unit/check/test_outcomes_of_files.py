@@ -35,8 +35,8 @@ def check(tmp_path, capsys):
     return run
 
 
-def bias(found):
-    return next((d["outcome"], d["message"]) for d in found["detectors"] if d["name"] == "bias")
+def bias(document):
+    return next((d["outcome"], d["message"]) for d in document["detectors"] if d["name"] == "bias")
 
 
 def words(no, yes):
@@ -56,8 +56,8 @@ def words(no, yes):
     ],
 )
 def test_every_spelling_of_no_and_yes_is_a_binary_outcome(check, target):
-    found = check(target)
-    assert (found["verdict"], bias(found)[0]) == ("NoDrift", "NoDrift"), bias(found)
+    document = check(target)
+    assert (document["verdict"], bias(document)[0]) == ("NoDrift", "NoDrift"), bias(document)
 
 
 @pytest.mark.parametrize(
@@ -71,22 +71,22 @@ def test_every_spelling_of_no_and_yes_is_a_binary_outcome(check, target):
     ],
 )
 def test_numbers_that_may_be_classes_have_no_bias(check, target, shown):
-    found = check(target)
-    outcome, message = bias(found)
-    assert (found["verdict"], outcome) == ("NoDrift", "NotTested"), message
+    document = check(target)
+    outcome, message = bias(document)
+    assert (document["verdict"], outcome) == ("NoDrift", "NotTested"), message
     assert f"the target 'y' is {shown} in the reference, which may be the numbers of classes" in message
     assert "write 1 for the outcome that the prediction is the probability of" in message
 
 
 def test_whole_numbers_with_predictions_on_their_scale_are_a_regression(check):
-    found = check(lambda t: t * 3 + np.arange(ROWS) % 5, lambda chance: 3 * chance + 2)
-    assert (found["verdict"], bias(found)[0]) == ("NoDrift", "NoDrift"), bias(found)
+    document = check(lambda t: t * 3 + np.arange(ROWS) % 5, lambda chance: 3 * chance + 2)
+    assert (document["verdict"], bias(document)[0]) == ("NoDrift", "NoDrift"), bias(document)
 
 
 def test_values_and_predictions_on_two_scales_have_no_bias(check):
-    found = check(lambda t: t * 100 + np.arange(ROWS))
-    assert (found["verdict"], bias(found)[0]) == ("NoDrift", "NotTested")
-    assert "so they are not on one scale; log the predicted value" in bias(found)[1]
+    document = check(lambda t: t * 100 + np.arange(ROWS))
+    assert (document["verdict"], bias(document)[0]) == ("NoDrift", "NotTested")
+    assert "so they are not on one scale; log the predicted value" in bias(document)[1]
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_values_and_predictions_on_two_scales_have_no_bias(check):
     ],
 )
 def test_a_target_without_outcomes_to_average_is_not_tested(check, target, message):
-    found = check(target)
-    assert bias(found)[0] == "NotTested"
-    assert message in bias(found)[1]
+    document = check(target)
+    assert bias(document)[0] == "NotTested"
+    assert message in bias(document)[1]
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_a_target_without_outcomes_to_average_is_not_tested(check, target, messa
     ],
 )
 def test_outcomes_that_are_no_longer_0_and_1_are_named(check, now, message):
-    outcome, found = bias(check(lambda t: t, now=now))
+    outcome, document = bias(check(lambda t: t, now=now))
     assert outcome == "NotTested"
-    assert message in found
+    assert message in document
 
 
 def test_a_single_outcome_on_one_side_is_tested(check):
@@ -136,9 +136,9 @@ def test_a_single_outcome_on_one_side_is_tested(check):
     ],
 )
 def test_predictions_that_cannot_be_used_are_named(check, predict, message):
-    outcome, found = bias(check(lambda t: t, predict))
+    outcome, document = bias(check(lambda t: t, predict))
     assert outcome == "NotTested"
-    assert message in found
+    assert message in document
 
 
 def test_rows_without_a_prediction_are_counted(check):
@@ -153,5 +153,5 @@ def test_rows_without_a_prediction_are_counted(check):
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.float64()), pa.timestamp("us"), pa.duration("s")])
 def test_a_prediction_of_another_type_is_refused_by_name(check, kind):
-    found = check(lambda t: t, lambda _: pa.array([None] * ROWS, kind), expected=2)
-    assert "--prediction 'score' is" in found
+    document = check(lambda t: t, lambda _: pa.array([None] * ROWS, kind), expected=2)
+    assert "--prediction 'score' is" in document

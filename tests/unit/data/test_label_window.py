@@ -34,8 +34,8 @@ def rows_of(keys, reader):
     return pa.table({KEY: reader(pa.chunked_array([pa.array(keys, pa.string())])), "key": pa.array(keys, pa.string())})
 
 
-def outcomes(found):
-    return dict(zip(found.table["key"].to_pylist(), found.target.to_pylist(), strict=True))
+def outcomes(join):
+    return dict(zip(join.table["key"].to_pylist(), join.target.to_pylist(), strict=True))
 
 
 def batches_of(folder, labels):
@@ -54,14 +54,14 @@ def batches_of(folder, labels):
 def by_day(store, batches, rows):
     """Return the joins of days given as day → keys, from the last to the first, as a check makes them."""
     window = LabelWindow(store, batches, COLUMNS, DataFormat.PARQUET)
-    found: dict[int, Any] = {}
+    joins: dict[int, Any] = {}
     pending: list[Any] = []
 
     def finish():
         number, table, reader, labels = pending.pop(0)
         labels = [*labels, *window.early(table.column(KEY), reader, day_of(number))]
         if labels:
-            found[number] = join_day(table, reader, labels, day_of(number), 0.0)
+            joins[number] = join_day(table, reader, labels, day_of(number), 0.0)
 
     for number in sorted(rows, reverse=True):
         reader = KeyReader("id")
@@ -71,7 +71,7 @@ def by_day(store, batches, rows):
             finish()
     while pending:
         finish()
-    return found
+    return joins
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -84,19 +84,19 @@ def test_day_by_day_is_all_at_once(tmp_path_factory, row_days, labels):
     rows: dict[int, list[str]] = {}
     for key, number in enumerate(row_days):
         rows.setdefault(number, []).append(str(key))
-    found = by_day(store, batches, rows)
+    joins = by_day(store, batches, rows)
     reader = KeyReader("id")
     keys = [key for number in sorted(rows) for key in rows[number]]
     days = np.array([days_since_1970(number) for number in sorted(rows) for _ in rows[number]])
     whole = read_labels(store, [(batch.day, batch.objects) for batch in batches], COLUMNS, DataFormat.PARQUET)
     expected = join(rows_of(keys, reader), whole, days, kinds=reader.kinds)
-    assert {key: value for day in found.values() for key, value in outcomes(day).items()} == outcomes(expected)
+    assert {key: value for day in joins.values() for key, value in outcomes(day).items()} == outcomes(expected)
     for count in ("matched", "corrected", "contradictory"):
-        assert sum(getattr(day.report, count) for day in found.values()) == getattr(expected.report, count)
+        assert sum(getattr(day.report, count) for day in joins.values()) == getattr(expected.report, count)
 
 
 def test_a_key_with_rows_on_several_days_has_the_label_of_each(tmp_path):
     labels = [("a", 0, 0), ("a", 1, 1), ("a", 0, 2), ("b", 1, 3)]
     store, batches = batches_of(tmp_path, labels)
-    found = by_day(store, batches, {0: ["a", "b"], 1: ["a"], 2: ["a"]})
-    assert [outcomes(found[number]) for number in range(3)] == [{"a": "0", "b": "1"}, {"a": "1"}, {"a": "0"}]
+    joins = by_day(store, batches, {0: ["a", "b"], 1: ["a"], 2: ["a"]})
+    assert [outcomes(joins[number]) for number in range(3)] == [{"a": "0", "b": "1"}, {"a": "1"}, {"a": "0"}]

@@ -51,8 +51,8 @@ def joined(rows, labels, versions=None, **options):
     return join(features, table(labels, versions), np.array(days, dtype=np.int64), kinds=reader.kinds, **options)
 
 
-def pairs(found):
-    return list(zip(found.table["row"].to_pylist(), found.target.to_pylist(), strict=True))
+def pairs(matched):
+    return list(zip(matched.table["row"].to_pylist(), matched.target.to_pylist(), strict=True))
 
 
 some_keys = st.one_of(st.none(), st.integers(0, 6))
@@ -71,7 +71,7 @@ def test_a_join_is_that_of_a_dictionary(rows, labels, data):
     versions = data.draw(
         st.none() | st.lists(st.none() | st.integers(0, 2), min_size=len(labels), max_size=len(labels)), "versions"
     )
-    found = joined(rows, labels, versions)
+    matched = joined(rows, labels, versions)
     first: dict[int, int] = {}
     for place, (key, _) in enumerate(rows):
         if key is not None:
@@ -95,8 +95,8 @@ def test_a_join_is_that_of_a_dictionary(rows, labels, data):
             continue
         expected.append((place, values.pop()))
         corrected += any(order != newest and value != expected[-1][1] for order, value in candidates)
-    assert pairs(found) == expected
-    report = found.report
+    assert pairs(matched) == expected
+    report = matched.report
     assert (report.matched, report.corrected, report.contradictory) == (len(expected), corrected, contradictory)
     assert report.unlabelled == len(first) + sum(key is None for key, _ in rows) - labelled
     known = {key for key, value, *_ in labels if key is not None and value is not None}
@@ -115,21 +115,21 @@ def test_the_label_that_arrived_last_counts():
         (4, 0, 0, 0),
         (4, 1, 0, 0),
     ]
-    found = joined(rows, labels)
-    assert pairs(found) == [(0, "1"), (1, "1"), (2, "1")]
-    assert (found.report.corrected, found.report.contradictory, found.report.unlabelled) == (2, 1, 0)
+    matched = joined(rows, labels)
+    assert pairs(matched) == [(0, "1"), (1, "1"), (2, "1")]
+    assert (matched.report.corrected, matched.report.contradictory, matched.report.unlabelled) == (2, 1, 0)
 
 
 def test_the_greatest_version_counts_whenever_it_arrived():
-    found = joined([(1, 0)], [(1, 0, 0, 0), (1, 1, 3, 0), (1, 2, 5, 0)], [7, 9, None])
-    assert pairs(found) == [(0, "1")]
-    assert found.report.corrected == 1
+    matched = joined([(1, 0)], [(1, 0, 0, 0), (1, 1, 3, 0), (1, 2, 5, 0)], [7, 9, None])
+    assert pairs(matched) == [(0, "1")]
+    assert matched.report.corrected == 1
 
 
 def test_a_key_of_several_days_has_the_label_of_its_day():
     rows = [(1, 0), (2, 0), (1, 3)]
-    found = joined(rows, [(1, 0, 1, 0), (1, 1, 4, 0), (2, 1, 4, 0)])
-    assert pairs(found) == [(0, "0"), (1, "1")]
+    matched = joined(rows, [(1, 0, 1, 0), (1, 1, 4, 0), (2, 1, 4, 0)])
+    assert pairs(matched) == [(0, "0"), (1, "1")]
 
 
 def test_a_label_of_the_day_before_is_used_if_there_is_no_other():
@@ -140,9 +140,9 @@ def test_a_label_of_the_day_before_is_used_if_there_is_no_other():
 
 
 def test_a_day_of_contradictions_is_mature():
-    found = joined([(1, 0), (2, 0)], [(1, 0, 0, 0), (1, 1, 0, 0), (2, 1, 0, 0)], min_share=1.0)
-    assert pairs(found) == [(1, "1")]
-    assert (found.report.contradictory, found.report.immature) == (1, 0)
+    matched = joined([(1, 0), (2, 0)], [(1, 0, 0, 0), (1, 1, 0, 0), (2, 1, 0, 0)], min_share=1.0)
+    assert pairs(matched) == [(1, "1")]
+    assert (matched.report.contradictory, matched.report.immature) == (1, 0)
 
 
 # Reading labels
@@ -165,7 +165,7 @@ def read(folder, *objects, task=Task.BINARY_CLASSIFICATION, version=None):
 
 
 def test_objects_may_write_keys_and_outcomes_differently(tmp_path):
-    found = read(
+    labels = read(
         tmp_path,
         (0, 0, {"id": pa.array([1, 2]), "y": [True, False]}),
         (0, 1, {"id": ["3", "4.0", None], "y": [1.0, float("nan"), 0.0]}),
@@ -180,22 +180,22 @@ def test_objects_may_write_keys_and_outcomes_differently(tmp_path):
             },
         ),
     )
-    assert found.keys.to_pylist() == ["1", "2", "3", "5", "6"]
-    assert found.values.to_pylist() == ["1", "0", "1", "true", "0"]
-    assert (found.days - (DAY - EPOCH).days).tolist() == [0, 0, 0, 1, 3]
-    assert np.diff(found.arrival).tolist()[:2] == [0, 1]
-    assert found.read == 10
+    assert labels.keys.to_pylist() == ["1", "2", "3", "5", "6"]
+    assert labels.values.to_pylist() == ["1", "0", "1", "true", "0"]
+    assert (labels.days - (DAY - EPOCH).days).tolist() == [0, 0, 0, 1, 3]
+    assert np.diff(labels.arrival).tolist()[:2] == [0, 1]
+    assert labels.read == 10
 
 
 def test_values_of_a_regression_may_be_of_any_type(tmp_path):
-    found = read(
+    labels = read(
         tmp_path,
         (0, 0, {"id": ["a"], "y": pa.array([decimal.Decimal("1.50")])}),
         (0, 0, {"id": ["b"], "y": [2]}),
         (0, 0, {"id": ["c", "d"], "y": [" 2.5", ""]}),
         task=Task.REGRESSION,
     )
-    assert dict(zip(found.keys.to_pylist(), found.values.to_pylist(), strict=True)) == {"a": 1.5, "b": 2.0, "c": 2.5}
+    assert dict(zip(labels.keys.to_pylist(), labels.values.to_pylist(), strict=True)) == {"a": 1.5, "b": 2.0, "c": 2.5}
 
 
 def test_text_is_no_value_of_a_regression(tmp_path):
@@ -223,8 +223,8 @@ TIMES = [dt.datetime(2024, 1, day, tzinfo=dt.UTC) for day in (9, 10, 2)]
     ids=lambda values: str(values.type),
 )
 def test_versions_are_numbers_or_times(tmp_path, versions):
-    found = read(tmp_path, (0, 0, {"id": ["a"] * 3, "y": [0, 1, 2], "v": versions}), version="v")
-    assert np.argsort(found.versions_in_order()).tolist() == [2, 0, 1]
+    labels = read(tmp_path, (0, 0, {"id": ["a"] * 3, "y": [0, 1, 2], "v": versions}), version="v")
+    assert np.argsort(labels.versions_in_order()).tolist() == [2, 0, 1]
 
 
 @pytest.mark.parametrize("versions", [["v2", "v10"], [[1], [2]]])

@@ -26,9 +26,9 @@ def chunked(values, kind=None):
     ],
 )
 def test_numbers(values, kind, expected):
-    found = feature_arrays(pa.table({"x": chunked(values, kind)}), [Feature(name="x", type="Numeric")])["x"]
-    np.testing.assert_array_equal(found, expected)
-    assert found.dtype == np.float64
+    numbers = feature_arrays(pa.table({"x": chunked(values, kind)}), [Feature(name="x", type="Numeric")])["x"]
+    np.testing.assert_array_equal(numbers, expected)
+    assert numbers.dtype == np.float64
 
 
 @pytest.mark.parametrize(

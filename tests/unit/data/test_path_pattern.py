@@ -58,12 +58,12 @@ def test_a_pattern_matches_the_files_that_a_shell_matches(tree, parts):
     odd = any(part in {".", ".."} or ("**" in part and part != "**") for part in parts)
     if PathPattern.of(text) is None or odd or "[]" in text:
         return
-    found = {
+    expected = {
         name
         for name in glob.glob(text, root_dir=tree, recursive=True)  # noqa: PTH207 - the rules of a shell for hidden files
         if (tree / name).is_file() and not (hidden(name) and not hidden(text))
     }
-    assert set(files_of(text)) == found
+    assert set(files_of(text)) == expected
 
 
 @pytest.mark.parametrize(

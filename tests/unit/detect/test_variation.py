@@ -98,11 +98,11 @@ def test_odd_batches_do_not_raise_the_limit_and_are_named(odd):
 
 
 def test_ordinary_days_are_not_odd():
-    found = 0
+    odd_days = 0
     for seed in range(20):
         g = np.random.default_rng(seed)
-        found += len(fit(numeric(g, g.normal(0, 0.2, 61), 1)).odd)
-    assert found <= 4  # of 1200
+        odd_days += len(fit(numeric(g, g.normal(0, 0.2, 61), 1)).odd)
+    assert odd_days <= 4  # of 1200
 
 
 def test_a_reference_that_jumped_is_compared_in_parts():

@@ -61,8 +61,8 @@ def test_the_double_of_a_narrow_float_is_its_shortest_decimal(values):
 
 def test_every_half_is_its_shortest_decimal():
     halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
-    found = doubles_of(pa.array(halves)).to_pylist()
-    assert str(found) == str([float(str(half)) for half in halves])
+    doubles = doubles_of(pa.array(halves)).to_pylist()
+    assert str(doubles) == str([float(str(half)) for half in halves])
 
 
 @settings(deadline=None, max_examples=300)
@@ -91,8 +91,8 @@ def test_the_double_of_a_decimal_is_the_nearest(drawn, kind):
 @settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(), st.integers(-(10**18), 10**18).map(float))))
 def test_the_text_of_a_double_is_its_shortest_decimal(values):
-    found = canonical(pa.chunked_array([pa.array(values, pa.float64())])).to_pylist()
-    for value, text in zip(values, found, strict=True):
+    texts = canonical(pa.chunked_array([pa.array(values, pa.float64())])).to_pylist()
+    for value, text in zip(values, texts, strict=True):
         if value is None or math.isnan(value):
             assert text is None
         else:
@@ -143,16 +143,16 @@ def latin1(*words):
 
 def test_text_that_is_not_utf8_is_read_and_reported():
     column = pa.chunked_array([latin1("Köln", "Bonn", "Köln")])
-    found = profile_categories(column, {"Köln": 0, "Bonn": 1})
-    assert found.counts.tolist() == [2, 1, 0]
-    assert found.kinds == {"text", "not UTF-8"}
+    profile = profile_categories(column, {"Köln": 0, "Bonn": 1})
+    assert profile.counts.tolist() == [2, 1, 0]
+    assert profile.kinds == {"text", "not UTF-8"}
 
 
 @pytest.mark.usefixtures("either_way")
 def test_categories_written_in_two_ways_are_counted_together():
     column = pa.chunked_array([pa.array(["1", "1.0", "2"]), pa.array(["1.0", "2.0", None])])
-    found = profile_categories(column, {"1": 0})
-    assert (found.counts.tolist(), found.others, found.distinct) == ([3, 2], {"2": 2}, 2)
+    profile = profile_categories(column, {"1": 0})
+    assert (profile.counts.tolist(), profile.others, profile.distinct) == ([3, 2], {"2": 2}, 2)
 
 
 def test_fractions_are_known_by_their_value_unless_two_spellings_are_known():
@@ -189,6 +189,6 @@ def test_allowed_values_are_compared_by_their_canonical_text():
 
 def test_text_among_numbers_is_named():
     column = pa.chunked_array([pa.array(["1", "?", "?", "2.5"])])
-    found = profile_numbers(column, np.array([1.0]))
-    assert (found.nulls, found.strays) == (4, {"?": 2})
-    assert found.merged(found).strays == {"?": 4}
+    profile = profile_numbers(column, np.array([1.0]))
+    assert (profile.nulls, profile.strays) == (4, {"?": 2})
+    assert profile.merged(profile).strays == {"?": 4}

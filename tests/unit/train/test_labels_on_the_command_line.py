@@ -97,19 +97,19 @@ IDS = {
 )
 def test_keys_of_other_types_meet(champion, check, left, right):
     land(champion, left, right)
-    code, found, err = check()
+    code, document, err = check()
     assert (code, err) == (0, "")
-    assert found["performance"][0]["rows"] == 12 * COUNT, found["performance"][0]["message"]
-    assert not found["performanceDropped"]
+    assert document["performance"][0]["rows"] == 12 * COUNT, document["performance"][0]["message"]
+    assert not document["performanceDropped"]
 
 
 def test_a_training_joins_what_a_check_joins(champion, capsys):
     land(champion, IDS["bytes"], IDS["text"], lambda truth: ["TRUE" if value else "no" for value in truth])
     champion.spec["retraining"]["windowDays"] = 14
     assert main(["train", "-f", str(champion.file()), "--output", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["trainRows"], found["holdoutRows"]) == (14 * COUNT, 4 * COUNT), found["message"]
-    assert abs(found["comparison"]["difference"]) < 0.05
+    document = json.loads(capsys.readouterr().out)
+    assert (document["trainRows"], document["holdoutRows"]) == (14 * COUNT, 4 * COUNT), document["message"]
+    assert abs(document["comparison"]["difference"]) < 0.05
 
 
 def test_a_type_that_cannot_be_a_key_ends_with_its_name(champion, check, capsys):
@@ -123,8 +123,8 @@ def test_a_type_that_cannot_be_a_key_ends_with_its_name(champion, check, capsys)
 
 def test_keys_that_never_meet_are_shown(champion, check):
     land(champion, texts, lambda n: [f"order-{v}" for v in n])
-    _, found, _ = check()
-    message = found["performance"][0]["message"]
+    _, document, _ = check()
+    message = document["performance"][0]["message"]
     assert "none of 1,200 rows has a label" in message
     assert "'2300' (string) in the rows and 'order-" in message
 
@@ -135,11 +135,13 @@ def test_the_newest_label_counts(champion, check, capsys):
     for number in LATER:
         _, truth = rows_of(number, texts(numbers(number)))
         champion.put(f"labels/date={day_of(number + 2)}/final.parquet", {"id": texts(numbers(number)), "late": truth})
-    code, found, _ = check("--fail-on", "Drift,Corrupted,PerformanceDrop")
-    assert (code, found["performance"][0]["rows"]) == (0, 12 * COUNT)
-    assert not found["performanceDropped"]
-    assert found["performance"][0]["corrected"] > 500
-    assert any("have a label that replaced a different one; the last arrival counts" in note for note in found["notes"])
+    code, document, _ = check("--fail-on", "Drift,Corrupted,PerformanceDrop")
+    assert (code, document["performance"][0]["rows"]) == (0, 12 * COUNT)
+    assert not document["performanceDropped"]
+    assert document["performance"][0]["corrected"] > 500
+    assert any(
+        "have a label that replaced a different one; the last arrival counts" in note for note in document["notes"]
+    )
     assert main(["train", "-f", str(champion.file()), "--output", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["comparison"]["champion"] > 0.8, "it is scored on the final labels"
 
@@ -155,10 +157,10 @@ def test_the_greatest_version_counts(champion, check):
             "revision": ["2013-01-10T00:00:00Z"] * COUNT + ["2013-01-02T00:00:00Z"] * COUNT,
         }
         champion.put(f"labels/date={day_of(number)}/part.parquet", labels)
-    code, found, _ = check("--fail-on", "Drift,Corrupted,PerformanceDrop")
+    code, document, _ = check("--fail-on", "Drift,Corrupted,PerformanceDrop")
     # Half of the labels are replaced ones, which the distribution of the target includes.
-    assert found["performance"][0]["corrected"] == 12 * COUNT, found["message"]
-    assert found["performance"][0]["score"] > 0.8
+    assert document["performance"][0]["corrected"] == 12 * COUNT, document["message"]
+    assert document["performance"][0]["score"] > 0.8
     assert code == 0
 
 
@@ -175,9 +177,9 @@ def contradict(world, share):
 
 def test_many_contradicting_labels_are_corrupted_data(champion, check, capsys):
     contradict(champion, 0.25)
-    code, found, _ = check("--fail-on", "Corrupted")
-    assert (code, found["verdict"]) == (10, "Corrupted")
-    (violation,) = found["violations"]
+    code, document, _ = check("--fail-on", "Corrupted")
+    assert (code, document["verdict"]) == (10, "Corrupted")
+    (violation,) = document["violations"]
     assert (violation["kind"], violation["column"], len(violation["partitions"])) == ("ContradictoryLabels", "id", 12)
     assert "300 of 1,200 labelled rows" in violation["message"]
     assert main(["train", "-f", str(champion.file())]) == 2
@@ -186,10 +188,10 @@ def test_many_contradicting_labels_are_corrupted_data(champion, check, capsys):
 
 def test_few_contradicting_labels_are_left_out_and_named(champion, check):
     contradict(champion, 0.01)
-    _, found, _ = check()
-    assert found["verdict"] == "NoDrift"
-    assert found["performance"][0]["rows"] == 12 * (COUNT - 1)
-    assert any("12 of 1,200 labelled rows have labels that contradict" in note for note in found["notes"])
+    _, document, _ = check()
+    assert document["verdict"] == "NoDrift"
+    assert document["performance"][0]["rows"] == 12 * (COUNT - 1)
+    assert any("12 of 1,200 labelled rows have labels that contradict" in note for note in document["notes"])
     champion.spec["data"]["labels"]["maxContradictions"] = "0"
     assert check()[1]["verdict"] == "Corrupted"
 
@@ -209,9 +211,9 @@ def test_few_contradicting_labels_are_left_out_and_named(champion, check):
 )
 def test_outcomes_in_another_spelling_are_scored(champion, check, write):
     land(champion, texts, texts, write)
-    _, found, _ = check()
-    assert found["performance"][0]["rows"] == 12 * COUNT, found["performance"][0]["message"]
-    assert not found["performanceDropped"]
+    _, document, _ = check()
+    assert document["performance"][0]["rows"] == 12 * COUNT, document["performance"][0]["message"]
+    assert not document["performanceDropped"]
 
 
 @pytest.mark.parametrize(
@@ -224,9 +226,9 @@ def test_outcomes_in_another_spelling_are_scored(champion, check, write):
 )
 def test_outcomes_that_are_no_classes_of_the_champion_are_named(champion, check, capsys, write, shown):
     land(champion, texts, texts, write)
-    _, found, _ = check()
-    assert found["performance"][0]["score"] is None
-    message = found["performance"][0]["message"]
+    _, document, _ = check()
+    assert document["performance"][0]["score"] is None
+    message = document["performance"][0]["message"]
     assert shown in message or "'good' and 'bad'" in message
     assert "the classes of the model are '0' and '1'; write the labels with the spelling of these classes" in message
     champion.spec["retraining"]["windowDays"] = 12
@@ -246,25 +248,27 @@ def test_labels_of_the_day_before_and_of_later_days_find_their_rows(champion, ch
             champion.put(
                 f"labels/date={day_of(number + shift)}/of-{number}.parquet", {"id": keys[place], "late": truth[place]}
             )
-    _, found, _ = check()
-    assert found["performance"][0]["rows"] >= 12 * COUNT - 25, "the label of the first row can be before the window"
+    _, document, _ = check()
+    assert document["performance"][0]["rows"] >= 12 * COUNT - 25, "the label of the first row can be before the window"
 
 
 def test_a_target_of_nulls_or_of_one_class_ends_in_a_sentence(champion, check):
     land(champion, texts, texts, lambda _: pa.nulls(COUNT))
-    code, found, _ = check()
+    code, document, _ = check()
     assert code == 0
-    assert "0 labelled rows are too few" in found["performance"][0]["message"]
+    assert "0 labelled rows are too few" in document["performance"][0]["message"]
     land(champion, texts, texts, lambda _: np.ones(COUNT, dtype=bool))
-    code, found, _ = check()
+    code, document, _ = check()
     assert code == 0
-    assert "ROC AUC is not defined on the 1200 labelled rows (a single class?)" in found["performance"][0]["message"]
+    assert "ROC AUC is not defined on the 1200 labelled rows (a single class?)" in document["performance"][0]["message"]
 
 
 def test_a_champion_that_scores_worse_cannot_pass_a_gate(champion, check):
     g = np.random.default_rng(0)
     land(champion, texts, texts, lambda truth: truth ^ (g.random(COUNT) < 0.3))
-    code, found, _ = check("--fail-on", "PerformanceDrop")
-    assert (code, found["verdict"], found["performanceDropped"]) == (10, "PerformanceDrop", True), found["message"]
-    code, found, _ = check("--fail-on", "Drift,Corrupted")
+    code, document, _ = check("--fail-on", "PerformanceDrop")
+    assert (code, document["verdict"], document["performanceDropped"]) == (10, "PerformanceDrop", True), document[
+        "message"
+    ]
+    code, document, _ = check("--fail-on", "Drift,Corrupted")
     assert code == 0

@@ -26,7 +26,7 @@ MIN_BATCHES_CHANGE = 15
 #: With at least this many degrees of freedom from the reference, those of the current window are not needed.
 ENOUGH_FREEDOM = 19
 #: The median of a chi-square variable with one degree of freedom.
-_MEDIAN_SQUARE = 0.4549
+MEDIAN_SQUARE = 0.4549
 #: Numeric columns have up to a thousand bins; the variation is estimated on neighbouring ones together.
 _MAX_BINS = 128
 #: Days are compared with the same weekday where each occurs this often.
@@ -52,35 +52,67 @@ class Series:
 
 @dataclass(frozen=True)
 class BatchSeries:
-    """A series as points, without its season and its jumps; only batches with rows."""
+    """A series as points, without its season and its jumps; batches without rows are left out.
+
+    Attributes
+    ----------
+    series
+        The series.
+    reference, current : (batches, bins)
+        Points of each side: distribution functions, or shares.
+    reference_rows, current_rows : (batches,)
+        Rows of each batch.
+    expected, current_expected : (batches, bins)
+        Point of each batch without effects of batches: the mean of its weekday or stretch.
+    bernoulli : (bins,)
+        F (1 - F) of the reference, the variance of one row.
+    odd : (batches,)
+        Which batches of the reference are odd.
+    change_points
+        Positions among the ordinary batches at which a new stretch begins.
+    season
+        Distance that a different mix of weekdays explains.
+    fitted
+        Number of means that were fitted to the reference.
+    kept, current_kept : (batches,)
+        Index of each batch among all batches of its side.
+    reference_batches, current_batches
+        Number of all batches of each side.
+    dated, paired
+        As in the :class:`~modelmonitor_trainer.detect.calendar.Calendar`; pairs must have rows on both sides.
+    """
 
     series: Series
-    ordered: bool
-    #: (batches, bins) and (batches,): points, and rows, of each side.
     reference: Floats
     current: Floats
     reference_rows: Floats
     current_rows: Floats
-    #: (batches,): position of each batch in time, reference first.
-    positions: npt.NDArray[np.int64]
-    #: (bins,): F (1 - F) of the reference.
-    bernoulli: Floats
-    #: (batches, bins): expected point of each batch without effects of batches.
     expected: Floats
     current_expected: Floats
+    bernoulli: Floats
     odd: npt.NDArray[np.bool_]
     change_points: tuple[int, ...]
     season: float
     fitted: int
+    kept: npt.NDArray[np.int64]
+    current_kept: npt.NDArray[np.int64]
     reference_batches: int
     current_batches: int
     dated: bool
     paired: bool
-    kept: npt.NDArray[np.int64]
-    current_kept: npt.NDArray[np.int64]
 
     @property
-    def good(self) -> npt.NDArray[np.int64]:
+    def ordered(self) -> bool:
+        """Whether bins are ordered."""
+        return self.series.ordered
+
+    @property
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Position of each batch in time, those of the reference first."""
+        return np.concatenate([self.kept, self.reference_batches + self.current_kept])
+
+    @property
+    def ordinary(self) -> npt.NDArray[np.int64]:
         """Batches of the reference that are not odd."""
         return np.flatnonzero(~self.odd)
 
@@ -92,14 +124,14 @@ class BatchSeries:
     @property
     def residuals(self) -> Floats:
         """How the ordinary batches of the reference differ from what is expected of them."""
-        return (self.reference - self.expected)[self.good]
+        return (self.reference - self.expected)[self.ordinary]
 
     def variogram(self) -> tuple[Floats, float] | None:
         """Return the variogram of the residuals, and its reliability; None if batches vary by chance alone."""
-        good = self.good
-        if good.size < MIN_BATCHES_ODD or self.paired:
+        ordinary = self.ordinary
+        if ordinary.size < MIN_BATCHES_ODD or self.paired:
             return None
-        return variogram(self.residuals, self.noise[good], self.positions[good], self.reference_batches)
+        return variogram(self.residuals, self.noise[ordinary], self.positions[ordinary], self.reference_batches)
 
     @property
     def shares(self) -> Floats:
@@ -110,10 +142,10 @@ class BatchSeries:
         """Return the variance of the distance that a batch adds, and its degrees of freedom."""
         if self.paired:
             return self._variance_of_pairs()
-        good = self.good
-        freedom = max(0, good.size - self.fitted)
+        ordinary = self.ordinary
+        freedom = max(0, ordinary.size - self.fitted)
         squares = np.square(self.residuals).sum(axis=0)
-        chance = freedom * float(np.mean(1 / self.reference_rows[good]))
+        chance = freedom * float(np.mean(1 / self.reference_rows[ordinary]))
         batches = self.current_rows.size
         if freedom < ENOUGH_FREEDOM and batches > 1:
             own = self.current - self.current.mean(axis=0)
@@ -142,55 +174,59 @@ def resolve(series: Series, calendar: Calendar) -> BatchSeries:
     kept, current_kept = (np.flatnonzero(side.sum(axis=1)) for side in (before, now))
     reference, current = (points_of(side, ordered=series.ordered) for side in (before[kept], now[current_kept]))
     rows, current_rows = (side.sum(axis=1).astype(np.float64) for side in (before[kept], now[current_kept]))
-    weekly = calendar.weekly and calendar.reference.size == before.shape[0] and calendar.current.size == now.shape[0]
-    groups = calendar.reference[kept] if weekly else np.zeros(kept.size, dtype=np.int64)
-    current_groups = calendar.current[current_kept] if weekly else np.zeros(current_kept.size, dtype=np.int64)
     pooled = rows @ reference / rows.sum()
     bernoulli = pooled * (1 - pooled)
-    # Pairs need both sides.
     paired = calendar.paired and kept.size > 1 and np.array_equal(kept, current_kept)
     odd = np.zeros(kept.size, dtype=bool)
     if not paired:
         middles = _middles(reference, _like_days(calendar, kept))
         odd = _odd_batches(reference - middles, float(bernoulli.sum()) / rows)
-    good = np.flatnonzero(~odd)
-    means = _means(reference[good], groups[good])
-    expected = np.stack([means.get(int(group), pooled) for group in groups])
-    current_expected = np.stack([means.get(int(group), pooled) for group in current_groups])
+    ordinary = np.flatnonzero(~odd)
+    weekly = calendar.weekly and calendar.reference.size == before.shape[0] and calendar.current.size == now.shape[0]
+    groups = calendar.reference[kept] if weekly else np.zeros(kept.size, dtype=np.int64)
+    current_groups = calendar.current[current_kept] if weekly else np.zeros(current_kept.size, dtype=np.int64)
+    means = _means(reference[ordinary], groups[ordinary])
+    expected, current_expected = (
+        np.stack([means.get(int(group), pooled) for group in side]) for side in (groups, current_groups)
+    )
     changes: tuple[int, ...] = ()
-    if good.size >= MIN_BATCHES_CHANGE and not paired:
-        changes = find_change_points((reference - expected)[good])
-        bounds = [0, *changes, good.size]
-        for start, end in pairwise(bounds):
-            if changes:
-                stretch = good[start:end]
-                expected[stretch] += (reference - expected)[stretch].mean(axis=0)
+    if ordinary.size >= MIN_BATCHES_CHANGE and not paired:
+        changes = find_change_points((reference - expected)[ordinary])
     season = 0.0
-    if weekly:
+    if changes:
+        _follow_jumps(expected, reference, ordinary, changes)
+    elif weekly:
         mixes = (rows @ expected / rows.sum(), current_rows @ current_expected / current_rows.sum())
-        season = 0.0 if changes else float(distances(mixes[0][None], mixes[1][None], ordered=series.ordered)[0])
+        season = float(distances(mixes[0][None], mixes[1][None], ordered=series.ordered)[0])
     return BatchSeries(
         series=series,
-        ordered=series.ordered,
         reference=reference,
         current=current,
         reference_rows=rows,
         current_rows=current_rows,
-        positions=np.concatenate([kept, before.shape[0] + current_kept]),
-        bernoulli=bernoulli,
         expected=expected,
         current_expected=current_expected,
+        bernoulli=bernoulli,
         odd=odd,
         change_points=changes,
         season=season,
         fitted=len(means) + len(changes),
+        kept=kept,
+        current_kept=current_kept,
         reference_batches=before.shape[0],
         current_batches=now.shape[0],
         dated=calendar.dated,
         paired=paired,
-        kept=kept,
-        current_kept=current_kept,
     )
+
+
+def _follow_jumps(
+    expected: Floats, reference: Floats, ordinary: npt.NDArray[np.int64], changes: tuple[int, ...]
+) -> None:
+    """Move what is expected of the batches of each stretch to their own mean, in place."""
+    for start, end in pairwise([0, *changes, ordinary.size]):
+        stretch = ordinary[start:end]
+        expected[stretch] += (reference - expected)[stretch].mean(axis=0)
 
 
 def _merged(counts: Counts, *, ordered: bool) -> Counts:
@@ -208,7 +244,7 @@ def _odd_batches(deviations: Floats, noise: Floats) -> npt.NDArray[np.bool_]:
     if batches < MIN_BATCHES_ODD:
         return np.zeros(batches, dtype=bool)
     squares = np.square(deviations).sum(axis=1)
-    typical = max(float(_median(squares)) / _MEDIAN_SQUARE, float(noise.mean()))
+    typical = max(float(_median(squares)) / MEDIAN_SQUARE, float(noise.mean()))
     odd: npt.NDArray[np.bool_] = squares > ODD**2 * np.maximum(typical, noise)
     return odd if odd.sum() <= MAX_ODD * batches else np.zeros(batches, dtype=bool)
 

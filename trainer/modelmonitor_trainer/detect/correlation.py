@@ -24,7 +24,7 @@ from itertools import combinations
 import numpy as np
 
 from modelmonitor_trainer.arrays import Floats
-from modelmonitor_trainer.detect.batches import ENOUGH_FREEDOM, MIN_BATCHES_ODD, ODD
+from modelmonitor_trainer.detect.batches import ENOUGH_FREEDOM, MEDIAN_SQUARE, MIN_BATCHES_ODD, ODD
 from modelmonitor_trainer.detect.clustered import (
     alarm_freedom,
     alarm_variance,
@@ -211,8 +211,8 @@ def _jackknife(batches: Sequence[Moments], *, ranks: bool) -> Floats:
     )
     squares = np.square((count - 1) * np.nan_to_num(left_out - left_out.mean(axis=0)))
     if count >= MIN_BATCHES_ODD:
-        # The median of a chi-square variable; np.median would import the module of masked arrays.
-        typical = np.sort(squares, axis=0)[count // 2] / 0.4549
+        # np.median would import the module of masked arrays.
+        typical = np.sort(squares, axis=0)[count // 2] / MEDIAN_SQUARE
         ordinary = squares <= ODD**2 * np.maximum(typical, 1e-300)
         kept = ordinary.sum(axis=0)
         return np.asarray((squares * ordinary).sum(axis=0) / np.maximum(kept - 1, 1))

@@ -72,9 +72,8 @@ def _too_wide(evidence: Evidence, variation: Variation, wanted: float) -> Doubt:
     if variation.change_points and evidence.effect >= wanted / 2:
         return Doubt(DoubtReason.CHANGE_POINT, variation.change_points, evidence.effect)
     between = variation.between()
-    if between**2 < (evidence.high - evidence.effect) ** 2 - between**2:
-        return Doubt(DoubtReason.TOO_FEW_ROWS, size=evidence.high)
-    if evidence.effect + between < wanted:
+    by_rows = (evidence.high - evidence.effect) ** 2 - between**2
+    if between**2 < by_rows or evidence.effect + between < wanted:
         return Doubt(DoubtReason.TOO_FEW_ROWS, size=evidence.high)
     single = variation.single
     far = (int(single.argmax()),) if single.size > 1 and single.max() >= wanted else ()

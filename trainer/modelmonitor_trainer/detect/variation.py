@@ -153,11 +153,12 @@ class Variation:
             return ()
         share = level / self.current_batches
         spread = 1 + self.baselines[-1].spread  # an upper bound: the mean of the reference varies less
-        found = []
-        for index, (distance, rows) in enumerate(zip(self.single.tolist(), self.single_rows.tolist(), strict=True)):
-            if distance >= least and self._tail(Baseline(distance, spread, rows), distance) < share:
-                found.append(index)
-        return tuple(found)
+        distances_and_rows = zip(self.single.tolist(), self.single_rows.tolist(), strict=True)
+        return tuple(
+            index
+            for index, (distance, rows) in enumerate(distances_and_rows)
+            if distance >= least and self._tail(Baseline(distance, spread, rows), distance) < share
+        )
 
     def _variances(self, baseline: Baseline) -> tuple[float, float]:
         """Return the variance of a distance, and its degrees of freedom."""
@@ -191,53 +192,52 @@ def fit_variation(series: Sequence[Series], calendar: Calendar) -> list[Variatio
     of a few dozen days is noisy, and that of all series together hides a slow one among many.
     """
     sides = [resolve(item, calendar) for item in series]
-    variograms = [side.variogram() for side in sides]
-    varying = [found for found in variograms if found is not None]
-    weights = [reliability for _, reliability in varying]
-    pooled = np.average([values for values, _ in varying], axis=0, weights=weights) if varying else None
-    correlations = [
-        # Unreliable variograms of single columns would hide that their neighbours are alike.
-        fit_autocorrelation((found[1] * found[0] + pooled) / (found[1] + 1))
-        if found is not None and pooled is not None
-        else None
-        for found in variograms
+    estimates = [side.variogram() for side in sides]
+    varying = [estimate for estimate in estimates if estimate is not None]
+    if not varying:
+        return [_variation(side, None) for side in sides]
+    variograms, reliabilities = zip(*varying, strict=True)
+    pooled = np.average(variograms, axis=0, weights=reliabilities)
+    return [
+        _variation(side, None if estimate is None else _correlation(*estimate, pooled))
+        for side, estimate in zip(sides, estimates, strict=True)
     ]
-    return [_variation(side, correlation) for side, correlation in zip(sides, correlations, strict=True)]
+
+
+def _correlation(variogram: Floats, reliability: float, pooled: Floats) -> Autocorrelation:
+    """Return the correlation of a series: an unreliable variogram would hide that its neighbours are alike."""
+    return fit_autocorrelation((reliability * variogram + pooled) / (reliability + 1))
 
 
 def _variation(side: BatchSeries, correlation: Autocorrelation | None) -> Variation:
     """Return the variation of a series, with the correlation of neighbouring batches."""
-    good = side.good
+    ordinary = side.ordinary
     variance, freedom = side.variance()
-    weights = [_weights(side, part) for part in _parts(side)]
     kernel = None
     if correlation is not None:
         kernel = correlation.covariance(side.positions)
-        own = kernel[np.ix_(good, good)]
+        own = kernel[np.ix_(ordinary, ordinary)]
         freedom = min(freedom, max(1.0, independent_batches(own) - side.fitted))
         kernel = kernel / expected_variance(own)
     trend, follows = _trend(side)
     single = np.zeros(side.current_batches)
     single_rows = np.zeros(side.current_batches)
-    middle = float(side.reference_rows[good].sum())
+    middle = float(side.reference_rows[ordinary].sum())
     harmonic = 1 / (1 / side.current_rows + 1 / middle)
     expected = side.reference if side.paired else side.current_expected
     apart = distances(side.current, expected, ordered=side.ordered)
-    shares = side.shares
-    single[side.current_kept] = without_chance(apart, shares, harmonic, ordered=side.ordered)
+    single[side.current_kept] = without_chance(apart, side.shares, harmonic, ordered=side.ordered)
     single_rows[side.current_kept] = _row_variance(side, harmonic)
     return Variation(
         variance=variance,
         freedom=freedom,
         current_batches=int(side.current_kept.size),
-        baselines=tuple(
-            _baseline(side, part, weight, kernel) for part, weight in zip(_parts(side), weights, strict=True)
-        ),
+        baselines=tuple(_baseline(side, part, kernel) for part in _parts(side)),
         dated=side.dated,
         scale=4 * float(_row_variance(side, 1.0)),
         season=side.season,
         odd=tuple(side.kept[side.odd].tolist()),
-        change_points=tuple(int(side.kept[good[index]]) for index in side.change_points),
+        change_points=tuple(int(side.kept[ordinary[index]]) for index in side.change_points),
         trend=trend,
         follows_trend=follows,
         single=single,
@@ -247,15 +247,15 @@ def _variation(side: BatchSeries, correlation: Autocorrelation | None) -> Variat
 
 def _parts(side: BatchSeries) -> list[npt.NDArray[np.int64]]:
     """Return the batches of each baseline."""
-    good = side.good
+    ordinary = side.ordinary
     parts = [np.arange(side.reference_rows.size)]
     if side.odd.any():
-        parts.append(good)
+        parts.append(ordinary)
         if float(side.odd.mean()) ** side.current_rows.size >= _COMMON:
             parts += [np.array([index]) for index in np.flatnonzero(side.odd)]
     if side.change_points:
-        bounds = [0, *side.change_points, good.size]
-        parts += [good[start:end] for start, end in pairwise(bounds)]
+        bounds = [0, *side.change_points, ordinary.size]
+        parts += [ordinary[start:end] for start, end in pairwise(bounds)]
     return parts
 
 
@@ -267,7 +267,7 @@ def _weights(side: BatchSeries, part: npt.NDArray[np.int64]) -> Floats:
     return weights
 
 
-def _baseline(side: BatchSeries, part: npt.NDArray[np.int64], weights: Floats, kernel: Floats | None) -> Baseline:
+def _baseline(side: BatchSeries, part: npt.NDArray[np.int64], kernel: Floats | None) -> Baseline:
     # Variances are estimated on merged bins; the distance itself is that of all bins.
     counts = np.stack([side.series.reference[side.kept[part]].sum(axis=0), side.series.current.sum(axis=0)])
     before, now = points_of(counts, ordered=side.ordered)
@@ -275,6 +275,7 @@ def _baseline(side: BatchSeries, part: npt.NDArray[np.int64], weights: Floats, k
     apart = distances(before[None], now[None], ordered=side.ordered)
     shares = counts.sum(axis=0) / counts.sum()
     distance = float(without_chance(apart, shares, rows, ordered=side.ordered)[0])
+    weights = _weights(side, part)
     independent = float(np.square(weights).sum())
     spread = independent if kernel is None else max(independent, float(weights @ kernel @ weights))
     return Baseline(distance, spread, float(_row_variance(side, rows)))
@@ -290,8 +291,8 @@ def _row_variance(side: BatchSeries, rows: Floats | float) -> Floats:
 
 def _trend(side: BatchSeries) -> tuple[float, bool]:
     """Return how far a steady movement has carried the reference, and whether the current window continues it."""
-    good = side.good
-    third = good.size // 3
+    ordinary = side.ordinary
+    third = ordinary.size // 3
     if third < MIN_BATCHES_ODD // 3 or side.change_points or side.paired:
         return 0.0, False
     points = side.residuals
@@ -304,7 +305,7 @@ def _trend(side: BatchSeries) -> tuple[float, bool]:
     steadiness = float(np.corrcoef(scores, np.arange(scores.size))[0, 1]) if scores.std() > 0 else 0.0
     if steadiness < _STEADY:
         return 0.0, False
-    base = side.reference[good] - points
+    base = side.reference[ordinary] - points
     now = side.current_rows @ (side.current - base.mean(axis=0)) / side.current_rows.sum()
     carried = float(distances(first[None], last[None], ordered=side.ordered)[0])
     return carried, float(now @ direction / length) > float(scores[-third:].mean())
