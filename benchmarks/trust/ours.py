@@ -75,7 +75,7 @@ def _window(plans: tuple[ColumnPlan, ...], table: Table, first: int = 0, *, date
     profiles = {plan.name: [_profile(plan, rows) for rows in table[plan.name]] for plan in plans}
     blocks = []
     for day in range(days):
-        of_day = {name: found[day] for name, found in profiles.items()}
+        of_day = {name: by_day[day] for name, by_day in profiles.items()}
         rows = next(iter(of_day.values())).rows
         date = _FIRST_DAY + dt.timedelta(days=first + day) if dated else None
         blocks.append(BatchProfile(Batch(str(day), (), date), rows, of_day, {}))

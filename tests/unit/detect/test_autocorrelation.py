@@ -67,8 +67,8 @@ def points(counts):
 
 def of_days(counts, noise=None):
     days = len(counts)
-    found = variogram(points(counts), np.zeros(days) if noise is None else noise, np.arange(days), days)
-    return found[0] if found is not None else None
+    estimate = variogram(points(counts), np.zeros(days) if noise is None else noise, np.arange(days), days)
+    return estimate[0] if estimate is not None else None
 
 
 def test_a_column_that_never_changes_has_no_variogram():
@@ -95,8 +95,8 @@ def test_left_out_days_leave_gaps():
     g = np.random.default_rng(0)
     counts = daily_counts(g, np.arange(60) % 2)
     kept = np.array([day for day in range(60) if day % 6])
-    found = variogram(points(counts)[kept], np.zeros(kept.size), kept, 60)
-    assert found is not None
-    gamma, reliability = found
+    estimate = variogram(points(counts)[kept], np.zeros(kept.size), kept, 60)
+    assert estimate is not None
+    gamma, reliability = estimate
     assert reliability == 1
     assert gamma[0] > 10 * gamma[1]

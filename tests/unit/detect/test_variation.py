@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.batches import Series
 from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.variation import fit_variation, independent_rows
+from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 
 LEVEL = 1e-3
 
@@ -255,3 +257,22 @@ def test_pairs_that_vary_raise_no_alarm():
         series = numeric(g, g.normal(0, 0.3, 12), 6)
         alarms += fit(series, Calendar(np.full(6, -1), np.full(6, -1), paired=True)).p_value() < 0.01
     assert alarms <= 4
+
+
+def windows(*sides):
+    """Return windows of files without rows, given by their paths."""
+    return [WindowProfile(tuple(BatchProfile(Batch(uri, ()), 0, {}, {}) for uri in side), {}) for side in sides]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "paired"),
+    [
+        (["s3://b/ref/0.csv", "s3://b/ref/1.csv"], ["s3://b/cur/0.parquet", "s3://b/cur/1.snappy.parquet"], True),
+        (["s3://b/ref/k=a/p.csv", "s3://b/ref/k=b/p.csv"], ["s3://b/cur/k=a/p.csv", "s3://b/cur/k=b/p.csv"], True),
+        (["s3://b/ref/0.csv", "s3://b/ref/1.csv"], ["s3://b/cur/2.csv", "s3://b/cur/3.csv"], False),
+        (["s3://b/v1.0/a.csv", "s3://b/v1.1/b.csv"], ["s3://b/v1.0/c.csv", "s3://b/v1.1/d.csv"], False),
+        (["s3://b/ref/0.csv"], ["s3://b/cur/0.csv"], False),
+    ],
+)
+def test_files_are_pairs_by_their_names(before, now, paired):
+    assert Calendar.of_windows(*windows(before, now)).paired is paired

@@ -206,14 +206,14 @@ class _Day:
             nothing = pa.chunked_array([pa.nulls(0, pa.string())])
             count, repeated = self.rows.num_rows, len(keys) - keys.null_count - distinct(keys)
             return LabelledBatch(self.batch, self.rows.slice(0, 0), nothing, count, count, repeated)
-        found = join_day(self.rows, self.reader, labels, self.batch.day, min_share)
-        report = found.report
+        joined = join_day(self.rows, self.reader, labels, self.batch.day, min_share)
+        report = joined.report
         batch = LabelledBatch(
             self.batch,
-            found.table,
-            found.target,
+            joined.table,
+            joined.target,
             read=self.rows.num_rows,
-            unlabelled=report.unlabelled if found.rows or report.contradictory else self.rows.num_rows,
+            unlabelled=report.unlabelled if joined.rows or report.contradictory else self.rows.num_rows,
             repeated=report.repeated_rows,
             immature=report.immature,
             corrected=report.corrected,

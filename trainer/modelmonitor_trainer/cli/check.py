@@ -181,8 +181,8 @@ def _exit_code(verdict: CheckVerdict, fail_on: Collection[str]) -> int:
     """Return the exit code for a verdict: a drop that comes with drift counts as one, and so do too few data."""
     from modelmonitor_api.names import ExitCode
 
-    found = {verdict.verdict, verdict.reason} | ({"PerformanceDrop"} if verdict.performance_dropped else set())
-    return ExitCode.OK if found.isdisjoint(fail_on) else ExitCode.FAIL_ON
+    words = {verdict.verdict, verdict.reason} | ({"PerformanceDrop"} if verdict.performance_dropped else set())
+    return ExitCode.OK if words.isdisjoint(fail_on) else ExitCode.FAIL_ON
 
 
 def _check_in_pod(args: argparse.Namespace) -> int:

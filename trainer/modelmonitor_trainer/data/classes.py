@@ -117,10 +117,10 @@ class Spellings:
         yes_no = _yes_no(classes)
         if yes_no:
             word = _YES_NO.get(_folded(text))
-            found = [index for index, name in enumerate(classes) if yes_no[name] == word]
+            matches = [index for index, name in enumerate(classes) if yes_no[name] == word]
         else:
-            found = [index for index, name in enumerate(classes) if _folded(name) == _folded(text)]
-        return found[0] if len(found) == 1 else -1
+            matches = [index for index, name in enumerate(classes) if _folded(name) == _folded(text)]
+        return matches[0] if len(matches) == 1 else -1
 
 
 def class_places(target: pa.ChunkedArray, name: str, classes: Sequence[str]) -> Ints:

@@ -7,6 +7,7 @@ are possible, :class:`Undeclared` says what to declare.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import re
@@ -49,7 +50,7 @@ _WESTERN_SIGNS = frozenset("€£§°´’‘“”„–—…«»·²½ºª©�
 _NEIGHBOURS = 0.3
 
 
-class Undeclared(pa.ArrowInvalid):  # type: ignore[misc]
+class Undeclared(pa.ArrowInvalid):  # type: ignore[misc]  # pyarrow has no types
     """An object that can be read in more than one way; the message says what to declare."""
 
 
@@ -238,14 +239,13 @@ def _records(text: str, separator: str) -> tuple[list[list[str]], bool]:
 def _parsed(text: str, separator: str, escape: str | None, most: int = _RECORDS) -> list[list[str]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, escapechar=escape)
     records: list[list[str]] = []
-    try:
+    # Arrow, which reads the rows, reports what is wrong with the object.
+    with contextlib.suppress(csv.Error):
         for record in reader:
             if record:
                 records.append(record)
             if len(records) >= most:
                 break
-    except csv.Error:
-        pass  # Arrow reports what is wrong with it
     return records
 
 

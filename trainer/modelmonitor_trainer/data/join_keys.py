@@ -177,7 +177,7 @@ def _conversion(kind: pa.DataType) -> tuple[KeyKind, Callable[[pa.ChunkedArray],
         (types.is_binary_view(kind), KeyKind.BYTES, _of_bytes),
         (types.is_timestamp(kind) or types.is_date(kind) or types.is_time(kind), KeyKind.TIME, _of_times),
     )
-    return next(((found, convert) for matches, found, convert in known if matches), (KeyKind.TEXT, None))
+    return next(((name, convert) for matches, name, convert in known if matches), (KeyKind.TEXT, None))
 
 
 def _of_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -190,7 +190,7 @@ def _of_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if _any(pc.is_in(lengths, value_set=pa.array(_UUID_LENGTHS, lengths.type))):
         keys = _replaced(keys, _HEX_ID, pc.utf8_lower)
         keys = _replaced(
-            keys, _UUID, lambda found: pc.replace_substring_regex(pc.utf8_lower(found), r"urn:uuid:|[{}-]", "")
+            keys, _UUID, lambda texts: pc.replace_substring_regex(pc.utf8_lower(texts), r"urn:uuid:|[{}-]", "")
         )
     return keys
 
@@ -270,17 +270,17 @@ def _of_times(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _numbers_in_text(keys: pa.ChunkedArray) -> pa.ChunkedArray:
     keys = _replaced(
-        keys, _WHOLE, lambda found: pc.replace_substring_regex(found, r"^\+?(-?)0*(\d+?)(\.0*)?$", r"\1\2")
+        keys, _WHOLE, lambda texts: pc.replace_substring_regex(texts, r"^\+?(-?)0*(\d+?)(\.0*)?$", r"\1\2")
     )
-    return _replaced(keys, _FRACTION, lambda found: _of_objects(found, lambda value: _decimal_text(Decimal(value))))
+    return _replaced(keys, _FRACTION, lambda texts: _of_objects(texts, lambda value: _decimal_text(Decimal(value))))
 
 
 def _times_in_text(keys: pa.ChunkedArray) -> pa.ChunkedArray:
-    def convert(found: pa.ChunkedArray) -> pa.ChunkedArray:
+    def convert(texts: pa.ChunkedArray) -> pa.ChunkedArray:
         try:
-            return _of_times(pa.chunked_array([pa.array(utc_times(found.to_pylist()), pa.timestamp("us"))]))
+            return _of_times(pa.chunked_array([pa.array(utc_times(texts.to_pylist()), pa.timestamp("us"))]))
         except ValueError:
-            return found
+            return texts
 
     return _replaced(keys, _TIME, convert)
 

@@ -204,9 +204,9 @@ def join(
     # Position of each row's key in `keys`, in which keys are in the order of their first rows.
     codes: Ints = pc.index_in(left.drop_null(), value_set=keys).to_numpy().astype(np.int64)
     first = present[np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))]
-    found = pc.index_in(right, value_set=keys)
-    meets = pc.is_valid(found).to_numpy()
-    owners: Ints = found.drop_null().to_numpy().astype(np.int64)
+    positions = pc.index_in(right, value_set=keys)
+    meets = pc.is_valid(positions).to_numpy()
+    owners: Ints = positions.drop_null().to_numpy().astype(np.int64)
     newest = _newest(labels.filter(meets), owners, codes, days[present], days[first])
     labelled = first[newest.owner]
     repeated = np.setdiff1d(present, first, assume_unique=True)

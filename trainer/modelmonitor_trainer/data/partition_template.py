@@ -100,14 +100,14 @@ class PartitionTemplate:
         ['s3://b/d=2013-02-', 's3://b/d=2013-2-']
         """
         known = list(days)
-        found = set()
+        prefixes = set()
         for month in (True, False):
             for day in (True, False):
                 expanded = [_filled(self._day_folder, d, month, day) for d in known]
                 matching = [uri for d, uri in zip(known, expanded, strict=True) if self._is_of(uri, d)]
                 if matching:
-                    found.add(os.path.commonprefix(matching))  # noqa: RUF071 - a prefix of keys is one of characters
-        return sorted(p for p in found if not any(p != other and p.startswith(other) for other in found))
+                    prefixes.add(os.path.commonprefix(matching))  # noqa: RUF071 - a prefix of keys is one of characters
+        return sorted(p for p in prefixes if not any(p != other and p.startswith(other) for other in prefixes))
 
     def place(self, uri: str) -> Place | None:
         """Return where an object is, or None if it belongs to no day."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -60,7 +61,8 @@ def _names(uris: list[str]) -> list[str]:
     """Return names without the folder that all are in, and without suffixes: formats can differ."""
     folders = [uri.split("/")[:-1] for uri in uris]
     shared = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False)))
-    return ["/".join(uri.split("/")[shared:]).partition(".")[0] for uri in uris]
+    names = ["/".join(uri.split("/")[shared:]) for uri in uris]
+    return [re.sub(r"\.[^/]*$", "", name) for name in names]
 
 
 def _weekdays(days: Iterable[dt.date | None]) -> Counts:

@@ -105,7 +105,7 @@ def _too_few_rows(drift: DriftResult, rows: tuple[int, int], wording: Wording) -
         return f"{text}: the reference itself is too small. {wording.longer_reference}"
     missing = drift.rows_needed - rows[1]
     if missing <= 0:
-        return f"{text}, because values are missing or rare"
+        return f"{text} for the values that they have; more rows are needed.{wording.more_rows}"
     return f"{text}; {missing:,} more rows are needed.{wording.more_rows}"
 
 

@@ -52,8 +52,8 @@ class PredictionBias(RowDetector):
         binary = task is Task.BINARY_CLASSIFICATION
         if binary:
             require_probabilities(rows.predicted)
-        found = find_bias(spec.name, rows, binary=binary, clusters=data.source.wording.clusters)
-        return [replace(found, message=found.message + note)]
+        family = find_bias(spec.name, rows, binary=binary, clusters=data.source.wording.clusters)
+        return [replace(family, message=family.message + note)]
 
 
 def _reference_sample(
