@@ -297,7 +297,7 @@ def test_two_columns_of_one_name_in_a_later_file(folder, suffix):
 
 
 def test_line_breaks_in_quotes_do_not_end_rows(folder, monkeypatch):
-    monkeypatch.setattr("modelmonitor_trainer.data.csv_jsonl.BLOCK_BYTES", 4096)
+    monkeypatch.setattr("modelmonitor_trainer.data.text_blocks.BLOCK_BYTES", 4096)
     rows = pa.table({"x": np.arange(2000.0), "text": ["one\ntwo, and three"] * 2000})
     folder.put("reference", rows, suffix="csv")
     folder.put("current", rows, suffix="csv")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelmonitor_api.spec import CSVOptions, DataFormat
-from modelmonitor_trainer.data import csv_jsonl as module
+from modelmonitor_trainer.data import text_blocks
 from modelmonitor_trainer.data.csv_numbers import NumberStyle
 from modelmonitor_trainer.data.object_format import FileFormat
 from modelmonitor_trainer.data.tables import Unreadable, read_table, scan
@@ -94,7 +94,7 @@ def test_encodings_are_recognized(read, encoding):
 
 
 def test_an_encoding_that_shows_late_is_recognized(read, monkeypatch):
-    monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 1000)
     text = "city,x\n" + "Ulm,1\n" * 30_000 + "Köln,2\n"
     assert read(text.encode("cp1252"))["city"][-1] == "Köln"
     assert "is read as Western European (cp1252)" in read.recognized[0]
@@ -245,6 +245,6 @@ def test_compression_is_recognized_without_a_suffix(read):
 def test_small_blocks_change_nothing(read, monkeypatch):
     text = "price;n\n" + "".join(f"{i},5;{i}\n" for i in range(2000)) + "1.234,5;x\n"
     whole = read(text)
-    monkeypatch.setattr(module, "BLOCK_BYTES", 500)
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 500)
     assert read(text) == whole
     assert whole["price"][-1] == 1234.5

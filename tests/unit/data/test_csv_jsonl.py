@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.data import csv_jsonl as module
-from modelmonitor_trainer.data.csv_jsonl import NULL_WORDS
+from modelmonitor_trainer.data import json_blocks, text_blocks
+from modelmonitor_trainer.data.csv_blocks import NULL_WORDS
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.storage.open import open_store
 
@@ -47,7 +47,7 @@ def test_csv_in_blocks_is_csv_as_a_whole(tmp_path_factory, rows):
         ),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK_BYTES", 128)
+        patch.setattr(text_blocks, "BLOCK_BYTES", 128)
         types, count, columns = read(folder / "t.csv")
     assert count == whole.num_rows == len(rows)
     assert types == {field.name: field.type for field in whole.schema}
@@ -55,7 +55,7 @@ def test_csv_in_blocks_is_csv_as_a_whole(tmp_path_factory, rows):
 
 
 def test_a_fraction_after_many_integers_changes_the_type(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 1000)
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"1,007\n" * 1000 + b"1.5,008\n"))
     types, rows, columns = read(tmp_path / "t.csv.gz", ["b", "a", "none"], text=["b"])
     assert (types, rows) == ({"b": pa.string(), "a": pa.float64()}, 1001)
@@ -66,7 +66,7 @@ def test_a_fraction_after_many_integers_changes_the_type(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("last", [{"a": 1.5}, {"a": 2}, {"a": None}, {"c": 3}, {"a": 2, "b": None}])
 def test_json_lines_in_blocks(tmp_path, monkeypatch, last):
-    monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 1000)
     rows = [{"a": 1, "b": "x"}] * 300 + [last]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     _, count, columns = read(tmp_path / "t.jsonl", ["a", "b", "c"], DataFormat.JSON_LINES)
@@ -77,8 +77,8 @@ def test_json_lines_in_blocks(tmp_path, monkeypatch, last):
 
 
 def test_json_lines_with_changing_fields_too_large_to_read_as_a_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "BLOCK_BYTES", 1000)
-    monkeypatch.setattr(module, "WHOLE_BYTES", 2000)
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(json_blocks, "WHOLE_BYTES", 2000)
     (tmp_path / "t.jsonl").write_text('{"a": 1}\n' * 1000 + '{"c": 1}\n')
     with pytest.raises(Unreadable, match="fields change after the first rows"):
         read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES)
@@ -86,7 +86,7 @@ def test_json_lines_with_changing_fields_too_large_to_read_as_a_whole(tmp_path, 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.jsonl"])
 def test_progress_of_reading(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(module, "BLOCK_BYTES", 10_000)
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 10_000)
     numbers = np.random.default_rng(0).normal(size=100_000)
     lines = [json.dumps({"a": number}) if name == "t.jsonl" else repr(number) for number in numbers.tolist()]
     data = "\n".join(["a", *lines] if name.startswith("t.csv") else lines).encode()

@@ -96,7 +96,7 @@ def test_only_a_new_object_is_read(lake):
 
 def test_progress_of_a_large_text_object(tmp_path, monkeypatch):
     monkeypatch.setattr("modelmonitor_trainer.profile.engine._POLL", 0.001)
-    monkeypatch.setattr("modelmonitor_trainer.data.csv_jsonl.BLOCK_BYTES", 10_000)
+    monkeypatch.setattr("modelmonitor_trainer.data.text_blocks.BLOCK_BYTES", 10_000)
     x = np.random.default_rng(0).normal(size=100_000)
     pyarrow.csv.write_csv(pa.table({"x": x}), tmp_path / "0.csv")
     store = open_store(None)
