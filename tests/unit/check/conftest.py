@@ -1,10 +1,11 @@
-"""A small monitor over a folder: forty days of rows and labels."""
+"""A small monitor over a folder, forty days of rows and labels; and two sets of files."""
 
 import datetime as dt
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -106,3 +107,24 @@ def world(tmp_path):
     world = World(tmp_path)
     world.land_days(1, 40)
     return world
+
+
+@pytest.fixture
+def files(tmp_path):
+    g = np.random.default_rng(0)
+    for side, shift in (("reference", 0.0), ("current", 0.5)):
+        folder = tmp_path / side
+        folder.mkdir()
+        for number in range(2):
+            table = pa.table(
+                {
+                    "x": g.normal(shift, 1, 1000),
+                    "same": g.normal(size=1000),
+                    "word": g.choice(["a", "b"], 1000).tolist(),
+                    "y": g.choice([True, False], 1000).tolist(),
+                    "when": pa.array(np.arange(1000), pa.timestamp("s")),
+                }
+            )
+            pq.write_table(table, folder / f"{number}.parquet")
+            pyarrow.csv.write_csv(table.select(["x", "word"]), folder / f"{number}.csv")
+    return tmp_path
