@@ -12,6 +12,7 @@ from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftRes
 from modelmonitor_trainer.detect.growth import growing_columns
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
+from modelmonitor_trainer.text import listed
 
 #: Number of columns and days that a note names.
 _SHOWN = 5
@@ -45,14 +46,13 @@ def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair) -> list[str]:
     for reason in dict.fromkeys(doubt.reason for _, doubt in doubts):
         of_reason = [(name, doubt) for name, doubt in doubts if doubt.reason is reason]
         columns = list(dict.fromkeys(name for name, _ in of_reason))
-        shown_columns = f"{', '.join(columns[:_COLUMNS])}{_more(len(columns), _COLUMNS)}"
+        shown_columns = listed(columns, _COLUMNS)
         text = f"Inconclusive because of {reason.value}: {shown_columns}."
         # Change points are batches of the reference, which another note names.
         current = reason is not DoubtReason.CHANGE_POINT
         batches = dict.fromkeys(names[index] for _, doubt in of_reason for index in doubt.batches if current)
         if batches:
-            shown = ", ".join(list(batches)[:_SHOWN])
-            text += f" Farthest from the reference: {shown}{_more(len(batches))}."
+            text += f" Farthest from the reference: {listed(list(batches), _SHOWN)}."
         if reason is DoubtReason.NEW_VALUES:
             text = (
                 f"Most distinct values of {shown_columns} do not occur in the reference. Columns with so many values "
@@ -66,9 +66,8 @@ def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair) -> list[str]:
 def _notes_on_growth(growing: Sequence[str], wording: Wording) -> list[str]:
     if not growing:
         return []
-    more = f" and {len(growing) - 5} more" if len(growing) > 5 else ""
     text = (
-        f"All current values of {', '.join(growing[:5])}{more} continue where the reference ends. Row numbers and "
+        f"All current values of {listed(growing, _SHOWN)} continue where the reference ends. Row numbers and "
         f"times only grow, so they differ in every window. {wording.leave_out.format(column=growing[0])}"
     )
     return [text]
@@ -85,9 +84,8 @@ def _notes_on_encodings(rows: ProfiledPair) -> list[str]:
             if name in batch.columns and NOT_UTF8 in batch.columns[name].kinds
         ]
         if blocks:
-            more = f" and {len(blocks) - 1} more" if len(blocks) > 1 else ""
             notes.append(
-                f"Text of {name!r} in {blocks[0]}{more} is not UTF-8, and is read as Western European (cp1252). "
+                f"Text of {name!r} in {listed(blocks, 1)} is not UTF-8, and is read as Western European (cp1252). "
                 "Write it again as UTF-8."
             )
     return notes
@@ -133,9 +131,9 @@ def _notes_on_batches(drift: DriftResult, rows: ProfiledPair, wording: Wording) 
     ]
     moving = {name: test.variation.trend for name, test in tests.items() if test.variation.trend >= _NOTABLE_TREND}
     if moving:
-        shown = ", ".join(f"{name} ({size:.2f})" for name, size in list(moving.items())[:_SHOWN])
+        shown = listed([f"{name} ({size:.2f})" for name, size in moving.items()], _SHOWN)
         notes.append(
-            f"The reference has a trend: its first and last thirds differ steadily in {shown}{_more(len(moving))}. A "
+            f"The reference has a trend: its first and last thirds differ steadily in {shown}. A "
             "window that continues it is outside of what the model was trained on."
         )
     fewest = min(test.variation.freedom for test in tests.values())
@@ -156,12 +154,7 @@ def _named(tests: dict[str, ColumnTest], what: str, names: list[str], text: str)
             columns_by_batch.setdefault(index, []).append(column)
     if not columns_by_batch:
         return ""
-    shown = "; ".join(
-        f"{names[index]} ({', '.join(columns[:_SHOWN])}{_more(len(columns))})"
-        for index, columns in sorted(columns_by_batch.items())[:_SHOWN]
-    )
-    return f"{text}: {shown}{_more(len(columns_by_batch))}."
-
-
-def _more(count: int, shown: int = _SHOWN) -> str:
-    return f" and {count - shown} more" if count > shown else ""
+    batches = sorted(columns_by_batch.items())
+    shown = "; ".join(f"{names[index]} ({listed(columns, _SHOWN)})" for index, columns in batches[:_SHOWN])
+    more = f" and {len(batches) - _SHOWN} more" if len(batches) > _SHOWN else ""
+    return f"{text}: {shown}{more}."

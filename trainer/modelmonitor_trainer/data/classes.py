@@ -21,6 +21,7 @@ from modelmonitor_trainer.arrays import Ints
 from modelmonitor_trainer.data.arrow_types import is_text
 from modelmonitor_trainer.data.model_arrays import texts
 from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.text import listed
 
 #: Words for the two outcomes of a yes-no question.
 _YES_NO = dict.fromkeys(("0", "false", "no", "f", "n"), "0") | dict.fromkeys(("1", "true", "yes", "t", "y"), "1")
@@ -182,7 +183,7 @@ def in_words(names: Iterable[str]) -> str:
     """
     quoted = [repr(name[:_LENGTH]) for name in names]
     if len(quoted) > _SHOWN:
-        return f"{', '.join(quoted[:_SHOWN])} and {len(quoted) - _SHOWN} more"
+        return listed(quoted, _SHOWN)
     return " and ".join([*([", ".join(quoted[:-1])] if len(quoted) > 1 else []), *quoted[-1:]])
 
 

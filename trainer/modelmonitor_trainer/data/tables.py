@@ -26,6 +26,7 @@ from modelmonitor_trainer.data.path_columns import path_columns, repeated
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store, plan_reads
+from modelmonitor_trainer.text import listed
 
 __all__ = ["MissingColumn", "Scan", "Unreadable", "header_of", "is_number", "is_text", "read_table", "reading", "scan"]
 
@@ -44,11 +45,9 @@ class MissingColumn(BadData):
     """
 
     def __init__(self, uri: str, column: str, present: Collection[str]) -> None:
-        shown = ", ".join(repr(name) for name in list(present)[:20])
-        more = f" and {len(present) - 20} more" if len(present) > 20 else ""
+        shown = listed([repr(name) for name in present], 20)
         super().__init__(
-            f"{uri} has no column {column!r}; it has {shown or 'none'}{more}. "
-            "Correct the spec, or the job that writes it"
+            f"{uri} has no column {column!r}; it has {shown or 'none'}. Correct the spec, or the job that writes it"
         )
         self.uri = uri
         self.column = column

@@ -11,6 +11,7 @@ from modelmonitor_api.names import Reason
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_trainer.data.left_out import LeftOut, SideName
 from modelmonitor_trainer.detect.verdict import Verdict
+from modelmonitor_trainer.text import listed
 
 #: Maximum number of names of one reason in the JSON, and in a sentence.
 MAX_NAMES, NAMES_IN_SENTENCE = 20, 5
@@ -211,11 +212,10 @@ def _counts(reason: LeftOutReason) -> bool:
 
 def _sentence(items: Sequence[LeftOut]) -> str:
     """Return what was left out for one reason, as a sentence or two."""
-    shown = ", ".join(f"{i.name} ({i.detail})" if i.detail else i.name for i in items[:NAMES_IN_SENTENCE])
-    more = f" and {len(items) - NAMES_IN_SENTENCE} more" if len(items) > NAMES_IN_SENTENCE else ""
+    shown = listed([f"{i.name} ({i.detail})" if i.detail else i.name for i in items], NAMES_IN_SENTENCE)
     first = items[0]
     if first.reason is LeftOutReason.BOTH_SIDES:
-        return f"On both sides, which hides changes: {shown}{more}."
+        return f"On both sides, which hides changes: {shown}."
     partly = first.reason in {LeftOutReason.PARTIAL_COLUMN, LeftOutReason.MISSING_HOURS}
     side = f" ({first.side})" if first.side else ""
-    return f"{'Compared in part' if partly else 'Not compared'}{side}: {shown}{more}. {first.reason.meaning}"
+    return f"{'Compared in part' if partly else 'Not compared'}{side}: {shown}. {first.reason.meaning}"

@@ -16,6 +16,7 @@ from modelmonitor_trainer.detect.drift import ColumnResult
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
+from modelmonitor_trainer.text import listed
 
 #: Fewer values are not examined.
 _MIN_ROWS = 100
@@ -154,7 +155,7 @@ def _of_batches(
     for test in column.tests:
         odd = test.variation.odd_current(level, least)
         if odd and len(odd) < test.variation.current_batches:
-            shown = ", ".join(names[index] for index in odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
+            shown = listed([names[index] for index in odd], 3)
             what = "distribution" if test.what == "Distribution" else "share of missing values"
             text = f"the {what} on {len(odd)} of {test.variation.current_batches} {wording.clusters} is unlike that of"
             yield Finding(column.name, FindingKind.ODD_BATCH, f"{text} the reference: {shown}")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modelmonitor_trainer.detect.statistics import adjusted
+from modelmonitor_trainer.text import listed
 
 BIAS, CORRELATION, ABLATION = "PredictionBias", "CorrelationDrift", "Ablation"
 
@@ -135,9 +136,7 @@ def decide(
 def in_words(test: HypothesisFamily) -> str:
     """Return the rejected hypotheses of a family, as part of a sentence."""
     changed = test.changed
-    shown = ", ".join(f"{s.name} ({s.before:.3g} to {s.now:.3g})" for s in changed[:3])
-    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-    return f"{test.what}: {shown}{more}"
+    return f"{test.what}: {listed([f'{s.name} ({s.before:.3g} to {s.now:.3g})' for s in changed], 3)}"
 
 
 def _counts(subject: Hypothesis, level: float, minimum: float) -> bool:

@@ -8,7 +8,7 @@ from modelmonitor_api.outcomes import DoubtReason, Verdict
 from modelmonitor_trainer.detect.drift import ColumnResult, DriftResult
 from modelmonitor_trainer.detect.equivalence import Doubt
 from modelmonitor_trainer.detect.wording import Wording
-from modelmonitor_trainer.text import as_sentence
+from modelmonitor_trainer.text import as_sentence, listed
 
 #: Number of names that a message lists.
 _SHOWN = 3
@@ -49,9 +49,9 @@ def why_inconclusive(drift: DriftResult, wanted: float, rows: tuple[int, int], w
     for reason, doubts in by_reason.items():
         names = list(dict.fromkeys(name for name, _ in doubts))
         text = _explanation(reason, [doubt for _, doubt in doubts], drift, rows, wording)
-        sentences.append(f"{_listed(names)}: {text}" + ("" if text.endswith(".") else "."))
+        sentences.append(f"{listed(names, _SHOWN)}: {text}" + ("" if text.endswith(".") else "."))
     for relation in drift.inconclusive_relations:
-        where = _listed(list(relation.unresolved))
+        where = listed(relation.unresolved, _SHOWN)
         sentences.append(f"A change of {wanted:g} of {relation.what} cannot be ruled out for {where}.")
     return " ".join(sentences)
 
@@ -107,8 +107,3 @@ def _too_few_rows(drift: DriftResult, rows: tuple[int, int], wording: Wording) -
     if missing <= 0:
         return f"{text} for the values that they have; more rows are needed.{wording.more_rows}"
     return f"{text}; {missing:,} more rows are needed.{wording.more_rows}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

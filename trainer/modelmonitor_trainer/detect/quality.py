@@ -21,6 +21,7 @@ from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
+from modelmonitor_trainer.text import listed
 
 #: A burst of missing values exceeds the worst batch of the reference by this much …
 BURST = 0.25
@@ -204,7 +205,7 @@ def ranges(days: Sequence[dt.date]) -> str:
     starts = [days[0], *(b for a, b in pairwise(days) if b - a > dt.timedelta(days=1))]
     ends = [*(a for a, b in pairwise(days) if b - a > dt.timedelta(days=1)), days[-1]]
     parts = [f"{a}" if a == b else f"{a} to {b}" for a, b in zip(starts, ends, strict=True)]
-    return ", ".join(parts[:5]) + (f" and {len(parts) - 5} more" if len(parts) > 5 else "")
+    return listed(parts, 5)
 
 
 _Check = Callable[[Feature, ColumnProfile, Sequence[ColumnProfile]], str]

@@ -14,7 +14,7 @@ from modelmonitor_trainer.detect.inconclusive import count_of_columns, count_of_
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.wording import Wording
-from modelmonitor_trainer.text import as_sentence
+from modelmonitor_trainer.text import as_sentence, listed
 
 Name = Literal["NoDrift", "Drift", "Corrupted", "PerformanceDrop", "Inconclusive"]
 
@@ -115,10 +115,9 @@ def _drifted(drift: DriftResult) -> str:
     drifted = drift.drifted
     sentences = []
     if drifted:
-        shown = ", ".join(evidence_in_words(column) for column in drifted[:3])
-        more = f" and {len(drifted) - 3} more" if len(drifted) > 3 else ""
+        shown = listed([evidence_in_words(column) for column in drifted], 3)
         verb = "has" if len(drifted) == 1 else "have"
-        sentences.append(f"{len(drifted)} of {len(drift.columns)} columns {verb} drifted: {shown}{more}.")
+        sentences.append(f"{len(drifted)} of {len(drift.columns)} columns {verb} drifted: {shown}.")
     if drift.changed_relations:
         relations = "; ".join(in_words(relation) for relation in drift.changed_relations)
         sentences.append(f"Relationships between columns have changed: {relations}.")

@@ -16,6 +16,7 @@ from modelmonitor_trainer.data.object_format import AnyFormat, format_at
 from modelmonitor_trainer.data.tables import Unreadable, header_of, is_text, scan
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
+from modelmonitor_trainer.text import listed
 
 #: Maximum length of the name of a column, as in the spec.
 _LONGEST_NAME = 253
@@ -271,8 +272,7 @@ def _notes_on_writing(seen: Mapping[str, _Seen]) -> Iterator[str]:
 def _note(what: str, names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         return ()
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return (f"{what}: {', '.join(names[:_NAMED])}{more}.",)
+    return (f"{what}: {listed(names, _NAMED)}.",)
 
 
 def _numbers_with_errors(store: Store, info: ObjectInfo, names: Sequence[str], fmt: AnyFormat) -> Iterator[str]:

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.storage.base import ObjectInfo
+from modelmonitor_trainer.text import listed
 
 _ISO = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")
 _HIVE = re.compile(r"(?<![^/])year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})(?![^/])")
@@ -41,6 +42,5 @@ def batches_of_days(files: Sequence[ObjectInfo], most: int) -> tuple[Batch, ...]
     batches = []
     for day, group in groupby(dated, key=lambda item: item[0]):
         objects = tuple(info for _, info in group)
-        name = objects[0].uri if len(objects) == 1 else f"{objects[0].uri} and {len(objects) - 1} more"
-        batches.append(Batch(name, objects, day))
+        batches.append(Batch(listed([info.uri for info in objects], 1), objects, day))
     return tuple(batches)

@@ -29,6 +29,7 @@ from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
+from modelmonitor_trainer.text import listed
 
 #: Maximum number of batches, as of days: a year of them shows well enough how much they differ.
 MAX_BATCHES = 366
@@ -169,9 +170,7 @@ def _batches(files: Sequence[ObjectInfo]) -> tuple[Batch, ...]:
     count = min(len(files), MAX_BATCHES)
     bounds = [len(files) * number // count for number in range(count + 1)]
     parts = [tuple(files[start:end]) for start, end in pairwise(bounds)]
-    return tuple(
-        Batch(part[0].uri if len(part) == 1 else f"{part[0].uri} and {len(part) - 1} more", part) for part in parts
-    )
+    return tuple(Batch(listed([info.uri for info in part], 1), part) for part in parts)
 
 
 def _detectors(files: Files, features: Sequence[Feature]) -> list[Detector]:
