@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import peers
 from cells import Cell
-from columns import Change, Column, draw, shift_that_moves
+from columns import Change, Column, columns_of, draw, shift_that_moves
 from ours import SENSITIVITY, Table, verdict
 
 from modelmonitor_api.outcomes import Verdict
@@ -40,12 +40,16 @@ def data_set(cell: Cell, seed: int) -> tuple[list[Column], Table, Table, str | N
     return columns, reference, current, changed.name if changed else None
 
 
-@cache
 def _change(cell: Cell, column: Column) -> Change:
     assert cell.drift is not None
-    if cell.drift.change is not None:
-        return cell.drift.change
-    return Change(shift=shift_that_moves(column, float(SENSITIVITY.detectable_effect)))
+    return Change(shift=_shift(cell.kind, column.name)) if cell.drift.change is None else cell.drift.change
+
+
+@cache
+def _shift(kind: str, name: str) -> float:
+    """Return the shift that moves a column by ``detectableEffect``; columns are not hashable."""
+    (column,) = (column for column in columns_of(kind) if column.name == name)
+    return shift_that_moves(column, float(SENSITIVITY.detectable_effect))
 
 
 def measure(task: tuple[int, Cell, range]) -> tuple[int, Counter[str]]:
