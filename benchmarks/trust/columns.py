@@ -91,15 +91,28 @@ def shift_that_moves(column: Column, distance: float) -> float:
     Kolmogorov-Smirnov for numbers, total variation for categories. Many equal values shift in steps, which is
     accounted for by simulating a large sample.
     """
-    latent = special.ndtri((np.arange(200_000) + 0.5) / 200_000)
     low, high = 0.0, 4.0
     for _ in range(40):
         middle = (low + high) / 2
-        if _distance(column, latent, latent + middle) < distance:
+        if distance_moved(column, middle) < distance:
             low = middle
         else:
             high = middle
     return high
+
+
+def distance_moved(column: Column, shift: float) -> float:
+    """Return the distance that a shift moves the distribution of a column."""
+    latent = special.ndtri((np.arange(200_000) + 0.5) / 200_000)
+    return _distance(column, latent, latent + shift)
+
+
+def missing_moved(column: Column, shift: float) -> float:
+    """Return how much a shift changes the share of missing values of a column."""
+    if not column.missing:
+        return 0.0
+    bound = special.ndtri(column.missing)
+    return float(special.ndtr(bound + shift) - special.ndtr(bound))
 
 
 def _distance(column: Column, before: Floats, now: Floats) -> float:

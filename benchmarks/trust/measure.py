@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
+import oracle
 import peers
 from cells import Cell
 from columns import Change, Column, columns_of, draw, shift_that_moves
@@ -69,6 +70,11 @@ def measure(task: tuple[int, Cell, range]) -> tuple[int, Counter[str]]:
             alarms["ours"] += any(column.name == changed for column in result.drifted)
         alarms["unchanged"] += sum(column.name != changed for column in result.columns)
         alarms["quiet"] += sum(column.name != changed and _quiet(column) for column in result.columns)
+        if oracle.knows(cell):
+            alarms["oracle"] += sum(
+                column.name != changed and oracle.is_quiet(cell, column, float(SENSITIVITY.detectable_effect))
+                for column in result.columns
+            )
         if seed < cell.peers:
             alarms["peer sets"] += 1
             alarms.update({rule: int(alarm) for rule, alarm in peers.alarms(columns, reference, current).items()})

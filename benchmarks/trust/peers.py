@@ -4,6 +4,7 @@
 * evidently 0.7: up to 1000 reference rows Kolmogorov-Smirnov p < 0.05 and a one-sample chi-square against
   the reference, above them Wasserstein distance / sd >= 0.1 and Jensen-Shannon distance >= 0.1; an alarm
   here is any drifted column (its own data-set verdict requires half of them);
+* alibi-detect 0.13, TabularDrift: the tests of "naive" with Bonferroni's correction for the number of columns;
 * nannyml 0.13: Jensen-Shannon distance on bins of the reference (Doane's rule), ten chunks, an alarm if a
   chunk exceeds the mean + 3 sd of the reference's chunks.
 
@@ -19,7 +20,7 @@ from columns import Column, Floats
 from ours import Table
 from scipy import special, stats
 
-RULES = ("naive", "evidently", "nannyml")
+RULES = ("naive", "alibi-detect", "evidently", "nannyml")
 _CHUNKS = 10
 
 
@@ -30,6 +31,7 @@ def alarms(columns: list[Column], reference: Table, current: Table) -> dict[str,
         before, now = (_values(column, table[column.name]) for table in (reference, current))
         for rule, flagged in _RULES.items():
             alarmed[rule] = alarmed[rule] or flagged(before, now, column.categorical)
+        alarmed["alibi-detect"] |= _p_value(before, now, column.categorical) < 0.05 / len(columns)
     return alarmed
 
 
@@ -44,10 +46,14 @@ def _values(column: Column, days: list[pa.ChunkedArray]) -> Floats:
 
 
 def _naive(before: Floats, now: Floats, categorical: bool) -> bool:
+    return _p_value(before, now, categorical) < 0.05
+
+
+def _p_value(before: Floats, now: Floats, categorical: bool) -> float:
     if not categorical:
-        return bool(stats.ks_2samp(before, now, method="asymp").pvalue < 0.05)
+        return float(stats.ks_2samp(before, now, method="asymp").pvalue)
     p, q = _counts(before, now)
-    return bool(stats.chi2_contingency(np.stack([p, q]), correction=False).pvalue < 0.05)
+    return float(stats.chi2_contingency(np.stack([p, q]), correction=False).pvalue)
 
 
 def _evidently(before: Floats, now: Floats, categorical: bool) -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import oracle
 from cells import Cell
 from peers import RULES
 from scipy import stats
@@ -42,6 +43,11 @@ class Measured:
         """Share of the unchanged columns for which drift was ruled out."""
         return self.counts["quiet"] / max(1, self.counts["unchanged"])
 
+    @property
+    def oracle(self) -> str:
+        """The same share for an oracle that knows how much days vary, as text."""
+        return f"{self.counts['oracle'] / max(1, self.counts['unchanged']):.2f}" if oracle.knows(self.cell) else "–"
+
     def interval(self) -> tuple[float, float]:
         """Return the 95 % Clopper-Pearson interval of the share."""
         interval = stats.binomtest(self.counts["ours"], self.counts["sets"]).proportion_ci(0.95, "exact")
@@ -62,6 +68,7 @@ class Measured:
         low, high = self.interval()
         worst = ", ".join(f"{name[7:]} {n}" for name, n in self.counts.most_common() if name.startswith("column "))
         quiet = f"NoDrift in {self.quiet:.2f} of the unchanged columns"
+        quiet += f" (oracle {self.oracle})"
         return f"{self.cell.key}: {self.share:.3f} ({low:.3f} to {high:.3f}) {_word(self.met)} {quiet} {worst[:200]}"
 
 
@@ -85,6 +92,10 @@ def markdown(measured: Sequence[Measured], level: float) -> str:
             f"of {level:.4f} for each check. The other tools' rules are their documented defaults, reimplemented in",
             "`benchmarks/trust/peers.py`. They run on fewer data sets, and any flagged column counts as an alarm.",
             "",
+            '"unchanged NoDrift" is the share of the columns without a change that are called `NoDrift`; the rest is',
+            "`Inconclusive`. The oracle makes the same claim, but takes from the generator how much days vary, so its",
+            "share is what the data allow.",
+            "",
             "## False alarms: nothing has changed",
             "",
             "PASS means that the false-alarm budget is not exceeded by more than chance explains.",
@@ -101,8 +112,7 @@ def markdown(measured: Sequence[Measured], level: float) -> str:
             "## Silence: one column of twenty has moved by detectableEffect (0.15)",
             "",
             "Each figure is the share of data sets in which this column is called `NoDrift`, which must be at most",
-            "5 %, beyond what chance explains. The last column is the share of the other columns, which have not",
-            "changed, that are called `NoDrift`; the rest is `Inconclusive`.",
+            "5 %, beyond what chance explains.",
             "",
             *_silence_table(silent),
             "",
@@ -121,8 +131,11 @@ def markdown(measured: Sequence[Measured], level: float) -> str:
 
 def _table(rows: Sequence[Measured]) -> list[str]:
     lines = [
-        f"| columns | rows | days | change | sets | ModelMonitor | bar | {' | '.join(RULES)} |",
-        f"|---|---|---|---|---|---|---|{'---|' * len(RULES)}",
+        (
+            "| columns | rows | days | change | sets | ModelMonitor | bar | unchanged NoDrift | oracle | "
+            f"{' | '.join(RULES)} |"
+        ),
+        f"|---|---|---|---|---|---|---|---|---|{'---|' * len(RULES)}",
     ]
     for one in rows:
         cell = one.cell
@@ -131,15 +144,15 @@ def _table(rows: Sequence[Measured]) -> list[str]:
         lines.append(
             f"| {cell.kind} | {cell.rows:,}{' a day' if cell.days else ''} | {_days(cell)} | "
             f"{cell.drift.title if cell.drift else 'none'} | {one.counts['sets']} | "
-            f"{one.share:.3f} ({low:.3f} to {high:.3f}) | {_bar(one)} | {others} |"
+            f"{one.share:.3f} ({low:.3f} to {high:.3f}) | {_bar(one)} | {one.quiet:.2f} | {one.oracle} | {others} |"
         )
     return lines
 
 
 def _silence_table(rows: Sequence[Measured]) -> list[str]:
     lines = [
-        "| columns | rows | days | change | sets | called NoDrift | bar | unchanged columns called NoDrift |",
-        "|---|---|---|---|---|---|---|---|",
+        "| columns | rows | days | change | sets | called NoDrift | bar | unchanged NoDrift | oracle |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for one in rows:
         cell = one.cell
@@ -147,7 +160,7 @@ def _silence_table(rows: Sequence[Measured]) -> list[str]:
         lines.append(
             f"| {cell.kind} | {cell.rows:,}{' a day' if cell.days else ''} | {_days(cell)} | "
             f"{cell.drift.title if cell.drift else 'none'} | {one.counts['sets']} | "
-            f"{one.share:.3f} ({low:.3f} to {high:.3f}) | {_bar(one)} | {one.quiet:.2f} |"
+            f"{one.share:.3f} ({low:.3f} to {high:.3f}) | {_bar(one)} | {one.quiet:.2f} | {one.oracle} |"
         )
     return lines
 
