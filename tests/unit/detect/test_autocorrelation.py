@@ -67,7 +67,7 @@ def points(counts):
 
 def of_days(counts, noise=None):
     days = len(counts)
-    estimate = variogram(points(counts), np.zeros(days) if noise is None else noise, np.arange(days), days)
+    estimate = variogram(points(counts), np.zeros(days) if noise is None else noise, 0.9, np.arange(days), days)
     return estimate[0] if estimate is not None else None
 
 
@@ -84,6 +84,24 @@ def test_days_that_differ_by_chance_alone_have_no_variogram():
     assert of_days(daily_counts(g, season(g, 60, 0.5)), noise) is not None
 
 
+def test_chance_rarely_looks_like_variation():
+    """Two standard deviations of chance are not variation, so at most some of twenty columns get a variogram."""
+    g = np.random.default_rng(1)
+    noise = np.full(30, float((np.arange(1, 10) / 10 * (1 - np.arange(1, 10) / 10)).sum()) / 2000)
+    estimates = [of_days(g.multinomial(2000, np.full(10, 0.1), size=30), noise) for _ in range(40)]
+    assert sum(estimate is not None for estimate in estimates) <= 4
+
+
+def test_a_season_whose_neighbours_differ_by_chance_alone_has_a_variogram():
+    """Neighbours of a slow season are alike; days that are far apart are not."""
+    g = np.random.default_rng(2)
+    counts = daily_counts(g, np.linspace(-0.3, 0.3, 30))
+    shares = points(counts).mean(axis=0)
+    gamma = of_days(counts, np.full(30, float((shares * (1 - shares)).sum()) / 2000))
+    assert gamma is not None
+    assert gamma[0] < 0.1
+
+
 def test_neighbours_of_a_slow_season_are_alike():
     g = np.random.default_rng(0)
     gamma = of_days(daily_counts(g, season(g, 90, 0.85)))
@@ -95,7 +113,7 @@ def test_left_out_days_leave_gaps():
     g = np.random.default_rng(0)
     counts = daily_counts(g, np.arange(60) % 2)
     kept = np.array([day for day in range(60) if day % 6])
-    estimate = variogram(points(counts)[kept], np.zeros(kept.size), kept, 60)
+    estimate = variogram(points(counts)[kept], np.zeros(kept.size), 0.9, kept, 60)
     assert estimate is not None
     gamma, reliability = estimate
     assert reliability == 1

@@ -276,3 +276,33 @@ def windows(*sides):
 )
 def test_files_are_pairs_by_their_names(before, now, paired):
     assert Calendar.of_windows(*windows(before, now)).paired is paired
+
+
+def missing(before, now, rows=500):
+    """Return the missing and present rows of batches as a series."""
+    sides = [np.stack([counts, rows - counts], axis=1) for counts in (np.asarray(before), np.asarray(now))]
+    return Series(*sides, ordered=False)
+
+
+def test_a_rare_event_that_the_reference_lacks_by_chance_is_no_change():
+    """One file without a NULL says little about how much their share varies: 3 % of another file may be ordinary."""
+    variation = fit(missing([0], [15]))
+    assert variation.p_value() > 0.05
+    assert fit(missing([0] * 30, [15] * 5)).p_value() < LEVEL
+
+
+def test_a_series_hidden_by_the_chance_of_its_rows_wanders_like_most_others():
+    g = np.random.default_rng(3)
+
+    def level():
+        wander = np.zeros(37)
+        for day in range(1, 37):
+            wander[day] = 0.85 * wander[day - 1] + g.normal(0, 0.15)
+        return wander
+
+    series = [numeric(g, level(), 7) for _ in range(6)]
+    hidden = numeric(g, np.zeros(37), 7, rows=20)
+    calendar = undated(30, 7)
+    *_, among = fit_variation([*series, hidden], calendar)
+    *_, alone = fit_variation([series[0], *[numeric(g, np.zeros(37), 7) for _ in range(6)], hidden], calendar)
+    assert among.baselines[0].spread > 2 * alone.baselines[0].spread

@@ -27,8 +27,10 @@ from modelmonitor_trainer.arrays import Floats
 _PHIS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85])
 #: Share of the lags used for the fit.
 _LAGS = 1 / 3
-#: Batches that vary by less than this share of the chance of their rows do not vary.
+#: Batches that vary by less than this share of the chance of their rows do not vary ...
 _LEAST = 0.05
+#: ... nor those for which this many standard deviations of it explain it.
+_SIGNIFICANT = 2.0
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,12 @@ def expected_variance(covariance: Floats) -> float:
 
 
 def variogram(
-    points: Floats, noise: Floats, positions: npt.NDArray[np.int64], batches: int
+    points: Floats, noise: Floats, noise_deviation: float, positions: npt.NDArray[np.int64], batches: int
 ) -> tuple[Floats, float] | None:
-    """Return half the mean squared distance of batches by lag, (lags,), in units of its mean, and its reliability.
+    """Return half the mean squared distance of batches by lag, (lags,), in units of that of all, and its reliability.
 
-    The latter is the share of the distances that is not due to the chance of rows. None if batches are alike.
+    The latter is the share of the distances that is not due to the chance of rows. None if batches are alike. All pairs
+    decide about that, because neighbours of a slow season are alike, too.
 
     Parameters
     ----------
@@ -81,6 +84,8 @@ def variogram(
         The batches, without a season.
     noise : (batches,)
         Squared length that the chance of rows adds to each; it is subtracted.
+    noise_deviation
+        Standard deviation of it, as a share.
     positions : (batches,)
         Their positions in time.
     batches
@@ -95,8 +100,9 @@ def variogram(
     near = lags <= most
     pairs = np.bincount(lags[near], minlength=most + 1)[1:]
     sums = np.bincount(lags[near], halves[rows[near], columns[near]], minlength=most + 1)[1:]
-    mean = float(sums.sum() / max(1, pairs.sum()))
-    if mean <= max(1e-15, _LEAST * float(noise.mean())):
+    mean = float(halves[rows, columns].mean())
+    least = max(_LEAST, _SIGNIFICANT * noise_deviation / np.sqrt(points.shape[0] - 1))
+    if mean <= max(1e-15, least * float(noise.mean())):
         return None
     return np.asarray((sums / np.maximum(pairs, 1) / mean).clip(0)), mean / (mean + float(noise.mean()))
 

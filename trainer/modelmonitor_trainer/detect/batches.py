@@ -15,7 +15,7 @@ from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.detect.autocorrelation import variogram
 from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.change_points import find_change_points
-from modelmonitor_trainer.detect.distances import distances, points_of, variance_of_distance
+from modelmonitor_trainer.detect.distances import distances, noise_deviation, points_of, variance_of_distance
 
 #: A batch is odd if it is this many robust standard deviations from the middle ...
 ODD = 3.5
@@ -131,7 +131,10 @@ class BatchSeries:
         ordinary = self.ordinary
         if ordinary.size < MIN_BATCHES_ODD or self.paired:
             return None
-        return variogram(self.residuals, self.noise[ordinary], self.positions[ordinary], self.reference_batches)
+        deviation = noise_deviation(self.shares, ordered=self.ordered)
+        return variogram(
+            self.residuals, self.noise[ordinary], deviation, self.positions[ordinary], self.reference_batches
+        )
 
     @property
     def shares(self) -> Floats:

@@ -57,6 +57,36 @@ def without_chance(distance: Floats | float, shares: Floats, rows: Floats | floa
     return np.asarray(np.sqrt(np.maximum(0.0, np.square(distance) - np.square(by_chance))), dtype=np.float64)
 
 
+def noise_deviation(shares: Floats, *, ordered: bool) -> float:
+    """Return the standard deviation of the squared length of the chance of rows, as a share of its mean.
+
+    Parameters
+    ----------
+    shares : (bins,)
+        Shares or distribution function.
+
+    Notes
+    -----
+    With the covariance S of the points, the squared length has the mean tr S and the variance 2 tr S². S is
+    min(F_i, F_j) - F_i F_j for distribution functions and p_i [i = j] - p_i p_j for shares.
+
+    >>> import numpy as np
+    >>> round(noise_deviation(np.linspace(0.01, 0.99, 99), ordered=True), 2)  # Brownian bridge: sqrt(4 / 5)
+    0.89
+    """
+    mean = float((shares * (1 - shares)).sum())
+    if mean <= 0:
+        return 0.0
+    squares = np.square(shares)
+    if ordered:
+        above = np.square(1 - shares)
+        after = np.cumsum(above[::-1])[::-1] - above
+        trace = float((squares * (2 * after + above)).sum())
+    else:
+        trace = float(squares.sum() - 2 * (squares * shares).sum() + squares.sum() ** 2)
+    return float(np.sqrt(2 * max(0.0, trace))) / mean
+
+
 def variance_of_distance(by_bin: Floats, bernoulli: Floats, *, ordered: bool) -> float:
     """Return the variance of a distance from the variance of each point, which may be negative by chance.
 

@@ -189,7 +189,8 @@ def fit_variation(series: Sequence[Series], calendar: Calendar) -> list[Variatio
     """Return the variation of each of `series`, which have the same batches.
 
     The correlation of neighbouring batches is estimated from each series and from all of them together: the variogram
-    of a few dozen days is noisy, and that of all series together hides a slow one among many.
+    of a few dozen days is noisy, and that of all series together hides a slow one among many. A series whose variation
+    the chance of its rows hides is taken to be like the others if most of them vary.
     """
     sides = [resolve(item, calendar) for item in series]
     estimates = [side.variogram() for side in sides]
@@ -198,8 +199,10 @@ def fit_variation(series: Sequence[Series], calendar: Calendar) -> list[Variatio
         return [_variation(side, None) for side in sides]
     variograms, reliabilities = zip(*varying, strict=True)
     pooled = np.average(variograms, axis=0, weights=reliabilities)
+    most = 2 * len(varying) > sum(bool(side.bernoulli.any()) for side in sides)
+    shared = fit_autocorrelation(pooled) if most else None
     return [
-        _variation(side, None if estimate is None else _correlation(*estimate, pooled))
+        _variation(side, shared if estimate is None else _correlation(*estimate, pooled))
         for side, estimate in zip(sides, estimates, strict=True)
     ]
 
@@ -234,7 +237,7 @@ def _variation(side: BatchSeries, correlation: Autocorrelation | None) -> Variat
         current_batches=int(side.current_kept.size),
         baselines=tuple(_baseline(side, part, kernel) for part in _parts(side)),
         dated=side.dated,
-        scale=4 * float(_row_variance(side, 1.0)),
+        scale=_scale(side),
         season=side.season,
         odd=tuple(side.kept[side.odd].tolist()),
         change_points=tuple(int(side.kept[ordinary[index]]) for index in side.change_points),
@@ -281,12 +284,22 @@ def _baseline(side: BatchSeries, part: npt.NDArray[np.int64], kernel: Floats | N
     return Baseline(distance, spread, float(_row_variance(side, rows)))
 
 
+def _scale(side: BatchSeries) -> float:
+    """Return the share of the prior variance, 4 p (1 - p) for the share p of a rare event on both sides together."""
+    now = side.current_rows @ side.current / side.current_rows.sum()
+    middle = (side.shares + now) / 2
+    return 4 * _largest(side, middle * (1 - middle))
+
+
 def _row_variance(side: BatchSeries, rows: Floats | float) -> Floats:
     """Return the largest variance of a distance by the chance of rows."""
-    largest = float(side.bernoulli.max()) if side.bernoulli.size and side.ordered else 0.25
-    if not side.ordered and side.bernoulli.size == 2:
-        largest = float(side.bernoulli.max())
-    return np.asarray(largest / rows, dtype=np.float64)
+    return np.asarray(_largest(side, side.bernoulli) / rows, dtype=np.float64)
+
+
+def _largest(side: BatchSeries, bernoulli: Floats) -> float:
+    """Return the largest variance of one row in any set of bins."""
+    is_known = bernoulli.size > 0 if side.ordered else bernoulli.size == 2
+    return float(bernoulli.max()) if is_known else 0.25
 
 
 def _trend(side: BatchSeries) -> tuple[float, bool]:
