@@ -44,6 +44,20 @@ addEventListener("load", () => {{
 </script>"""
 
 
+# The controls of the table of columns, clicked as a reader does; the page itself has no scripts.
+CLICKS = """<!doctype html><iframe id="page" src="page.html" style="border: 0; width: 1200px; height: 6000px"></iframe>
+<script>
+addEventListener("load", () => {{
+  const page = document.getElementById("page").contentDocument;
+  for (const key of {labels}) page.querySelector(`label[for=${{key}}]`).click();
+  const rows = [...page.querySelectorAll(".row")].filter(row => row.getClientRects().length)
+    .sort((one, other) => one.getBoundingClientRect().top - other.getBoundingClientRect().top);
+  const measured = rows.map(row => row.querySelector(".name")?.textContent ?? row.textContent);
+  document.body.innerHTML = "<pre id=measured>" + JSON.stringify(measured).replaceAll("<", "") + "</pre>";
+}});
+</script>"""
+
+
 def browse(folder, file, *options):
     command = [
         *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", *options),
@@ -55,8 +69,13 @@ def browse(folder, file, *options):
 
 def measure(folder, width):
     """Return the measurements of the page in a browser, and the lines that the browser logs."""
-    (folder / "frame.html").write_text(FRAME.format(width=width))
-    process = browse(folder, "frame.html", "--dump-dom", f"--window-size={max(width, 1400)},2000")
+    return run_frame(folder, FRAME.format(width=width), f"--window-size={max(width, 1400)},2000")
+
+
+def run_frame(folder, frame, *options):
+    """Return what a document with the page in a frame measures, and the lines that the browser logs."""
+    (folder / "frame.html").write_text(frame)
+    process = browse(folder, "frame.html", "--dump-dom", *options)
     match = re.search(r'<pre id="measured">(.*?)</pre>', process.stdout, re.DOTALL)
     assert match, process.stderr[-2000:]
     return json.loads(html.unescape(match[1])), [line for line in process.stderr.splitlines() if "CONSOLE" in line]
@@ -131,6 +150,22 @@ def pages(tmp_path_factory):
     }
 
 
+@pytest.fixture(scope="module")
+def columns_page(tmp_path_factory):
+    """A page with seven columns: two drifted, four without drift, one left out."""
+    folder = tmp_path_factory.mktemp("columns")
+    for name, seed, now in (("ref", 1, False), ("cur", 2, True)):
+        g = np.random.default_rng(seed)
+        columns = {name: g.normal(size=4000) for name in ("c", "b10", "a", "d")}
+        columns["b2"] = g.normal(0.5 if now else 0.0, 1, 4000)
+        columns["gaps"] = pa.array(g.normal(size=4000), mask=g.random(4000) < (0.2 if now else 0.02))
+        columns["when"] = pa.array([dt.datetime(2013, 1, 1, tzinfo=dt.UTC)] * 4000)
+        pq.write_table(pa.table(columns), folder / f"{name}.parquet")
+    files = Files(str(folder / "ref.parquet"), str(folder / "cur.parquet"))
+    sensitivity = Sensitivity(independent_rows=True)
+    return render(check_files(open_store(None), files, sensitivity, 1.0, now=dt.datetime(2013, 1, 1, tzinfo=dt.UTC)))
+
+
 @pytest.mark.parametrize("width", [1400, 400])
 @pytest.mark.parametrize("page", ["check", "comparison", "classes", "undecided", "card"])
 def test_a_page_in_a_browser(pages, tmp_path, page, width):
@@ -141,6 +176,29 @@ def test_a_page_in_a_browser(pages, tmp_path, page, width):
     assert page_facts["title"] != "run"
     assert page_facts["width"] <= width, page_facts["out"]
     assert page_facts["out"] == []
+    assert logged == []
+
+
+ALL = ["a", "b2", "b10", "c", "d", "gaps", "when"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        (["sort-name"], ALL),
+        (["sort-name", "show-drifted"], ["b2", "gaps"]),
+        (["show-drifted", "sort-missing"], ["gaps", "b2"]),
+        (["sort-name", "show-unchanged"], ["a", "b10", "c", "d"]),
+        (["sort-name", "show-compared"], ["a", "b2", "b10", "c", "d", "gaps"]),
+        (["show-left-out"], ["when"]),
+        (["show-inconclusive"], ["No column is of this kind."]),
+        (["show-drifted", "show-all", "sort-name"], ALL),
+    ],
+)
+def test_columns_are_sorted_and_filtered_by_clicks(columns_page, tmp_path, labels, shown):
+    (tmp_path / "page.html").write_text(columns_page)
+    names, logged = run_frame(tmp_path, CLICKS.format(labels=json.dumps(labels)), "--window-size=1400,2000")
+    assert names == shown
     assert logged == []
 
 

@@ -104,19 +104,29 @@ def test_scores_that_are_undefined_or_infinite_are_not_drawn():
     assert (alone.promotion_score, alone.allowed, alone.score) == (None, None, 160)
 
 
+def points(path):
+    """Return the points of a path."""
+    x = y = 0.0
+    for command, numbers in re.findall(r"([MLVH])([\d.,]+)", path):
+        first, _, second = numbers.partition(",")
+        x, y = {"V": (x, first), "H": (first, y)}.get(command, (first, second))
+        x, y = float(x), float(y)
+        yield x, y
+
+
 def x_coordinates(path):
     """Return the x of every point of a path."""
-    return [float(x) for x in re.findall(r"[ML]([\d.]+),", path)]
+    return [x for x, _ in points(path)]
 
 
 def y_coordinates(path):
     """Return the y of every point of a path."""
-    return [float(y) for y in re.findall(r"[ML][\d.]+,([\d.]+)", path)]
+    return [y for _, y in points(path)]
 
 
 def heights(path):
     """Return the height of every bin of an area."""
-    return [96 - float(y) for y in re.findall(r"L[\d.]+,([\d.]+)L", path)]
+    return [96 - float(y) for y in re.findall(r"V([\d.]+)H", path)]
 
 
 @pytest.mark.parametrize(("scale", "spread"), [(1.0, 12), (0.5, 5), (0.1, 1), (1.0, 90)])

@@ -36,7 +36,7 @@ def test_drift_is_reported_and_written(world):
     world.land_days(34, 40, shifted)
     verdict, _ = world.check()
     assert verdict.verdict == "Drift"
-    assert verdict.message.startswith("1 of 4 columns has drifted: x (distance 0.5")
+    assert verdict.message.startswith("1 of 4 columns has drifted: x (effect 0.5")
     assert [f.name for f in verdict.top_features if f.drifted] == ["x"]
     page = world.store.read(verdict.report_uri).decode()
     assert verdict.message[:20] in page
@@ -52,7 +52,7 @@ def test_drift_is_reported_and_written(world):
     ("change", "kind", "message"),
     [
         (lambda r: r | {"x": r["x"] * 100}, "OutOfRange", "'x'"),
-        (lambda r: r | {"x": [None] * 150}, "NullBurst", "'x' lacks 100%"),
+        (lambda r: r | {"x": [None] * 150}, "NullBurst", "'x' lacks 100 %"),
         (lambda r: r | {"x": [str(v) for v in r["x"]]}, "TypeChanged", "holds text"),
         (lambda r: r | {"kind": ["oops"] * 150}, "NotAllowed", "'oops'"),
         (lambda r: {k: v for k, v in r.items() if k != "z"}, "MissingColumn", "'z' is missing from file://"),

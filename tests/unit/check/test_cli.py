@@ -52,7 +52,7 @@ def test_text_target_and_page(capsys, files):
     options = ("--target", "y", "--html", files / "report.html", "--false-alarms", "1/365d", "--independent-rows")
     code, out, _ = run(capsys, *args, *options)
     assert code == 0
-    assert out.startswith("Drift: 1 of 4 columns has drifted: x (distance")
+    assert out.startswith("Drift: 1 of 4 columns has drifted: x (effect")
     assert "Not compared, because they are neither numbers nor text: when." in out
     page = (files / "report.html").read_text()
     assert "level 0.00274" in page
@@ -104,7 +104,7 @@ def test_a_monitor_from_its_yaml_file(capsys, world, tmp_path):
     assert (code, out.split(":")[0]) == (0, "NoDrift")
     code, out, _ = run(capsys, "report", "-f", path, "--html", tmp_path / "copy.html")
     assert (code, out.strip()) == (0, str(tmp_path / "copy.html"))
-    assert "<h1>No drift</h1>" in (tmp_path / "copy.html").read_text()
+    assert "<h1>No drift in 4 columns" in (tmp_path / "copy.html").read_text()
 
 
 def test_an_invalid_monitor_is_explained(capsys, world, tmp_path):

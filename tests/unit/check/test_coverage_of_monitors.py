@@ -72,7 +72,7 @@ def test_days_at_the_start_of_the_live_window_are_missed_too(world):
         remove(world, day)
     document, parts = check(world)
     assert document["verdict"] == "Inconclusive"
-    assert "71% of the days" in document["message"]
+    assert "71.4 % of the days" in document["message"]
     assert parts["days"] == {"MissingDay": ["2013-02-03", "2013-02-04"]}
 
 

@@ -91,7 +91,7 @@ def test_a_changed_unit_and_missing_values_are_both_named(world):
     verdict, _ = world.check(now=dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC))
     assert verdict.verdict == "Corrupted"
     assert "'z' looks like °C for °F in 2013-02-09" in verdict.message
-    assert "'x' lacks 50% of its values" in verdict.message
+    assert "'x' lacks 50 % of its values" in verdict.message
 
 
 def test_a_day_with_too_few_rows(world):

@@ -94,9 +94,9 @@ def test_too_little_coverage_is_not_no_drift():
     decided = require_coverage(QUIET, coverage, 0.9)
     assert (decided.name, decided.reason) == ("Inconclusive", Reason.INCONCLUSIVE)
     assert decided.message == (
-        "No drift found in what was compared, but that is 50% of the objects, less than sensitivity.minimumCoverage "
-        "(90%). Not compared (current): s3://b/x.zst. Neither name nor content is that of a Parquet, CSV or JSON Lines "
-        "file. No significant change."
+        "No drift found in what was compared, but that is 50 % of the objects, less than sensitivity.minimumCoverage "
+        "(90 %). Not compared (current): s3://b/x.zst. Neither name nor content is that of a Parquet, CSV or JSON "
+        "Lines file. No significant change."
     )
     assert require_coverage(QUIET, coverage, 0.5) == QUIET
 

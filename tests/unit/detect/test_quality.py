@@ -55,15 +55,15 @@ WORDS = ["a", "b"] * 100
     [
         (NUMBER, GOOD, GOOD, [1.0, 11.5, -3.0], "OutOfRange", "1 values below 0 (smallest -3) and 1 values above 10"),
         (NUMBER, GOOD, GOOD, ["1", "2"], "TypeChanged", "holds text, where the reference holds numbers, in"),
-        (NUMBER, GOOD, GOOD, [None] * 60 + [1.0, 3.0] * 20, "NullBurst", "lacks 60% of its values (at most 0%"),
-        (NUMBER, GOOD, GOOD, [float("nan")] * 60 + [1.0, 3.0] * 20, "NullBurst", "lacks 60%"),
+        (NUMBER, GOOD, GOOD, [None] * 60 + [1.0, 3.0] * 20, "NullBurst", "lacks 60 % of its values (at most 0 %"),
+        (NUMBER, GOOD, GOOD, [float("nan")] * 60 + [1.0, 3.0] * 20, "NullBurst", "lacks 60 %"),
         (NUMBER, GOOD, GOOD, [3.0] * 200, "Stuck", "has the value 3 in all of 200 rows"),
         (STRICT, GOOD, GOOD, [1.0, None], "UnexpectedNull", "1 missing values of 2"),
         (CATEGORY, WORDS, WORDS, ["a", "zzz", "zzz"], "NotAllowed", "2 values that are not allowed ('zzz')"),
         (FREE, WORDS, WORDS, [1, 2, 3], "TypeChanged", "holds numbers, where the reference holds text,"),
         (FREE, WORDS, WORDS, ["b"] * 200, "Stuck", "has one value in all of 200 rows"),
         (FREE, WORDS, WORDS, ["new"] * 200, "Stuck", "has one value in all of 200 rows"),
-        (FREE, WORDS, WORDS, pa.nulls(200), "NullBurst", "lacks 100%"),
+        (FREE, WORDS, WORDS, pa.nulls(200), "NullBurst", "lacks 100 %"),
     ],
 )
 def test_one_bad_partition_among_good_ones_is_named(feature, reference, good, bad, kind, message):

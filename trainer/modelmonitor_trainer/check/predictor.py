@@ -14,6 +14,7 @@ from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.data.arrow_floats import numbers_of
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.registry import ModelRegistry
+from modelmonitor_trainer.text import number
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,6 @@ def require_probabilities(scores: Array) -> None:
     """
     if scores.size and not 0 <= scores.min() <= scores.max() <= 1:
         raise BadData(
-            f"the predictions range from {scores.min():.4g} to {scores.max():.4g}, so they are not probabilities; log "
-            "the probability of the positive class"
+            f"the predictions range from {number(scores.min())} to {number(scores.max())}, so they are not "
+            "probabilities; log the probability of the positive class"
         )

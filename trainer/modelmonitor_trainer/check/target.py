@@ -13,6 +13,7 @@ from modelmonitor_trainer.data.arrow_floats import numbers_of
 from modelmonitor_trainer.data.classes import class_names, is_yes_no
 from modelmonitor_trainer.data.tables import is_number
 from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.text import number
 
 #: Whole numbers with at most so many different values may be classes.
 _MAX_CLASS_NUMBERS = 20
@@ -64,7 +65,7 @@ def refuse_class_numbers(truth: Floats, predicted: Floats, name: str) -> None:
     fractions = bool(known.size and known.min() >= 0 and known.max() <= 1)
     few = values.size <= _MAX_CLASS_NUMBERS and bool((values == np.floor(values)).all())
     if values.size <= 2 or (few and fractions):
-        shown = ", ".join(f"{value:g}" for value in values[:3]) + (", …" if values.size > 3 else "")
+        shown = ", ".join(number(value) for value in values[:3]) + (", …" if values.size > 3 else "")
         raise BadData(
             f"the target {name!r} is {shown} in the reference, which may be the numbers of classes; bias is defined "
             "for 0 and 1, and for values: write 1 for the outcome that the prediction is the probability of, and 0 for "
@@ -72,6 +73,6 @@ def refuse_class_numbers(truth: Floats, predicted: Floats, name: str) -> None:
         )
     if fractions and bool(((truth < 0) | (truth > 1)).sum() > truth.size / 2):
         raise BadData(
-            f"the target {name!r} is from {values[0]:g} to {values[-1]:g} in the reference and its predictions are "
-            "from 0 to 1, so they are not on one scale; log the predicted value"
+            f"the target {name!r} is from {number(values[0])} to {number(values[-1])} in the reference and its "
+            "predictions are from 0 to 1, so they are not on one scale; log the predicted value"
         )

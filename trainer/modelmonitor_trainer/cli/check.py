@@ -193,13 +193,14 @@ def _check_in_pod(args: argparse.Namespace) -> int:
         from modelmonitor_trainer.check.publish import publish_check
         from modelmonitor_trainer.errors import BadConfiguration
         from modelmonitor_trainer.storage.open import open_store
+        from modelmonitor_trainer.text import printable
 
         request = read_request(args.request)
         if not isinstance(request, CheckRequest):
             raise BadConfiguration(f"{args.request} is a request of kind {request.kind}, not Check")
         store = open_store(request.spec.storage)
         verdict, _ = publish_check(store, request, job=job_name(), now=dt.datetime.now(dt.UTC))
-        print(_printable(f"{verdict.verdict}: {verdict.message}"), file=sys.stderr)
+        print(printable(f"{verdict.verdict}: {verdict.message}"), file=sys.stderr)
         return verdict
 
     return run_in_pod(work)
@@ -330,43 +331,13 @@ def _sensitivity(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print(result: CheckResult, args: argparse.Namespace) -> None:
-    from modelmonitor_api.outcomes import Verdict
+    from modelmonitor_trainer.cli.check_text import text_of
     from modelmonitor_trainer.detect.result import to_json
-    from modelmonitor_trainer.detect.verdict import probability
 
     if args.output == "json":
         print(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=2))
         return
-    print(_printable(f"{result.verdict.verdict}: {result.verdict.message}"))
-    columns = result.drift.columns if result.drift else ()
-    shown = [column for column in columns if column.decisive is not None][:10]
-    if shown:
-        width = max(6, *(len(column.name) for column in shown))
-        print(f"\n  {'column':<{width}}  effect   limit  adjusted p  decided by")
-        for column in shown:
-            test = column.decisive
-            assert test is not None
-            mark = {Verdict.DRIFT: "*", Verdict.INCONCLUSIVE: "?"}.get(column.verdict, " ")
-            effect, limit = f"{test.evidence.effect:6.3f}", f"{test.limit:6.3f}"
-            p = f"{probability(test.adjusted_p):>10}"
-            print(f"{mark} {_printable(column.name):<{width}}  {effect}  {limit}  {p}  {test.what}")
-        if len(columns) > len(shown):
-            print(f"  and {len(columns) - len(shown)} more")
-    sentences = result.coverage.sentences() if result.coverage else ()
-    for note in result.notes:
-        if note not in sentences:
-            print(f"\n{_printable(note)}")
-    if sentences:
-        print("\nLeft out:")
-        for sentence in sentences:
-            print(f"  {_printable(sentence)}")
-    where = args.html or result.verdict.report_uri
-    print(f"\nReport: {where}" if where else "\nAdd --html FILE for a report page.")
-
-
-def _printable(text: str) -> str:
-    """Return text from data without terminal control characters."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    print(text_of(result, args.html or result.verdict.report_uri or ""))
 
 
 def _report(args: argparse.Namespace) -> int:

@@ -173,7 +173,7 @@ class BatchSeries:
 
 def resolve(series: Series, calendar: Calendar) -> BatchSeries:
     """Return a series with what is expected of each batch."""
-    before, now = (_merged(side, ordered=series.ordered) for side in (series.reference, series.current))
+    before, now = (merge_bins(side, ordered=series.ordered) for side in (series.reference, series.current))
     kept, current_kept = (np.flatnonzero(side.sum(axis=1)) for side in (before, now))
     reference, current = (points_of(side, ordered=series.ordered) for side in (before[kept], now[current_kept]))
     rows, current_rows = (side.sum(axis=1).astype(np.float64) for side in (before[kept], now[current_kept]))
@@ -232,7 +232,7 @@ def _follow_jumps(
         expected[stretch] += (reference - expected)[stretch].mean(axis=0)
 
 
-def _merged(counts: Counts, *, ordered: bool) -> Counts:
+def merge_bins(counts: Counts, *, ordered: bool) -> Counts:
     """Return counts with neighbouring ordered bins merged to at most _MAX_BINS."""
     bins = counts.shape[1]
     if not ordered or bins <= _MAX_BINS:

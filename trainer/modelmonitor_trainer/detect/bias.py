@@ -18,6 +18,7 @@ import numpy as np
 
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.detect.hypotheses import BIAS, Hypothesis, HypothesisFamily, family
+from modelmonitor_trainer.text import number
 
 #: A slice with fewer rows is not tested.
 MIN_ROWS = 100
@@ -100,7 +101,8 @@ def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "day
     if rows.truth.size < MIN_ROWS or not unit:
         text = f"{rows.truth.size} usable labelled rows are too few"
         if rows.truth.size >= MIN_ROWS:
-            text = f"the outcome is {rows.truth[0]:g} in all {rows.truth.size:,} labelled rows, so a bias has no scale"
+            only = number(rows.truth[0])
+            text = f"the outcome is {only} in all {rows.truth.size:,} labelled rows, so a bias has no scale"
         return HypothesisFamily(**(vars(test) | {"message": text}))
     everywhere = np.ones(rows.truth.size, dtype=bool)
     parts = [("all rows", everywhere), *_slices(rows)]

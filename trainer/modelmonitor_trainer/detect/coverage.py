@@ -11,7 +11,7 @@ from modelmonitor_api.names import Reason
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_trainer.data.left_out import LeftOut, SideName
 from modelmonitor_trainer.detect.verdict import Verdict
-from modelmonitor_trainer.text import listed
+from modelmonitor_trainer.text import listed, percent
 
 #: Maximum number of names of one reason in the JSON, and in a sentence.
 MAX_NAMES, NAMES_IN_SENTENCE = 20, 5
@@ -159,8 +159,8 @@ def require_coverage(verdict: Verdict, coverage: Coverage, minimum: float) -> Ve
     name, part = min(coverage.parts.items(), key=lambda item: item[1].share)
     why = " ".join(_sentence(items) for items in _grouped(part.left_out) if _counts(items[0].reason))
     text = (
-        f"No drift found in what was compared, but that is {part.share:.0%} of the {name}, less than "
-        f"sensitivity.minimumCoverage ({minimum:.0%}). {why}"
+        f"No drift found in what was compared, but that is {percent(part.share)} of the {name}, less than "
+        f"sensitivity.minimumCoverage ({percent(minimum)}). {why}"
     )
     reason = verdict.reason if verdict.reason is Reason.PERFORMANCE_DROP else Reason.INCONCLUSIVE
     return Verdict("Inconclusive", reason, f"{text} {verdict.message}")

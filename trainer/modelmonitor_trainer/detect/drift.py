@@ -16,6 +16,7 @@ import numpy as np
 
 from modelmonitor_api.outcomes import DoubtReason, Verdict
 from modelmonitor_api.spec import Sensitivity
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.batches import Series
 from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.equivalence import Doubt, doubts_about
@@ -54,6 +55,8 @@ class Comparison:
         "Feature", "Target" or "Prediction".
     plan, reference, current
         The bins of the column, and its profiles.
+    batches
+        The batches of the reference, and of the current window.
     """
 
     detector: str
@@ -61,13 +64,15 @@ class Comparison:
     plan: ColumnPlan
     reference: ColumnWindow
     current: ColumnWindow
+    batches: tuple[tuple[Batch, ...], tuple[Batch, ...]] = ((), ())
 
     @classmethod
     def of_windows(
         cls, detector: str, role: str, plan: ColumnPlan, reference: WindowProfile, current: WindowProfile
     ) -> Comparison:
         """Return the comparison of a column of two windows."""
-        return cls(detector, role, plan, reference.columns[plan.name], current.columns[plan.name])
+        batches = tuple(batch.block for batch in reference.blocks), tuple(batch.block for batch in current.blocks)
+        return cls(detector, role, plan, reference.columns[plan.name], current.columns[plan.name], batches)
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,7 @@ class ColumnResult:
 
     @property
     def decisive(self) -> ColumnTest | None:
-        """The test with most evidence; that of the distribution where they are equal."""
+        """The test that decides the verdict: of drift, of a doubt, or that with most evidence."""
         return min(self.tests, key=_rank, default=None)
 
 
@@ -161,7 +166,7 @@ class DriftResult:
     Attributes
     ----------
     columns
-        Columns, the strongest evidence first.
+        Columns: drifted ones, inconclusive ones, and the others, each with the strongest evidence first.
     level
         Level of the check.
     tests
@@ -190,6 +195,16 @@ class DriftResult:
     def inconclusive(self) -> tuple[ColumnResult, ...]:
         """The columns that may have changed; those of which a side has no rows were not compared."""
         return tuple(column for column in self.columns if column.doubts and not column.drifted)
+
+    @property
+    def compared(self) -> tuple[ColumnResult, ...]:
+        """The columns of which at least one test could be made."""
+        return tuple(column for column in self.columns if column.tests)
+
+    @property
+    def unchanged(self) -> tuple[ColumnResult, ...]:
+        """The columns in which a change of ``detectableEffect`` is ruled out."""
+        return tuple(column for column in self.columns if column.verdict is Verdict.NO_DRIFT)
 
     @property
     def changed_relations(self) -> tuple[HypothesisFamily, ...]:
@@ -368,10 +383,11 @@ def _mostly_new(comparison: Comparison) -> bool:
     return mostly_new(reference, current)
 
 
-def _rank(test: ColumnTest) -> tuple[bool, float, float]:
-    return not test.drifted, test.adjusted_p, -test.evidence.effect
+def _rank(test: ColumnTest) -> tuple[bool, bool, float, float]:
+    return not test.drifted, not test.doubts, test.adjusted_p, -test.evidence.effect
 
 
-def _column_rank(result: ColumnResult) -> tuple[bool, float, float, str]:
+def _column_rank(result: ColumnResult) -> tuple[bool, bool, float, float, str]:
+    """Drifted columns come first, then inconclusive ones, each in the order of their evidence."""
     test = result.decisive
-    return (*(_rank(test) if test else (True, 1.0, 0.0)), result.name)
+    return (*(_rank(test) if test else (True, not result.doubts, 1.0, 0.0)), result.name)

@@ -16,7 +16,7 @@ from modelmonitor_trainer.detect.drift import ColumnResult
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.text import listed
+from modelmonitor_trainer.text import listed, number, percent
 
 #: Fewer values are not examined.
 _MIN_ROWS = 100
@@ -103,7 +103,7 @@ def _of_column(column: ColumnResult) -> Iterator[Finding]:
     for index, name in names.items():
         before, now = float(shares[0][index]), float(shares[1][index])
         if _has_changed(before, now, reference.present, current.present):
-            text = f"the value {name} is {_percent(now)} of the rows, {_percent(before)} in the reference"
+            text = f"the value {name} is {percent(now)} of the rows ({percent(before)} in the reference)"
             yield Finding(column.name, FindingKind.VALUE_SHARE, text)
 
 
@@ -116,10 +116,10 @@ def _of_numbers(reference: NumericProfile, current: NumericProfile) -> Iterator[
         return
     apart = abs(current.mean - reference.mean)
     if apart > _MEAN * before:
-        text = f"the mean is {_number(current.mean)}, {_number(reference.mean)} in the reference"
-        yield FindingKind.MEAN, f"{text} ({apart / before:.1f} standard deviations apart)"
+        text = f"the mean is {number(current.mean)} ({number(reference.mean)} in the reference"
+        yield FindingKind.MEAN, f"{text}, {apart / before:.1f} standard deviations apart)"
     if now > _SPREAD * before or now * _SPREAD < before:
-        text = f"the standard deviation is {_number(now)}, {_number(before)} in the reference"
+        text = f"the standard deviation is {number(now)} ({number(before)} in the reference)"
         yield FindingKind.SPREAD, text
     for end, value, beyond in (
         ("smallest", current.minimum, reference.minimum - current.minimum),
@@ -127,8 +127,8 @@ def _of_numbers(reference: NumericProfile, current: NumericProfile) -> Iterator[
     ):
         if beyond > _OUTSIDE * width:
             text = (
-                f"the {end} value is {_number(value)}, and those of the reference lie between "
-                f"{_number(reference.minimum)} and {_number(reference.maximum)}"
+                f"the {end} value is {number(value)}, and those of the reference lie between "
+                f"{number(reference.minimum)} and {number(reference.maximum)}"
             )
             yield FindingKind.RANGE, text
 
@@ -138,14 +138,14 @@ def _names_of_values(plan: NumericPlan) -> dict[int, str]:
     edges = plan.edges
     single = np.flatnonzero(edges[1:] == np.nextafter(edges[:-1], np.inf)) + 1
     # A bin holds the values from its lower edge up to, and without, its upper edge.
-    return {int(index): _number(float(edges[index - 1])) for index in single}
+    return {int(index): number(float(edges[index - 1])) for index in single}
 
 
 def _new_values(name: str, current: CategoricalProfile) -> Iterator[Finding]:
     for value, rows in sorted(current.others.items(), key=lambda item: (-item[1], item[0]))[:3]:
         share = rows / current.present
         if _has_changed(0.0, share, current.present, current.present):
-            text = f"the value {value[:40]!r} is {_percent(share)} of the rows, and is new or rare in the reference"
+            text = f"the value {value[:40]!r} is {percent(share)} of the rows, and is new or rare in the reference"
             yield Finding(name, FindingKind.VALUE_SHARE, text)
 
 
@@ -166,21 +166,3 @@ def _has_changed(before: float, now: float, n: int, m: int) -> bool:
     error = np.sqrt(both * (1 - both) * (1 / n + 1 / m))
     larger, smaller = max(before, now), min(before, now)
     return larger - smaller > max(_SHARE, _ERRORS * error) and larger > _FACTOR * smaller
-
-
-def _number(value: float) -> str:
-    """Return a number as people write it.
-
-    >>> _number(29640.0), _number(0.12345678), _number(1234567.891), _number(1e-9)
-    ('29,640', '0.1235', '1,234,568', '1e-09')
-    """
-    size = abs(value)
-    if size >= 1e15 or 0 < size < 1e-4:
-        return f"{value:.4g}"
-    if size >= 1000 or value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share >= 0.001 or not share else f"{share:.2g}"

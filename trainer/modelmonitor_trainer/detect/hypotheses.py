@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modelmonitor_trainer.detect.statistics import adjusted
-from modelmonitor_trainer.text import listed
+from modelmonitor_trainer.text import listed, number
 
 BIAS, CORRELATION, ABLATION = "PredictionBias", "CorrelationDrift", "Ablation"
 
@@ -136,7 +136,7 @@ def decide(
 def in_words(test: HypothesisFamily) -> str:
     """Return the rejected hypotheses of a family, as part of a sentence."""
     changed = test.changed
-    return f"{test.what}: {listed([f'{s.name} ({s.before:.3g} to {s.now:.3g})' for s in changed], 3)}"
+    return f"{test.what}: {listed([f'{s.name} ({number(s.before, 3)} to {number(s.now, 3)})' for s in changed], 3)}"
 
 
 def _counts(subject: Hypothesis, level: float, minimum: float) -> bool:

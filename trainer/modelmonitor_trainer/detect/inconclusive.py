@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modelmonitor_api.outcomes import DoubtReason, Verdict
+from modelmonitor_api.outcomes import DoubtReason
 from modelmonitor_trainer.detect.drift import ColumnResult, DriftResult
 from modelmonitor_trainer.detect.equivalence import Doubt
 from modelmonitor_trainer.detect.wording import Wording
@@ -38,7 +38,7 @@ def why_inconclusive(drift: DriftResult, wanted: float, rows: tuple[int, int], w
     sentences = []
     unsure = drift.inconclusive
     if unsure:
-        certain = sum(column.verdict is Verdict.NO_DRIFT for column in drift.columns)
+        certain = len(drift.unchanged)
         start = f"No drift in {count_of_columns(certain)}, but a" if certain else "No drift found, but a"
         where = f" in {count_of_columns(len(unsure))}" if certain else ""
         sentences.append(f"{start} change of {wanted:g} cannot be ruled out{where}.")

@@ -11,6 +11,7 @@ import numpy as np
 
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.detect.score_timeline import Period, Score, or_none
+from modelmonitor_trainer.text import number
 
 #: The champion is not scored on fewer rows.
 MIN_ROWS = 100
@@ -118,7 +119,7 @@ def judge(
     low, high = now - reach, now + reach
     fields: dict[str, Any] = {"rows": rows, "score": now, "low": low, "high": high}
     if result.promotion_score is None:
-        text = f"{title} is {now:.4g} on {rows:,} labelled rows; the champion has no score to compare it with"
+        text = f"{title} is {number(now)} on {rows:,} labelled rows; the champion has no score to compare it with"
         return PerformanceResult(**(vars(result) | fields | {"message": text}))
     drop = result.promotion_score - now if greater_is_better else now - result.promotion_score
     # The score at promotion is an estimate from a sample, too.
@@ -126,15 +127,15 @@ def judge(
     dropped = drop - apart > result.max_drop
     verb = "has dropped to" if greater_is_better else "has risen to"
     text = (
-        f"{title} {verb if dropped else 'is'} {now:.4g} ({low:.4g} to {high:.4g}) on {rows:,} labelled "
-        f"rows; it was {result.promotion_score:.4g}{_plus_minus(result)} at the champion's promotion, and "
-        f"{result.max_drop:.3g} worse is tolerated"
+        f"{title} {verb if dropped else 'is'} {number(now)} ({number(low)} to {number(high)}) on {rows:,} labelled "
+        f"rows; it was {number(result.promotion_score)}{_plus_minus(result)} at the champion's promotion, and "
+        f"{number(result.max_drop)} worse is tolerated"
     )
     return PerformanceResult(**(vars(result) | fields | {"dropped": dropped, "message": text}))
 
 
 def _plus_minus(result: PerformanceResult) -> str:
-    return f" ± {result.promotion_score_deviation:.2g}" if result.promotion_score_deviation else ""
+    return f" ± {number(result.promotion_score_deviation)}" if result.promotion_score_deviation else ""
 
 
 def _deviation(days: Sequence[tuple[Array, Array]], score: Score) -> float:

@@ -21,7 +21,7 @@ from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
-from modelmonitor_trainer.text import listed
+from modelmonitor_trainer.text import listed, number, percent
 
 #: A burst of missing values exceeds the worst batch of the reference by this much …
 BURST = 0.25
@@ -262,7 +262,7 @@ def in_words(kinds: Iterable[str]) -> str:
 def _unexpected_nulls(feature: Feature, profile: ColumnProfile, _before: Sequence[ColumnProfile]) -> str:
     if feature.nullable or not profile.missing:
         return ""
-    return f"is declared not nullable and has {profile.missing} missing values of {profile.rows}"
+    return f"is declared not nullable and has {profile.missing:,} missing values of {profile.rows:,}"
 
 
 def _out_of_range(feature: Feature, profile: ColumnProfile, _before: Sequence[ColumnProfile]) -> str:
@@ -270,9 +270,9 @@ def _out_of_range(feature: Feature, profile: ColumnProfile, _before: Sequence[Co
         return ""
     parts = []
     if profile.below:
-        parts.append(f"{profile.below} values below {feature.minimum} (smallest {profile.minimum:.6g})")
+        parts.append(f"{profile.below:,} values below {feature.minimum} (smallest {number(profile.minimum)})")
     if profile.above:
-        parts.append(f"{profile.above} values above {feature.maximum} (largest {profile.maximum:.6g})")
+        parts.append(f"{profile.above:,} values above {feature.maximum} (largest {number(profile.maximum)})")
     return f"has {' and '.join(parts)}" if parts else ""
 
 
@@ -280,7 +280,7 @@ def _not_allowed(feature: Feature, profile: ColumnProfile, _before: Sequence[Col
     if feature.allowed_values is None or not isinstance(profile, CategoricalProfile) or not profile.disallowed_rows:
         return ""
     shown = ", ".join(repr(value[:40]) for value in list(profile.disallowed)[:3])
-    return f"has {profile.disallowed_rows} values that are not allowed ({shown})"
+    return f"has {profile.disallowed_rows:,} values that are not allowed ({shown})"
 
 
 def _null_burst(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
@@ -292,7 +292,7 @@ def _null_burst(_feature: Feature, profile: ColumnProfile, before: Sequence[Colu
     error = np.sqrt(max(worst * (1 - worst), 1 / profile.rows) / profile.rows)
     if rate < worst + BURST or rate < worst + BURST_ERRORS * error:
         return ""
-    return f"lacks {rate:.0%} of its values (at most {worst:.0%} in any part of the reference)"
+    return f"lacks {percent(rate)} of its values (at most {percent(worst)} in any part of the reference)"
 
 
 def _stuck(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
@@ -306,8 +306,8 @@ def _stuck(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnPro
     if share > 0 and profile.present * np.log(share) > np.log(_STUCK_LEVEL):
         return ""
     if isinstance(profile, NumericProfile):
-        return f"has the value {profile.minimum:.6g} in all of {profile.present} rows"
-    return f"has one value in all of {profile.present} rows"
+        return f"has the value {number(profile.minimum)} in all of {profile.present:,} rows"
+    return f"has one value in all of {profile.present:,} rows"
 
 
 def _one_value(profile: ColumnProfile) -> bool:

@@ -198,7 +198,7 @@ def _column(column: ColumnResult, result: CheckResult) -> dict[str, Any]:
         "limit": test.limit if test else None,
         "doubts": [{"reason": doubt.reason.value, "message": text} for doubt, text in doubts],
         "nullRate": {"reference": _rate(reference), "current": _rate(current)},
-        "tests": [_test(test) for test in column.tests],
+        "tests": [_test(test, numeric=isinstance(reference, NumericProfile)) for test in column.tests],
         "populationStabilityIndex": column.stability,
         "jensenShannonDistance": column.jensen_shannon,
     }
@@ -218,8 +218,8 @@ def _performance(performance: PerformanceResult) -> dict[str, Any]:
     return document | {"periods": [_without_nan(vars(period)) for period in performance.periods]}
 
 
-#: The same name as for columns.
-_SUBJECT_KEYS = {"adjusted_p": "adjustedPValue"}
+#: The p-value has the same name as for columns. The effect is that of a column, so a relationship has a change.
+_SUBJECT_KEYS = {"adjusted_p": "adjustedPValue", "effect": "change"}
 
 
 def _relation(relation: HypothesisFamily) -> dict[str, Any]:
@@ -239,11 +239,10 @@ def _relation(relation: HypothesisFamily) -> dict[str, Any]:
     }
 
 
-def _test(test: ColumnTest) -> dict[str, Any]:
-    statistic = {DISTRIBUTION: "distance", MISSING: "differenceOfRates"}[test.what]
+def _test(test: ColumnTest, *, numeric: bool) -> dict[str, Any]:
     return {
         "what": test.what,
-        "statistic": statistic,
+        "statistic": _statistic(test, numeric=numeric),
         "effect": test.evidence.effect,
         "effectLow": test.evidence.low,
         "effectHigh": test.evidence.high,
@@ -253,6 +252,13 @@ def _test(test: ColumnTest) -> dict[str, Any]:
         "limit": test.limit,
         "drifted": test.drifted,
     }
+
+
+def _statistic(test: ColumnTest, *, numeric: bool) -> str:
+    """Return the name of what the effect of a test is."""
+    if test.what == MISSING:
+        return "DifferenceOfShares"
+    return "KolmogorovSmirnovDistance" if numeric else "TotalVariationDistance"
 
 
 def _decision(result: CheckResult) -> dict[str, Any]:

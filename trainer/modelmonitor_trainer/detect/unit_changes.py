@@ -20,6 +20,7 @@ from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.profile.columns import NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
+from modelmonitor_trainer.text import number
 
 #: A reference with fewer batches does not show how days vary.
 MIN_BLOCKS = 7
@@ -118,8 +119,8 @@ def unit_changes(features: Iterable[Feature], current: WindowProfile, reference:
                     ViolationKind.UNIT_CHANGED,
                     feature.name,
                     blocks,
-                    f"column {feature.name!r} looks like {change.words} in {blocks[0]}{more}: mean {profile.mean:.4g}, "
-                    f"and {mean:.4g} in the reference",
+                    f"column {feature.name!r} looks like {change.words} in {blocks[0]}{more}: mean "
+                    f"{number(profile.mean)}, and {number(mean)} in the reference",
                 )
             )
     return violations

@@ -14,7 +14,7 @@ from modelmonitor_trainer.detect.inconclusive import count_of_columns, count_of_
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.wording import Wording
-from modelmonitor_trainer.text import as_sentence, listed
+from modelmonitor_trainer.text import as_sentence, listed, percent
 
 Name = Literal["NoDrift", "Drift", "Corrupted", "PerformanceDrop", "Inconclusive"]
 
@@ -97,11 +97,11 @@ def evidence_in_words(column: ColumnResult) -> str:
     if test is None:
         return column.name
     if test.what == DISTRIBUTION:
-        return f"{column.name} (distance {test.evidence.effect:.2f}, adjusted p {probability(test.adjusted_p)})"
+        return f"{column.name} (effect {test.evidence.effect:.2f}, adjusted p {probability(test.adjusted_p)})"
     before, now = column.comparison.reference.total, column.comparison.current.total
     return (
-        f"missing values of {column.name} ({before.missing / before.rows:.1%} before, "
-        f"{now.missing / now.rows:.1%} now, adjusted p {probability(test.adjusted_p)})"
+        f"missing values of {column.name} ({percent(before.missing / before.rows)} before, "
+        f"{percent(now.missing / now.rows)} now, adjusted p {probability(test.adjusted_p)})"
     )
 
 
@@ -117,7 +117,7 @@ def _drifted(drift: DriftResult) -> str:
     if drifted:
         shown = listed([evidence_in_words(column) for column in drifted], 3)
         verb = "has" if len(drifted) == 1 else "have"
-        sentences.append(f"{len(drifted)} of {len(drift.columns)} columns {verb} drifted: {shown}.")
+        sentences.append(f"{len(drifted)} of {count_of_columns(len(drift.compared))} {verb} drifted: {shown}.")
     if drift.changed_relations:
         relations = "; ".join(in_words(relation) for relation in drift.changed_relations)
         sentences.append(f"Relationships between columns have changed: {relations}.")
@@ -125,11 +125,13 @@ def _drifted(drift: DriftResult) -> str:
 
 
 def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) -> str:
-    return (
-        f"No change of {sensitivity.detectable_effect} or more in {count_of_columns(len(drift.columns))}, with 95 % "
+    others = [column.name for column in drift.columns if not column.tests]
+    text = (
+        f"No change of {sensitivity.detectable_effect} or more in {count_of_columns(len(drift.unchanged))}, with 95 % "
         f"confidence, and no significant one of {sensitivity.minimum_effect} or more; {count_of_rows(rows[1])} against "
         f"{rows[0]:,}."
     )
+    return f"{text} Not compared: {listed(others, 3)}." if others else text
 
 
 def _joined(*sentences: str) -> str:

@@ -15,15 +15,21 @@ from modelmonitor_trainer.detect.hypotheses import Hypothesis
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.profile.binning import LARGEST, CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
+from modelmonitor_trainer.text import number, percent
 
 #: Size of a histogram, in units of its view box.
 WIDTH, HEIGHT = 320.0, 96.0
 #: Numbers of bins of a histogram: fewer if that closes gaps, which values in steps cause.
 _BINS = (32, 24, 16)
 _GAPS = 0.05
-_BARS = 6
+#: Categories that are drawn: so many of the largest, and of those that have changed most.
+_BARS = 4
 #: Share of rows whose value has a cell of its own, from which on values may come in steps; bins that are drawn then.
 _ALONE, _MOST_STEPS = 0.9, 64
+#: Shares of values beyond an end of the axis: within the range of the reference, and outside it.
+_FEW, _SOME = 0.005, 0.05
+#: Smallest share beyond an end of the axis that is mentioned.
+_SEEN = 1e-4
 #: Edges of a reference of one value: it, and the next number.
 _ONE_VALUE = 2
 #: Maximum number of columns of a heat map; those with the strongest evidence are drawn.
@@ -43,6 +49,10 @@ class Histogram:
         are none.
     low, high
         Labels of the ends of the axis.
+    below, above
+        Whether the outer bins hold values beyond the ends of the axis.
+    beyond_ends
+        How many, on both sides, in a sentence; empty if they hold none.
     """
 
     reference: str
@@ -50,20 +60,34 @@ class Histogram:
     beyond: str
     low: str
     high: str
+    below: bool = False
+    above: bool = False
+    beyond_ends: str = ""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One category: its label, and its shares of both windows between 0 and 1."""
+    """One category, or a group of values: its label, and its shares of both windows between 0 and 1.
+
+    Attributes
+    ----------
+    label
+        The category, or the name of the group.
+    reference, current
+        The shares.
+    is_value
+        Whether the label is a value from the data, which is shown in quotes: a category can look like a percentage.
+    """
 
     label: str
     reference: float
     current: float
+    is_value: bool = False
 
 
 @dataclass(frozen=True)
 class Bars:
-    """The categories with the largest shares, and the scale that the longest bar fills."""
+    """Categories, and the share that the longest bar of one stands for; a group with a larger share has no bar."""
 
     bars: tuple[Bar, ...]
     largest: float
@@ -154,7 +178,7 @@ def heat_map(subjects: Sequence[Hypothesis], columns: Sequence[str]) -> HeatMap 
     for pair, subject in pairs:
         if chosen.issuperset(pair):
             first, last = sorted(indices[name] for name in pair)
-            title = f"{subject.name}: {subject.before:.2f} before, {subject.now:.2f} now"
+            title = f"{subject.name}: {subject.before:.2f} in the reference, {subject.now:.2f} now"
             cells.append(Cell(first, last, subject.before, subject.changed, title))
             cells.append(Cell(last, first, subject.now, subject.changed, title))
     return HeatMap(names, tuple(cells), len(every)) if cells else None
@@ -225,17 +249,8 @@ def _beside_constant(value: float, reference: Counts, current: Counts) -> Bars:
     return Bars(tuple(bars), max(max(bar.reference, bar.current) for bar in bars))
 
 
-def number(value: float) -> str:
-    """Return a number as text.
-
-    >>> number(1234567.0), number(0.00001234), number(5e-324)
-    ('1.235e+06', '1.234e-05', '0')
-    """
-    return f"{0.0 if abs(value) < 1e-300 else value:.4g}"
-
-
 def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[float]) -> Histogram | None:
-    """Return the histogram between the outer half percents of both sides."""
+    """Return the histogram between the outer half percents of both sides; the outer bars hold what lies beyond."""
     # Cells of a reference of infinities alone reach over all numbers, and tell nothing of them.
     if not edges.size or float(edges[-1]) / 2 - float(edges[0]) / 2 >= LARGEST:
         return None
@@ -243,8 +258,9 @@ def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[flo
     places = np.concatenate([[min([*ends, edges[0]])], edges, [max([*ends, edges[-1]])]])
     below = [np.concatenate([[0.0], np.cumsum(counts) / max(1, int(counts.sum()))]) for counts in (reference, current)]
     shown = [b for b, counts in zip(below, (reference, current), strict=True) if counts.sum()]
-    low = min(_quantile(places, b, 0.005) for b in shown)
-    high = max(_quantile(places, b, 0.995) for b in shown)
+    low, high = min(_quantile(places, b, _FEW) for b in shown), max(_quantile(places, b, 1 - _FEW) for b in shown)
+    if len(shown) == len(below):
+        low, high = _nearer_ends(places, below, edges, low, high)
     if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
         reach = max(abs(low), 1.0) / 2
         low, high = low - reach, high + reach
@@ -252,7 +268,7 @@ def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[flo
     if steps is None:
         cuts, shares = _binned(places, below, low, high)
     else:
-        cuts, shares = steps, [_shares(places, b, steps) for b in below]
+        cuts, shares = steps.cuts, [_shares(places, b, steps.cuts) for b in below]
     top = max(float(share.max()) for share in shares) or 1.0
     before, now = (share / top for share in shares)
     middles = (cuts[1:] + cuts[:-1]) / 2
@@ -261,11 +277,41 @@ def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[flo
         # Bins without rows have a known shape.
         inside, outside = _outlines(now, ((middles >= edges[0]) & (middles <= edges[-1])) | (now == 0))
     area = f"M0,{HEIGHT:g}{_steps(before)}L{WIDTH:g},{HEIGHT:g}Z"
-    low, high = (low, high) if steps is None else (float(cuts[0]), float(cuts[-1]))
-    return Histogram(area, inside, outside, number(low), number(high))
+    ends_of_axis = (low, high)
+    if steps is not None:
+        # The bins lie around the values, which are the labels.
+        half = steps.step / 2
+        ends_of_axis = (float(cuts[0]) + half, min(float(cuts[-1]) - half, max([*ends, float(edges[-1])])))
+    labels = (number(ends_of_axis[0]), number(ends_of_axis[1]))
+    cut_off = [_cut_off(places, b, (float(cuts[0]), float(cuts[-1]))) for b in below]
+    texts = [
+        f"{where} {label} ({percent(before)} → {percent(now)})" if max(before, now) >= _SEEN else ""
+        for where, label, before, now in zip(("below", "above"), labels, *cut_off, strict=True)
+    ]
+    beyond_ends = " and ".join(filter(None, texts))
+    return Histogram(
+        *(area, inside, outside, *labels),
+        below=bool(texts[0]),
+        above=bool(texts[1]),
+        beyond_ends=f"The outer bars hold all values {beyond_ends}, reference → current." if beyond_ends else "",
+    )
 
 
-def _steps_of(edges: Floats, counts: Counts, low: float, high: float) -> Floats | None:
+def _cut_off(places: Floats, below: Floats, ends: tuple[float, float]) -> tuple[float, float]:
+    """Return the shares of values below and above the ends of the axis."""
+    at = np.interp(ends, places, below)
+    return float(at[0]), float(below[-1] - at[1])
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Cuts midway between values that come in equal steps, some steps apart, and the size of a step."""
+
+    cuts: Floats
+    step: float
+
+
+def _steps_of(edges: Floats, counts: Counts, low: float, high: float) -> _Steps | None:
     """Return cuts midway between values that come in equal steps, such as whole numbers; None where they do not.
 
     Bins of another width would contain one or two steps in turn, and draw a comb that is not in the data.
@@ -281,7 +327,7 @@ def _steps_of(edges: Floats, counts: Counts, low: float, high: float) -> Floats 
     bins = max(1, round((high - first) / step) + 1)
     together = -(-bins // _MOST_STEPS)
     cuts: Floats = first - step / 2 + step * together * np.arange(-(-bins // together) + 1, dtype=np.float64)
-    return cuts
+    return _Steps(cuts, step)
 
 
 def _binned(places: Floats, below: Sequence[Floats], low: float, high: float) -> tuple[Floats, list[Floats]]:
@@ -314,6 +360,18 @@ def _outlines(heights: Floats, known: npt.NDArray[np.bool_]) -> tuple[str, str]:
     return "".join(parts[True]), "".join(parts[False])
 
 
+def _nearer_ends(
+    places: Floats, below: Sequence[Floats], edges: Floats, low: float, high: float
+) -> tuple[float, float]:
+    """Return ends of the axis so that a few current values far outside the reference do not flatten all others."""
+    reference, current = below
+    if low < edges[0]:
+        low = min(_quantile(places, reference, _FEW), _quantile(places, current, _SOME))
+    if high > edges[-1]:
+        high = max(_quantile(places, reference, 1 - _FEW), _quantile(places, current, 1 - _SOME))
+    return low, high
+
+
 def _quantile(places: Floats, below: Floats, share: float) -> float:
     """Return the value below which `share` of the values are, assuming an even spread within bins."""
     after = max(1, int(np.searchsorted(below, share)))
@@ -336,7 +394,7 @@ def _steps(heights: Floats, first: int = 0, of: int | None = None) -> str:
     parts = []
     for place, height in enumerate(heights, first):
         y = HEIGHT * (1 - float(height))
-        parts.append(f"L{place * step:.1f},{y:.1f}L{(place + 1) * step:.1f},{y:.1f}")
+        parts.append(f"V{y:.1f}H{(place + 1) * step:.1f}")
     return "".join(parts)
 
 
@@ -344,10 +402,13 @@ def _bars(plan: CategoricalPlan, reference: Counts, current: Counts) -> Bars:
     p = reference / max(1, int(reference.sum()))
     q = current / max(1, int(current.sum()))
     named = len(plan.categories)
-    order = sorted(range(named), key=lambda place: -max(p[place], q[place]))[:_BARS]
-    bars = [Bar(plan.categories[place], float(p[place]), float(q[place])) for place in order]
+    largest = sorted(range(named), key=lambda place: -max(p[place], q[place]))
+    moved = sorted(range(named), key=lambda place: -abs(p[place] - q[place]))
+    chosen = {*largest[:_BARS], *moved[:_BARS]}
+    order = [place for place in largest if place in chosen]
+    bars = [Bar(plan.categories[place], float(p[place]), float(q[place]), is_value=True) for place in order]
     rest_p, rest_q = 1 - sum(bar.reference for bar in bars), 1 - sum(bar.current for bar in bars)
     if named > len(bars) or max(float(p[-1]), float(q[-1])) > 0:
         both = reference.sum() > 0, current.sum() > 0
         bars.append(Bar("all others", max(0.0, rest_p) * both[0], max(0.0, rest_q) * both[1]))
-    return Bars(tuple(bars), max([bar.reference for bar in bars] + [bar.current for bar in bars]) or 1.0)
+    return Bars(tuple(bars), max((max(bar.reference, bar.current) for bar in bars[: len(order)]), default=0.0) or 1.0)

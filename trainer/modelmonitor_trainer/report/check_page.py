@@ -4,59 +4,43 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import jinja2
 
-from modelmonitor_api.names import Reason
-from modelmonitor_api.outcomes import Verdict
-from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, ColumnTest
+from modelmonitor_trainer.detect.drift import DISTRIBUTION
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.outcomes import ALARMS
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.detect.result import CheckResult
+from modelmonitor_trainer.detect.result import CheckResult, Side
 from modelmonitor_trainer.detect.verdict import probability
-from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.report.charts import (
-    HEIGHT,
-    WIDTH,
-    Bars,
-    HeatMap,
-    Histogram,
-    Scale,
-    chart_of,
-    heat_map,
-    number,
-    scale_of,
-)
+from modelmonitor_trainer.report.charts import HEIGHT, WIDTH, HeatMap, Scale, heat_map, scale_of
+from modelmonitor_trainer.report.column_rows import STATES, ColumnRow, rows_of, unlisted
+from modelmonitor_trainer.report.headline import headline_of
 from modelmonitor_trainer.report.timeline import TIMELINE_HEIGHT, Timeline, timeline_of
+from modelmonitor_trainer.text import number, percent
 
-#: Maximum number of columns with a card; the table has all of them.
-_CARDS = 60
-#: Smallest share of missing or infinite values that is drawn.
-_DRAWN = 0.005
 #: Maximum number of objects listed.
 _OBJECTS = 400
 #: Maximum number of hypotheses listed of each family.
 _SUBJECTS = 10
 
 _TONES = {"NoDrift": "good", "Drift": "bad", "Corrupted": "bad", "PerformanceDrop": "bad", "Inconclusive": "unsure"}
-_TITLES = {
-    "NoDrift": "No drift",
-    "Drift": "Drift",
-    "Corrupted": "Corrupted data",
-    "PerformanceDrop": "No drift, but the champion scores worse",
-    "Inconclusive": "Inconclusive",
-}
-#: Verdict of a column → class and text of its badge.
-_BADGES = {
-    Verdict.DRIFT: ("bad", "drift"),
-    Verdict.INCONCLUSIVE: ("unsure", "inconclusive"),
-    Verdict.NO_DRIFT: ("plain", "no drift"),
-}
+#: State of a row of the table of columns → class of its badge.
+_ROW_TONES = {"drifted": "bad", "inconclusive": "unsure", "unchanged": "good", "left-out": "plain"}
+#: Key → label of the filters and of the orders of the table of columns.
+_FILTERS = (
+    ("all", "all"),
+    ("drifted", "drift"),
+    ("inconclusive", "inconclusive"),
+    ("unchanged", "no drift"),
+    ("compared", "compared"),
+    ("left-out", "left out"),
+)
+_SORTINGS = (("evidence", "evidence"), ("effect", "effect"), ("missing", "change of missing values"), ("name", "name"))
 
 
 @cache
@@ -70,7 +54,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "number": lambda value: "–" if value is None or math.isnan(value) else number(value),
-        "share": lambda value: "–" if value is None else f"{value:.2%}",
+        "percent": lambda value: "–" if value is None else percent(value),
         "thousands": lambda value: f"{value:,}",
         "probability": probability,
     }
@@ -87,74 +71,9 @@ def render_page(template: str, context: Mapping[str, Any]) -> str:
     context
         Variables of the template. ``base.html.j2`` requires ``title``, ``tone`` (good, bad, unsure), ``heading``,
         ``sentence`` and ``subtitle``; it has the blocks ``body`` and ``footer``, and the filters
-        ``number``, ``share``, ``thousands`` and ``probability``.
+        ``number``, ``percent``, ``thousands`` and ``probability``.
     """
     return _environment().get_template(template).render(context)
-
-
-@dataclass(frozen=True)
-class Apart:
-    """Shares that cannot be drawn on the axis of a chart; None for a side without rows."""
-
-    before: float | None
-    now: float | None
-
-    @property
-    def drawn(self) -> bool:
-        """Whether they are large enough to be drawn as bars."""
-        return max(self.before or 0.0, self.now or 0.0) >= _DRAWN
-
-
-@dataclass(frozen=True)
-class Card:
-    """What the page shows of one column."""
-
-    column: ColumnResult
-    kind: str
-    chart: Histogram | Bars | None
-    reference: NumericProfile | CategoricalProfile
-    current: NumericProfile | CategoricalProfile
-
-    @property
-    def is_histogram(self) -> bool:
-        """Whether the chart is a histogram."""
-        return isinstance(self.chart, Histogram)
-
-    @property
-    def tests(self) -> list[ColumnTest]:
-        """Its tests, the decisive one first."""
-        return sorted(self.column.tests, key=lambda test: test is not self.column.decisive)
-
-    @property
-    def missing(self) -> Apart:
-        """Shares of missing values among the rows."""
-        before, now = (p.missing / p.rows if p.rows else None for p in (self.reference, self.current))
-        return Apart(before, now)
-
-    @property
-    def _numeric(self) -> list[NumericProfile]:
-        return [p for p in (self.reference, self.current) if isinstance(p, NumericProfile)]
-
-    @property
-    def infinite(self) -> Apart | None:
-        """Shares of infinities among the values; None where there are none."""
-        if not any(p.infinities for p in self._numeric):
-            return None
-        before, now = (p.infinities / p.present if p.present else None for p in self._numeric)
-        return Apart(before, now)
-
-    @property
-    def infinite_signs(self) -> str:
-        """The signs of the infinities: +∞, −∞ or ±∞."""
-        negative = any(p.negative_infinities for p in self._numeric)
-        positive = any(p.positive_infinities for p in self._numeric)
-        return "±∞" if negative and positive else "−∞" if negative else "+∞"
-
-    @property
-    def unknown(self) -> list[str]:
-        """Some values of the current window that are not among the common ones of the reference."""
-        others = self.current.others if isinstance(self.current, CategoricalProfile) else {}
-        return sorted(others, key=lambda value: -others[value])[:3]
 
 
 @dataclass(frozen=True)
@@ -182,33 +101,36 @@ class ChampionScore:
 def render(result: CheckResult) -> str:
     """Return the report page of a check."""
     verdict = result.verdict
-    heading = _TITLES[verdict.verdict]
-    tone = _TONES[verdict.verdict]
-    if verdict.verdict == "PerformanceDrop" and verdict.reason == Reason.INCONCLUSIVE:
-        heading = "The champion scores worse; drift cannot be ruled out"
     drift = result.drift
     name = f"{result.monitor.namespace}/{result.monitor.name}" if result.monitor else "two sets of files"
-    cards = [_card(column) for column in drift.columns[:_CARDS]] if drift else []
+    rows = rows_of(result)
+    counts = _counts(rows)
+    counts["left-out"] += unlisted(result, rows)
+    heading = headline_of(result, counts["left-out"])
     return render_page(
         "check.html.j2",
         {
             "title": f"{heading} – {name}",
-            "tone": tone,
+            "tone": _TONES[verdict.verdict],
             "heading": heading,
             "sentence": verdict.message,
             "subtitle": f"Check of {name}, {_time(verdict.time)}",
             "result": result,
             "verdict": verdict,
             "drift": drift,
-            "cards": cards,
-            "beyond": any(isinstance(chart := card.chart, Histogram) and chart.beyond for card in cards),
-            "columns": drift.columns if drift else (),
+            "rows": rows,
+            "counts": counts,
+            "unlisted": unlisted(result, rows),
+            "states": STATES,
+            "tones": _ROW_TONES,
+            "filters": _FILTERS,
+            "sortings": _SORTINGS,
             "relations": _relations(result),
             "scores": [ChampionScore(score, scale_of(score), timeline_of(score)) for score in result.performance],
             "distribution": DISTRIBUTION,
-            "badges": _BADGES,
             "alarms": ALARMS,
             "sides": (result.reference, result.current),
+            "spans": (_span(result.reference), _span(result.current)),
             "max_objects": _OBJECTS,
             "chart_width": WIDTH,
             "chart_height": HEIGHT,
@@ -222,6 +144,12 @@ def render(result: CheckResult) -> str:
     )
 
 
+def _counts(rows: Sequence[ColumnRow]) -> dict[str, int]:
+    """Return the number of rows that each filter shows."""
+    counts = {state: sum(row.state == state for row in rows) for state in STATES}
+    return {"all": len(rows), "compared": len(rows) - counts["left-out"]} | counts
+
+
 def _relations(result: CheckResult) -> list[FamilyCard]:
     tests = result.drift.relations if result.drift else ()
     columns = [column.name for column in result.drift.columns] if result.drift else []
@@ -230,15 +158,12 @@ def _relations(result: CheckResult) -> list[FamilyCard]:
     return sorted(cards, key=lambda card: card.chart is None)
 
 
-def _card(column: ColumnResult) -> Card:
-    reference, current = column.comparison.reference.total, column.comparison.current.total
-    return Card(
-        column=column,
-        kind="Numeric" if isinstance(reference, NumericProfile) else "Categorical",
-        chart=chart_of(column.comparison.plan, reference, current),
-        reference=reference,
-        current=current,
-    )
+def _span(side: Side) -> str:
+    """Return the first and the last day of a side; empty if its batches are not days."""
+    days = [batch.day for batch in side.blocks if batch.day is not None]
+    if not days or len(days) < len(side.blocks):
+        return ""
+    return f"{min(days)}" if len(days) == 1 else f"{min(days)} to {max(days)}"
 
 
 def _time(time: dt.datetime) -> str:

@@ -11,6 +11,7 @@ from modelmonitor_api.messages import TrainRequest
 from modelmonitor_trainer.model.metrics import title
 from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.report.check_page import render_page
+from modelmonitor_trainer.text import number
 
 _TONES = {"Promoted": "good", "AwaitingApproval": "good", "Rejected": "bad", "Inconclusive": "unsure"}
 _TITLES = {
@@ -242,7 +243,7 @@ def _residual_chart(residuals: Mapping[str, Sequence[Sequence[float]]]) -> Chart
         name: [_position((x - left) / width, 0.5 + 0.5 * y / top) for x, y in points]
         for name, points in residuals.items()
     }
-    ends = (f"{left:.4g}", f"{right:.4g}", f"{-top:.4g}", f"{top:.4g}")
+    ends = (number(left), number(right), number(-top), number(top))
     level = _path([[0.0, 0.5], [1.0, 0.5]])
     return Chart("Residuals", "predicted value", "true value minus predicted value", {}, dots, level, ends)
 

@@ -1,0 +1,69 @@
+"""Text of a check on the terminal: the verdict, the columns with the strongest evidence, notes, what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modelmonitor_api.outcomes import Verdict
+from modelmonitor_trainer.detect.drift import MISSING, ColumnResult, ColumnTest
+from modelmonitor_trainer.detect.result import CheckResult
+from modelmonitor_trainer.detect.verdict import probability
+from modelmonitor_trainer.text import percent, printable
+
+#: Number of columns in the table.
+_SHOWN = 10
+_MARKS = {Verdict.DRIFT: "*", Verdict.INCONCLUSIVE: "?", Verdict.NO_DRIFT: " "}
+
+
+def text_of(result: CheckResult, where: str) -> str:
+    """Return the result as text.
+
+    Parameters
+    ----------
+    result
+        The result.
+    where
+        File or URI of the report page; empty if there is none.
+    """
+    lines = [f"{result.verdict.verdict}: {result.verdict.message}", *_table(result)]
+    sentences = result.coverage.sentences() if result.coverage else ()
+    for note in result.notes:
+        if note not in sentences:
+            lines += ["", note]
+    if sentences:
+        lines += ["", "Left out:", *(f"  {sentence}" for sentence in sentences)]
+    lines += ["", f"Report: {where}" if where else "Add --html FILE for a report page."]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _table(result: CheckResult) -> Iterator[str]:
+    drift = result.drift
+    shown = [column for column in drift.columns if column.tests][:_SHOWN] if drift else []
+    if drift is None or not shown:
+        return
+    width = max(6, *(len(printable(column.name)) for column in shown))
+    yield ""
+    yield f"  {'column':<{width}}  effect   limit  adjusted p  decided by"
+    for column in shown:
+        test = column.decisive
+        assert test is not None
+        figures = f"{test.evidence.effect:6.3f}  {test.limit:6.3f}  {probability(test.adjusted_p):>10}"
+        yield f"{_MARKS[column.verdict]} {printable(column.name):<{width}}  {figures}  {_decided_by(column, test)}"
+    more = len(drift.compared) - len(shown)
+    if more:
+        yield f"  and {more:,} more"
+    wanted = f"{float(result.sensitivity.detectable_effect):g}"
+    counts = [
+        (len(drift.drifted), "* {} drifted"),
+        (len(drift.inconclusive), f"? {{}} inconclusive: a change of {wanted} cannot be ruled out"),
+        (len(drift.unchanged), "{} without drift"),
+    ]
+    yield ""
+    yield "  " + "; ".join(text.format(f"{count:,}") for count, text in counts if count)
+
+
+def _decided_by(column: ColumnResult, test: ColumnTest) -> str:
+    if test.what != MISSING:
+        return test.what
+    before, now = column.comparison.reference.total, column.comparison.current.total
+    return f"{test.what} ({percent(before.missing / before.rows)} → {percent(now.missing / now.rows)})"
