@@ -10,7 +10,8 @@ import pytest
 from modelmonitor_trainer.detect.hypotheses import Hypothesis
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan, fit_edges
-from modelmonitor_trainer.report.charts import Bars, HeatMap, Histogram, chart_of, heat_map, scale_of
+from modelmonitor_trainer.report.charts import Bars, HeatMap, chart_of, heat_map, scale_of
+from modelmonitor_trainer.report.histogram import Histogram
 from support.profiles import profile_categories, profile_numbers
 
 
@@ -222,3 +223,51 @@ def test_values_in_steps_leave_no_gaps(step, bins):
     edges = fit_edges(values, 1024)
     chart = histogram(edges, values, values)
     assert len(x_coordinates(chart.current + chart.beyond)) // 2 == pytest.approx(bins, abs=2)
+
+
+def test_the_ends_of_a_histogram_say_what_lies_beyond():
+    values = np.random.default_rng(0).normal(size=20_000)
+    chart = histogram(fit_edges(values, 1024), values, values)
+    assert (chart.below, chart.above) == (True, True)
+    assert "below -2.6" in chart.beyond_ends
+    assert chart.beyond_ends.count("(0.5 % → 0.5 %)") == 2
+    flat = histogram(fit_edges(np.arange(5.0), 8), [0.0, 1.0, 2.0, 3.0, 4.0] * 50, [0.0, 4.0] * 50)
+    assert (flat.low, flat.high, flat.below, flat.above, flat.beyond_ends) == ("0", "4", False, False, "")
+
+
+def test_a_few_values_far_away_do_not_flatten_the_others():
+    values = np.random.default_rng(0).normal(size=20_000)
+    current = np.concatenate([values, np.full(400, 1e6)])
+    chart = histogram(fit_edges(values, 1024), values, current)
+    assert float(chart.high) < 10
+    assert "(0 % → 2" in chart.beyond_ends
+    assert chart.above
+    assert "and above 5" in chart.beyond_ends
+    many = histogram(fit_edges(values, 1024), values, np.concatenate([values, np.full(5000, 100.0)]))
+    assert float(many.high) > 50
+
+
+def test_numbers_of_a_chart_are_written_as_people_write_them():
+    values = np.random.default_rng(0).normal(29_640, 1000, 5000)
+    chart = histogram(fit_edges(values, 200), values, values)
+    assert re.fullmatch(r"2\d,\d{3}", chart.low)
+    assert re.fullmatch(r"3\d,\d{3}", chart.high)
+
+
+def test_categories_that_changed_most_are_drawn_with_the_largest():
+    plan = CategoricalPlan("x", tuple("abcdefghij"))
+    rows = [90, 80, 70, 60, 50, 40, 30, 20, 12, 1]
+    cells = {value: index for index, value in enumerate(plan.categories)}
+    before, now = (
+        profile_categories(
+            pa.chunked_array([pa.array([v for v, n in zip(plan.categories, counts, strict=True) for _ in range(n)])]),
+            cells,
+        )
+        for counts in (rows, [*rows[:9], 15])
+    )
+    chart = chart_of(plan, before, now)
+    assert isinstance(chart, Bars)
+    assert [bar.label for bar in chart.bars][:4] == ["a", "b", "c", "d"]
+    assert "j" in {bar.label for bar in chart.bars}
+    assert {bar.is_value for bar in chart.bars[:-1]} == {True}
+    assert (chart.bars[-1].label, chart.bars[-1].is_value) == ("all others", False)

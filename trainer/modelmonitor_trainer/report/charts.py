@@ -7,62 +7,22 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from modelmonitor_api.spec import Metric
-from modelmonitor_trainer.arrays import Counts, Floats
+from modelmonitor_trainer.arrays import Counts
 from modelmonitor_trainer.detect.hypotheses import Hypothesis
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.profile.binning import LARGEST, CategoricalPlan, ColumnPlan, NumericPlan
+from modelmonitor_trainer.profile.binning import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.text import number, percent
+from modelmonitor_trainer.report.histogram import WIDTH, Histogram, finite_counts, histogram_of
+from modelmonitor_trainer.text import number
 
-#: Size of a histogram, in units of its view box.
-WIDTH, HEIGHT = 320.0, 96.0
-#: Numbers of bins of a histogram: fewer if that closes gaps, which values in steps cause.
-_BINS = (32, 24, 16)
-_GAPS = 0.05
 #: Categories that are drawn: so many of the largest, and of those that have changed most.
 _BARS = 4
-#: Share of rows whose value has a cell of its own, from which on values may come in steps; bins that are drawn then.
-_ALONE, _MOST_STEPS = 0.9, 64
-#: Shares of values beyond an end of the axis: within the range of the reference, and outside it.
-_FEW, _SOME = 0.005, 0.05
-#: Smallest share beyond an end of the axis that is mentioned.
-_SEEN = 1e-4
 #: Edges of a reference of one value: it, and the next number.
 _ONE_VALUE = 2
 #: Maximum number of columns of a heat map; those with the strongest evidence are drawn.
 _CELLS = 24
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Two distributions over one axis.
-
-    Attributes
-    ----------
-    reference, current
-        ``d`` of their paths: an area and an outline.
-    beyond
-        ``d`` of the parts of the outline outside the reference, where only the number of rows is known. Empty if there
-        are none.
-    low, high
-        Labels of the ends of the axis.
-    below, above
-        Whether the outer bins hold values beyond the ends of the axis.
-    beyond_ends
-        How many, on both sides, in a sentence; empty if they hold none.
-    """
-
-    reference: str
-    current: str
-    beyond: str
-    low: str
-    high: str
-    below: bool = False
-    above: bool = False
-    beyond_ends: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,22 +183,15 @@ def chart_of(
     if not reference.present and not current.present:
         return None
     if isinstance(plan, NumericPlan):
-        ends = [end for p in (reference, current) if isinstance(p, NumericProfile) for end in (p.minimum, p.maximum)]
-        finite = [_without_infinities(p) for p in (reference, current) if isinstance(p, NumericProfile)]
+        assert isinstance(reference, NumericProfile)
+        assert isinstance(current, NumericProfile)
+        finite = [finite_counts(profile) for profile in (reference, current)]
         if not any(counts.any() for counts in finite):
             return None
         if plan.edges.size == _ONE_VALUE and plan.edges[1] == np.nextafter(plan.edges[0], np.inf):
             return _beside_constant(float(plan.edges[0]), finite[0], finite[1])
-        return _histogram(plan.edges, finite[0], finite[1], [e for e in ends if np.isfinite(e)])
+        return histogram_of(plan.edges, reference, current)
     return _bars(plan, reference.counts, current.counts)
-
-
-def _without_infinities(profile: NumericProfile) -> Counts:
-    """Return the counts of finite values; those of infinities are in the outer cells."""
-    counts = profile.counts.copy()
-    counts[0] -= profile.negative_infinities
-    counts[-1] -= profile.positive_infinities
-    return counts
 
 
 def _beside_constant(value: float, reference: Counts, current: Counts) -> Bars:
@@ -247,155 +200,6 @@ def _beside_constant(value: float, reference: Counts, current: Counts) -> Bars:
     p, q = (counts / max(1, int(counts.sum())) for counts in (reference, current))
     bars = [Bar(label, float(a), float(b)) for label, a, b in zip(labels, p, q, strict=True) if a or b]
     return Bars(tuple(bars), max(max(bar.reference, bar.current) for bar in bars))
-
-
-def _histogram(edges: Floats, reference: Counts, current: Counts, ends: list[float]) -> Histogram | None:
-    """Return the histogram between the outer half percents of both sides; the outer bars hold what lies beyond."""
-    # Cells of a reference of infinities alone reach over all numbers, and tell nothing of them.
-    if not edges.size or float(edges[-1]) / 2 - float(edges[0]) / 2 >= LARGEST:
-        return None
-    # The outer cells are open; what lies in them is drawn up to the outermost values.
-    places = np.concatenate([[min([*ends, edges[0]])], edges, [max([*ends, edges[-1]])]])
-    below = [np.concatenate([[0.0], np.cumsum(counts) / max(1, int(counts.sum()))]) for counts in (reference, current)]
-    shown = [b for b, counts in zip(below, (reference, current), strict=True) if counts.sum()]
-    low, high = min(_quantile(places, b, _FEW) for b in shown), max(_quantile(places, b, 1 - _FEW) for b in shown)
-    if len(shown) == len(below):
-        low, high = _nearer_ends(places, below, edges, low, high)
-    if high - low <= 1e-12 * max(abs(low), abs(high), 1e-300):
-        reach = max(abs(low), 1.0) / 2
-        low, high = low - reach, high + reach
-    steps = _steps_of(edges, reference + current, low, high)
-    if steps is None:
-        cuts, shares = _binned(places, below, low, high)
-    else:
-        cuts, shares = steps.cuts, [_shares(places, b, steps.cuts) for b in below]
-    top = max(float(share.max()) for share in shares) or 1.0
-    before, now = (share / top for share in shares)
-    middles = (cuts[1:] + cuts[:-1]) / 2
-    inside, outside = "", ""
-    if current.any():
-        # Bins without rows have a known shape.
-        inside, outside = _outlines(now, ((middles >= edges[0]) & (middles <= edges[-1])) | (now == 0))
-    area = f"M0,{HEIGHT:g}{_steps(before)}L{WIDTH:g},{HEIGHT:g}Z"
-    ends_of_axis = (low, high)
-    if steps is not None:
-        # The bins lie around the values, which are the labels.
-        half = steps.step / 2
-        ends_of_axis = (float(cuts[0]) + half, min(float(cuts[-1]) - half, max([*ends, float(edges[-1])])))
-    labels = (number(ends_of_axis[0]), number(ends_of_axis[1]))
-    cut_off = [_cut_off(places, b, (float(cuts[0]), float(cuts[-1]))) for b in below]
-    texts = [
-        f"{where} {label} ({percent(before)} → {percent(now)})" if max(before, now) >= _SEEN else ""
-        for where, label, before, now in zip(("below", "above"), labels, *cut_off, strict=True)
-    ]
-    beyond_ends = " and ".join(filter(None, texts))
-    return Histogram(
-        *(area, inside, outside, *labels),
-        below=bool(texts[0]),
-        above=bool(texts[1]),
-        beyond_ends=f"The outer bars hold all values {beyond_ends}, reference → current." if beyond_ends else "",
-    )
-
-
-def _cut_off(places: Floats, below: Floats, ends: tuple[float, float]) -> tuple[float, float]:
-    """Return the shares of values below and above the ends of the axis."""
-    at = np.interp(ends, places, below)
-    return float(at[0]), float(below[-1] - at[1])
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """Cuts midway between values that come in equal steps, some steps apart, and the size of a step."""
-
-    cuts: Floats
-    step: float
-
-
-def _steps_of(edges: Floats, counts: Counts, low: float, high: float) -> _Steps | None:
-    """Return cuts midway between values that come in equal steps, such as whole numbers; None where they do not.
-
-    Bins of another width would contain one or two steps in turn, and draw a comb that is not in the data.
-    """
-    alone = np.flatnonzero(edges[1:] == np.nextafter(edges[:-1], np.inf))
-    if alone.size < 2 or counts[alone + 1].sum() < _ALONE * counts.sum():
-        return None
-    values = edges[alone]
-    step = float(np.diff(values).min())
-    first = float(values[max(0, int(np.searchsorted(values, low, side="right")) - 1)])
-    if np.abs((values - first) / step - np.round((values - first) / step)).max() > 1e-6:
-        return None
-    bins = max(1, round((high - first) / step) + 1)
-    together = -(-bins // _MOST_STEPS)
-    cuts: Floats = first - step / 2 + step * together * np.arange(-(-bins // together) + 1, dtype=np.float64)
-    return _Steps(cuts, step)
-
-
-def _binned(places: Floats, below: Sequence[Floats], low: float, high: float) -> tuple[Floats, list[Floats]]:
-    """Return the cuts between bins, and the share of each side in every bin."""
-    made = []
-    for bins in _BINS:
-        cuts = np.linspace(low, high, bins + 1)
-        shares = [_shares(places, b, cuts) for b in below]
-        made.append((max(_gaps(share) for share in shares), cuts, shares))
-    fewest = min(gaps for gaps, _, _ in made)
-    _, cuts, shares = next(item for item in made if item[0] <= fewest + _GAPS)
-    return cuts, shares
-
-
-def _gaps(shares: Floats) -> float:
-    """Return the share of empty bins between the first and the last bin with rows."""
-    filled = np.flatnonzero(shares > 0)
-    return float(1 - filled.size / (filled[-1] - filled[0] + 1)) if filled.size else 0.0
-
-
-def _outlines(heights: Floats, known: npt.NDArray[np.bool_]) -> tuple[str, str]:
-    """Return the outline where it is known, and where it is not."""
-    width = WIDTH / heights.size
-    parts: dict[bool, list[str]] = {True: [], False: []}
-    for run in np.split(np.arange(heights.size), np.flatnonzero(np.diff(known)) + 1):
-        first = int(run[0])
-        # From the height of the bin before, so that the parts hang together.
-        start = HEIGHT * (1 - float(heights[max(0, first - 1)]))
-        parts[bool(known[first])].append(f"M{first * width:.1f},{start:.1f}{_steps(heights[run], first, heights.size)}")
-    return "".join(parts[True]), "".join(parts[False])
-
-
-def _nearer_ends(
-    places: Floats, below: Sequence[Floats], edges: Floats, low: float, high: float
-) -> tuple[float, float]:
-    """Return ends of the axis so that a few current values far outside the reference do not flatten all others."""
-    reference, current = below
-    if low < edges[0]:
-        low = min(_quantile(places, reference, _FEW), _quantile(places, current, _SOME))
-    if high > edges[-1]:
-        high = max(_quantile(places, reference, 1 - _FEW), _quantile(places, current, 1 - _SOME))
-    return low, high
-
-
-def _quantile(places: Floats, below: Floats, share: float) -> float:
-    """Return the value below which `share` of the values are, assuming an even spread within bins."""
-    after = max(1, int(np.searchsorted(below, share)))
-    left, right = below[after - 1], below[after]
-    part = (share - left) / (right - left) if right > left else 1.0
-    return float(places[after - 1] + part * (places[after] - places[after - 1]))
-
-
-def _shares(places: Floats, below: Floats, cuts: Floats) -> Floats:
-    """Return the share of values in each bin; the outer bins take what lies beyond."""
-    at = np.interp(cuts, places, below)
-    at[0], at[-1] = 0.0, below[-1]
-    shares: Floats = np.diff(at)
-    return shares
-
-
-def _steps(heights: Floats, first: int = 0, of: int | None = None) -> str:
-    """Return the steps of some bins, the first of which is number `first` of all."""
-    step = WIDTH / (of or heights.size)
-    parts = []
-    for place, height in enumerate(heights, first):
-        y = HEIGHT * (1 - float(height))
-        parts.append(f"V{y:.1f}H{(place + 1) * step:.1f}")
-    return "".join(parts)
 
 
 def _bars(plan: CategoricalPlan, reference: Counts, current: Counts) -> Bars:

@@ -17,9 +17,10 @@ from modelmonitor_trainer.detect.outcomes import ALARMS
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.result import CheckResult, Side
 from modelmonitor_trainer.detect.verdict import probability
-from modelmonitor_trainer.report.charts import HEIGHT, WIDTH, HeatMap, Scale, heat_map, scale_of
+from modelmonitor_trainer.report.charts import HeatMap, Scale, heat_map, scale_of
 from modelmonitor_trainer.report.column_rows import STATES, ColumnRow, rows_of, unlisted
 from modelmonitor_trainer.report.headline import headline_of
+from modelmonitor_trainer.report.histogram import HEIGHT, WIDTH
 from modelmonitor_trainer.report.timeline import TIMELINE_HEIGHT, Timeline, timeline_of
 from modelmonitor_trainer.text import number, percent
 

@@ -15,8 +15,9 @@ from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResul
 from modelmonitor_trainer.detect.inconclusive import explain_doubts
 from modelmonitor_trainer.detect.result import CheckResult
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.report.charts import Bar, Bars, Histogram, chart_of
+from modelmonitor_trainer.report.charts import Bar, Bars, chart_of
 from modelmonitor_trainer.report.heat_line import HeatLine, heat_line_of
+from modelmonitor_trainer.report.histogram import Histogram
 from modelmonitor_trainer.text import number, percent
 
 #: Maximum number of columns whose heat line has a tooltip for each cell, and that are open when the page is.

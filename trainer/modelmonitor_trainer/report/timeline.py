@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.score_timeline import Period
-from modelmonitor_trainer.report.charts import WIDTH
+from modelmonitor_trainer.report.histogram import WIDTH
 from modelmonitor_trainer.text import number
 
 #: Height of the chart, in units of its view box; the width is that of every chart.
