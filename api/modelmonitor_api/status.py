@@ -56,7 +56,7 @@ class FeatureEvidence(Message):
     """Evidence of drift in one feature."""
 
     name: Text = Field(description="Name of the column.")
-    effect: Text = Field(description="Effect size, from 0 to 1.")
+    effect: Text = Field(description="Effect: the size of the change, from 0 to 1.")
     p_value: Text = Field(description="P-value, adjusted for multiple testing.")
     drifted: bool = Field(False, description="Whether the change counts as drift.")
 

@@ -115,13 +115,13 @@ class Sensitivity(Resource):
     )
     minimum_effect: Fraction = Field(
         "0.03",
-        description="Smallest effect size that counts as drift, from 0 to 1; smaller changes are ignored even if they "
-        "are significant. Effect sizes are the Kolmogorov-Smirnov distance, the total variation distance, and the "
-        "difference of NULL rates.",
+        description="Smallest effect that counts as drift, from 0 to 1; smaller ones are ignored even if they are "
+        "significant. The effect is the largest difference between the shares of rows that both windows have in the "
+        "same part of the values of a column, or without a value.",
     )
     detectable_effect: Fraction = Field(
         "0.15",
-        description="Effect size that must be ruled out for the verdict NoDrift, from 0 to 1: with 95 % confidence, no "
+        description="Effect that must be ruled out for the verdict NoDrift, from 0 to 1: with 95 % confidence, no "
         "column has changed by that much. If that cannot be shown for a column, the verdict is Inconclusive.",
     )
     independent_rows: bool = Field(

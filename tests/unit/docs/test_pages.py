@@ -16,7 +16,7 @@ DEFINITIONS = dict(re.findall(r"^\*\*(.+?)\*\*\n:   (.+?)(?=\n\n|\Z)", GLOSSARY,
 #: Terms that messages and pages use for one thing each.
 TERMS = [
     *("monitor", "check", "training", "detector", "verdict", "live window", "reference window", "partition", "object"),
-    *("feature contract", "violation", "limit", "effect size", "champion", "challenger", "hold-out"),
+    *("feature contract", "violation", "limit", "effect", "champion", "challenger", "hold-out"),
     *("promotion gate", "criterion", "hold", "trigger", "cooldown", "retraining budget", "rollback"),
     *("automatic rollback", "champion watch", "rollout", "data manifest", "model version", "champion pointer"),
     *("results prefix", "custom trainer", "label delay", "mature labels", "join key", "slice", "baseline"),

@@ -41,7 +41,7 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
 def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair) -> list[str]:
     """Return which columns are inconclusive, and which batches that is about."""
     doubts = [(column.name, doubt) for column in drift.columns for doubt in column.doubts]
-    names = [batch.block.name for batch in rows.current.blocks]
+    names = [batch.block.label for batch in rows.current.blocks]
     notes = []
     for reason in dict.fromkeys(doubt.reason for _, doubt in doubts):
         of_reason = [(name, doubt) for name, doubt in doubts if doubt.reason is reason]
@@ -114,7 +114,7 @@ def _notes_on_batches(drift: DriftResult, rows: ProfiledPair, wording: Wording) 
     }
     if not tests:
         return []
-    names = [batch.block.name for batch in rows.reference.blocks]
+    names = [batch.block.label for batch in rows.reference.blocks]
     notes = [
         _named(
             tests,

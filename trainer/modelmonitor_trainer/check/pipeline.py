@@ -224,7 +224,7 @@ def _unusual(data: ProfiledData, drift: DriftResult | None) -> tuple[Finding, ..
     if drift is None:
         return ()
     columns = [column for column in drift.columns if column.comparison.role == "Feature"]
-    names = [batch.block.name for batch in data.rows.current.blocks]
+    names = [batch.block.label for batch in data.rows.current.blocks]
     least = float(data.source.sensitivity.minimum_effect)
     return find_unusual(columns, names, least, drift.level, data.source.wording)
 

@@ -78,6 +78,11 @@ class Batch:
     objects: tuple[ObjectInfo, ...]
     day: dt.date | None = None
 
+    @property
+    def label(self) -> str:
+        """The day if it is one, otherwise the name: days are shorter than the paths that name them."""
+        return self.name if self.day is None else self.day.isoformat()
+
 
 @dataclass(frozen=True)
 class TrainingWindows:

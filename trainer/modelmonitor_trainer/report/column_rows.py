@@ -213,7 +213,7 @@ def _missing_bars(
 
 def _names(batches: Sequence[Batch]) -> list[str]:
     """Return days, or the names of files without their folders."""
-    return [batch.day.isoformat() if batch.day else batch.name.rstrip("/").rsplit("/", 1)[-1] for batch in batches]
+    return [batch.label.rstrip("/").rsplit("/", 1)[-1] for batch in batches]
 
 
 def _facts(reference: NumericProfile | CategoricalProfile, current: NumericProfile | CategoricalProfile) -> list[Fact]:
