@@ -35,7 +35,7 @@ def test_cells_are_days_with_a_color_and_a_tooltip():
 def test_strokes_cover_the_same_cells():
     g = np.random.default_rng(0)
     chart = drawn(g.random(40) * 0.3, g.random(9) * 0.3)
-    covered = {}
+    covered: dict[int, int] = {}
     for level, path in chart.paths:
         for start, length in re.findall(r"M(\d+) 0h(\d+)", path):
             covered |= {int(start) + step: level for step in range(int(length))}

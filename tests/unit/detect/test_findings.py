@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from modelmonitor_api.outcomes import FindingKind
+from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.detect.findings import find_unusual
 from modelmonitor_trainer.detect.wording import PARTITIONS
 from unit.detect.test_drift import INDEPENDENT, comparison, drift
@@ -47,6 +48,16 @@ def test_the_share_of_a_single_value():
     assert "the value 0.5 is " in findings([before], [now])[FindingKind.VALUE_SHARE]
     before, now = (g.choice(["a", "b", "c"], 20_000, p=p) for p in ([0.695, 0.3, 0.005], [0.68, 0.3, 0.02]))
     assert "the value 'c' is 2." in findings([before], [now])[FindingKind.VALUE_SHARE]
+
+
+def test_many_values_are_one_finding():
+    g = np.random.default_rng(0)
+    values = ["often", *(f"v{index}" for index in range(12))]
+    before, now = (g.choice(values, 40_000, p=[1 - 12 * p, *[p] * 12]) for p in (0.005, 0.02))
+    result = drift([comparison("x", [before], [now])], Sensitivity())
+    (finding,) = find_unusual(result.columns, ["day"], 0.03, LEVEL, PARTITIONS)
+    assert finding.message.count("the value 'v") == 3
+    assert finding.message.endswith(", and 9 more values are as unusual")
 
 
 def test_a_new_value():

@@ -27,9 +27,13 @@ def text_of(result: CheckResult, where: str) -> str:
     """
     lines = [f"{result.verdict.verdict}: {result.verdict.message}", *_table(result)]
     sentences = result.coverage.sentences() if result.coverage else ()
+    listed_below = {*sentences, *(finding.sentence for finding in result.findings)}
     for note in result.notes:
-        if note not in sentences:
+        if note not in listed_below:
             lines += ["", note]
+    if result.findings:
+        unusual = (f"  {finding.column}: {finding.message}." for finding in result.findings)
+        lines += ["", "Unusual, but not drift:", *unusual]
     if sentences:
         lines += ["", "Left out:", *(f"  {sentence}" for sentence in sentences)]
     lines += ["", f"Report: {where}" if where else "Add --html FILE for a report page."]

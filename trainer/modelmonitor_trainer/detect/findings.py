@@ -28,6 +28,8 @@ _SPREAD = 2.0
 _OUTSIDE = 0.5
 #: A share of a single value has changed by at least this much, and by this factor.
 _SHARE, _FACTOR = 0.01, 3.0
+#: Number of values of a column that are named.
+_VALUES = 3
 #: Standard errors that a change must exceed.
 _ERRORS = 6.0
 
@@ -84,7 +86,8 @@ def find_unusual(
 
 def _of_column(column: ColumnResult) -> Iterator[Finding]:
     reference, current = column.comparison.reference.total, column.comparison.current.total
-    if min(reference.present, current.present) < _MIN_ROWS:
+    rows = (reference.present, current.present)
+    if min(rows) < _MIN_ROWS:
         return
     plan = column.comparison.plan
     if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
@@ -100,11 +103,15 @@ def _of_column(column: ColumnResult) -> Iterator[Finding]:
     for kind, message in messages:
         yield Finding(column.name, kind, message)
     shares = (reference.counts / reference.present, current.counts / current.present)
-    for index, name in names.items():
-        before, now = float(shares[0][index]), float(shares[1][index])
-        if _has_changed(before, now, reference.present, current.present):
-            text = f"the value {name} is {percent(now)} of the rows ({percent(before)} in the reference)"
-            yield Finding(column.name, FindingKind.VALUE_SHARE, text)
+    changed = [
+        (abs(now - before), f"the value {name} is {percent(now)} of the rows ({percent(before)} in the reference)")
+        for index, name in names.items()
+        if _has_changed(before := float(shares[0][index]), now := float(shares[1][index]), *rows)
+    ]
+    if changed:
+        texts = [text for _, text in sorted(changed, key=lambda item: -item[0])]
+        more = f", and {len(texts) - _VALUES} more values are as unusual" if len(texts) > _VALUES else ""
+        yield Finding(column.name, FindingKind.VALUE_SHARE, ", ".join(texts[:_VALUES]) + more)
 
 
 def _of_numbers(reference: NumericProfile, current: NumericProfile) -> Iterator[tuple[FindingKind, str]]:

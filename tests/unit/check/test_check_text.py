@@ -1,0 +1,57 @@
+"""The text of a check: marks, figures of both sides, what is unusual, and what was left out, each once."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from modelmonitor_trainer.cli.check_text import text_of
+from unit.check.test_column_rows import check, mixed
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    return text_of(check(tmp_path_factory.mktemp("text"), mixed), "report.html")
+
+
+def line(text, name):
+    """Return the line of a column in the table, without its mark."""
+    return next(line for line in text.splitlines() if line[2:].startswith(f"{name} "))
+
+
+def test_marks_are_explained_and_counted(text):
+    assert [line(text, name)[0] for name in ("x2", "wanders", "plan")] == ["*", "?", " "]
+    marked = {mark: sum(row.startswith(f"{mark} ") and " 0." in row for row in text.splitlines()) for mark in "*?"}
+    legend = next(row for row in text.splitlines() if "cannot be ruled out;" in row)
+    assert f"* {marked['*']} drifted; ? {marked['?']} inconclusive: a change of 0.15 cannot be ruled out;" in legend
+
+
+def test_missing_values_are_shown_of_both_sides(text):
+    assert line(text, "gaps").split("MissingValues ")[1].count(" %") == 2
+    assert " → " in line(text, "gaps")
+
+
+def test_columns_beyond_the_table_are_counted(tmp_path):
+    names = [f"x{number}" for number in range(14)]
+    text = text_of(check(tmp_path, lambda g, _day: {name: g.normal(size=900) for name in names}), "")
+    assert "  and 4 more\n" in text
+    assert "14 without drift" in text
+    assert text.endswith("Add --html FILE for a report page.")
+
+
+def test_findings_are_listed_once(tmp_path):
+    def table(g, day):
+        amounts = g.lognormal(3, 1, 900)
+        return {"amount": np.where(np.arange(900) < (4 if day >= 0 else 0), amounts * 1000, amounts)}
+
+    text = text_of(check(tmp_path, table), "")
+    assert text.count("Unusual, but not drift") == 1
+    assert "\n  amount: the mean is " in text
+
+
+def test_control_characters_do_not_reach_the_terminal(tmp_path):
+    def table(g, _day):
+        return {"a\x1b[31m": g.normal(size=300), "b": pa.array(g.normal(size=300))}
+
+    text = text_of(check(tmp_path, table), "")
+    assert "\x1b" not in text
+    assert line(text, "a?[31m")
