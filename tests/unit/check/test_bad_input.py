@@ -91,11 +91,11 @@ def test_files_without_rows(check, folder):
 def test_a_schema_that_changes_between_files(check, folder):
     (folder / "both").mkdir()
     pq.write_table(table(), folder / "both/a.parquet")
-    texts = pa.array([str(value) for value in table(1)["x"].to_pylist()])
+    texts = pa.array([f"{value} km" for value in table(1)["x"].to_pylist()])
     pq.write_table(table(1).set_column(0, "x", texts), folder / "both/b.parquet")
     code, out, _ = check("good.parquet", "both")
     assert code == 0
-    assert "column 'x' holds text, where the reference holds numbers, in" in out
+    assert "column 'x' holds text ('" in out
     assert "both/b.parquet" in out
 
 

@@ -12,8 +12,8 @@ from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.check.detectors import correlation_drift
 from modelmonitor_trainer.check.sources import files
 from modelmonitor_trainer.cli.main import main
-from modelmonitor_trainer.data.arrow_floats import numbers_of
 from modelmonitor_trainer.data.row_sampling import sample_batches
+from modelmonitor_trainer.data.text_numbers import numbers_of
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.storage.local import uri_of
 from modelmonitor_trainer.storage.open import open_store
@@ -200,7 +200,7 @@ def test_options_of_files_are_rejected_for_a_monitor(capsys, world, tmp_path, op
 
 
 def test_a_reference_whose_files_disagree_on_a_type(folder):
-    words = pa.array([str(value) for value in table(1)["x"].to_pylist()])
+    words = pa.array([f"{value} km" for value in table(1)["x"].to_pylist()])
     folder.put("reference", table(1), table(2).set_column(0, "x", words))
     folder.put("current", table(3))
     code, _, err = folder.check()

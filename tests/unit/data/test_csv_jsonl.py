@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data import json_blocks, text_blocks
-from modelmonitor_trainer.data.csv_blocks import NULL_WORDS
 from modelmonitor_trainer.data.tables import Unreadable, scan
+from modelmonitor_trainer.data.text_numbers import NULL_WORDS
 from modelmonitor_trainer.storage.open import open_store
 
 CELLS = st.sampled_from(

@@ -188,7 +188,7 @@ def test_allowed_values_are_compared_by_their_canonical_text():
 
 
 def test_text_among_numbers_is_named():
-    column = pa.chunked_array([pa.array(["1", "?", "?", "2.5"])])
+    column = pa.chunked_array([pa.array(["1", "x", "x", "2.5"])])
     profile = profile_numbers(column, np.array([1.0]))
-    assert (profile.nulls, profile.strays) == (4, {"?": 2})
-    assert profile.merged(profile).strays == {"?": 4}
+    assert (profile.nulls, profile.present, profile.strays) == (2, 2, {"x": 2})
+    assert profile.merged(profile).strays == {"x": 4}

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from modelmonitor_api.outcomes import DoubtReason
 from modelmonitor_trainer.check.data import ProfiledPair
+from modelmonitor_trainer.data.remarks import NOT_UTF8
 from modelmonitor_trainer.detect.coverage import Coverage
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.growth import growing_columns
 from modelmonitor_trainer.detect.wording import Wording
-from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 from modelmonitor_trainer.text import listed
 
 #: Number of columns and days that a note names.

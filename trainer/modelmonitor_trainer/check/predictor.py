@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array, Floats
-from modelmonitor_trainer.data.arrow_floats import numbers_of
+from modelmonitor_trainer.data.text_numbers import numbers_of
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.text import number

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from modelmonitor_api.spec import Feature, FeatureType, Task
 from modelmonitor_trainer.arrays import Floats
-from modelmonitor_trainer.data.arrow_floats import numbers_of
 from modelmonitor_trainer.data.classes import class_names, is_yes_no
 from modelmonitor_trainer.data.tables import is_number
+from modelmonitor_trainer.data.text_numbers import numbers_of
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.text import number
 

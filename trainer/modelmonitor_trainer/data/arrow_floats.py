@@ -13,21 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmonitor_trainer.arrays import Array, Floats
-from modelmonitor_trainer.data.arrow_types import is_number, plain_type
 
 _SECONDS_PER_DAY = 86_400
 #: Integers up to this are doubles, and so are powers of ten up to this exponent: a quotient of both is rounded once.
 _EXACT_INTEGER, _EXACT_POWER = 2**53, 22
 
 
-def numbers_of(column: pa.ChunkedArray) -> Floats:
-    """Return a column as doubles, NaN for what is missing, infinite or not a number; (n,)."""
-    if not is_number(plain_type(column.type)):
-        return np.full(len(column), np.nan)
-    return np.concatenate([np.empty(0), *(_finite_or_nan(chunk) for chunk in column.chunks)])
-
-
-def _finite_or_nan(array: pa.Array) -> Floats:
+def finite_or_nan(array: pa.Array) -> Floats:
+    """Return a numeric array as doubles, NaN for what is missing or infinite; (n,)."""
     array = doubles_of(array)
     values = _view(array, np.float64)
     usable = np.isfinite(values)
@@ -55,6 +48,13 @@ def valid_of(array: pa.Array) -> Array:
         return np.full(len(array), array.null_count == 0)
     bits = np.unpackbits(np.frombuffer(validity, dtype=np.uint8), bitorder="little", count=end)
     return bits[array.offset :].astype(bool)
+
+
+def truths_of(array: pa.BooleanArray) -> Array:
+    """Return which values of an array are true, shape (n,)."""
+    end = array.offset + len(array)
+    bits = np.unpackbits(np.frombuffer(array.buffers()[1], dtype=np.uint8), bitorder="little", count=end)
+    return bits[array.offset :].astype(bool) & valid_of(array)
 
 
 def doubles_of(array: pa.Array) -> pa.DoubleArray:

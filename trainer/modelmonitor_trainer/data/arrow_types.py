@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+#: Kinds of types whose values have to agree.
+KINDS = frozenset({"number", "text", "time", "nested", "other"})
 #: Length of a UUID in bytes.
 _UUID_BYTES = 16
 

@@ -15,16 +15,24 @@ import pyarrow.compute as pc
 
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.arrow_floats import doubles_of, floats_of
-from modelmonitor_trainer.data.arrow_types import is_bytes, is_text, is_uuid, plain_type
+from modelmonitor_trainer.data.arrow_types import is_bytes, is_text, plain_type
 
 #: Of text that is not UTF-8: what Windows and old databases write in Western Europe and America.
 FALLBACK_ENCODING = "cp1252"
 #: Largest double below which every integral one is a 64-bit integer.
 _LARGEST_INTEGER = 2.0**63
-_UUID_CHARACTERS = 36
+#: Lengths of UUIDs as text: without hyphens, with them, in braces, and as a URN.
+_UUID_LENGTHS = np.array([32, 36, 38, 45], dtype=np.int32)
+_UUID_BYTES = 16
 _WHOLE = r"^(-?(?:0|[1-9][0-9]*))\.0+$"
 _MIDNIGHT = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00(?:\.0+)?$"
-_UUID = r"^[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+_UUID = (
+    r"(?i)^(?:urn:uuid:)?\{?([0-9a-f]{8})(?:-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-|"
+    r"([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4}))([0-9a-f]{12})\}?$"
+)
+_UUID_PARTS = r"\1-\2\5-\3\6-\4\7-\8"
+#: Text of 32 decimal digits is a number, unless there are UUIDs beside it.
+_DIGITS = r"^[0-9]{32}$"
 _NUMERAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
 
 
@@ -102,28 +110,67 @@ def _words_of_text(values: pa.Array) -> pa.StringArray:
     words = values if pa.types.is_string(values.type) else pc.cast(values, pa.string())
     if not len(words):
         return words
+    words = pc.utf8_trim_whitespace(words)
     # Most columns have none of these, which costs less to find out than to match patterns.
     if pc.any(pc.or_(pc.ends_with(words, ".0"), pc.match_substring(words, ".00"))).as_py():
         words = pc.replace_substring_regex(words, _WHOLE, r"\1")
     if pc.any(pc.match_substring(words, "00:00:00")).as_py():
         words = pc.replace_substring_regex(words, _MIDNIGHT, r"\1")
-    lengths = pc.min_max(pc.binary_length(words))
-    if lengths["min"].as_py() == lengths["max"].as_py() == _UUID_CHARACTERS:
-        words = pc.if_else(pc.match_substring_regex(words, _UUID), pc.ascii_lower(words), words)
+    # Not with pa.array, which would import pandas.
+    lengths = pa.Array.from_buffers(pa.int32(), len(_UUID_LENGTHS), [None, pa.py_buffer(_UUID_LENGTHS)])
+    if pc.any(pc.is_in(pc.binary_length(words), value_set=lengths)).as_py():
+        words = _with_plain_uuids(words)
     return words
 
 
+def _with_plain_uuids(words: pa.StringArray) -> pa.StringArray:
+    """Return words, UUIDs among them in lower case with hyphens and without braces."""
+    uuids = pc.match_substring_regex(words, _UUID)
+    if not pc.any(pc.and_not(uuids, pc.match_substring_regex(words, _DIGITS))).as_py():
+        return words
+    return pc.if_else(uuids, pc.ascii_lower(pc.replace_substring_regex(words, _UUID, _UUID_PARTS)), words)
+
+
+def padded(dictionary: pa.Array) -> pa.BooleanArray | None:
+    """Return which values of a dictionary have blanks around them; None if none has."""
+    if not is_text(dictionary.type) or not is_utf8(dictionary):
+        return None
+    blanks = pc.not_equal(pc.binary_length(dictionary), pc.binary_length(pc.utf8_trim_whitespace(dictionary)))
+    return blanks if pc.any(blanks).as_py() else None
+
+
 def _words_of_bytes(values: pa.Array) -> pa.StringArray:
-    """Return bytes as the text that they are in UTF-8, or else in hexadecimal; 16 bytes of fixed width as a UUID."""
-    if is_uuid(values.type):
-        texts = [None if value is None else value.hex() for value in values.to_pylist()]
-        return _from_python([t and f"{t[:8]}-{t[8:12]}-{t[12:16]}-{t[16:20]}-{t[20:]}" for t in texts])
+    """Return bytes as the text that they are in UTF-8, or else in hexadecimal; 16 bytes that are no text as a UUID."""
     if pa.types.is_fixed_size_binary(values.type):
         values = values.cast(pa.binary())
+    if are_uuids(values):
+        return _words_of_uuids(values.cast(pa.binary()).cast(pa.binary(_UUID_BYTES)))
     try:
         return _words_of_text(pc.cast(values, pa.string()))
     except pa.ArrowInvalid:
         return _words_of_text(_from_python([_text_or_hex(value) for value in values.to_pylist()]))
+
+
+def are_uuids(values: pa.Array) -> bool:
+    """Whether values are UUIDs in bytes of any length: all have 16 bytes, and not all are text."""
+    lengths = pc.min_max(pc.binary_length(values))
+    if lengths["min"].as_py() != _UUID_BYTES or lengths["max"].as_py() != _UUID_BYTES:
+        return False
+    try:
+        return pc.all(pc.utf8_is_printable(pc.cast(values, pa.string()))).as_py() is False
+    except pa.ArrowInvalid:
+        return True
+
+
+def _words_of_uuids(values: pa.FixedSizeBinaryArray) -> pa.StringArray:
+    """Return UUIDs of 16 bytes as text."""
+    start, end = values.offset * _UUID_BYTES, (values.offset + len(values)) * _UUID_BYTES
+    data = values.buffers()[1]
+    digits = b"" if data is None else data[start:end].to_pybytes().hex().encode()
+    places = np.arange(len(values) + 1, dtype=np.int32) * (2 * _UUID_BYTES)
+    words = pa.StringArray.from_buffers(len(values), pa.py_buffer(places), pa.py_buffer(digits))
+    words = pc.replace_substring_regex(words, _UUID, _UUID_PARTS)
+    return pc.if_else(pc.is_valid(values), words, pa.scalar(None, pa.string()))
 
 
 def _text_or_hex(value: bytes | None) -> str | None:

@@ -20,11 +20,12 @@ from modelmonitor_api.spec import Task
 from modelmonitor_trainer.arrays import Ints
 from modelmonitor_trainer.data.arrow_types import is_text
 from modelmonitor_trainer.data.model_arrays import texts
+from modelmonitor_trainer.data.truth_words import FALSE, TRUE
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.text import listed
 
 #: Words for the two outcomes of a yes-no question.
-_YES_NO = dict.fromkeys(("0", "false", "no", "f", "n"), "0") | dict.fromkeys(("1", "true", "yes", "t", "y"), "1")
+_YES_NO = dict.fromkeys(map(str.casefold, FALSE), "0") | dict.fromkeys(map(str.casefold, TRUE), "1")
 _WHOLE = re.compile(r"^\+?(-?\d+)\.0*$")
 #: A share of outcomes of a yes-no question above this one that are neither of the two classes is not left out.
 STRAY_SHARE = 0.01

@@ -22,12 +22,8 @@ from modelmonitor_trainer.data.csv_dialect import Dialect, Undeclared, legacy_en
 from modelmonitor_trainer.data.csv_numbers import NumberStyle, StyleGuess, notes_on, without_nulls
 from modelmonitor_trainer.data.parquet import refuse_repeated
 from modelmonitor_trainer.data.text_blocks import Opened, TextSource, count_rows, first_rows, values_of
+from modelmonitor_trainer.data.text_numbers import NULL_WORDS
 
-#: Words that mean a missing value in text formats, unless quoted: those of pandas, and that of databases.
-NULL_WORDS = (
-    *("", "NA", "NaN", "nan", "NULL", "null", "None", "N/A", "n/a", "<NA>", "#N/A", "#N/A N/A", "#NA", "-NaN", "-nan"),
-    *("1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "\\N"),
-)
 #: Order in which types are tried for CSV (Arrow's documentation of its CSV reader).
 _LADDER = (
     pa.null(),

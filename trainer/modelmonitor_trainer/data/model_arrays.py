@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from modelmonitor_api.spec import Feature, FeatureType
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.data.tables import is_number, is_text
+from modelmonitor_trainer.data.text_numbers import are_numbers, numbers_of
 from modelmonitor_trainer.errors import BadData
 
 
@@ -45,6 +46,8 @@ def _numbers(values: pa.ChunkedArray, name: str) -> Floats:
     kind = values.type
     if pa.types.is_null(kind):
         return np.full(len(values), np.nan)
+    if is_text(kind) and are_numbers(values):
+        return numbers_of(values)
     if not is_number(kind):
         raise BadData(
             f"column {name!r} is {kind} and declared Numeric; write it as a number (of a time, such as its hour), "

@@ -16,9 +16,10 @@ import numpy as np
 
 from modelmonitor_api.outcomes import ViolationKind
 from modelmonitor_api.spec import Feature
+from modelmonitor_trainer.data.arrow_types import KINDS
+from modelmonitor_trainer.data.remarks import TRUTH
 from modelmonitor_trainer.data.windows import Window, days_of
 from modelmonitor_trainer.detect.wording import Wording
-from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 from modelmonitor_trainer.text import listed, number, percent
@@ -33,8 +34,6 @@ _MIN_ROWS_STUCK = 100
 _STUCK_LEVEL = 1e-9
 #: Tolerated share and number of rows that repeat a join key.
 DUPLICATES, MIN_DUPLICATES = 0.01, 10
-#: Kinds that say nothing about the type of a column's values.
-_NO_TYPES = frozenset({"null", NOT_UTF8})
 #: A weekday is expected if the reference has this share of such days.
 _EXPECTED_SHARE = 0.8
 
@@ -220,12 +219,14 @@ def _violation(kind: ViolationKind, feature: Feature, hits: Sequence[tuple[Batch
 
 def _wrong_type(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
     """A Numeric feature must contain numbers; a Categorical one values in a type of the reference, or its values."""
-    kinds = profile.kinds - _NO_TYPES
+    kinds = profile.kinds & KINDS
     if "nested" in kinds:
         return "holds lists or structs, which a feature cannot be (write their fields as columns),"
-    known = frozenset[str]().union(*(p.kinds for p in before)) - _NO_TYPES
+    known = frozenset[str]().union(*(p.kinds for p in before)) & KINDS
     if isinstance(profile, NumericProfile):
         strange = kinds - {"number"}
+        if TRUTH in profile.kinds and not all(_is_flag(p) for p in before if p.present):
+            return "holds words for true and false, where the reference holds other numbers,"
         what = in_words(strange) + _strays_in_words(profile)
         if strange and known == {"number"}:
             return f"holds {what}, where the reference holds numbers,"
@@ -235,6 +236,10 @@ def _wrong_type(_feature: Feature, profile: ColumnProfile, before: Sequence[Colu
     if not strange or profile.buckets.size or 2 * int(profile.counts[-1]) <= profile.present:
         return ""
     return f"holds {in_words(strange)}, where the reference holds {in_words(known)},"
+
+
+def _is_flag(profile: ColumnProfile) -> bool:
+    return isinstance(profile, NumericProfile) and profile.minimum >= 0 and profile.maximum <= 1
 
 
 def _strays_in_words(profile: NumericProfile) -> str:

@@ -7,12 +7,11 @@ import pyarrow.compute as pc
 
 from modelmonitor_trainer.data import canonical
 from modelmonitor_trainer.data.arrow_types import is_text, kind_of
+from modelmonitor_trainer.data.canonical import padded
+from modelmonitor_trainer.data.remarks import NOT_UTF8
 from modelmonitor_trainer.profile.categories import shorten
 
-__all__ = ["NOT_UTF8", "codes_of", "encoded", "kind_of", "kinds_of", "words_of"]
-
-#: Kind of a text column with values that are not UTF-8, in addition to text.
-NOT_UTF8 = "not UTF-8"
+__all__ = ["codes_of", "encoded", "kind_of", "kinds_of", "padded", "words_of"]
 
 
 def encoded(array: pa.Array) -> pa.DictionaryArray:

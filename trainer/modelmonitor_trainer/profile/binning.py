@@ -24,6 +24,7 @@ from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.data.arrow_floats import floats_of
 from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import Unreadable, scan
+from modelmonitor_trainer.data.text_numbers import numbers_of
 from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.profile.categories import BUCKETS, merge_spellings
 from modelmonitor_trainer.profile.counting import count_values
@@ -47,7 +48,7 @@ LARGEST = float(np.finfo(np.float64).max) / 4
 _SEED = 20130101
 
 #: Part of every key of the cache, so that profiles of another version are not used.
-PROFILE_VERSION = 6
+PROFILE_VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -298,6 +299,9 @@ def _add(name: str, rows: pa.ChunkedArray, numbers: dict[str, list[Floats]], wor
             for value, count in zip(values, counts.tolist(), strict=True):
                 if count:  # not as a dictionary: a value that is written in two ways is there twice
                     words[name][value] += count
+        elif kind_of(part.type) == "text":
+            numbers_in_it = numbers_of(pa.chunked_array([part]))
+            numbers[name].append(numbers_in_it[~np.isnan(numbers_in_it)])
         elif kind_of(part.type) in {"number", "time"}:
             # A copy: a view of a few rows would keep the whole row group.
             numbers[name].append(floats_of(part)[0].copy())

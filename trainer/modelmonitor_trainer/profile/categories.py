@@ -18,11 +18,10 @@ import pyarrow.compute as pc
 
 from modelmonitor_trainer.arrays import Counts, Ints
 from modelmonitor_trainer.data.canonical import numeral, words_of
+from modelmonitor_trainer.data.truth_words import FALSE, TRUE
 from modelmonitor_trainer.profile.cardinality import Registers, add_hashes, no_registers
 from modelmonitor_trainer.profile.hashing import Hashes, bucket_of, checksums_in, checksums_of, hashes_of
 
-#: How writers spell the same two values.
-_TRUE, _FALSE = ("true", "True", "TRUE", "1", "t", "T"), ("false", "False", "FALSE", "0", "f", "F")
 #: Bytes of a value that is stored in full, and characters that are stored of a longer one.
 LONGEST, _PREFIX = 256, 60
 #: How many of the values that are not known categories are stored by name.
@@ -79,7 +78,7 @@ def merge_spellings(counts: Mapping[str, int]) -> dict[str, int]:
 
     Only of a column that holds both and nothing else; others are returned as they are.
     """
-    spelled = [[word for word in counts if word in spellings] for spellings in (_TRUE, _FALSE)]
+    spelled = [[word for word in counts if word in spellings] for spellings in (TRUE, FALSE)]
     if not all(spelled) or sum(map(len, spelled)) < len(counts):
         return dict(counts)
     return {max(words, key=lambda word: (counts[word], word)): sum(counts[word] for word in words) for words in spelled}
@@ -115,12 +114,12 @@ def _permitted(allowed: Iterable[str]) -> pa.StringArray:
 
 def _aliases(known: Sequence[str]) -> dict[str, str]:
     """Return other spellings of true and false, where a column knows one of each and nothing else."""
-    spelled = [[word for word in known if word in spellings] for spellings in (_TRUE, _FALSE)]
+    spelled = [[word for word in known if word in spellings] for spellings in (TRUE, FALSE)]
     if not known or sum(map(len, spelled)) < len(known) or max(map(len, spelled)) > 1:
         return {}
     return {
         alias: words[0]
-        for words, spellings in zip(spelled, (_TRUE, _FALSE), strict=True)
+        for words, spellings in zip(spelled, (TRUE, FALSE), strict=True)
         for alias in spellings
         if words and alias != words[0]
     }
@@ -202,11 +201,11 @@ class CategoryCounts:
         add_hashes(self.registers, vocabulary.hashes[indices[known]])
         unknown = np.flatnonzero(present & (indices < 0))
         if unknown.size:
-            self._add_others(_take(words, unknown), rows[unknown])
+            self._add_others(take(words, unknown), rows[unknown])
         if vocabulary.allowed is not None:
             refused = np.flatnonzero(present & (_indices(words, vocabulary.allowed) < 0))
             self.disallowed_rows += int(rows[refused].sum())
-            named = zip(_take(words, refused).to_pylist(), rows[refused].tolist(), strict=True)
+            named = zip(take(words, refused).to_pylist(), rows[refused].tolist(), strict=True)
             self.disallowed = examples([*self.disallowed.items(), *named])
 
     def _add_others(self, words: pa.StringArray, rows: Counts) -> None:
@@ -218,7 +217,7 @@ class CategoryCounts:
         add_hashes(self.registers, hashes)
         if len(words) > EXAMPLES:  # only those that can be among the smallest become Python strings
             few = np.flatnonzero(checksums <= np.partition(checksums, EXAMPLES - 1)[EXAMPLES - 1])
-            words, rows = _take(words, few), rows[few]
+            words, rows = take(words, few), rows[few]
         self.others = examples([*self.others.items(), *zip(words.to_pylist(), rows.tolist(), strict=True)])
 
 
@@ -239,7 +238,7 @@ def nulls_of(words: pa.Array) -> npt.NDArray[np.bool_]:
     return np.asarray(bits[words.offset :] == 0)
 
 
-def _take(words: pa.StringArray, indices: Ints) -> pa.StringArray:
+def take(words: pa.StringArray, indices: Ints) -> pa.StringArray:
     """Return some of the words; without ``pa.array``, which would import pandas."""
     chosen = pa.Array.from_buffers(pa.int64(), indices.size, [None, pa.py_buffer(np.ascontiguousarray(indices))])
     return words.take(chosen)

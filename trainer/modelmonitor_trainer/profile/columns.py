@@ -40,7 +40,7 @@ class NumericProfile:
     below, above
         Values outside the declared range.
     kinds
-        Kinds of the Arrow types seen: number, text, time, nested, null, other.
+        Kinds of the values seen: number, text, time, nested, null, other; and remarks on how they are written.
     strays
         Rows of text values that are not numbers, of the EXAMPLES ones with the smallest hash.
     """
@@ -129,6 +129,8 @@ class CategoricalProfile:
         Sketch of all values (:mod:`~modelmonitor_trainer.profile.cardinality`).
     kinds
         As in :class:`NumericProfile`, and "not UTF-8".
+    padded
+        Rows of values with blanks around them, which do not count.
     """
 
     counts: Counts
@@ -138,6 +140,7 @@ class CategoricalProfile:
     disallowed: Mapping[str, int] = field(default_factory=dict)
     disallowed_rows: int = 0
     kinds: frozenset[str] = frozenset()
+    padded: int = 0
     buckets: Counts = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     registers: Registers = field(default_factory=no_registers)
 
@@ -165,6 +168,7 @@ class CategoricalProfile:
             others=examples([*self.others.items(), *other.others.items()]),
             disallowed=examples([*self.disallowed.items(), *other.disallowed.items()]),
             disallowed_rows=self.disallowed_rows + other.disallowed_rows,
+            padded=self.padded + other.padded,
             kinds=self.kinds | other.kinds,
             buckets=self.buckets + other.buckets,
             registers=np.maximum(self.registers, other.registers),

@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmonitor_trainer.arrays import Counts, Floats
-from modelmonitor_trainer.data.arrow_floats import doubles_of, floats_of, shortest
+from modelmonitor_trainer.data.arrow_floats import doubles_of, floats_of, shortest, truths_of
+from modelmonitor_trainer.data.remarks import AS_TEXT, TRUTH, missing_as
+from modelmonitor_trainer.data.text_numbers import text_numbers
 from modelmonitor_trainer.profile import kernel
-from modelmonitor_trainer.profile.arrow_values import codes_of, encoded, kind_of, kinds_of, words_of
-from modelmonitor_trainer.profile.categories import CategoryCounts, Vocabulary, examples, nulls_of
+from modelmonitor_trainer.profile.arrow_values import codes_of, encoded, kind_of, kinds_of, padded, words_of
+from modelmonitor_trainer.profile.categories import CategoryCounts, Vocabulary, examples, nulls_of, take
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 
 
@@ -57,14 +59,19 @@ class NumberCounter:
         self._counts: dict[bool, _Doubles] = {}
 
     def add(self, column: pa.ChunkedArray) -> None:
-        """Count a chunk; values that are neither numbers nor times count as NULL, and their kind is recorded."""
+        """Count a chunk; values that are neither numbers nor times count as NULL, and their kind is recorded.
+
+        Text that stands for numbers is counted as these.
+        """
         kind = kind_of(column.type)
-        self._kinds.add(kind)
         self._rows += len(column)
+        if kind == "text":
+            for chunk in column.chunks:
+                self._add_text(encoded(chunk))
+            return
+        self._kinds.add(kind)
         if kind not in {"number", "time"}:
             self._others += len(column)
-            if kind == "text":
-                self._add_strays(column)
             return
         # A cast of 32-bit floats is cheap; their cells are those of the decimals that they stand for.
         narrow = bool(pa.types.is_float32(column.type))
@@ -73,12 +80,25 @@ class NumberCounter:
         for chunk in column.chunks:
             self._counts[narrow].add(pc.cast(chunk, pa.float64()) if narrow else doubles_of(chunk))
 
-    def _add_strays(self, column: pa.ChunkedArray) -> None:
-        """Record examples of text that is not a number."""
-        for chunk in column.chunks:
-            words, counts, _ = count_values(chunk)
-            strays = {word: count for word, count in zip(words, counts.tolist(), strict=True) if not _is_number(word)}
+    def _add_text(self, coded: pa.DictionaryArray) -> None:
+        """Count text that stands for numbers, and record examples of text that does not."""
+        words = words_of(coded.dictionary)
+        parsed = text_numbers(words)
+        codes = _code_counts(len(words))
+        codes.add(codes_of(coded))
+        used = codes.result()[0]
+
+        def rows_of(chosen: pa.BooleanArray) -> dict[str, int]:
+            indices = np.flatnonzero(truths_of(chosen) & (used > 0))
+            return dict(zip(take(words, indices).to_pylist(), used[indices].tolist(), strict=True))
+
+        strays = rows_of(parsed.strays)
+        if strays:
+            self._kinds.add("text")
             self._strays = Counter(examples([*self._strays.items(), *strays.items()]))
+        if parsed.values.null_count < len(words):
+            self._kinds |= {"number", TRUTH if parsed.truth else AS_TEXT} | missing_as(rows_of(parsed.missing))
+        self._counts.setdefault(False, _Doubles(self._cells)).add(parsed.values.take(coded.indices))
 
     def profile(self) -> NumericProfile:
         """Return the profile of all chunks."""
@@ -200,14 +220,6 @@ class _Doubles:
         return replace(profile, counts=self._cells.counts_of(profile.counts), minimum=low, maximum=high)
 
 
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
 class CategoryCounter:
     """Builds the profile of a categorical column chunk by chunk.
 
@@ -217,7 +229,7 @@ class CategoryCounter:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary, self._totals = vocabulary, CategoryCounts.empty(vocabulary)
         self._kinds: set[str] = set()
-        self._rows = self._nulls = 0
+        self._rows = self._nulls = self._padded = 0
         self._dictionary: pa.Array | None = None
         self._counts: kernel.CodeCounts | _CodesInNumpy | None = None
 
@@ -242,6 +254,9 @@ class CategoryCounter:
             return
         rows, missing = self._counts.result()
         self._kinds |= kinds_of(self._dictionary)
+        blanks = padded(self._dictionary)
+        if blanks is not None:
+            self._padded += int(rows[truths_of(blanks)].sum())
         words = self._vocabulary.resolve_aliases(words_of(self._dictionary))
         self._totals.add(self._vocabulary, words, rows)
         self._nulls += missing
@@ -263,6 +278,7 @@ class CategoryCounter:
             kinds=frozenset(self._kinds),
             buckets=totals.in_buckets,
             registers=totals.registers,
+            padded=self._padded,
         )
 
 

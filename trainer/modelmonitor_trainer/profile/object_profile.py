@@ -17,7 +17,7 @@ from modelmonitor_trainer.profile.serialization import pack, unpack
 
 _NUMERIC_COUNTS = ("rows", "nulls", "nans", "finite", "negative_infinities", "below", "above")
 _NUMERIC_MOMENTS = ("mean", "m2", "minimum", "maximum")
-_CATEGORICAL_FIELDS = ("rows", "nulls", "disallowed_rows")
+_CATEGORICAL_FIELDS = ("rows", "nulls", "disallowed_rows", "padded")
 
 
 @dataclass(frozen=True)

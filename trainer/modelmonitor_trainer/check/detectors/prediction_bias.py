@@ -16,7 +16,7 @@ from modelmonitor_trainer.check.detectors.base import Need, RowDetector, registe
 from modelmonitor_trainer.check.labelled_rows import LabelledBatch, sample_labelled
 from modelmonitor_trainer.check.predictor import Predictor, Unusable, require_probabilities, true_outcomes, usable_rows
 from modelmonitor_trainer.check.target import infer_task, refuse_class_numbers
-from modelmonitor_trainer.data.arrow_floats import numbers_of
+from modelmonitor_trainer.data.text_numbers import numbers_of
 from modelmonitor_trainer.detect.bias import Judged, find_bias
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.errors import BadConfiguration, BadData

@@ -18,7 +18,7 @@ from modelmonitor_trainer.check.sources.file_columns import ColumnOptions, infer
 from modelmonitor_trainer.check.sources.file_days import batches_of_days
 from modelmonitor_trainer.check.sources.file_listing import FileListing, format_of, list_files
 from modelmonitor_trainer.check.sources.folder_columns import folder_columns
-from modelmonitor_trainer.data.arrow_types import kind_of
+from modelmonitor_trainer.data.arrow_types import KINDS, kind_of
 from modelmonitor_trainer.data.column_names import SeenColumn, columns_of
 from modelmonitor_trainer.data.left_out import LeftOut, of_side
 from modelmonitor_trainer.data.object_format import FileFormat, format_at
@@ -26,7 +26,6 @@ from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import in_words
 from modelmonitor_trainer.detect.wording import FILES, FILES_OF_DAYS
 from modelmonitor_trainer.errors import BadConfiguration, BadData
-from modelmonitor_trainer.profile.arrow_values import NOT_UTF8
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 from modelmonitor_trainer.text import listed
@@ -221,7 +220,7 @@ def require_one_type(pair: ProfiledPair) -> None:
         first: tuple[str, str, ColumnProfile] | None = None
         for batch in pair.reference.blocks:
             profile = batch.columns.get(name)
-            for kind in sorted(profile.kinds - {"null", NOT_UTF8}) if profile is not None else ():
+            for kind in sorted(profile.kinds & KINDS) if profile is not None else ():
                 assert profile is not None
                 first = first or (kind, batch.block.name, profile)
                 if kind != first[0] and not _same_categories(first[2], profile):
