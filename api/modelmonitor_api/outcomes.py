@@ -76,7 +76,7 @@ class LeftOutReason(DocumentedEnum):
     """Why something was not compared: ``coverage.*.leftOut[].reason`` of the JSON result."""
 
     MARKER = "Marker", "A marker or the unfinished output of a job, according to its name."
-    NOT_DATA = "NotData", "A checksum or a document next to the data, according to its name."
+    NOT_DATA = "NotData", "A checksum, a document, or a copy that an editor made, according to its name."
     UNKNOWN_FORMAT = "UnknownFormat", "Neither name nor content is that of a Parquet, CSV or JSON Lines file."
     OTHER_FORMAT = "OtherFormat", "The file has another format than the files next to it."
     REMOVED_FROM_TABLE = "RemovedFromTable", "The log of the Delta table does not list the file as current."

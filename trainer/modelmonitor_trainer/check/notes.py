@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from modelmonitor_api.outcomes import DoubtReason
 from modelmonitor_trainer.check.data import ProfiledPair
-from modelmonitor_trainer.data.remarks import NOT_UTF8
+from modelmonitor_trainer.data.remarks import AS_TEXT, COMMA, NOT_UTF8, POINT, POINT_OR_THOUSANDS, TRUTH, missing_words
 from modelmonitor_trainer.detect.coverage import Coverage
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.growth import growing_columns
 from modelmonitor_trainer.detect.wording import Wording
+from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
 from modelmonitor_trainer.text import listed
 
 #: Number of columns and days that a note names.
@@ -32,7 +33,7 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
             if not rows.reference.columns[name].rows.sum()
         ]
         notes += _notes_on_growth(growing_columns(rows.reference, rows.current), wording)
-    notes += _notes_on_encodings(rows)
+    notes += _notes_on_writing(rows, wording)
     if drift:
         notes += _notes_on_doubts(drift, rows)
     return tuple(notes)
@@ -73,21 +74,43 @@ def _notes_on_growth(growing: Sequence[str], wording: Wording) -> list[str]:
     return [text]
 
 
-def _notes_on_encodings(rows: ProfiledPair) -> list[str]:
+def _notes_on_writing(rows: ProfiledPair, wording: Wording) -> list[str]:
+    """Return how values were read that are written in an unusual way."""
     windows = [window for window in (rows.reference, rows.current) if window is not None]
     notes = []
     for name in rows.current.columns:
-        blocks = [
-            batch.block.name
+        columns = {
+            batch.block.name: batch.columns[name]
             for window in windows
             for batch in window.blocks
-            if name in batch.columns and NOT_UTF8 in batch.columns[name].kinds
-        ]
-        if blocks:
+            if name in batch.columns
+        }
+        remarks = frozenset[str]().union(*(column.kinds for column in columns.values()))
+
+        def where(remark: str, columns: Mapping[str, ColumnProfile] = columns) -> str:
+            return listed([block for block, column in columns.items() if remark in column.kinds], 1)
+
+        if NOT_UTF8 in remarks:
             notes.append(
-                f"Text of {name!r} in {listed(blocks, 1)} is not UTF-8, and is read as Western European (cp1252). "
+                f"Text of {name!r} in {where(NOT_UTF8)} is not UTF-8, and is read as Western European (cp1252). "
                 "Write it again as UTF-8."
             )
+        if AS_TEXT in remarks:
+            notes.append(f"The numbers of {name!r} in {where(AS_TEXT)} are text, and are compared as numbers.")
+        if TRUTH in remarks:
+            notes.append(f"{name!r} in {where(TRUTH)} is words for true and false, which are compared as 1 and 0.")
+        if POINT_OR_THOUSANDS in remarks and not remarks & {POINT, COMMA}:
+            notes.append(
+                f"The points in {name!r} can be decimal points or between thousands, and no other value shows which. "
+                f"They are read as decimal points; {wording.decimal_commas} if they are between thousands."
+            )
+        words = missing_words(remarks)
+        if words:
+            shown = listed([repr(word[:40]) for word in words], _SHOWN)
+            notes.append(f"In {name!r}, {shown} count as missing values, because all other values are numbers.")
+        padded = sum(column.padded for column in columns.values() if isinstance(column, CategoricalProfile))
+        if padded:
+            notes.append(f"Blanks around values of {name!r} were removed, in {padded:,} rows.")
     return notes
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
 from modelmonitor_api.messages import CheckRequest, CheckVerdict
+from modelmonitor_api.spec import DataFormat, DetectorType, Sensitivity
 from modelmonitor_api.spec import Detector as DetectorSpec
-from modelmonitor_api.spec import DetectorType, Sensitivity
 from modelmonitor_api.status import MAX_TOP_FEATURES, RowCounts
 from modelmonitor_trainer.check import detectors as _detectors  # noqa: F401 - registers all detectors
 from modelmonitor_trainer.check.context import CheckContext
@@ -28,6 +29,7 @@ from modelmonitor_trainer.check.detectors.base import (
 from modelmonitor_trainer.check.notes import notes_on, with_coverage_notes
 from modelmonitor_trainer.check.profiles import profile_pair
 from modelmonitor_trainer.check.sources.files import Files, require_one_type, resolve_files
+from modelmonitor_trainer.data.tables import refuse_undecided
 from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.coverage import require_coverage
 from modelmonitor_trainer.detect.drift import DriftResult, find_drift
@@ -72,7 +74,7 @@ def check_files(
 
 def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime) -> CheckResult:
     """Return the result of a check of resolved data."""
-    profiled = _profile(ctx, data)
+    ctx, profiled = _profile(ctx, data)
     results = _run_detectors(ctx, profiled)
     with ctx.stopwatch.step("tests"):
         drift = _decide_drift(profiled, results)
@@ -80,18 +82,19 @@ def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime) -> Check
     return _result(ctx, findings, time)
 
 
-def _profile(ctx: CheckContext, data: CheckData) -> ProfiledData:
+def _profile(ctx: CheckContext, data: CheckData) -> tuple[CheckContext, ProfiledData]:
+    """Return the profiles of all windows, and the context in which further rows are read."""
     needs = {need for spec in data.detectors for need in REGISTRY[spec.type].needs}
     labels = data.labels if Need.LABEL_PROFILE in needs else None
-    rows = profile_pair(ctx, data.rows, data.wording.windows)
+    rows, fmt = profile_pair(ctx, data.rows, data.wording.windows)
     if not data.has_contract:
+        refuse_undecided(fmt, {} if isinstance(fmt, DataFormat) else fmt.marks)
         require_one_type(rows)
-    return ProfiledData(
-        data,
-        rows,
-        profile_pair(ctx, labels, "labels") if labels else None,
-        profile_pair(ctx, data.predictions, "predictions") if data.predictions else None,
-    )
+    others = []
+    for pair, what in ((labels, "labels"), (data.predictions, "predictions")):
+        profiled, fmt = profile_pair(replace(ctx, fmt=fmt), pair, what) if pair else (None, fmt)
+        others.append(profiled)
+    return replace(ctx, fmt=fmt), ProfiledData(data, rows, *others)
 
 
 def _run_detectors(ctx: CheckContext, data: ProfiledData) -> DetectorResult:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import ProfiledPair, WindowPair
+from modelmonitor_trainer.data.decimal_marks import decide_marks, differ_from_own
+from modelmonitor_trainer.data.object_format import AnyFormat, with_marks
 from modelmonitor_trainer.profile.binning import fit_plan
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.reference import Reference, read_reference, reference_from_bytes
 from modelmonitor_trainer.profile.window import profile_window
 
 
-def profile_pair(ctx: CheckContext, pair: WindowPair, what: str) -> ProfiledPair:
-    """Return the profiles of both windows.
+def profile_pair(ctx: CheckContext, pair: WindowPair, what: str) -> tuple[ProfiledPair, AnyFormat]:
+    """Return the profiles of both windows, and the format with the decimal marks that were decided from both.
 
     Parameters
     ----------
@@ -25,6 +29,26 @@ def profile_pair(ctx: CheckContext, pair: WindowPair, what: str) -> ProfiledPair
     BadData
         If the reference cannot be read. An unreadable current window is a violation, not an error.
     """
+    profiled = _profile(ctx, pair, what)
+    windows = [window for window in (profiled.reference, profiled.current) if window is not None]
+    batches = [batch for window in windows for batch in window.blocks]
+    remarks = [{name: column.kinds for name, column in batch.columns.items()} for batch in batches]
+    decided = decide_marks(remarks)
+    marks = {info.uri: of for batch, of in zip(batches, decided, strict=True) if of for info in batch.block.objects}
+    if not marks:
+        return profiled, ctx.fmt
+    fmt = with_marks(ctx.fmt, marks)
+    # An object can differ from the others of its batch.
+    commas = any(
+        "," in of.values() and len(batch.block.objects) > 1 for batch, of in zip(batches, decided, strict=True)
+    )
+    if commas or differ_from_own(remarks, decided):
+        # Some values were read with another mark than that of all objects.
+        profiled = _profile(replace(ctx, fmt=fmt), replace(pair, stored_profile=None), what)
+    return profiled, fmt
+
+
+def _profile(ctx: CheckContext, pair: WindowPair, what: str) -> ProfiledPair:
     reference = None
     if pair.reference:
         with ctx.stopwatch.step("reference"):

@@ -18,9 +18,11 @@ import pyarrow.csv
 from modelmonitor_api.spec import CSVOptions
 from modelmonitor_trainer.data import text_blocks
 from modelmonitor_trainer.data.arrow_types import is_bytes
-from modelmonitor_trainer.data.csv_dialect import Dialect, Undeclared, legacy_encoding, recognize
-from modelmonitor_trainer.data.csv_numbers import NumberStyle, StyleGuess, notes_on, without_nulls
+from modelmonitor_trainer.data.csv_dialect import Dialect, legacy_encoding, recognize
+from modelmonitor_trainer.data.csv_numbers import NumberStyle, PointGuess, StyleGuess, notes_on, without_nulls
+from modelmonitor_trainer.data.decimal_marks import Marks, mark_by_itself, undeclared
 from modelmonitor_trainer.data.parquet import refuse_repeated
+from modelmonitor_trainer.data.remarks import COMMA, POINT, missing_as
 from modelmonitor_trainer.data.text_blocks import Opened, TextSource, count_rows, first_rows, values_of
 from modelmonitor_trainer.data.text_numbers import NULL_WORDS
 
@@ -44,7 +46,7 @@ class CsvReader:
 
     Parameters
     ----------
-    source, columns, text, head, options
+    source, columns, text, head, options, marks
         As in :func:`.csv_jsonl.open_text`.
     """
 
@@ -55,17 +57,28 @@ class CsvReader:
         text: Collection[str],
         head: int | None,
         options: CSVOptions,
+        marks: Marks,
     ) -> None:
         self._source, self._columns, self._text, self._head, self._options = source, columns, text, head, options
         self._nulls = NULL_WORDS if options.null_values is None else ("", *options.null_values)
         data, whole = source.head()
         self._dialect: Dialect = recognize(data, options, columns, whole=whole)
+        self._given_marks = marks
+        #: Mark with which Arrow reads numbers; columns with the other one are read as text.
         self._decimal = options.decimal or "."
         #: Name of a column → its name in the header, which can have blanks around it.
         self._raw: dict[str, str] = {}
         self._names: list[str] = []
         self._types: dict[str, pa.DataType] = {}
         self._styles: dict[str, NumberStyle] = {}
+        #: Column → words for missing values, of columns of numbers.
+        self._missing: dict[str, frozenset[str]] = {}
+        #: What the marks of numbers show, once it is known; and the decimal mark of each column that has marks.
+        self._remarks: dict[str, str] = {}
+        self._marks: dict[str, str] | None = None if options.decimal is None else {}
+        #: Columns of numbers whose marks only their text shows, and those whose text does not show them either.
+        self._as_text: set[str] = set()
+        self._unmarked: set[str] = set()
 
     def opened(self) -> Opened:
         """Infer all types, and return the object."""
@@ -75,7 +88,7 @@ class CsvReader:
         batches = iter([only]) if only is not None else self._source.with_progress(self._batches, second_pass=True)
         comma = ("numbers have decimal commas",) if self._decimal == "," and self._options.decimal is None else ()
         recognized = (*self._dialect.recognized, *comma, *notes_on([*self._styles.items()]))
-        return Opened(schema, rows, self._converted(batches), recognized)
+        return Opened(schema, rows, self._converted(batches), recognized, self._all_remarks())
 
     def _header(self) -> tuple[list[str], pa.Schema]:
         """Return the names of all columns, and the schema that the first block suggests."""
@@ -88,9 +101,10 @@ class CsvReader:
         """Determine types and styles; return the number of rows, and the batch if there is only one."""
         self._types = self._first_types()
         while True:
-            guesses: dict[str, StyleGuess] = {}
+            texts, points = self._guesses()
             try:
-                rows, only = count_rows(self._guessing(self._source.with_progress(self._batches), guesses))
+                batches = self._source.with_progress(self._batches)
+                rows, only = count_rows(self._guessing(batches, {**texts, **points}))
             except pa.ArrowInvalid as error:
                 if "invalid UTF8" in str(error):
                     self._use_legacy_encoding()
@@ -100,30 +114,73 @@ class CsvReader:
             if any(map(is_bytes, self._types.values())):
                 self._use_legacy_encoding()
                 return self._infer()
-            styles = self._decided(guesses)
-            if self._options.decimal is None and self._decimal == "." and _has_comma(styles):
-                # One column shows that the object has decimal commas, so 1.234 is a thousand in the others.
-                self._decimal = ","
-                return self._infer()
-            self._styles = styles
+            if self._retype(texts, points):
+                continue
+            if self._marks is None:
+                self._remarks, self._marks = self._decided(texts, points)
+                if "," in self._marks.values():
+                    # Arrow reads these faster than text.
+                    self._decimal = ","
+                    return self._infer()
+            styles = {name: guess.style(self._marks.get(name, self._decimal)) for name, guess in texts.items()}
+            self._styles = {name: style for name, style in styles.items() if style is not None}
+            self._missing = {name: texts[name].all_missing() for name in self._styles}
             return rows, only
 
-    def _decided(self, guesses: Mapping[str, StyleGuess]) -> dict[str, NumberStyle]:
-        """Return the styles of the columns that are numbers."""
-        styles: dict[str, NumberStyle] = {}
-        unsure: list[str] = []
-        for name, guess in guesses.items():
-            try:
-                style = guess.decided(name, points=self._dialect.points)
-            except Undeclared:
-                unsure.append(name)
+    def _guesses(self) -> tuple[dict[str, StyleGuess], dict[str, PointGuess]]:
+        """Return what is still to be found out of columns of text, and of columns of numbers."""
+        declared, known = self._options.null_values is not None, self._marks or {}
+        texts = {
+            name: StyleGuess(self._options.decimal or known.get(name), self._nulls, declared)
+            for name, kind in self._types.items()
+            if kind == pa.string() and name not in self._text
+        }
+        if self._marks is not None:
+            return texts, {}
+        fractions = [name for name, kind in self._types.items() if kind == pa.float64() and name not in self._unmarked]
+        return texts, {name: PointGuess(name in self._dialect.points) for name in fractions}
+
+    def _retype(self, texts: Mapping[str, StyleGuess], points: Mapping[str, PointGuess]) -> bool:
+        """Give columns another type whose numbers do not show what their marks are; return whether there are any."""
+        unsure = {name for name, guess in points.items() if guess.some and not guess.sure}
+        unmarked = {name for name in self._as_text & texts.keys() if not texts[name].styles}
+        self._as_text = (self._as_text | unsure) - unmarked
+        self._unmarked |= unmarked
+        self._types |= dict.fromkeys(unsure, pa.string()) | dict.fromkeys(unmarked, pa.float64())
+        return bool(unsure | unmarked)
+
+    def _decided(
+        self, texts: Mapping[str, StyleGuess], points: Mapping[str, PointGuess]
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Return what the marks of numbers show, and the decimal mark of each column that has marks.
+
+        Raises
+        ------
+        Undeclared
+            If a mark was found to be undecidable from all objects.
+        """
+        shown = {name: guess.remark for name, guess in texts.items()}
+        remarks = {name: remark for name, remark in shown.items() if remark is not None}
+        remarks |= {name: POINT for name, guess in points.items() if guess.sure}
+        own = mark_by_itself([remarks.values()])
+        marks: dict[str, str] = {}
+        for name, remark in remarks.items():
+            if remark in {POINT, COMMA}:
+                marks[name] = "." if remark == POINT else ","
                 continue
-            if style is not None:
-                styles[name] = style
-        if not _has_comma(styles):  # otherwise they are read again, as numbers with decimal commas
-            for name in unsure:
-                guesses[name].decided(name, points=False)
-        return styles
+            mark = self._given_marks.get(name, own)
+            if mark is None:
+                raise undeclared(name)
+            marks[name] = mark
+            if name in self._given_marks:
+                remarks[name] = POINT if mark == "." else COMMA
+        return remarks, marks
+
+    def _all_remarks(self) -> dict[str, frozenset[str]]:
+        remarks = {name: frozenset({remark}) for name, remark in self._remarks.items()}
+        for name, words in self._missing.items():
+            remarks[name] = remarks.get(name, frozenset()) | missing_as(words.difference(self._nulls))
+        return remarks
 
     def _use_legacy_encoding(self) -> None:
         """Read the object in another encoding from now on."""
@@ -139,7 +196,12 @@ class CsvReader:
         wanted = [name for name in asked if name in self._raw]
         refuse_repeated(names, wanted)
         types = dict(zip(names, schema.types, strict=True))
-        return {name: pa.string() if name in self._text else types[name] for name in wanted}
+        as_text = {*self._text, *self._as_text, *self._with_other_mark()}
+        return {name: pa.string() if name in as_text else types[name] for name in wanted}
+
+    def _with_other_mark(self) -> Iterator[str]:
+        """Yield the columns that Arrow would read with the wrong mark."""
+        return (name for name, mark in (self._marks or {}).items() if mark != self._decimal)
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         types = {self._raw[name]: kind for name, kind in self._types.items()}
@@ -158,7 +220,10 @@ class CsvReader:
         )
         # A block can end within a quoted value that contains a line break.
         parse = pyarrow.csv.ParseOptions(
-            delimiter=dialect.separator, escape_char="\\" if dialect.escaped else False, newlines_in_values=True
+            delimiter=dialect.separator,
+            quote_char=dialect.quote,
+            escape_char="\\" if dialect.escaped else False,
+            newlines_in_values=True,
         )
         convert = pyarrow.csv.ConvertOptions(
             column_types=types,
@@ -172,10 +237,10 @@ class CsvReader:
             self._source.stream(), read_options=read, parse_options=parse, convert_options=convert
         )
 
-    def _guessing(self, batches: Iterator[pa.RecordBatch], guesses: dict[str, StyleGuess]) -> Iterator[pa.RecordBatch]:
-        """Pass batches on, and collect the styles of the columns that are neither numbers nor declared as text."""
-        names = [name for name, kind in self._types.items() if kind == pa.string() and name not in self._text]
-        guesses |= {name: StyleGuess(self._options.decimal, self._nulls, self._decimal == ",") for name in names}
+    def _guessing(
+        self, batches: Iterator[pa.RecordBatch], guesses: Mapping[str, StyleGuess | PointGuess]
+    ) -> Iterator[pa.RecordBatch]:
+        """Pass batches on, and show the values of some columns to their guesses."""
         for batch in batches:
             for index, name in enumerate(self._types):
                 if name in guesses:
@@ -194,19 +259,19 @@ class CsvReader:
         """Return text as numbers where it is, or as the text that the dialect means."""
         words = values.dictionary
         if name in self._styles:
-            return self._styles[name].numbers(words, self._nulls).take(values.indices)
-        if self._dialect.spaced:
-            words = pc.utf8_ltrim_whitespace(words)
-            words = without_nulls(words, self._nulls)
-        elif self._dialect.quoted:
+            return self._styles[name].numbers(words, self._missing[name]).take(values.indices)
+        trimmed = pc.utf8_trim_whitespace(words)
+        padded = pc.not_equal(pc.binary_length(words), pc.binary_length(trimmed))
+        if pc.any(padded).as_py():
+            # Only words without quotes mean a missing value, and these can have blanks around them.
+            words = pc.if_else(padded, without_nulls(trimmed, self._nulls, words), words)
+            if self._dialect.spaced:
+                words = pc.utf8_ltrim_whitespace(words)
+        if self._dialect.quoted:
             words = without_nulls(words, ("",))
         if words is values.dictionary:
             return values
         return pa.DictionaryArray.from_arrays(values.indices, words)
-
-
-def _has_comma(styles: Mapping[str, NumberStyle]) -> bool:
-    return any(style.decimal == "," for style in styles.values())
 
 
 def _arrow_encoding(dialect: Dialect) -> str:

@@ -44,6 +44,9 @@ _OTHER_FILES = (
 #: Excel writes the separator into the first line.
 _SEPARATOR_LINE = re.compile(r'\A"?sep=(.)"?\r?\n', re.IGNORECASE)
 _QUOTED_HEADER = re.compile(r'\A"(?:[^"]|"")*"(?:(.)"(?:[^"]|"")*")*[ ]*\Z')
+_DOUBLE_QUOTED = re.compile(r'(?:^|[,;\t|\x01\x1f]) *"', re.MULTILINE)
+#: Rows that show that values are in single quotes.
+_FEW_ROWS = 2
 #: Characters of Western European text besides letters.
 _WESTERN_SIGNS = frozenset("€£§°´’‘“”„–—…«»·²½ºª©®™¿¡×\xa0")
 #: Largest share of bytes beyond ASCII that have another one beside them, in text of Western Europe.
@@ -71,7 +74,9 @@ class Dialect:
     quoted
         Whether all names of the header are quoted, so that missing values can be as well.
     points
-        Whether numbers are sure to have decimal points.
+        Columns with numbers that are sure to have decimal points.
+    quote
+        Character around values that hold separators.
     names
         The header, without blanks around names.
     recognized
@@ -84,7 +89,8 @@ class Dialect:
     skipped: int = 0
     spaced: bool = False
     quoted: bool = False
-    points: bool = False
+    points: frozenset[str] = frozenset()
+    quote: str = '"'
     names: tuple[str, ...] = ()
     recognized: tuple[str, ...] = field(default=(), compare=False)
 
@@ -125,10 +131,14 @@ def recognize(head: bytes, options: CSVOptions, wanted: Collection[str] | None, 
     line = _SEPARATOR_LINE.match(text)
     body = text[line.end() :] if line else text
     separator = options.separator or (line[1] if line else None)
-    chosen = separator or _separator(body, wanted)
-    records, escaped = _records(body, chosen)
+    quote = _quote(body, separator)
+    chosen = separator or _separator(body, wanted, quote)
+    records, escaped = _records(body, chosen, quote)
+    if quote != '"':
+        notes.append("values are in single quotes")
     if chosen != "," and separator is None:
         notes.append(f"the separator is {_shown(chosen)}")
+    names = tuple(_names(records))
     header = body.partition("\n")[0].rstrip("\r")
     return Dialect(
         separator=chosen,
@@ -136,9 +146,12 @@ def recognize(head: bytes, options: CSVOptions, wanted: Collection[str] | None, 
         escaped=escaped,
         skipped=int(line is not None),
         spaced=bool(records) and len(records[0]) > 1 and all(name[:1] == " " for name in records[0][1:]),
-        quoted=_QUOTED_HEADER.match(header) is not None,
-        points=any(map(_has_point, (value for record in records[1:] for value in record))),
-        names=tuple(_names(records)),
+        quoted=_QUOTED_HEADER.match(header.replace(quote, '"')) is not None,
+        points=frozenset(
+            name for record in records[1:] for name, value in zip(names, record, strict=False) if _has_point(value)
+        ),
+        quote=quote,
+        names=names,
         recognized=tuple(notes),
     )
 
@@ -190,7 +203,34 @@ def _encoding_note(encoding: str) -> str:
     return f"the encoding is {encoding}"
 
 
-def _separator(text: str, wanted: Collection[str] | None) -> str:
+def _quote(text: str, separator: str | None) -> str:
+    """Return the character around values that hold separators: a single quote if all values of a column have it."""
+    if "'" not in text or _DOUBLE_QUOTED.search(text):
+        return '"'
+    lines = [line for line in text.splitlines()[:_RECORDS] if line]
+    for one in [separator] if separator else SEPARATORS:
+        header, *rows = [_quoted_values(line, one) for line in lines]
+        if header and all(header) and (len(header) > 1 or all(row and all(row) for row in rows)):
+            return "'"
+        if len(header) < 2 or len(rows) < _FEW_ROWS or any(len(row) != len(header) for row in rows):
+            continue
+        for values in zip(*rows, strict=True):
+            if False not in values and sum(map(bool, values)) >= _FEW_ROWS:
+                return "'"
+    return '"'
+
+
+def _quoted_values(line: str, separator: str) -> list[bool | None]:
+    """Return whether each value of a line is in single quotes, None for empty ones; nothing if quotes are amiss."""
+    mark = re.escape(separator)
+    value = rf" *(?:'(?:[^']|'')*'|[^{mark}']*)"
+    if not re.fullmatch(rf"{value}(?:{mark}{value})*", line):
+        return []
+    values = re.findall(rf"(?:^|{mark})({value})", line)
+    return [text.strip().startswith("'") if text.strip() else None for text in values]
+
+
+def _separator(text: str, wanted: Collection[str] | None, quote: str = '"') -> str:
     """Return the separator of the records of a text.
 
     Raises
@@ -201,11 +241,11 @@ def _separator(text: str, wanted: Collection[str] | None) -> str:
     first = text.partition("\n")[0]
     present = [separator for separator in SEPARATORS if separator in first]
     if wanted:
-        having = (sep for sep in present if set(wanted) <= set(_names(_parsed(text, sep, None, 1))))
+        having = (sep for sep in present if set(wanted) <= set(_names(_parsed(text, sep, quote, None, 1))))
         chosen = next(having, None)
         if chosen is not None:
             return chosen
-    tried = {separator: _records(text, separator)[0] for separator in dict.fromkeys([",", *present])}
+    tried = {separator: _records(text, separator, quote)[0] for separator in dict.fromkeys([",", *present])}
     headers = {separator: _names(records) for separator, records in tried.items()}
     several = [separator for separator, names in headers.items() if len(names) > 1]
     consistent = [separator for separator in several if _is_consistent(tried[separator])]
@@ -226,18 +266,18 @@ def _separator(text: str, wanted: Collection[str] | None) -> str:
     return ","
 
 
-def _records(text: str, separator: str) -> tuple[list[list[str]], bool]:
+def _records(text: str, separator: str, quote: str) -> tuple[list[list[str]], bool]:
     """Return the first records of a text, and whether a backslash escapes quotes in them."""
-    records = _parsed(text, separator, None)
-    if '\\"' in text and not _is_consistent(records):
-        escaped = _parsed(text, separator, "\\")
+    records = _parsed(text, separator, quote, None)
+    if f"\\{quote}" in text and not _is_consistent(records):
+        escaped = _parsed(text, separator, quote, "\\")
         if _is_consistent(escaped):
             return escaped, True
     return records, False
 
 
-def _parsed(text: str, separator: str, escape: str | None, most: int = _RECORDS) -> list[list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, escapechar=escape)
+def _parsed(text: str, separator: str, quote: str, escape: str | None, most: int = _RECORDS) -> list[list[str]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quotechar=quote, escapechar=escape)
     records: list[list[str]] = []
     # Arrow, which reads the rows, reports what is wrong with the object.
     with contextlib.suppress(csv.Error):
@@ -265,7 +305,8 @@ def _could_separate(char: str, lines: Sequence[str]) -> bool:
 
 def _has_point(value: str) -> bool:
     """Whether a value is a number with a decimal point, which cannot be that of thousands."""
-    return bool(re.fullmatch(r"[-+]?[0-9]*\.[0-9]+", value)) and not re.fullmatch(r"[-+]?[0-9]{1,3}\.[0-9]{3}", value)
+    number, thousands = r"[-+]?[0-9]*\.[0-9]+", r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}"
+    return bool(re.fullmatch(number, value)) and not re.fullmatch(thousands, value)
 
 
 def _shown(separator: str) -> str:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 from modelmonitor_api.spec import CSVOptions, DataFormat
 from modelmonitor_trainer.data.csv_blocks import CsvReader
 from modelmonitor_trainer.data.csv_dialect import recognize
+from modelmonitor_trainer.data.decimal_marks import Marks
 from modelmonitor_trainer.data.json_blocks import open_json
 from modelmonitor_trainer.data.text_blocks import Opened, TextSource
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
@@ -24,6 +25,7 @@ def open_text(
     options: CSVOptions | None = None,
     size: int = 0,
     progress: ProgressCallback = no_progress,
+    marks: Marks | None = None,
 ) -> Opened:
     """Open a text object for reading block by block; an object of several blocks is read twice.
 
@@ -41,12 +43,14 @@ def open_text(
         Read at most this many rows.
     options
         What is declared of CSV objects.
+    marks
+        Decimal marks that were decided from all objects, of columns that do not show theirs.
     size, progress
         Bytes of the object, and the callback for how many have been processed; the first of two passes is half.
     """
     source = TextSource(opener, gzipped=uri.endswith(".gz"), size=size, progress=progress)
     if fmt is DataFormat.CSV:
-        return CsvReader(source, columns, text, head, options or CSVOptions()).opened()
+        return CsvReader(source, columns, text, head, options or CSVOptions(), marks or {}).opened()
     return open_json(source, columns, text, head)
 
 

@@ -10,13 +10,18 @@ import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelmonitor_trainer.data.csv_dialect import Undeclared
+from modelmonitor_trainer.data.arrow_floats import floats_of
+from modelmonitor_trainer.data.remarks import COMMA, COMMA_OR_THOUSANDS, POINT, POINT_OR_THOUSANDS
+from modelmonitor_trainer.data.text_numbers import missing_in_numbers
 
 #: Values of a block that are tried before all of them are.
 _FEW = 100
+#: Relative error of the product of two doubles, with room to spare.
+_ROUNDING = 1e-12
 _CODES = (
     "USD EUR GBP JPY CHF CNY INR CAD AUD SEK NOK DKK PLN CZK HUF BRL MXN ZAR RUB TRY KRW SGD HKD NZD ILS THB AED SAR"
 )
@@ -67,7 +72,7 @@ class NumberStyle:
         pyarrow.ArrowInvalid
             If a word is of another style.
         """
-        bare = self._bare(_cleaned(words, nulls))
+        bare = self.bare(_cleaned(words, nulls))
         if self.thousands:
             bare = pc.replace_substring(bare, self.thousands, "")
         if self.decimal != ".":
@@ -83,9 +88,9 @@ class NumberStyle:
         sign = re.escape(self.prefix or self.suffix)
         if sign and not _all(pc.match_substring_regex(words, sign)):
             return False
-        return _all(pc.match_substring_regex(self._bare(words), self.pattern))
+        return _all(pc.match_substring_regex(self.bare(words), self.pattern))
 
-    def _bare(self, words: pa.StringArray) -> pa.StringArray:
+    def bare(self, words: pa.StringArray) -> pa.StringArray:
         """Return words without currency and signs of per cent; (1.00) of accountants becomes -1.00."""
         words = pc.replace_substring_regex(words, r"^\((.+)\)$", r"-\1")
         if self.prefix:
@@ -102,30 +107,46 @@ class StyleGuess:
     Attributes
     ----------
     decimal
-        Decimal mark, if it is declared.
+        Decimal mark, if it is known.
     nulls
         Words that mean a missing value.
-    has_comma
-        Whether other columns show that the decimal mark is a comma.
+    declared
+        Whether these are declared, so that no others are missing.
     styles
         Styles that are possible; None before the first value.
+    missing
+        Other words that are missing values if the column is numbers.
     """
 
     decimal: str | None
     nulls: Collection[str]
-    has_comma: bool = False
+    declared: bool = False
     styles: tuple[NumberStyle, ...] | None = None
+    missing: set[str] = field(default_factory=set)
     _marks: set[str] = field(default_factory=set)
 
     def add(self, values: pa.Array) -> None:
         """Leave out the styles that some values are not written in."""
         # The first values show of nearly all columns of text that they are no numbers.
-        self._leave_out(_cleaned(values.slice(0, _FEW), self.nulls).drop_null())
+        self._leave_out(self._present(values.slice(0, _FEW)))
         if self.styles == ():
             return
-        words = _cleaned(values.unique(), self.nulls).drop_null()
+        words = self._present(values.unique())
         self._leave_out(words)
-        self._marks |= {mark for mark in ".," if pc.any(pc.match_substring(words, mark)).as_py()}
+        if self.styles:
+            words = self.styles[0].bare(words)
+            self._marks |= {mark for mark in ".," if pc.any(pc.match_substring(words, mark)).as_py()}
+
+    def _present(self, values: pa.Array) -> pa.StringArray:
+        """Return the words that are not missing values."""
+        words = _cleaned(values, self.nulls).drop_null()
+        if self.declared:
+            return words
+        missing = missing_in_numbers(words)
+        if pc.any(missing).as_py():
+            self.missing.update(words.filter(missing).unique().to_pylist())
+            words = words.filter(pc.invert(missing))
+        return words
 
     def _leave_out(self, words: pa.StringArray) -> None:
         if self.styles is None and len(words):
@@ -133,31 +154,47 @@ class StyleGuess:
         if self.styles is not None:
             self.styles = tuple(style for style in self.styles if style.fits(words))
 
-    def decided(self, name: str, *, points: bool) -> NumberStyle | None:
-        """Return the style of the column; None if it is text.
+    @property
+    def remark(self) -> str | None:
+        """What the marks of the numbers show; None without marks."""
+        points = {style.decimal == "." for style in self.styles or ()}
+        if not points or not self._marks:
+            return None
+        if len(points) == 2:
+            return COMMA_OR_THOUSANDS if "," in self._marks else POINT_OR_THOUSANDS
+        return POINT if True in points else COMMA
 
-        Parameters
-        ----------
-        name
-            The column.
-        points
-            Whether other columns show that the decimal mark is a point.
+    def style(self, decimal: str) -> NumberStyle | None:
+        """Return the style of the column, if possible with a decimal mark; None if it is text."""
+        styles = sorted(self.styles or (), key=lambda style: style.decimal != decimal)
+        return styles[0] if styles else None
 
-        Raises
-        ------
-        Undeclared
-            If two styles are possible, such as for 1,234.
-        """
-        styles = self.styles or ()
-        with_point, with_comma = ([style for style in styles if style.decimal == mark] for mark in ".,")
-        if self.has_comma:
-            return next(iter([*with_comma, *with_point]), None)
-        if with_point and with_comma and self._marks and not points:
-            raise Undeclared(
-                f"the numbers of column {name!r} can have decimal commas, or commas or points between thousands; "
-                "declare data.csv.decimal (--decimal), or write them without marks"
-            )
-        return next(iter([*with_point, *with_comma]), None)
+    def all_missing(self) -> frozenset[str]:
+        """Return all words that mean a missing value."""
+        return frozenset({*self.nulls, *self.missing})
+
+
+@dataclass
+class PointGuess:
+    """Whether numbers that were read with decimal points can have points between thousands instead.
+
+    ``1.234`` and ``12.000`` can. Once they are numbers, they look like those that ``1.23`` and ``12`` stand for.
+    """
+
+    sure: bool = False
+    some: bool = False
+
+    def add(self, values: pa.DoubleArray) -> None:
+        """Inspect some values."""
+        if self.sure:
+            return
+        numbers = np.abs(floats_of(values)[0])
+        numbers = numbers[np.isfinite(numbers)]
+        self.some = self.some or bool(numbers.size)
+        thousands = numbers * 1000
+        fractions = numbers != np.floor(numbers)
+        odd = np.abs(thousands - np.rint(thousands)) > _ROUNDING * thousands
+        self.sure = bool((odd | (fractions & ((numbers < 1) | (numbers >= 1000)))).any())
 
 
 def _possible(word: str, decimal: str | None) -> Iterator[NumberStyle]:
@@ -184,10 +221,12 @@ def _cleaned(words: pa.Array, nulls: Collection[str]) -> pa.StringArray:
     return without_nulls(pc.replace_substring(words, "\u2019", "'"), nulls)
 
 
-def without_nulls(words: pa.StringArray, nulls: Collection[str]) -> pa.StringArray:
-    """Return words, NULL for those that mean it."""
+def without_nulls(
+    words: pa.StringArray, nulls: Collection[str], others: pa.StringArray | None = None
+) -> pa.StringArray:
+    """Return words, or `others` in their place, NULL for words that mean it."""
     missing = pc.is_in(words, value_set=pa.array(list(nulls), pa.string()))
-    return pc.if_else(missing, pa.scalar(None, pa.string()), words)
+    return pc.if_else(missing, pa.scalar(None, pa.string()), words if others is None else others)
 
 
 def _all(matches: pa.BooleanArray) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from modelmonitor_api.spec import CSVOptions, Data, DataFormat
 from modelmonitor_trainer.data.object_names import FORMATS, suffix_of
@@ -22,11 +23,15 @@ class FileFormat:
         What is declared of CSV objects.
     known
         URI → format, of objects whose suffix does not tell it.
+    marks
+        URI → decimal marks of its columns that do not show theirs, decided from all objects that are compared
+        (:mod:`~modelmonitor_trainer.data.decimal_marks`).
     """
 
     kind: DataFormat | None = None
     csv: CSVOptions = field(default_factory=CSVOptions)
     known: Mapping[str, DataFormat] = field(default_factory=dict, compare=False)
+    marks: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict, compare=False)
 
 
 AnyFormat = DataFormat | FileFormat
@@ -49,7 +54,20 @@ def csv_options(fmt: AnyFormat) -> CSVOptions:
     return CSVOptions() if isinstance(fmt, DataFormat) else fmt.csv
 
 
+def marks_at(fmt: AnyFormat, uri: str) -> Mapping[str, str | None]:
+    """Return the decimal marks of a CSV object that were decided from all objects."""
+    return {} if isinstance(fmt, DataFormat) else fmt.marks.get(uri, {})
+
+
+def with_marks(fmt: AnyFormat, marks: Mapping[str, Mapping[str, str | None]]) -> FileFormat:
+    """Return a format with more decided decimal marks."""
+    whole = FileFormat(fmt) if isinstance(fmt, DataFormat) else fmt
+    return replace(whole, marks={**whole.marks, **marks})
+
+
 def format_key(fmt: AnyFormat) -> tuple[bytes, ...]:
     """Return what a key of stored profiles needs of the format: what is declared changes how objects are read."""
-    declared = csv_options(fmt).to_wire()
+    declared: dict[str, Any] = csv_options(fmt).to_wire()
+    if isinstance(fmt, FileFormat) and fmt.marks:
+        declared = {**declared, "marks": {uri: dict(marks) for uri, marks in fmt.marks.items()}}
     return (json.dumps(declared, sort_keys=True).encode(),) if declared else ()

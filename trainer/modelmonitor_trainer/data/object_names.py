@@ -23,12 +23,16 @@ HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 #: Endings of the names of files that come with data and hold none.
 _NOT_DATA = re.compile(
     r"\.(md|rst|html?|pdf|png|jpe?g|svg|gif|py|ipynb|r|sql|sh|ya?ml|toml|ini|cfg|log|lock|xml|crc|md5|sha(1|256|512)|sig"
-    r"|asc|swp|bak|whl|jar)"
+    r"|asc|sw[a-z]|bak|old|orig|part|partial|crdownload|download|filepart|lnk|url|whl|jar)"
 )
 #: Names without a suffix of such files.
 _DOCUMENTS = frozenset({"readme", "license", "licence", "notice", "changelog", "makefile", "dockerfile", "manifest"})
+#: Names that file managers write into each folder that they show.
+_OF_DESKTOPS = frozenset({"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"})
 #: Endings of the names of markers and of files that are being copied (Hadoop and its file systems).
 _MARKERS = ("_$folder$", "._copying_", ".tmp", ".inprogress")
+#: Where Kafka Connect, a Synology NAS, Windows and Linux keep files of their own.
+_FOLDERS = frozenset({"+tmp", "@eadir", "$recycle.bin", "system volume information", "lost+found"})
 _KEY = re.compile(r"([A-Za-z_][\w.-]*)=(.*)")
 
 
@@ -36,14 +40,14 @@ def is_marker(path: str) -> bool:
     """Whether a path below a folder is a marker or the unfinished output of a job, and not data.
 
     That is so if the name of a folder or of the file begins with a dot or with ``_``, unless the latter is a folder
-    ``key=value``: the rule of Spark and Hive. ``+tmp`` is where Kafka Connect writes.
+    ``key=value``: the rule of Spark and Hive. Some programs have folders with other names.
 
     >>> is_marker("_temporary/0/part-1.parquet"), is_marker(".staging/x.csv"), is_marker("_key=1/part.parquet")
     (True, True, False)
     """
     parts = path.split("/")
     hidden = any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in parts)
-    return hidden or "+tmp" in parts or parts[-1].lower().endswith(_MARKERS)
+    return hidden or not _FOLDERS.isdisjoint(map(str.lower, parts)) or parts[-1].lower().endswith(_MARKERS)
 
 
 def suffix_of(uri: str) -> str:
@@ -57,8 +61,14 @@ def suffix_of(uri: str) -> str:
 
 
 def is_document(uri: str) -> bool:
-    """Whether a name is that of a checksum or a document, which holds no rows."""
-    return _NOT_DATA.fullmatch(suffix_of(uri)) is not None or uri.rpartition("/")[2].lower() in _DOCUMENTS
+    """Whether a name is that of a checksum, a document, or a copy that an editor made, and not of data.
+
+    >>> is_document("a/README.md"), is_document("a/~$rows.csv"), is_document("a/rows.csv~"), is_document("a/rows.csv")
+    (True, True, True, False)
+    """
+    name = uri.rpartition("/")[2].lower()
+    backup = name.startswith("~") or name.endswith("~") or (name.startswith("#") and name.endswith("#"))
+    return backup or _NOT_DATA.fullmatch(suffix_of(uri)) is not None or name in _DOCUMENTS | _OF_DESKTOPS
 
 
 def folder_keys(path: str) -> dict[str, str | None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import BinaryIO, TypeAlias
 
@@ -20,7 +20,8 @@ from modelmonitor_trainer.data.arrow_types import is_bytes, is_number, is_text, 
 from modelmonitor_trainer.data.canonical import canonical
 from modelmonitor_trainer.data.csv_dialect import Undeclared
 from modelmonitor_trainer.data.csv_jsonl import csv_header, open_text
-from modelmonitor_trainer.data.object_format import AnyFormat, csv_options, format_at
+from modelmonitor_trainer.data.decimal_marks import Marks, Remarks, decide_marks, differ_from_own, undeclared
+from modelmonitor_trainer.data.object_format import AnyFormat, csv_options, format_at, marks_at, with_marks
 from modelmonitor_trainer.data.parquet import Part, open_file, pandas_index, refuse_repeated, spans_of
 from modelmonitor_trainer.data.path_columns import path_columns, repeated
 from modelmonitor_trainer.errors import BadData
@@ -120,17 +121,52 @@ def read_table(
     sources = [*columns, *(source for source, _ in derived.values())]
     whole: pa.Table | None = None
     with store.ahead(objects):
-        for info in objects:
-            with reading(info.uri, fmt):
-                part = _read_object(store, info, sources, fmt, text)
+        for info, part in _read_objects(store, objects, sources, fmt, text):
             added = {name: function(part.column(source)) for name, (source, function) in derived.items()}
-            part = part.select(list(dict.fromkeys(columns)))
+            table = part.select(list(dict.fromkeys(columns)))
             for name, values in added.items():
-                part = part.append_column(name, values)
-            whole = part if whole is None else _concatenate(whole, part, info.uri)
+                table = table.append_column(name, values)
+            whole = table if whole is None else _concatenate(whole, table, info.uri)
     if whole is None:
         return pa.table({name: pa.nulls(0) for name in (*columns, *derived)})
     return whole
+
+
+def _read_objects(
+    store: Store, objects: Sequence[ObjectInfo], columns: Sequence[str], fmt: AnyFormat, text: Collection[str]
+) -> Iterator[tuple[ObjectInfo, pa.Table]]:
+    """Yield objects with their columns; CSV once the decimal marks of all objects are decided."""
+    if not any(format_at(fmt, info.uri) is DataFormat.CSV for info in objects):
+        for info in objects:
+            with reading(info.uri, fmt):
+                yield info, _read_object(store, info, columns, fmt, text)[0]
+        return
+    read = []
+    for info in objects:
+        with reading(info.uri, fmt):
+            read.append(_read_object(store, info, columns, fmt, text))
+    decided = decide_marks([remarks for _, remarks in read])
+    refuse_undecided(fmt, {info.uri: marks for info, marks in zip(objects, decided, strict=True)})
+    for info, (table, remarks), marks in zip(objects, read, decided, strict=True):
+        if not differ_from_own([remarks], [marks]):
+            yield info, table
+            continue
+        with reading(info.uri, fmt):
+            yield info, _read_object(store, info, columns, with_marks(fmt, {info.uri: marks}), text)[0]
+
+
+def refuse_undecided(fmt: AnyFormat, marks: Mapping[str, Marks]) -> None:
+    """Refuse objects whose decimal marks must be declared.
+
+    Raises
+    ------
+    Unreadable
+        If there is one.
+    """
+    for uri, columns in marks.items():
+        for name, mark in columns.items():
+            if mark is None:
+                raise Unreadable(uri, fmt, undeclared(name))
 
 
 @contextlib.contextmanager
@@ -164,6 +200,8 @@ class Scan:
         What was recognized of how a text object is written, unless it is usual.
     index
         Columns that pandas wrote as the index of its rows.
+    remarks
+        Column → remarks on how its values are written.
     """
 
     types: Mapping[str, pa.DataType]
@@ -172,6 +210,7 @@ class Scan:
     others: tuple[Part, ...] = ()
     recognized: tuple[str, ...] = ()
     index: tuple[str, ...] = ()
+    remarks: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -232,9 +271,10 @@ def scan(
                 options=csv_options(fmt),
                 size=info.size,
                 progress=progress,
+                marks=marks_at(fmt, info.uri),
             )
             types = {field.name: field.type for field in lines.schema}
-            result = Scan(types, lines.rows, lines.values, recognized=lines.recognized)
+            result = Scan(types, lines.rows, lines.values, recognized=lines.recognized, remarks=lines.remarks)
         # Columns of the path belong to the first part.
         yield result if part is not None else _with_path_columns(result, info.uri, columns, text, head)
 
@@ -272,7 +312,7 @@ def header_of(store: Store, info: ObjectInfo, fmt: AnyFormat) -> list[str]:
 
 def _read_object(
     store: Store, info: ObjectInfo, columns: Sequence[str], fmt: AnyFormat, text: Collection[str]
-) -> pa.Table:
+) -> tuple[pa.Table, Remarks]:
     wanted = list(dict.fromkeys(columns))
     if format_at(fmt, info.uri) is not DataFormat.PARQUET:
         with scan(store, info, wanted, fmt, text=text) as opened:
@@ -281,7 +321,7 @@ def _read_object(
             for name, values in opened.chunks:
                 parts[name] += values.chunks
             table = pa.table({name: _chunked(parts[name], opened.types[name]) for name in wanted})
-        return _plain(table, text)
+        return _plain(table, text), opened.remarks
     with store.open(info) as file:
         parquet = pq.ParquetFile(file, page_checksum_verification=True)
         values = path_columns(info.uri, columns, parquet.schema_arrow.names, text)
@@ -294,7 +334,7 @@ def _read_object(
         table = parquet.read(columns=stored)
     for name, value in values.items():
         table = table.append_column(name, pa.repeat(value, table.num_rows))
-    return _plain(table.select(wanted), text)
+    return _plain(table.select(wanted), text), {}
 
 
 def _chunked(parts: Sequence[pa.Array], kind: pa.DataType) -> pa.ChunkedArray:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import codecs
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -34,12 +34,15 @@ class Opened:
         (column, values) block by block.
     recognized
         What was recognized of how it is written, unless it is usual.
+    remarks
+        Column → remarks on how its values are written (:mod:`~modelmonitor_trainer.data.remarks`).
     """
 
     schema: pa.Schema
     rows: int
     values: Iterator[tuple[str, pa.ChunkedArray]]
     recognized: tuple[str, ...] = ()
+    remarks: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class TextSource:

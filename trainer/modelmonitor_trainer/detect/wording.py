@@ -37,6 +37,8 @@ class Wording:
         How to declare that rows are independent.
     leave_out
         How to leave a ``{column}`` out.
+    decimal_commas
+        How to declare that numbers have decimal commas.
     correlations_option
         Hint for correlations that are not compared unless requested.
     """
@@ -53,6 +55,7 @@ class Wording:
     not_compared: Mapping[str, str]
     independent_rows: str
     leave_out: str
+    decimal_commas: str
     correlations_option: str = ""
 
 
@@ -73,6 +76,7 @@ PARTITIONS = Wording(
         "Prediction": "there are no logged predictions of this model from before the live window",
     },
     leave_out="Remove {column} from model.features.",
+    decimal_commas="set spec.data.csv.decimal to a comma",
 )
 FILES = Wording(
     batches="files",
@@ -91,6 +95,7 @@ FILES = Wording(
         "Prediction": "one side has no predictions",
     },
     leave_out="Leave it out with --ignore {column}.",
+    decimal_commas="pass --decimal ,",
     correlations_option="request them with --correlations",
 )
 FILES_OF_DAYS = replace(FILES, cluster="day", clusters="days")

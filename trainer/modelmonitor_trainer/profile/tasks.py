@@ -199,6 +199,7 @@ class ProfileTask:
                 for _, values in chunks:
                     counter.add(values)
                 profile = counter.profile()
+                profile = replace(profile, kinds=profile.kinds | opened.remarks.get(name, frozenset()))
                 columns[name] = merge([columns[name], profile]) if name in columns else profile
         return PartProfile(opened.rows, frozenset(opened.types), columns, opened.others)
 

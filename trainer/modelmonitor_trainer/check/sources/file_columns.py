@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
-from modelmonitor_trainer.data.arrow_types import is_bytes, kind_of, plain_type
-from modelmonitor_trainer.data.canonical import is_utf8
+from modelmonitor_trainer.data.arrow_types import is_bytes, is_uuid, kind_of, plain_type
+from modelmonitor_trainer.data.canonical import are_uuids, is_utf8
 from modelmonitor_trainer.data.object_format import AnyFormat, format_at
 from modelmonitor_trainer.data.tables import Unreadable, header_of, is_text, scan
+from modelmonitor_trainer.data.text_numbers import are_numbers
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 from modelmonitor_trainer.text import listed
@@ -104,6 +105,7 @@ def infer_columns(
     for option, column in [*named.items(), *(("--type", name) for name in options.types)]:
         if column is not None and column not in types:
             raise BadConfiguration(f"{option} {column!r} is not a column of {reference[0].uri}")
+    _refuse_contradictions(named, options.types, only, ignored)
     index = tuple(dict.fromkeys([*before.index, *now.index]))
     kept = asked | only
     types = {
@@ -112,6 +114,7 @@ def infer_columns(
         if name in asked or (name not in ignored and (name in only if only else name not in index))
     }
     types, binary = _without_binary(store, reference[0], fmt, types, kept)
+    types |= _numbers_as_text(store, reference[0], fmt, types, now.types)
     columns, notes = _comparable(types)
     if not columns:
         raise BadData(f"{reference[0].uri} has no column of numbers or text")
@@ -185,12 +188,28 @@ def _resolved(option: str, given: Iterable[str], types: Mapping[str, pa.DataType
     return frozenset(names)
 
 
+def _refuse_contradictions(
+    named: Mapping[str, str | None], types: Iterable[str], only: frozenset[str], ignored: frozenset[str]
+) -> None:
+    """Refuse options that ask for a column which --ignore leaves out.
+
+    Raises
+    ------
+    BadConfiguration
+        Naming the column and both options.
+    """
+    asked = [*named.items(), *(("--type", name) for name in types), *(("--columns", name) for name in sorted(only))]
+    for option, name in asked:
+        if name in ignored:
+            raise BadConfiguration(f"{option} and --ignore both name {name!r}; remove one of them")
+
+
 def _without_binary(
     store: Store, info: ObjectInfo, fmt: AnyFormat, types: Mapping[str, pa.DataType], kept: Iterable[str]
 ) -> tuple[dict[str, pa.DataType], list[str]]:
     """Return the columns without those of bytes that are not text, and the names of these."""
     suspects = [name for name, kind in types.items() if is_bytes(kind) and name not in kept]
-    binary = [name for name in suspects if pa.types.is_fixed_size_binary(plain_type(types[name]))]
+    binary = [name for name in suspects if _is_fixed(types[name]) and not is_uuid(types[name])]
     rest = [name for name in suspects if name not in binary]
     if rest:
         with scan(store, info, rest, fmt, head=_BYTES) as opened:
@@ -200,8 +219,37 @@ def _without_binary(
     return {name: kind for name, kind in types.items() if name not in binary}, binary
 
 
+def _numbers_as_text(
+    store: Store, info: ObjectInfo, fmt: AnyFormat, types: Mapping[str, pa.DataType], now: Mapping[str, pa.DataType]
+) -> dict[str, pa.DataType]:
+    """Return the columns of text that hold numbers which the current files have as numbers, with the type of these."""
+    suspects = [
+        name
+        for name, kind in types.items()
+        if kind_of(kind) == "text" and name in now and kind_of(now[name]) == "number" and not _is_truth(now[name])
+    ]
+    if not suspects:
+        return {}
+    with scan(store, info, suspects, fmt) as opened:
+        chunks: dict[str, list[pa.Array]] = {name: [] for name in suspects}
+        for name, values in opened.chunks:
+            chunks[name] += values.chunks
+    return {name: now[name] for name, parts in chunks.items() if parts and are_numbers(pa.chunked_array(parts))}
+
+
+def _is_truth(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_boolean(plain_type(kind)))
+
+
+def _is_fixed(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_binary(plain_type(kind)))
+
+
 def _are_text(values: pa.Array) -> bool:
+    """Whether bytes are text, or UUIDs, which are compared as text."""
     values = values.dictionary if pa.types.is_dictionary(values.type) else values
+    if are_uuids(values):
+        return True
     try:
         return is_utf8(values.cast(pa.large_binary()).cast(pa.large_string()))
     except pa.ArrowInvalid:
