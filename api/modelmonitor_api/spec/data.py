@@ -40,7 +40,7 @@ class CSVOptions(Resource):
     )
     decimal: str | None = Field(
         None,
-        description="Decimal mark of numbers: a point or a comma. If omitted, it is recognized in each object.",
+        description="Decimal mark of numbers: a point or a comma. If omitted, it is recognized from all objects.",
         min_length=1,
         max_length=1,
         pattern=r"^[.,]$",
@@ -48,7 +48,7 @@ class CSVOptions(Resource):
     null_values: list[Annotated[str, Field(max_length=64)]] | None = Field(
         None,
         description="Words that mean a missing value, besides the empty one. If omitted, those that pandas knows: NA, "
-        "N/A, NULL, None, nan and others.",
+        "N/A, NULL, None, nan and others; among numbers also -, n.a. and others.",
         max_length=64,
     )
 

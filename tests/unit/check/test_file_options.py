@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import shlex
+import uuid
 
 import numpy as np
 import pandas as pd
@@ -276,11 +278,11 @@ def test_a_column_that_moved_has_not_grown(check):
 
 def test_the_word_that_is_no_number_is_named(check):
     text(check.folder / "reference.csv", "x,k", (f"{i % 50},1" for i in range(ROWS)))
-    text(check.folder / "current.csv", "x,k", (f"{'?' if i in {10, 20} else i % 50},1" for i in range(ROWS)))
+    text(check.folder / "current.csv", "x,k", (f"{'ten' if i in {10, 20} else i % 50},1" for i in range(ROWS)))
     code, result = check(reference="reference.csv", current="current.csv")
     assert (code, result["verdict"]) == (0, "Corrupted")
-    assert "column 'x' holds text ('?' in 2 rows), where the reference holds numbers" in result["message"]
-    code, result = check("--null-values", "?", reference="reference.csv", current="current.csv")
+    assert "column 'x' holds text ('ten' in 2 rows), where the reference holds numbers" in result["message"]
+    code, result = check("--null-values", "ten", reference="reference.csv", current="current.csv")
     assert (code, result["verdict"]) == (0, "NoDrift")
 
 
@@ -293,6 +295,122 @@ def test_categories_of_another_type_are_the_same_categories(check, now):
     code, result = check()
     assert (code, result["verdict"]) == (0, "NoDrift"), result["message"]
     parquet(check.folder / "current/0.parquet", x=numbers(2), store=pa.array(codes + 10))
+    assert check()[1]["verdict"] == "Drift"
+
+
+def grouped(seed, mark=".", last=""):
+    values = np.random.default_rng(seed).integers(1000, 1_000_000, ROWS)
+    return [f"{i};{value:,}".replace(",", mark) for i, value in enumerate(values)] + ([f"0;{last}"] if last else [])
+
+
+@pytest.mark.parametrize("last", ["1.234.567", "12,5"])
+@pytest.mark.parametrize("shown_by", ["reference/0.csv", "reference/3.csv", "current/1.csv"])
+def test_a_file_shows_the_decimal_mark_of_all_others(check, last, shown_by):
+    for seed, name in enumerate(["reference/0.csv", "reference/3.csv", "current/0.csv", "current/1.csv"]):
+        text(check.folder / name, "k;x", grouped(seed, last=last if name == shown_by else ""))
+    code, result = check("--ignore", "k")
+    assert (code, result["verdict"]) == (0, "NoDrift"), result
+    [column] = result["features"]
+    assert column["statistics"]["reference"]["mean"] > 100_000
+    assert any("The marks in 'x'" in note and "are read as in the other files" in note for note in result["notes"])
+
+
+def test_points_that_no_file_explains_are_decimal_points_and_noted(check):
+    for seed, side in enumerate(("reference", "current")):
+        text(check.folder / side / "0.csv", "k;x", grouped(seed))
+    code, result = check("--ignore", "k")
+    assert (code, result["verdict"]) == (0, "NoDrift"), result
+    assert any("The points in 'x' can be decimal points or between thousands" in note for note in result["notes"])
+    code, result = check("--ignore", "k", "--decimal", ",")
+    assert not any("The points in 'x'" in note for note in result["notes"])
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_marks_that_would_change_the_scale_are_asked_for(check, form):
+    values = np.random.default_rng(1).integers(1000, 1_000_000, ROWS)
+    if form == "csv":
+        text(check.folder / "plain/0.csv", "k;x", (f"1;{value}" for value in values))
+    else:
+        parquet(check.folder / "plain/0.parquet", k=pa.array([1] * ROWS), x=pa.array(values))
+    text(check.folder / "grouped/0.csv", "k;x", grouped(1))
+    for sides in (("plain", "grouped"), ("grouped", "plain")):
+        code, err = check(reference=sides[0], current=sides[1])
+        assert code == 2
+        assert "grouped/0.csv cannot be read as CSV: the numbers of column 'x'" in err
+        assert check("--decimal", ",", "--ignore", "k", reference=sides[0], current=sides[1])[1]["verdict"] == "NoDrift"
+
+
+@pytest.mark.parametrize(
+    "option", [["--target", "x"], ["--prediction", "x"], ["--type", "x=Numeric"], ["--columns", "x,w"]]
+)
+def test_a_column_that_is_asked_for_cannot_be_ignored(check, option):
+    for seed, side in enumerate(("reference", "current")):
+        parquet(check.folder / side / "0.parquet", x=numbers(seed), w=words(seed))
+    code, err = check(*option, "--ignore", "x")
+    assert code == 2
+    assert f"{option[0]} and --ignore both name 'x'; remove one of them" in err
+
+
+def test_files_of_desktops_and_editors_are_left_out(check):
+    for seed, side in enumerate(("reference", "current")):
+        parquet(check.folder / side / "0.parquet", x=numbers(seed))
+        for name in (
+            "Thumbs.db",
+            "desktop.ini",
+            ".DS_Store",
+            "~x.parquet",
+            "~$x.csv",
+            "#x#",
+            "x.csv~",
+            "x.swp",
+            "x.tmp",
+        ):
+            (check.folder / side / name).write_bytes(b"\0\1")
     code, result = check()
-    assert (code, result["verdict"]) == (0, "Corrupted")
-    assert "column 'store' holds numbers, where the reference holds text" in result["message"]
+    assert (code, result["verdict"], result["rows"]["current"]) == (0, "NoDrift", ROWS)
+    left_out = [name for group in result["coverage"]["objects"]["leftOut"] for name in group["names"]]
+    assert len(left_out) == 18
+
+
+@pytest.mark.parametrize("words_of_side", [("yes", "no"), ("Y", "N"), ("on", "off"), ("true", "false")])
+def test_words_for_true_and_false_are_one_and_zero_among_numbers(check, words_of_side):
+    flags = np.random.default_rng(1).random(ROWS) < 0.3
+    parquet(check.folder / "numbers/0.parquet", x=numbers(1), f=pa.array(flags.astype(int)))
+    parquet(check.folder / "words/0.parquet", x=numbers(2), f=pa.array(np.where(flags, *words_of_side).tolist()))
+    for sides in (("numbers", "words"), ("words", "numbers")):
+        code, result = check(reference=sides[0], current=sides[1])
+        assert (code, result["verdict"]) == (0, "NoDrift"), result["message"]
+    parquet(check.folder / "numbers/0.parquet", x=numbers(1), f=pa.array(flags.astype(int) + 1))
+    assert check(reference="numbers", current="words")[1]["verdict"] == "Corrupted"
+
+
+def test_numbers_as_text_are_numbers_in_both_directions(check):
+    values = np.random.default_rng(1).normal(size=ROWS).tolist()
+    parquet(check.folder / "numbers/0.parquet", x=pa.array(values))
+    parquet(check.folder / "words/0.parquet", x=pa.array([str(value) for value in values[:-9]] + ["n.a."] * 9))
+    for sides in (("numbers", "words"), ("words", "numbers")):
+        code, result = check(reference=sides[0], current=sides[1])
+        assert (code, result["verdict"], columns_of(result)) == (0, "NoDrift", {"x": "Numeric"}), result["message"]
+        assert any("The numbers of 'x' in" in note and "are text" in note for note in result["notes"])
+        assert any("'n.a.' count as missing values" in note for note in result["notes"])
+
+
+def test_blanks_around_categories_are_removed_and_counted(check):
+    for seed, side in enumerate(("reference", "current")):
+        values = words(seed)
+        text(check.folder / side / "0.csv", "w,k", (f"{word}{' ' * seed},1" for word in values))
+    code, result = check()
+    assert (code, result["verdict"]) == (0, "NoDrift"), result["message"]
+    assert any(f"Blanks around values of 'w' were removed, in {ROWS:,} rows" in note for note in result["notes"])
+
+
+def test_uuids_are_compared_however_they_are_written(check):
+    devices = [uuid.uuid5(uuid.NAMESPACE_URL, str(number)) for number in range(3)]
+    rows = [devices[index] for index in np.random.default_rng(1).integers(0, 3, ROWS)]
+    ones = pa.array([1] * ROWS)
+    parquet(check.folder / "bytes/0.parquet", d=pa.array([value.bytes for value in rows], pa.binary(16)), k=ones)
+    parquet(check.folder / "binary/0.parquet", d=pa.array([value.bytes for value in rows], pa.binary()), k=ones)
+    text(check.folder / "text/0.csv", "d,k", (f"{{{value}}},1" for value in rows))
+    for reference, current in itertools.permutations(["bytes", "binary", "text"], 2):
+        result = check("--ignore", "k", reference=reference, current=current)[1]
+        assert (result["verdict"], columns_of(result)) == ("NoDrift", {"d": "Categorical"}), result["message"]

@@ -7,6 +7,7 @@ import datetime as dt
 import decimal
 import io
 import json
+import uuid
 from itertools import pairwise
 
 import numpy as np
@@ -30,10 +31,26 @@ def _decimals(values, digits, scale):
     return pa.array(texts, pa.decimal128(digits, scale))
 
 
+def _padded(values):
+    return [
+        None if value is None else f" {value}\u00a0" if index % 3 else f"{value} " for index, value in enumerate(values)
+    ]
+
+
+def _words(true, false):
+    return lambda values: pa.array([None if value is None else true if value else false for value in values])
+
+
+def _uuids(form, kind=None):
+    return lambda values: pa.array([None if value is None else form(uuid.UUID(value)) for value in values], kind)
+
+
 def _texts(values, kind):
     return pa.array([None if value is None else str(value) for value in values], kind)
 
 
+#: Words for true and false.
+FLAGS = [("yes", "no"), ("Y", "N"), ("t", "f"), ("on", "off"), ("ON", "OFF"), ("1", "0"), ("True", "False")]
 #: Column → how Parquet can hold its values, given as Python values with None.
 PARQUET = {
     "price": [
@@ -43,6 +60,8 @@ PARQUET = {
         lambda v: _decimals(v, 18, 4),
         lambda v: _decimals(v, 9, 2).cast(pa.decimal32(9, 2)),
         lambda v: pa.array(_decimals(v, 20, 2).to_pylist(), pa.decimal256(50, 2)),
+        lambda v: _texts(v, pa.string()),
+        lambda v: pa.array(["n.a." if value is None else f"{value:.2f} " for value in v]),
     ],
     "count": [
         lambda v: pa.array(v, pa.int64()),
@@ -52,6 +71,13 @@ PARQUET = {
         lambda v: pa.array(v, pa.float16()),
         lambda v: pa.array(v, pa.float32()),
         lambda v: _decimals(v, 5, 0),
+        lambda v: _texts(v, pa.large_string()),
+        lambda v: pa.array([None if value is None else f"{value}.0" for value in v]).dictionary_encode(),
+    ],
+    "people": [
+        lambda v: pa.array(v, pa.int32()),
+        lambda v: pa.array(v, pa.float64()),
+        lambda v: _texts(v, pa.string()),
     ],
     "city": [
         lambda v: pa.array(v, pa.string()),
@@ -59,21 +85,43 @@ PARQUET = {
         lambda v: pa.array(v, pa.string_view()),
         lambda v: pa.array(v).dictionary_encode(),
         lambda v: pa.array([None if w is None else w.encode() for w in v], pa.binary()),
+        lambda v: pa.array(_padded(v)),
+    ],
+    "device": [
+        _uuids(str),
+        _uuids(lambda value: str(value).upper()),
+        _uuids(lambda value: value.hex),
+        _uuids(lambda value: value.hex.upper()),
+        _uuids(lambda value: f"{{{value}}}"),
+        _uuids(lambda value: value.urn),
+        _uuids(lambda value: value.bytes, pa.binary()),
+        _uuids(lambda value: value.bytes, pa.binary(16)),
+        _uuids(lambda value: value.bytes, pa.uuid()),
     ],
     "flag": [
         lambda v: pa.array(v, pa.bool_()),
         lambda v: _texts(v, pa.string()),
         lambda v: pa.array([None if w is None else str(w).lower() for w in v]).dictionary_encode(),
+        lambda v: pa.array(v, pa.bool_()).cast(pa.int8()),
+        lambda v: pa.array(v, pa.bool_()).cast(pa.int8()).cast(pa.float32()),
+        *(_words(*words) for words in FLAGS),
     ],
 }
 #: The same for text formats.
-TEXT = {
+TEXT: dict[str, list[str | tuple[str, str]]] = {
     "price": ["{:.2f}", "{:g}", "{:.3f}"],
     "count": ["{}", "{}.0"],
-    "city": ["{}"],
-    "flag": ["{}", "lower", "upper"],
+    "people": ["{}", "grouped"],
+    "city": ["{}", " {}", "{} "],
+    "device": ["{}", "{{{}}}", "upper", "hex"],
+    "flag": ["{}", "lower", "upper", *FLAGS],
 }
+#: Words for missing values in columns of numbers.
+NULLS_OF_NUMBERS = ["-", "--", "(null)", "#NV", "#N/A N/A", "n.a.", "NIL", "missing"]
 NULLS = ["", "NA", "N/A", "None", "\\N", "<NA>", "#N/A"]
+
+
+DEVICES = [str(uuid.UUID(int=0x1234567890ABCDEF << 64 | 0x8000000000000000 | 77 * number)) for number in range(5)]
 
 
 def table(seed):
@@ -82,6 +130,8 @@ def table(seed):
     columns = {
         "price": [round(float(x), 2) for x in g.choice([9.99, 19.99, 0.07, 1234.5, 29.9, 7.0], ROWS)],
         "count": [int(x) for x in g.integers(0, 6, ROWS)],
+        "people": g.choice([1234, 4321, 123456, 98765, 1234567], ROWS).tolist(),
+        "device": g.choice(DEVICES, ROWS).tolist(),
         "city": g.choice(["Ulm", "Köln", "Bad, Ort", 'die "Stadt"'], ROWS).tolist(),
         "flag": [bool(x) for x in g.random(ROWS) < 0.3],
     }
@@ -106,6 +156,16 @@ def write_parquet(path, columns, draw):
     pq.write_table(pa.table(arrays), path)
 
 
+def cell_of(value, how, *, comma):
+    """Return the text of a value in CSV."""
+    if isinstance(how, tuple):
+        return how[0] if value else how[1]
+    if how == "grouped":
+        return f"{value:,}".replace(",", "." if comma else ",")
+    forms = {"lower": str(value).lower(), "upper": str(value).upper(), "hex": str(value).replace("-", "")}
+    return forms[how] if how in forms else how.format(value)
+
+
 def write_csv(path, columns, draw):
     separator = draw(st.sampled_from([",", ";", "\t", "|"]))
     comma = separator != "," and draw(st.booleans())
@@ -113,23 +173,28 @@ def write_csv(path, columns, draw):
     quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
     missing = draw(st.sampled_from(NULLS))
     formats = {name: draw(st.sampled_from(TEXT[name])) for name in columns}
+    others = draw(st.sampled_from(["", *NULLS_OF_NUMBERS]))
+    quote = draw(st.sampled_from(['"', "'"]))
     blank = draw(st.sampled_from(["", " "]))
     buffer = io.StringIO()
     writer = csv.writer(
-        buffer, delimiter=separator, quoting=quoting, lineterminator=draw(st.sampled_from(["\n", "\r\n"]))
+        buffer,
+        delimiter=separator,
+        quoting=quoting,
+        quotechar=quote,
+        lineterminator=draw(st.sampled_from(["\n", "\r\n"])),
     )
     writer.writerow([name + blank for name in columns])
     for row in zip(*columns.values(), strict=True):
         cells = []
         for name, value in zip(columns, row, strict=True):
-            how = formats[name]
-            cell = missing if value is None else str(value).lower() if how == "lower" else str(value).upper()
-            if value is not None and how not in {"lower", "upper"}:
-                cell = how.format(value)
+            cell = missing if value is None else cell_of(value, formats[name], comma=comma)
+            if value is None and others and name in {"price", "count", "people"}:
+                cell = others
             if comma and name == "price" and value is not None:
                 cell = cell.replace(".", ",")
             # Quoted words other than the empty one are text.
-            cells.append("" if value is None and quoting == csv.QUOTE_ALL else cell)
+            cells.append("" if value is None and quoting == csv.QUOTE_ALL and cell == missing else cell)
         writer.writerow(cells)
     path.write_bytes(buffer.getvalue().encode(encoding))
 
@@ -168,7 +233,7 @@ def test_the_same_table_written_another_way_is_the_same_table(tmp_path_factory, 
     assert not result.violations, result.verdict.message
     assert result.verdict.verdict in {"NoDrift", "Inconclusive"}, result.verdict.message
     assert result.drift is not None
-    assert {column.name for column in result.drift.columns} == {"price", "count", "city", "flag"}
+    assert {column.name for column in result.drift.columns} == set(PARQUET)
     for column in result.drift.columns:
         for test in column.tests:
             assert test.evidence.effect == pytest.approx(0, abs=1e-12), (column.name, test.what, result.notes)

@@ -15,6 +15,7 @@ from modelmonitor_api.spec import CSVOptions, DataFormat
 from modelmonitor_trainer.data import text_blocks
 from modelmonitor_trainer.data.csv_numbers import NumberStyle
 from modelmonitor_trainer.data.object_format import FileFormat
+from modelmonitor_trainer.data.remarks import COMMA, COMMA_OR_THOUSANDS, GROUPED, POINT, POINT_OR_THOUSANDS
 from modelmonitor_trainer.data.tables import Unreadable, read_table, scan
 from modelmonitor_trainer.storage.open import open_store
 
@@ -248,3 +249,73 @@ def test_small_blocks_change_nothing(read, monkeypatch):
     monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 500)
     assert read(text) == whole
     assert whole["price"][-1] == 1234.5
+
+
+@pytest.mark.parametrize(
+    ("values", "remarks"),
+    [
+        (["1.234", "123.456"], {POINT_OR_THOUSANDS}),
+        (["12.000", "5.000", "7"], {POINT_OR_THOUSANDS}),
+        (["1,234", "123"], {COMMA_OR_THOUSANDS}),
+        (["1.234", "0.5"], {POINT}),
+        (["0.123", "1.234"], {POINT}),
+        (["1234.567"], {POINT}),
+        (["19.99", "1.00"], {POINT}),
+        (["1.234", "1.234.567"], {COMMA, GROUPED}),
+        (["1.234", "12,5"], {COMMA, GROUPED}),
+        (["1,234", "1,234.5"], {POINT, GROUPED}),
+        (["12,5", "7"], {COMMA}),
+        (["1", "20"], set()),
+        (["1e3", "12"], set()),
+    ],
+)
+def test_what_marks_show(read, values, remarks):
+    rows = "".join(f"1;{value}\n" for value in values)
+    read("k;x\n" + rows, decimal=".") if "," in rows else read("k;x\n" + rows)
+    [info] = open_store(None).list(f"file://{read.folder}/t.csv")
+    with scan(open_store(None), info, None, DataFormat.CSV) as opened:
+        assert opened.remarks.get("x", frozenset()) == remarks
+    # The same if the first rows show nothing.
+    (read.folder / "t.csv").write_text("k;x\n" + "1;5\n" * 300 + rows)
+    [info] = open_store(None).list(f"file://{read.folder}/t.csv")
+    with scan(open_store(None), info, None, DataFormat.CSV) as opened:
+        assert opened.remarks.get("x", frozenset()) == remarks
+
+
+@pytest.mark.parametrize(("other", "number"), [("1.234.567", 123456.0), ("0.5", 123.456)])
+def test_objects_that_are_read_together_have_one_decimal_mark(tmp_path, other, number):
+    (tmp_path / "a.csv").write_text("k;x\n1;123.456\n2;1.234\n")
+    (tmp_path / "b.csv").write_text(f"k;x\n1;123.456\n2;{other}\n")
+    store = open_store(None)
+    objects = list(store.list(f"file://{tmp_path}/"))
+    for order in (objects, objects[::-1]):
+        values = read_table(store, order, ["x"], DataFormat.CSV).column("x").to_pylist()
+        assert values.count(number) == 2
+
+
+@pytest.mark.parametrize("word", ["-", "--", "(null)", "#NV", "#N/A N/A", "n.a.", "NIL", "missing", "N.A."])
+def test_words_that_mean_a_missing_value_among_numbers(read, word):
+    text = f"x,w,k\n1.5,a,1\n{word},{word},1\n"
+    assert read(text)["x"] == [1.5, None]
+    assert read(text)["w"] == ["a", None if word == "#N/A N/A" else word]
+    assert read(text, null_values=["?"])["x"] == ["1.5", word]
+
+
+def test_blanks_around_words_that_mean_a_missing_value(read):
+    assert read("x,w\n1, NA\n2,NA \n3,a\n")["w"] == [None, None, "a"]
+
+
+@pytest.mark.parametrize("quoting", [csv.QUOTE_ALL, csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_single_quotes_are_recognized(read, quoting, separator):
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, quoting=quoting, quotechar="'", delimiter=separator)
+    writer.writerows([["t", "x"], ["a, b; c", 1.5], ["it's", 2.5], ["d", 3.5]])
+    assert read(buffer.getvalue()) == {"t": ["a, b; c", "it's", "d"], "x": [1.5, 2.5, 3.5]}
+    assert "values are in single quotes" in read.recognized
+
+
+@pytest.mark.parametrize("text", ["t,x\n'tis,1\nO'Brien,2\n", "t,x\n\"'a'\",1\n\"'b'\",2\n", "t,x\n',1\n'',2\n"])
+def test_apostrophes_are_no_quotes(read, text):
+    rows = list(csv.reader(io.StringIO(text)))
+    assert read(text)["t"] == [row[0] for row in rows[1:]]

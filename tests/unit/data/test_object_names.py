@@ -27,6 +27,11 @@ from modelmonitor_trainer.data.object_names import folder_keys, is_document, is_
         "part-0.parquet._COPYING_",
         "part-0.parquet.tmp",
         "part-0-1.inprogress",
+        ".DS_Store",
+        "x.tmp",
+        "@eaDir/x.csv",
+        "$RECYCLE.BIN/x.csv",
+        "lost+found/x",
     ],
 )
 def test_markers_and_unfinished_output(path):
@@ -57,7 +62,24 @@ def test_suffixes(name, suffix):
 
 def test_documents():
     assert all(map(is_document, ["s3://b/README", "s3://b/readme.md", "s3://b/a.csv.sha256", "s3://b/.a.parquet.crc"]))
-    assert not any(map(is_document, ["s3://b/a.csv", "s3://b/000000_0", "s3://b/a.txt", "s3://b/a.json"]))
+    of_desktops = [
+        "Thumbs.db",
+        "desktop.ini",
+        "~x.parquet",
+        "~$x.csv",
+        "#x.csv#",
+        "x.csv~",
+        "x.swp",
+        "x.crc",
+        "x.csv.bak",
+    ]
+    assert all(is_document(f"s3://b/{name}") for name in of_desktops)
+    assert not any(
+        map(
+            is_document,
+            ["s3://b/a.csv", "s3://b/000000_0", "s3://b/a.txt", "s3://b/a.json", "s3://b/a~b.csv", "s3://b/#1.csv"],
+        )
+    )
 
 
 def test_folders_of_hive():

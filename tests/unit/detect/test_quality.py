@@ -54,7 +54,7 @@ WORDS = ["a", "b"] * 100
     ("feature", "reference", "good", "bad", "kind", "message"),
     [
         (NUMBER, GOOD, GOOD, [1.0, 11.5, -3.0], "OutOfRange", "1 values below 0 (smallest -3) and 1 values above 10"),
-        (NUMBER, GOOD, GOOD, ["1", "2"], "TypeChanged", "holds text, where the reference holds numbers, in"),
+        (NUMBER, GOOD, GOOD, ["a", "b"], "TypeChanged", "holds text ('a' in 1 row, 'b' in 1 row), where the reference"),
         (NUMBER, GOOD, GOOD, [None] * 60 + [1.0, 3.0] * 20, "NullBurst", "lacks 60 % of its values (at most 0 %"),
         (NUMBER, GOOD, GOOD, [float("nan")] * 60 + [1.0, 3.0] * 20, "NullBurst", "lacks 60 %"),
         (NUMBER, GOOD, GOOD, [3.0] * 200, "Stuck", "has the value 3 in all of 200 rows"),

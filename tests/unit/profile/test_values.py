@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import math
+import uuid
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +14,13 @@ from hypothesis import strategies as st
 
 from modelmonitor_trainer.data.arrow_floats import doubles_of, shortest
 from modelmonitor_trainer.data.canonical import canonical, numeral
+from modelmonitor_trainer.data.remarks import AS_TEXT, missing_as
+from modelmonitor_trainer.data.text_numbers import are_numbers, text_numbers
 from modelmonitor_trainer.profile import kernel
 from support.profiles import profile_categories, profile_numbers
 
+#: The first has no letters.
+UUIDS = [uuid.UUID(int=0), *(uuid.uuid5(uuid.NAMESPACE_URL, str(number)) for number in range(4))]
 NARROW = st.floats(width=32, allow_nan=False)
 
 
@@ -192,3 +197,73 @@ def test_text_among_numbers_is_named():
     profile = profile_numbers(column, np.array([1.0]))
     assert (profile.nulls, profile.present, profile.strays) == (2, 2, {"x": 2})
     assert profile.merged(profile).strays == {"x": 4}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda value: str(value).upper(),
+        lambda value: value.hex,
+        lambda value: value.hex.upper(),
+        lambda value: f"{{{value}}}",
+        lambda value: value.urn,
+        lambda value: f" {value} ",
+    ],
+)
+def test_uuids_have_one_text(form):
+    assert words_of(pa.array([form(value) for value in UUIDS])) == [str(value) for value in UUIDS]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(16), pa.uuid()], ids=str)
+def test_uuids_in_bytes_are_their_text(kind):
+    values = [None, *(value.bytes for value in UUIDS)]
+    array = pa.array(values, pa.binary(16) if kind == pa.uuid() else kind)
+    array = pa.ExtensionArray.from_storage(kind, array) if kind == pa.uuid() else array
+    assert words_of(array) == [None, *map(str, UUIDS)]
+    assert words_of(array[2:]) == [str(value) for value in UUIDS[1:]]
+
+
+def test_what_is_no_uuid_stays():
+    digits = "12345678901234567890123456789012"
+    assert words_of(pa.array([digits, digits])) == [digits, digits]
+    text = [b"sixteen letters!", b"and 16 of others"]
+    assert words_of(pa.array(text, pa.binary())) == [word.decode() for word in text]
+    assert words_of(pa.array(["0" * 31 + "g", "-" * 36])) == ["0" * 31 + "g", "-" * 36]
+
+
+def test_blanks_around_text_do_not_count():
+    column = pa.chunked_array([pa.array(["a ", "\ta", "a", "\u00a0b", "b c", "b", None])])
+    profile = profile_categories(column, {"a": 0, "b": 1})
+    assert (profile.counts.tolist(), profile.others, profile.padded) == ([3, 2, 1], {"b c": 1}, 3)
+    assert profile.merged(profile).padded == 6
+    assert profile_categories(pa.chunked_array([pa.array(["a"])]), {}, frozenset({"a "})).disallowed_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["1.50", "-2", "+3", ".5", "1e3", "inf"], [1.5, -2.0, 3.0, 0.5, 1000.0, math.inf]),
+        ([" 1 ", "n.a.", "-", "", "NIL", "#NV", "missing", "2"], [1.0, *[None] * 6, 2.0]),
+        (["yes", "No", "ON", "off", "-"], [1.0, 0.0, 1.0, 0.0, None]),
+    ],
+)
+def test_text_that_stands_for_numbers(words, values):
+    parsed = text_numbers(canonical(pa.chunked_array([pa.array(words)])).chunk(0))
+    assert parsed.values.to_pylist() == values
+    assert not any(parsed.strays.to_pylist())
+    assert are_numbers([pa.array(words)]) is not parsed.truth
+
+
+@pytest.mark.parametrize("word", ["007", "x", "1,5", "nope", "1.2.3", "0x10"])
+def test_other_text_is_no_number(word):
+    parsed = text_numbers(pa.array(["1", word]))
+    assert (parsed.values.to_pylist(), parsed.strays.to_pylist()) == ([1.0, None], [False, True])
+
+
+def test_numbers_as_text_are_counted_as_numbers(either_way):
+    numbers = pa.chunked_array([pa.array([1.5, None, 2.5, 2.5])])
+    text = pa.chunked_array([pa.array(["1.5", "-", "2.5", "2.50"])])
+    profiles = [profile_numbers(column, np.array([2.0])) for column in (numbers, text)]
+    assert profiles[0].counts.tolist() == profiles[1].counts.tolist() == [1, 2]
+    assert (profiles[1].missing, profiles[1].mean) == (1, profiles[0].mean)
+    assert profiles[1].kinds == {"number", AS_TEXT, *missing_as(["-"])}

@@ -7,12 +7,22 @@ from collections.abc import Mapping, Sequence
 
 from modelmonitor_api.outcomes import DoubtReason
 from modelmonitor_trainer.check.data import ProfiledPair
-from modelmonitor_trainer.data.remarks import AS_TEXT, COMMA, NOT_UTF8, POINT, POINT_OR_THOUSANDS, TRUTH, missing_words
+from modelmonitor_trainer.data.remarks import (
+    AS_IN_OTHERS,
+    AS_TEXT,
+    COMMA,
+    NOT_UTF8,
+    POINT,
+    POINT_OR_THOUSANDS,
+    TRUTH,
+    missing_words,
+)
 from modelmonitor_trainer.detect.coverage import Coverage
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.growth import growing_columns
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
+from modelmonitor_trainer.profile.window import WindowProfile
 from modelmonitor_trainer.text import listed
 
 #: Number of columns and days that a note names.
@@ -99,7 +109,9 @@ def _notes_on_writing(rows: ProfiledPair, wording: Wording) -> list[str]:
             notes.append(f"The numbers of {name!r} in {where(AS_TEXT)} are text, and are compared as numbers.")
         if TRUTH in remarks:
             notes.append(f"{name!r} in {where(TRUTH)} is words for true and false, which are compared as 1 and 0.")
-        if POINT_OR_THOUSANDS in remarks and not remarks & {POINT, COMMA}:
+        if AS_IN_OTHERS in remarks:
+            notes.append(f"The marks in {name!r} in {where(AS_IN_OTHERS)} are read as in the other {wording.batches}.")
+        if POINT_OR_THOUSANDS in remarks and not _shown_anywhere(windows) & {POINT, COMMA}:
             notes.append(
                 f"The points in {name!r} can be decimal points or between thousands, and no other value shows which. "
                 f"They are read as decimal points; {wording.decimal_commas} if they are between thousands."
@@ -112,6 +124,10 @@ def _notes_on_writing(rows: ProfiledPair, wording: Wording) -> list[str]:
         if padded:
             notes.append(f"Blanks around values of {name!r} were removed, in {padded:,} rows.")
     return notes
+
+
+def _shown_anywhere(windows: Sequence[WindowProfile]) -> frozenset[str]:
+    return frozenset[str]().union(*(column.total.kinds for window in windows for column in window.columns.values()))
 
 
 def with_coverage_notes(notes: tuple[str, ...], coverage: Coverage) -> tuple[str, ...]:

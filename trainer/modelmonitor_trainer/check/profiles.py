@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import ProfiledPair, WindowPair
-from modelmonitor_trainer.data.decimal_marks import decide_marks, differ_from_own
+from modelmonitor_trainer.data.decimal_marks import Marks, decide_marks, differ_from_own
 from modelmonitor_trainer.data.object_format import AnyFormat, with_marks
+from modelmonitor_trainer.data.remarks import COMMA, POINT, POINT_OR_THOUSANDS
 from modelmonitor_trainer.profile.binning import fit_plan
 from modelmonitor_trainer.profile.cache import ProfileCache
+from modelmonitor_trainer.profile.columns import NumericProfile
 from modelmonitor_trainer.profile.reference import Reference, read_reference, reference_from_bytes
-from modelmonitor_trainer.profile.window import profile_window
+from modelmonitor_trainer.profile.window import BatchProfile, profile_window
+
+#: From here on, numbers can have a mark between thousands.
+_GROUP = 1000
 
 
 def profile_pair(ctx: CheckContext, pair: WindowPair, what: str) -> tuple[ProfiledPair, AnyFormat]:
@@ -33,7 +39,7 @@ def profile_pair(ctx: CheckContext, pair: WindowPair, what: str) -> tuple[Profil
     windows = [window for window in (profiled.reference, profiled.current) if window is not None]
     batches = [batch for window in windows for batch in window.blocks]
     remarks = [{name: column.kinds for name, column in batch.columns.items()} for batch in batches]
-    decided = decide_marks(remarks)
+    decided = _without_misfits(decide_marks(remarks), batches)
     marks = {info.uri: of for batch, of in zip(batches, decided, strict=True) if of for info in batch.block.objects}
     if not marks:
         return profiled, ctx.fmt
@@ -65,6 +71,36 @@ def _profile(ctx: CheckContext, pair: WindowPair, what: str) -> ProfiledPair:
         cache = ProfileCache(ctx.store, ctx.cache_prefix)
         current = profile_window(ctx.store, pair.current, plan, ctx.fmt, cache, what=f"{what}: current")
     return ProfiledPair(plan, reference.window if reference else None, current)
+
+
+def _without_misfits(decided: Sequence[Marks], batches: Sequence[BatchProfile]) -> list[Marks]:
+    """Return decimal marks, None for columns that are below 1000 with them, where batches without marks are above.
+
+    ``123.456`` can then be 123,456, which others write without a mark.
+    """
+    points = {name for marks in decided for name, mark in marks.items() if mark == "."}
+    misfits = {name for name in points if _is_above(name, batches)}
+
+    def is_misfit(name: str, batch: BatchProfile) -> bool:
+        return name in misfits and POINT_OR_THOUSANDS in batch.columns[name].kinds
+
+    return [
+        {name: None if is_misfit(name, batch) else mark for name, mark in marks.items()}
+        for marks, batch in zip(decided, batches, strict=True)
+    ]
+
+
+def _is_above(name: str, batches: Sequence[BatchProfile]) -> bool:
+    """Whether numbers of a column without marks are at least 1000, and no other batch shows the decimal mark."""
+    columns = [batch.columns[name] for batch in batches if name in batch.columns]
+    if any(column.kinds & {POINT, COMMA} for column in columns):
+        return False
+    return any(
+        isinstance(column, NumericProfile)
+        and POINT_OR_THOUSANDS not in column.kinds
+        and max(abs(column.minimum), abs(column.maximum)) >= _GROUP
+        for column in columns
+    )
 
 
 def _stored_reference(pair: WindowPair) -> Reference | None:

@@ -153,6 +153,7 @@ def _words_of_bytes(values: pa.Array) -> pa.StringArray:
 
 def are_uuids(values: pa.Array) -> bool:
     """Whether values are UUIDs in bytes of any length: all have 16 bytes, and not all are text."""
+    values = values.storage if isinstance(values, pa.ExtensionArray) else values
     lengths = pc.min_max(pc.binary_length(values))
     if lengths["min"].as_py() != _UUID_BYTES or lengths["max"].as_py() != _UUID_BYTES:
         return False

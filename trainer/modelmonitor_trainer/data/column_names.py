@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat
+from modelmonitor_trainer.data.arrow_types import is_number, plain_type
 from modelmonitor_trainer.data.object_format import AnyFormat, format_at
 from modelmonitor_trainer.data.tables import Unreadable, reading, scan
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
@@ -36,10 +37,13 @@ class SeenColumn:
         Its type in the first object that has one; None if it is not known.
     objects
         How many objects have it.
+    number
+        Its type in the first object that is known to have numbers in it; None if none is.
     """
 
     type: pa.DataType | None
     objects: int
+    number: pa.DataType | None = None
 
 
 def columns_of(store: Store, objects: Sequence[ObjectInfo], fmt: AnyFormat) -> dict[str, SeenColumn]:
@@ -54,7 +58,8 @@ def columns_of(store: Store, objects: Sequence[ObjectInfo], fmt: AnyFormat) -> d
     for columns in chain(_of_parquet(store, parquet), _of_text(store, text, fmt)):
         for name, kind in columns.items():
             known = seen.get(name, SeenColumn(None, 0))
-            seen[name] = SeenColumn(kind if known.type is None else known.type, known.objects + 1)
+            number = kind if kind is not None and is_number(plain_type(kind)) else None
+            seen[name] = SeenColumn(known.type or kind, known.objects + 1, known.number or number)
     return seen
 
 

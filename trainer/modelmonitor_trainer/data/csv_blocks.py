@@ -22,7 +22,7 @@ from modelmonitor_trainer.data.csv_dialect import Dialect, legacy_encoding, reco
 from modelmonitor_trainer.data.csv_numbers import NumberStyle, PointGuess, StyleGuess, notes_on, without_nulls
 from modelmonitor_trainer.data.decimal_marks import Marks, mark_by_itself, undeclared
 from modelmonitor_trainer.data.parquet import refuse_repeated
-from modelmonitor_trainer.data.remarks import COMMA, POINT, missing_as
+from modelmonitor_trainer.data.remarks import AS_IN_OTHERS, COMMA, POINT, missing_as
 from modelmonitor_trainer.data.text_blocks import Opened, TextSource, count_rows, first_rows, values_of
 from modelmonitor_trainer.data.text_numbers import NULL_WORDS
 
@@ -74,7 +74,7 @@ class CsvReader:
         #: Column → words for missing values, of columns of numbers.
         self._missing: dict[str, frozenset[str]] = {}
         #: What the marks of numbers show, once it is known; and the decimal mark of each column that has marks.
-        self._remarks: dict[str, str] = {}
+        self._remarks: dict[str, frozenset[str]] = {}
         self._marks: dict[str, str] | None = None if options.decimal is None else {}
         #: Columns of numbers whose marks only their text shows, and those whose text does not show them either.
         self._as_text: set[str] = set()
@@ -151,33 +151,40 @@ class CsvReader:
 
     def _decided(
         self, texts: Mapping[str, StyleGuess], points: Mapping[str, PointGuess]
-    ) -> tuple[dict[str, str], dict[str, str]]:
+    ) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
         """Return what the marks of numbers show, and the decimal mark of each column that has marks.
 
         Raises
         ------
         Undeclared
-            If a mark was found to be undecidable from all objects.
+            If the mark of a column cannot be decided from all objects.
         """
-        shown = {name: guess.remark for name, guess in texts.items()}
-        remarks = {name: remark for name, remark in shown.items() if remark is not None}
-        remarks |= {name: POINT for name, guess in points.items() if guess.sure}
-        own = mark_by_itself([remarks.values()])
+        remarks = {name: guess.remarks for name, guess in texts.items() if guess.remarks}
+        remarks |= {name: frozenset({POINT}) for name, guess in points.items() if guess.sure}
+        shown = frozenset[str]().union(*remarks.values())
+        own = mark_by_itself([shown & {POINT, COMMA} or self._shown_by_others()])
         marks: dict[str, str] = {}
-        for name, remark in remarks.items():
-            if remark in {POINT, COMMA}:
-                marks[name] = "." if remark == POINT else ","
-                continue
-            mark = self._given_marks.get(name, own)
-            if mark is None:
-                raise undeclared(name)
-            marks[name] = mark
-            if name in self._given_marks:
-                remarks[name] = POINT if mark == "." else COMMA
+        for name, of_column in remarks.items():
+            sure = of_column & {POINT, COMMA}
+            if not sure:
+                mark = self._given_marks.get(name, own)
+                if mark is None:
+                    raise undeclared(name)
+                sure = frozenset({POINT if mark == "." else COMMA})
+                if name in self._given_marks:
+                    remarks[name] = sure | {AS_IN_OTHERS}
+                elif not shown & {POINT, COMMA} and self._shown_by_others():
+                    remarks[name] = sure
+            marks[name] = "," if COMMA in sure else "."
         return remarks, marks
 
+    def _shown_by_others(self) -> frozenset[str]:
+        """Return the marks that are shown by columns which are not read."""
+        others = {POINT: self._dialect.points - self._types.keys(), COMMA: self._dialect.commas - self._types.keys()}
+        return frozenset(mark for mark, names in others.items() if names)
+
     def _all_remarks(self) -> dict[str, frozenset[str]]:
-        remarks = {name: frozenset({remark}) for name, remark in self._remarks.items()}
+        remarks = dict(self._remarks)
         for name, words in self._missing.items():
             remarks[name] = remarks.get(name, frozenset()) | missing_as(words.difference(self._nulls))
         return remarks

@@ -73,8 +73,8 @@ class Dialect:
         Whether a blank follows each separator.
     quoted
         Whether all names of the header are quoted, so that missing values can be as well.
-    points
-        Columns with numbers that are sure to have decimal points.
+    points, commas
+        Columns with numbers that are sure to have decimal points, or decimal commas.
     quote
         Character around values that hold separators.
     names
@@ -90,6 +90,7 @@ class Dialect:
     spaced: bool = False
     quoted: bool = False
     points: frozenset[str] = frozenset()
+    commas: frozenset[str] = frozenset()
     quote: str = '"'
     names: tuple[str, ...] = ()
     recognized: tuple[str, ...] = field(default=(), compare=False)
@@ -147,9 +148,8 @@ def recognize(head: bytes, options: CSVOptions, wanted: Collection[str] | None, 
         skipped=int(line is not None),
         spaced=bool(records) and len(records[0]) > 1 and all(name[:1] == " " for name in records[0][1:]),
         quoted=_QUOTED_HEADER.match(header.replace(quote, '"')) is not None,
-        points=frozenset(
-            name for record in records[1:] for name, value in zip(names, record, strict=False) if _has_point(value)
-        ),
+        points=_columns_with_mark(names, records[1:], "."),
+        commas=_columns_with_mark(names, records[1:], ","),
         quote=quote,
         names=names,
         recognized=tuple(notes),
@@ -217,6 +217,11 @@ def _quote(text: str, separator: str | None) -> str:
         for values in zip(*rows, strict=True):
             if False not in values and sum(map(bool, values)) >= _FEW_ROWS:
                 return "'"
+    # Of a file with few values in quotes, only these have separators.
+    for one in [separator] if separator else SEPARATORS:
+        plain, quoted = (_parsed(text, one, quote, None) for quote in ('"', "'"))
+        if len(plain) > 1 and len(plain[0]) > 1 and not _is_consistent(plain) and _is_consistent(quoted):
+            return "'"
     return '"'
 
 
@@ -303,10 +308,19 @@ def _could_separate(char: str, lines: Sequence[str]) -> bool:
     return len(parts) > 1 and parts[0] > 1 and len(set(parts)) == 1
 
 
-def _has_point(value: str) -> bool:
-    """Whether a value is a number with a decimal point, which cannot be that of thousands."""
-    number, thousands = r"[-+]?[0-9]*\.[0-9]+", r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}"
-    return bool(re.fullmatch(number, value)) and not re.fullmatch(thousands, value)
+def _columns_with_mark(names: Sequence[str], records: Sequence[Sequence[str]], mark: str) -> frozenset[str]:
+    """Return the columns of numbers with a decimal mark that cannot be between thousands."""
+    decimal = re.escape(mark)
+    number = re.compile(rf" *[-+]?[0-9.,]*{decimal}[0-9]+ *")
+    thousands = re.compile(rf" *[-+]?[1-9][0-9]{{0,2}}(?:{decimal}[0-9]{{3}})+ *")
+    unsure = re.compile(r" *[-+]?[0-9.,]* *")
+    columns = {name: [record[index] for record in records if index < len(record)] for index, name in enumerate(names)}
+    return frozenset(
+        name
+        for name, values in columns.items()
+        if any(number.fullmatch(v) and v.count(mark) == 1 and not thousands.fullmatch(v) for v in values)
+        and (mark == "." or all(map(unsure.fullmatch, values)))
+    )
 
 
 def _shown(separator: str) -> str:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmonitor_trainer.data.arrow_floats import floats_of
-from modelmonitor_trainer.data.remarks import COMMA, COMMA_OR_THOUSANDS, POINT, POINT_OR_THOUSANDS
+from modelmonitor_trainer.data.remarks import COMMA, COMMA_OR_THOUSANDS, GROUPED, POINT, POINT_OR_THOUSANDS
 from modelmonitor_trainer.data.text_numbers import missing_in_numbers
 
 #: Values of a block that are tried before all of them are.
@@ -155,14 +155,15 @@ class StyleGuess:
             self.styles = tuple(style for style in self.styles if style.fits(words))
 
     @property
-    def remark(self) -> str | None:
-        """What the marks of the numbers show; None without marks."""
+    def remarks(self) -> frozenset[str]:
+        """What the marks of the numbers show; nothing without marks."""
         points = {style.decimal == "." for style in self.styles or ()}
         if not points or not self._marks:
-            return None
+            return frozenset()
         if len(points) == 2:
-            return COMMA_OR_THOUSANDS if "," in self._marks else POINT_OR_THOUSANDS
-        return POINT if True in points else COMMA
+            return frozenset({COMMA_OR_THOUSANDS if "," in self._marks else POINT_OR_THOUSANDS})
+        mark, other = (POINT, ",") if True in points else (COMMA, ".")
+        return frozenset({mark, GROUPED} if other in self._marks else {mark})
 
     def style(self, decimal: str) -> NumberStyle | None:
         """Return the style of the column, if possible with a decimal mark; None if it is text."""

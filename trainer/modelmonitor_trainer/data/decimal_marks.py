@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from modelmonitor_trainer.data.csv_dialect import Undeclared
-from modelmonitor_trainer.data.remarks import COMMA, COMMA_OR_THOUSANDS, POINT, POINT_OR_THOUSANDS
+from modelmonitor_trainer.data.remarks import COMMA, COMMA_OR_THOUSANDS, GROUPED, POINT, POINT_OR_THOUSANDS
 
 #: Column → remarks on how its values are written (:mod:`~modelmonitor_trainer.data.remarks`).
 Remarks = Mapping[str, frozenset[str]]
@@ -29,22 +29,25 @@ def decide_marks(objects: Sequence[Remarks]) -> list[Marks]:
     """Return the decimal marks of the columns that do not show it, for each object.
 
     Where a column has one mark in all objects that show it, that is its mark. Where objects differ in style, each has
-    that of its other columns.
+    that of its other columns. That the other mark is between thousands must be shown by the object or by its like.
     """
     sure = [frozenset[str]().union(*remarks.values()) & _SURE for remarks in objects]
     columns = list(dict.fromkeys(name for remarks in objects for name in remarks))
     by_column = {name: _all(objects, name) for name in columns}
     differ = any(remarks >= _SURE for remarks in by_column.values())
     anywhere = frozenset[str]().union(*sure)
+    with_groups = [column for remarks in objects for column in remarks.values() if GROUPED in column]
+    grouped = frozenset[str]().union(*with_groups) & _SURE
 
     def mark(name: str, own: frozenset[str]) -> str | None:
+        unsure = by_column[name] & _UNSURE
         if differ:
             return _only(own)
-        if by_column[name] & _SURE:
-            return _only(by_column[name])
         if not anywhere:
-            return None if COMMA_OR_THOUSANDS in by_column[name] else "."
-        return mark_by_itself([anywhere])
+            return None if COMMA_OR_THOUSANDS in unsure else "."
+        decided = _only(by_column[name]) or mark_by_itself([anywhere])
+        remark, between = (POINT, COMMA_OR_THOUSANDS) if decided == "." else (COMMA, POINT_OR_THOUSANDS)
+        return decided if between not in unsure or remark in own | grouped else None
 
     return [
         {name: mark(name, own) for name, column in remarks.items() if column & _UNSURE}

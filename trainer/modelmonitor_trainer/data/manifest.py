@@ -9,15 +9,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modelmonitor_api.resource import parse
-from modelmonitor_api.spec import CSVOptions, DataFormat, ModelMonitorSpec
+from modelmonitor_api.spec import CSVOptions, DataFormat, FeatureType, ModelMonitorSpec, Task
 from modelmonitor_api.status import format_time, parse_time
+from modelmonitor_trainer.data.decimal_marks import Remarks, decide_marks, mark_by_itself
 from modelmonitor_trainer.data.object_format import AnyFormat, FileFormat, csv_options, declared_format, format_at
-from modelmonitor_trainer.data.tables import MissingColumn, scan
+from modelmonitor_trainer.data.tables import MissingColumn, refuse_undecided, scan
 from modelmonitor_trainer.data.windows import TrainingWindows, Window, partitions
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
@@ -231,11 +232,15 @@ def _pin(
     """Return the days of a window with their objects; adds the types of `columns` to `types`."""
     if window[1] < window[0]:
         return []
-    days = []
+    days, fmt = [], declared_format(spec.data)
+    remarks: dict[str, Remarks] = {}
+    numeric = {feature.name for feature in spec.model.features if feature.type is FeatureType.NUMERIC}
+    numeric |= {spec.model.target} if spec.model.task is Task.REGRESSION else set()
     for partition in partitions(store, uri, *window):
         pinned = []
         for info in partition.objects:
-            with scan(store, info, columns, declared_format(spec.data)) as opened:
+            with scan(store, info, columns, fmt) as opened:
+                remarks[info.uri] = {n: of for n, of in opened.remarks.items() if n in numeric}
                 for name in columns:
                     if name not in opened.types:
                         raise MissingColumn(info.uri, name, list(opened.types))
@@ -247,7 +252,22 @@ def _pin(
             modified = info.last_modified.replace(microsecond=0)
             pinned.append(PinnedObject(info.uri, info.etag, info.size, modified, rows))
         days.append(PinnedDay(partition.day, tuple(pinned)))
+    _refuse_unsure_marks(fmt, remarks)
     return days
+
+
+def _refuse_unsure_marks(fmt: AnyFormat, remarks: Mapping[str, Remarks]) -> None:
+    """Refuse CSV objects that would be read with other decimal marks than those that all objects together show.
+
+    Raises
+    ------
+    Unreadable
+        Naming the object, the column, and what to declare.
+    """
+    decided = decide_marks([*remarks.values()])
+    for (uri, own), marks in zip(remarks.items(), decided, strict=True):
+        wrong = {name: None for name, mark in marks.items() if mark != mark_by_itself(own.values())}
+        refuse_undecided(fmt, {uri: wrong})
 
 
 def _format_from_data(data: dict[str, Any]) -> AnyFormat:

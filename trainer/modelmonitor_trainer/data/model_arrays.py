@@ -46,7 +46,7 @@ def _numbers(values: pa.ChunkedArray, name: str) -> Floats:
     kind = values.type
     if pa.types.is_null(kind):
         return np.full(len(values), np.nan)
-    if is_text(kind) and are_numbers(values):
+    if is_text(kind) and are_numbers(values.chunks):
         return numbers_of(values)
     if not is_number(kind):
         raise BadData(

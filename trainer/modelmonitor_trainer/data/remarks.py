@@ -10,6 +10,9 @@ NOT_UTF8, AS_TEXT, TRUTH = "not UTF-8", "numbers as text", "words for true and f
 POINT, COMMA = "decimal point", "decimal comma"
 #: Numbers in CSV with points, or with commas, that can be decimal marks or between thousands: ``1.234``.
 POINT_OR_THOUSANDS, COMMA_OR_THOUSANDS = "decimal point or thousands", "decimal comma or thousands"
+#: Numbers in CSV whose decimal mark is known, and that have the other one between thousands; and numbers whose decimal
+#: mark other objects show.
+GROUPED, AS_IN_OTHERS = "thousands", "mark of other files"
 
 _MISSING = "missing: "
 

@@ -6,6 +6,7 @@ The same numbers are the same data whether a column holds them as numbers or as 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,15 +89,13 @@ def numbers_of(column: pa.ChunkedArray) -> Floats:
     return np.concatenate([np.empty(0), *(finite_or_nan(chunk) for chunk in column.chunks)])
 
 
-def are_numbers(column: pa.ChunkedArray) -> bool:
-    """Whether all values of a column of text are numbers or missing, and some are numbers."""
-    some = False
-    for chunk in column.chunks:
+def are_numbers(chunks: Iterable[pa.Array]) -> bool:
+    """Whether all values of a column of text are numbers or missing."""
+    for chunk in chunks:
         parsed = _parsed(chunk if pa.types.is_dictionary(chunk.type) else encode(chunk))
         if parsed.truth or pc.any(parsed.strays).as_py():
             return False
-        some = some or parsed.values.null_count < len(parsed.values)
-    return some
+    return True
 
 
 def _numbers_in(array: pa.Array) -> pa.DoubleArray:

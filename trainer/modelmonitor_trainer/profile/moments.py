@@ -33,7 +33,7 @@ SAMPLE_ROWS = 20_000
 #: Values are clipped to this quantile of the reference on either side.
 CLIPPED = 0.01
 #: Part of every key of the cache.
-MOMENTS_VERSION = 3
+MOMENTS_VERSION = 4
 
 
 @dataclass(frozen=True)

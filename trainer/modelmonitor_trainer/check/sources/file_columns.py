@@ -14,7 +14,7 @@ from modelmonitor_trainer.data.arrow_types import is_bytes, is_uuid, kind_of, pl
 from modelmonitor_trainer.data.canonical import are_uuids, is_utf8
 from modelmonitor_trainer.data.object_format import AnyFormat, format_at
 from modelmonitor_trainer.data.tables import Unreadable, header_of, is_text, scan
-from modelmonitor_trainer.data.text_numbers import are_numbers
+from modelmonitor_trainer.data.text_numbers import MISSING_IN_NUMBERS, are_numbers
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 from modelmonitor_trainer.text import listed
@@ -75,6 +75,7 @@ def infer_columns(
     fmt: AnyFormat,
     named: Mapping[str, str | None],
     options: ColumnOptions | None = None,
+    numbers: Mapping[str, pa.DataType] | None = None,
 ) -> Inferred:
     """Return the columns of the first reference file as features.
 
@@ -86,6 +87,8 @@ def infer_columns(
         Option → column, such as the target.
     options
         Columns to compare.
+    numbers
+        Columns that any file has as numbers, with the type there.
 
     Raises
     ------
@@ -114,7 +117,8 @@ def infer_columns(
         if name in asked or (name not in ignored and (name in only if only else name not in index))
     }
     types, binary = _without_binary(store, reference[0], fmt, types, kept)
-    types |= _numbers_as_text(store, reference[0], fmt, types, now.types)
+    elsewhere = {**(numbers or {}), **{name: kind for name, kind in now.types.items() if _is_number_type(kind)}}
+    types |= _numbers_as_text(store, (reference[0], current[0]), fmt, types, elsewhere)
     columns, notes = _comparable(types)
     if not columns:
         raise BadData(f"{reference[0].uri} has no column of numbers or text")
@@ -220,25 +224,30 @@ def _without_binary(
 
 
 def _numbers_as_text(
-    store: Store, info: ObjectInfo, fmt: AnyFormat, types: Mapping[str, pa.DataType], now: Mapping[str, pa.DataType]
+    store: Store,
+    files: Sequence[ObjectInfo],
+    fmt: AnyFormat,
+    types: Mapping[str, pa.DataType],
+    elsewhere: Mapping[str, pa.DataType],
 ) -> dict[str, pa.DataType]:
-    """Return the columns of text that hold numbers which the current files have as numbers, with the type of these."""
+    """Return the columns whose text is numbers in some files, and which others have as numbers, with the type there."""
     suspects = [
         name
         for name, kind in types.items()
-        if kind_of(kind) == "text" and name in now and kind_of(now[name]) == "number" and not _is_truth(now[name])
+        if kind_of(kind) == "text" and name in elsewhere and _is_number_type(elsewhere[name])
     ]
-    if not suspects:
-        return {}
-    with scan(store, info, suspects, fmt) as opened:
-        chunks: dict[str, list[pa.Array]] = {name: [] for name in suspects}
-        for name, values in opened.chunks:
-            chunks[name] += values.chunks
-    return {name: now[name] for name, parts in chunks.items() if parts and are_numbers(pa.chunked_array(parts))}
+    for info in files if suspects else ():
+        chunks: dict[str, list[pa.Array]] = {}
+        with contextlib.suppress(Unreadable), scan(store, info, suspects, fmt) as opened:
+            for name, values in opened.chunks:
+                if kind_of(values.type) == "text":
+                    chunks.setdefault(name, []).extend(values.chunks)
+        suspects = [name for name in suspects if name not in chunks or are_numbers(chunks[name])]
+    return {name: elsewhere[name] for name in suspects}
 
 
-def _is_truth(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_boolean(plain_type(kind)))
+def _is_number_type(kind: pa.DataType) -> bool:
+    return kind_of(kind) == "number" and not pa.types.is_boolean(plain_type(kind))
 
 
 def _is_fixed(kind: pa.DataType) -> bool:
@@ -355,7 +364,7 @@ def _is_number(word: str) -> bool:
     try:
         float(word)
     except ValueError:
-        return False
+        return word.strip().lower() in MISSING_IN_NUMBERS
     return True
 
 

@@ -120,7 +120,8 @@ def _columns(
     keys = tuple(key for key in keys if key.name not in before and key.name not in now)
     named = {"--target": files.target, "--prediction": files.prediction}
     in_files = {option: name for option, name in named.items() if name not in {key.name for key in keys}}
-    inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files, files.columns)
+    numbers = {name: column.number for seen in (now, before) for name, column in seen.items() if column.number}
+    inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files, files.columns, numbers)
     left_out = _columns_left_out({column.name for column in inferred.columns}, before, now, len(reference.objects))
     left_out += [key for key in keys_left_out if key.name not in before and key.name not in now]
     return (*inferred.columns, *keys), inferred.notes, tuple(left_out)
