@@ -24,6 +24,7 @@ _LARGEST_INTEGER = 2.0**63
 #: Lengths of UUIDs as text: without hyphens, with them, in braces, and as a URN.
 _UUID_LENGTHS = np.array([32, 36, 38, 45], dtype=np.int32)
 _UUID_BYTES = 16
+_ASCII = 0x7F
 _WHOLE = r"^(-?(?:0|[1-9][0-9]*))\.0+$"
 _MIDNIGHT = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]00:00:00(?:\.0+)?$"
 _UUID = (
@@ -110,7 +111,8 @@ def _words_of_text(values: pa.Array) -> pa.StringArray:
     words = values if pa.types.is_string(values.type) else pc.cast(values, pa.string())
     if not len(words):
         return words
-    words = pc.utf8_trim_whitespace(words)
+    if _may_be_padded(words):
+        words = pc.utf8_trim_whitespace(words)
     # Most columns have none of these, which costs less to find out than to match patterns.
     if pc.any(pc.or_(pc.ends_with(words, ".0"), pc.match_substring(words, ".00"))).as_py():
         words = pc.replace_substring_regex(words, _WHOLE, r"\1")
@@ -131,9 +133,28 @@ def _with_plain_uuids(words: pa.StringArray) -> pa.StringArray:
     return pc.if_else(uuids, pc.ascii_lower(pc.replace_substring_regex(words, _UUID, _UUID_PARTS)), words)
 
 
+def _may_be_padded(words: pa.StringArray) -> bool:
+    """Whether a word begins or ends with a blank, or with a character beyond ASCII, which can be one.
+
+    To look at two bytes of each word costs less than to trim all of them.
+    """
+    _, places, data = words.buffers()
+    if data is None or not data.size or not len(words):
+        return False
+    ends = np.frombuffer(places, dtype=np.int32)[words.offset : words.offset + len(words) + 1]
+    filled = ends[1:] > ends[:-1]
+    characters = np.frombuffer(data, dtype=np.uint8)
+    for edge in (characters[ends[:-1][filled]], characters[ends[1:][filled] - 1]):
+        if bool(((edge <= ord(" ")) | (edge > _ASCII)).any()):
+            return True
+    return False
+
+
 def padded(dictionary: pa.Array) -> pa.BooleanArray | None:
     """Return which values of a dictionary have blanks around them; None if none has."""
     if not is_text(dictionary.type) or not is_utf8(dictionary):
+        return None
+    if pa.types.is_string(dictionary.type) and not _may_be_padded(dictionary):
         return None
     blanks = pc.not_equal(pc.binary_length(dictionary), pc.binary_length(pc.utf8_trim_whitespace(dictionary)))
     return blanks if pc.any(blanks).as_py() else None

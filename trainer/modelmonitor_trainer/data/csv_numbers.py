@@ -128,31 +128,31 @@ class StyleGuess:
     def add(self, values: pa.Array) -> None:
         """Leave out the styles that some values are not written in."""
         # The first values show of nearly all columns of text that they are no numbers.
-        self._leave_out(self._present(values.slice(0, _FEW)))
+        self._leave_out(_cleaned(values.slice(0, _FEW), self.nulls).drop_null())
         if self.styles == ():
             return
-        words = self._present(values.unique())
-        self._leave_out(words)
+        words = self._leave_out(_cleaned(values.unique(), self.nulls).drop_null())
         if self.styles:
             words = self.styles[0].bare(words)
             self._marks |= {mark for mark in ".," if pc.any(pc.match_substring(words, mark)).as_py()}
 
-    def _present(self, values: pa.Array) -> pa.StringArray:
-        """Return the words that are not missing values."""
-        words = _cleaned(values, self.nulls).drop_null()
-        if self.declared:
-            return words
-        missing = missing_in_numbers(words)
-        if pc.any(missing).as_py():
+    def _leave_out(self, words: pa.StringArray) -> pa.StringArray:
+        """Leave out the styles that some words are not written in, and return the words that are not missing values."""
+        fitting = self._fitting(words)
+        if fitting == () and not self.declared:
+            # Most columns of numbers have none of these words, so they are not looked for before.
+            missing = missing_in_numbers(words)
             self.missing.update(words.filter(missing).unique().to_pylist())
             words = words.filter(pc.invert(missing))
+            fitting = self._fitting(words)
+        self.styles = fitting
         return words
 
-    def _leave_out(self, words: pa.StringArray) -> None:
-        if self.styles is None and len(words):
-            self.styles = tuple(_possible(words[0].as_py(), self.decimal))
-        if self.styles is not None:
-            self.styles = tuple(style for style in self.styles if style.fits(words))
+    def _fitting(self, words: pa.StringArray) -> tuple[NumberStyle, ...] | None:
+        styles = self.styles
+        if styles is None and len(words):
+            styles = tuple(_possible(words[0].as_py(), self.decimal))
+        return styles and tuple(style for style in styles if style.fits(words))
 
     @property
     def remarks(self) -> frozenset[str]:
