@@ -280,8 +280,8 @@ def test_files_are_pairs_by_their_names(before, now, paired):
 
 def missing(before, now, rows=500):
     """Return the missing and present rows of batches as a series."""
-    sides = [np.stack([counts, rows - counts], axis=1) for counts in (np.asarray(before), np.asarray(now))]
-    return Series(*sides, ordered=False)
+    reference, current = (np.stack([counts, rows - counts], axis=1) for counts in (np.asarray(before), np.asarray(now)))
+    return Series(reference, current, ordered=False)
 
 
 def test_a_rare_event_that_the_reference_lacks_by_chance_is_no_change():
