@@ -169,6 +169,17 @@ class Store(Protocol):
         """Remove an object; it is no error if there is none."""
         ...
 
+    @abstractmethod
+    def require_conditional_writes(self, prefix_uri: str) -> None:
+        """Verify, once for each prefix, that writes below `prefix_uri` whose condition does not hold are refused.
+
+        Raises
+        ------
+        BadConfiguration
+            If they are not.
+        """
+        ...
+
 
 @runtime_checkable
 class PlannedFile(Protocol):

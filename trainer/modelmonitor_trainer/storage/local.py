@@ -149,6 +149,9 @@ class LocalStore(Store):
         with _translated_errors(uri):
             path_of(uri).unlink(missing_ok=True)
 
+    def require_conditional_writes(self, prefix_uri: str) -> None:
+        """Do nothing: the conditions are checked here, not by a server."""
+
     def _info(self, path: Path, uri: str | None = None) -> ObjectInfo:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())

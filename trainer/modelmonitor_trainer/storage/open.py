@@ -123,6 +123,9 @@ class SchemeRouter(Store):
     def delete(self, uri: str) -> None:
         self._store(uri).delete(uri)
 
+    def require_conditional_writes(self, prefix_uri: str) -> None:
+        self._store(prefix_uri).require_conditional_writes(prefix_uri)
+
 
 def _open_scheme(scheme: str, config: StoreConfig) -> Store:
     # boto3 takes half a second to import, and a check of local files does without it.

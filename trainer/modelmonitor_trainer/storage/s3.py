@@ -25,8 +25,15 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 
-from modelmonitor_trainer.errors import BadConfiguration, ModelMonitorError, NotFound, PreconditionFailed
+from modelmonitor_trainer.errors import (
+    BadConfiguration,
+    ModelMonitorError,
+    NotFound,
+    PreconditionFailed,
+    StorageUnavailable,
+)
 from modelmonitor_trainer.storage.base import ObjectInfo, Span, Store, WriteRequest, changed, removed
+from modelmonitor_trainer.storage.conditional_writes import probe_conditional_writes
 from modelmonitor_trainer.storage.readahead.buffers import BufferPool, Content, needs_buffer
 from modelmonitor_trainer.storage.readahead.pool import REQUESTS
 from modelmonitor_trainer.storage.readahead.reader import ReadAhead
@@ -41,6 +48,8 @@ if TYPE_CHECKING:
 _CONNECTIONS = 2 * REQUESTS
 #: Bytes to read from a socket at once: more would cost memory in every thread, fewer would cost time.
 _PART = 1024 * 1024
+#: Status of a conditional write that another request for the same object interrupted.
+_CONFLICT = 409
 #: Errors of a response that ends in its body, which botocore does not retry.
 _INCOMPLETE = (HTTPClientError, BotoConnectionError, IncompleteReadError)
 
@@ -108,6 +117,7 @@ class S3Store(Store):
         self._endpoint = endpoint or "Amazon S3"
         self._client: S3Client = client or self._connect(endpoint, region)
         self._ahead = ReadAhead(self._fetch)
+        self._probed: set[str] = set()
 
     def _connect(self, endpoint: str | None, region: str | None) -> S3Client:
         """Return a client; nothing is requested yet.
@@ -280,22 +290,34 @@ class S3Store(Store):
             parameters["IfMatch"] = f'"{request.if_match}"'
         if request.if_absent:
             parameters["IfNoneMatch"] = "*"
+        for conflicts in count(1):
+            try:
+                return self._put(uri, parameters, repeated=conflicts > 1)
+            except StorageUnavailable as error:
+                # Another request for this object was in progress, and neither has won yet: the outcome is still open.
+                if _status_of(error) != _CONFLICT or conflicts >= self._patience.attempts:
+                    raise
+                time.sleep(random.uniform(0, 2 ** (conflicts - 1)))  # noqa: S311 - no secret
+        raise AssertionError("unreachable")
+
+    def _put(self, uri: str, parameters: PutObjectRequestTypeDef, *, repeated: bool) -> str:
+        """Write an object and return its ETag; `repeated` after an earlier attempt, which may have succeeded."""
         try:
             with self._translated_errors(uri):
                 return etag_of(self._client.put_object(**parameters))
         except NotFound as error:
-            if request.if_match is None:
+            if "IfMatch" not in parameters:
                 raise
             raise PreconditionFailed(f"{uri} has been removed by another process since it was read") from error
         except PreconditionFailed as error:
             # If the response to a write was lost, the retry meets the object that the first attempt wrote.
-            retried = _response_of(error)["ResponseMetadata"].get("RetryAttempts")
-            etag = self._etag_if_equal(uri, data) if retried else None
+            repeated = repeated or bool(_response_of(error)["ResponseMetadata"].get("RetryAttempts"))
+            etag = self._etag_if_equal(uri, parameters["Body"]) if repeated else None
             if etag is None:
                 raise
             return etag
 
-    def _etag_if_equal(self, uri: str, data: bytes) -> str | None:
+    def _etag_if_equal(self, uri: str, data: object) -> str | None:
         """Return the ETag of an object if its content is `data`."""
         with contextlib.suppress(NotFound):
             present, etag = self._get(uri)
@@ -307,6 +329,12 @@ class S3Store(Store):
         bucket, key = parts_of(uri)
         with self._translated_errors(uri):
             self._client.delete_object(Bucket=bucket, Key=key)
+
+    def require_conditional_writes(self, prefix_uri: str) -> None:
+        """Probe the prefix, unless this store has done so before."""
+        if prefix_uri not in self._probed:
+            probe_conditional_writes(self, prefix_uri)
+            self._probed.add(prefix_uri)
 
 
 def _read_body(body: StreamingBody, into: memoryview | None) -> bytes:
@@ -327,6 +355,11 @@ def etag_of(response: Mapping[str, Any]) -> str:
 def _response_of(error: ModelMonitorError) -> Mapping[str, Any]:
     """Return the response that an error was translated from."""
     return error.__cause__.response if isinstance(error.__cause__, ClientError) else {}
+
+
+def _status_of(error: ModelMonitorError) -> int:
+    """Return the HTTP status that an error was translated from, or 0."""
+    return int(_response_of(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _wrong_range(uri: str, endpoint: str, span: Span, response: GetObjectOutputTypeDef) -> ModelMonitorError:

@@ -30,6 +30,7 @@ from modelmonitor_trainer.errors import (
     PreconditionFailed,
     StorageUnavailable,
 )
+from modelmonitor_trainer.storage.conditional_writes import REQUIREMENTS
 
 _ENDPOINT = "its endpoint (spec.storage.endpoint, or AWS_ENDPOINT_URL)"
 _REFUSED = {
@@ -46,8 +47,9 @@ _REFUSED = {
     "403": "these credentials lack the permission; grant it in the store's policy, or use other credentials",
 }
 _MISSING = {"NoSuchKey", "NoSuchVersion", "404", "NotFound"}
-_LOST_RACE = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "InvalidRange", "416"}
+_LOST_RACE = {"PreconditionFailed", "412", "InvalidRange", "416"}
 _REDIRECTS = {"301", "302", "307", "308", "PermanentRedirect", "TemporaryRedirect", "Redirect"}
+_NOT_IMPLEMENTED = {"NotImplemented", "501"}
 _BUSY = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "RequestLimitExceeded"}
 
 
@@ -97,13 +99,21 @@ def _translate_response(error: ClientError, uri: str, endpoint: str) -> ModelMon
         translated = NotFound(f"the bucket of {uri} does not exist at {endpoint}; create it, or correct the URI")
     elif code in _MISSING:
         translated = NotFound(f"{uri} does not exist; check the URI")
-    elif code in _LOST_RACE or status in {409, 412, 416}:
+    elif code in _LOST_RACE or status in {304, 412, 416}:
         translated = PreconditionFailed(f"{uri} has been written by another process since it was read")
     elif code in _REFUSED or status in {401, 403}:
         translated = CredentialsRefused(f"{response}: {_REFUSED.get(code, _REFUSED['403'])}")
     elif code in _REDIRECTS or 300 <= status < 400:
         translated = BadConfiguration(
             f"{response}: it returned a redirect, which is not followed; correct {_ENDPOINT}, and the region"
+        )
+    elif code in _NOT_IMPLEMENTED or status == 501:
+        translated = BadConfiguration(
+            f"{response}: it does not support this request; {REQUIREMENTS} lists what an object store must do"
+        )
+    elif status == 409:
+        translated = StorageUnavailable(
+            f"{response}, {attempts} times: other requests for the same object were in progress; try again later"
         )
     elif code in _BUSY or status >= 500:
         translated = StorageUnavailable(
