@@ -21,7 +21,12 @@ VERDICT_PAGE = (DOCS / "reference" / "verdict-json.md").read_text()
 LAYOUT_PAGE = (DOCS / "reference" / "results-layout.md").read_text()
 CONDITIONS_PAGE = (DOCS / "reference" / "conditions.md").read_text()
 #: Files that this run cannot write: those of a custom trainer, and a deletion that has been withdrawn.
-NOT_WRITTEN = {"versions/<version>/model/…", "versions/<version>/deleting.json"}
+NOT_WRITTEN = {
+    "versions/<version>/model/…",
+    "versions/<version>/deleting.json",
+    "damaged/champion-<hash>.json",
+    "probes/<random>.json",
+}
 
 
 def section(page: str, title: str) -> str:

@@ -15,79 +15,20 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from modelmonitor_api.resource import parse
-from modelmonitor_api.spec import Estimator, Feature, Metric, Task
+from modelmonitor_api.spec import Task
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
-from modelmonitor_trainer.model.pipeline import fit
 from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.model_files import dump_model, load_model, read_pipeline
-from modelmonitor_trainer.registry.records import Period, VersionRecord
 from modelmonitor_trainer.registry.registry import ChampionChanged, ModelRegistry
 from modelmonitor_trainer.registry.writer import put_once
 from modelmonitor_trainer.storage.local import path_of, uri_of
 from modelmonitor_trainer.storage.open import open_store
-
-NOW = dt.datetime(2013, 5, 1, tzinfo=dt.UTC)
-FEATURES = [Feature(name="x", type="Numeric"), Feature(name="kind", type="Categorical")]
+from unit.registry.registries import NOW, at, model, promoted, stored
 
 
 @pytest.fixture
 def registry(tmp_path):
     return ModelRegistry(open_store(None), ResultsLayout(f"{uri_of(tmp_path)}/results/ns/mon/"))
-
-
-def at(day):
-    return NOW + dt.timedelta(days=day)
-
-
-def model():
-    g = np.random.default_rng(0)
-    arrays = {"x": g.normal(size=80), "kind": g.choice(["a", "b"], 80).astype(object)}
-    declared = parse(Estimator, {"name": "LogisticRegression"})
-    return fit(
-        declared, FEATURES, Task.BINARY_CLASSIFICATION, arrays, (arrays["x"] > 0).astype(int), ("0", "1"), seed=0
-    )
-
-
-def stored(registry, number, **changes):
-    """Write a complete version and return its record."""
-    name = f"v{number}-0000000{number}"
-    files = [registry.write_file(name, "model.skops", dump_model(model()))[0]]
-    files.append(registry.write_file(name, "manifest.json", b"{}")[0])
-    record = VersionRecord(
-        version=name,
-        number=number,
-        monitor_uid="u",
-        created=at(number),
-        trigger="DriftDetected",
-        seed=0,
-        task=Task.BINARY_CLASSIFICATION,
-        target="late",
-        features=FEATURES,
-        classes=["0", "1"],
-        train=Period(start=dt.date(2013, 1, 1), end=dt.date(2013, 3, number), rows=80),
-        holdout=Period(start=dt.date(2013, 4, 1), end=dt.date(2013, 4, 14), rows=40),
-        manifest_sha256="m",
-        predictions_sha256="p",
-        metric=Metric.ROC_AUC,
-        score=0.7 + number / 100,
-        outcome="Passed",
-        reason="Better",
-        message="it is better",
-        files=files,
-    )
-    return registry.write_record(record.model_copy(update=changes))
-
-
-def promoted(registry, *numbers):
-    """Promote new versions one after the other, one a day; return their records."""
-    records, before = [], None
-    for number in numbers:
-        record = stored(registry, number)
-        registry.promote(record, instead_of=before, by=f"train-{number}", now=at(number))
-        before = record.version
-        records.append(record)
-    return records
 
 
 def test_before_the_first_promotion(registry):

@@ -325,3 +325,41 @@ def test_a_simulated_time_makes_no_reservation_and_no_report_older(results, now)
     result = apply_retention(results.registry(), "u", Retention(versions=2, report_days=30), now=now)
     assert (result.versions, result.runs, result.profiles) == ((), 0, 0)
     assert {"versions/v1/model.skops", "runs/u/1/verdict.json", "profiles/a/1.profile"} < results.names()
+
+
+@pytest.mark.parametrize("content", [b'{"version": "v5', None])
+def test_a_damaged_version_does_not_stop_retention(results, content):
+    """Its own files and the report of its training are kept, for a person to restore it."""
+    for number in range(1, 7):
+        version(results, number)
+        results.put(f"runs/u/{number}/verdict.json", f'{{"version": "v{number}"}}'.encode(), days_old=100)
+    results.put("champion.json", pointer("v6", "v5").model_dump_json(by_alias=True).encode())
+    for number in (2, 5):
+        if content is None:
+            results.store.delete(f"{results.prefix}versions/v{number}/version.json")
+        else:
+            results.put(f"versions/v{number}/version.json", content)
+    deleted = results.apply_retention(versions=2, report_days=30)
+    assert deleted.versions == ("v1", "v3")
+    assert deleted.runs == 2
+    assert {"versions/v2/model.skops", "versions/v5/model.skops", "runs/u/2/verdict.json"} < results.names()
+
+
+@pytest.mark.parametrize("content", [b"damaged", None])
+def test_without_a_readable_pointer_no_version_is_deleted(results, content):
+    for number in range(1, 7):
+        version(results, number)
+    results.put("runs/u/1/verdict.json", b'{"version": "gone"}', days_old=100)
+    if content is None:
+        results.put("tenures/000001-v1.json", pointer("v1").history[0].model_dump_json(by_alias=True).encode())
+    else:
+        results.put("champion.json", content)
+    deleted = results.apply_retention(versions=2, report_days=30)
+    assert (deleted.versions, deleted.runs) == ((), 1)
+
+
+def test_what_a_killed_probe_left_behind_is_deleted(results):
+    results.put("probes/a.json", days_old=2)
+    results.put("probes/b.json")
+    results.apply_retention()
+    assert results.names() == {"probes/b.json"}

@@ -10,7 +10,7 @@ from unit.train.test_watch import check
 #: Path segments below the results prefix, in a string.
 _SEGMENTS = re.compile(
     r"""["}/](champion\.json|versions/|version\.json|wanted\.json|deleting\.json|watch/|runs/|checks/|profiles/"""
-    r"""|compared-with\.json)"""
+    r"""|compared-with\.json|tenures/|damaged/|probes/)"""
 )
 
 
@@ -18,6 +18,8 @@ def _uris(layout, world):
     """Return every URI of the layout, for the versions, trainings, checks and looks that exist."""
     store, uid = world.store, world.monitor.uid
     yield layout.champion
+    for number, tenure in enumerate(reversed(world.champion().history), start=1):
+        yield layout.tenure(number, tenure.version)
     for record in world.registry.versions():
         version = layout.version(record.version)
         yield from (version.record, *(version.file(stored.name) for stored in record.files))
@@ -48,7 +50,14 @@ def test_every_object_that_a_monitor_writes_is_in_the_layout(world):
     objects = {info.uri for info in world.store.list(layout.root)}
     named = set(_uris(layout, world))
     assert {uri for uri in objects - named if not uri.startswith(layout.profiles)} == set()
-    for prefix in (layout.versions, layout.runs("u-1"), layout.checks("u-1"), layout.profiles, f"{layout.root}watch/"):
+    for prefix in (
+        layout.versions,
+        layout.runs("u-1"),
+        layout.checks("u-1"),
+        layout.profiles,
+        layout.tenures,
+        f"{layout.root}watch/",
+    ):
         assert any(uri.startswith(prefix) for uri in objects), prefix
     assert layout.champion in objects
 

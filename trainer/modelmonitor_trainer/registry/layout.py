@@ -5,6 +5,7 @@ documentation of the prefix::
 
     <resultsURI><namespace>/<name>/
         champion.json                              champion pointer
+        tenures/<number>-<version>.json            one change of the champion, a copy from the pointer's history
         versions/<version>/version.json            record of a model version; written last
         versions/<version>/…                       its files: model, manifest, metrics, card, reference profiles
         versions/<version>/wanted.json             reservation by a rollback or a promotion
@@ -13,6 +14,8 @@ documentation of the prefix::
         runs/<uid>/<number>[-<variant>]/…          one training: request, manifest, champion, report, verdict
         checks/<uid>/<due>Z-<job>/…                one check: report, verdict
         profiles/…                                 cached profiles of objects, and their plans
+        damaged/champion-<hash>.json               a champion pointer that a repair replaced
+        probes/…                                   short-lived objects that test conditional writes
 """
 
 from __future__ import annotations
@@ -41,6 +44,11 @@ MODEL_FOLDER = "model/"
 
 _DUE_FORMAT = "%Y%m%dT%H%M%S"
 _CHECK_FOLDER = re.compile(r"(\d{8}T\d{6})Z-(.+)")
+
+
+def is_version_name(name: str) -> bool:
+    """Return whether a version can have this name."""
+    return bool(name) and all(c.isascii() and (c.isalnum() or c in "-_") for c in name)
 
 
 def _last_part(folder: str) -> str:
@@ -198,9 +206,35 @@ class ResultsLayout:
         NotFound
             If `name` cannot be the name of a version; it may come from an annotation.
         """
-        if not name or not all(c.isascii() and (c.isalnum() or c in "-_") for c in name):
+        if not is_version_name(name):
             raise NotFound(f"{name!r} is not a valid version name; modelmonitor versions lists the existing versions")
         return VersionLayout(f"{self.versions}{name}/")
+
+    @property
+    def tenures(self) -> str:
+        """Prefix of the copies of the champion's history."""
+        return f"{self.root}tenures/"
+
+    def tenure(self, number: int, version: str) -> str:
+        """Return the copy of a change of the champion.
+
+        Parameters
+        ----------
+        number
+            Number of the change, from 1.
+        version
+            The version that became the champion.
+        """
+        return f"{self.tenures}{number:06d}-{version}.json"
+
+    def damaged_champion(self, key: str) -> str:
+        """Return where a repair keeps a damaged champion pointer; `key` is a hash of its content."""
+        return f"{self.root}damaged/champion-{key}.json"
+
+    @property
+    def probes(self) -> str:
+        """Prefix of the objects that test conditional writes."""
+        return f"{self.root}probes/"
 
     def watches(self, version: str) -> str:
         """Return the prefix of the champion watch of a version."""
@@ -220,9 +254,19 @@ class ResultsLayout:
         """
         return f"{self.watches(version)}{look}-{key}.json"
 
+    @property
+    def all_runs(self) -> str:
+        """Prefix of all trainings of all monitors that had this name."""
+        return f"{self.root}runs/"
+
+    @property
+    def all_checks(self) -> str:
+        """Prefix of all checks of all monitors that had this name."""
+        return f"{self.root}checks/"
+
     def runs(self, uid: str) -> str:
         """Return the prefix of all trainings of the monitor with this UID."""
-        return f"{self.root}runs/{uid}/"
+        return f"{self.all_runs}{uid}/"
 
     def run(self, uid: str, number: int, variant: str = "") -> RunLayout:
         """Return the folder of a training.
@@ -240,7 +284,7 @@ class ResultsLayout:
 
     def checks(self, uid: str) -> str:
         """Return the prefix of all checks of the monitor with this UID."""
-        return f"{self.root}checks/{uid}/"
+        return f"{self.all_checks}{uid}/"
 
     def check(self, uid: str, due: dt.datetime, job: str) -> CheckLayout:
         """Return the folder of a check.

@@ -52,7 +52,7 @@ def handle_promotion(store: Store, request: PromoteRequest, *, job: str, now: dt
     if before is None or before.version != record.version:
         _require_passed(record)
     registry.reserve(record.version)
-    registry.verify_files(record)
+    registry.verify_model(record)
     try:
         pointer = registry.promote(record, instead_of=record.compared_with, by=job, now=now)
     except ChampionChanged as changed:

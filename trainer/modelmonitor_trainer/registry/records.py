@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +16,17 @@ from modelmonitor_api.resource import Message
 from modelmonitor_api.spec import Feature, Metric, Task
 from modelmonitor_api.status import Champion, Time
 from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.registry.layout import MANIFEST_FILE, MODEL_FILE, MODEL_FOLDER
+
+
+def is_model_file(name: str) -> bool:
+    """Return whether a file of a version is part of the model itself."""
+    return name == MODEL_FILE or name.startswith(MODEL_FOLDER)
+
+
+def is_essential(name: str) -> bool:
+    """Return whether a version cannot serve, or its data cannot be named, without a file; a card is not essential."""
+    return name == MANIFEST_FILE or is_model_file(name)
 
 
 class StoredFile(Message):
@@ -29,6 +43,9 @@ class Period(Message):
     start: dt.date = Field(description="First day.")
     end: dt.date = Field(description="Last day, included.")
     rows: int = Field(description="Labelled rows.", ge=0)
+    first_day: dt.date | None = Field(None, description="First day that had rows.")
+    last_day: dt.date | None = Field(None, description="Last day that had rows.")
+    days: int | None = Field(None, description="Number of days that had rows.", ge=0)
 
 
 class VersionRecord(Message):
@@ -71,10 +88,37 @@ class VersionRecord(Message):
     message: str = Field(description="Reason of the outcome, one sentence.")
     files: list[StoredFile] = Field(default_factory=list, description="All other files of the version.")
 
+    def essential_files(self) -> list[StoredFile]:
+        """Return the files without which the version cannot serve, or its data cannot be named."""
+        return [stored for stored in self.files if is_essential(stored.name)]
+
+    @property
+    def model_sha256(self) -> str | None:
+        """Digest of the model: equal for equal models, although their files differ; None if no model is recorded."""
+        if self.fitted_sha256 is not None:
+            return self.fitted_sha256
+        parts = sorted(f"{stored.name} {stored.sha256}" for stored in self.files if is_model_file(stored.name))
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else None
+
+    def for_tenure(self) -> dict[str, object]:
+        """Return the fields of a tenure that describe its version."""
+        return {
+            "metric": self.metric.value,
+            "score": self.score,
+            "data_end": self.train.end,
+            "data_start": self.train.start,
+            "first_day": self.train.first_day,
+            "last_day": self.train.last_day,
+            "train_rows": self.train.rows,
+            "manifest_sha256": self.manifest_sha256,
+            "image": self.image or None,
+        }
+
 
 class Tenure(Message):
     """The time during which one version is the champion."""
 
+    number: int | None = Field(None, description="Number of the change of champion, from 1.", ge=1)
     version: str = Field(description="Version.")
     since: Time = Field(description="When it became the champion.")
     action: Literal["Promoted", "RolledBack"] = Field(description="How it became the champion.")
@@ -86,6 +130,8 @@ class Tenure(Message):
     score: float | None = Field(None, description="Score on the hold-out of its training.")
     data_end: dt.date | None = Field(None, description="Last day of its training window, included.")
     data_start: dt.date | None = Field(None, description="First day of its training window.")
+    first_day: dt.date | None = Field(None, description="First day of its training window that had rows.")
+    last_day: dt.date | None = Field(None, description="Last day of its training window that had rows.")
     train_rows: int | None = Field(None, description="Labelled rows of its training window.")
     manifest_sha256: str | None = Field(None, description="SHA-256 of its data manifest.")
     image: str | None = Field(None, description="Image that trained it.")
@@ -93,17 +139,20 @@ class Tenure(Message):
 
 @dataclass(frozen=True)
 class ServingPeriod:
-    """A tenure and its end.
+    """A tenure with its beginning and its end.
 
     Attributes
     ----------
     tenure
-        Which version, since when, and what it was trained on; known even if the version has been deleted.
+        Which version, and what it was trained on; known even if the version has been deleted.
+    since
+        When it became the champion.
     until
         When another version replaced it; None for the present champion.
     """
 
     tenure: Tenure
+    since: dt.datetime
     until: dt.datetime | None
 
 
@@ -137,15 +186,44 @@ class Pointer(Tenure):
         start, end
             With time zone. If they are equal: the champion at that moment.
         """
-        ends = [None, *(tenure.since for tenure in self.history)]
-        periods = [
-            ServingPeriod(tenure, until)
-            for tenure, until in zip(self.history, ends, strict=False)
-            if (tenure.since <= start or tenure.since < end)
-            and (until is None or start < until)
-            and until != tenure.since
+        return [
+            period
+            for period in self.all_periods()
+            if (period.since <= start or period.since < end)
+            and (period.until is None or start < period.until)
+            and period.until != period.since
         ]
-        return periods[::-1]
+
+    def all_periods(self) -> list[ServingPeriod]:
+        """Return all tenures with beginning and end, the earliest first; each begins where the one before ends."""
+        starts = self.starts()
+        periods = map(ServingPeriod, self.history, starts, [None, *starts])
+        return list(periods)[::-1]
+
+    def starts(self) -> list[dt.datetime]:
+        """Return when each tenure of the history began, the present one first, never before the one that it replaced.
+
+        The order of the history is that of the changes. The times are those of the clocks of several machines; where
+        one of them went back, a tenure begins when the one before it did.
+        """
+        starts = list(itertools.accumulate((tenure.since for tenure in reversed(self.history)), max))
+        return starts[::-1]
+
+    def not_after(self, limit: dt.datetime) -> Pointer:
+        """Return the pointer with all times after `limit` replaced by it."""
+        history = [tenure.model_copy(update={"since": min(tenure.since, limit)}) for tenure in self.history]
+        return self.model_copy(update={"since": history[0].since, "history": history})
+
+    def numbers(self) -> list[int]:
+        """Return the number of each change of champion in the history, the present one first."""
+        newest = self.number or len(self.history)
+        return [newest - index for index in range(len(self.history))]
+
+
+def pointer_of(history: Sequence[Tenure]) -> Pointer:
+    """Return the pointer with this history, the present champion first."""
+    tenures = [tenure.model_dump() for tenure in history]
+    return Pointer.model_validate({**tenures[0], "history": tenures})
 
 
 def parse_record(data: bytes, uri: str) -> VersionRecord:
@@ -176,6 +254,6 @@ def parse_pointer(data: bytes, uri: str) -> Pointer:
     except ValidationError as error:
         why = error.errors(include_url=False)[0]["msg"]
         raise BadData(
-            f"{uri} cannot be read ({why}); restore it from a backup. Without it the serving version cannot be "
-            "determined"
+            f"{uri} cannot be read ({why}), so the serving version cannot be determined; modelmonitor repair reports "
+            "what can be restored"
         ) from error

@@ -9,18 +9,33 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 from dataclasses import dataclass
 from typing import Literal
 
 from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_api.status import format_time
 from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.errors import BadConfiguration, NotFound, ObjectChanged, PreconditionFailed
+from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound, ObjectChanged, PreconditionFailed
 from modelmonitor_trainer.registry import reader, writer
-from modelmonitor_trainer.registry.layout import MANIFEST_FILE, ResultsLayout
-from modelmonitor_trainer.registry.records import Pointer, StoredFile, Tenure, VersionRecord, parse_pointer
+from modelmonitor_trainer.registry.dating import DatedChange, date_by_store, date_change, needs_store_clock
+from modelmonitor_trainer.registry.layout import MANIFEST_FILE, ResultsLayout, VersionLayout, is_version_name
+from modelmonitor_trainer.registry.records import (
+    Pointer,
+    StoredFile,
+    Tenure,
+    VersionRecord,
+    is_essential,
+    parse_pointer,
+    pointer_of,
+)
+from modelmonitor_trainer.registry.recovery import PointerLost, find_evidence
 from modelmonitor_trainer.registry.reservations import reserve
+from modelmonitor_trainer.registry.tenures import copy_tenures
 from modelmonitor_trainer.storage.base import JSON, Store
+
+_LOG = logging.getLogger(__name__)
 
 #: Changes of champion that are kept; at one a day, three years.
 MAX_HISTORY = 1000
@@ -73,6 +88,8 @@ class ModelRegistry:
 
         Raises
         ------
+        PointerLost
+            If there is no pointer although there was a champion.
         BadData
             If the pointer is corrupt.
         """
@@ -80,7 +97,12 @@ class ModelRegistry:
         try:
             data, etag = self.store.read_versioned(uri)
         except NotFound:
-            return None
+            evidence = find_evidence(self.store, self.layout)
+            if evidence is None:
+                return None
+            if self.store.head(uri) is None:
+                raise PointerLost(uri, evidence) from None
+            data, etag = self.store.read_versioned(uri)  # written since it was looked for
         return parse_pointer(data, uri), etag
 
     def champion(self) -> Pointer | None:
@@ -108,14 +130,18 @@ class ModelRegistry:
         ChampionChanged
             If another version has become the champion since.
         """
+        self.require_conditional_writes()
         pointer, etag = self.pointer() or (None, None)
         if pointer is not None and _is_promoted(pointer, record.version, by):
+            # Written by a pod that was killed before it copied the history, perhaps.
+            copy_tenures(self.store, self.layout, pointer)
             return pointer
         if (pointer.version if pointer else None) != instead_of:
             raise ChampionChanged(instead_of, pointer)
-        tenure = _tenure(record, "Promoted", by, record.message, instead_of, now)
+        dated = self._dated(pointer, record, now)
+        tenure = _tenure(record, "Promoted", by, record.message, instead_of, dated.since)
         try:
-            return self._replace_pointer(pointer, etag, tenure)
+            return self._replace_pointer(dated, etag, tenure)
         except PreconditionFailed:
             pointer = self.champion()
             # Written by this Job, if only the response of the object store was lost.
@@ -158,6 +184,7 @@ class ModelRegistry:
         ChampionChanged
             If the champion is not the one that the rollback was decided for.
         """
+        self.require_conditional_writes()
         for _ in range(_ATTEMPTS):
             pointer, etag = self.pointer() or (None, None)
             if pointer is None:
@@ -173,16 +200,17 @@ class ModelRegistry:
             if version == pointer.version:
                 return pointer, False
             record = self.reserve(version)
-            self.verify_files(record)
+            self.verify_model(record)
             message = f"rolled back from {pointer.version}"
-            tenure = _tenure(record, "RolledBack", by, message, pointer.version, now)
+            dated = self._dated(pointer, record, now)
+            tenure = _tenure(record, "RolledBack", by, message, pointer.version, dated.since)
             try:
-                return self._replace_pointer(pointer, etag, tenure.model_copy(update={"reason": reason})), True
+                return self._replace_pointer(dated, etag, tenure.model_copy(update={"reason": reason})), True
             except PreconditionFailed:
                 continue  # another Job was faster: start over from what it wrote
         raise ChampionChanged(None, self.champion())
 
-    def _replace_pointer(self, pointer: Pointer | None, etag: str | None, tenure: Tenure) -> Pointer:
+    def _replace_pointer(self, dated: DatedChange, etag: str | None, tenure: Tenure) -> Pointer:
         """Write the pointer if it still is the one that was read.
 
         Raises
@@ -190,14 +218,63 @@ class ModelRegistry:
         PreconditionFailed
             If it is not.
         """
-        history = [tenure, *(pointer.history if pointer else ())][:MAX_HISTORY]
-        replaced = Pointer.model_validate({**tenure.model_dump(), "history": [item.model_dump() for item in history]})
-        data = json.dumps(replaced.to_wire(), indent=1, ensure_ascii=False, allow_nan=False).encode()
+        pointer = dated.pointer
+        numbers = pointer.numbers() if pointer else [0]
+        earlier = [
+            item.model_copy(update={"number": number})
+            for number, item in zip(numbers, pointer.history if pointer else (), strict=False)
+        ]
+        tenure = tenure.model_copy(update={"number": numbers[0] + 1})
+        replaced = pointer_of([tenure, *earlier][:MAX_HISTORY])
+        self.write_pointer(replaced, etag)
+        copy_tenures(self.store, self.layout, replaced, corrected=dated.corrected)
+        return replaced
+
+    def write_pointer(self, pointer: Pointer, etag: str | None) -> None:
+        """Write the pointer if the present one has this ETag, None for no pointer.
+
+        Raises
+        ------
+        PreconditionFailed
+            If it has not.
+        """
+        data = json.dumps(pointer.to_wire(), indent=1, ensure_ascii=False, allow_nan=False).encode()
         if etag is None:
             self.store.write(self.layout.champion, data, if_absent=True, content_type=JSON)
         else:
             self.store.write(self.layout.champion, data, if_match=etag, content_type=JSON)
-        return replaced
+
+    def _dated(self, pointer: Pointer | None, record: VersionRecord, now: dt.datetime) -> DatedChange:
+        """Return when the tenure of a version begins, and the pointer that it replaces, with its times corrected."""
+        if pointer is None or not needs_store_clock(pointer, now):
+            return date_change(pointer, now)
+        # What has just been written bears the present time of the object store.
+        self.reserve(record.version)
+        present = self.store.head(self.layout.version(record.version).reservation)
+        previous = self.store.head(self.layout.champion)
+        if present is None or previous is None:
+            return date_change(pointer, now)
+        dated = date_by_store(pointer, now, store_now=present.last_modified, store_then=previous.last_modified)
+        _LOG.warning(
+            "the clock of this machine shows %s, and %s is the champion since %s: one of the clocks is wrong. By the "
+            "clock of the object store it is %s; the change is recorded as of %s",
+            format_time(now),
+            pointer.version,
+            format_time(pointer.since),
+            format_time(present.last_modified),
+            format_time(dated.since),
+        )
+        return dated
+
+    def require_conditional_writes(self) -> None:
+        """Verify that two writers cannot overwrite each other in this store.
+
+        Raises
+        ------
+        BadConfiguration
+            If they can.
+        """
+        self.store.require_conditional_writes(self.layout.probes)
 
     # Versions
 
@@ -225,10 +302,26 @@ class ModelRegistry:
         """
         return reader.read_record(self.store, self.layout.version(name))
 
+    def version_names(self) -> list[str]:
+        """Return the names of all folders of versions, complete or not."""
+        folders = (child for child in self.store.children(self.layout.versions) if child.endswith("/"))
+        return [name for folder in folders if is_version_name(name := VersionLayout(folder).name)]
+
     def versions(self) -> list[VersionRecord]:
-        """Return the records of all complete versions, the newest first."""
-        names = (child.rstrip("/").rpartition("/")[2] for child in self.store.children(self.layout.versions))
-        records = [record for name in names if (record := self.find_version(name)) is not None]
+        """Return the records of all complete versions, the newest first.
+
+        One that cannot be read is left out: it must not hide the others. See
+        :mod:`~modelmonitor_trainer.registry.inventory`.
+        """
+        records = []
+        for name in self.version_names():
+            try:
+                record = self.find_version(name)
+            except BadData as error:
+                _LOG.warning("a version is left out: %s", error)
+                continue
+            if record is not None:
+                records.append(record)
         return sorted(records, key=lambda record: (record.created, record.number), reverse=True)
 
     def read_file(self, record: VersionRecord, name: str) -> bytes:
@@ -253,16 +346,23 @@ class ModelRegistry:
         """
         return self.read_file(record, name) if any(stored.name == name for stored in record.files) else None
 
-    def verify_files(self, record: VersionRecord) -> None:
-        """Verify that all files of a version exist and are what was written.
+    def verify_model(self, record: VersionRecord) -> None:
+        """Verify that the files without which a version cannot serve exist and are what was written.
+
+        A change of another file, such as the card, is only logged.
 
         Raises
         ------
         NotFound, BadData
-            If a file is missing or has changed.
+            If a file of the model, or the manifest, is missing or has changed.
         """
         for stored in record.files:
-            self.read_file(record, stored.name)
+            try:
+                self.read_file(record, stored.name)
+            except (NotFound, BadData) as error:
+                if is_essential(stored.name):
+                    raise
+                _LOG.warning("%s", error)
 
     def manifest(self, record: VersionRecord) -> Manifest:
         """Return the data manifest of a version.
@@ -334,18 +434,14 @@ def _tenure(
     previous: str | None,
     now: dt.datetime,
 ) -> Tenure:
-    return Tenure(
-        version=record.version,
-        since=now.replace(microsecond=0),
-        action=action,
-        by=by,
-        message=message,
-        previous=previous,
-        metric=record.metric.value,
-        score=record.score,
-        data_end=record.train.end,
-        data_start=record.train.start,
-        train_rows=record.train.rows,
-        manifest_sha256=record.manifest_sha256,
-        image=record.image or None,
+    return Tenure.model_validate(
+        {
+            "version": record.version,
+            "since": now.replace(microsecond=0),
+            "action": action,
+            "by": by,
+            "message": message,
+            "previous": previous,
+            **record.for_tenure(),
+        }
     )

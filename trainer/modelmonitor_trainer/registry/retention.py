@@ -2,7 +2,7 @@
 
 Versions are kept by number, reports by age. Never deleted are the champion and the version that a rollback restores,
 every version that can still be promoted, the trainings of versions that are kept, the newest checks, and everything
-incomplete, because another pod may be writing it.
+incomplete, because another pod may be writing it. A version whose record is damaged is kept, for a person to repair.
 
 Ages are measured with one clock each. The age of a check is the time since it was due, by the caller's `now`, which may
 be simulated. The age of a training or a profile is the time since the object store wrote it, by the store's own clock:
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Retention
+from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout, RunLayout
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.registry.registry import ModelRegistry
@@ -32,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 _NEWEST_CHECKS = 10
 #: A former champion is kept for so long after its tenure: a rollback may go back further than one step.
 _AFTER_TENURE = dt.timedelta(days=30)
+#: An older object of a probe was left behind by a pod that was killed.
+_PROBE_LASTS = dt.timedelta(days=1)
 #: Folders that one training deletes at most; the next training deletes the rest.
 _MOST = 500
 
@@ -84,8 +87,10 @@ def apply_retention(registry: ModelRegistry, uid: str, retention: Retention, *, 
         deleted,
         _delete_runs(store, runs, kept, written - dt.timedelta(days=retention.report_days)) if written else 0,
         _delete_checks(store, layout.checks(uid), now - dt.timedelta(days=retention.report_days), retention.checks),
-        _delete_profiles(store, layout.profiles, written - dt.timedelta(days=retention.profile_days)) if written else 0,
+        _delete_old(store, layout.profiles, written - dt.timedelta(days=retention.profile_days)) if written else 0,
     )
+    if written:
+        _delete_old(store, layout.probes, written - _PROBE_LASTS)
     if deleted or result.runs or result.checks or result.profiles:
         _LOG.info(
             "deleted past retraining.retention: %s versions, reports of %s trainings and %s checks, %s profiles",
@@ -117,7 +122,7 @@ def expendable(
     return [
         record
         for record in reversed(records[newest:])
-        if record.version not in serving and not _awaits_approval(record, pointer)
+        if record.version not in serving and not awaits_approval(record, pointer)
     ]
 
 
@@ -128,7 +133,7 @@ def _recent_champions(pointer: Pointer, now: dt.datetime) -> set[str | None]:
     return {pointer.version, pointer.previous, *recent}
 
 
-def _awaits_approval(record: VersionRecord, pointer: Pointer | None) -> bool:
+def awaits_approval(record: VersionRecord, pointer: Pointer | None) -> bool:
     """Return whether a version can still be promoted: it passed, or may leak the target, against the champion."""
     if record.compared_with != (pointer.version if pointer else None):
         return False
@@ -140,9 +145,15 @@ def _delete_versions(
 ) -> tuple[set[str], tuple[str, ...]]:
     """Delete versions, and return the names of those that are kept and of those that were deleted."""
     store, layout = registry.store, registry.layout
-    records = registry.versions()
+    records, names = registry.versions(), set(registry.version_names())
+    try:
+        champion = registry.champion()
+    except BadData as error:
+        # Which versions are still needed is not known. Reports and profiles do not depend on it.
+        _LOG.warning("no version is deleted: %s", error)
+        return names, ()
     deleted = []
-    for record in expendable(records, registry.champion(), retention.versions, now=now)[:_MOST]:
+    for record in expendable(records, champion, retention.versions, now=now)[:_MOST]:
         version = layout.version(record.version)
         # Announce first and only then read the champion: a rollback reserves its version and then looks for this.
         if not announce_deletion(store, version):
@@ -152,7 +163,7 @@ def _delete_versions(
             deleted.append(record.version)
         else:
             withdraw_deletion(store, version)
-    return {record.version for record in records} - set(deleted), tuple(deleted)
+    return names - set(deleted), tuple(deleted)
 
 
 def _delete_version(store: Store, layout: ResultsLayout, record: VersionRecord) -> None:
@@ -204,8 +215,8 @@ def _delete_checks(store: Store, folder: str, before: dt.datetime, most: int) ->
     return count
 
 
-def _delete_profiles(store: Store, folder: str, before: dt.datetime) -> int:
-    """Delete profiles written before `before`: most are of partitions that no window will contain again."""
+def _delete_old(store: Store, folder: str, before: dt.datetime) -> int:
+    """Delete objects written before `before`, such as profiles of partitions that no window will contain again."""
     old = [item.uri for item in store.list(folder) if item.last_modified < before][:_MOST]
     for uri in old:
         store.delete(uri)

@@ -14,7 +14,7 @@ from modelmonitor_api.messages import RunVerdict
 from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.errors import BadData, ModelMonitorError
+from modelmonitor_trainer.errors import ModelMonitorError
 from modelmonitor_trainer.gate.evaluation import evaluate
 from modelmonitor_trainer.gate.warm_start_guard import guarded_confidence
 from modelmonitor_trainer.registry.layout import COMPARISON_FILE, PARAMETERS_FILE
@@ -145,12 +145,7 @@ def _promotion_settings(promotion: Promotion, challenger: Challenger) -> Promoti
 
 def _earlier_versions(run: Run, record: VersionRecord | None = None) -> list[VersionRecord]:
     """Return the versions before `record`, or all versions, the newest first."""
-    try:
-        versions = run.registry.versions()
-    except BadData as error:
-        # A corrupt old version must not fail this training.
-        _LOG.warning("the report does not list earlier trainings: %s", error)
-        return []
+    versions = run.registry.versions()
     if record is None:
         return versions
     return [other for other in versions if (other.created, other.number) < (record.created, record.number)]

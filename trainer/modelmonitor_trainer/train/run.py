@@ -85,8 +85,15 @@ def open_run(store: Store, request: TrainRequest, job: str) -> Run:
 
     Numbers of trainings are unique. If the operator lost its status and reuses a number for another request, the
     second request gets a separate folder instead of the verdict of the first.
+
+    Raises
+    ------
+    BadConfiguration
+        If the object store does not support conditional writes.
     """
     registry = ModelRegistry.of(store, request.spec, request.monitor)
+    # Before hours of training, and before the first object that two pods could write.
+    registry.require_conditional_writes()
     layout = registry.layout.run(request.monitor.uid, request.number)
     content = encode(request).encode()
     if put_once(store, layout.request, content, JSON) != content:

@@ -15,6 +15,7 @@ from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Estimator, ModelMonitorSpec, Parameter, Strategy
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS
+from modelmonitor_trainer.errors import BadData, NotFound
 from modelmonitor_trainer.model.pipeline import Model, fit
 from modelmonitor_trainer.model.search import SearchResult, search, with_parameters
 from modelmonitor_trainer.model.warm_start import continue_training
@@ -87,7 +88,11 @@ def warm_start_source(registry: ModelRegistry, loaded: LoadedModel | None) -> Wa
     """Return the champion as the starting point of a training; None without a champion."""
     if loaded is None:
         return None
-    parameters = json.loads(registry.read_file(loaded.version, PARAMETERS_FILE))
+    try:
+        parameters = json.loads(registry.read_file(loaded.version, PARAMETERS_FILE))
+    except (NotFound, BadData) as error:
+        _LOG.warning("the parameters of the champion are not used: %s", error)
+        parameters = {}
     return WarmStartSource(loaded, parameters if isinstance(parameters, dict) else {})
 
 

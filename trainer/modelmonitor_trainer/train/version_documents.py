@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from modelmonitor_api.spec import Task
-from modelmonitor_trainer.data.manifest import Manifest
+from modelmonitor_trainer.data.manifest import Manifest, days_within
+from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.gate.evaluation import GateResult
 from modelmonitor_trainer.model.pipeline import installed_digest, library_versions
 from modelmonitor_trainer.registry.layout import (
@@ -73,8 +74,8 @@ def version_record(
         target=spec.model.target,
         features=spec.model.features,
         classes=list(challenger.holdout.classes) if spec.model.task is not Task.REGRESSION else [],
-        train=Period(start=manifest.train[0], end=manifest.train[1], rows=rows.train.report.matched),
-        holdout=Period(start=manifest.holdout[0], end=manifest.holdout[1], rows=rows.holdout.rows),
+        train=_period(manifest, manifest.train, rows.train.report.matched),
+        holdout=_period(manifest, manifest.holdout, rows.holdout.rows),
         manifest_sha256=manifest.sha256,
         predictions_sha256=hashlib.sha256(scores.tobytes()).hexdigest(),
         fitted_sha256=challenger.fitted_sha256,
@@ -88,6 +89,13 @@ def version_record(
         reason=result.reason.value,
         message=result.message,
     )
+
+
+def _period(manifest: Manifest, window: Window, rows: int) -> Period:
+    """Return a window with its labelled rows, and the days of it that had any rows."""
+    days = [pinned.day for pinned in days_within(manifest.features, window) if pinned.rows]
+    first, last = (min(days), max(days)) if days else (None, None)
+    return Period(start=window[0], end=window[1], rows=rows, first_day=first, last_day=last, days=len(days))
 
 
 def version_documents(

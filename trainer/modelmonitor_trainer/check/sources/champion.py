@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 
 from modelmonitor_api.status import Champion
 from modelmonitor_trainer.check.data import ChampionInfo
+from modelmonitor_trainer.errors import BadData, NotFound
 from modelmonitor_trainer.profile.reference import pinned_batches
 from modelmonitor_trainer.registry.layout import REFERENCE_LABELS_FILE, REFERENCE_ROWS_FILE
+from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.registry.registry import ModelRegistry
+
+_LOG = logging.getLogger(__name__)
 
 
 def find_champion(registry: ModelRegistry) -> tuple[Champion | None, ChampionInfo | None]:
@@ -32,6 +37,15 @@ def find_champion(registry: ModelRegistry) -> tuple[Champion | None, ChampionInf
         features=pinned_batches(manifest.features, manifest.train),
         labels=pinned_batches(manifest.labels, manifest.train),
         since=pointer.to_champion().since.astimezone(dt.UTC).date(),
-        stored_features=registry.find_file(record, REFERENCE_ROWS_FILE),
-        stored_labels=registry.find_file(record, REFERENCE_LABELS_FILE),
+        stored_features=_find_profiles(registry, record, REFERENCE_ROWS_FILE),
+        stored_labels=_find_profiles(registry, record, REFERENCE_LABELS_FILE),
     )
+
+
+def _find_profiles(registry: ModelRegistry, record: VersionRecord, name: str) -> bytes | None:
+    """Return stored profiles; None if there are none or they are damaged, and the rows have to be read."""
+    try:
+        return registry.find_file(record, name)
+    except (BadData, NotFound) as error:
+        _LOG.warning("%s; the profiles are computed again", error)
+        return None
