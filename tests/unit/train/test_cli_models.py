@@ -33,7 +33,11 @@ def test_the_life_cycle_of_a_model_on_the_command_line(world, command):
     second = json.loads(out)
     assert second["outcome"] == "Promoted"
     code, out, _ = command("versions", "-f", file)
-    assert [line[0] for line in out.splitlines()] == ["*", " "]
+    first_line, second_line, _, last_line = out.splitlines()
+    assert first_line.startswith(f"* {second['version']}  champion  since ")
+    assert "  previous  2" in second_line
+    assert second_line.endswith("trained on 2013-01-03 to 2013-01-12, 10 days")
+    assert last_line == f"modelmonitor rollback leads to {second_line.split()[0]}"
     code, out, _ = command("versions", "-f", file, "--output", "json")
     listed = json.loads(out)
     first = listed["versions"][1]["version"]

@@ -28,7 +28,11 @@ EPILOG = """exit codes:
 """
 
 #: Modules that add commands, in the order of the help.
-_COMMANDS = ("modelmonitor_trainer.cli.check", "modelmonitor_trainer.cli.models")
+_COMMANDS = (
+    "modelmonitor_trainer.cli.check",
+    "modelmonitor_trainer.cli.models",
+    "modelmonitor_trainer.cli.registry",
+)
 
 Command = Callable[[argparse.Namespace], int]
 

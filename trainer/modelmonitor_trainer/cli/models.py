@@ -1,4 +1,4 @@
-"""Commands for models: train, compare, promote, rollback, versions, and the steps around a custom trainer."""
+"""Commands for models: train, compare, promote, rollback, and the steps around a custom trainer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from modelmonitor_api.messages import MonitorRef, RunVerdict, TrainRequest
     from modelmonitor_api.spec import ModelMonitorSpec
     from modelmonitor_trainer.cli.pod import AnyRequest
-    from modelmonitor_trainer.registry.records import ServingPeriod
-    from modelmonitor_trainer.registry.registry import ModelRegistry
 
     _Request = TypeVar("_Request", bound=AnyRequest)
 
@@ -45,14 +43,6 @@ def add_commands(subparsers: Any) -> None:
     rollback = _command(subparsers, "rollback", "make an earlier version the champion again")
     rollback.add_argument("--to", default="previous", metavar="VERSION", help="which version (default previous)")
     rollback.set_defaults(run=_rollback)
-
-    versions = subparsers.add_parser("versions", help="list the versions of a monitor's model, and which served when")
-    versions.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
-    versions.add_argument(
-        "--at", metavar="TIME", help="show which version served on a day or at a time, and what it was trained on"
-    )
-    _output(versions)
-    versions.set_defaults(run=_versions)
 
     prepare = _command(subparsers, "train-prepare", "freeze the data and prepare the input of a custom trainer")
     prepare.set_defaults(run=_prepare)
@@ -129,7 +119,9 @@ def _training(monitor: MonitorRef, spec: ModelMonitorSpec, number: int) -> Train
 
 
 def _numbers(monitor: MonitorRef, spec: ModelMonitorSpec) -> list[int]:
-    registry = _registry(monitor, spec)
+    from modelmonitor_trainer.cli.registry import open_registry
+
+    registry = open_registry(monitor, spec)
     runs = registry.store.children(registry.layout.runs(monitor.uid))
     return [int(name) for run in runs if (name := run.rstrip("/").rpartition("/")[2]).isdigit()]
 
@@ -208,10 +200,11 @@ def _print(verdict: RunVerdict | None, output: str) -> None:
 
 def _compare(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
+    from modelmonitor_trainer.cli.registry import open_registry
     from modelmonitor_trainer.train.compare import compare
 
     monitor, spec = read_monitor(args.file)
-    comparison = compare(_registry(monitor, spec), spec, args.wanted, args.other, now=_now())
+    comparison = compare(open_registry(monitor, spec), spec, args.wanted, args.other, now=_now())
     if args.output == "json":
         print(json.dumps(comparison, indent=1, ensure_ascii=False))
         return 0
@@ -222,78 +215,6 @@ def _compare(args: argparse.Namespace) -> int:
         print(f"  {row['metric']:<26}{shown}")
     print(f"  {'':<26}{'champion':>12}{'challenger':>12}{'trivial':>12}")
     return 0
-
-
-def _versions(args: argparse.Namespace) -> int:
-    from modelmonitor_trainer.cli.main import read_monitor
-
-    times = _times(args.at) if args.at else None
-    monitor, spec = read_monitor(args.file)
-    registry = _registry(monitor, spec)
-    pointer = registry.champion()
-    if times is not None:
-        _print_periods(pointer.serving_periods(*times) if pointer else [], args)
-        return 0
-    versions = registry.versions()
-    if args.output == "json":
-        champion = pointer.to_wire() if pointer else None
-        print(json.dumps({"champion": champion, "versions": [v.to_wire() for v in versions]}, indent=1))
-        return 0
-    for version in versions:
-        mark = "*" if pointer is not None and pointer.version == version.version else " "
-        score = "" if version.score is None else f"{version.metric} {version.score:.4f}"
-        trained = f"trained on {version.train.start} to {version.train.end}"
-        print(f"{mark} {version.version:<16} {version.outcome:<13} {version.reason:<22} {score:<18} {trained}")
-    if not versions:
-        print("there is no version yet; modelmonitor train creates one")
-    return 0
-
-
-def _registry(monitor: MonitorRef, spec: ModelMonitorSpec) -> ModelRegistry:
-    from modelmonitor_trainer.registry.registry import ModelRegistry
-    from modelmonitor_trainer.storage.open import open_store
-
-    return ModelRegistry.of(open_store(spec.storage), spec, monitor)
-
-
-def _print_periods(periods: list[ServingPeriod], args: argparse.Namespace) -> None:
-    """Print which versions served, and what they were trained on."""
-    from modelmonitor_api.status import format_time
-
-    if args.output == "json":
-        served = [
-            period.tenure.to_wire() | {"until": None if period.until is None else format_time(period.until)}
-            for period in periods
-        ]
-        print(json.dumps({"at": args.at, "served": served}, indent=1, ensure_ascii=False))
-        return
-    for period in periods:
-        tenure = period.tenure
-        until = "still serves" if period.until is None else f"until {format_time(period.until)}"
-        print(f"{tenure.version} served from {format_time(tenure.since)}, {until} ({tenure.action} by {tenure.by})")
-        window = tenure.data_end if tenure.data_start is None else f"{tenure.data_start} to {tenure.data_end}"
-        rows = "" if tenure.train_rows is None else f", {tenure.train_rows:,} labelled rows"
-        print(f"  trained on   {window}{rows}")
-        for title, value in (("manifest", tenure.manifest_sha256), ("image", tenure.image)):
-            if value is not None:
-                print(f"  {title:<12} {value}")
-        if tenure.score is not None:
-            print(f"  {tenure.metric:<12} {tenure.score:.4f} on its hold-out")
-    if not periods:
-        print(f"no version served at {args.at}")
-
-
-def _times(text: str) -> tuple[dt.datetime, dt.datetime]:
-    """Return the start and the end of a day or a moment on the command line; without a time zone it is UTC."""
-    from modelmonitor_trainer.errors import BadConfiguration
-
-    try:
-        time = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadConfiguration(f"--at {text!r} is not a time; write it like 2013-05-03 or 2013-05-03T12:00Z") from error
-    time = time if time.tzinfo is not None else time.replace(tzinfo=dt.UTC)
-    is_day = len(text) <= len("2013-05-03")
-    return time, time + dt.timedelta(days=1) if is_day else time
 
 
 def _now() -> dt.datetime:
