@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -347,6 +348,39 @@ def test_a_conditional_write_whose_response_is_lost_has_succeeded(
     with pytest.raises(PreconditionFailed):
         store.write(uri, b"3", if_match=before, if_absent=before is None)
     assert store.read(uri) == b"2"
+
+
+def race(store: s3.S3Store, uri: str, before: str | None) -> list[str]:
+    """Write an object eight times at once under the same condition; return the ETags of the writes that succeeded."""
+    outcomes: list[str] = []
+    ready = threading.Barrier(8)
+
+    def write(number: int) -> None:
+        content = f"{before}-{number}".encode()
+        ready.wait()
+        with contextlib.suppress(PreconditionFailed):
+            outcomes.append(store.write(uri, content, if_match=before, if_absent=before is None))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_the_server_of_the_tests_supports_conditional_writes(
+    s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe passes; and of requests at the same moment, which no probe can test, one succeeds."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    store = s3.S3Store(s3_server.endpoint, "us-east-1")
+    store.require_conditional_writes(f"s3://{bucket}/probes/")
+    assert store.list(f"s3://{bucket}/probes/") == []
+    before: str | None = None
+    for _ in range(5):
+        (before,) = race(store, f"s3://{bucket}/object", before)
 
 
 def test_a_check_that_is_stopped_does_not_wait_for_the_store(

@@ -1,6 +1,6 @@
 """A stand-in for S3-compatible stores that differ from S3: it can ignore or refuse the conditions of writes.
 
-Objects are in memory. It verifies no signatures and supports the requests that the product makes, each object whole.
+Objects are in memory. It verifies no signatures and supports the requests that the product makes.
 Faults of the network come from :mod:`support.faulty`, in front of it.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,7 +96,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         data, written = found
         modified = format_datetime(written.replace(microsecond=0), usegmt=True)
-        self._respond(200, data, {"ETag": f'"{etag(data)}"', "Last-Modified": modified})
+        headers = {"ETag": f'"{etag(data)}"', "Last-Modified": modified}
+        span = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
+        if span is not None:
+            first, last = int(span[1]), min(int(span[2]), len(data) - 1)
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
+            self._respond(206, data[first : last + 1], headers)
+        else:
+            self._respond(200, data, headers)
 
     do_HEAD = do_GET  # noqa: N815 - a name of the base class
 

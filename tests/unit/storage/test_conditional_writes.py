@@ -65,6 +65,7 @@ def test_a_prefix_is_probed_once(proxy):
         ({"if_match": (400, "InvalidArgument")}, r"rejected a write with If-Match \(.* InvalidArgument"),
         ({"if_none_match": (412, "PreconditionFailed")}, "refused to create"),
         ({"if_match": (412, "PreconditionFailed")}, "refused to replace"),
+        ({"if_none_match": (404, "NoSuchKey")}, "refused to create"),
     ],
 )
 def test_a_store_that_does_not_support_conditions_is_refused(standin, changes, words):

@@ -43,10 +43,10 @@ VERSION_FILES = {
 class World:
     """Data as they land, a monitor over them, and its trainings."""
 
-    def __init__(self, folder, store=None):
+    def __init__(self, folder, store=None, base=None):
         self.folder = folder
         self.store = store or open_store(None)
-        self.base = uri_of(folder)
+        self.base = base or uri_of(folder)
         self.image = ""
         self.spec: dict[str, Any] = {
             "schedule": "0 6 * * *",

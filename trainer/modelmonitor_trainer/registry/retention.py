@@ -128,7 +128,7 @@ def expendable(
 
 def _recent_champions(pointer: Pointer, now: dt.datetime) -> set[str | None]:
     """Return the champion, the one before it, and those whose tenure ended recently."""
-    ends = [now, *(tenure.since for tenure in pointer.history)]
+    ends = [now, *pointer.starts()]
     recent = {tenure.version for tenure, end in zip(pointer.history, ends, strict=False) if end >= now - _AFTER_TENURE}
     return {pointer.version, pointer.previous, *recent}
 

@@ -240,7 +240,7 @@ class S3Store(Store):
         except PreconditionFailed as error:
             raise changed(uri) from error
         except NotFound as error:
-            if _response_of(error).get("Error", {}).get("Code") == "NoSuchBucket":
+            if _code_of(error) == "NoSuchBucket":
                 raise
             raise removed(uri) from error
         if present != etag:
@@ -306,7 +306,7 @@ class S3Store(Store):
             with self._translated_errors(uri):
                 return etag_of(self._client.put_object(**parameters))
         except NotFound as error:
-            if "IfMatch" not in parameters:
+            if _code_of(error) == "NoSuchBucket" or not {"IfMatch", "IfNoneMatch"} & parameters.keys():
                 raise
             raise PreconditionFailed(f"{uri} has been removed by another process since it was read") from error
         except PreconditionFailed as error:
@@ -355,6 +355,11 @@ def etag_of(response: Mapping[str, Any]) -> str:
 def _response_of(error: ModelMonitorError) -> Mapping[str, Any]:
     """Return the response that an error was translated from."""
     return error.__cause__.response if isinstance(error.__cause__, ClientError) else {}
+
+
+def _code_of(error: ModelMonitorError) -> str:
+    """Return the S3 error code that an error was translated from, or an empty text."""
+    return str(_response_of(error).get("Error", {}).get("Code", ""))
 
 
 def _status_of(error: ModelMonitorError) -> int:
