@@ -9,7 +9,7 @@ import pytest
 from modelmonitor_api.messages import CheckRequest
 from modelmonitor_trainer.check.publish import publish_check
 from modelmonitor_trainer.detect.result import to_json
-from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.errors import BadData, NotFound, ObjectChanged
 from modelmonitor_trainer.registry.layout import REFERENCE_ROWS_FILE
 from modelmonitor_trainer.storage.local import path_of
 
@@ -84,9 +84,15 @@ def test_a_rejected_version_has_no_profiles(crowned):
     assert REFERENCE_ROWS_FILE not in carried
 
 
-def test_a_damaged_profile_is_named(crowned):
+def test_a_damaged_profile_is_named_and_computed_again(crowned, caplog):
+    before = check_result(crowned, 1)
     version = json.loads(crowned.results()["champion.json"])["version"]
     path = path_of(f"{crowned.prefix}versions/{version}/{REFERENCE_ROWS_FILE}")
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(BadData, match=REFERENCE_ROWS_FILE):
-        check_result(crowned, 1)
+    after = check_result(crowned, 2)
+    for part in ("features", "decision", "rows", "verdict", "message"):
+        assert after[part] == before[part], part
+    assert f"{REFERENCE_ROWS_FILE} has changed" in caplog.text
+    forget_training_window(crowned)
+    with pytest.raises((BadData, NotFound, ObjectChanged)):
+        check_result(crowned, 3)

@@ -75,7 +75,7 @@ def test_a_training_in_batches_is_reproducible(world):
     one = sgd(limit_memory(world)).train(1)
     before = world.registry.find_version(one.version)
     for name in [*world.results()]:
-        if name.startswith(("versions/", "champion", "runs/")) and "manifest" not in name:
+        if name.startswith(("versions/", "champion", "tenures/", "runs/")) and "manifest" not in name:
             world.store.delete(world.prefix + name)
     again = world.train(1)
     assert world.registry.find_version(again.version).fitted_sha256 == before.fitted_sha256
