@@ -42,6 +42,7 @@ DROPPED = frozenset(
         "resultURI",
         "sentence",
         "since",
+        "until",
         "size",
         "specSHA256",
         "time",
