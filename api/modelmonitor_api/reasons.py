@@ -58,6 +58,10 @@ class Reason(DocumentedEnum):
     DRIFT_NOT_RULED_OUT = "DriftNotRuledOut", "As many checks as triggers.afterInconclusiveChecks were Inconclusive."
     PERIOD_ELAPSED = "PeriodElapsed", "triggers.everyDays have passed since the last training."
     ENOUGH_NEW_ROWS = "EnoughNewRows", "triggers.everyNewRows have arrived since the champion's training data."
+    CHANGE_PARTLY_LEARNT = (
+        "ChangePartlyLearnt",
+        "The champion's training window begins before a change; twice as many days from after it are possible now.",
+    )
     REQUESTED = "Requested", "Requested by an annotation or on the command line."
     # Holds: why a training does not start
     NOT_TRIGGERED = "NotTriggered", "No trigger is active."
@@ -67,6 +71,11 @@ class Reason(DocumentedEnum):
         "WaitingForConsecutiveChecks",
         "Fewer checks in a row have reported drift than sensitivity.consecutiveChecks requires.",
     )
+    WAITING_FOR_NEW_DATA = (
+        "WaitingForNewData",
+        "A training window would not yet hold retraining.minNewShare of days from after the change.",
+    )
+    NOTHING_NEW = "NothingNew", "A training would use the same data as the champion's."
     BACKING_OFF = "BackingOff", "Recent trainings failed. The next attempt is 1 to 32 hours after the last failure."
     COOLING_DOWN = "CoolingDown", "retraining.cooldownSeconds have not passed since the last training started."
     BUDGET_EXHAUSTED = "BudgetExhausted", "retraining.budget is used up."

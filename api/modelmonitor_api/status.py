@@ -100,6 +100,11 @@ class LastCheck(Message):
         None, description="Number of rows that have arrived since the champion's training data."
     )
     data_end: Time | None = Field(None, description="End of the live window, exclusive.")
+    drift_onset: dt.date | None = Field(
+        None,
+        description="First day after the change that the newest checks have found: the earliest estimate since the "
+        "last NoDrift.",
+    )
     top_features: list[FeatureEvidence] = Field(
         default_factory=list, description="Features with the strongest evidence of drift.", max_length=MAX_TOP_FEATURES
     )
@@ -162,6 +167,7 @@ class LastTraining(Message):
     )
     comparison: ScoreComparison | None = Field(None, description="Scores of challenger and champion.")
     report_uri: Text | None = Field(None, description="URI of the report page.")
+    train_end: dt.date | None = Field(None, description="Last day of its training window, included.")
     failures: int = Field(0, description="Number of consecutive failed trainings.", ge=0)
     generation: int | None = Field(None, description="Generation of the spec when the training started.")
 
@@ -174,6 +180,9 @@ class Champion(Message):
     metric: Text | None = Field(None, description="Metric of the score.")
     score: Text | None = Field(None, description="Score on the hold-out of its promotion.")
     data_end: Time | None = Field(None, description="End of its training window, exclusive.")
+    change_point: dt.date | None = Field(
+        None, description="First day after a change within its training window; absent if there is none."
+    )
 
 
 class Rollout(Message):

@@ -6,6 +6,7 @@ has a fixed key by which a second execution is recognized: the number of a train
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,12 +42,15 @@ class StartTraining:
         The trigger, in one word and in a sentence.
     token
         Token of the request that the training serves; None where no user requested it.
+    drift_onset
+        First day after the newest known change; None where there is none.
     """
 
     number: int
     reason: Reason
     message: str
     token: str | None = None
+    drift_onset: dt.date | None = None
 
 
 @dataclass(frozen=True)

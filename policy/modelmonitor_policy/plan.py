@@ -73,4 +73,11 @@ def _training(facts: Facts, now: dt.datetime) -> StartTraining | None:
     if decision.action is not Action.TRAIN:
         return None
     token = facts.requests.retrain if decision.reason is Reason.REQUESTED else None
-    return StartTraining(facts.last_number + 1, decision.reason, decision.message, token)
+    return StartTraining(facts.last_number + 1, decision.reason, decision.message, token, _newest_change(facts))
+
+
+def _newest_change(facts: Facts) -> dt.date | None:
+    """Return the first day after the newest known change: that of the checks, or one that the champion has seen."""
+    if facts.check is not None and facts.check.drift_onset is not None:
+        return facts.check.drift_onset
+    return facts.champion.change_point if facts.champion is not None else None

@@ -48,6 +48,7 @@ def _training_job(monitor: Monitor, settings: Settings, intent: StartTraining) -
         reason=intent.reason,
         message=intent.message[:1024],
         trainer_image=monitor.spec.retraining.trainer.image or settings.trainer_image,
+        drift_onset=intent.drift_onset,
     )
     manifest = unnamed_job(monitor, settings, Role.TRAIN, request)
     manifest["metadata"]["name"] = names.training_job_name(monitor.name, monitor.uid, intent.number)

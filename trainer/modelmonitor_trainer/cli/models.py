@@ -121,11 +121,25 @@ def _begun_training(monitor: MonitorRef, spec: ModelMonitorSpec) -> TrainRequest
 def _training(monitor: MonitorRef, spec: ModelMonitorSpec, number: int) -> TrainRequest:
     from modelmonitor_api.messages import TrainRequest
 
-    image = spec.retraining.trainer.image or ""
-    message = "On a command line"
     return TrainRequest(
-        monitor=monitor, spec=spec, number=number, reason="Requested", message=message, trainer_image=image
+        monitor=monitor,
+        spec=spec,
+        number=number,
+        reason="Requested",
+        message="On a command line",
+        trainer_image=spec.retraining.trainer.image or "",
+        drift_onset=_newest_change(monitor, spec),
     )
+
+
+def _newest_change(monitor: MonitorRef, spec: ModelMonitorSpec) -> dt.date | None:
+    """Return the first day after the newest known change: that of the checks, or one that the champion has seen."""
+    from modelmonitor_trainer.check.publish import known_onset
+
+    registry = _registry(monitor, spec)
+    champion = registry.champion()
+    onset = known_onset(registry.store, registry.layout, monitor.uid, champion.version if champion else None)
+    return onset or (champion.change_point if champion else None)
 
 
 def _numbers(monitor: MonitorRef, spec: ModelMonitorSpec) -> list[int]:

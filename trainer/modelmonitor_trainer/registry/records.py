@@ -14,6 +14,9 @@ from modelmonitor_api.spec import Feature, Metric, Task
 from modelmonitor_api.status import Champion, Time
 from modelmonitor_trainer.errors import BadData
 
+#: Least days from after a change that can be a reference: all weekdays.
+MIN_REFERENCE_DAYS = 7
+
 
 class StoredFile(Message):
     """One file of a version."""
@@ -50,6 +53,9 @@ class VersionRecord(Message):
     features: list[Feature] = Field(description="Features, in the order in which the model takes them.")
     classes: list[str] = Field(default_factory=list, description="Classes, in the order of the probabilities.")
     train: Period = Field(description="Training window.")
+    change_point: dt.date | None = Field(
+        None, description="First day after a change within the training window; null if none is known."
+    )
     holdout: Period = Field(description="Hold-out.")
     manifest_sha256: str = Field(description="SHA-256 of the data manifest.")
     predictions_sha256: str = Field(
@@ -71,6 +77,36 @@ class VersionRecord(Message):
     message: str = Field(description="Reason of the outcome, one sentence.")
     files: list[StoredFile] = Field(default_factory=list, description="All other files of the version.")
 
+    @property
+    def reference(self) -> tuple[dt.date, dt.date]:
+        """The days that checks compare with: the training window, from the change within it on.
+
+        The model has learnt both worlds, but it serves the newer one. If there are less than MIN_REFERENCE_DAYS from
+        after the change, they say too little, and the whole window counts.
+        """
+        start, end = self.train.start, self.train.end
+        if self.change_point is not None and (end - self.change_point).days + 1 >= MIN_REFERENCE_DAYS:
+            start = max(start, self.change_point)
+        return start, end
+
+    def describe_change(self) -> str | None:
+        """Return a sentence on the change within the training window; None if none is known."""
+        if self.change_point is None:
+            return None
+        after = (self.train.end - self.change_point).days + 1
+        before = max(0, (self.change_point - self.train.start).days)
+        compared = (
+            "Checks compare with these days"
+            if self.reference[0] == self.change_point
+            else (
+                f"Checks compare with the whole window, because fewer than {MIN_REFERENCE_DAYS} days are from after it"
+            )
+        )
+        return (
+            f"The data changed on {self.change_point}: {after} days of the training window are from after the change, "
+            f"{before} from before it. {compared}."
+        )
+
 
 class Tenure(Message):
     """The time during which one version is the champion."""
@@ -86,6 +122,7 @@ class Tenure(Message):
     score: float | None = Field(None, description="Score on the hold-out of its training.")
     data_end: dt.date | None = Field(None, description="Last day of its training window, included.")
     data_start: dt.date | None = Field(None, description="First day of its training window.")
+    change_point: dt.date | None = Field(None, description="First day after a change within its training window.")
     train_rows: int | None = Field(None, description="Labelled rows of its training window.")
     manifest_sha256: str | None = Field(None, description="SHA-256 of its data manifest.")
     image: str | None = Field(None, description="Image that trained it.")
@@ -127,6 +164,7 @@ class Pointer(Tenure):
             metric=self.metric,
             score=None if self.score is None else f"{self.score:.6g}",
             data_end=end,
+            change_point=self.change_point,
         )
 
     def serving_periods(self, start: dt.datetime, end: dt.datetime) -> list[ServingPeriod]:

@@ -345,6 +345,7 @@ def _tenure(
         score=record.score,
         data_end=record.train.end,
         data_start=record.train.start,
+        change_point=record.change_point,
         train_rows=record.train.rows,
         manifest_sha256=record.manifest_sha256,
         image=record.image or None,

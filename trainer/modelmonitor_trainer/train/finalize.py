@@ -79,7 +79,7 @@ def evaluate_and_store(
     record = version_record(run, manifest, rows, challenger, champion, result, now)
     documents = version_documents(run, manifest, record, challenger, evidence)
     if result.outcome is not GateOutcome.REJECTED:
-        documents |= reference_profiles(run, manifest)
+        documents |= reference_profiles(run, manifest, record.reference)
     files = [run.registry.write_file(record.version, name, content)[0] for name, content in documents.items()]
     return run.registry.write_record(record.model_copy(update={"files": [*challenger.files, *files]}))
 
@@ -91,7 +91,7 @@ def promote_and_report(run: Run, record: VersionRecord, now: dt.datetime) -> Run
     decision = promote(run, record, now)
     # Tracked and reported before the run ends, so that a restarted pod repeats these steps.
     problem = track(run, record, evidence, parameters, serves=decision.serves(record))
-    message = with_note(decision.message, problem)
+    message = with_note(with_note(decision.message, _note_on_change(run, record)), problem)
     page = render_comparison(
         run.request,
         record,
@@ -111,12 +111,24 @@ def promote_and_report(run: Run, record: VersionRecord, now: dt.datetime) -> Run
         champion=decision.champion.to_champion() if decision.champion else None,
         comparison=metric_comparison(evidence),
         train_rows=record.train.rows,
+        train_end=record.train.end,
         holdout_rows=record.holdout.rows,
         report_uri=run.report_uri,
     )
     verdict = write_verdict(run, verdict)
     _delete_expired(run, now)
     return verdict
+
+
+def _note_on_change(run: Run, record: VersionRecord) -> str | None:
+    """Return what a training has seen of the change that it responds to; None if there was none."""
+    onset = run.request.drift_onset
+    if onset is not None and onset > record.train.end:
+        return (
+            f"The data changed on {onset}, after the end of the training window ({record.train.end}): this version "
+            "has not seen the change."
+        )
+    return record.describe_change()
 
 
 def finish_inconclusive(run: Run, inconclusive: InconclusiveTraining, now: dt.datetime) -> RunVerdict:

@@ -194,7 +194,13 @@ def _new_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manif
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS, f"no labels have arrived under {data.labels.uri}; check data.labels.uri, or wait"
         )
-    windows = training_windows(run.spec, latest, champion.data_end if champion else None, latest_labels=latest_labels)
+    windows = training_windows(
+        run.spec,
+        latest,
+        champion.data_end if champion else None,
+        latest_labels=latest_labels,
+        change=run.request.drift_onset,
+    )
     if windows.holdout_days == 0:
         end = champion.data_end if champion else None
         raise InconclusiveTraining(

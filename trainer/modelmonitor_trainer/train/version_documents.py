@@ -74,6 +74,7 @@ def version_record(
         features=spec.model.features,
         classes=list(challenger.holdout.classes) if spec.model.task is not Task.REGRESSION else [],
         train=Period(start=manifest.train[0], end=manifest.train[1], rows=rows.train.report.matched),
+        change_point=_change_point(run, manifest),
         holdout=Period(start=manifest.holdout[0], end=manifest.holdout[1], rows=rows.holdout.rows),
         manifest_sha256=manifest.sha256,
         predictions_sha256=hashlib.sha256(scores.tobytes()).hexdigest(),
@@ -88,6 +89,12 @@ def version_record(
         reason=result.reason.value,
         message=result.message,
     )
+
+
+def _change_point(run: Run, manifest: Manifest) -> dt.date | None:
+    """Return the first day after the change that the training responds to, if it is within the training window."""
+    onset = run.request.drift_onset
+    return onset if onset is not None and manifest.train[0] <= onset <= manifest.train[1] else None
 
 
 def version_documents(

@@ -28,9 +28,10 @@ def find_champion(registry: ModelRegistry) -> tuple[Champion | None, ChampionInf
     manifest = registry.manifest(record)
     return pointer.to_champion(), ChampionInfo(
         version=pointer.version,
-        window=manifest.train,
-        features=pinned_batches(manifest.features, manifest.train),
-        labels=pinned_batches(manifest.labels, manifest.train),
+        window=record.reference,
+        features=pinned_batches(manifest.features, record.reference),
+        labels=pinned_batches(manifest.labels, record.reference),
+        change_point=record.change_point,
         since=pointer.to_champion().since.astimezone(dt.UTC).date(),
         stored_features=registry.find_file(record, REFERENCE_ROWS_FILE),
         stored_labels=registry.find_file(record, REFERENCE_LABELS_FILE),
