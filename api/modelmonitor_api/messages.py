@@ -68,6 +68,7 @@ class TrainRequest(_Request):
     message: Sentence = Field("", description="Trigger, in a sentence.")
     trainer_image: str = Field("", description="Image of the training container, recorded with the version.")
     drift_onset: dt.date | None = Field(None, description="First day after the change that the training responds to.")
+    pinned: bool = Field(False, description="Whether an annotation pins the champion.")
 
 
 class RollbackRequest(_Request):
@@ -83,10 +84,13 @@ class RollbackRequest(_Request):
 
 
 class PromoteRequest(_Request):
-    """Request to make a version that awaits approval the champion."""
+    """Request to make a version the champion."""
 
     kind: Literal["Promote"] = "Promote"
     version: Word = Field(description="Version to promote.")
+    comment: Sentence = Field(
+        "", description="Why a person promotes it; required for a version that did not pass the gate."
+    )
 
 
 #: Any request; ``kind`` is the discriminator.

@@ -114,6 +114,8 @@ class Reason(DocumentedEnum):
         "NotWorseThanPredecessor",
         "The new champion has not been shown to be worse than its predecessor.",
     )
+    # Pinned
+    PINNED = "Pinned", "A person has pinned the champion: only a person can replace it."
     # Why a Job has no usable verdict, in addition to the failures
     UNEXPECTED_ANSWER = "UnexpectedAnswer", "The pod left a message of another kind than its Job was created for."
     JOB_DELETED = "JobDeleted", "The Job was deleted before it ended."
@@ -136,6 +138,13 @@ class GateReason(DocumentedEnum):
     TOO_FEW_ROWS = "TooFewRows", "Inconclusive: there are too few labelled rows to train or to compare."
     METRIC_UNDEFINED = "MetricUndefined", "Inconclusive: the metric cannot be computed on the hold-out."
     TOO_GOOD_TO_BE_TRUE = "TooGoodToBeTrue", "Inconclusive: the score suggests that a feature leaks the target."
+    SAME_DATA = "SameData", "NothingNew: an earlier training used the same data, and compared with the same champion."
+    SAME_MODEL = "SameModel", "NothingNew: the challenger has the parameters of the champion."
+    LEFT_BY_ROLLBACK = (
+        "LeftByRollback",
+        "Rejected: the model is one that a rollback has replaced; only a person can promote it again.",
+    )
+    PINNED = "Pinned", "AwaitingApproval or Rejected: the champion is pinned, so only a person can replace it."
     CHAMPION_CHANGED = "ChampionChanged", "Inconclusive: another Job changed the champion in the meantime."
     INCOMPARABLE = "Incomparable", "Inconclusive: champion and challenger cannot be scored on the same rows."
 

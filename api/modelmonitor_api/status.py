@@ -158,7 +158,9 @@ class LastTraining(Message):
     start_time: Time = Field(description="Time at which the training started.")
     completion_time: Time | None = Field(None, description="Time at which the Job ended.")
     outcome: Text | None = Field(
-        None, description="Outcome: Promoted, Rejected, Inconclusive, AwaitingApproval or Failed. Absent while it runs."
+        None,
+        description="Outcome: Promoted, Rejected, Inconclusive, AwaitingApproval, NothingNew or Failed. Absent while "
+        "it runs.",
     )
     message: Text = Field("", description="Explanation in one sentence.")
     version: Text | None = Field(None, description="Model version that the training created.")
@@ -182,6 +184,9 @@ class Champion(Message):
     data_end: Time | None = Field(None, description="End of its training window, exclusive.")
     change_point: dt.date | None = Field(
         None, description="First day after a change within its training window; absent if there is none."
+    )
+    pinned: Text | None = Field(
+        None, description="Why it is pinned with modelmonitor pin; absent if it is not. See the condition Pinned."
     )
 
 

@@ -155,7 +155,9 @@ class Reconciler:
             message = f"The API server rejected an object of this monitor: {error}"
             findings = conditions.of_rejected_monitor(state.status, Reason.OBJECT_REFUSED, message)
         suspended = (state.resource.get("spec") or {}).get("suspend") is True
-        return state, [*findings, conditions.of_suspension(suspended), *conditions.of_status(state.status)]
+        requests = Requests.from_annotations(state.resource["metadata"].get("annotations") or {})
+        findings += [conditions.of_suspension(suspended), *conditions.of_pin(state.status, requests)]
+        return state, [*findings, *conditions.of_status(state.status)]
 
     async def _execute(self, state: _State, now: dt.datetime) -> tuple[_State, Decision]:
         """Validate the spec, apply the CronJob and the rollout, and execute the plan."""

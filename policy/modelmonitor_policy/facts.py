@@ -72,6 +72,11 @@ class Facts:
     rollout_failure: RolloutFailure | None = None
     rollback_tokens: frozenset[str] = frozenset()
 
+    @property
+    def pin(self) -> str | None:
+        """Why the champion is pinned, by annotation or in the registry; None if it is not."""
+        return self.requests.pin or (self.champion.pinned if self.champion is not None else None)
+
 
 def facts_of(
     spec: ModelMonitorSpec,
@@ -138,7 +143,7 @@ def _champion(champion: Champion | None) -> ChampionObservation | None:
     if champion is None:
         return None
     train_end = _day_before(champion.data_end)
-    return ChampionObservation(champion.version, champion.since, train_end, champion.change_point)
+    return ChampionObservation(champion.version, champion.since, train_end, champion.change_point, champion.pinned)
 
 
 def _day_before(end: dt.datetime | None) -> dt.date | None:

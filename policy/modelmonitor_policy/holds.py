@@ -6,7 +6,8 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelmonitor_api.names import ANNOTATION_RETRAIN_REQUESTED, Reason
+from modelmonitor_api.names import ANNOTATION_PIN, ANNOTATION_RETRAIN_REQUESTED, Reason
+from modelmonitor_api.outcomes import TrainingOutcome
 from modelmonitor_api.spec import RetrainingMode
 from modelmonitor_api.status import format_time
 from modelmonitor_policy.facts import Facts
@@ -48,6 +49,17 @@ def in_flight(facts: Facts, _trigger: ActiveTrigger, _now: dt.datetime) -> Hold 
     if job is None:
         return None
     return Hold(Reason.IN_FLIGHT, f"The Job {job.job_name} ({job.role}) has not ended yet.")
+
+
+def pinned(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Do not train what could not be promoted."""
+    if facts.pin is None or facts.champion is None or trigger.manual:
+        return None
+    return Hold(
+        Reason.PINNED,
+        f"The champion {facts.champion.version} is pinned ({facts.pin}), so no training could replace it. Remove the "
+        f"annotation {ANNOTATION_PIN}, or run modelmonitor unpin, to release it. Pending: {trigger.message}.",
+    )
 
 
 def corrupted(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
@@ -144,6 +156,8 @@ def cooling_down(facts: Facts, trigger: ActiveTrigger, now: dt.datetime) -> Hold
     training, seconds = facts.training, facts.spec.retraining.cooldown_seconds
     if training is None or trigger.manual or (facts.champion is None and training.failed):
         return None
+    if training.outcome == TrainingOutcome.NOTHING_NEW:
+        return None  # it trained nothing
     until = training.start + dt.timedelta(seconds=seconds)
     if now >= until:
         return None
@@ -213,6 +227,7 @@ def manual_mode(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold
 HOLDS: tuple[HoldRule, ...] = (
     suspended,
     in_flight,
+    pinned,
     corrupted,
     waiting_for_new_data,
     nothing_new,

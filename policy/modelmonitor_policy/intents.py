@@ -44,6 +44,8 @@ class StartTraining:
         Token of the request that the training serves; None where no user requested it.
     drift_onset
         First day after the newest known change; None where there is none.
+    pinned
+        Whether the champion is pinned, so that the training cannot replace it.
     """
 
     number: int
@@ -51,6 +53,7 @@ class StartTraining:
     message: str
     token: str | None = None
     drift_onset: dt.date | None = None
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class StartRollback:
 
 @dataclass(frozen=True)
 class StartPromotion:
-    """Start the promotion of a version that awaits approval.
+    """Start the promotion of a version that a user requested.
 
     Attributes
     ----------
@@ -79,10 +82,13 @@ class StartPromotion:
         The version.
     token
         Token of the request.
+    comment
+        Why it is promoted, in the words of the user.
     """
 
     version: str
     token: str
+    comment: str = ""
 
 
 class RollbackCause(StrEnum):

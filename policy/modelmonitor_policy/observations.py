@@ -144,12 +144,15 @@ class ChampionObservation:
         Last day of its training window; None where it is not known.
     change_point
         First day after a change within its training window; None where there is none.
+    pinned
+        Why it is pinned in the registry; None if it is not.
     """
 
     version: str
     since: dt.datetime
     train_end: dt.date | None = None
     change_point: dt.date | None = None
+    pinned: str | None = None
 
 
 @dataclass(frozen=True)

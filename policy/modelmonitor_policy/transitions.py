@@ -9,6 +9,7 @@ from typing import Any
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
 from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.outcomes import TrainingOutcome, Verdict
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.status import (
     MAX_HISTORY,
     MAX_RECENT_JOBS,
@@ -33,6 +34,8 @@ from modelmonitor_policy.intents import (
 )
 from modelmonitor_policy.observations import Answer, JobObservation
 
+#: Reasons of trainings whose data or model were known before.
+_NOTHING_NEW = frozenset({GateReason.SAME_DATA, GateReason.SAME_MODEL, GateReason.LEFT_BY_ROLLBACK})
 #: The retraining budget counts trainings, and its period can be long.
 MAX_TRAININGS = 100
 
@@ -228,6 +231,8 @@ def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: d
             "train_end": verdict.train_end,
         }
         status = _with_champion(status, verdict.champion)
+        if reason in _NOTHING_NEW:  # it could change nothing, so it uses nothing of the budget
+            status = _update(status, trainings=[start for start in status.trainings if start != last.start_time])
     else:
         reason, message = _failure(verdict)
         action, outcome, version = Reason.TRAINING_FAILED, TrainingOutcome.FAILED.value, None

@@ -38,13 +38,30 @@ def add_commands(subparsers: Any) -> None:
     _output(compare)
     compare.set_defaults(run=_compare)
 
-    promote = _command(subparsers, "promote", "make a version that awaits approval the champion")
+    promote = _command(subparsers, "promote", "make a version the champion that awaits approval, or that you choose")
     promote.add_argument("--version", dest="wanted", default="", metavar="VERSION", help="which version")
+    promote.add_argument(
+        "--reason", default="", metavar="TEXT", help="why, for the record; required if it did not pass the gate"
+    )
     promote.set_defaults(run=_promote)
 
     rollback = _command(subparsers, "rollback", "make an earlier version the champion again")
     rollback.add_argument("--to", default="previous", metavar="VERSION", help="which version (default previous)")
     rollback.set_defaults(run=_rollback)
+
+    pin = subparsers.add_parser(
+        "pin",
+        help="hold the champion: neither a training nor an automatic rollback replaces it",
+        description="Hold the champion until modelmonitor unpin: neither a training nor an automatic rollback replaces "
+        "it. A person still can, with promote and rollback.",
+    )
+    pin.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
+    pin.set_defaults(run=_pin)
+    unpin = subparsers.add_parser("unpin", help="release a pinned champion", description="Release a pinned champion.")
+    unpin.set_defaults(run=_pin, reason=None)
+    for command in (pin, unpin):
+        command.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
+        _output(command)
 
     versions = subparsers.add_parser("versions", help="list the versions of a monitor's model, and which served when")
     versions.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
@@ -171,12 +188,23 @@ def _promote(args: argparse.Namespace) -> int:
     def from_file(monitor: MonitorRef, spec: ModelMonitorSpec) -> PromoteRequest:
         if not args.wanted:
             raise BadConfiguration("--version is missing; modelmonitor versions lists the versions that await approval")
-        return PromoteRequest(monitor=monitor, spec=spec, version=args.wanted)
+        return PromoteRequest(monitor=monitor, spec=spec, version=args.wanted, comment=args.reason[:500])
 
     def handle(request: PromoteRequest, job: str) -> RunVerdict:
         return handle_promotion(open_store(request.spec.storage), request, job=job, now=_now())
 
     return _run_request(args, PromoteRequest, from_file, handle)
+
+
+def _pin(args: argparse.Namespace) -> int:
+    from modelmonitor_trainer.cli.main import read_monitor
+    from modelmonitor_trainer.registry.manual import handle_pin
+
+    now = _now()
+    registry = _registry(*read_monitor(args.file))
+    comment = None if args.reason is None else args.reason[:500]
+    _print(handle_pin(registry, comment, job=f"local-{now:%Y%m%dT%H%M%S%fZ}", now=now), args.output)
+    return 0
 
 
 def _run_request(

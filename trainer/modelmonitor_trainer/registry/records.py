@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +15,7 @@ from modelmonitor_api.resource import Message
 from modelmonitor_api.spec import Feature, Metric, Task
 from modelmonitor_api.status import Champion, Time
 from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.registry.layout import MODEL_FOLDER
 
 #: Least days from after a change that can be a reference: all weekdays.
 MIN_REFERENCE_DAYS = 7
@@ -24,6 +27,12 @@ class StoredFile(Message):
     name: str = Field(description="Path below the folder of the version.")
     sha256: str = Field(description="SHA-256 of the content.")
     size: int = Field(description="Size in bytes.", ge=0)
+
+
+def digest_of_files(files: Iterable[StoredFile]) -> str:
+    """Return the digest of the model files of a custom trainer."""
+    listed = sorted(f"{stored.name} {stored.sha256}" for stored in files if stored.name.startswith(MODEL_FOLDER))
+    return hashlib.sha256("\n".join(listed).encode()).hexdigest()
 
 
 class Period(Message):
@@ -89,6 +98,11 @@ class VersionRecord(Message):
             start = max(start, self.change_point)
         return start, end
 
+    @property
+    def model_sha256(self) -> str:
+        """Digest of the model: of its fitted parameters, or of the files of a custom trainer."""
+        return self.fitted_sha256 or digest_of_files(self.files)
+
     def describe_change(self) -> str | None:
         """Return a sentence on the change within the training window; None if none is known."""
         if self.change_point is None:
@@ -125,6 +139,7 @@ class Tenure(Message):
     change_point: dt.date | None = Field(None, description="First day after a change within its training window.")
     train_rows: int | None = Field(None, description="Labelled rows of its training window.")
     manifest_sha256: str | None = Field(None, description="SHA-256 of its data manifest.")
+    model_sha256: str | None = Field(None, description="Digest of the model; equal models have equal digests.")
     image: str | None = Field(None, description="Image that trained it.")
 
 
@@ -144,10 +159,19 @@ class ServingPeriod:
     until: dt.datetime | None
 
 
+class Pin(Message):
+    """A decision of a person to hold the champion."""
+
+    since: Time = Field(description="When it was pinned.")
+    by: str = Field(description="Job that pinned it.")
+    comment: str = Field(description="Reason, in the words of the person.")
+
+
 class Pointer(Tenure):
     """The champion pointer: the present champion and the history of all champions."""
 
     schema_version: Literal[1] = 1
+    pin: Pin | None = Field(None, description="Present if only a person may replace the champion.")
     history: list[Tenure] = Field(description="All tenures, the present one first.", min_length=1)
 
     def to_champion(self) -> Champion:
@@ -165,6 +189,7 @@ class Pointer(Tenure):
             score=None if self.score is None else f"{self.score:.6g}",
             data_end=end,
             change_point=self.change_point,
+            pinned=self.pin.comment if self.pin else None,
         )
 
     def serving_periods(self, start: dt.datetime, end: dt.datetime) -> list[ServingPeriod]:

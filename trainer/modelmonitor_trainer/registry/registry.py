@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelmonitor_api.messages import MonitorRef
+from modelmonitor_api.reasons import Reason
 from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_api.status import format_time
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadConfiguration, NotFound, ObjectChanged, PreconditionFailed
 from modelmonitor_trainer.registry import reader, writer
 from modelmonitor_trainer.registry.layout import MANIFEST_FILE, ResultsLayout
-from modelmonitor_trainer.registry.records import Pointer, StoredFile, Tenure, VersionRecord, parse_pointer
+from modelmonitor_trainer.registry.records import Pin, Pointer, StoredFile, Tenure, VersionRecord, parse_pointer
 from modelmonitor_trainer.registry.reservations import reserve
 from modelmonitor_trainer.storage.base import JSON, Store
 
@@ -26,6 +28,23 @@ from modelmonitor_trainer.storage.base import JSON, Store
 MAX_HISTORY = 1000
 PREVIOUS = "previous"
 _ATTEMPTS = 5
+
+
+class ChampionPinned(ObjectChanged):
+    """The champion is pinned, so only a person can replace it.
+
+    Attributes
+    ----------
+    pointer
+        The champion.
+    """
+
+    def __init__(self, pointer: Pointer, pin: Pin) -> None:
+        super().__init__(
+            f"{pointer.version} has been pinned since {format_time(pin.since)} ({pin.comment}); modelmonitor unpin "
+            "releases it"
+        )
+        self.pointer = pointer
 
 
 class ChampionChanged(ObjectChanged):
@@ -88,7 +107,16 @@ class ModelRegistry:
         versioned = self.pointer()
         return versioned[0] if versioned else None
 
-    def promote(self, record: VersionRecord, *, instead_of: str | None, by: str, now: dt.datetime) -> Pointer:
+    def promote(
+        self,
+        record: VersionRecord,
+        *,
+        instead_of: str | None,
+        by: str,
+        now: dt.datetime,
+        manually: bool = False,
+        message: str | None = None,
+    ) -> Pointer:
         """Make a version the champion and return the pointer.
 
         Parameters
@@ -102,18 +130,28 @@ class ModelRegistry:
             rollback.
         now
             The present.
+        manually
+            Whether a person promotes it: that replaces a pinned champion as well.
+        message
+            Reason, one sentence; that of the gate if omitted.
 
         Raises
         ------
         ChampionChanged
             If another version has become the champion since.
+        ChampionPinned
+            If the champion is pinned.
         """
         pointer, etag = self.pointer() or (None, None)
         if pointer is not None and _is_promoted(pointer, record.version, by):
             return pointer
         if (pointer.version if pointer else None) != instead_of:
             raise ChampionChanged(instead_of, pointer)
-        tenure = _tenure(record, "Promoted", by, record.message, instead_of, now)
+        if pointer is not None and pointer.pin is not None and not manually:
+            raise ChampionPinned(pointer, pointer.pin)
+        tenure = _tenure(record, "Promoted", by, message or record.message, instead_of, now)
+        if manually:
+            tenure = tenure.model_copy(update={"reason": Reason.REQUESTED.value})
         try:
             return self._replace_pointer(pointer, etag, tenure)
         except PreconditionFailed:
@@ -191,13 +229,45 @@ class ModelRegistry:
             If it is not.
         """
         history = [tenure, *(pointer.history if pointer else ())][:MAX_HISTORY]
-        replaced = Pointer.model_validate({**tenure.model_dump(), "history": [item.model_dump() for item in history]})
-        data = json.dumps(replaced.to_wire(), indent=1, ensure_ascii=False, allow_nan=False).encode()
+        replaced = Pointer.model_validate(
+            {
+                **tenure.model_dump(),
+                "history": [item.model_dump() for item in history],
+                "pin": pointer.pin.model_dump() if pointer is not None and pointer.pin is not None else None,
+            }
+        )
+        self._write_pointer(replaced, etag)
+        return replaced
+
+    def _write_pointer(self, pointer: Pointer, etag: str | None) -> None:
+        """Write the pointer if it still is the one with this ETag; None if there was none."""
+        data = json.dumps(pointer.to_wire(), indent=1, ensure_ascii=False, allow_nan=False).encode()
         if etag is None:
             self.store.write(self.layout.champion, data, if_absent=True, content_type=JSON)
         else:
             self.store.write(self.layout.champion, data, if_match=etag, content_type=JSON)
-        return replaced
+
+    def pin(self, pin: Pin | None) -> Pointer:
+        """Pin the champion, or release it.
+
+        Raises
+        ------
+        NotFound
+            If there is no champion.
+        ChampionChanged
+            If other Jobs keep changing the pointer.
+        """
+        for _ in range(_ATTEMPTS):
+            pointer, etag = self.pointer() or (None, None)
+            if pointer is None:
+                raise NotFound(f"there is no champion under {self.layout.root}, so there is nothing to pin or release")
+            changed = pointer.model_copy(update={"pin": pin})
+            try:
+                self._write_pointer(changed, etag)
+            except PreconditionFailed:
+                continue  # another Job was faster: start over from what it wrote
+            return changed
+        raise ChampionChanged(None, self.champion())
 
     # Versions
 
@@ -348,5 +418,6 @@ def _tenure(
         change_point=record.change_point,
         train_rows=record.train.rows,
         manifest_sha256=record.manifest_sha256,
+        model_sha256=record.model_sha256,
         image=record.image or None,
     )

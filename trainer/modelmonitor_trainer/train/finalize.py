@@ -132,14 +132,14 @@ def _note_on_change(run: Run, record: VersionRecord) -> str | None:
 
 
 def finish_inconclusive(run: Run, inconclusive: InconclusiveTraining, now: dt.datetime) -> RunVerdict:
-    """Write the report page and the verdict of a run in which nothing could be compared."""
+    """Write the report page and the verdict of a run without a version."""
     reason, message = inconclusive.reason.value, as_sentence(str(inconclusive))
-    _LOG.info("Inconclusive (%s): %s", reason, message)
+    _LOG.info("%s (%s): %s", inconclusive.outcome, reason, message)
     pointer = run.registry.champion()
-    page = render_inconclusive(run.request, reason, message, now, _earlier_versions(run))
+    page = render_inconclusive(run.request, inconclusive.outcome, reason, message, now, _earlier_versions(run))
     run.store.write(run.report_uri, page.encode(), content_type=HTML)
     verdict = RunVerdict(
-        outcome="Inconclusive",
+        outcome=inconclusive.outcome,
         reason=reason,
         message=message[:_MAX_MESSAGE],
         champion=pointer.to_champion() if pointer else None,
