@@ -134,6 +134,11 @@ class GateReason(DocumentedEnum):
     )
     NOT_SHOWN_TO_BE_BETTER = "NotShownToBeBetter", "Rejected: promotion.requirement is Better, and this was not shown."
     WORSE_ON_A_SLICE = "WorseOnASlice", "Rejected: the challenger is worse on a slice by more than maxSliceDrop."
+    BELOW_MINIMUM_SCORE = "BelowMinimumScore", "Rejected: the score does not reach promotion.minimumScore."
+    WORSE_THAN_BEST = (
+        "WorseThanBest",
+        "Rejected: it was not shown to be as good as the last champion that was better than its predecessor.",
+    )
     NOT_BETTER_THAN_BASELINE = "NotBetterThanBaseline", "Rejected: the challenger does not beat a trivial baseline."
     TOO_FEW_ROWS = "TooFewRows", "Inconclusive: there are too few labelled rows to train or to compare."
     METRIC_UNDEFINED = "MetricUndefined", "Inconclusive: the metric cannot be computed on the hold-out."

@@ -12,10 +12,12 @@ import logging
 
 from modelmonitor_api.messages import RunVerdict
 from modelmonitor_api.outcomes import GateOutcome
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadData, ModelMonitorError
 from modelmonitor_trainer.gate.evaluation import evaluate
+from modelmonitor_trainer.gate.reuse import count_earlier
 from modelmonitor_trainer.gate.warm_start_guard import guarded_confidence
 from modelmonitor_trainer.registry.layout import COMPARISON_FILE, PARAMETERS_FILE
 from modelmonitor_trainer.registry.mlflow_tracking import with_note
@@ -45,6 +47,7 @@ def evaluate_and_store(
     challenger: Challenger,
     champion: ChampionScores | None,
     now: dt.datetime,
+    best: ChampionScores | None = None,
 ) -> VersionRecord:
     """Evaluate a challenger and write its version.
 
@@ -56,6 +59,8 @@ def evaluate_and_store(
         Both models with their scores on the hold-out; None if there is no champion.
     now
         Current time.
+    best
+        The last champion that was better than its predecessor, with its scores; None if that is the champion.
 
     Returns
     -------
@@ -63,7 +68,7 @@ def evaluate_and_store(
         The stored record: that of an earlier pod if there is one.
     """
     spec = run.spec
-    scores = gate_input(spec, rows, challenger.holdout, champion)
+    scores = gate_input(spec, rows, challenger.holdout, champion, best, _earlier_comparisons(run, manifest))
     promotion = _promotion_settings(spec.promotion, challenger)
     result = evaluate(scores, promotion, seed=spec.retraining.random_seed)
     _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)
@@ -146,6 +151,17 @@ def finish_inconclusive(run: Run, inconclusive: InconclusiveTraining, now: dt.da
         report_uri=run.report_uri,
     )
     return write_verdict(run, verdict)
+
+
+def _earlier_comparisons(run: Run, manifest: Manifest) -> float:
+    """Return the number of earlier comparisons on the days of the hold-out."""
+    compared = (record for record in _earlier_versions(run) if record.compared_with is not None)
+    windows = [
+        (record.holdout.start, record.holdout.end)
+        for record in compared
+        if record.reason not in {GateReason.TOO_FEW_ROWS, GateReason.METRIC_UNDEFINED}
+    ]
+    return count_earlier(manifest.holdout, windows)
 
 
 def _promotion_settings(promotion: Promotion, challenger: Challenger) -> Promotion:

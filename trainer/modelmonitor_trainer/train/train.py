@@ -28,6 +28,7 @@ from modelmonitor_trainer.registry.layout import MODEL_FILE
 from modelmonitor_trainer.registry.model_files import LoadedModel, dump_model, load_model, read_pipeline
 from modelmonitor_trainer.registry.records import Pointer
 from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.train.best_champion import load_best, score_best
 from modelmonitor_trainer.train.challenger import Challenger
 from modelmonitor_trainer.train.cost import measure_cost
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
@@ -102,7 +103,8 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
             challenger = _train_challenger(
                 run, manifest, rows, source, warm_start_source(run.registry, model), start, champion
             )
-            record = evaluate_and_store(run, manifest, rows, challenger, _score_champion(model, rows), now)
+            best = score_best(load_best(run, model, rows.holdout.table.column_names), rows)
+            record = evaluate_and_store(run, manifest, rows, challenger, _score_champion(model, rows), now, best)
         else:
             _LOG.info("an earlier pod has written version %s", record.version)
     except InconclusiveTraining as inconclusive:
