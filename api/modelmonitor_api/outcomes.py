@@ -127,6 +127,7 @@ class RunOutcome(DocumentedEnum):
     ROLLED_BACK = "RolledBack", "An earlier version became the champion again."
     PINNED = "Pinned", "The champion is pinned."
     RELEASED = "Released", "The champion is no longer pinned."
+    RETIRED = "Retired", "The champion is retired: the next version is judged as a first model."
 
 
 class TrainingOutcome(DocumentedEnum):

@@ -174,6 +174,19 @@ class LastTraining(Message):
     generation: int | None = Field(None, description="Generation of the spec when the training started.")
 
 
+class TrainingDays(Message):
+    """The days that a training would use now; all included."""
+
+    train_start: dt.date = Field(description="First day of the training window.")
+    train_end: dt.date = Field(description="Last day of the training window.")
+    holdout_start: dt.date = Field(description="First day of the hold-out.")
+    holdout_end: dt.date = Field(description="Last day of the hold-out; before its first day if no day is left for it.")
+    newest: dt.date = Field(description="Newest day with rows; days after the hold-out await their labels.")
+    responds_from: Time | None = Field(
+        None, description="Time from which a training can respond to the change of lastCheck.driftOnset."
+    )
+
+
 class Champion(Message):
     """The model version in production."""
 
@@ -253,6 +266,9 @@ class ModelMonitorStatus(Message):
         default_factory=list,
         description="Start times of trainings, newest first; counted by spec.retraining.budget.",
         max_length=100,
+    )
+    training_days: TrainingDays | None = Field(
+        None, description="Days that a training would use now; absent before the first check."
     )
     champion: Champion | None = Field(None, description="Model version in production.")
     rollout: Rollout | None = Field(None, description="Rollout of the champion to its Deployment.")

@@ -46,6 +46,7 @@ from modelmonitor_policy import (
     record_intent,
 )
 from modelmonitor_policy.schedule import next_time
+from modelmonitor_policy.training_days import training_days
 
 _log = logging.getLogger(__name__)
 
@@ -170,7 +171,8 @@ class Reconciler:
             job = manifests.job_of(monitor, self._settings, intent)
             state = state.after(intent, await self._create_or_adopt(job, state.resource), now)
         # Decided again after the execution: the condition names the Jobs that have just been started.
-        return state, decide(state.facts(monitor), now)
+        facts = state.facts(monitor)
+        return state.with_status(training_days=training_days(facts)), decide(facts, now)
 
     async def _apply_cron_job(self, monitor: Monitor, resource: Object) -> None:
         wanted = manifests.cron_job(monitor, self._settings)

@@ -87,7 +87,7 @@ def waiting_for_new_data(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime
     if onset is None or newest is None:
         return None
     calendar = plan_training(spec, newest, champion_end=champion.train_end)
-    found, required = calendar.train.count_from(onset), days_required(spec, _days_tried(facts, onset))
+    found, required = calendar.train.count_from(onset), days_required(spec, days_tried(facts, onset))
     if found >= required:
         return None
     enough = day_with(spec, onset, required)
@@ -104,7 +104,7 @@ def waiting_for_new_data(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime
     )
 
 
-def _days_tried(facts: Facts, onset: dt.date) -> int:
+def days_tried(facts: Facts, onset: dt.date) -> int:
     """Return how many days from after a change the newest training had."""
     training = facts.training
     if training is None or training.train_end is None or training.failed:

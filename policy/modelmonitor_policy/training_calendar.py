@@ -122,5 +122,37 @@ def known_from(spec: ModelMonitorSpec, day: dt.date) -> dt.datetime:
     return next_time(spec.schedule, spec.time_zone, over - dt.timedelta(minutes=1))
 
 
+def describe_calendar(spec: ModelMonitorSpec) -> tuple[str, ...]:
+    """Return the calendar of a training as lines of text, in days before the newest day with rows.
+
+    >>> from modelmonitor_api.resource import parse
+    >>> _offsets(Days(dt.date(2013, 1, 1), dt.date(2013, 1, 5)), dt.date(2013, 1, 8))
+    'days 7 to 3 before'
+    """
+    newest = dt.date(2000, 1, 1)
+    calendar, delay = plan_training(spec, newest), _delay(spec)
+    holdout, required = spec.promotion.holdout_days, days_required(spec)
+    whole, beyond = len(calendar.train), holdout + delay
+    awaited = f"{_offsets(calendar.unlabelled, newest)} (data.labels.delayDays is {delay})" if delay else "no day"
+    lines = [
+        "A training on rows through the newest day uses:",
+        f"  training window  {_offsets(calendar.train, newest)} (retraining.windowDays is {whole})",
+        f"  hold-out         {_offsets(calendar.holdout, newest)} (promotion.holdoutDays is {holdout})",
+        f"  awaits labels    {awaited}",
+        f"The first training is possible with {1 + beyond} days of rows, and has a whole window with {whole + beyond}.",
+    ]
+    if required:
+        lines.append(
+            f"A training responds to a change from day {required + beyond - 1} after it on, when {required} days of its "
+            f"window are from after the change (retraining.minNewShare is {spec.retraining.min_new_share})."
+        )
+    return tuple(lines)
+
+
+def _offsets(days: Days, newest: dt.date) -> str:
+    first, last = ((newest - day).days for day in (days.start, days.end))
+    return f"days {first} to {last} before" if last else f"days {first} to 0 before, the newest itself"
+
+
 def _delay(spec: ModelMonitorSpec) -> int:
     return spec.data.labels.delay_days if spec.data.labels else 0

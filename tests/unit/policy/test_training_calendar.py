@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_policy.training_calendar import Days, day_with, days_required, known_from, plan_training
-from unit.policy.factories import spec
+from modelmonitor_policy.training_calendar import (
+    Days,
+    day_with,
+    days_required,
+    describe_calendar,
+    known_from,
+    plan_training,
+)
+from modelmonitor_policy.training_days import training_days
+from unit.policy.factories import CHAMPION, check, facts, spec
 
 NEWEST = dt.date(2013, 4, 1)
 DAY = dt.timedelta(days=1)
@@ -108,3 +117,36 @@ def test_windows_follow_each_other_and_the_holdout_is_unseen(
     assert calendar.unlabelled.start == calendar.holdout.end + DAY
     if champion is not None:
         assert calendar.holdout.start > champion
+
+
+RESPONSE = (
+    "A training responds to a change from day 33 after it on, when 18 days of its window are from after the change "
+    "(retraining.minNewShare is 0.2)."
+)
+
+
+def test_the_calendar_is_described_in_days_before_the_newest() -> None:
+    assert describe_calendar(windows()) == (
+        "A training on rows through the newest day uses:",
+        "  training window  days 105 to 16 before (retraining.windowDays is 90)",
+        "  hold-out         days 15 to 2 before (promotion.holdoutDays is 14)",
+        "  awaits labels    days 1 to 0 before, the newest itself (data.labels.delayDays is 2)",
+        "The first training is possible with 17 days of rows, and has a whole window with 106.",
+        RESPONSE,
+    )
+    assert "  awaits labels    no day" in describe_calendar(windows(delay=0))
+    assert len(describe_calendar(windows(share="0"))) == 5
+
+
+def test_the_status_has_the_days_that_a_training_would_use() -> None:
+    onset = dt.date(2013, 3, 20)
+    known = facts(spec=windows(), champion=CHAMPION, check=replace(check(), newest_day=NEWEST, drift_onset=onset))
+    days = training_days(known)
+    assert days is not None
+    assert (days.train_end, days.holdout_start, days.holdout_end) == (
+        dt.date(2013, 3, 16),
+        dt.date(2013, 3, 17),
+        dt.date(2013, 3, 30),
+    )
+    assert days.responds_from == known_from(windows(), onset + 33 * DAY)
+    assert training_days(facts(check=None)) is None

@@ -155,3 +155,12 @@ def test_pin_and_unpin_on_the_command_line(two_champions, capsys):
     assert capsys.readouterr().out.startswith(f"Pinned (Requested): {second} is pinned: audit.")
     assert main(["unpin", "-f", world.file()]) == 0
     assert capsys.readouterr().out.startswith(f"Released (Requested): {second} is not pinned")
+
+
+def test_versions_that_await_approval_are_not_made_twice(two_champions):
+    world, _, second = two_champions
+    world.spec["promotion"]["mode"] = "Manual"
+    world.land(23, 26)
+    assert world.train(3).outcome == "AwaitingApproval"
+    assert world.train(4).reason == "SameData"
+    assert world.champion().version == second

@@ -63,6 +63,17 @@ def add_commands(subparsers: Any) -> None:
         command.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
         _output(command)
 
+    retire = subparsers.add_parser(
+        "retire",
+        help="start over: judge the next version as a first model, with all history kept",
+        description="Start over, for example for another target: the next version is judged as a first model. The "
+        "retired version serves until then; no version and no history is deleted.",
+    )
+    retire.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
+    retire.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
+    _output(retire)
+    retire.set_defaults(run=_retire)
+
     versions = subparsers.add_parser("versions", help="list the versions of a monitor's model, and which served when")
     versions.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
     versions.add_argument(
@@ -207,6 +218,17 @@ def _pin(args: argparse.Namespace) -> int:
     return 0
 
 
+def _retire(args: argparse.Namespace) -> int:
+    from modelmonitor_trainer.cli.main import read_monitor
+    from modelmonitor_trainer.registry.manual import handle_retirement
+
+    now = _now()
+    registry = _registry(*read_monitor(args.file))
+    job = f"local-{now:%Y%m%dT%H%M%S%fZ}"
+    _print(handle_retirement(registry, args.reason[:500], job=job, now=now), args.output)
+    return 0
+
+
 def _run_request(
     args: argparse.Namespace,
     kind: type[_Request],
@@ -272,7 +294,7 @@ def _versions(args: argparse.Namespace) -> int:
     times = _times(args.at) if args.at else None
     monitor, spec = read_monitor(args.file)
     registry = _registry(monitor, spec)
-    pointer = registry.champion()
+    pointer = registry.serving()
     if times is not None:
         _print_periods(pointer.serving_periods(*times) if pointer else [], args)
         return 0

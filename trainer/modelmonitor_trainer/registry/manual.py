@@ -10,7 +10,7 @@ from modelmonitor_api.outcomes import GateOutcome, RunOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.registry.mlflow_tracking import move_alias, tracked_name, with_note
-from modelmonitor_trainer.registry.records import Pin, Pointer, VersionRecord
+from modelmonitor_trainer.registry.records import Decision, Pointer, VersionRecord
 from modelmonitor_trainer.registry.registry import ChampionChanged, ChampionPinned, ModelRegistry
 from modelmonitor_trainer.storage.base import Store
 
@@ -150,8 +150,8 @@ def handle_pin(registry: ModelRegistry, comment: str | None, *, job: str, now: d
     NotFound
         If there is no champion.
     """
-    pin = None if comment is None else Pin(since=now.replace(microsecond=0), by=job, comment=comment)
-    pointer = registry.pin(pin)
+    pin = None if comment is None else Decision(since=now.replace(microsecond=0), by=job, comment=comment)
+    pointer = registry.decide(pin=pin)
     if pin is None:
         message = f"{pointer.version} is not pinned: the next version that passes the gate replaces it."
     else:
@@ -165,6 +165,37 @@ def handle_pin(registry: ModelRegistry, comment: str | None, *, job: str, now: d
         message=message,
         version=pointer.version,
         champion=pointer.to_champion(),
+    )
+
+
+def handle_retirement(registry: ModelRegistry, comment: str, *, job: str, now: dt.datetime) -> RunVerdict:
+    """Start over: the next version is judged as a first model. All versions and the history are kept.
+
+    Parameters
+    ----------
+    registry
+        Registry of the monitor.
+    comment
+        Why the champion is retired.
+    job
+        Name of the Job.
+    now
+        The present, with time zone.
+
+    Raises
+    ------
+    NotFound
+        If there is no champion.
+    """
+    decision = Decision(since=now.replace(microsecond=0), by=job, comment=comment)
+    pointer = registry.decide(retired=decision, pin=None)
+    return RunVerdict(
+        outcome=RunOutcome.RETIRED,
+        reason=_REQUESTED,
+        message=f"{pointer.version} is retired: {comment}. It serves until the next training promotes a version, which is "
+        "compared with the trivial baselines only. Checks compare with spec.data.reference until then. To undo it: "
+        f"modelmonitor rollback --to {pointer.version}.",
+        version=pointer.version,
     )
 
 

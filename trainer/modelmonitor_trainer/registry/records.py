@@ -159,11 +159,11 @@ class ServingPeriod:
     until: dt.datetime | None
 
 
-class Pin(Message):
-    """A decision of a person to hold the champion."""
+class Decision(Message):
+    """A decision of a person about the champion."""
 
-    since: Time = Field(description="When it was pinned.")
-    by: str = Field(description="Job that pinned it.")
+    since: Time = Field(description="When it was made.")
+    by: str = Field(description="Job that recorded it.")
     comment: str = Field(description="Reason, in the words of the person.")
 
 
@@ -171,7 +171,12 @@ class Pointer(Tenure):
     """The champion pointer: the present champion and the history of all champions."""
 
     schema_version: Literal[1] = 1
-    pin: Pin | None = Field(None, description="Present if only a person may replace the champion.")
+    pin: Decision | None = Field(None, description="Present if only a person may replace the champion.")
+    retired: Decision | None = Field(
+        None,
+        description="Present if the champion is not compared with any more: the next version starts over as a first "
+        "model. The retired version serves until then.",
+    )
     history: list[Tenure] = Field(description="All tenures, the present one first.", min_length=1)
 
     def to_champion(self) -> Champion:

@@ -20,7 +20,7 @@ from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadConfiguration, NotFound, ObjectChanged, PreconditionFailed
 from modelmonitor_trainer.registry import reader, writer
 from modelmonitor_trainer.registry.layout import MANIFEST_FILE, ResultsLayout
-from modelmonitor_trainer.registry.records import Pin, Pointer, StoredFile, Tenure, VersionRecord, parse_pointer
+from modelmonitor_trainer.registry.records import Decision, Pointer, StoredFile, Tenure, VersionRecord, parse_pointer
 from modelmonitor_trainer.registry.reservations import reserve
 from modelmonitor_trainer.storage.base import JSON, Store
 
@@ -39,7 +39,7 @@ class ChampionPinned(ObjectChanged):
         The champion.
     """
 
-    def __init__(self, pointer: Pointer, pin: Pin) -> None:
+    def __init__(self, pointer: Pointer, pin: Decision) -> None:
         super().__init__(
             f"{pointer.version} has been pinned since {format_time(pin.since)} ({pin.comment}); modelmonitor unpin "
             "releases it"
@@ -103,7 +103,12 @@ class ModelRegistry:
         return parse_pointer(data, uri), etag
 
     def champion(self) -> Pointer | None:
-        """Return the champion, or None before the first promotion; see :meth:`pointer`."""
+        """Return the champion, or None before the first promotion and after a retirement; see :meth:`pointer`."""
+        serving = self.serving()
+        return None if serving is None or serving.retired is not None else serving
+
+    def serving(self) -> Pointer | None:
+        """Return the version that serves, retired or not; None before the first promotion."""
         versioned = self.pointer()
         return versioned[0] if versioned else None
 
@@ -145,7 +150,7 @@ class ModelRegistry:
         pointer, etag = self.pointer() or (None, None)
         if pointer is not None and _is_promoted(pointer, record.version, by):
             return pointer
-        if (pointer.version if pointer else None) != instead_of:
+        if (pointer.version if pointer and pointer.retired is None else None) != instead_of:
             raise ChampionChanged(instead_of, pointer)
         if pointer is not None and pointer.pin is not None and not manually:
             raise ChampionPinned(pointer, pointer.pin)
@@ -208,7 +213,7 @@ class ModelRegistry:
             if instead_of is not None and pointer.version != instead_of:
                 raise ChampionChanged(instead_of, pointer)
             version = _target(pointer, to)
-            if version == pointer.version:
+            if version == pointer.version and pointer.retired is None:
                 return pointer, False
             record = self.reserve(version)
             self.verify_files(record)
@@ -247,8 +252,8 @@ class ModelRegistry:
         else:
             self.store.write(self.layout.champion, data, if_match=etag, content_type=JSON)
 
-    def pin(self, pin: Pin | None) -> Pointer:
-        """Pin the champion, or release it.
+    def decide(self, **decision: Decision | None) -> Pointer:
+        """Record a decision about the champion: ``pin`` or ``retired``; None revokes it.
 
         Raises
         ------
@@ -260,8 +265,8 @@ class ModelRegistry:
         for _ in range(_ATTEMPTS):
             pointer, etag = self.pointer() or (None, None)
             if pointer is None:
-                raise NotFound(f"there is no champion under {self.layout.root}, so there is nothing to pin or release")
-            changed = pointer.model_copy(update={"pin": pin})
+                raise NotFound(f"there is no champion under {self.layout.root}, so there is nothing to decide about it")
+            changed = pointer.model_copy(update=decision)
             try:
                 self._write_pointer(changed, etag)
             except PreconditionFailed:

@@ -142,12 +142,12 @@ def _delete_versions(
     store, layout = registry.store, registry.layout
     records = registry.versions()
     deleted = []
-    for record in expendable(records, registry.champion(), retention.versions, now=now)[:_MOST]:
+    for record in expendable(records, registry.serving(), retention.versions, now=now)[:_MOST]:
         version = layout.version(record.version)
         # Announce first and only then read the champion: a rollback reserves its version and then looks for this.
         if not announce_deletion(store, version):
             continue
-        if record in expendable(records, registry.champion(), retention.versions, now=now):
+        if record in expendable(records, registry.serving(), retention.versions, now=now):
             _delete_version(store, layout, record)
             deleted.append(record.version)
         else:

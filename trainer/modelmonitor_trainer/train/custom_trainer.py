@@ -17,7 +17,7 @@ from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.registry.layout import MODEL_FOLDER
 from modelmonitor_trainer.registry.model_files import load_model
-from modelmonitor_trainer.registry.records import StoredFile, VersionRecord, digest_of_files
+from modelmonitor_trainer.registry.records import Pointer, StoredFile, VersionRecord, digest_of_files
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.challenger import Challenger
 from modelmonitor_trainer.train.custom_trainer_files import model_files, read_predictions, trainer_cost
@@ -128,7 +128,6 @@ def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str,
     record = run.registry.find_version(version_of(run, manifest))
     if record is None:
         try:
-            refuse_known_model(run, _model_digest(folder), pointer)
             champion = _champion_record(run, pinned_champion(run))
             built_in = load_model(run.registry, champion.version) if champion and champion.kind == "Skops" else None
             rows = load_rows(store, run.spec, manifest, built_in.columns if built_in else ())
@@ -141,7 +140,10 @@ def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str,
         elif champion is not None:
             scores = _read_scores(run, folder / PREDICT_CHAMPION, rows, champion_classes(champion, rows))
             champion_scores = ChampionScores(champion, scores)
-        challenger = _read_challenger(run, manifest, folder, rows)
+        try:
+            challenger = _read_challenger(run, manifest, folder, rows, pointer)
+        except InconclusiveTraining as known:
+            return finish_inconclusive(run, known, now)
         record = evaluate_and_store(run, manifest, rows, challenger, champion_scores, now)
     return promote_and_report(run, record, now)
 
@@ -177,10 +179,17 @@ def _repository(image: str) -> str:
     return head + slash + last.partition(":")[0]
 
 
-def _read_challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows) -> Challenger:
-    """Read the predictions of the trained model, and store its files."""
+def _read_challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows, pointer: Pointer | None) -> Challenger:
+    """Read the predictions of the trained model, and store its files.
+
+    Raises
+    ------
+    InconclusiveTraining
+        If the model is known already.
+    """
     spec = run.spec
     holdout = _read_scores(run, folder / PREDICT_CHALLENGER, rows, rows.known_classes)
+    refuse_known_model(run, _model_digest(folder), pointer)
     version = version_of(run, manifest)
     files: list[StoredFile] = []
     for name, path in model_files(folder / CHALLENGER):

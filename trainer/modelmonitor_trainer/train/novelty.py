@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from modelmonitor_api.outcomes import RunOutcome
+from modelmonitor_api.outcomes import GateOutcome, RunOutcome
 from modelmonitor_api.reasons import GateReason
+from modelmonitor_api.spec import PromotionMode
 from modelmonitor_api.status import format_time
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.registry.known_models import LeftModel, find_trained, left_models
-from modelmonitor_trainer.registry.records import Pointer
+from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.train.run import InconclusiveTraining, Run
 
 
@@ -28,7 +29,7 @@ def refuse_known_data(run: Run, manifest: Manifest, champion: Pointer | None) ->
     known = find_trained(
         run.registry, manifest_sha256=manifest.sha256, champion=version, image=run.request.trainer_image
     )
-    if known is None:
+    if known is None or (known.version != version and _awaits_only_its_job(run, known, champion)):
         return
     days = f"the training data ({manifest.train[0]} to {manifest.train[1]}) and the spec are those of"
     if known.version == version:
@@ -40,6 +41,12 @@ def refuse_known_data(run: Run, manifest: Manifest, champion: Pointer | None) ->
             f"{known.version} --reason TEXT"
         )
     raise InconclusiveTraining(GateReason.SAME_DATA, message, RunOutcome.NOTHING_NEW)
+
+
+def _awaits_only_its_job(run: Run, known: VersionRecord, champion: Pointer) -> bool:
+    """Whether a version passed, no person needs to approve it, and it was not promoted all the same: its Job died."""
+    approved = run.spec.promotion.mode is PromotionMode.AUTO and not run.request.pinned and champion.pin is None
+    return approved and known.outcome is GateOutcome.PASSED
 
 
 def refuse_known_model(run: Run, digest: str, champion: Pointer | None) -> None:
