@@ -143,8 +143,8 @@ def describe_calendar(spec: ModelMonitorSpec) -> tuple[str, ...]:
     ]
     if required:
         lines.append(
-            f"A training responds to a change from day {required + beyond - 1} after it on, when {required} days of its "
-            f"window are from after the change (retraining.minNewShare is {spec.retraining.min_new_share})."
+            f"A training responds to a change from day {required + beyond - 1} after it on, when {required} days of "
+            f"its window are from after the change (retraining.minNewShare is {spec.retraining.min_new_share})."
         )
     return tuple(lines)
 

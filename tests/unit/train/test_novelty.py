@@ -5,7 +5,7 @@ import pytest
 from modelmonitor_api.messages import RollbackRequest
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.errors import BadConfiguration
-from modelmonitor_trainer.registry.manual import handle_pin, handle_rollback
+from modelmonitor_trainer.registry.manual import handle_pin, handle_retirement, handle_rollback
 from unit.train.conftest import NOW
 
 
@@ -163,4 +163,24 @@ def test_versions_that_await_approval_are_not_made_twice(two_champions):
     world.land(23, 26)
     assert world.train(3).outcome == "AwaitingApproval"
     assert world.train(4).reason == "SameData"
+    assert world.champion().version == second
+
+
+def test_a_retired_champion_serves_until_a_first_model_replaces_it(two_champions, capsys):
+    world, _, second = two_champions
+    assert main(["retire", "-f", world.file(), "--reason", "new target"]) == 0
+    assert capsys.readouterr().out.startswith(f"Retired (Requested): {second} is retired: new target.")
+    assert world.champion() is None
+    assert world.registry.serving().version == second
+    verdict = world.train(3)
+    assert (verdict.outcome, verdict.reason) == ("Promoted", "FirstModel")
+    champion = world.champion()
+    assert [tenure.version for tenure in champion.history][1] == second
+    assert champion.retired is None
+
+
+def test_a_retirement_is_undone_by_a_rollback(two_champions):
+    world, _, second = two_champions
+    handle_retirement(world.registry, "by mistake", job="retire", now=NOW)
+    assert world.handle_rollback(second).outcome == "RolledBack"
     assert world.champion().version == second

@@ -192,8 +192,8 @@ def handle_retirement(registry: ModelRegistry, comment: str, *, job: str, now: d
     return RunVerdict(
         outcome=RunOutcome.RETIRED,
         reason=_REQUESTED,
-        message=f"{pointer.version} is retired: {comment}. It serves until the next training promotes a version, which is "
-        "compared with the trivial baselines only. Checks compare with spec.data.reference until then. To undo it: "
+        message=f"{pointer.version} is retired: {comment}. It serves until the next training promotes a version, which "
+        "is compared with the trivial baselines only. Checks compare with spec.data.reference until then. To undo it: "
         f"modelmonitor rollback --to {pointer.version}.",
         version=pointer.version,
     )

@@ -166,8 +166,8 @@ def _champion_record(run: Run, version: str | None) -> VersionRecord | None:
         raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {version} was made by the trainer image {record.image}, whose model files {image} cannot "
-            "load; create a separate monitor for the new trainer, or delete champion.json from the results to start "
-            "over with it",
+            "load; create a separate monitor for the new trainer, or start over with it: "
+            "modelmonitor retire",
         )
     return record
 

@@ -127,7 +127,7 @@ def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
         raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {champion.version} was made by a custom trainer, so the built-in trainer cannot load it; "
-            "delete champion.json from the results to start over with the built-in trainer",
+            "modelmonitor retire starts over with the built-in trainer",
         )
     model = load_model(run.registry, champion.version)
     refuse_other_task(run, model.version)
