@@ -182,7 +182,7 @@ class TrainingDays(Message):
     holdout_start: dt.date = Field(description="First day of the hold-out.")
     holdout_end: dt.date = Field(description="Last day of the hold-out; before its first day if no day is left for it.")
     newest: dt.date = Field(description="Newest day with rows; days after the hold-out await their labels.")
-    responds_from: Time | None = Field(
+    response_time: Time | None = Field(
         None, description="Time from which a training can respond to the change of lastCheck.driftOnset."
     )
 
@@ -267,7 +267,7 @@ class ModelMonitorStatus(Message):
         description="Start times of trainings, newest first; counted by spec.retraining.budget.",
         max_length=100,
     )
-    training_days: TrainingDays | None = Field(
+    training_windows: TrainingDays | None = Field(
         None, description="Days that a training would use now; absent before the first check."
     )
     champion: Champion | None = Field(None, description="Model version in production.")

@@ -172,7 +172,7 @@ class Reconciler:
             state = state.after(intent, await self._create_or_adopt(job, state.resource), now)
         # Decided again after the execution: the condition names the Jobs that have just been started.
         facts = state.facts(monitor)
-        return state.with_status(training_days=training_days(facts)), decide(facts, now)
+        return state.with_status(training_windows=training_days(facts)), decide(facts, now)
 
     async def _apply_cron_job(self, monitor: Monitor, resource: Object) -> None:
         wanted = manifests.cron_job(monitor, self._settings)

@@ -15,15 +15,15 @@ def training_days(facts: Facts) -> TrainingDays | None:
         return None
     champion_end = facts.champion.train_end if facts.champion is not None else None
     calendar = plan_training(spec, check.newest_day, champion_end=champion_end, change=check.drift_onset)
-    responds_from = None
+    response_time = None
     if check.drift_onset is not None:
         required = days_required(spec, days_tried(facts, check.drift_onset))
-        responds_from = known_from(spec, day_with(spec, check.drift_onset, required))
+        response_time = known_from(spec, day_with(spec, check.drift_onset, required))
     return TrainingDays(
         train_start=calendar.train.start,
         train_end=calendar.train.end,
         holdout_start=calendar.holdout.start,
         holdout_end=calendar.holdout.end,
         newest=check.newest_day,
-        responds_from=responds_from,
+        response_time=response_time,
     )

@@ -148,5 +148,5 @@ def test_the_status_has_the_days_that_a_training_would_use() -> None:
         dt.date(2013, 3, 17),
         dt.date(2013, 3, 30),
     )
-    assert days.responds_from == known_from(windows(), onset + 33 * DAY)
+    assert days.response_time == known_from(windows(), onset + 33 * DAY)
     assert training_days(facts(check=None)) is None
