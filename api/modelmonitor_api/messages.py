@@ -6,6 +6,7 @@ untrusted input to the operator, which parses them with limits.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import Annotated, Literal, TypeAlias
 
@@ -66,6 +67,8 @@ class TrainRequest(_Request):
     reason: Word = Field(description="Trigger, as a CamelCase reason.")
     message: Sentence = Field("", description="Trigger, in a sentence.")
     trainer_image: str = Field("", description="Image of the training container, recorded with the version.")
+    drift_onset: dt.date | None = Field(None, description="First day after the change that the training responds to.")
+    pinned: bool = Field(False, description="Whether an annotation pins the champion.")
 
 
 class RollbackRequest(_Request):
@@ -81,10 +84,13 @@ class RollbackRequest(_Request):
 
 
 class PromoteRequest(_Request):
-    """Request to make a version that awaits approval the champion."""
+    """Request to make a version the champion."""
 
     kind: Literal["Promote"] = "Promote"
     version: Word = Field(description="Version to promote.")
+    comment: Sentence = Field(
+        "", description="Why a person promotes it; required for a version that did not pass the gate."
+    )
 
 
 #: Any request; ``kind`` is the discriminator.
@@ -109,6 +115,10 @@ class CheckVerdict(_Answer):
         None, description="Number of rows that have arrived since the champion's training data.", ge=0
     )
     data_end: Time | None = Field(None, description="End of the live window, exclusive.")
+    drift_onset: dt.date | None = Field(
+        None,
+        description="First day after the change: estimated if the live window begins before it, else its first day.",
+    )
     top_features: list[FeatureEvidence] = Field(
         default_factory=list, description="Features with the strongest evidence of drift.", max_length=MAX_TOP_FEATURES
     )
@@ -140,6 +150,7 @@ class RunVerdict(_Answer):
     champion: Champion | None = Field(None, description="Champion after the run.")
     comparison: MetricComparison | None = Field(None, description="Scores of champion and challenger.")
     train_rows: int | None = Field(None, description="Number of rows in the training data.", ge=0)
+    train_end: dt.date | None = Field(None, description="Last day of the training window, included.")
     holdout_rows: int | None = Field(None, description="Number of rows in the hold-out.", ge=0)
     report_uri: Location | None = Field(None, description="URI of the report page.")
 

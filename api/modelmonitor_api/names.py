@@ -48,6 +48,10 @@ ANNOTATION_CHECK_REQUESTED = f"{GROUP}/check-requested-at"
 ANNOTATION_RETRAIN_REQUESTED = f"{GROUP}/retrain-requested-at"
 ANNOTATION_ROLLBACK_TO = f"{GROUP}/rollback-to"
 ANNOTATION_PROMOTE = f"{GROUP}/promote"
+#: Why a version that did not pass the gate is promoted.
+ANNOTATION_PROMOTE_REASON = f"{GROUP}/promote-reason"
+#: Set by users on a ModelMonitor: holds the champion as long as it is there. Its value is the reason.
+ANNOTATION_PIN = f"{GROUP}/pin"
 #: On the pod template of a Deployment that serves the champion: its version.
 ANNOTATION_CHAMPION = f"{GROUP}/champion"
 
@@ -86,6 +90,7 @@ class ConditionType(DocumentedEnum):
     TRAINING = "Training", "A training is running. If False, the reason is why none is, or how the last one ended."
     SUSPENDED = "Suspended", "spec.suspend is true."
     ROLLED_OUT = "RolledOut", "The Deployment of spec.promotion.rollout serves the champion."
+    PINNED = "Pinned", "The champion is pinned: neither a training nor a rollback replaces it automatically."
     CHAMPION_HEALTHY = "ChampionHealthy", "The new champion has not been shown to be worse than its predecessor."
 
 

@@ -120,7 +120,14 @@ class RunOutcome(DocumentedEnum):
     REJECTED = "Rejected", "The champion stays."
     INCONCLUSIVE = "Inconclusive", "The champion stays, because the models could not be compared."
     AWAITING_APPROVAL = "AwaitingApproval", "The version passed the gate and waits for modelmonitor.io/promote."
+    NOTHING_NEW = (
+        "NothingNew",
+        "The champion stays, because the data or the model are the same; there is no new version.",
+    )
     ROLLED_BACK = "RolledBack", "An earlier version became the champion again."
+    PINNED = "Pinned", "The champion is pinned."
+    RELEASED = "Released", "The champion is no longer pinned."
+    RETIRED = "Retired", "The champion is retired: the next version is judged as a first model."
 
 
 class TrainingOutcome(DocumentedEnum):
@@ -130,6 +137,7 @@ class TrainingOutcome(DocumentedEnum):
     REJECTED = RunOutcome.REJECTED.value, RunOutcome.REJECTED.meaning
     INCONCLUSIVE = RunOutcome.INCONCLUSIVE.value, RunOutcome.INCONCLUSIVE.meaning
     AWAITING_APPROVAL = RunOutcome.AWAITING_APPROVAL.value, RunOutcome.AWAITING_APPROVAL.meaning
+    NOTHING_NEW = RunOutcome.NOTHING_NEW.value, RunOutcome.NOTHING_NEW.meaning
     FAILED = "Failed", "The training ended without a verdict."
 
 

@@ -58,6 +58,10 @@ class Reason(DocumentedEnum):
     DRIFT_NOT_RULED_OUT = "DriftNotRuledOut", "As many checks as triggers.afterInconclusiveChecks were Inconclusive."
     PERIOD_ELAPSED = "PeriodElapsed", "triggers.everyDays have passed since the last training."
     ENOUGH_NEW_ROWS = "EnoughNewRows", "triggers.everyNewRows have arrived since the champion's training data."
+    CHANGE_PARTLY_LEARNT = (
+        "ChangePartlyLearnt",
+        "The champion's training window begins before a change; twice as many days from after it are possible now.",
+    )
     REQUESTED = "Requested", "Requested by an annotation or on the command line."
     # Holds: why a training does not start
     NOT_TRIGGERED = "NotTriggered", "No trigger is active."
@@ -67,6 +71,11 @@ class Reason(DocumentedEnum):
         "WaitingForConsecutiveChecks",
         "Fewer checks in a row have reported drift than sensitivity.consecutiveChecks requires.",
     )
+    WAITING_FOR_NEW_DATA = (
+        "WaitingForNewData",
+        "A training window would not yet hold retraining.minNewShare of days from after the change.",
+    )
+    NOTHING_NEW = "NothingNew", "A training would use the same data as the champion's."
     BACKING_OFF = "BackingOff", "Recent trainings failed. The next attempt is 1 to 32 hours after the last failure."
     COOLING_DOWN = "CoolingDown", "retraining.cooldownSeconds have not passed since the last training started."
     BUDGET_EXHAUSTED = "BudgetExhausted", "retraining.budget is used up."
@@ -105,6 +114,8 @@ class Reason(DocumentedEnum):
         "NotWorseThanPredecessor",
         "The new champion has not been shown to be worse than its predecessor.",
     )
+    # Pinned
+    PINNED = "Pinned", "A person has pinned the champion: only a person can replace it."
     # Why a Job has no usable verdict, in addition to the failures
     UNEXPECTED_ANSWER = "UnexpectedAnswer", "The pod left a message of another kind than its Job was created for."
     JOB_DELETED = "JobDeleted", "The Job was deleted before it ended."
@@ -123,10 +134,22 @@ class GateReason(DocumentedEnum):
     )
     NOT_SHOWN_TO_BE_BETTER = "NotShownToBeBetter", "Rejected: promotion.requirement is Better, and this was not shown."
     WORSE_ON_A_SLICE = "WorseOnASlice", "Rejected: the challenger is worse on a slice by more than maxSliceDrop."
+    BELOW_MINIMUM_SCORE = "BelowMinimumScore", "Rejected: the score does not reach promotion.minimumScore."
+    WORSE_THAN_BEST = (
+        "WorseThanBest",
+        "Rejected: it was not shown to be as good as the last champion that was better than its predecessor.",
+    )
     NOT_BETTER_THAN_BASELINE = "NotBetterThanBaseline", "Rejected: the challenger does not beat a trivial baseline."
     TOO_FEW_ROWS = "TooFewRows", "Inconclusive: there are too few labelled rows to train or to compare."
     METRIC_UNDEFINED = "MetricUndefined", "Inconclusive: the metric cannot be computed on the hold-out."
     TOO_GOOD_TO_BE_TRUE = "TooGoodToBeTrue", "Inconclusive: the score suggests that a feature leaks the target."
+    SAME_DATA = "SameData", "NothingNew: an earlier training used the same data, and compared with the same champion."
+    SAME_MODEL = "SameModel", "NothingNew: the challenger has the parameters of the champion."
+    LEFT_BY_ROLLBACK = (
+        "LeftByRollback",
+        "Rejected: the model is one that a rollback has replaced; only a person can promote it again.",
+    )
+    PINNED = "Pinned", "AwaitingApproval or Rejected: the champion is pinned, so only a person can replace it."
     CHAMPION_CHANGED = "ChampionChanged", "Inconclusive: another Job changed the champion in the meantime."
     INCOMPARABLE = "Incomparable", "Inconclusive: champion and challenger cannot be scored on the same rows."
 

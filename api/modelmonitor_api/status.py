@@ -100,6 +100,11 @@ class LastCheck(Message):
         None, description="Number of rows that have arrived since the champion's training data."
     )
     data_end: Time | None = Field(None, description="End of the live window, exclusive.")
+    drift_onset: dt.date | None = Field(
+        None,
+        description="First day after the change that the newest checks have found: the earliest estimate since the "
+        "last NoDrift.",
+    )
     top_features: list[FeatureEvidence] = Field(
         default_factory=list, description="Features with the strongest evidence of drift.", max_length=MAX_TOP_FEATURES
     )
@@ -153,7 +158,9 @@ class LastTraining(Message):
     start_time: Time = Field(description="Time at which the training started.")
     completion_time: Time | None = Field(None, description="Time at which the Job ended.")
     outcome: Text | None = Field(
-        None, description="Outcome: Promoted, Rejected, Inconclusive, AwaitingApproval or Failed. Absent while it runs."
+        None,
+        description="Outcome: Promoted, Rejected, Inconclusive, AwaitingApproval, NothingNew or Failed. Absent while "
+        "it runs.",
     )
     message: Text = Field("", description="Explanation in one sentence.")
     version: Text | None = Field(None, description="Model version that the training created.")
@@ -162,8 +169,22 @@ class LastTraining(Message):
     )
     comparison: ScoreComparison | None = Field(None, description="Scores of challenger and champion.")
     report_uri: Text | None = Field(None, description="URI of the report page.")
+    train_end: dt.date | None = Field(None, description="Last day of its training window, included.")
     failures: int = Field(0, description="Number of consecutive failed trainings.", ge=0)
     generation: int | None = Field(None, description="Generation of the spec when the training started.")
+
+
+class TrainingDays(Message):
+    """The days that a training would use now; all included."""
+
+    train_start: dt.date = Field(description="First day of the training window.")
+    train_end: dt.date = Field(description="Last day of the training window.")
+    holdout_start: dt.date = Field(description="First day of the hold-out.")
+    holdout_end: dt.date = Field(description="Last day of the hold-out; before its first day if no day is left for it.")
+    newest: dt.date = Field(description="Newest day with rows; days after the hold-out await their labels.")
+    response_time: Time | None = Field(
+        None, description="Time from which a training can respond to the change of lastCheck.driftOnset."
+    )
 
 
 class Champion(Message):
@@ -174,6 +195,12 @@ class Champion(Message):
     metric: Text | None = Field(None, description="Metric of the score.")
     score: Text | None = Field(None, description="Score on the hold-out of its promotion.")
     data_end: Time | None = Field(None, description="End of its training window, exclusive.")
+    change_point: dt.date | None = Field(
+        None, description="First day after a change within its training window; absent if there is none."
+    )
+    pinned: Text | None = Field(
+        None, description="Why it is pinned with modelmonitor pin; absent if it is not. See the condition Pinned."
+    )
 
 
 class Rollout(Message):
@@ -239,6 +266,9 @@ class ModelMonitorStatus(Message):
         default_factory=list,
         description="Start times of trainings, newest first; counted by spec.retraining.budget.",
         max_length=100,
+    )
+    training_windows: TrainingDays | None = Field(
+        None, description="Days that a training would use now; absent before the first check."
     )
     champion: Champion | None = Field(None, description="Model version in production.")
     rollout: Rollout | None = Field(None, description="Rollout of the champion to its Deployment.")

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import succession
 from scipy import special, stats
 
 from modelmonitor_api.outcomes import GateOutcome
@@ -124,6 +125,9 @@ def main() -> int:
                 f"({span.low:.3f} to {span.high:.3f}) | {bar} | {naive:.2f} |"
             )
             sys.stderr.write(lines[-1] + "\n")
+        slides, holds = succession.table(pool, min(options.sets, 2 if options.quick else 20))
+    lines += ["", *slides]
+    passed = passed and holds
     text = "\n".join([*lines, ""])
     sys.stdout.write(text)
     if options.append:

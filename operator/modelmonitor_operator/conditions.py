@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from modelmonitor_api.names import ConditionType, Reason
 from modelmonitor_api.outcomes import TrainingOutcome
 from modelmonitor_api.status import Condition, ModelMonitorStatus
-from modelmonitor_policy import Action, Decision
+from modelmonitor_policy import Action, Decision, Requests
 from modelmonitor_policy.champion_watch import current_watch, describe_watch
 
 Truth = Literal["True", "False", "Unknown"]
@@ -23,8 +23,9 @@ class Finding(NamedTuple):
     message: str
 
 
-#: Conditions that are removed without a finding: no Deployment is declared any more, another champion serves.
-_OPTIONAL = (ConditionType.ROLLED_OUT, ConditionType.CHAMPION_HEALTHY)
+#: Conditions that are removed without a finding: no Deployment is declared any more, another champion serves, the
+#: champion is released.
+_OPTIONAL = (ConditionType.ROLLED_OUT, ConditionType.PINNED, ConditionType.CHAMPION_HEALTHY)
 
 
 def set_conditions(
@@ -56,6 +57,17 @@ def of_suspension(suspended: bool) -> Finding:
         message = "spec.suspend is true: no checks and no trainings start"
         return Finding(ConditionType.SUSPENDED, "True", Reason.SUSPENDED, message)
     return Finding(ConditionType.SUSPENDED, "False", Reason.ACTIVE, "Checks run on schedule")
+
+
+def of_pin(status: ModelMonitorStatus, requests: Requests) -> list[Finding]:
+    """Return the condition Pinned; nothing while the champion is not pinned."""
+    champion = status.champion
+    pin = requests.pin or (champion.pinned if champion is not None else None)
+    if pin is None:
+        return []
+    name = f"The champion {champion.version}" if champion is not None else "The champion to come"
+    message = f"{name} is pinned: {pin}"
+    return [Finding(ConditionType.PINNED, "True", Reason.PINNED, message)]
 
 
 def of_valid_monitor() -> list[Finding]:

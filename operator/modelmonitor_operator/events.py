@@ -35,6 +35,7 @@ _POSTED = (
     ConditionType.TRAINING,
     ConditionType.SUSPENDED,
     ConditionType.ROLLED_OUT,
+    ConditionType.PINNED,
     ConditionType.CHAMPION_HEALTHY,
 )
 #: The API server's limit for the message of an event.

@@ -46,6 +46,7 @@ from modelmonitor_policy import (
     record_intent,
 )
 from modelmonitor_policy.schedule import next_time
+from modelmonitor_policy.training_days import training_days
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +156,9 @@ class Reconciler:
             message = f"The API server rejected an object of this monitor: {error}"
             findings = conditions.of_rejected_monitor(state.status, Reason.OBJECT_REFUSED, message)
         suspended = (state.resource.get("spec") or {}).get("suspend") is True
-        return state, [*findings, conditions.of_suspension(suspended), *conditions.of_status(state.status)]
+        requests = Requests.from_annotations(state.resource["metadata"].get("annotations") or {})
+        findings += [conditions.of_suspension(suspended), *conditions.of_pin(state.status, requests)]
+        return state, [*findings, *conditions.of_status(state.status)]
 
     async def _execute(self, state: _State, now: dt.datetime) -> tuple[_State, Decision]:
         """Validate the spec, apply the CronJob and the rollout, and execute the plan."""
@@ -168,7 +171,8 @@ class Reconciler:
             job = manifests.job_of(monitor, self._settings, intent)
             state = state.after(intent, await self._create_or_adopt(job, state.resource), now)
         # Decided again after the execution: the condition names the Jobs that have just been started.
-        return state, decide(state.facts(monitor), now)
+        facts = state.facts(monitor)
+        return state.with_status(training_windows=training_days(facts)), decide(facts, now)
 
     async def _apply_cron_job(self, monitor: Monitor, resource: Object) -> None:
         wanted = manifests.cron_job(monitor, self._settings)

@@ -17,7 +17,7 @@ def promotion_token(champion: ChampionObservation) -> str:
 
 def find_auto_rollback(facts: Facts) -> AutoRollback | None:
     """Return the automatic rollback that is due, if any."""
-    if facts.in_flight is not None:
+    if facts.in_flight is not None or facts.pin is not None:
         return None
     return _worse_than_predecessor(facts) or _failed_rollout(facts)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import LastCheck, LastTraining, ModelMonitorStatus
+from modelmonitor_api.status import Champion, LastCheck, LastTraining, ModelMonitorStatus
 from modelmonitor_policy.champion_watch import current_watch, describe_watch
 from modelmonitor_policy.observations import (
     ChampionObservation,
@@ -72,6 +72,11 @@ class Facts:
     rollout_failure: RolloutFailure | None = None
     rollback_tokens: frozenset[str] = frozenset()
 
+    @property
+    def pin(self) -> str | None:
+        """Why the champion is pinned, by annotation or in the registry; None if it is not."""
+        return self.requests.pin or (self.champion.pinned if self.champion is not None else None)
+
 
 def facts_of(
     spec: ModelMonitorSpec,
@@ -94,7 +99,6 @@ def facts_of(
         The monitor's Jobs.
     """
     jobs = tuple(jobs)
-    champion = status.champion
     return Facts(
         spec=spec,
         generation=generation,
@@ -103,7 +107,7 @@ def facts_of(
         training=_training(status.last_training),
         last_number=_last_number(status, jobs),
         trainings=tuple(status.trainings),
-        champion=ChampionObservation(champion.version, champion.since) if champion is not None else None,
+        champion=_champion(status.champion),
         in_flight=next((JobInFlight(job.role, job.name) for job in jobs if job.may_change_champion), None),
         requests=requests.pending(status.handled_requests),
         watch=_watch(status),
@@ -130,7 +134,21 @@ def _check(check: LastCheck | None) -> CheckObservation | None:
         consecutive_drifts=check.consecutive_drifts,
         consecutive_inconclusive=check.consecutive_inconclusive,
         message=check.message,
+        newest_day=_day_before(check.data_end),
+        drift_onset=check.drift_onset,
     )
+
+
+def _champion(champion: Champion | None) -> ChampionObservation | None:
+    if champion is None:
+        return None
+    train_end = _day_before(champion.data_end)
+    return ChampionObservation(champion.version, champion.since, train_end, champion.change_point, champion.pinned)
+
+
+def _day_before(end: dt.datetime | None) -> dt.date | None:
+    """Return the last day before a time at which days end."""
+    return None if end is None else (end - dt.timedelta(microseconds=1)).astimezone(dt.UTC).date()
 
 
 def _training(training: LastTraining | None) -> TrainingObservation | None:
@@ -143,6 +161,8 @@ def _training(training: LastTraining | None) -> TrainingObservation | None:
         failures=training.failures,
         generation=training.generation,
         message=training.message,
+        outcome=training.outcome,
+        train_end=training.train_end,
     )
 
 

@@ -6,10 +6,12 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelmonitor_api.names import ANNOTATION_RETRAIN_REQUESTED, Reason
+from modelmonitor_api.names import ANNOTATION_PIN, ANNOTATION_RETRAIN_REQUESTED, Reason
+from modelmonitor_api.outcomes import TrainingOutcome
 from modelmonitor_api.spec import RetrainingMode
 from modelmonitor_api.status import format_time
 from modelmonitor_policy.facts import Facts
+from modelmonitor_policy.training_calendar import Days, day_with, days_required, known_from, plan_training
 from modelmonitor_policy.triggers import ActiveTrigger
 
 FIRST_BACKOFF = dt.timedelta(hours=1)
@@ -49,6 +51,17 @@ def in_flight(facts: Facts, _trigger: ActiveTrigger, _now: dt.datetime) -> Hold 
     return Hold(Reason.IN_FLIGHT, f"The Job {job.job_name} ({job.role}) has not ended yet.")
 
 
+def pinned(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Do not train what could not be promoted."""
+    if facts.pin is None or facts.champion is None or trigger.manual:
+        return None
+    return Hold(
+        Reason.PINNED,
+        f"The champion {facts.champion.version} is pinned ({facts.pin}), so no training could replace it. Remove the "
+        f"annotation {ANNOTATION_PIN}, or run modelmonitor unpin, to release it. Pending: {trigger.message}.",
+    )
+
+
 def corrupted(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
     """Never train on corrupted data, not even on request."""
     check = facts.check
@@ -58,6 +71,63 @@ def corrupted(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold |
         Reason.CORRUPTED_DATA,
         f"The check of {format_time(check.time)} found corrupted data, which blocks training: {check.message} "
         f"The training starts after the next check that finds valid data. Pending: {trigger.message}.",
+    )
+
+
+#: Triggers that respond to a change, which a training can only learn from days after it.
+_RESPONSES = frozenset({Reason.DRIFT_DETECTED, Reason.PERFORMANCE_DROP})
+
+
+def waiting_for_new_data(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Do not respond to a change before the training window holds enough days from after it."""
+    check, champion, spec = facts.check, facts.champion, facts.spec
+    if trigger.reason not in _RESPONSES or champion is None or check is None:
+        return None
+    onset, newest = check.drift_onset, check.newest_day
+    if onset is None or newest is None:
+        return None
+    calendar = plan_training(spec, newest, champion_end=champion.train_end)
+    found, required = calendar.train.count_from(onset), days_required(spec, days_tried(facts, onset))
+    if found >= required:
+        return None
+    enough = day_with(spec, onset, required)
+    labels = spec.data.labels
+    beyond = f"promotion.holdoutDays ({spec.promotion.holdout_days})"
+    if labels is not None and labels.delay_days:
+        beyond += f" and data.labels.delayDays ({labels.delay_days})"
+    return Hold(
+        Reason.WAITING_FOR_NEW_DATA,
+        f"Waiting until {format_time(known_from(spec, enough))} for data from after the change of {onset}: a training "
+        f"window would end on {calendar.train.end} and hold {found} days from after it, and {required} are needed "
+        f"(retraining.minNewShare is {spec.retraining.min_new_share}). Days reach it after {beyond}, so the rows of "
+        f"{enough} must have arrived. Pending: {trigger.message}.",
+    )
+
+
+def days_tried(facts: Facts, onset: dt.date) -> int:
+    """Return how many days from after a change the newest training had."""
+    training = facts.training
+    if training is None or training.train_end is None or training.failed:
+        return 0
+    return len(Days(onset, training.train_end))
+
+
+def nothing_new(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Do not train on the days that the champion was trained on, unless the spec has changed since."""
+    check, champion, training = facts.check, facts.champion, facts.training
+    if trigger.manual or champion is None or champion.train_end is None or check is None or check.newest_day is None:
+        return None
+    if training is None or training.generation != facts.generation:
+        return None
+    end = plan_training(facts.spec, check.newest_day, champion_end=champion.train_end).train.end
+    if end > champion.train_end:
+        return None
+    enough = day_with(facts.spec, champion.train_end, 2)
+    return Hold(
+        Reason.NOTHING_NEW,
+        f"Waiting until {format_time(known_from(facts.spec, enough))} for new training data: a training window would "
+        f"end on {end}, as the champion's does, because the days after it are the hold-out. "
+        f"Pending: {trigger.message}.",
     )
 
 
@@ -86,6 +156,8 @@ def cooling_down(facts: Facts, trigger: ActiveTrigger, now: dt.datetime) -> Hold
     training, seconds = facts.training, facts.spec.retraining.cooldown_seconds
     if training is None or trigger.manual or (facts.champion is None and training.failed):
         return None
+    if training.outcome == TrainingOutcome.NOTHING_NEW:
+        return None  # it trained nothing
     until = training.start + dt.timedelta(seconds=seconds)
     if now >= until:
         return None
@@ -155,7 +227,10 @@ def manual_mode(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold
 HOLDS: tuple[HoldRule, ...] = (
     suspended,
     in_flight,
+    pinned,
     corrupted,
+    waiting_for_new_data,
+    nothing_new,
     backing_off,
     cooling_down,
     budget_exhausted,

@@ -6,6 +6,7 @@ has a fixed key by which a second execution is recognized: the number of a train
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,12 +42,18 @@ class StartTraining:
         The trigger, in one word and in a sentence.
     token
         Token of the request that the training serves; None where no user requested it.
+    drift_onset
+        First day after the newest known change; None where there is none.
+    pinned
+        Whether the champion is pinned, so that the training cannot replace it.
     """
 
     number: int
     reason: Reason
     message: str
     token: str | None = None
+    drift_onset: dt.date | None = None
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class StartRollback:
 
 @dataclass(frozen=True)
 class StartPromotion:
-    """Start the promotion of a version that awaits approval.
+    """Start the promotion of a version that a user requested.
 
     Attributes
     ----------
@@ -75,10 +82,13 @@ class StartPromotion:
         The version.
     token
         Token of the request.
+    comment
+        Why it is promoted, in the words of the user.
     """
 
     version: str
     token: str
+    comment: str = ""
 
 
 class RollbackCause(StrEnum):

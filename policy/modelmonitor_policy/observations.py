@@ -75,6 +75,10 @@ class CheckObservation:
         Likewise with the verdict Inconclusive.
     message
         Message of the verdict.
+    newest_day
+        The last day of the live window; None where the check could not determine it.
+    drift_onset
+        First day after the change that was found; None where it is not known.
     """
 
     time: dt.datetime
@@ -85,6 +89,8 @@ class CheckObservation:
     consecutive_drifts: int = 0
     consecutive_inconclusive: int = 0
     message: str = ""
+    newest_day: dt.date | None = None
+    drift_onset: dt.date | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,10 @@ class TrainingObservation:
         Generation of the spec that it was started for.
     message
         How it ended, in a sentence.
+    outcome
+        How it ended, in one word; None while it runs.
+    train_end
+        Last day of its training window; None where it is not known.
     """
 
     reason: str
@@ -113,6 +123,8 @@ class TrainingObservation:
     failures: int = 0
     generation: int | None = None
     message: str = ""
+    outcome: str | None = None
+    train_end: dt.date | None = None
 
     @property
     def failed(self) -> bool:
@@ -122,10 +134,25 @@ class TrainingObservation:
 
 @dataclass(frozen=True)
 class ChampionObservation:
-    """The model in production."""
+    """The model in production.
+
+    Attributes
+    ----------
+    version, since
+        Which version, and when it became the champion.
+    train_end
+        Last day of its training window; None where it is not known.
+    change_point
+        First day after a change within its training window; None where there is none.
+    pinned
+        Why it is pinned in the registry; None if it is not.
+    """
 
     version: str
     since: dt.datetime
+    train_end: dt.date | None = None
+    change_point: dt.date | None = None
+    pinned: str | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ def plan(facts: Facts, now: dt.datetime) -> tuple[Intent, ...]:
     Checks start at any time, unless the monitor is suspended. Of everything that can change the champion at most one
     is started, and only while none is in progress: first what users request, then an automatic rollback, then a
     training. Rollbacks and promotions also start while the monitor is suspended, except that of the champion watch.
+    While the champion is pinned, only users change it.
 
     Parameters
     ----------
@@ -65,7 +66,9 @@ def _requested_change(facts: Facts) -> StartRollback | StartPromotion | None:
         return None
     if rollback is not None:
         return StartRollback(version_of(rollback), rollback)
-    return StartPromotion(version_of(promote), promote) if promote is not None else None
+    if promote is None:
+        return None
+    return StartPromotion(version_of(promote), promote, facts.requests.promote_reason or "")
 
 
 def _training(facts: Facts, now: dt.datetime) -> StartTraining | None:
@@ -73,4 +76,13 @@ def _training(facts: Facts, now: dt.datetime) -> StartTraining | None:
     if decision.action is not Action.TRAIN:
         return None
     token = facts.requests.retrain if decision.reason is Reason.REQUESTED else None
-    return StartTraining(facts.last_number + 1, decision.reason, decision.message, token)
+    return StartTraining(
+        facts.last_number + 1, decision.reason, decision.message, token, _newest_change(facts), facts.pin is not None
+    )
+
+
+def _newest_change(facts: Facts) -> dt.date | None:
+    """Return the first day after the newest known change: that of the checks, or one that the champion has seen."""
+    if facts.check is not None and facts.check.drift_onset is not None:
+        return facts.check.drift_onset
+    return facts.champion.change_point if facts.champion is not None else None

@@ -11,6 +11,7 @@ from modelmonitor_api.status import HandledRequests
 #: Tokens become part of names and of the status, so longer ones are truncated.
 MAX_TOKEN = 253
 MAX_VERSION = 64
+MAX_COMMENT = 500
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,18 @@ class Requests:
         Request a check, or a training.
     rollback, promote
         Request a rollback, or the promotion of a version. The token begins with the version, see :func:`version_of`.
+    promote_reason
+        Why the version is promoted. No token, as the next one.
+    pin
+        Why the champion is pinned, as long as it is; None if it is not.
     """
 
     check: str | None = None
     retrain: str | None = None
     rollback: str | None = None
     promote: str | None = None
+    promote_reason: str | None = None
+    pin: str | None = None
 
     @classmethod
     def from_annotations(cls, annotations: Mapping[str, str]) -> Requests:
@@ -44,6 +51,8 @@ class Requests:
             retrain=token(names.ANNOTATION_RETRAIN_REQUESTED),
             rollback=token(names.ANNOTATION_ROLLBACK_TO),
             promote=token(names.ANNOTATION_PROMOTE),
+            promote_reason=annotations.get(names.ANNOTATION_PROMOTE_REASON, "")[:MAX_COMMENT] or None,
+            pin=annotations.get(names.ANNOTATION_PIN, "")[:MAX_COMMENT] or None,
         )
 
     def pending(self, handled: HandledRequests) -> Requests:
@@ -53,6 +62,8 @@ class Requests:
             retrain=self.retrain if self.retrain != handled.retrain else None,
             rollback=self.rollback if self.rollback != handled.rollback else None,
             promote=self.promote if self.promote != handled.promote else None,
+            promote_reason=self.promote_reason,
+            pin=self.pin,
         )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
 from modelmonitor_api.names import Reason, Role
-from modelmonitor_api.outcomes import TrainingOutcome
+from modelmonitor_api.outcomes import TrainingOutcome, Verdict
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.status import (
     MAX_HISTORY,
     MAX_RECENT_JOBS,
@@ -33,6 +34,8 @@ from modelmonitor_policy.intents import (
 )
 from modelmonitor_policy.observations import Answer, JobObservation
 
+#: Reasons of trainings whose data or model were known before.
+_NOTHING_NEW = frozenset({GateReason.SAME_DATA, GateReason.SAME_MODEL, GateReason.LEFT_BY_ROLLBACK})
 #: The retraining budget counts trainings, and its period can be long.
 MAX_TRAININGS = 100
 
@@ -177,6 +180,7 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
         rows=verdict.rows,
         new_rows=verdict.new_rows,
         data_end=verdict.data_end,
+        drift_onset=_drift_onset(before, verdict),
         top_features=verdict.top_features,
         report_uri=verdict.report_uri,
         watch=verdict.watch or _previous_watch(status, verdict.champion),
@@ -185,6 +189,20 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
     )
     champion = _later_champion(status.champion, verdict.champion)
     return _update(status, last_check=check, last_check_failure=None, champion=champion)
+
+
+def _drift_onset(before: LastCheck | None, verdict: CheckVerdict) -> dt.date | None:
+    """Return the first day after a change; the earlier one where an earlier check has found the same change.
+
+    The live window moves on, so that later checks can no longer see its first day. A check without a finding of its own
+    does not revoke it, only NoDrift does.
+    """
+    known = before.drift_onset if before is not None else None
+    if verdict.verdict is Verdict.NO_DRIFT:
+        return None
+    if known is None or verdict.drift_onset is None:
+        return verdict.drift_onset or known
+    return min(known, verdict.drift_onset)
 
 
 def _previous_watch(status: ModelMonitorStatus, champion: Champion | None) -> ChampionWatch | None:
@@ -210,8 +228,11 @@ def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: d
             "version": version,
             "report_uri": verdict.report_uri,
             "comparison": _comparison(verdict),
+            "train_end": verdict.train_end,
         }
         status = _with_champion(status, verdict.champion)
+        if reason in _NOTHING_NEW:  # it could change nothing, so it uses nothing of the budget
+            status = _update(status, trainings=[start for start in status.trainings if start != last.start_time])
     else:
         reason, message = _failure(verdict)
         action, outcome, version = Reason.TRAINING_FAILED, TrainingOutcome.FAILED.value, None
@@ -256,13 +277,13 @@ def _apply_rollback_or_promotion(
 def _with_champion(status: ModelMonitorStatus, champion: Champion | None) -> ModelMonitorStatus:
     """Return the status with the champion after a training, rollback or promotion, which run one at a time.
 
-    A new champion has its own reference window, so the counts of consecutive verdicts start over.
+    A new champion has its own reference window, so what was counted and found against the old one starts over.
     """
     if champion is None:
         return status
     before, check = status.champion, status.last_check
     if check is not None and (before is None or before.version != champion.version):
-        check = check.model_copy(update={"consecutive_drifts": 0, "consecutive_inconclusive": 0})
+        check = check.model_copy(update={"consecutive_drifts": 0, "consecutive_inconclusive": 0, "drift_onset": None})
     return _update(status, champion=champion, last_check=check)
 
 

@@ -10,6 +10,7 @@ from modelmonitor_api.names import ANNOTATION_RETRAIN_REQUESTED, Reason
 from modelmonitor_api.status import format_time
 from modelmonitor_policy.facts import Facts
 from modelmonitor_policy.observations import CheckObservation
+from modelmonitor_policy.training_calendar import Days, days_required, plan_training
 
 
 @dataclass(frozen=True)
@@ -148,11 +149,33 @@ def new_rows(facts: Facts, _: dt.datetime) -> ActiveTrigger | None:
     )
 
 
+def partly_learnt(facts: Facts, _: dt.datetime) -> ActiveTrigger | None:
+    """The champion was trained on days from before and after a change, and twice as many from after it are possible."""
+    champion, check = facts.champion, fresh_check(facts, Reason.CHANGE_PARTLY_LEARNT)
+    if not facts.spec.triggers.on_drift or champion is None or check is None or check.newest_day is None:
+        return None
+    if champion.change_point is None or champion.train_end is None:
+        return None
+    learnt = len(Days(champion.change_point, champion.train_end))
+    required = days_required(facts.spec, learnt)
+    if learnt >= facts.spec.retraining.window_days:
+        return None
+    calendar = plan_training(facts.spec, check.newest_day, champion_end=champion.train_end)
+    if calendar.train.count_from(champion.change_point) < required:
+        return None
+    return ActiveTrigger(
+        Reason.CHANGE_PARTLY_LEARNT,
+        f"the champion was trained on {learnt} days from after the change of {champion.change_point}, and {required} "
+        "are possible now",
+    )
+
+
 TRIGGERS: tuple[Trigger, ...] = (
     requested,
     no_champion,
     performance_drop,
     drift,
+    partly_learnt,
     lasting_doubt,
     period,
     new_rows,

@@ -44,7 +44,15 @@ from modelmonitor_api.spec.promotion import (
     Watch,
     WatchAction,
 )
-from modelmonitor_api.spec.retraining import Retention, Retraining, RetrainingMode, Strategy, Triggers, WarmStart
+from modelmonitor_api.spec.retraining import (
+    Retention,
+    Retraining,
+    RetrainingMode,
+    Strategy,
+    TrainingWindow,
+    Triggers,
+    WarmStart,
+)
 
 __all__ = [
     "DEFAULT_MAX_DROP",
@@ -91,6 +99,7 @@ __all__ = [
     "Strategy",
     "Task",
     "Trainer",
+    "TrainingWindow",
     "Triggers",
     "WarmStart",
     "Watch",

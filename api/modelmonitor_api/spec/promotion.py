@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from modelmonitor_api.resource import MAX_COUNT, Fraction, NonNegative, ObjectName, OpenFraction, Resource
+from modelmonitor_api.resource import MAX_COUNT, Decimal, Fraction, NonNegative, ObjectName, OpenFraction, Resource
 from modelmonitor_api.spec.data import LocalObjectReference
 from modelmonitor_api.spec.detection import Metric
 
@@ -83,6 +83,12 @@ class Promotion(Resource):
         "0.005",
         description="Largest deficit of a challenger that still counts as not worse. In units of the metric; for "
         "MeanAbsoluteError and RootMeanSquaredError, as a share of the champion's error.",
+    )
+    minimum_score: Decimal | None = Field(
+        None,
+        description="Score on the hold-out that a challenger must reach, whatever the champion scores, in units of the "
+        "metric. For LogLoss, BrierScore, MeanAbsoluteError and RootMeanSquaredError, the largest error. If omitted, "
+        "there is no such limit.",
     )
     confidence: OpenFraction = Field(
         "0.95", description="Confidence level of the interval of the difference, between 0 and 1."

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from modelmonitor_api.resource import MAX_COUNT, Resource, Rule
+from modelmonitor_api.resource import MAX_COUNT, Fraction, Resource, Rule
 from modelmonitor_api.spec.detection import RateLimit
 from modelmonitor_api.spec.estimator import WARM_STARTABLE, Calibration, Estimator
 from modelmonitor_api.spec.pods import Trainer
@@ -55,6 +55,13 @@ class Strategy(StrEnum):
     REFIT = "Refit"
     RETRAIN = "Retrain"
     WARM_START = "WarmStart"
+
+
+class TrainingWindow(StrEnum):
+    """Where the training window begins."""
+
+    DAYS = "Days"
+    SINCE_DRIFT = "SinceDrift"
 
 
 class WarmStart(Resource):
@@ -127,6 +134,18 @@ class Retraining(Resource):
     )
     warm_start: WarmStart = Field(WarmStart(), description="Settings of the strategy WarmStart.")
     window_days: int = Field(90, description="Length of the training window in days.", ge=1, le=3650)
+    window: TrainingWindow = Field(
+        TrainingWindow.DAYS,
+        description="Where the training window begins after drift. Days: windowDays before the hold-out, so that it "
+        "can hold days from before the change. SinceDrift: at the first day after the change, if that is later; for "
+        "data that do not change back.",
+    )
+    min_new_share: Fraction = Field(
+        "0.2",
+        description="Share of windowDays that must be days from after a change before drift or a drop of the score "
+        "starts a training. A training on older days could not learn what started it. Days count once they are before "
+        "the hold-out and have labels. The next training for the same change waits for twice as many days.",
+    )
     min_new_rows: int = Field(
         0,
         description="Minimum number of new rows, since the champion's training data, before a training starts.",

@@ -32,8 +32,8 @@ def job_of(monitor: Monitor, settings: Settings, intent: Intent) -> Object:
         case StartRollback(version=version, token=token):
             rollback = RollbackRequest(monitor=monitor.ref, spec=monitor.spec, to=version)
             return _keyed_job(monitor, settings, Role.ROLLBACK, rollback, token)
-        case StartPromotion(version=version, token=token):
-            promotion = PromoteRequest(monitor=monitor.ref, spec=monitor.spec, version=version)
+        case StartPromotion(version=version, token=token, comment=comment):
+            promotion = PromoteRequest(monitor=monitor.ref, spec=monitor.spec, version=version, comment=comment)
             return _keyed_job(monitor, settings, Role.PROMOTE, promotion, token)
         case AutoRollback():
             return _auto_rollback_job(monitor, settings, intent)
@@ -48,6 +48,8 @@ def _training_job(monitor: Monitor, settings: Settings, intent: StartTraining) -
         reason=intent.reason,
         message=intent.message[:1024],
         trainer_image=monitor.spec.retraining.trainer.image or settings.trainer_image,
+        drift_onset=intent.drift_onset,
+        pinned=intent.pinned,
     )
     manifest = unnamed_job(monitor, settings, Role.TRAIN, request)
     manifest["metadata"]["name"] = names.training_job_name(monitor.name, monitor.uid, intent.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 import pickle
 import pkgutil
@@ -12,10 +13,15 @@ import modelmonitor_trainer
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer import errors
 from modelmonitor_trainer.data.tables import MissingColumn, Unreadable
-from modelmonitor_trainer.registry.registry import ChampionChanged
+from modelmonitor_trainer.registry.records import Decision, Pointer, Tenure
+from modelmonitor_trainer.registry.registry import ChampionChanged, ChampionPinned
 
+NOW = dt.datetime(2013, 5, 1, tzinfo=dt.UTC)
+TENURE = Tenure(version="v1-0a1b2c3d", since=NOW, action="Promoted", by="job")
+POINTER = Pointer.model_validate(TENURE.model_dump() | {"history": [TENURE.model_dump()]})
 BUILT = {
     ChampionChanged: lambda: ChampionChanged("v1-0a1b2c3d", None),
+    ChampionPinned: lambda: ChampionPinned(POINTER, Decision(since=NOW, by="pin", comment="audit")),
     MissingColumn: lambda: MissingColumn("s3://b/k", "x", ["a", "b"]),
     Unreadable: lambda: Unreadable("s3://b/k", DataFormat.CSV, "line 3"),
     errors.ObjectChanged: lambda: errors.ObjectChanged("it changed", "s3://b/k"),

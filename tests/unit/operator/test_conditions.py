@@ -7,10 +7,10 @@ import datetime as dt
 import pytest
 
 from modelmonitor_api.names import ConditionType, Reason
-from modelmonitor_api.status import LastTraining, ModelMonitorStatus
+from modelmonitor_api.status import Champion, LastTraining, ModelMonitorStatus
 from modelmonitor_operator import conditions
 from modelmonitor_operator.conditions import Finding, set_conditions
-from modelmonitor_policy import Action, Decision
+from modelmonitor_policy import Action, Decision, Requests
 
 NOW = dt.datetime(2013, 4, 2, 6, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -35,6 +35,22 @@ def test_optional_conditions_disappear_without_a_finding_and_others_stay() -> No
     status = set_conditions(ModelMonitorStatus(), findings, 1, NOW)
     assert [condition.type for condition in status.conditions] == ["Ready", "RolledOut"]
     assert [condition.type for condition in set_conditions(status, [], 1, NOW).conditions] == ["Ready"]
+
+
+@pytest.mark.parametrize(
+    ("requests", "champion", "message"),
+    [
+        (Requests(), None, None),
+        (Requests(pin="audit"), None, "The champion to come is pinned: audit"),
+        (Requests(pin="audit"), "v1-00000000", "The champion v1-00000000 is pinned: audit"),
+    ],
+)
+def test_pinned(requests: Requests, champion: str | None, message: str | None) -> None:
+    status = ModelMonitorStatus(champion=Champion(version=champion, since=NOW) if champion else None)
+    assert [finding.message for finding in conditions.of_pin(status, requests)] == ([message] if message else [])
+    cli = ModelMonitorStatus(champion=Champion(version="v1-00000000", since=NOW, pinned="by me"))
+    (finding,) = conditions.of_pin(cli, Requests())
+    assert finding == Finding(ConditionType.PINNED, "True", "Pinned", "The champion v1-00000000 is pinned: by me")
 
 
 RUNNING = LastTraining(number=1, job_name="train-1", reason="NoChampion", start_time=NOW, message="The first one.")

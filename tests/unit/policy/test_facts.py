@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.status import HandledRequests, LastTraining, ModelMonitorStatus, Rollout
 from modelmonitor_policy import JobObservation, Requests, facts_of
-from modelmonitor_policy.observations import ChampionObservation, JobInFlight, RolloutFailure
+from modelmonitor_policy.observations import JobInFlight, RolloutFailure
 from support import monitors
 from unit.policy.factories import HOUR, NOW, spec
 
@@ -55,7 +55,8 @@ def test_a_failed_rollout_counts_for_the_champion_alone_and_needs_a_version_to_g
     def of(**changes: str | None) -> RolloutFailure | None:
         status = ModelMonitorStatus(champion=champion, rollout=failed.model_copy(update=changes))
         facts = facts_of(SPEC, 1, Requests(), status, [])
-        assert facts.champion == ChampionObservation("v2-22222222", champion.since)
+        assert facts.champion is not None
+        assert (facts.champion.version, facts.champion.since) == ("v2-22222222", champion.since)
         return facts.rollout_failure
 
     assert of() == RolloutFailure("v2-22222222", "v1-11111111", "not available")

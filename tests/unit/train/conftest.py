@@ -110,7 +110,7 @@ class World:
     def parsed(self):
         return parse(ModelMonitorSpec, self.spec)
 
-    def request(self, number=1, reason="DriftDetected"):
+    def request(self, number=1, reason="DriftDetected", **fields):
         return TrainRequest(
             monitor=self.monitor,
             spec=self.parsed(),
@@ -118,17 +118,18 @@ class World:
             reason=reason,
             message="x drifted",
             trainer_image=self.image,
+            **fields,
         )
 
     @property
     def monitor(self):
         return MonitorRef(namespace="ns", name="mon", uid="u-1")
 
-    def train(self, number=1, store=None, now=NOW):
-        return train(store or self.store, self.request(number), job=f"mon-train-{number}", now=now)
+    def train(self, number=1, store=None, now=NOW, **fields):
+        return train(store or self.store, self.request(number, **fields), job=f"mon-train-{number}", now=now)
 
-    def promote(self, version, job="mon-promote-1"):
-        request = PromoteRequest(monitor=self.monitor, spec=self.parsed(), version=version)
+    def promote(self, version, job="mon-promote-1", comment=""):
+        request = PromoteRequest(monitor=self.monitor, spec=self.parsed(), version=version, comment=comment)
         return handle_promotion(self.store, request, job=job, now=NOW)
 
     def handle_rollback(self, to="previous", job="mon-rollback-1"):

@@ -99,6 +99,7 @@ def test_the_holdout_is_after_the_champions_training_window(world):
     world.train(1)
     world.land(19, 22)
     world.spec["promotion"]["holdoutDays"] = 60
+    world.spec["retraining"]["windowDays"] = 9  # not the days of the champion, which would be nothing new
     second = world.train(2)
     manifest = world.registry.manifest(world.registry.version(second.version))
     assert manifest.holdout == (dt.date(2013, 1, 13), dt.date(2013, 1, 20)), "not sixty days: the champion saw the 12th"

@@ -130,13 +130,15 @@ class ChampionInfo:
     version
         Its name.
     window
-        First and last day of its training window.
+        First and last day of its training window, or of its part after a change.
     features, labels
         Batches of its training data.
     since
         Day of its promotion; None if unknown.
     stored_features, stored_labels
         Profiles of these batches, as the version carries them; None if it carries none.
+    change_point
+        First day after a change within its training window; None if none is known.
     """
 
     version: str
@@ -146,6 +148,7 @@ class ChampionInfo:
     since: dt.date | None = None
     stored_features: bytes | None = None
     stored_labels: bytes | None = None
+    change_point: dt.date | None = None
 
 
 @dataclass(frozen=True)

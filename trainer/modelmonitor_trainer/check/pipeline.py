@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from modelmonitor_api.messages import CheckRequest, CheckVerdict
+from modelmonitor_api.outcomes import Verdict
 from modelmonitor_api.spec import DataFormat, DetectorType, Sensitivity
 from modelmonitor_api.spec import Detector as DetectorSpec
 from modelmonitor_api.status import MAX_TOP_FEATURES, RowCounts
@@ -27,6 +28,7 @@ from modelmonitor_trainer.check.detectors.base import (
     outcome_of,
 )
 from modelmonitor_trainer.check.notes import notes_on, with_coverage_notes
+from modelmonitor_trainer.check.onset import onset_of
 from modelmonitor_trainer.check.profiles import profile_pair
 from modelmonitor_trainer.check.sources.files import Files, require_one_type, resolve_files
 from modelmonitor_trainer.data.tables import refuse_undecided
@@ -190,6 +192,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         rows=RowCounts(reference=rows[0], current=rows[1]),
         new_rows=new_rows,
         data_end=_end(window[1]) if window else None,
+        drift_onset=onset_of(findings.data, drift, findings.performance) if _is_change(decided.name) else None,
         top_features=top_features(drift.columns, MAX_TOP_FEATURES) if drift else [],
         champion=monitor.champion_status if monitor else None,
         watch=watch.finding,
@@ -220,6 +223,11 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         reproduce=data.reproduce,
         wording=data.wording,
     )
+
+
+def _is_change(verdict: str) -> bool:
+    """Whether a verdict says that data or score have changed; corrupted days are not after a change."""
+    return verdict in {Verdict.DRIFT, Verdict.PERFORMANCE_DROP}
 
 
 def _unusual(data: ProfiledData, drift: DriftResult | None) -> tuple[Finding, ...]:

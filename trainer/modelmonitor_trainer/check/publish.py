@@ -11,6 +11,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from modelmonitor_api.messages import CheckRequest, CheckVerdict
+from modelmonitor_api.outcomes import Verdict
 from modelmonitor_trainer.check.pipeline import check_monitor
 from modelmonitor_trainer.detect.result import CheckResult, to_json
 from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout
@@ -19,6 +20,8 @@ from modelmonitor_trainer.storage.base import HTML, JSON, Store
 
 _LOG = logging.getLogger(__name__)
 
+#: Number of checks, from the newest one back, that are asked for the onset of a change.
+_REMEMBERED = 100
 #: The CronJob controller ends the name of a Job with its scheduled time, in minutes since 1970.
 _SCHEDULED = re.compile(r"-(\d{8,9})$")
 
@@ -65,6 +68,27 @@ def due_time(job: str, now: dt.datetime) -> dt.datetime:
     return dt.datetime.fromtimestamp(int(match[1]) * 60, dt.UTC) if match else now.replace(microsecond=0)
 
 
+def known_onset(store: Store, layout: ResultsLayout, uid: str, champion: str | None) -> dt.date | None:
+    """Return the first day after the change that the newest checks have found, as the operator keeps it in the status.
+
+    Parameters
+    ----------
+    store, layout, uid
+        Where the results of the checks are.
+    champion
+        The champion; checks of an earlier one do not count.
+    """
+    onset: dt.date | None = None
+    for folder in reversed(store.children(layout.checks(uid))[-_REMEMBERED:]):
+        verdict = _read_verdict(store, CheckLayout(folder).verdict)
+        if verdict is None:
+            continue
+        if verdict.verdict == Verdict.NO_DRIFT or (verdict.champion.version if verdict.champion else None) != champion:
+            break
+        onset = min(filter(None, (onset, verdict.drift_onset)), default=None)
+    return onset
+
+
 def _publish(store: Store, layout: CheckLayout, result: CheckResult) -> CheckResult:
     """Write a result, and return it with the URIs of its files."""
     uris = {"report_uri": layout.report, "result_uri": layout.verdict}
@@ -83,8 +107,19 @@ def _earlier_verdict(store: Store, folder: str, job: str) -> CheckVerdict | None
     for check in map(CheckLayout, reversed(store.children(folder))):
         uri = check.verdict
         if check.job == job and store.head(uri) is not None:
-            try:
-                return CheckVerdict.model_validate(json.loads(store.read(uri))["answer"])
-            except (ValueError, KeyError, TypeError, ValidationError):
-                _LOG.warning("%s is damaged; the check is repeated", uri)
+            verdict = _read_verdict(store, uri)
+            if verdict is not None:
+                return verdict
+            _LOG.warning("the check is repeated")
     return None
+
+
+def _read_verdict(store: Store, uri: str) -> CheckVerdict | None:
+    """Return the verdict of a check; None if there is none, or it is damaged."""
+    if store.head(uri) is None:
+        return None
+    try:
+        return CheckVerdict.model_validate(json.loads(store.read(uri))["answer"])
+    except (ValueError, KeyError, TypeError, ValidationError):
+        _LOG.warning("%s is damaged", uri)
+        return None

@@ -90,7 +90,9 @@ def add_commands(subparsers: Any) -> None:
     report.add_argument("--html", metavar="FILE", help="copy the page to FILE")
     report.set_defaults(run=_report)
 
-    validate = subparsers.add_parser("validate", help="validate a monitor's YAML file")
+    validate = subparsers.add_parser(
+        "validate", help="validate a monitor's YAML file, and print the calendar of its trainings"
+    )
     validate.add_argument("-f", "--file", required=True, metavar="FILE", help="the file (- is standard input)")
     validate.set_defaults(run=_validate)
 
@@ -363,12 +365,14 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _validate(args: argparse.Namespace) -> int:
+    from modelmonitor_policy.training_calendar import describe_calendar
     from modelmonitor_trainer.cli.main import read_monitor
 
     monitor, spec = read_monitor(args.file)
     print(f"{args.file}: {monitor.namespace}/{monitor.name} is valid")
     if not spec.only_s3():
         print("It uses file:// URIs, so it works on the command line only: in a cluster every URI must be s3://.")
+    print("\n".join(describe_calendar(spec)))
     return 0
 
 

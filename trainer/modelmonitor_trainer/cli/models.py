@@ -36,13 +36,41 @@ def add_commands(subparsers: Any) -> None:
     _output(compare)
     compare.set_defaults(run=_compare)
 
-    promote = _command(subparsers, "promote", "make a version that awaits approval the champion")
+    promote = _command(subparsers, "promote", "make a version the champion that awaits approval, or that you choose")
     promote.add_argument("--version", dest="wanted", default="", metavar="VERSION", help="which version")
+    promote.add_argument(
+        "--reason", default="", metavar="TEXT", help="why, for the record; required if it did not pass the gate"
+    )
     promote.set_defaults(run=_promote)
 
     rollback = _command(subparsers, "rollback", "make an earlier version the champion again")
     rollback.add_argument("--to", default="previous", metavar="VERSION", help="which version (default previous)")
     rollback.set_defaults(run=_rollback)
+
+    pin = subparsers.add_parser(
+        "pin",
+        help="hold the champion: neither a training nor an automatic rollback replaces it",
+        description="Hold the champion until modelmonitor unpin: neither a training nor an automatic rollback replaces "
+        "it. A person still can, with promote and rollback.",
+    )
+    pin.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
+    pin.set_defaults(run=_pin)
+    unpin = subparsers.add_parser("unpin", help="release a pinned champion", description="Release a pinned champion.")
+    unpin.set_defaults(run=_pin, reason=None)
+    for command in (pin, unpin):
+        command.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
+        _output(command)
+
+    retire = subparsers.add_parser(
+        "retire",
+        help="start over: judge the next version as a first model, with all history kept",
+        description="Start over, for example for another target: the next version is judged as a first model. The "
+        "retired version serves until then; no version and no history is deleted.",
+    )
+    retire.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
+    retire.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
+    _output(retire)
+    retire.set_defaults(run=_retire)
 
     prepare = _command(subparsers, "train-prepare", "freeze the data and prepare the input of a custom trainer")
     prepare.set_defaults(run=_prepare)
@@ -111,11 +139,26 @@ def _begun_training(monitor: MonitorRef, spec: ModelMonitorSpec) -> TrainRequest
 def _training(monitor: MonitorRef, spec: ModelMonitorSpec, number: int) -> TrainRequest:
     from modelmonitor_api.messages import TrainRequest
 
-    image = spec.retraining.trainer.image or ""
-    message = "On a command line"
     return TrainRequest(
-        monitor=monitor, spec=spec, number=number, reason="Requested", message=message, trainer_image=image
+        monitor=monitor,
+        spec=spec,
+        number=number,
+        reason="Requested",
+        message="On a command line",
+        trainer_image=spec.retraining.trainer.image or "",
+        drift_onset=_newest_change(monitor, spec),
     )
+
+
+def _newest_change(monitor: MonitorRef, spec: ModelMonitorSpec) -> dt.date | None:
+    """Return the first day after the newest known change: that of the checks, or one that the champion has seen."""
+    from modelmonitor_trainer.check.publish import known_onset
+    from modelmonitor_trainer.cli.registry import open_registry
+
+    registry = open_registry(monitor, spec)
+    champion = registry.champion()
+    onset = known_onset(registry.store, registry.layout, monitor.uid, champion.version if champion else None)
+    return onset or (champion.change_point if champion else None)
 
 
 def _numbers(monitor: MonitorRef, spec: ModelMonitorSpec) -> list[int]:
@@ -149,12 +192,36 @@ def _promote(args: argparse.Namespace) -> int:
     def from_file(monitor: MonitorRef, spec: ModelMonitorSpec) -> PromoteRequest:
         if not args.wanted:
             raise BadConfiguration("--version is missing; modelmonitor versions lists the versions that await approval")
-        return PromoteRequest(monitor=monitor, spec=spec, version=args.wanted)
+        return PromoteRequest(monitor=monitor, spec=spec, version=args.wanted, comment=args.reason[:500])
 
     def handle(request: PromoteRequest, job: str) -> RunVerdict:
         return handle_promotion(open_store(request.spec.storage), request, job=job, now=_now())
 
     return _run_request(args, PromoteRequest, from_file, handle)
+
+
+def _pin(args: argparse.Namespace) -> int:
+    from modelmonitor_trainer.cli.main import read_monitor
+    from modelmonitor_trainer.cli.registry import open_registry
+    from modelmonitor_trainer.registry.manual import handle_pin
+
+    now = _now()
+    registry = open_registry(*read_monitor(args.file))
+    comment = None if args.reason is None else args.reason[:500]
+    _print(handle_pin(registry, comment, job=f"local-{now:%Y%m%dT%H%M%S%fZ}", now=now), args.output)
+    return 0
+
+
+def _retire(args: argparse.Namespace) -> int:
+    from modelmonitor_trainer.cli.main import read_monitor
+    from modelmonitor_trainer.cli.registry import open_registry
+    from modelmonitor_trainer.registry.manual import handle_retirement
+
+    now = _now()
+    registry = open_registry(*read_monitor(args.file))
+    job = f"local-{now:%Y%m%dT%H%M%S%fZ}"
+    _print(handle_retirement(registry, args.reason[:500], job=job, now=now), args.output)
+    return 0
 
 
 def _run_request(

@@ -69,7 +69,7 @@ def _versions(args: argparse.Namespace) -> int:
     times = _times(args.at) if args.at else None
     registry = open_registry(*read_monitor(args.file))
     if times is not None:
-        pointer = registry.champion()
+        pointer = registry.serving()
         _warn_of_future(pointer)
         _print_periods(pointer.serving_periods(*times) if pointer else [], args)
         return 0

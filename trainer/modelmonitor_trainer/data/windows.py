@@ -14,6 +14,7 @@ from itertools import groupby, takewhile
 
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_api.spec import ModelMonitorSpec, WindowEnd
+from modelmonitor_policy.training_calendar import plan_training
 from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.object_names import is_document
 from modelmonitor_trainer.data.partition_template import PartitionTemplate, expression_of
@@ -272,12 +273,11 @@ def training_windows(
     champion_data_end: dt.date | None,
     *,
     latest_labels: dt.date | None = None,
+    change: dt.date | None = None,
 ) -> TrainingWindows:
     """Return the training window and the hold-out window after it.
 
-    The data end with the last mature day: old enough for its labels, and not after the newest labels. The hold-out
-    window is the last ``promotion.holdoutDays`` of them, but never includes a day that the champion was trained on. The
-    training window is the ``retraining.windowDays`` before it.
+    See :func:`~modelmonitor_policy.training_calendar.plan_training`.
 
     Parameters
     ----------
@@ -289,17 +289,12 @@ def training_windows(
         Last day of the champion's training window, None without a champion.
     latest_labels
         The newest partition of labels; None if the label is a column of the live rows.
+    change
+        First day after a change of the data; None if there was none.
     """
-    labels = spec.data.labels
-    end = latest - dt.timedelta(days=labels.delay_days if labels else 0)
-    if latest_labels is not None:
-        end = min(end, latest_labels)
-    start = end - dt.timedelta(days=spec.promotion.holdout_days - 1)
-    if champion_data_end is not None:
-        start = max(start, champion_data_end + dt.timedelta(days=1))
-    train_end = start - dt.timedelta(days=1)
-    train_start = train_end - dt.timedelta(days=spec.retraining.window_days - 1)
-    return TrainingWindows(train=(train_start, train_end), holdout=(start, end))
+    calendar = plan_training(spec, latest, newest_labels=latest_labels, champion_end=champion_data_end, change=change)
+    train, holdout = calendar.train, calendar.holdout
+    return TrainingWindows(train=(train.start, train.end), holdout=(holdout.start, holdout.end))
 
 
 def _days_downwards(store: Store, uri_template: str) -> Iterator[dt.date]:

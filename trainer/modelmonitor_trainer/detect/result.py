@@ -134,6 +134,7 @@ def to_json(result: CheckResult) -> dict[str, Any]:
         "monitor": result.monitor.to_wire() if result.monitor else None,
         "rows": {"reference": result.reference.rows, "current": result.current.rows},
         "newRows": verdict.new_rows,
+        "driftOnset": verdict.drift_onset.isoformat() if verdict.drift_onset else None,
         "features": [_column(column, result) for column in drift.columns] if drift else [],
         "violations": [
             {"kind": v.kind, "column": v.column, "partitions": list(v.blocks), "message": v.message}

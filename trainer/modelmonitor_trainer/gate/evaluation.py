@@ -17,8 +17,9 @@ from modelmonitor_api.spec import Metric, Promotion, Requirement
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import Difference, paired_difference
 from modelmonitor_trainer.gate.leakage import Suspect, is_easy_problem, is_suspicious_gain, is_too_good
+from modelmonitor_trainer.gate.reuse import spent_confidence
 from modelmonitor_trainer.gate.slices import SliceResult, compare_slices, judge_slices
-from modelmonitor_trainer.model.metrics import Undefined, in_units, is_regression, title
+from modelmonitor_trainer.model.metrics import Undefined, in_units, is_regression, sign, title
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ class GateInput:
         Scores of the baseline fitted to the last days of the training window; None to skip it.
     promotion_score
         Score of the champion in the comparison that promoted it; None if it is not known in this metric.
+    best : (n,) or (n, k)
+        Scores of the last champion that was better than its predecessor; None if that is the champion itself, or it
+        cannot be scored on these rows.
+    best_version
+        Its name.
+    earlier_comparisons
+        Number of earlier comparisons on the same rows, see :mod:`~modelmonitor_trainer.gate.reuse`.
     """
 
     truth: Array
@@ -52,6 +60,9 @@ class GateInput:
     suspects: tuple[Suspect, ...] = ()
     last_period: Array | None = None
     promotion_score: float | None = None
+    best: Array | None = None
+    best_version: str = ""
+    earlier_comparisons: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,10 @@ class Comparison:
         Challenger minus the other model; None if there is no such model.
     slices
         Challenger against champion on every slice.
+    confidence
+        Confidence of the intervals, apart from those of slices.
+    best
+        Challenger minus the last champion that was better than its predecessor.
     """
 
     scores: GateInput
@@ -76,6 +91,8 @@ class Comparison:
     last_period: Difference | None
     champion: Difference | None
     slices: tuple[SliceResult, ...]
+    confidence: float
+    best: Difference | None = None
 
     @property
     def metric(self) -> Metric:
@@ -132,6 +149,8 @@ class GateResult:
         Every slice, including those with too few rows to decide.
     checks
         Results of all criteria, in order.
+    confidence
+        Confidence of the intervals; None if nothing was compared.
     """
 
     outcome: GateOutcome
@@ -144,6 +163,7 @@ class GateResult:
     last_period: Difference | None = None
     slices: tuple[SliceResult, ...] = ()
     checks: tuple[CriterionResult, ...] = ()
+    confidence: float | None = None
 
 
 def evaluate(scores: GateInput, promotion: Promotion, *, seed: int) -> GateResult:
@@ -191,6 +211,7 @@ def evaluate(scores: GateInput, promotion: Promotion, *, seed: int) -> GateResul
         comparison.last_period,
         comparison.slices,
         results,
+        comparison.confidence,
     )
 
 
@@ -212,6 +233,8 @@ def _compare(scores: GateInput, promotion: Promotion, seed: int) -> Comparison:
     Undefined
         If the metric is not defined on the hold-out rows.
     """
+    # Slices keep the declared confidence: a higher one would let more of them pass.
+    confidence = spent_confidence(float(promotion.confidence), scores.earlier_comparisons)
 
     def minus(other: Array) -> Difference:
         return paired_difference(
@@ -219,7 +242,7 @@ def _compare(scores: GateInput, promotion: Promotion, seed: int) -> Comparison:
             scores.truth,
             other,
             scores.challenger,
-            confidence=float(promotion.confidence),
+            confidence=confidence,
             seed=seed,
             days=scores.days,
         )
@@ -227,12 +250,13 @@ def _compare(scores: GateInput, promotion: Promotion, seed: int) -> Comparison:
     baseline = minus(scores.baseline)
     last_period = None if scores.last_period is None else minus(scores.last_period)
     if scores.champion is None:
-        return Comparison(scores, promotion, baseline, last_period, None, ())
+        return Comparison(scores, promotion, baseline, last_period, None, (), confidence)
     champion = minus(scores.champion)
     slices = compare_slices(
         scores.truth, scores.champion, scores.challenger, scores.slices, promotion, seed, scores.days
     )
-    return Comparison(scores, promotion, baseline, last_period, champion, slices)
+    best = None if scores.best is None else minus(scores.best)
+    return Comparison(scores, promotion, baseline, last_period, champion, slices, confidence, best)
 
 
 def _plausible(comparison: Comparison) -> CriterionResult:
@@ -274,6 +298,37 @@ def _suspicion(comparison: Comparison) -> str | None:
     if leaking and champion.low > 0 and not is_easy_problem(metric, scores.truth, scores.champion):
         return f", compared with {champion.champion:.5g} for the champion, which shows no sign of a leak"
     return None
+
+
+def _reaches_minimum(comparison: Comparison) -> CriterionResult | None:
+    """Require ``promotion.minimumScore``, which does not move with the champion."""
+    minimum, metric = comparison.promotion.minimum_score, comparison.metric
+    if minimum is None:
+        return None
+    value = comparison.baseline.challenger
+    passed = sign(metric) * (value - float(minimum)) >= 0
+    figures = f"{title(metric)} is {value:.4f}, promotion.minimumScore is {minimum}"
+    sentence = figures if passed else f"Not good enough: {figures}"
+    return CriterionResult("Reaches the minimum score", passed, sentence, GateReason.BELOW_MINIMUM_SCORE)
+
+
+def _not_worse_than_best(comparison: Comparison) -> CriterionResult | None:
+    """Require that a challenger is not worse than the last champion that was better than its predecessor.
+
+    Each successor may be worse than the champion by the margin. Without this, many small steps would add up.
+    """
+    best, version = comparison.best, comparison.scores.best_version
+    if best is None:
+        return None
+    margin = in_units(comparison.metric, float(comparison.promotion.non_inferiority_margin), best.champion)
+    figures = _figures(comparison, best)
+    if best.low > -margin:
+        return CriterionResult("Not worse than the best champion so far", True, figures, GateReason.WORSE_THAN_BEST)
+    sentence = (
+        f"Not shown to be as good as {version}, the last champion that was better than its predecessor: {figures}; the "
+        f"interval must lie above {-margin:.4g}, so that small steps down do not add up"
+    )
+    return CriterionResult("Not worse than the best champion so far", False, sentence, GateReason.WORSE_THAN_BEST)
 
 
 def _better_than_baseline(comparison: Comparison) -> CriterionResult:
@@ -321,7 +376,14 @@ def _not_worse_on_slices(comparison: Comparison) -> CriterionResult | None:
 
 
 #: All criteria, in the order in which they decide.
-CRITERIA: tuple[Criterion, ...] = (_plausible, _better_than_baseline, _meets_requirement, _not_worse_on_slices)
+CRITERIA: tuple[Criterion, ...] = (
+    _plausible,
+    _better_than_baseline,
+    _reaches_minimum,
+    _meets_requirement,
+    _not_worse_than_best,
+    _not_worse_on_slices,
+)
 
 
 def _too_few_rows(metric: Metric, rows: int, needed: int) -> GateResult:
@@ -354,8 +416,16 @@ def _figures(comparison: Comparison, difference: Difference) -> str:
     return (
         f"{title(comparison.metric)} {difference.challenger:.4f}, compared with {difference.champion:.4f}, on "
         f"{len(comparison.scores.truth):,} hold-out rows; difference {_interval(difference)} at "
-        f"{float(comparison.promotion.confidence) * 100:g}% confidence"
+        f"{comparison.confidence * 100:.4g}% confidence{_reuse(comparison)}"
     )
+
+
+def _reuse(comparison: Comparison) -> str:
+    """Return why the confidence is higher than declared; empty if it is not."""
+    earlier = comparison.scores.earlier_comparisons
+    if not earlier:
+        return ""
+    return f" (raised, because earlier trainings used these days {earlier:.2g} times)"
 
 
 def _interval(difference: Difference) -> str:

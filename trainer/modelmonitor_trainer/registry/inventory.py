@@ -117,7 +117,7 @@ def take_inventory(registry: ModelRegistry, *, complete: bool = False) -> Invent
     """
     pointer, problem = None, None
     try:
-        pointer = registry.champion()
+        pointer = registry.serving()
     except BadData as error:
         problem = str(error)
     sizes = {info.uri: info.size for info in registry.store.list(registry.layout.versions)}

@@ -1,4 +1,4 @@
-"""Manual changes of the champion: the approval of a version, and the rollback to an earlier one."""
+"""Manual changes of the champion: the promotion of a version, the rollback to an earlier one, and the pin."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import datetime as dt
 
 from modelmonitor_api.messages import PromoteRequest, RollbackRequest, RunVerdict
 from modelmonitor_api.names import Reason
-from modelmonitor_api.outcomes import GateOutcome
+from modelmonitor_api.outcomes import GateOutcome, RunOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.registry.mlflow_tracking import move_alias, tracked_name, with_note
-from modelmonitor_trainer.registry.records import Pointer, VersionRecord
-from modelmonitor_trainer.registry.registry import ChampionChanged, ModelRegistry
+from modelmonitor_trainer.registry.records import Decision, Pointer, VersionRecord
+from modelmonitor_trainer.registry.registry import ChampionChanged, ChampionPinned, ModelRegistry
 from modelmonitor_trainer.storage.base import Store
 
 _REQUESTED = "Requested"
 
 
 def handle_promotion(store: Store, request: PromoteRequest, *, job: str, now: dt.datetime) -> RunVerdict:
-    """Make a version that awaits approval the champion.
+    """Make a version the champion that a person has chosen.
 
     Parameters
     ----------
@@ -34,36 +34,45 @@ def handle_promotion(store: Store, request: PromoteRequest, *, job: str, now: dt
     Returns
     -------
     RunVerdict
-        Promoted, or Inconclusive if the champion is no longer the one that it was compared with.
+        Promoted, or Inconclusive if the champion is no longer the one that it was compared with, and no comment says
+        that the person knows.
 
     Raises
     ------
     NotFound
         If there is no such version.
     BadConfiguration
-        If it did not pass the promotion gate. The exception is a version whose score is suspiciously good: only a
-        person can decide whether a feature leaks the target, and promoting it is that decision.
+        If it did not pass the promotion gate, and no comment says why it is promoted all the same. The exception is a
+        version whose score is suspiciously good: only a person can decide whether a feature leaks the target, and
+        promoting it is that decision.
     BadData
         If one of its files is corrupt.
     """
     registry = ModelRegistry.of(store, request.spec, request.monitor)
     record = registry.version(request.version)
     before = registry.champion()
-    if before is None or before.version != record.version:
+    if not request.comment and (before is None or before.version != record.version):
         _require_passed(record)
     registry.reserve(record.version)
     registry.verify_model(record)
+    # A comment is a decision about the present champion, whichever the version was compared with.
+    instead_of = (before.version if before else None) if request.comment else record.compared_with
+    judged = f"The gate: {record.outcome} ({record.reason}): {record.message}"
+    reason = f"promoted manually: {request.comment}. {judged}" if request.comment else record.message
     try:
-        pointer = registry.promote(record, instead_of=record.compared_with, by=job, now=now)
+        pointer = registry.promote(record, instead_of=instead_of, by=job, now=now, manually=True, message=reason[:1024])
     except ChampionChanged as changed:
         return RunVerdict(
             outcome="Inconclusive",
             reason=GateReason.CHAMPION_CHANGED.value,
-            message=f"{record.version} was not promoted: {changed}."[:1024],
+            message=f"{record.version} was not promoted: {changed}. To promote it all the same, state a reason "
+            "(--reason, or the annotation modelmonitor.io/promote-reason)."[:1024],
             version=record.version,
             champion=changed.pointer.to_champion() if changed.pointer else None,
         )
     message = f"{record.version} is the champion, approved manually. {record.message}."
+    if request.comment:
+        message = f"{record.version} is the champion, {reason}."[:1024]
     return RunVerdict(
         outcome="Promoted",
         reason=_REQUESTED,
@@ -91,10 +100,12 @@ def handle_rollback(store: Store, request: RollbackRequest, *, job: str, now: dt
     -------
     RunVerdict
         RolledBack; Inconclusive if the rollback was decided for another champion; Rejected if an automatic rollback
-        would restore a version that the champion watch has already rolled back: two versions must not alternate.
+        would restore a version that the champion watch has already rolled back (two versions must not alternate), or
+        replace a pinned champion.
     """
     registry = ModelRegistry.of(store, request.spec, request.monitor)
-    rejection = _reject_alternation(registry.champion(), request, job)
+    before = registry.champion()
+    rejection = _reject_pinned(before, request) or _reject_alternation(before, request, job)
     if rejection is not None:
         return rejection
     try:
@@ -104,7 +115,10 @@ def handle_rollback(store: Store, request: RollbackRequest, *, job: str, now: dt
     except ChampionChanged as error:
         return _champion_changed(request, error.pointer)
     if changed:
-        message = f"{pointer.version} is the champion again and replaces {pointer.previous}."
+        message = (
+            f"{pointer.version} is the champion again and replaces {pointer.previous}. "
+            f"{_consequences(registry, pointer)}"
+        )
     else:
         message = f"{pointer.version} is already the champion; nothing was changed."
     message = f"{message} {request.message}".strip()
@@ -113,6 +127,103 @@ def handle_rollback(store: Store, request: RollbackRequest, *, job: str, now: dt
         reason=request.reason,
         message=with_note(message, move_alias(tracked_name(request.monitor), pointer.version)),
         version=pointer.version,
+        champion=pointer.to_champion(),
+    )
+
+
+def handle_pin(registry: ModelRegistry, comment: str | None, *, job: str, now: dt.datetime) -> RunVerdict:
+    """Pin the champion, so that only a person can replace it, or release it.
+
+    Parameters
+    ----------
+    registry
+        Registry of the monitor.
+    comment
+        Why it is pinned; None to release it.
+    job
+        Name of the Job.
+    now
+        The present, with time zone.
+
+    Raises
+    ------
+    NotFound
+        If there is no champion.
+    """
+    pin = None if comment is None else Decision(since=now.replace(microsecond=0), by=job, comment=comment)
+    pointer = registry.decide(pin=pin)
+    if pin is None:
+        message = f"{pointer.version} is not pinned: the next version that passes the gate replaces it."
+    else:
+        message = (
+            f"{pointer.version} is pinned: {comment}. Trainings and automatic rollbacks do not replace it until "
+            "modelmonitor unpin; a person can promote another version or roll back."
+        )
+    return RunVerdict(
+        outcome=RunOutcome.PINNED if pin else RunOutcome.RELEASED,
+        reason=_REQUESTED,
+        message=message,
+        version=pointer.version,
+        champion=pointer.to_champion(),
+    )
+
+
+def handle_retirement(registry: ModelRegistry, comment: str, *, job: str, now: dt.datetime) -> RunVerdict:
+    """Start over: the next version is judged as a first model. All versions and the history are kept.
+
+    Parameters
+    ----------
+    registry
+        Registry of the monitor.
+    comment
+        Why the champion is retired.
+    job
+        Name of the Job.
+    now
+        The present, with time zone.
+
+    Raises
+    ------
+    NotFound
+        If there is no champion.
+    """
+    decision = Decision(since=now.replace(microsecond=0), by=job, comment=comment)
+    pointer = registry.decide(retired=decision, pin=None)
+    return RunVerdict(
+        outcome=RunOutcome.RETIRED,
+        reason=_REQUESTED,
+        message=f"{pointer.version} is retired: {comment}. It serves until the next training promotes a version, which "
+        "is compared with the trivial baselines only. Checks compare with spec.data.reference until then. To undo it: "
+        f"modelmonitor rollback --to {pointer.version}.",
+        version=pointer.version,
+    )
+
+
+def _consequences(registry: ModelRegistry, pointer: Pointer) -> str:
+    """Return whether a rollback has changed the model, and what follows from it."""
+    left = pointer.previous or ""
+    now, before = (registry.find_version(version) for version in (pointer.version, left))
+    if now is not None and before is not None and now.model_sha256 == before.model_sha256:
+        return (
+            f"It is the same model as {left}: the parameters are equal. To go back further, name a version; "
+            "modelmonitor versions lists them."
+        )
+    held = "" if pointer.pin else " A model from newer data can replace it, unless modelmonitor pin prevents that."
+    return (
+        f"It is another model. {left} and models equal to it are not promoted again automatically; modelmonitor "
+        f"promote --version {left} promotes it.{held}"
+    )
+
+
+def _reject_pinned(pointer: Pointer | None, request: RollbackRequest) -> RunVerdict | None:
+    """Reject an automatic rollback of a pinned champion; None if it is allowed."""
+    if pointer is None or pointer.pin is None or request.reason == Reason.REQUESTED:
+        return None
+    return RunVerdict(
+        outcome="Rejected",
+        reason=GateReason.PINNED.value,
+        message=f"Nothing was rolled back: {ChampionPinned(pointer, pointer.pin)}.",
+        version=request.to,
         champion=pointer.to_champion(),
     )
 
@@ -157,5 +268,6 @@ def _require_passed(record: VersionRecord) -> None:
         return
     raise BadConfiguration(
         f"{record.version} did not pass the promotion gate, so it was not promoted. {record.outcome} "
-        f"({record.reason}): {record.message}"
+        f"({record.reason}): {record.message}. To promote it all the same, state why: --reason TEXT, or the annotation "
+        "modelmonitor.io/promote-reason"
     )

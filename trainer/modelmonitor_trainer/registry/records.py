@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,9 @@ from modelmonitor_api.spec import Feature, Metric, Task
 from modelmonitor_api.status import Champion, Time
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.layout import MANIFEST_FILE, MODEL_FILE, MODEL_FOLDER
+
+#: Least days from after a change that can be a reference: all weekdays.
+MIN_REFERENCE_DAYS = 7
 
 
 def is_model_file(name: str) -> bool:
@@ -35,6 +38,12 @@ class StoredFile(Message):
     name: str = Field(description="Path below the folder of the version.")
     sha256: str = Field(description="SHA-256 of the content.")
     size: int = Field(description="Size in bytes.", ge=0)
+
+
+def digest_of_files(files: Iterable[StoredFile]) -> str | None:
+    """Return the digest of the files of a version that are part of the model; None if there are none."""
+    parts = sorted(f"{stored.name} {stored.sha256}" for stored in files if is_model_file(stored.name))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else None
 
 
 class Period(Message):
@@ -67,6 +76,9 @@ class VersionRecord(Message):
     features: list[Feature] = Field(description="Features, in the order in which the model takes them.")
     classes: list[str] = Field(default_factory=list, description="Classes, in the order of the probabilities.")
     train: Period = Field(description="Training window.")
+    change_point: dt.date | None = Field(
+        None, description="First day after a change within the training window; null if none is known."
+    )
     holdout: Period = Field(description="Hold-out.")
     manifest_sha256: str = Field(description="SHA-256 of the data manifest.")
     predictions_sha256: str = Field(
@@ -88,6 +100,18 @@ class VersionRecord(Message):
     message: str = Field(description="Reason of the outcome, one sentence.")
     files: list[StoredFile] = Field(default_factory=list, description="All other files of the version.")
 
+    @property
+    def reference(self) -> tuple[dt.date, dt.date]:
+        """The days that checks compare with: the training window, from the change within it on.
+
+        The model has learnt both worlds, but it serves the newer one. If there are less than MIN_REFERENCE_DAYS from
+        after the change, they say too little, and the whole window counts.
+        """
+        start, end = self.train.start, self.train.end
+        if self.change_point is not None and (end - self.change_point).days + 1 >= MIN_REFERENCE_DAYS:
+            start = max(start, self.change_point)
+        return start, end
+
     def essential_files(self) -> list[StoredFile]:
         """Return the files without which the version cannot serve, or its data cannot be named."""
         return [stored for stored in self.files if is_essential(stored.name)]
@@ -95,10 +119,7 @@ class VersionRecord(Message):
     @property
     def model_sha256(self) -> str | None:
         """Digest of the model: equal for equal models, although their files differ; None if no model is recorded."""
-        if self.fitted_sha256 is not None:
-            return self.fitted_sha256
-        parts = sorted(f"{stored.name} {stored.sha256}" for stored in self.files if is_model_file(stored.name))
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else None
+        return self.fitted_sha256 or digest_of_files(self.files)
 
     def for_tenure(self) -> dict[str, object]:
         """Return the fields of a tenure that describe its version."""
@@ -109,10 +130,30 @@ class VersionRecord(Message):
             "data_start": self.train.start,
             "first_day": self.train.first_day,
             "last_day": self.train.last_day,
+            "change_point": self.change_point,
             "train_rows": self.train.rows,
             "manifest_sha256": self.manifest_sha256,
+            "model_sha256": self.model_sha256,
             "image": self.image or None,
         }
+
+    def describe_change(self) -> str | None:
+        """Return a sentence on the change within the training window; None if none is known."""
+        if self.change_point is None:
+            return None
+        after = (self.train.end - self.change_point).days + 1
+        before = max(0, (self.change_point - self.train.start).days)
+        compared = (
+            "Checks compare with these days"
+            if self.reference[0] == self.change_point
+            else (
+                f"Checks compare with the whole window, because fewer than {MIN_REFERENCE_DAYS} days are from after it"
+            )
+        )
+        return (
+            f"The data changed on {self.change_point}: {after} days of the training window are from after the change, "
+            f"{before} from before it. {compared}."
+        )
 
 
 class Tenure(Message):
@@ -132,8 +173,10 @@ class Tenure(Message):
     data_start: dt.date | None = Field(None, description="First day of its training window.")
     first_day: dt.date | None = Field(None, description="First day of its training window that had rows.")
     last_day: dt.date | None = Field(None, description="Last day of its training window that had rows.")
+    change_point: dt.date | None = Field(None, description="First day after a change within its training window.")
     train_rows: int | None = Field(None, description="Labelled rows of its training window.")
     manifest_sha256: str | None = Field(None, description="SHA-256 of its data manifest.")
+    model_sha256: str | None = Field(None, description="Digest of the model; equal models have equal digests.")
     image: str | None = Field(None, description="Image that trained it.")
 
 
@@ -156,10 +199,24 @@ class ServingPeriod:
     until: dt.datetime | None
 
 
+class Decision(Message):
+    """A decision of a person about the champion."""
+
+    since: Time = Field(description="When it was made.")
+    by: str = Field(description="Job that recorded it.")
+    comment: str = Field(description="Reason, in the words of the person.")
+
+
 class Pointer(Tenure):
     """The champion pointer: the present champion and the history of all champions."""
 
     schema_version: Literal[1] = 1
+    pin: Decision | None = Field(None, description="Present if only a person may replace the champion.")
+    retired: Decision | None = Field(
+        None,
+        description="Present if the champion is not compared with any more: the next version starts over as a first "
+        "model. The retired version serves until then.",
+    )
     history: list[Tenure] = Field(description="All tenures, the present one first.", min_length=1)
 
     def to_champion(self) -> Champion:
@@ -176,6 +233,8 @@ class Pointer(Tenure):
             metric=self.metric,
             score=None if self.score is None else f"{self.score:.6g}",
             data_end=end,
+            change_point=self.change_point,
+            pinned=self.pin.comment if self.pin else None,
         )
 
     def serving_periods(self, start: dt.datetime, end: dt.datetime) -> list[ServingPeriod]:

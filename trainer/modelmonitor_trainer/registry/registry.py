@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelmonitor_api.messages import MonitorRef
+from modelmonitor_api.reasons import Reason
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.status import format_time
 from modelmonitor_trainer.data.manifest import Manifest
@@ -22,6 +23,7 @@ from modelmonitor_trainer.registry import reader, writer
 from modelmonitor_trainer.registry.dating import DatedChange, date_by_store, date_change, needs_store_clock
 from modelmonitor_trainer.registry.layout import MANIFEST_FILE, ResultsLayout, VersionLayout, is_version_name
 from modelmonitor_trainer.registry.records import (
+    Decision,
     Pointer,
     StoredFile,
     Tenure,
@@ -41,6 +43,23 @@ _LOG = logging.getLogger(__name__)
 MAX_HISTORY = 1000
 PREVIOUS = "previous"
 _ATTEMPTS = 5
+
+
+class ChampionPinned(ObjectChanged):
+    """The champion is pinned, so only a person can replace it.
+
+    Attributes
+    ----------
+    pointer
+        The champion.
+    """
+
+    def __init__(self, pointer: Pointer, pin: Decision) -> None:
+        super().__init__(
+            f"{pointer.version} has been pinned since {format_time(pin.since)} ({pin.comment}); modelmonitor unpin "
+            "releases it"
+        )
+        self.pointer = pointer
 
 
 class ChampionChanged(ObjectChanged):
@@ -106,11 +125,25 @@ class ModelRegistry:
         return parse_pointer(data, uri), etag
 
     def champion(self) -> Pointer | None:
-        """Return the champion, or None before the first promotion; see :meth:`pointer`."""
+        """Return the champion, or None before the first promotion and after a retirement; see :meth:`pointer`."""
+        serving = self.serving()
+        return None if serving is None or serving.retired is not None else serving
+
+    def serving(self) -> Pointer | None:
+        """Return the version that serves, retired or not; None before the first promotion."""
         versioned = self.pointer()
         return versioned[0] if versioned else None
 
-    def promote(self, record: VersionRecord, *, instead_of: str | None, by: str, now: dt.datetime) -> Pointer:
+    def promote(
+        self,
+        record: VersionRecord,
+        *,
+        instead_of: str | None,
+        by: str,
+        now: dt.datetime,
+        manually: bool = False,
+        message: str | None = None,
+    ) -> Pointer:
         """Make a version the champion and return the pointer.
 
         Parameters
@@ -124,11 +157,17 @@ class ModelRegistry:
             rollback.
         now
             The present.
+        manually
+            Whether a person promotes it: that replaces a pinned champion as well.
+        message
+            Reason, one sentence; that of the gate if omitted.
 
         Raises
         ------
         ChampionChanged
             If another version has become the champion since.
+        ChampionPinned
+            If the champion is pinned.
         """
         self.require_conditional_writes()
         pointer, etag = self.pointer() or (None, None)
@@ -136,10 +175,14 @@ class ModelRegistry:
             # Written by a pod that was killed before it copied the history, perhaps.
             copy_tenures(self.store, self.layout, pointer)
             return pointer
-        if (pointer.version if pointer else None) != instead_of:
+        if (pointer.version if pointer and pointer.retired is None else None) != instead_of:
             raise ChampionChanged(instead_of, pointer)
+        if pointer is not None and pointer.pin is not None and not manually:
+            raise ChampionPinned(pointer, pointer.pin)
         dated = self._dated(pointer, record, now)
-        tenure = _tenure(record, "Promoted", by, record.message, instead_of, dated.since)
+        tenure = _tenure(record, "Promoted", by, message or record.message, instead_of, dated.since)
+        if manually:
+            tenure = tenure.model_copy(update={"reason": Reason.REQUESTED.value})
         try:
             return self._replace_pointer(dated, etag, tenure)
         except PreconditionFailed:
@@ -197,7 +240,7 @@ class ModelRegistry:
             if instead_of is not None and pointer.version != instead_of:
                 raise ChampionChanged(instead_of, pointer)
             version = _target(pointer, to)
-            if version == pointer.version:
+            if version == pointer.version and pointer.retired is None:
                 return pointer, False
             record = self.reserve(version)
             self.verify_model(record)
@@ -225,7 +268,8 @@ class ModelRegistry:
             for number, item in zip(numbers, pointer.history if pointer else (), strict=False)
         ]
         tenure = tenure.model_copy(update={"number": numbers[0] + 1})
-        replaced = pointer_of([tenure, *earlier][:MAX_HISTORY])
+        pin = pointer.pin if pointer is not None else None
+        replaced = pointer_of([tenure, *earlier][:MAX_HISTORY]).model_copy(update={"pin": pin})
         self.write_pointer(replaced, etag)
         copy_tenures(self.store, self.layout, replaced, corrected=dated.corrected)
         return replaced
@@ -275,6 +319,28 @@ class ModelRegistry:
             If they can.
         """
         self.store.require_conditional_writes(self.layout.probes)
+
+    def decide(self, **decision: Decision | None) -> Pointer:
+        """Record a decision about the champion: ``pin`` or ``retired``; None revokes it.
+
+        Raises
+        ------
+        NotFound
+            If there is no champion.
+        ChampionChanged
+            If other Jobs keep changing the pointer.
+        """
+        for _ in range(_ATTEMPTS):
+            pointer, etag = self.pointer() or (None, None)
+            if pointer is None:
+                raise NotFound(f"there is no champion under {self.layout.root}, so there is nothing to decide about it")
+            changed = pointer.model_copy(update=decision)
+            try:
+                self.write_pointer(changed, etag)
+            except PreconditionFailed:
+                continue  # another Job was faster: start over from what it wrote
+            return changed
+        raise ChampionChanged(None, self.champion())
 
     # Versions
 

@@ -147,18 +147,18 @@ def _delete_versions(
     store, layout = registry.store, registry.layout
     records, names = registry.versions(), set(registry.version_names())
     try:
-        champion = registry.champion()
+        serving = registry.serving()
     except BadData as error:
         # Which versions are still needed is not known. Reports and profiles do not depend on it.
         _LOG.warning("no version is deleted: %s", error)
         return names, ()
     deleted = []
-    for record in expendable(records, champion, retention.versions, now=now)[:_MOST]:
+    for record in expendable(records, serving, retention.versions, now=now)[:_MOST]:
         version = layout.version(record.version)
         # Announce first and only then read the champion: a rollback reserves its version and then looks for this.
         if not announce_deletion(store, version):
             continue
-        if record in expendable(records, registry.champion(), retention.versions, now=now):
+        if record in expendable(records, registry.serving(), retention.versions, now=now):
             _delete_version(store, layout, record)
             deleted.append(record.version)
         else:

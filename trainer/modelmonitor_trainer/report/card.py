@@ -114,6 +114,9 @@ def _sentences(sentences: Iterator[str]) -> tuple[tuple[str, ...], ...]:
 
 def _data(record: VersionRecord, evidence: Mapping[str, Any]) -> Iterator[str]:
     yield f"Trained on {record.train.rows:,} labelled rows of {record.train.start} through {record.train.end}."
+    change = record.describe_change()
+    if change is not None:
+        yield change
     yield f"Evaluated on {record.holdout.rows:,} later rows of {record.holdout.start} through {record.holdout.end}."
     for window, name in zip(evidence["windows"], ("the training window", "the hold-out"), strict=True):
         without = window["unlabelled"] + window.get("immature", 0)

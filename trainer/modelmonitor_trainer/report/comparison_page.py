@@ -13,12 +13,19 @@ from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.report.check_page import render_page
 from modelmonitor_trainer.text import number
 
-_TONES = {"Promoted": "good", "AwaitingApproval": "good", "Rejected": "bad", "Inconclusive": "unsure"}
+_TONES = {
+    "Promoted": "good",
+    "AwaitingApproval": "good",
+    "Rejected": "bad",
+    "Inconclusive": "unsure",
+    "NothingNew": "unsure",
+}
 _TITLES = {
     "Promoted": "Promoted",
     "AwaitingApproval": "Passed, awaits approval",
     "Rejected": "Rejected",
     "Inconclusive": "Inconclusive",
+    "NothingNew": "Nothing new",
 }
 #: Side of a square chart, in units of its view box.
 SIZE = 240.0
@@ -137,7 +144,12 @@ def render_comparison(
 
 
 def render_inconclusive(
-    request: TrainRequest, reason: str, message: str, now: dt.datetime, earlier: Sequence[VersionRecord] = ()
+    request: TrainRequest,
+    outcome: str,
+    reason: str,
+    message: str,
+    now: dt.datetime,
+    earlier: Sequence[VersionRecord] = (),
 ) -> str:
     """Return the page of a training without a comparison.
 
@@ -145,7 +157,7 @@ def render_inconclusive(
     ----------
     request
         Request of the training.
-    reason, message
+    outcome, reason, message
         Why nothing was compared.
     now
         Current time.
@@ -156,9 +168,9 @@ def render_inconclusive(
     return render_page(
         "inconclusive.html.j2",
         {
-            "title": f"{_TITLES['Inconclusive']}: training {request.number} of {monitor.name}",
-            "tone": _TONES["Inconclusive"],
-            "heading": f"{_TITLES['Inconclusive']}: no comparison",
+            "title": f"{_TITLES[outcome]}: training {request.number} of {monitor.name}",
+            "tone": _TONES[outcome],
+            "heading": f"{_TITLES[outcome]}: no comparison",
             "sentence": message,
             "subtitle": f"Training {request.number} of {monitor.namespace}/{monitor.name}, {now:%Y-%m-%d %H:%M} UTC, "
             f"triggered by {request.reason}",

@@ -8,6 +8,7 @@ protocol, described in ``docs/reference/trainer-protocol.md``. Labels of the hol
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from pathlib import Path
 
 from modelmonitor_api.messages import RunVerdict, TrainRequest
@@ -16,7 +17,7 @@ from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.registry.layout import MODEL_FOLDER
 from modelmonitor_trainer.registry.model_files import load_model
-from modelmonitor_trainer.registry.records import StoredFile, VersionRecord
+from modelmonitor_trainer.registry.records import Pointer, StoredFile, VersionRecord, digest_of_files
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.challenger import Challenger
 from modelmonitor_trainer.train.custom_trainer_files import model_files, read_predictions, trainer_cost
@@ -35,6 +36,7 @@ from modelmonitor_trainer.train.custom_trainer_requests import (
 )
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
+from modelmonitor_trainer.train.novelty import refuse_known_data, refuse_known_model
 from modelmonitor_trainer.train.rows import Rows, load_rows, refuse_other_classes, refuse_other_task, refuse_seen_rows
 from modelmonitor_trainer.train.run import (
     InconclusiveTraining,
@@ -85,6 +87,7 @@ def prepare(store: Store, request: TrainRequest, work: str | Path, *, job: str, 
             skip_all(folder, "the version is stored")
             return
         refuse_seen_rows(manifest, champion)
+        refuse_known_data(run, manifest, champion)
         record = _champion_record(run, pin_champion(run, champion))
         rows = load_rows(store, run.spec, manifest, champion_columns(record))
         refuse_other_classes(record, rows)
@@ -120,7 +123,8 @@ def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str,
     earlier = find_verdict(run)
     if earlier is not None:
         return earlier
-    manifest = freeze_manifest(run, run.registry.champion(), now)
+    pointer = run.registry.champion()
+    manifest = freeze_manifest(run, pointer, now)
     record = run.registry.find_version(version_of(run, manifest))
     if record is None:
         try:
@@ -136,7 +140,10 @@ def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str,
         elif champion is not None:
             scores = _read_scores(run, folder / PREDICT_CHAMPION, rows, champion_classes(champion, rows))
             champion_scores = ChampionScores(champion, scores)
-        challenger = _read_challenger(run, manifest, folder, rows)
+        try:
+            challenger = _read_challenger(run, manifest, folder, rows, pointer)
+        except InconclusiveTraining as known:
+            return finish_inconclusive(run, known, now)
         record = evaluate_and_store(run, manifest, rows, challenger, champion_scores, now)
     return promote_and_report(run, record, now)
 
@@ -159,7 +166,8 @@ def _champion_record(run: Run, version: str | None) -> VersionRecord | None:
         raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {version} was made by the trainer image {record.image}, whose model files {image} cannot "
-            "load; create a separate monitor (another metadata.name) for the new trainer",
+            "load; create a separate monitor for the new trainer, or start over with it: "
+            "modelmonitor retire",
         )
     return record
 
@@ -171,10 +179,17 @@ def _repository(image: str) -> str:
     return head + slash + last.partition(":")[0]
 
 
-def _read_challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows) -> Challenger:
-    """Read the predictions of the trained model, and store its files."""
+def _read_challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows, pointer: Pointer | None) -> Challenger:
+    """Read the predictions of the trained model, and store its files.
+
+    Raises
+    ------
+    InconclusiveTraining
+        If the model is known already.
+    """
     spec = run.spec
     holdout = _read_scores(run, folder / PREDICT_CHALLENGER, rows, rows.known_classes)
+    refuse_known_model(run, _model_digest(folder), pointer)
     version = version_of(run, manifest)
     files: list[StoredFile] = []
     for name, path in model_files(folder / CHALLENGER):
@@ -190,6 +205,15 @@ def _read_challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows) -> 
     }
     cost = trainer_cost(request_file(folder, TRAIN), folder / RESOURCES, folder / CHALLENGER)
     return Challenger(holdout, "Custom", tuple(files), parameters, cost=cost)
+
+
+def _model_digest(folder: Path) -> str | None:
+    """Return the digest of the trained model, before its files are stored."""
+    contents = ((name, path.read_bytes()) for name, path in model_files(folder / CHALLENGER))
+    return digest_of_files(
+        StoredFile(name=MODEL_FOLDER + name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+        for name, data in contents
+    )
 
 
 def _read_scores(run: Run, step: Path, rows: Rows, classes: tuple[str, ...]) -> HoldoutScores:

@@ -12,10 +12,12 @@ import logging
 
 from modelmonitor_api.messages import RunVerdict
 from modelmonitor_api.outcomes import GateOutcome
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import ModelMonitorError
 from modelmonitor_trainer.gate.evaluation import evaluate
+from modelmonitor_trainer.gate.reuse import count_earlier
 from modelmonitor_trainer.gate.warm_start_guard import guarded_confidence
 from modelmonitor_trainer.registry.layout import COMPARISON_FILE, PARAMETERS_FILE
 from modelmonitor_trainer.registry.mlflow_tracking import with_note
@@ -45,6 +47,7 @@ def evaluate_and_store(
     challenger: Challenger,
     champion: ChampionScores | None,
     now: dt.datetime,
+    best: ChampionScores | None = None,
 ) -> VersionRecord:
     """Evaluate a challenger and write its version.
 
@@ -56,6 +59,8 @@ def evaluate_and_store(
         Both models with their scores on the hold-out; None if there is no champion.
     now
         Current time.
+    best
+        The last champion that was better than its predecessor, with its scores; None if that is the champion.
 
     Returns
     -------
@@ -63,7 +68,7 @@ def evaluate_and_store(
         The stored record: that of an earlier pod if there is one.
     """
     spec = run.spec
-    scores = gate_input(spec, rows, challenger.holdout, champion)
+    scores = gate_input(spec, rows, challenger.holdout, champion, best, _earlier_comparisons(run, manifest))
     promotion = _promotion_settings(spec.promotion, challenger)
     result = evaluate(scores, promotion, seed=spec.retraining.random_seed)
     _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)
@@ -79,7 +84,7 @@ def evaluate_and_store(
     record = version_record(run, manifest, rows, challenger, champion, result, now)
     documents = version_documents(run, manifest, record, challenger, evidence)
     if result.outcome is not GateOutcome.REJECTED:
-        documents |= reference_profiles(run, manifest)
+        documents |= reference_profiles(run, manifest, record.reference)
     files = [run.registry.write_file(record.version, name, content)[0] for name, content in documents.items()]
     return run.registry.write_record(record.model_copy(update={"files": [*challenger.files, *files]}))
 
@@ -91,7 +96,7 @@ def promote_and_report(run: Run, record: VersionRecord, now: dt.datetime) -> Run
     decision = promote(run, record, now)
     # Tracked and reported before the run ends, so that a restarted pod repeats these steps.
     problem = track(run, record, evidence, parameters, serves=decision.serves(record))
-    message = with_note(decision.message, problem)
+    message = with_note(with_note(decision.message, _note_on_change(run, record)), problem)
     page = render_comparison(
         run.request,
         record,
@@ -111,6 +116,7 @@ def promote_and_report(run: Run, record: VersionRecord, now: dt.datetime) -> Run
         champion=decision.champion.to_champion() if decision.champion else None,
         comparison=metric_comparison(evidence),
         train_rows=record.train.rows,
+        train_end=record.train.end,
         holdout_rows=record.holdout.rows,
         report_uri=run.report_uri,
     )
@@ -119,21 +125,43 @@ def promote_and_report(run: Run, record: VersionRecord, now: dt.datetime) -> Run
     return verdict
 
 
+def _note_on_change(run: Run, record: VersionRecord) -> str | None:
+    """Return what a training has seen of the change that it responds to; None if there was none."""
+    onset = run.request.drift_onset
+    if onset is not None and onset > record.train.end:
+        return (
+            f"The data changed on {onset}, after the end of the training window ({record.train.end}): this version "
+            "has not seen the change."
+        )
+    return record.describe_change()
+
+
 def finish_inconclusive(run: Run, inconclusive: InconclusiveTraining, now: dt.datetime) -> RunVerdict:
-    """Write the report page and the verdict of a run in which nothing could be compared."""
+    """Write the report page and the verdict of a run without a version."""
     reason, message = inconclusive.reason.value, as_sentence(str(inconclusive))
-    _LOG.info("Inconclusive (%s): %s", reason, message)
+    _LOG.info("%s (%s): %s", inconclusive.outcome, reason, message)
     pointer = run.registry.champion()
-    page = render_inconclusive(run.request, reason, message, now, _earlier_versions(run))
+    page = render_inconclusive(run.request, inconclusive.outcome, reason, message, now, _earlier_versions(run))
     run.store.write(run.report_uri, page.encode(), content_type=HTML)
     verdict = RunVerdict(
-        outcome="Inconclusive",
+        outcome=inconclusive.outcome,
         reason=reason,
         message=message[:_MAX_MESSAGE],
         champion=pointer.to_champion() if pointer else None,
         report_uri=run.report_uri,
     )
     return write_verdict(run, verdict)
+
+
+def _earlier_comparisons(run: Run, manifest: Manifest) -> float:
+    """Return the number of earlier comparisons on the days of the hold-out."""
+    compared = (record for record in _earlier_versions(run) if record.compared_with is not None)
+    windows = [
+        (record.holdout.start, record.holdout.end)
+        for record in compared
+        if record.reason not in {GateReason.TOO_FEW_ROWS, GateReason.METRIC_UNDEFINED}
+    ]
+    return count_earlier(manifest.holdout, windows)
 
 
 def _promotion_settings(promotion: Promotion, challenger: Challenger) -> Promotion:

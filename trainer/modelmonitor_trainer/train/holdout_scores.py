@@ -47,7 +47,12 @@ class ChampionScores:
 
 
 def gate_input(
-    spec: ModelMonitorSpec, rows: Rows, challenger: HoldoutScores, champion: ChampionScores | None
+    spec: ModelMonitorSpec,
+    rows: Rows,
+    challenger: HoldoutScores,
+    champion: ChampionScores | None,
+    best: ChampionScores | None = None,
+    earlier_comparisons: float = 0.0,
 ) -> GateInput:
     """Return the input of the promotion gate.
 
@@ -59,6 +64,10 @@ def gate_input(
         Labelled rows of both windows.
     challenger, champion
         Scores of both models; None if there is no champion.
+    best
+        Scores of the last champion that was better than its predecessor; None if that is the champion.
+    earlier_comparisons
+        Number of earlier comparisons on the same rows.
     """
     model, metric = spec.model, spec.promotion.metric
     train, holdout = rows.train, rows.holdout
@@ -77,4 +86,7 @@ def gate_input(
             metric, model.task, rows.train_truth, train.days, spec.promotion.holdout_days, classes, holdout.rows
         ),
         promotion_score=champion.record.score if champion and champion.record.metric is metric else None,
+        best=aligned(best.holdout.scores, best.holdout.classes, rows.classes) if best else None,
+        best_version=best.record.version if best else "",
+        earlier_comparisons=earlier_comparisons,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from modelmonitor_api.names import ANNOTATION_PIN
 from modelmonitor_api.outcomes import GateOutcome, RunOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import PromotionMode
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
-from modelmonitor_trainer.registry.registry import ChampionChanged
+from modelmonitor_trainer.registry.registry import ChampionChanged, ChampionPinned
 from modelmonitor_trainer.text import as_sentence
 from modelmonitor_trainer.train.run import Run
 
@@ -48,11 +49,18 @@ def promote(run: Run, record: VersionRecord, now: dt.datetime) -> PromotionDecis
     if run.spec.promotion.mode is PromotionMode.MANUAL:
         message += f" To promote it, set the annotation modelmonitor.io/promote: {record.version}."
         return PromotionDecision(RunOutcome.AWAITING_APPROVAL, record.reason, message, run.registry.champion())
+    champion = run.registry.champion()
+    if run.request.pinned and champion is not None and champion.version != record.version:
+        message += f" The champion is pinned by the annotation {ANNOTATION_PIN}; modelmonitor.io/promote replaces it."
+        return PromotionDecision(RunOutcome.AWAITING_APPROVAL, GateReason.PINNED.value, message, champion)
     try:
         pointer = run.registry.promote(record, instead_of=record.compared_with, by=run.job, now=now)
     except ChampionChanged as changed:
         reason = GateReason.CHAMPION_CHANGED.value
         return PromotionDecision(RunOutcome.INCONCLUSIVE, reason, as_sentence(str(changed)), changed.pointer)
+    except ChampionPinned as pinned:
+        message += f" It awaits approval: {as_sentence(str(pinned))}"
+        return PromotionDecision(RunOutcome.AWAITING_APPROVAL, GateReason.PINNED.value, message, pinned.pointer)
     if pointer.version != record.version:
         message += f" Since then {pointer.version} has become the champion."
     return PromotionDecision(RunOutcome.PROMOTED, record.reason, message, pointer)

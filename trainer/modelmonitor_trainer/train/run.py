@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from modelmonitor_api.messages import RunVerdict, TrainRequest, encode
 from modelmonitor_api.names import short_hash
+from modelmonitor_api.outcomes import RunOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest, days_within, freeze
@@ -30,17 +31,20 @@ _LOG = logging.getLogger(__name__)
 
 
 class InconclusiveTraining(Exception):
-    """Challenger and champion cannot be compared: an outcome of the training, not a failure.
+    """A training ends without a version: an outcome, not a failure.
 
     Attributes
     ----------
     reason
         Reason of the outcome.
+    outcome
+        Inconclusive if challenger and champion cannot be compared; NothingNew or Rejected if they need not be.
     """
 
-    def __init__(self, reason: GateReason, message: str) -> None:
+    def __init__(self, reason: GateReason, message: str, outcome: RunOutcome = RunOutcome.INCONCLUSIVE) -> None:
         super().__init__(message)
         self.reason = reason
+        self.outcome = outcome
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,13 @@ def _new_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manif
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS, f"no labels have arrived under {data.labels.uri}; check data.labels.uri, or wait"
         )
-    windows = training_windows(run.spec, latest, champion.data_end if champion else None, latest_labels=latest_labels)
+    windows = training_windows(
+        run.spec,
+        latest,
+        champion.data_end if champion else None,
+        latest_labels=latest_labels,
+        change=run.request.drift_onset,
+    )
     if windows.holdout_days == 0:
         end = champion.data_end if champion else None
         raise InconclusiveTraining(

@@ -28,11 +28,13 @@ from modelmonitor_trainer.registry.layout import MODEL_FILE
 from modelmonitor_trainer.registry.model_files import LoadedModel, dump_model, load_model, read_pipeline
 from modelmonitor_trainer.registry.records import Pointer
 from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.train.best_champion import load_best, score_best
 from modelmonitor_trainer.train.challenger import Challenger
 from modelmonitor_trainer.train.cost import measure_cost
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
 from modelmonitor_trainer.train.memory_estimate import estimate_memory, memory_limit, needs_batches, require_memory
+from modelmonitor_trainer.train.novelty import refuse_known_data, refuse_known_model
 from modelmonitor_trainer.train.rows import (
     Rows,
     arrays_of,
@@ -92,13 +94,17 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
         record = run.registry.find_version(version_of(run, manifest))
         if record is None:
             refuse_seen_rows(manifest, champion)
+            refuse_known_data(run, manifest, champion)
             pin_champion(run, champion)
             model = champion_model(run, champion)
             start = time.monotonic()
             rows, source = _read_rows(run, manifest, model.columns if model else ())
             refuse_other_classes(model.version if model else None, rows)
-            challenger = _train_challenger(run, manifest, rows, source, warm_start_source(run.registry, model), start)
-            record = evaluate_and_store(run, manifest, rows, challenger, _score_champion(model, rows), now)
+            challenger = _train_challenger(
+                run, manifest, rows, source, warm_start_source(run.registry, model), start, champion
+            )
+            best = score_best(load_best(run, model, rows.holdout.table.column_names), rows)
+            record = evaluate_and_store(run, manifest, rows, challenger, _score_champion(model, rows), now, best)
         else:
             _LOG.info("an earlier pod has written version %s", record.version)
     except InconclusiveTraining as inconclusive:
@@ -121,7 +127,7 @@ def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
         raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {champion.version} was made by a custom trainer, so the built-in trainer cannot load it; "
-            "create a separate monitor (another metadata.name) to start over with the built-in trainer",
+            "modelmonitor retire starts over with the built-in trainer",
         )
     model = load_model(run.registry, champion.version)
     refuse_other_task(run, model.version)
@@ -157,13 +163,25 @@ def _read_rows(run: Run, manifest: Manifest, extra_columns: Collection[str]) -> 
 
 
 def _train_challenger(
-    run: Run, manifest: Manifest, rows: Rows, source: Source | None, champion: WarmStartSource | None, start: float
+    run: Run,
+    manifest: Manifest,
+    rows: Rows,
+    source: Source | None,
+    warm_start: WarmStartSource | None,
+    start: float,
+    champion: Pointer | None,
 ) -> Challenger:
-    """Fit the challenger, write its file, and score the hold-out with the model that was written."""
+    """Fit the challenger, write its file, and score the hold-out with the model that was written.
+
+    Raises
+    ------
+    InconclusiveTraining
+        If the model is known already.
+    """
     if source is not None:
         result = train_in_batches(run.spec, StreamedRows(rows, source))
     else:
-        result = train_by_strategy(run.spec, rows, champion)
+        result = train_by_strategy(run.spec, rows, warm_start)
     cost = measure_cost(start)
     _LOG.info("%s in %.1f s and %.0f MiB", result.strategy, cost.seconds, (cost.peak_bytes or 0) / 2**20)
     result, refit_comparison = _guard_warm_start(run, rows, result)
@@ -171,7 +189,9 @@ def _train_challenger(
     notes = _notes(result)
     for note in notes:
         _LOG.warning("%s", note)
-    stored, content = run.registry.write_file(version_of(run, manifest), MODEL_FILE, dump_model(model))
+    dumped = dump_model(model)
+    refuse_known_model(run, fitted_digest(dumped), champion)
+    stored, content = run.registry.write_file(version_of(run, manifest), MODEL_FILE, dumped)
     # The stored model is evaluated, because it is the one that will be served.
     scores = replace(model, pipeline=read_pipeline(content)).scores(arrays_of(rows.holdout, run.spec))
     return Challenger(

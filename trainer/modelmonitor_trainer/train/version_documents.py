@@ -75,6 +75,7 @@ def version_record(
         features=spec.model.features,
         classes=list(challenger.holdout.classes) if spec.model.task is not Task.REGRESSION else [],
         train=_period(manifest, manifest.train, rows.train.report.matched),
+        change_point=_change_point(run, manifest),
         holdout=_period(manifest, manifest.holdout, rows.holdout.rows),
         manifest_sha256=manifest.sha256,
         predictions_sha256=hashlib.sha256(scores.tobytes()).hexdigest(),
@@ -96,6 +97,12 @@ def _period(manifest: Manifest, window: Window, rows: int) -> Period:
     days = [pinned.day for pinned in days_within(manifest.features, window) if pinned.rows]
     first, last = (min(days), max(days)) if days else (None, None)
     return Period(start=window[0], end=window[1], rows=rows, first_day=first, last_day=last, days=len(days))
+
+
+def _change_point(run: Run, manifest: Manifest) -> dt.date | None:
+    """Return the first day after the change that the training responds to, if it is within the training window."""
+    onset = run.request.drift_onset
+    return onset if onset is not None and manifest.train[0] <= onset <= manifest.train[1] else None
 
 
 def version_documents(

@@ -33,9 +33,10 @@ def find_champion(registry: ModelRegistry) -> tuple[Champion | None, ChampionInf
     manifest = registry.manifest(record)
     return pointer.to_champion(), ChampionInfo(
         version=pointer.version,
-        window=manifest.train,
-        features=pinned_batches(manifest.features, manifest.train),
-        labels=pinned_batches(manifest.labels, manifest.train),
+        window=record.reference,
+        features=pinned_batches(manifest.features, record.reference),
+        labels=pinned_batches(manifest.labels, record.reference),
+        change_point=record.change_point,
         since=pointer.to_champion().since.astimezone(dt.UTC).date(),
         stored_features=_find_profiles(registry, record, REFERENCE_ROWS_FILE),
         stored_labels=_find_profiles(registry, record, REFERENCE_LABELS_FILE),

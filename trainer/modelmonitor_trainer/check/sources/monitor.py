@@ -155,7 +155,8 @@ def count_new_rows(ctx: CheckContext, data: ProfiledData) -> int | None:
 
 def _reference_period(spec: ModelMonitorSpec, champion: ChampionInfo | None) -> tuple[Window | None, str]:
     if champion is not None:
-        return champion.window, f"training window of the champion {champion.version}"
+        part = " after a change" if champion.window[0] == champion.change_point else ""
+        return champion.window, f"training window of the champion {champion.version}{part}"
     if spec.data.reference is not None:
         return (spec.data.reference.start, spec.data.reference.end), "spec.data.reference"
     return None, "none"

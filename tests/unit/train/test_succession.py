@@ -1,0 +1,60 @@
+"""Trainings that follow each other: which champion is the best so far, and what a hold-out costs that is used again."""
+
+import datetime as dt
+
+import pytest
+
+from modelmonitor_api.reasons import GateReason
+from modelmonitor_trainer.train.best_champion import best_champion
+from unit.registry.test_registry import stored
+
+
+@pytest.fixture
+def chain(world):
+    """Four versions, of which the second was better and the later ones were not worse than the one before."""
+    registry = world.registry
+    reasons = (GateReason.FIRST_MODEL, GateReason.BETTER, GateReason.NOT_WORSE, GateReason.NOT_WORSE)
+    records, before = [], None
+    for number, reason in enumerate(reasons, start=1):
+        record = stored(registry, number, reason=reason.value, compared_with=before)
+        records.append(record)
+        before = record.version
+    return registry, records
+
+
+@pytest.mark.parametrize(("champion", "best"), [(0, None), (1, None), (2, 1), (3, 1)])
+def test_the_best_champion_is_the_last_that_was_better(chain, champion, best):
+    registry, records = chain
+    found = best_champion(registry, records[champion])
+    assert (found.version if found else None) == (None if best is None else records[best].version)
+
+
+def test_without_a_champion_there_is_no_best(chain):
+    assert best_champion(chain[0], None) is None
+
+
+def test_a_hold_out_that_was_used_before_raises_the_confidence(world):
+    world.train(1)
+    first = world.registry.versions()[0]
+    assert first.compared_with is None
+    world.land(19, 20)
+    second = world.train(2)
+    assert "at 95% confidence" in second.message
+    world.land(21, 21)
+    third = world.train(3)
+    assert "(raised, because earlier trainings used these days" in third.message, third.message
+
+
+def test_a_slow_decline_is_compared_with_where_it_began(world):
+    """The best champion is scored on the same rows: the card and the message name it."""
+    world.spec["promotion"]["nonInferiorityMargin"] = "0.2"
+    world.train(1)
+    for last, number in ((22, 2), (26, 3)):
+        world.land(last - 3, last)
+        assert world.train(number).outcome == "Promoted"
+    newest = world.registry.versions()[0]
+    assert newest.train.end > dt.date(2013, 1, 10)
+    checks = world.results()[f"versions/{newest.version}/comparison.json"].decode()
+    assert ("Not worse than the best champion so far" in checks) is (
+        best_champion(world.registry, world.registry.version(newest.compared_with)) is not None
+    )
