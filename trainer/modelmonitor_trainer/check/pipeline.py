@@ -219,6 +219,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         timings=ctx.stopwatch.seconds,
         reproduce=data.reproduce,
         wording=data.wording,
+        watch_uri=watch.uri,
     )
 
 
