@@ -38,6 +38,11 @@ def add_commands(subparsers: Any) -> None:
     check.add_argument("--target", metavar="COL", help="column with the true outcome (files only)")
     check.add_argument("--prediction", metavar="COL", help="column with the prediction (files only)")
     check.add_argument(
+        "--task",
+        choices=["BinaryClassification", "MulticlassClassification", "Regression"],
+        help="what the model predicts (default: inferred from the target; files only)",
+    )
+    check.add_argument(
         "--correlations",
         action="store_true",
         help="compare correlations, regardless of the number of rows (files only)",
@@ -155,7 +160,7 @@ def _check(args: argparse.Namespace) -> int:
 
     if (args.reference is None) != (args.current is None) or "" in {args.reference, args.current}:
         raise BadConfiguration("--reference and --current must be set together")
-    for option in ("target", "prediction", "correlations", "ablation"):
+    for option in ("target", "prediction", "task", "correlations", "ablation"):
         if getattr(args, option) and not args.reference:
             raise BadConfiguration(f"--{option} is for files; for a monitor, set spec.model and spec.detectors")
     for option in _FILE_OPTIONS:
@@ -229,7 +234,7 @@ def _request(args: argparse.Namespace) -> CheckRequest:
 
 
 def _check_of_files(args: argparse.Namespace) -> CheckResult:
-    from modelmonitor_api.spec import Sensitivity
+    from modelmonitor_api.spec import Sensitivity, Task
     from modelmonitor_trainer.check.pipeline import check_files
     from modelmonitor_trainer.check.sources.file_columns import ColumnOptions
     from modelmonitor_trainer.check.sources.files import Files
@@ -244,6 +249,7 @@ def _check_of_files(args: argparse.Namespace) -> CheckResult:
         args.ablation,
         columns=ColumnOptions(tuple(args.columns or ()), tuple(args.ignore or ()), dict(args.type or ())),
         fmt=_file_format(args),
+        task=Task(args.task) if args.task else None,
         options=tuple(_file_options(args)),
     )
     sensitivity = Sensitivity().model_copy(update=_sensitivity(args))
