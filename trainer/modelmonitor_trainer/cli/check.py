@@ -75,7 +75,7 @@ def add_commands(subparsers: Any) -> None:
         "--minimum-coverage",
         metavar="X",
         type=fraction,
-        help="smallest share of files, days, rows and columns that must be compared for NoDrift (default 0.9)",
+        help="smallest share of files, days and columns that must be compared for NoDrift (default 0.9)",
     )
     check.add_argument("--html", metavar="FILE", help="also write the report page to FILE")
     check.add_argument("--output", choices=["text", "json"], default="text", help="output format (default text)")
