@@ -52,6 +52,7 @@ def test_a_check_of_files_runs_on_an_executor(files, executor, request):
     engine = ExecutorEngine(executor, StoreConfig())
     result = check_files(open_store(None), sides, Sensitivity(), 1.0, now=NOW, engine=engine)
     assert decided(result) == decided(expected)
+    assert result.timings.keys() == expected.timings.keys() >= {"windows", "reference", "current", "tests"}
     assert executor.kinds == {ProfileTask, MomentsTask}
 
 

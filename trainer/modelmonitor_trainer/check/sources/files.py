@@ -97,7 +97,7 @@ def resolve_files(
     features = tuple(column for column in columns if column.name not in {files.target, files.prediction})
     rows = WindowPair(columns, _batches(reference), _batches(current))
     optional = frozenset() if files.correlations else frozenset({"correlations"})
-    return CheckContext(store, None, fmt, stopwatch), CheckData(
+    return CheckContext(store, None, fmt, stopwatch=stopwatch), CheckData(
         detectors=tuple(_detectors(files, features)),
         features=features,
         target=files.target,
