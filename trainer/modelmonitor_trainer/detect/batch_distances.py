@@ -59,9 +59,10 @@ def distances_of_batches(column: ColumnResult, test: ColumnTest) -> BatchDistanc
     odd = np.zeros(reference.shape[0], dtype=bool)
     odd[list(test.variation.odd)] = True
     groups = _weekdays(comparison.batches, (reference.shape[0], current.shape[0]))
+    # np.unique imports numpy.ma, which a check does without.
     totals = {
-        int(group): reference[(groups[0] == group) & ~odd].sum(axis=0, dtype=np.int64)
-        for group in np.unique(np.concatenate(groups))
+        group: reference[(groups[0] == group) & ~odd].sum(axis=0, dtype=np.int64)
+        for group in sorted({*groups[0].tolist(), *groups[1].tolist()})
     }
     # An odd batch is not part of what it is compared with.
     own = np.where(odd[:, None], 0, reference)
