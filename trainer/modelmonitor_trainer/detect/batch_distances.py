@@ -59,7 +59,6 @@ def distances_of_batches(column: ColumnResult, test: ColumnTest) -> BatchDistanc
     odd = np.zeros(reference.shape[0], dtype=bool)
     odd[list(test.variation.odd)] = True
     groups = _weekdays(comparison.batches, (reference.shape[0], current.shape[0]))
-    # np.unique imports numpy.ma, which a check does without.
     totals = {
         group: reference[(groups[0] == group) & ~odd].sum(axis=0, dtype=np.int64)
         for group in sorted({*groups[0].tolist(), *groups[1].tolist()})
@@ -69,7 +68,9 @@ def distances_of_batches(column: ColumnResult, test: ColumnTest) -> BatchDistanc
     before = _distances(reference, _expected(totals, groups[0]) - own, ordered=series.ordered)
     now = _distances(current, _expected(totals, groups[1]), ordered=series.ordered)
     ordinary = before[~odd & ~np.isnan(before)]
-    usual = float(np.quantile(ordinary, _USUAL)) if ordinary.size > 1 else 0.0
+    # As np.quantile, which (with np.unique) imports numpy.ma; a check does without.
+    ranks = np.arange(ordinary.size)
+    usual = float(np.interp(_USUAL * ranks[-1], ranks, np.sort(ordinary))) if ordinary.size > 1 else 0.0
     return BatchDistances(before, now, usual)
 
 
