@@ -13,9 +13,9 @@ import numpy as np
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType, Task
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.check.target import MAX_CLASS_NUMBERS
-from modelmonitor_trainer.data.text_numbers import numbers_of
 from modelmonitor_trainer.data.object_format import AnyFormat, format_at
-from modelmonitor_trainer.data.tables import Unreadable, is_number, scan
+from modelmonitor_trainer.data.tables import Unreadable, is_number, is_text, scan
+from modelmonitor_trainer.data.text_numbers import are_numbers, numbers_of
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 #: Number of files of the reference that are read, and rows of each.
@@ -118,7 +118,7 @@ def _read(store: Store, info: ObjectInfo, fmt: AnyFormat, columns: Sequence[str]
         # A sorted Parquet file is read in places; of text, only the first rows are cheap.
         with scan(store, info, columns, fmt, head=None if parquet else _ROWS, sample=_ROWS) as opened:
             for name, chunk in opened.chunks:
-                if is_number(chunk.type):
+                if is_number(chunk.type) or (is_text(chunk.type) and are_numbers(chunk.chunks)):
                     known = numbers_of(chunk)
                     values[name] = np.union1d(values.get(name, np.empty(0)), known[np.isfinite(known)])
     except Unreadable as error:
