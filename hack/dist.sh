@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build what a release publishes besides images into dist/: wheels, source distributions, the packaged chart, plain manifests.
+# Build what a release publishes besides images into dist/: wheels, source distributions, the packaged chart, plain manifests, SBOMs.
 # usage: [IMAGE_REGISTRY=HOST] [IMAGE_REPOSITORY=PATH] hack/dist.sh     (without them the chart names the images as `make images` does)
 . "$(dirname "$0")/lib.sh"
 cd "$HACK/.."
@@ -31,10 +31,16 @@ chart() {
   grep --quiet "image: \"${IMAGE_REGISTRY:+$IMAGE_REGISTRY/}${IMAGE_REPOSITORY:-modelmonitor}/operator:$VERSION\"" dist/modelmonitor-install.yaml
 }
 
+# Wheels and chart; source distributions (*.tar.gz) hold what the wheels do.
+sboms() {
+  .venv/bin/python hack/sbom.py dist/*.whl dist/*.tgz
+}
+
 rm -rf dist
 mkdir dist
 step dist-wheels wheels
 step dist-sdists source_distributions
 step dist-chart chart
+step dist-sboms sboms
 ls dist
 [ -f "dist/modelmonitor-$VERSION.tgz" ] || die "the chart is not at $VERSION: run make version VERSION=$VERSION"

@@ -10,9 +10,12 @@ class Verdict(DocumentedEnum):
 
     NO_DRIFT = "NoDrift", "With 95 % confidence, no compared column has changed by detectableEffect or more."
     DRIFT = "Drift", "Columns, or relationships between columns, have changed."
-    CORRUPTED = "Corrupted", "The data violate the feature contract, so they were not tested for drift."
+    CORRUPTED = "Corrupted", "The data violate the feature contract, whether or not columns have drifted."
     PERFORMANCE_DROP = "PerformanceDrop", "No drift was found, but the champion scores significantly worse."
-    INCONCLUSIVE = "Inconclusive", "No drift was found, but it cannot be ruled out for every column."
+    INCONCLUSIVE = (
+        "Inconclusive",
+        "No drift was found, but it cannot be ruled out for every column, or too little was compared.",
+    )
 
 
 class DoubtReason(DocumentedEnum):

@@ -46,9 +46,12 @@ class Reason(DocumentedEnum):
         "Drift",
         "Columns, or relationships between columns, have changed significantly and by at least minimumEffect.",
     )
-    NO_DRIFT = "NoDrift", "No drift was found, and the check could have detected a change of detectableEffect."
+    NO_DRIFT = "NoDrift", "With 95 % confidence, no compared column has changed by detectableEffect or more."
     CORRUPTED = "Corrupted", "The data violate the feature contract. Trainings are blocked until a later check passes."
-    INCONCLUSIVE = "Inconclusive", "There are too few data for a verdict, or for comparing two models."
+    INCONCLUSIVE = (
+        "Inconclusive",
+        "Drift was not found and cannot be ruled out, too little was compared, or two models cannot be compared.",
+    )
     PERFORMANCE_DROP = "PerformanceDrop", "The champion scores significantly worse than at its promotion."
     NOT_CHECKED_YET = "NotCheckedYet", "No check has completed yet."
     CHECK_FAILED = "CheckFailed", "The newest check failed and has no verdict. The previous verdict is kept."

@@ -23,14 +23,14 @@ class DetectorType(StrEnum):
     PERFORMANCE = "Performance"
 
 
-_OF_FEATURES = frozenset(
-    {
-        DetectorType.FEATURE_DRIFT,
-        DetectorType.DATA_QUALITY,
-        DetectorType.CORRELATION_DRIFT,
-        DetectorType.ABLATION,
-    }
+#: Detectors that can be restricted to some features with ``columns``.
+_OF_FEATURES = (
+    DetectorType.FEATURE_DRIFT,
+    DetectorType.DATA_QUALITY,
+    DetectorType.CORRELATION_DRIFT,
+    DetectorType.ABLATION,
 )
+_OF_FEATURES_IN_WORDS = f"{', '.join(_OF_FEATURES[:-1])} and {_OF_FEATURES[-1]}"
 
 
 class Metric(StrEnum):
@@ -69,8 +69,7 @@ class Detector(Resource):
     )
     columns: list[ColumnName] | None = Field(
         None,
-        description="Features to test, for FeatureDrift, DataQuality, CorrelationDrift and Ablation. Defaults to all "
-        "features.",
+        description=f"Features to test, for {_OF_FEATURES_IN_WORDS}. Defaults to all features.",
         min_length=1,
         max_length=500,
         json_schema_extra={"x-kubernetes-list-type": "set"},
@@ -90,9 +89,8 @@ class Detector(Resource):
             holds=lambda self: self.type == DetectorType.PERFORMANCE or (self.metric is None and self.max_drop is None),
         ),
         Rule(
-            cel="self.type in ['FeatureDrift', 'DataQuality', 'CorrelationDrift', 'Ablation'] || !has(self.columns)",
-            message="columns is for detectors of type FeatureDrift, DataQuality, CorrelationDrift and Ablation; "
-            "remove it or change the type",
+            cel=f"self.type in {[kind.value for kind in _OF_FEATURES]} || !has(self.columns)",
+            message=f"columns is for detectors of type {_OF_FEATURES_IN_WORDS}; remove it or change the type",
             holds=lambda self: self.type in _OF_FEATURES or self.columns is None,
         ),
     )
@@ -131,8 +129,8 @@ class Sensitivity(Resource):
     )
     minimum_coverage: Fraction = Field(
         "0.9",
-        description="Smallest share of the objects, days, rows and columns on each side that must have been compared "
-        "for the verdict NoDrift, from 0 to 1. Below it, the verdict is Inconclusive and names what was left out.",
+        description="Smallest share of the objects, days and columns on each side that must have been compared for "
+        "the verdict NoDrift, from 0 to 1. Below it, the verdict is Inconclusive and names what was left out.",
     )
     consecutive_checks: int = Field(
         1, description="Number of consecutive checks that must report drift before a training starts.", ge=1, le=10

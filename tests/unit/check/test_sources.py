@@ -1,4 +1,7 @@
-"""The same rows as partitions of a monitor and as files: one pipeline, so the same numbers."""
+"""The same rows as partitions of a monitor and as files: one pipeline, so the same numbers.
+
+Performance is not among the detectors: it compares with the promotion score of a champion, which only a monitor has.
+"""
 
 import datetime as dt
 
@@ -17,8 +20,10 @@ from modelmonitor_trainer.detect import ablation as small_models
 from modelmonitor_trainer.storage.local import uri_of
 from modelmonitor_trainer.storage.open import open_store
 
-FIRST, DAYS, CURRENT = dt.date(2013, 1, 1), 37, dt.date(2013, 2, 1)
-NOW = dt.datetime(2013, 2, 7, 6, tzinfo=dt.UTC)
+FIRST, DAYS, CURRENT = dt.date(2013, 1, 1), 38, dt.date(2013, 2, 1)
+NOW = dt.datetime(2013, 2, 8, 6, tzinfo=dt.UTC)
+#: Days whose file can have no rows: one within the window, and its last.
+EMPTY = (dt.date(2013, 2, 4), dt.date(2013, 2, 7))
 DETECTORS = {
     "contract": "DataQuality",
     "features": "FeatureDrift",
@@ -28,7 +33,14 @@ DETECTORS = {
     "correlations": "CorrelationDrift",
     "ablation": "Ablation",
 }
-TASKS = {"binary": "BinaryClassification", "values": "Regression", "classes": "MulticlassClassification"}
+TASKS = {
+    "binary": "BinaryClassification",
+    "zero or one": "BinaryClassification",
+    "values": "Regression",
+    "counts": "Regression",
+    "classes": "MulticlassClassification",
+    "class numbers": "MulticlassClassification",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +50,7 @@ def fast_ablation(monkeypatch):
     monkeypatch.setattr(small_models, "_model", lambda *args: model(*args).set_params(max_iter=10))
 
 
-def rows_of(day, task, *, moved, broken):
+def rows_of(day, task, *, moved=False, broken=False, empty=False):
     """Return the rows of a day: features, the target, and a prediction of it."""
     g = np.random.default_rng(day.toordinal())
     count = 200
@@ -52,16 +64,23 @@ def rows_of(day, task, *, moved, broken):
         "binary": outcome,
         "values": sign * x + 0.3 * g.normal(size=count),
         "classes": np.where(outcome, "late", np.where(z > 1, "early", "on time")),
+        "zero or one": outcome.astype(np.int64),
+        "counts": np.round(2 + sign * x).clip(0, 4).astype(np.int64),
+        "class numbers": np.where(outcome, 2, np.where(z > 1, 0, 1)),
     }[task]
     prediction = {
         "binary": np.clip(chance + (0.1 if moved else 0), 0, 1),
         "values": x,
         "classes": np.where(x > 0, "late", "on time"),
+        "zero or one": np.clip(chance + (0.1 if moved else 0), 0, 1),
+        "counts": 2 + x,
+        "class numbers": np.where(x > 0, 2, 1),
     }[task]
     kind = g.choice(["a", "b", "c"], count, p=[0.2, 0.3, 0.5] if moved else [0.4, 0.3, 0.3])
     columns = {"x": pa.array(x), "z": pa.array(z), "kind": pa.array(kind.tolist())}
     columns["z"] = pa.array(z, mask=g.random(count) < (0.9 if broken else 0.02))
-    return pa.table(columns | {"outcome": pa.array(target.tolist()), "prediction": pa.array(prediction.tolist())})
+    rows = pa.table(columns | {"outcome": pa.array(target.tolist()), "prediction": pa.array(prediction.tolist())})
+    return rows.slice(0, 0) if empty and day in EMPTY else rows
 
 
 def both_results(folder, task, **change):
@@ -72,14 +91,14 @@ def both_results(folder, task, **change):
         path = folder / f"rows/date={day}"
         path.mkdir(parents=True)
         changed = {key: value and current for key, value in change.items()}
-        pq.write_table(rows_of(day, task, **{"moved": False, "broken": False} | changed), path / "part.parquet")
+        pq.write_table(rows_of(day, task, **changed), path / "part.parquet")
     store, base = open_store(None), uri_of(folder)
+    regression = TASKS[task] == "Regression"
     spec = {
         "schedule": "0 6 * * *",
         "storage": {"resultsURI": f"{base}/results/"},
         "data": {
-            # Six days: thresholds of whole weeks also use the weekdays, which files do not have.
-            "live": {"uri": f"{base}/rows/date=%Y-%m-%d/", "windowDays": 6},
+            "live": {"uri": f"{base}/rows/date=%Y-%m-%d/", "windowDays": 7},
             "reference": {"start": FIRST.isoformat(), "end": "2013-01-31"},
         },
         "model": {
@@ -93,8 +112,8 @@ def both_results(folder, task, **change):
             ],
         },
         "detectors": [{"name": name, "type": kind} for name, kind in DETECTORS.items()],
-        "retraining": {"windowDays": 20, "estimator": {"name": "Ridge" if task == "values" else "LogisticRegression"}},
-        "promotion": {"metric": "RootMeanSquaredError" if task == "values" else "Accuracy", "holdoutDays": 7},
+        "retraining": {"windowDays": 20, "estimator": {"name": "Ridge" if regression else "LogisticRegression"}},
+        "promotion": {"metric": "RootMeanSquaredError" if regression else "Accuracy", "holdoutDays": 7},
     }
     ref = MonitorRef(namespace="ns", name="mon", uid="u")
     request = CheckRequest(monitor=ref, spec=parse(ModelMonitorSpec, spec))
@@ -136,7 +155,7 @@ def test_partitions_and_files_of_the_same_rows_give_the_same_numbers(tmp_path, t
     assert monitor == files
     assert monitor["outcomes"].keys() == DETECTORS.keys()
     tested = {name for name, outcome in monitor["outcomes"].items() if outcome != "NotTested"}
-    assert tested == DETECTORS.keys() - ({"bias"} if task == "classes" else set())
+    assert tested == DETECTORS.keys() - ({"bias"} if TASKS[task] == "MulticlassClassification" else set())
     drifted = {name for name, outcome in monitor["outcomes"].items() if outcome == "Drift"}
     assert drifted >= ({"features", "correlations", "ablation"} if moved else set())
 
@@ -144,9 +163,19 @@ def test_partitions_and_files_of_the_same_rows_give_the_same_numbers(tmp_path, t
 def test_corrupted_partitions_and_files_violate_the_contract_alike(tmp_path):
     monitor, files = (numbers(result) for result in both_results(tmp_path, "binary", broken=True))
     assert monitor == files
-    assert monitor["violations"] == [("NullBurst", "z", 6)]
+    assert monitor["violations"] == [("NullBurst", "z", 7)]
     assert monitor["outcomes"]["contract"] == "Broken"
     assert monitor["outcomes"]["correlations"] == "NotTested"
+
+
+def test_a_day_whose_file_has_no_rows_is_a_missing_partition_for_both(tmp_path):
+    results = both_results(tmp_path, "binary", empty=True)
+    monitor, files = (numbers(result) for result in results)
+    assert monitor == files
+    assert monitor["verdict"] == ("Corrupted", "Corrupted")
+    assert monitor["violations"] == [("MissingPartition", None, 2)]
+    for result in results:
+        assert "no rows have arrived for 2013-02-04, 2013-02-07" in result.verdict.message
 
 
 def test_both_sources_are_sampled_alike(tmp_path, monkeypatch):
@@ -156,7 +185,7 @@ def test_both_sources_are_sampled_alike(tmp_path, monkeypatch):
     monitor, files = (numbers(result) for result in results)
     assert monitor == files
     messages = {outcome.name: outcome.message for outcome in results[0].detectors}
-    assert "of small models on 589 and 600 labelled rows" in messages["ablation"]
+    assert "of small models on 589 and 602 labelled rows" in messages["ablation"]
 
 
 def test_a_target_of_too_many_classes_is_not_tested_in_either(tmp_path, monkeypatch):

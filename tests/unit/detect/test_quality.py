@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from modelmonitor_api.spec import Feature
-from modelmonitor_trainer.data.windows import Batch
+from modelmonitor_trainer.data.windows import Batch, days_of
 from modelmonitor_trainer.detect.quality import (
     contract_violations,
     missing_partitions,
@@ -120,19 +120,19 @@ WINDOW = (dt.date(2013, 1, 7), dt.date(2013, 1, 13))  # a Monday to a Sunday
 
 
 def test_gaps_and_stale_data():
-    assert missing_partitions(WINDOW, days(7, 8, 9, 10, 11, 12, 13), []) == []
-    (gap,) = missing_partitions(WINDOW, days(7, 8, 11, 12, 13), [])
+    assert missing_partitions(days_of(WINDOW), days(7, 8, 9, 10, 11, 12, 13), []) == []
+    (gap,) = missing_partitions(days_of(WINDOW), days(7, 8, 11, 12, 13), [])
     assert (gap.kind, gap.blocks) == ("MissingPartition", ("2013-01-09", "2013-01-10"))
-    (stale,) = missing_partitions(WINDOW, days(7, 8, 9, 10, 11, 12), [])
+    (stale,) = missing_partitions(days_of(WINDOW), days(7, 8, 9, 10, 11, 12), [])
     assert "have the data stopped arriving" in stale.message
-    assert missing_partitions(WINDOW, [], []) == []  # NoRows reports that
+    assert missing_partitions(days_of(WINDOW), [], []) == []  # NoRows reports that
 
 
 def test_days_that_never_have_partitions_are_not_missing():
-    assert missing_partitions(WINDOW, days(10, 11, 12, 13), []) == []  # data begin within the window
+    assert missing_partitions(days_of(WINDOW), days(10, 11, 12, 13), []) == []  # data begin within the window
     weekdays = [d for d in days(*range(1, 32)) if d.weekday() < 5]
-    assert missing_partitions(WINDOW, days(7, 8, 9, 10, 11), weekdays) == []
-    (violation,) = missing_partitions(WINDOW, days(7, 8, 10, 11), weekdays)
+    assert missing_partitions(days_of(WINDOW), days(7, 8, 9, 10, 11), weekdays) == []
+    (violation,) = missing_partitions(days_of(WINDOW), days(7, 8, 10, 11), weekdays)
     assert violation.blocks == ("2013-01-09",)
 
 

@@ -38,7 +38,7 @@ def section(page: str, title: str) -> str:
 
 def words(text: str) -> set[str]:
     """Return what a text sets in code."""
-    return set(re.findall(r"`([^`]+)`", text))
+    return set(re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)))
 
 
 # verdict.json
@@ -165,6 +165,19 @@ def test_reasons_of_the_page_exist() -> None:
     known |= set(_printer_columns())
     named = {word for word in words(CONDITIONS_PAGE) if re.fullmatch(r"([A-Z][a-z]+)+", word)}
     assert named - known <= {"Warning", "Next", "Schedule"}
+
+
+@pytest.mark.parametrize("reason", [reason.value for reason in enum("Reason")])
+def test_every_reason_of_the_operator_is_on_the_page(reason: str) -> None:
+    """Those of history entries are among the actions; of an answer that cannot be used, the message tells."""
+    assert reason in words(CONDITIONS_PAGE) | {"UnexpectedAnswer", "JobDeleted"}
+
+
+def test_every_trigger_is_a_reason_of_the_condition_training() -> None:
+    source = (ROOT / "policy" / "modelmonitor_policy" / "triggers.py").read_text()
+    triggers = {enum("Reason")[name].value for name in re.findall(r"ActiveTrigger\(\s*Reason\.([A-Z_]+)", source)}
+    (listed,) = re.findall(r"- \*\*True\*\* – why it runs: (.*?)\.\n", CONDITIONS_PAGE, re.DOTALL)
+    assert triggers == words(listed)
 
 
 def _all(name: str) -> list[Any]:

@@ -15,6 +15,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.spec import Task
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.registry.layout import ResultsLayout
@@ -237,7 +238,7 @@ def test_a_stored_model_predicts_as_before(registry):
 
 
 def test_a_model_of_a_custom_trainer_is_not_loaded(registry):
-    record = stored(registry, 1, kind="Custom", image="mine:1")
+    record = stored(registry, 1, kind=ModelKind.CUSTOM, image="mine:1")
     with pytest.raises(BadConfiguration, match="mine:1"):
         load_model(registry, record.version)
 

@@ -135,6 +135,14 @@ def test_release_signs_and_describes_what_it_publishes() -> None:
     assert "test" in jobs["image"]["needs"]
 
 
+# Tests
+
+
+def test_each_package_of_the_trainer_has_a_folder_of_tests() -> None:
+    packages = {path.parent.name for path in (ROOT / "trainer" / "modelmonitor_trainer").glob("*/__init__.py")}
+    assert packages <= {path.name for path in (ROOT / "tests" / "unit").iterdir()}
+
+
 # The Makefile and scripts
 
 

@@ -9,6 +9,7 @@ import pytest
 from modelmonitor_api.messages import CheckRequest, RollbackRequest
 from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.check.champion_watch import look_schedule, shared_confidence
+from modelmonitor_trainer.check.pipeline import check_monitor
 from modelmonitor_trainer.check.publish import publish_check
 from modelmonitor_trainer.gate.evaluation import margin_of
 from modelmonitor_trainer.registry.manual import handle_rollback
@@ -146,6 +147,27 @@ def test_a_damaged_look_is_computed_again(worse_champion):
     [kept] = [name for name in worse_champion.results() if name.startswith("watch/")]
     worse_champion.store.write(worse_champion.prefix + kept, b"{")
     assert check(worse_champion)[0].watch == first
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_pipeline_writes_profiles_only(worse_champion, damaged):
+    """Otherwise a check of past data would leave documents in the results of the monitor."""
+    worse_champion.land(36, 38)
+    if damaged:
+        check(worse_champion)
+        [kept] = [name for name in worse_champion.results() if name.startswith("watch/")]
+        worse_champion.store.write(worse_champion.prefix + kept, b"{")
+
+    def contents():
+        results = worse_champion.results()
+        return {path: content for path, content in results.items() if not path.startswith("profiles/")}
+
+    before = contents()
+    request = CheckRequest(monitor=worse_champion.monitor, spec=worse_champion.parsed())
+    result = check_monitor(worse_champion.store, request, due=NOW, now=NOW)
+    assert result.verdict.watch is not None
+    assert result.verdict.watch.worse
+    assert contents() == before
 
 
 def test_a_disabled_watch_takes_no_looks(worse_champion):

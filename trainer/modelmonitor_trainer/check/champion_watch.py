@@ -94,8 +94,15 @@ def _look(ctx: CheckContext, monitor: MonitorData, pointer: Pointer, ended: dt.d
         )
     if result.finding is None:
         return result
-    put_once(ctx.store, uri, result.finding.model_dump_json(by_alias=True).encode(), JSON)
-    return WatchResult(result.finding, _note(result.finding))
+    return WatchResult(result.finding, _note(result.finding), uri)
+
+
+def store_look(store: Store, uri: str, watch: ChampionWatch) -> None:
+    """Write the result of a look, unless another pod has written one that can be read."""
+    content = watch.model_dump_json(by_alias=True).encode()
+    kept = put_once(store, uri, content, JSON)
+    if kept != content and _parse_look(kept, uri) is None:
+        store.write(uri, content, content_type=JSON)
 
 
 def _uri(layout: ResultsLayout, promotion: Promotion, pointer: Pointer, look: int) -> str:
@@ -111,13 +118,14 @@ def _uri(layout: ResultsLayout, promotion: Promotion, pointer: Pointer, look: in
 
 
 def _earlier_result(store: Store, uri: str) -> ChampionWatch | None:
-    if store.head(uri) is None:
-        return None
+    return _parse_look(store.read(uri), uri) if store.head(uri) is not None else None
+
+
+def _parse_look(content: bytes, uri: str) -> ChampionWatch | None:
     try:
-        return ChampionWatch.model_validate_json(store.read(uri))
+        return ChampionWatch.model_validate_json(content)
     except (ValidationError, ValueError):
         _LOG.warning("%s is damaged; the champion is compared again", uri)
-        store.delete(uri)
         return None
 
 

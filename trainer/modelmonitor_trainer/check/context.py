@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from modelmonitor_trainer.data.object_format import AnyFormat
+from modelmonitor_trainer.profile.engine import Engine
 from modelmonitor_trainer.storage.base import Store
 
 
@@ -45,6 +46,8 @@ class CheckContext:
         URI prefix of cached profiles; None disables the cache.
     fmt
         Format of all objects.
+    engine
+        Where objects are profiled; threads of this process by default.
     stopwatch
         Measures the steps.
     """
@@ -52,4 +55,5 @@ class CheckContext:
     store: Store
     cache_prefix: str | None
     fmt: AnyFormat
+    engine: Engine | None = None
     stopwatch: Stopwatch = field(default_factory=Stopwatch)

@@ -285,10 +285,13 @@ class WatchResult:
         The comparison; None if there is none yet, or nothing to compare.
     note
         Note for the report; empty if there is nothing to compare.
+    uri
+        Where the comparison is to be stored; empty if it is there already.
     """
 
     finding: ChampionWatch | None = None
     note: str = ""
+    uri: str = ""
 
 
 def text_columns(features: tuple[Feature, ...], slices: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -39,10 +39,13 @@ from modelmonitor_trainer.detect.findings import Finding, find_unusual
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
 from modelmonitor_trainer.detect.verdict import decide, with_drop
+from modelmonitor_trainer.profile.engine import Engine
 from modelmonitor_trainer.storage.base import Store
 
 
-def check_monitor(store: Store, request: CheckRequest, *, due: dt.datetime, now: dt.datetime) -> CheckResult:
+def check_monitor(
+    store: Store, request: CheckRequest, *, due: dt.datetime, now: dt.datetime, engine: Engine | None = None
+) -> CheckResult:
     """Return the result of a check of a monitor's live window.
 
     Parameters
@@ -55,27 +58,49 @@ def check_monitor(store: Store, request: CheckRequest, *, due: dt.datetime, now:
         When the check was due.
     now
         The current time, with time zone.
+    engine
+        Where objects are profiled; threads of this process by default.
     """
     from modelmonitor_trainer.check.sources.monitor import resolve_monitor
 
-    return run_check(*resolve_monitor(store, request, now), time=due)
+    return run_check(*resolve_monitor(store, request, now), time=due, engine=engine)
 
 
 def check_files(
-    store: Store, files: Files, sensitivity: Sensitivity, checks_per_day: float, *, now: dt.datetime
+    store: Store,
+    files: Files,
+    sensitivity: Sensitivity,
+    checks_per_day: float,
+    *,
+    now: dt.datetime,
+    engine: Engine | None = None,
 ) -> CheckResult:
     """Return the result of a check of two sets of files.
+
+    Parameters
+    ----------
+    store
+        Object store.
+    files
+        The files.
+    sensitivity, checks_per_day
+        Determine the level of the check.
+    now
+        The current time, with time zone.
+    engine
+        Where objects are profiled; threads of this process by default.
 
     Raises
     ------
     NotFound, BadConfiguration, BadData
         If there are no files of one known format, or nothing in them can be compared.
     """
-    return run_check(*resolve_files(store, files, sensitivity, checks_per_day), time=now)
+    return run_check(*resolve_files(store, files, sensitivity, checks_per_day), time=now, engine=engine)
 
 
-def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime) -> CheckResult:
-    """Return the result of a check of resolved data."""
+def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime, engine: Engine | None = None) -> CheckResult:
+    """Return the result of a check of resolved data, whose objects `engine` profiles."""
+    ctx = replace(ctx, engine=engine)
     ctx, profiled = _profile(ctx, data)
     results = _run_detectors(ctx, profiled)
     with ctx.stopwatch.step("tests"):
@@ -222,6 +247,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         timings=ctx.stopwatch.seconds,
         reproduce=data.reproduce,
         wording=data.wording,
+        watch_uri=watch.uri,
     )
 
 

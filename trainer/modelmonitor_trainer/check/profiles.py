@@ -59,7 +59,13 @@ def _profile(ctx: CheckContext, pair: WindowPair, what: str) -> ProfiledPair:
     if pair.reference:
         with ctx.stopwatch.step("reference"):
             reference = _stored_reference(pair) or read_reference(
-                ctx.store, pair.reference, pair.columns, ctx.fmt, ctx.cache_prefix, what=f"{what}: reference"
+                ctx.store,
+                pair.reference,
+                pair.columns,
+                ctx.fmt,
+                ctx.cache_prefix,
+                what=f"{what}: reference",
+                engine=ctx.engine,
             )
         plan = reference.plan
     else:
@@ -69,7 +75,9 @@ def _profile(ctx: CheckContext, pair: WindowPair, what: str) -> ProfiledPair:
             plan = fit_plan(ctx.store, objects, pair.columns, ctx.fmt, skip_unreadable=True)
     with ctx.stopwatch.step("current"):
         cache = ProfileCache(ctx.store, ctx.cache_prefix)
-        current = profile_window(ctx.store, pair.current, plan, ctx.fmt, cache, what=f"{what}: current")
+        current = profile_window(
+            ctx.store, pair.current, plan, ctx.fmt, cache, what=f"{what}: current", engine=ctx.engine
+        )
     return ProfiledPair(plan, reference.window if reference else None, current)
 
 

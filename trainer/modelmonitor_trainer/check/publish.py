@@ -1,4 +1,7 @@
-"""The published result of a check: report.html, and verdict.json last; once per Job, however often its pod starts."""
+"""The published result of a check: once per Job, however often its pod starts.
+
+A look of the champion watch is written first, then report.html, and verdict.json last. Nothing else writes results.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from pydantic import ValidationError
 
 from modelmonitor_api.messages import CheckRequest, CheckVerdict
 from modelmonitor_api.outcomes import Verdict
+from modelmonitor_trainer.check.champion_watch import store_look
 from modelmonitor_trainer.check.pipeline import check_monitor
 from modelmonitor_trainer.detect.result import CheckResult, to_json
 from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout
@@ -93,6 +97,8 @@ def _publish(store: Store, layout: CheckLayout, result: CheckResult) -> CheckRes
     """Write a result, and return it with the URIs of its files."""
     uris = {"report_uri": layout.report, "result_uri": layout.verdict}
     result = replace(result, verdict=result.verdict.model_copy(update=uris))
+    if result.watch_uri and result.verdict.watch is not None:
+        store_look(store, result.watch_uri, result.verdict.watch)
     store.write(uris["report_uri"], render(result).encode(), content_type=HTML)
     # Last: a verdict that exists means that everything does.
     content = json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=1).encode()

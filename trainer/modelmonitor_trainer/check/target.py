@@ -16,7 +16,7 @@ from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.text import number
 
 #: Whole numbers with at most so many different values may be classes.
-_MAX_CLASS_NUMBERS = 20
+MAX_CLASS_NUMBERS = 20
 #: Rows of text that are read first.
 _WORD_ROWS = 1000
 
@@ -63,7 +63,7 @@ def refuse_class_numbers(truth: Floats, predicted: Floats, name: str) -> None:
     values = np.unique(truth[~np.isnan(truth)])
     known = predicted[~np.isnan(predicted)]
     fractions = bool(known.size and known.min() >= 0 and known.max() <= 1)
-    few = values.size <= _MAX_CLASS_NUMBERS and bool((values == np.floor(values)).all())
+    few = values.size <= MAX_CLASS_NUMBERS and bool((values == np.floor(values)).all())
     if values.size <= 2 or (few and fractions):
         shown = ", ".join(number(value) for value in values[:3]) + (", …" if values.size > 3 else "")
         raise BadData(

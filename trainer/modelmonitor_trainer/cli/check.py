@@ -13,13 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelmonitor_trainer.cli.arguments import FAILURES, budget, column_type, fraction, separator, verdicts
+from modelmonitor_trainer.cli.check_options import FILE_OPTIONS, add_options, list_file_options, read_file_format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from modelmonitor_api.messages import CheckRequest, CheckVerdict
-    from modelmonitor_trainer.data.object_format import FileFormat
     from modelmonitor_trainer.detect.result import CheckResult
 
 
@@ -30,58 +27,7 @@ def add_commands(subparsers: Any) -> None:
         help="check data for drift, corruption, and a drop of the champion's score",
         description="Check a monitor (-f), run a request of the operator (--request), or compare two sets of files.",
     )
-    source = check.add_mutually_exclusive_group(required=True)
-    source.add_argument("-f", "--file", metavar="FILE", help="YAML file of a ModelMonitor (- is standard input)")
-    source.add_argument("--request", metavar="FILE", help="request of the operator, for pods")
-    source.add_argument("--reference", metavar="URI", help="file, folder or pattern to compare with; needs --current")
-    check.add_argument("--current", metavar="URI", help="file, folder or pattern to compare")
-    check.add_argument("--target", metavar="COL", help="column with the true outcome (files only)")
-    check.add_argument("--prediction", metavar="COL", help="column with the prediction (files only)")
-    check.add_argument(
-        "--correlations",
-        action="store_true",
-        help="compare correlations, regardless of the number of rows (files only)",
-    )
-    check.add_argument(
-        "--ablation", action="store_true", help="test which columns explain less of the target; slow (files only)"
-    )
-    _add_file_options(check)
-    check.add_argument(
-        "--false-alarms",
-        metavar="N/DAYSd",
-        type=budget,
-        help="acceptable number of false alarms per days (default 1/90d)",
-    )
-    check.add_argument(
-        "--checks-per-day",
-        metavar="N",
-        type=float,
-        help="number of checks per day (default: that of spec.schedule with -f, otherwise 1)",
-    )
-    check.add_argument(
-        "--minimum-effect", metavar="X", type=fraction, help="smallest change that counts (default 0.03)"
-    )
-    check.add_argument(
-        "--independent-rows",
-        action="store_true",
-        help="rows are independent: files differ by chance alone, so one file on each side is enough",
-    )
-    check.add_argument(
-        "--minimum-coverage",
-        metavar="X",
-        type=fraction,
-        help="smallest share of files, days, rows and columns that must be compared for NoDrift (default 0.9)",
-    )
-    check.add_argument("--html", metavar="FILE", help="also write the report page to FILE")
-    check.add_argument("--output", choices=["text", "json"], default="text", help="output format (default text)")
-    check.add_argument(
-        "--fail-on",
-        metavar="VERDICTS",
-        type=verdicts,
-        action="append",
-        default=[],
-        help=f"exit with code 10 on any of these, separated by commas: {', '.join(FAILURES)}",
-    )
+    add_options(check)
     check.set_defaults(run=_check)
 
     report = subparsers.add_parser("report", help="print the location of the newest report of a monitor, or copy it")
@@ -97,57 +43,6 @@ def add_commands(subparsers: Any) -> None:
     validate.set_defaults(run=_validate)
 
 
-def _add_file_options(check: argparse.ArgumentParser) -> None:
-    """Add the options on columns and formats of files; a monitor declares these in its spec."""
-    check.add_argument(
-        "--columns",
-        metavar="COL",
-        action="append",
-        help="compare only these columns; repeat it, or separate them by commas (files only)",
-    )
-    check.add_argument(
-        "--ignore",
-        metavar="COL",
-        action="append",
-        help="leave columns out; repeat it, or separate them by commas (files only)",
-    )
-    check.add_argument(
-        "--type",
-        metavar="COL=TYPE",
-        action="append",
-        type=column_type,
-        help="compare a column as Numeric or Categorical; repeat it for others (files only)",
-    )
-    check.add_argument(
-        "--format",
-        choices=["Parquet", "CSV", "JSONLines"],
-        help="format of all files (default: from the suffix of each; files only)",
-    )
-    check.add_argument(
-        "--separator",
-        metavar="CHAR",
-        type=separator,
-        help="character between the values of CSV, or tab (default: recognized; files only)",
-    )
-    check.add_argument(
-        "--encoding", metavar="NAME", help="encoding of CSV, such as cp1252 (default: recognized; files only)"
-    )
-    check.add_argument(
-        "--decimal", metavar="MARK", help="decimal mark of numbers in CSV, . or , (default: recognized; files only)"
-    )
-    check.add_argument(
-        "--null-values",
-        metavar="WORD",
-        action="append",
-        help="words of CSV that mean a missing value, instead of the usual ones; repeat it, or separate them by commas "
-        "(files only)",
-    )
-
-
-#: Options of :func:`_add_file_options`.
-_FILE_OPTIONS = ("columns", "ignore", "type", "format", "separator", "encoding", "decimal", "null_values")
-
-
 def _check(args: argparse.Namespace) -> int:
     # Both must be set before their libraries are imported. jemalloc needs a third less memory than Arrow's default
     # allocator. Matrices as small as a check's are not worth threads, which spin while they wait for the next one.
@@ -157,10 +52,10 @@ def _check(args: argparse.Namespace) -> int:
 
     if (args.reference is None) != (args.current is None) or "" in {args.reference, args.current}:
         raise BadConfiguration("--reference and --current must be set together")
-    for option in ("target", "prediction", "correlations", "ablation"):
+    for option in ("target", "prediction", "task", "correlations", "ablation"):
         if getattr(args, option) and not args.reference:
             raise BadConfiguration(f"--{option} is for files; for a monitor, set spec.model and spec.detectors")
-    for option in _FILE_OPTIONS:
+    for option in FILE_OPTIONS:
         if getattr(args, option) is not None and not args.reference:
             name = option.replace("_", "-")
             raise BadConfiguration(f"--{name} is for files; for a monitor, set spec.model.features and spec.data")
@@ -231,7 +126,7 @@ def _request(args: argparse.Namespace) -> CheckRequest:
 
 
 def _check_of_files(args: argparse.Namespace) -> CheckResult:
-    from modelmonitor_api.spec import Sensitivity
+    from modelmonitor_api.spec import Sensitivity, Task
     from modelmonitor_trainer.check.pipeline import check_files
     from modelmonitor_trainer.check.sources.file_columns import ColumnOptions
     from modelmonitor_trainer.check.sources.files import Files
@@ -245,45 +140,14 @@ def _check_of_files(args: argparse.Namespace) -> CheckResult:
         args.correlations,
         args.ablation,
         columns=ColumnOptions(tuple(args.columns or ()), tuple(args.ignore or ()), dict(args.type or ())),
-        fmt=_file_format(args),
-        options=tuple(_file_options(args)),
+        fmt=read_file_format(args),
+        task=Task(args.task) if args.task else None,
+        options=tuple(list_file_options(args)),
     )
     sensitivity = Sensitivity().model_copy(update=_sensitivity(args))
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     result = check_files(open_store(None), files, sensitivity, _checks_per_day(args), now=now)
     return replace(result, reproduce=" ".join([result.reproduce, *_options(args)]))
-
-
-def _file_format(args: argparse.Namespace) -> FileFormat:
-    """Return what is declared of the format of files.
-
-    Raises
-    ------
-    BadConfiguration
-        If an option is invalid.
-    """
-    from modelmonitor_api.resource import InvalidSpec, parse
-    from modelmonitor_api.spec import CSVOptions, DataFormat
-    from modelmonitor_trainer.data.object_format import FileFormat
-    from modelmonitor_trainer.errors import BadConfiguration
-
-    declared = {"separator": args.separator, "encoding": args.encoding, "decimal": args.decimal}
-    if args.null_values is not None:
-        declared["nullValues"] = [word for text in args.null_values for word in text.split(",")]
-    try:
-        csv = parse(CSVOptions, {name: value for name, value in declared.items() if value is not None})
-    except InvalidSpec as error:
-        raise BadConfiguration(f"an option on CSV is invalid: {error}") from error
-    return FileFormat(DataFormat(args.format) if args.format else None, csv)
-
-
-def _file_options(args: argparse.Namespace) -> Iterator[str]:
-    """Yield the given options on columns and formats, in command-line form."""
-    for option in _FILE_OPTIONS:
-        value = getattr(args, option)
-        for one in value if isinstance(value, list) else [] if value is None else [value]:
-            name, text = f"--{option.replace('_', '-')}", "=".join(one) if isinstance(one, tuple) else one
-            yield from [f"{name}={text}"] if text.startswith("-") else [name, text]
 
 
 def _options(args: argparse.Namespace) -> list[str]:

@@ -60,15 +60,17 @@ def distances_of_batches(column: ColumnResult, test: ColumnTest) -> BatchDistanc
     odd[list(test.variation.odd)] = True
     groups = _weekdays(comparison.batches, (reference.shape[0], current.shape[0]))
     totals = {
-        int(group): reference[(groups[0] == group) & ~odd].sum(axis=0, dtype=np.int64)
-        for group in np.unique(np.concatenate(groups))
+        group: reference[(groups[0] == group) & ~odd].sum(axis=0, dtype=np.int64)
+        for group in sorted({*groups[0].tolist(), *groups[1].tolist()})
     }
     # An odd batch is not part of what it is compared with.
     own = np.where(odd[:, None], 0, reference)
     before = _distances(reference, _expected(totals, groups[0]) - own, ordered=series.ordered)
     now = _distances(current, _expected(totals, groups[1]), ordered=series.ordered)
     ordinary = before[~odd & ~np.isnan(before)]
-    usual = float(np.quantile(ordinary, _USUAL)) if ordinary.size > 1 else 0.0
+    # As np.quantile, which (with np.unique) imports numpy.ma; a check does without.
+    ranks = np.arange(ordinary.size)
+    usual = float(np.interp(_USUAL * ranks[-1], ranks, np.sort(ordinary))) if ordinary.size > 1 else 0.0
     return BatchDistances(before, now, usual)
 
 

@@ -18,7 +18,7 @@ from modelmonitor_api.outcomes import ViolationKind
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.data.arrow_types import KINDS
 from modelmonitor_trainer.data.remarks import TRUTH
-from modelmonitor_trainer.data.windows import Window, days_of
+from modelmonitor_trainer.data.windows import days_of
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
@@ -167,27 +167,27 @@ def contradictory_labels(
     return [Violation(ViolationKind.CONTRADICTORY_LABELS, key, tuple(day for day, _ in counted), text)]
 
 
-def missing_partitions(window: Window, days: Iterable[dt.date], reference_days: Sequence[dt.date]) -> list[Violation]:
-    """Return the days of the live window whose partition is missing.
+def missing_partitions(
+    days: Iterable[dt.date], arrived: Iterable[dt.date], reference_days: Sequence[dt.date]
+) -> list[Violation]:
+    """Return the days of the live window whose partition is missing, or has no rows.
 
     Parameters
     ----------
-    window
-        First and last day.
     days
+        Days of the window, in order.
+    arrived
         Days that have arrived; days before the first of them are not expected.
     reference_days
         Days of the reference: weekdays that it lacks are not expected.
     """
-    arrived = set(days)
+    days, arrived = list(days), set(arrived)
     if not arrived:
         return []
-    missed = [
-        day for day in days_of((min(arrived), window[1])) if day not in arrived and _expected(day, reference_days)
-    ]
+    missed = [day for day in days if day > min(arrived) and day not in arrived and _expected(day, reference_days)]
     if not missed:
         return []
-    stale = missed[-1] == window[1]
+    stale = missed[-1] == days[-1]
     text = f"no rows have arrived for {ranges(missed)}"
     hint = "; have the data stopped arriving?" if stale else ""
     return [Violation(ViolationKind.MISSING_PARTITION, None, tuple(day.isoformat() for day in missed), text + hint)]

@@ -101,6 +101,8 @@ class CheckResult:
         Command that repeats the check.
     wording
         Words for partitions or files.
+    watch_uri
+        Where the new look of the champion watch, ``verdict.watch``, is to be stored; empty if there is no new one.
     """
 
     verdict: CheckVerdict
@@ -119,6 +121,7 @@ class CheckResult:
     timings: Mapping[str, float] = field(default_factory=dict)
     reproduce: str = ""
     wording: Wording = FILES
+    watch_uri: str = ""
 
 
 def to_json(result: CheckResult) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import skops.io
 from sklearn.pipeline import Pipeline
 
+from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.spec import Feature, Task
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.model_arrays import feature_arrays
@@ -129,7 +130,7 @@ def load_model(registry: ModelRegistry, version: str) -> LoadedModel:
         If the file has changed or contains types that models do not.
     """
     record = registry.version(version)
-    if record.kind == "Custom":
+    if record.kind == ModelKind.CUSTOM:
         raise BadConfiguration(
             f"version {record.version} was made by the trainer image {record.image or '(unnamed)'}, and only that "
             "image can predict with it; log its predictions and set model.predictionColumn to monitor its score"

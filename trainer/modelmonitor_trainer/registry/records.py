@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from modelmonitor_api.outcomes import GateOutcome
+from modelmonitor_api.outcomes import GateOutcome, ModelKind
 from modelmonitor_api.resource import Message
 from modelmonitor_api.spec import Feature, Metric, Task
 from modelmonitor_api.status import Champion, Time
@@ -66,8 +66,8 @@ class VersionRecord(Message):
     monitor_uid: str = Field(description="UID of the monitor.")
     created: Time = Field(description="When the training finished.")
     trigger: str = Field(description="Trigger of the training.")
-    kind: Literal["Skops", "Custom"] = Field(
-        "Skops", description="Skops: a pipeline of the built-in trainer. Custom: files of a custom trainer."
+    kind: ModelKind = Field(
+        ModelKind.SKOPS, description="Skops: a pipeline of the built-in trainer. Custom: files of a custom trainer."
     )
     image: str = Field("", description="Image that trained it.")
     seed: int = Field(description="Seed of all random numbers.")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.registry.layout import MODEL_FILE, MODEL_FOLDER
 from modelmonitor_trainer.registry.records import VersionRecord
@@ -173,7 +174,7 @@ def _limitations(evidence: Mapping[str, Any], parameters: Mapping[str, Any]) -> 
 
 
 def _use(record: VersionRecord) -> Iterator[str]:
-    if record.kind == "Custom":
+    if record.kind == ModelKind.CUSTOM:
         yield f"Its files are in {MODEL_FOLDER}; the trainer image that created them can predict with them."
         return
     yield (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_trainer.gate.warm_start_guard import RefitComparison
 from modelmonitor_trainer.registry.records import StoredFile
 from modelmonitor_trainer.train.cost import Cost
@@ -35,7 +36,7 @@ class Challenger:
     """
 
     holdout: HoldoutScores
-    kind: Literal["Skops", "Custom"]
+    kind: ModelKind
     files: tuple[StoredFile, ...]
     parameters: Mapping[str, Any]
     cost: Cost | None = None

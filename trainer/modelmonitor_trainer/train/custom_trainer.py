@@ -12,6 +12,7 @@ import hashlib
 from pathlib import Path
 
 from modelmonitor_api.messages import RunVerdict, TrainRequest
+from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.errors import BadConfiguration
@@ -129,7 +130,9 @@ def conclude(store: Store, request: TrainRequest, work: str | Path, *, job: str,
     if record is None:
         try:
             champion = _champion_record(run, pinned_champion(run))
-            built_in = load_model(run.registry, champion.version) if champion and champion.kind == "Skops" else None
+            built_in = (
+                load_model(run.registry, champion.version) if champion and champion.kind == ModelKind.SKOPS else None
+            )
             rows = load_rows(store, run.spec, manifest, built_in.columns if built_in else ())
         except InconclusiveTraining as inconclusive:
             return finish_inconclusive(run, inconclusive, now)
@@ -162,7 +165,7 @@ def _champion_record(run: Run, version: str | None) -> VersionRecord | None:
     record = run.registry.version(version)
     refuse_other_task(run, record)
     image = run.spec.retraining.trainer.image or ""
-    if record.kind == "Custom" and record.image and _repository(record.image) != _repository(image):
+    if record.kind == ModelKind.CUSTOM and record.image and _repository(record.image) != _repository(image):
         raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {version} was made by the trainer image {record.image}, whose model files {image} cannot "
@@ -204,7 +207,7 @@ def _read_challenger(run: Run, manifest: Manifest, folder: Path, rows: Rows, poi
         "protocol": PROTOCOL,
     }
     cost = trainer_cost(request_file(folder, TRAIN), folder / RESOURCES, folder / CHALLENGER)
-    return Challenger(holdout, "Custom", tuple(files), parameters, cost=cost)
+    return Challenger(holdout, ModelKind.CUSTOM, tuple(files), parameters, cost=cost)
 
 
 def _model_digest(folder: Path) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.spec import Task
 from modelmonitor_trainer.registry.layout import MODEL_FOLDER
 from modelmonitor_trainer.registry.records import VersionRecord
@@ -80,7 +81,7 @@ def request_file(folder: Path, step: str) -> Path:
 
 def champion_columns(champion: VersionRecord | None) -> list[str]:
     """Return the columns that the champion needs if the custom trainer predicts with it."""
-    return [feature.name for feature in champion.features] if champion and champion.kind == "Custom" else []
+    return [feature.name for feature in champion.features] if champion and champion.kind == ModelKind.CUSTOM else []
 
 
 def champion_classes(champion: VersionRecord, rows: Rows) -> tuple[str, ...]:
@@ -101,7 +102,7 @@ def _copy_champion(run: Run, folder: Path, champion: VersionRecord | None) -> st
     """Copy the champion's files; return why the step that predicts with it is skipped, or None if it is not."""
     if champion is None:
         return "there is no champion"
-    if champion.kind == "Skops":
+    if champion.kind == ModelKind.SKOPS:
         return "the champion is a model of the built-in trainer"
     for stored in champion.files:
         if stored.name.startswith(MODEL_FOLDER):

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from modelmonitor_api.messages import RunVerdict, TrainRequest
+from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Strategy
 from modelmonitor_trainer.data.manifest import Manifest
@@ -123,7 +124,7 @@ def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
     if champion is None:
         return None
     record = run.registry.find_version(champion.version)
-    if record is not None and record.kind == "Custom":
+    if record is not None and record.kind == ModelKind.CUSTOM:
         raise InconclusiveTraining(
             GateReason.INCOMPARABLE,
             f"the champion {champion.version} was made by a custom trainer, so the built-in trainer cannot load it; "
@@ -196,7 +197,7 @@ def _train_challenger(
     scores = replace(model, pipeline=read_pipeline(content)).scores(arrays_of(rows.holdout, run.spec))
     return Challenger(
         HoldoutScores(scores, model.classes),
-        "Skops",
+        ModelKind.SKOPS,
         (stored,),
         _parameters(run, result, notes),
         cost=cost,

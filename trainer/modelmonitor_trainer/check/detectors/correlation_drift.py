@@ -61,4 +61,5 @@ class CorrelationDrift(RowDetector):
 
 def _moments(ctx: CheckContext, window: WindowProfile, scales: Sequence[Scale]) -> list[Moments]:
     batches = [profile.block for profile in window.blocks]
-    return window_moments(ctx.store, batches, scales, ctx.fmt, ProfileCache(ctx.store, ctx.cache_prefix))
+    cache = ProfileCache(ctx.store, ctx.cache_prefix)
+    return window_moments(ctx.store, batches, scales, ctx.fmt, cache, engine=ctx.engine)

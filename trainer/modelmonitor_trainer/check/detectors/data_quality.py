@@ -9,7 +9,7 @@ from modelmonitor_api.outcomes import DetectorStatus
 from modelmonitor_api.spec import Detector as DetectorSpec
 from modelmonitor_api.spec import DetectorType
 from modelmonitor_trainer.check.context import CheckContext
-from modelmonitor_trainer.check.data import ProfiledData
+from modelmonitor_trainer.check.data import CheckData, ProfiledData
 from modelmonitor_trainer.check.detectors.base import (
     Detector,
     DetectorResult,
@@ -18,6 +18,7 @@ from modelmonitor_trainer.check.detectors.base import (
     register,
     select_features,
 )
+from modelmonitor_trainer.data.windows import days_of
 from modelmonitor_trainer.detect.quality import Violation, contract_violations, missing_partitions
 from modelmonitor_trainer.detect.unit_changes import row_count_violations, unit_changes
 from modelmonitor_trainer.profile.window import WindowProfile
@@ -26,6 +27,13 @@ from modelmonitor_trainer.profile.window import WindowProfile
 def _days_with_rows(window: WindowProfile) -> list[dt.date]:
     """Return the days that have rows, or objects that cannot be read: a partition without rows is a missing one."""
     return [block.block.day for block in window.blocks if block.block.day and (block.rows or block.unreadable)]
+
+
+def _expected_days(source: CheckData, current: WindowProfile) -> list[dt.date]:
+    """Return the days of the live window; of files, which can be any selection of days, those that have a file."""
+    if source.current_window is not None:
+        return list(days_of(source.current_window))
+    return [block.block.day for block in current.blocks if block.block.day]
 
 
 @register
@@ -48,12 +56,8 @@ class DataQuality(Detector):
             violations += unit_changes(features, current, reference)
             violations += row_count_violations(current, reference)
         violations += contract_violations(features, current, reference)
-        if source.current_window is not None:
-            violations += missing_partitions(
-                source.current_window,
-                _days_with_rows(current),
-                _days_with_rows(reference) if reference else [],
-            )
+        before = _days_with_rows(reference) if reference else []
+        violations += missing_partitions(_expected_days(source, current), _days_with_rows(current), before)
         return DetectorResult(violations=tuple(violations))
 
     def outcome(self, spec: DetectorSpec, findings: Findings) -> tuple[DetectorStatus, str]:

@@ -16,6 +16,7 @@ from modelmonitor_trainer.check.detectors.base import Need, RowDetector, registe
 from modelmonitor_trainer.check.labelled_rows import LabelledBatch, sample_labelled
 from modelmonitor_trainer.check.predictor import Predictor, Unusable, require_probabilities, true_outcomes, usable_rows
 from modelmonitor_trainer.check.target import infer_task, refuse_class_numbers
+from modelmonitor_trainer.data.tables import is_number
 from modelmonitor_trainer.data.text_numbers import numbers_of
 from modelmonitor_trainer.detect.bias import Judged, find_bias
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
@@ -77,14 +78,16 @@ def _infer_task(sample: Sequence[LabelledBatch], outcomes: Outcomes, predictor: 
     """
     name, targets = outcomes.target.name, [batch.target for batch in sample]
     task = infer_task(targets, outcomes.target)
-    if task is Task.MULTICLASS_CLASSIFICATION:
-        raise BadData(
-            f"the target {name!r} is text; bias is defined for true and false, 1 and 0, and numbers: write 1 for the "
-            "outcome that the prediction is the probability of, and 0 for the others"
-        )
-    if task is Task.REGRESSION:
+    numbers = all(is_number(part.type) for part in targets)
+    if numbers and task is not Task.BINARY_CLASSIFICATION:
         predicted = np.concatenate([np.empty(0), *(np.asarray(predictor.scores(batch.rows)) for batch in sample)])
         refuse_class_numbers(np.concatenate([np.empty(0), *map(numbers_of, targets)]), predicted, name)
+    if task is Task.MULTICLASS_CLASSIFICATION:
+        what = "compared as classes" if numbers else "text"
+        raise BadData(
+            f"the target {name!r} is {what}; bias is defined for true and false, 1 and 0, and numbers: write 1 for the "
+            "outcome that the prediction is the probability of, and 0 for the others"
+        )
     return task
 
 

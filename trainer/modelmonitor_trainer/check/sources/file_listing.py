@@ -16,6 +16,7 @@ from modelmonitor_trainer.data.path_pattern import Match, PathPattern
 from modelmonitor_trainer.data.table_logs import files_of_tables
 from modelmonitor_trainer.errors import BadConfiguration, NotFound
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
+from modelmonitor_trainer.storage.local import uri_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def list_files(store: Store, where: str, declared: FileFormat | None = None) -> 
     BadConfiguration
         If none has a known format, or they belong to a table that is not supported.
     """
-    uri = where if "://" in where else f"file://{Path(where).absolute()}{'/' if where.endswith('/') else ''}"
+    uri = where if "://" in where else uri_of(Path(where)) + ("/" if where.endswith("/") else "")
     pattern = PathPattern.of(uri)
     kind = declared.kind if declared is not None else None
     # The name of a local file may look like a pattern. On S3 a rejected listing is more informative than a HEAD.
@@ -157,10 +158,10 @@ def _with_formats(
     for info in (info for info in objects if info.uri in formats):
         fmt = formats[info.uri]
         json = bool(others) and suffix_of(info.uri) == ".json"
-        beside = json and not (fmt is not None and has_several_rows(store, info))
-        if fmt is not None and not beside:
+        is_settings = json and not (fmt is not None and has_several_rows(store, info))
+        if fmt is not None and not is_settings:
             data[info.uri] = fmt
-        elif beside:
+        elif is_settings:
             reason = LeftOutReason.NOT_DATA if fmt is None else LeftOutReason.OTHER_FORMAT
             unread.append(LeftOut(reason, info.uri, info.size))
         else:

@@ -1,4 +1,4 @@
-"""Two sets of files as the input of a check: no monitor, no days, and columns inferred from the data."""
+"""Two sets of files as the input of a check: no monitor, and columns inferred from the data."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from functools import partial
 from itertools import chain, pairwise
 
 from modelmonitor_api.outcomes import LeftOutReason
-from modelmonitor_api.spec import Detector, DetectorType, Feature, FeatureType, Sensitivity
+from modelmonitor_api.spec import Detector, DetectorType, Feature, FeatureType, Sensitivity, Task
 from modelmonitor_trainer.check.context import CheckContext, Stopwatch
 from modelmonitor_trainer.check.data import CheckData, Outcomes, ProfiledPair, WindowPair, text_columns
 from modelmonitor_trainer.check.predictor import logged_predictor
 from modelmonitor_trainer.check.sources.file_columns import ColumnOptions, infer_columns
 from modelmonitor_trainer.check.sources.file_days import batches_of_days
 from modelmonitor_trainer.check.sources.file_listing import FileListing, format_of, list_files
+from modelmonitor_trainer.check.sources.file_task import infer_file_task, with_task
 from modelmonitor_trainer.check.sources.folder_columns import folder_columns
 from modelmonitor_trainer.data.arrow_types import KINDS, kind_of
 from modelmonitor_trainer.data.column_names import SeenColumn, columns_of
@@ -52,8 +53,10 @@ class Files:
         Columns to compare.
     fmt
         What is declared of the format of all files.
+    task
+        Task of the model; None to infer it from the target.
     options
-        These two as options of the command line.
+        These as options of the command line.
     """
 
     reference: str
@@ -64,6 +67,7 @@ class Files:
     ablation: bool = False
     columns: ColumnOptions = field(default_factory=ColumnOptions)
     fmt: FileFormat = field(default_factory=FileFormat)
+    task: Task | None = None
     options: tuple[str, ...] = ()
 
 
@@ -81,22 +85,25 @@ def resolve_files(
         raise BadConfiguration(f"--target and --prediction are both {files.target!r}; choose two columns")
     if files.ablation and files.target is None:
         raise BadConfiguration("--ablation needs the target column; set it with --target")
+    if files.task is not None and files.target is None:
+        raise BadConfiguration("--task is about the target column; set it with --target")
     stopwatch = Stopwatch()
     with stopwatch.step("windows"):
         sides = (list_files(store, files.reference, files.fmt), list_files(store, files.current, files.fmt))
         fmt = format_of(sides, files.fmt)
         columns, notes, left_out = _columns(store, files, fmt, *sides)
+        columns, task, more = _with_task(store, files, fmt, sides[0].objects, columns)
     reference, current = (side.objects for side in sides)
     features = tuple(column for column in columns if column.name not in {files.target, files.prediction})
     rows = WindowPair(columns, _batches(reference), _batches(current))
     optional = frozenset() if files.correlations else frozenset({"correlations"})
-    return CheckContext(store, None, fmt, stopwatch), CheckData(
+    return CheckContext(store, None, fmt, stopwatch=stopwatch), CheckData(
         detectors=tuple(_detectors(files, features)),
         features=features,
         target=files.target,
         prediction=files.prediction,
         rows=rows,
-        outcomes=_outcomes(files, columns, features, rows),
+        outcomes=_outcomes(files, task, columns, features, rows),
         sensitivity=sensitivity,
         checks_per_day=checks_per_day,
         wording=FILES_OF_DAYS if all(batch.day for batch in (*rows.reference, *rows.current)) else FILES,
@@ -104,7 +111,7 @@ def resolve_files(
         current_title=files.current,
         has_contract=False,
         optional=optional,
-        notes=notes + _several_formats([*reference, *current], fmt),
+        notes=notes + more + _several_formats([*reference, *current], fmt),
         left_out=(*left_out, *_files_left_out(*sides)),
         reproduce=_command(files),
     )
@@ -125,6 +132,25 @@ def _columns(
     left_out = _columns_left_out({column.name for column in inferred.columns}, before, now, len(reference.objects))
     left_out += [key for key in keys_left_out if key.name not in before and key.name not in now]
     return (*inferred.columns, *keys), inferred.notes, tuple(left_out)
+
+
+def _with_task(
+    store: Store, files: Files, fmt: FileFormat, reference: Sequence[ObjectInfo], columns: tuple[Feature, ...]
+) -> tuple[tuple[Feature, ...], Task | None, tuple[str, ...]]:
+    """Return the columns with the types that follow from the task, the task if it is certain, and a note on it."""
+    declared = files.columns.types
+    target = next((column for column in columns if column.name == files.target), None)
+    if target is None:
+        return columns, None, ()
+    task = files.task
+    if task is None and (target.type is FeatureType.NUMERIC) != (target.name in declared):
+        task = infer_file_task(store, reference, fmt, target.name, files.prediction)
+    typed = with_task(columns, task, target.name, files.prediction, frozenset(declared))
+    if files.task is not None or task is not Task.MULTICLASS_CLASSIFICATION:
+        # What predictions are of two outcomes, or of values, is only certain once all rows are read.
+        return typed, files.task, ()
+    note = f"The few whole numbers of {target.name} are compared as classes. Set --task Regression if they are values."
+    return typed, task, (note,) if typed != columns else ()
 
 
 def _columns_left_out(
@@ -189,7 +215,7 @@ def _detectors(files: Files, features: Sequence[Feature]) -> list[Detector]:
 
 
 def _outcomes(
-    files: Files, columns: Sequence[Feature], features: tuple[Feature, ...], rows: WindowPair
+    files: Files, task: Task | None, columns: Sequence[Feature], features: tuple[Feature, ...], rows: WindowPair
 ) -> Outcomes | None:
     target = next((column for column in columns if column.name == files.target), None)
     if target is None:
@@ -197,7 +223,7 @@ def _outcomes(
     prediction = tuple(column for column in columns if column.name == files.prediction)
     return Outcomes(
         target=target,
-        task=None,
+        task=task,
         # The CSV reader decides what the outcomes are: true and false are not text.
         text_columns=text_columns(features + prediction),
         reference=rows.reference,
@@ -251,6 +277,7 @@ def _command(files: Files) -> str:
     parts = ["modelmonitor", "check", "--reference", files.reference, "--current", files.current]
     for option, column in (("--target", files.target), ("--prediction", files.prediction)):
         parts += [option, column] if column else []
+    parts += ["--task", files.task.value] if files.task else []
     for option, requested in (("--correlations", files.correlations), ("--ablation", files.ablation)):
         parts += [option] if requested else []
     parts += files.options

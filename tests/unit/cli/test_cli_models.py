@@ -7,6 +7,10 @@ import pytest
 from modelmonitor_api.messages import RunVerdict, decode_answer, encode
 from modelmonitor_api.names import ENV_JOB_NAME, ENV_TERMINATION_LOG
 from modelmonitor_trainer.cli.main import build_parser, main
+from unit.train import conftest as training
+
+#: The monitor of the tests of trainings.
+world, cheap_trainings = training.world, training.cheap_trainings
 
 
 @pytest.fixture

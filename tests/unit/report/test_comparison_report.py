@@ -10,6 +10,10 @@ import pytest
 from modelmonitor_trainer.report.comparison_evidence import _bins
 from modelmonitor_trainer.report.comparison_page import WIDTH, charts, interval_bar
 from modelmonitor_trainer.train.train import train
+from unit.train import conftest as training
+
+#: The monitor of the tests of trainings.
+world, cheap_trainings = training.world, training.cheap_trainings
 
 
 def page(world, number=1):

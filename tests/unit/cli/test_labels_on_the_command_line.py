@@ -10,6 +10,10 @@ import pyarrow as pa
 import pytest
 
 from modelmonitor_trainer.cli.main import main
+from unit.train import conftest as training
+
+#: The monitor of the tests of trainings.
+world, cheap_trainings = training.world, training.cheap_trainings
 
 FIRST = dt.date(2013, 1, 1)
 LATER = range(19, 37)
