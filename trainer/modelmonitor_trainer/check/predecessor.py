@@ -15,7 +15,7 @@ from modelmonitor_trainer.check.detectors.performance import MAX_ROWS
 from modelmonitor_trainer.check.labelled_rows import read_batches
 from modelmonitor_trainer.check.predictor import Unusable, true_outcomes, usable_rows
 from modelmonitor_trainer.check.sources.monitor import label_join
-from modelmonitor_trainer.data.labels import EARLY_DAYS
+from modelmonitor_trainer.data.label_owners import EARLY_DAYS
 from modelmonitor_trainer.data.windows import Batch, Window, batches_of_partitions, partitions
 from modelmonitor_trainer.gate.evaluation import margin_of
 from modelmonitor_trainer.gate.interval import paired_difference

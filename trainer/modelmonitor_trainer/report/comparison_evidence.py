@@ -248,6 +248,6 @@ def _window(name: str, dataset: Dataset, manifest: Manifest) -> dict[str, Any]:
         "rows": report.matched,
         "unlabelled": report.unlabelled,
         "immature": report.immature,
-        "duplicateKeys": report.duplicate_keys,
+        "repeatedKeys": report.repeated_rows,
         "orphanedLabels": report.orphaned_labels,
     }

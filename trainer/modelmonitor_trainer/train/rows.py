@@ -10,6 +10,7 @@ from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.data.classes import Spellings, check_binary, class_names, class_places, in_words
+from modelmonitor_trainer.data.join_keys import require_clear_owners
 from modelmonitor_trainer.data.labels import Dataset, JoinReport, load
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest
 from modelmonitor_trainer.data.model_arrays import feature_arrays, texts, true_values
@@ -225,6 +226,7 @@ def _require_agreement(spec: ModelMonitorSpec, window: str, report: JoinReport) 
             f"{report.contradictory:,}",
         )
     labels, labelled = spec.data.labels, report.matched + report.immature + report.contradictory
+    require_clear_owners(labels.join_key, report.ambiguous, labelled, labels.delay_days)
     if report.contradictory > float(labels.max_contradictions) * labelled:
         raise BadData(
             f"{report.contradictory:,} of {labelled:,} labelled rows of the {window} have labels that contradict each "

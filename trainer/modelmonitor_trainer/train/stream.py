@@ -185,9 +185,11 @@ def _sum_reports(reports: Sequence[JoinReport], manifest: Manifest, spec: ModelM
         label_rows=labels,
         matched=sum(report.matched for report in reports),
         unlabelled=sum(report.unlabelled for report in reports),
-        duplicate_keys=sum(report.duplicate_keys for report in reports),
         orphaned_labels=sum(report.orphaned_labels for report in reports),
         immature=sum(report.immature for report in reports),
         corrected=sum(report.corrected for report in reports),
         contradictory=sum(report.contradictory for report in reports),
+        repeated_rows=sum(report.repeated_rows for report in reports),
+        recurring=sum(report.recurring for report in reports),
+        ambiguous=sum(report.ambiguous for report in reports),
     )
