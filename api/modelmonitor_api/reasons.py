@@ -125,6 +125,10 @@ class GateReason(DocumentedEnum):
     WORSE_ON_A_SLICE = "WorseOnASlice", "Rejected: the challenger is worse on a slice by more than maxSliceDrop."
     NOT_BETTER_THAN_BASELINE = "NotBetterThanBaseline", "Rejected: the challenger does not beat a trivial baseline."
     TOO_FEW_ROWS = "TooFewRows", "Inconclusive: there are too few labelled rows to train or to compare."
+    TOO_MANY_LEFT_OUT = (
+        "TooManyLeftOut",
+        "Inconclusive: too many days violate the feature contract, or too many rows cannot be used.",
+    )
     METRIC_UNDEFINED = "MetricUndefined", "Inconclusive: the metric cannot be computed on the hold-out."
     TOO_GOOD_TO_BE_TRUE = "TooGoodToBeTrue", "Inconclusive: the score suggests that a feature leaks the target."
     CHAMPION_CHANGED = "ChampionChanged", "Inconclusive: another Job changed the champion in the meantime."

@@ -238,6 +238,12 @@ class Data(Resource):
     labels: Labels | None = Field(
         None, description="True outcomes. If omitted, the target is a column of the live rows."
     )
+    group_column: ColumnName | None = Field(
+        None,
+        description="Column of the live rows that names what several rows belong to, such as a customer or a machine. "
+        "Rows of the hold-out whose group was trained on are left out of the comparison, so that a model cannot pass "
+        "because it remembers them.",
+    )
     reference: ReferencePeriod | None = Field(
         None,
         description="Reference window until there is a champion. From then on, the champion's training window is the "

@@ -123,7 +123,7 @@ def test_missing_numbers_are_rejected_as_in_memory(world):
         "rows/date=2013-01-05/part.parquet",
         {
             "id": [f"2013-01-05-{row}" for row in range(100)],
-            "x": [None] * 100,
+            "x": [None] * 10 + [-1.0, 1.0] * 45,
             "gust": [1.0] * 100,
             "kind": ["a"] * 100,
             "origin": ["EWR"] * 100,

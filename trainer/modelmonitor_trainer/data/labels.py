@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from modelmonitor_api.spec import FeatureType, KeyScope, ModelMonitorSpec
 from modelmonitor_trainer.arrays import Array, Ints
+from modelmonitor_trainer.data.canonical import canonical
 from modelmonitor_trainer.data.join_keys import KeyKind, KeyReader, meet
 from modelmonitor_trainer.data.label_owners import EARLY_DAYS, KeyedRows, Owners, owners_of, scope_of
 from modelmonitor_trainer.data.label_table import (
@@ -59,6 +60,8 @@ class JoinReport:
         Rows whose key has rows on other days, too.
     ambiguous
         Rows whose label could be that of an earlier row with their key as well.
+    stray
+        Rows that are left out because their outcome is none of the two classes.
     """
 
     feature_rows: int
@@ -72,6 +75,7 @@ class JoinReport:
     repeated_rows: int = 0
     recurring: int = 0
     ambiguous: int = 0
+    stray: int = 0
 
     @property
     def labelled_share(self) -> float:
@@ -94,17 +98,30 @@ class Dataset:
         Day of the partition of each row, as days since 1970.
     report
         Result of the join.
+    entities
+        Group of each row as text, or its join key; None if there is neither.
     """
 
     table: pa.Table
     target: pa.ChunkedArray
     days: Ints
     report: JoinReport
+    entities: pa.ChunkedArray | None = None
 
     @property
     def rows(self) -> int:
         """Number of rows."""
         return int(self.table.num_rows)
+
+    def take(self, chosen: Ints) -> Dataset:
+        """Return some of the rows, with the same report."""
+        indices = pa.array(chosen)
+        entities = self.entities.take(indices) if self.entities is not None else None
+        return Dataset(self.table.take(indices), self.target.take(indices), self.days[chosen], self.report, entities)
+
+    def filter(self, mask: Array) -> Dataset:
+        """Return the rows of a mask, with the same report."""
+        return self if mask.all() else self.take(np.flatnonzero(mask))
 
 
 def load(
@@ -144,7 +161,10 @@ def load(
     """
     text = [feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL]
     key = spec.data.labels.join_key if spec.data.labels else None
-    columns = list(dict.fromkeys([*(feature.name for feature in spec.model.features), *spec.model.slices, *more]))
+    group = [spec.data.group_column] if spec.data.group_column else []
+    columns = list(
+        dict.fromkeys([*(feature.name for feature in spec.model.features), *spec.model.slices, *group, *more])
+    )
     numeric = {feature.name for feature in spec.model.features if feature.type is FeatureType.NUMERIC}
     as_text = [*text, *(name for name in spec.model.slices if name not in numeric), *([key] if key else [])]
     reader, target = KeyReader(key or ""), spec.model.target
@@ -156,7 +176,7 @@ def load(
     features = read_table(store, objects, columns, manifest.fmt, text=as_text, derive=derive)
     days = _days(days_within(manifest.features, window), features.num_rows)
     if key is None:
-        return _labelled(features.drop_columns(KEY), features.column(KEY), days, usual)
+        return _with_groups(_labelled(features.drop_columns(KEY), features.column(KEY), days, usual), spec)
     assert spec.data.labels is not None
     delay = dt.timedelta(days=spec.data.labels.delay_days)
     period = window[0] - dt.timedelta(days=EARLY_DAYS), window[1] + delay
@@ -181,7 +201,14 @@ def load(
 
     dataset = joined(declared.key_scope)
     scope = scope_of(declared.key_scope, dataset.report.recurring / max(1, features.num_rows), declared.delay_days)
-    return dataset if scope is declared.key_scope else joined(scope)
+    return _with_groups(dataset if scope is declared.key_scope else joined(scope), spec)
+
+
+def _with_groups(dataset: Dataset, spec: ModelMonitorSpec) -> Dataset:
+    """Return a data set with the declared groups as its entities."""
+    if spec.data.group_column is None:
+        return dataset
+    return replace(dataset, entities=canonical(dataset.table.column(spec.data.group_column)))
 
 
 def join(
@@ -251,7 +278,8 @@ def join(
         ambiguous=int(np.unique(owners.owner[owners.ambiguous]).size),
     )
     taken = labels.values.take(pa.array(newest.label[order][agreed]))
-    return Dataset(features.drop_columns(KEY).take(pa.array(chosen)), taken, days[chosen], report)
+    ours_only = features.take(pa.array(chosen))
+    return Dataset(ours_only.drop_columns(KEY), taken, days[chosen], report, left.take(pa.array(chosen)))
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,11 @@ class ResultsLayout:
         """
         return RunLayout(f"{self.runs(uid)}{number}{f'-{variant}' if variant else ''}/")
 
+    @property
+    def all_checks(self) -> str:
+        """Prefix of the checks of all monitors of this name, by UID."""
+        return f"{self.root}checks/"
+
     def checks(self, uid: str) -> str:
         """Return the prefix of all checks of the monitor with this UID."""
         return f"{self.root}checks/{uid}/"

@@ -25,22 +25,10 @@ from modelmonitor_trainer.registry.records import Pointer
 from modelmonitor_trainer.registry.registry import ModelRegistry, version_name
 from modelmonitor_trainer.registry.writer import put_once
 from modelmonitor_trainer.storage.base import JSON, Store
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
+from modelmonitor_trainer.train.usable_days import in_words, without_broken_days
 
 _LOG = logging.getLogger(__name__)
-
-
-class InconclusiveTraining(Exception):
-    """Challenger and champion cannot be compared: an outcome of the training, not a failure.
-
-    Attributes
-    ----------
-    reason
-        Reason of the outcome.
-    """
-
-    def __init__(self, reason: GateReason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -202,13 +190,15 @@ def _new_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manif
             f"no day is left for the hold-out: the newest day with mature labels is {windows.holdout[1]}, and the "
             f"champion was trained on days through {end}; wait for newer data",
         )
-    manifest = freeze(run.store, run.spec, windows)
+    manifest = without_broken_days(run.registry, run.spec, freeze(run.store, run.spec, windows))
     rows = sum(day.rows for day in days_within(manifest.features, manifest.train))
     if rows < MIN_TRAIN_ROWS:
+        left_out = in_words(manifest.left_out)
+        without = f" without {left_out}" if left_out else ""
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
-            f"{rows:,} rows from {windows.train[0]} through {windows.train[1]} are too few to train on, at least "
-            f"{MIN_TRAIN_ROWS} are needed; wait for more data, raise retraining.windowDays, or lower "
+            f"{rows:,} rows from {manifest.train[0]} through {manifest.train[1]}{without} are too few to train on, at "
+            f"least {MIN_TRAIN_ROWS} are needed; wait for more data, raise retraining.windowDays, or lower "
             "promotion.holdoutDays",
         )
     return manifest

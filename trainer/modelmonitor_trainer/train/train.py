@@ -32,6 +32,7 @@ from modelmonitor_trainer.train.challenger import Challenger
 from modelmonitor_trainer.train.cost import measure_cost
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
 from modelmonitor_trainer.train.memory_estimate import estimate_memory, memory_limit, needs_batches, require_memory
 from modelmonitor_trainer.train.rows import (
     Rows,
@@ -42,7 +43,6 @@ from modelmonitor_trainer.train.rows import (
     refuse_seen_rows,
 )
 from modelmonitor_trainer.train.run import (
-    InconclusiveTraining,
     Run,
     find_verdict,
     freeze_manifest,
