@@ -86,7 +86,10 @@ class ConditionType(DocumentedEnum):
     TRAINING = "Training", "A training is running. If False, the reason is why none is, or how the last one ended."
     SUSPENDED = "Suspended", "spec.suspend is true."
     ROLLED_OUT = "RolledOut", "The Deployment of spec.promotion.rollout serves the champion."
-    CHAMPION_HEALTHY = "ChampionHealthy", "The new champion has not been shown to be worse than its predecessor."
+    CHAMPION_HEALTHY = (
+        "ChampionHealthy",
+        ("The champion can be loaded and scored, and has not been shown to be worse than its predecessor."),
+    )
 
 
 class ExitCode:

@@ -49,6 +49,10 @@ class Reason(DocumentedEnum):
     NO_DRIFT = "NoDrift", "No drift was found, and the check could have detected a change of detectableEffect."
     CORRUPTED = "Corrupted", "The data violate the feature contract. Trainings are blocked until a later check passes."
     INCONCLUSIVE = "Inconclusive", "There are too few data for a verdict, or for comparing two models."
+    CHAMPION_UNUSABLE = (
+        "ChampionUnusable",
+        "The champion cannot be loaded, or cannot score the rows of these days.",
+    )
     PERFORMANCE_DROP = "PerformanceDrop", "The champion scores significantly worse than at its promotion."
     NOT_CHECKED_YET = "NotCheckedYet", "No check has completed yet."
     CHECK_FAILED = "CheckFailed", "The newest check failed and has no verdict. The previous verdict is kept."
@@ -116,6 +120,10 @@ class GateReason(DocumentedEnum):
     FIRST_MODEL = "FirstModel", "Passed: there is no champion to compare with, and the challenger beats the baseline."
     BETTER = "Better", "Passed: the challenger is significantly better than the champion."
     NOT_WORSE = "NotWorse", "Passed: the challenger is not worse than the champion by more than the margin."
+    CHAMPION_NOT_COMPARED = (
+        "ChampionNotCompared",
+        "Passed: the challenger beats the baselines, and the champion cannot be scored since spec or data changed.",
+    )
     WORSE = "Worse", "Rejected: the challenger is significantly worse than the champion."
     NOT_SHOWN_TO_BE_AS_GOOD = (
         "NotShownToBeAsGood",
@@ -132,6 +140,7 @@ class GateReason(DocumentedEnum):
     METRIC_UNDEFINED = "MetricUndefined", "Inconclusive: the metric cannot be computed on the hold-out."
     TOO_GOOD_TO_BE_TRUE = "TooGoodToBeTrue", "Inconclusive: the score suggests that a feature leaks the target."
     CHAMPION_CHANGED = "ChampionChanged", "Inconclusive: another Job changed the champion in the meantime."
+    CHAMPION_DAMAGED = "ChampionDamaged", "Inconclusive: the files of the champion are missing or damaged."
     INCOMPARABLE = "Incomparable", "Inconclusive: champion and challenger cannot be scored on the same rows."
 
 

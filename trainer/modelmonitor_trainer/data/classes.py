@@ -180,11 +180,19 @@ def require_known(unknown: Mapping[str, int], rows: int, name: str, classes: Seq
     )
 
 
-def stray_note(unknown: Mapping[str, int], classes: Sequence[str]) -> str:
-    """Return that rows of unknown outcomes are left out, as the end of a sentence; empty if there are none."""
+def stray_note(unknown: Mapping[str, int], classes: Sequence[str], task: Task) -> str:
+    """Return what happens to rows of unknown outcomes, as the end of a sentence; empty if there are none.
+
+    A model with several classes is wrong on each row of a new one. The metrics of two classes do not have a third.
+    """
     count = sum(unknown.values())
     if not count:
         return ""
+    if task is Task.MULTICLASS_CLASSIFICATION:
+        return (
+            f"; {count:,} rows count as errors, because their outcome ({in_words(unknown)}) is none of "
+            f"{in_words(classes)}"
+        )
     return f"; {count:,} rows are left out, because their outcome ({in_words(unknown)}) is none of {in_words(classes)}"
 
 

@@ -42,6 +42,7 @@ from modelmonitor_api.spec import (
 )
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.errors import BadConfiguration, BadData
+from modelmonitor_trainer.model.categories import merged, respelled
 from modelmonitor_trainer.model.columns import columns_step, frame, missing_numbers
 from modelmonitor_trainer.model.folds import last_days
 
@@ -128,7 +129,7 @@ class Model:
         BadData
             If there are missing values and the model does not accept any.
         """
-        rows = frame(arrays, self.features)
+        rows = respelled(frame(arrays, self.features), self.pipeline["columns"])
         if len(rows) == 0:
             return np.zeros((0, len(self.classes)) if self.task is Task.MULTICLASS_CLASSIFICATION else 0)
         refuse_missing(self.pipeline, rows)
@@ -186,7 +187,7 @@ def fit(
     """
     used = features_with_values(features, arrays)
     pipeline = build(estimator, used, seed=seed)
-    rows = frame(arrays, features)
+    rows = merged(frame(arrays, features), features)
     refuse_missing(pipeline, rows)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

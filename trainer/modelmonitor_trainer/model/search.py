@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from modelmonitor_api.spec import Estimator, Feature, Metric, Parameter, Search, SearchMethod, Task
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.errors import BadConfiguration
+from modelmonitor_trainer.model.categories import merged
 from modelmonitor_trainer.model.columns import frame
 from modelmonitor_trainer.model.folds import time_folds
 from modelmonitor_trainer.model.metrics import Undefined, metric_value, sign
@@ -123,7 +124,7 @@ def search(
     """
     declared = _validate(estimator, features, seed)
     pipeline = build(estimator, features_with_values(features, arrays), seed=seed)
-    rows = frame(arrays, features)
+    rows = merged(frame(arrays, features), features)
     refuse_missing(pipeline, rows)
     start = time.monotonic()
     searcher = _searcher(

@@ -62,7 +62,11 @@ def collect_evidence(
         "greaterIsBetter": greater_is_better(result.metric),
         "confidence": float(spec.promotion.confidence),
         "requirement": spec.promotion.requirement.value,
-        "margin": margin_of(spec.promotion, result.champion.champion) if result.champion else 0.0,
+        "margin": margin_of(
+            spec.promotion, result.champion.champion, result.baseline.champion if result.baseline else None
+        )
+        if result.champion
+        else 0.0,
         "maxSliceDrop": float(spec.promotion.max_slice_drop),
         "isShareOfError": in_units(result.metric, 1.0, 2.0) != 1.0,
         "championVersion": champion,

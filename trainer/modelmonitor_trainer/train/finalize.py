@@ -69,7 +69,7 @@ def evaluate_and_store(
     scores = gate_input(spec, rows, challenger.holdout, champion)
     promotion = _promotion_settings(spec.promotion, challenger)
     result = evaluate(scores, promotion, seed=spec.retraining.random_seed)
-    left_out = left_out_in_words(spec, manifest, rows)
+    left_out = " ".join([*(champion.notes if champion else ()), left_out_in_words(spec, manifest, rows)]).strip()
     if left_out:
         result = replace(result, message=f"{result.message.rstrip('.')}. {left_out}")
     _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)
