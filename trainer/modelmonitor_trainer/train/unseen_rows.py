@@ -36,27 +36,33 @@ class Fingerprints:
         Hash of the group or key of each row; empty if there is neither.
     days : (n,)
         Day of each row.
+    filled : (n,)
+        Whether a row has a number, if there are numeric features: rows of missing values are equal by chance.
     """
 
     rows: Array
     entities: Array
     days: Array
+    filled: Array
 
     @classmethod
     def of(cls, dataset: Dataset, spec: ModelMonitorSpec) -> Fingerprints:
         """Return the hashes of the rows of a data set."""
         if not dataset.rows:
             nothing = np.zeros(0, dtype=np.uint64)
-            return cls(nothing, nothing, dataset.days)
+            return cls(nothing, nothing, dataset.days, nothing.astype(bool))
         features = frame(feature_arrays(dataset.table, spec.model.features), spec.model.features)
         rows = pd.util.hash_pandas_object(features, index=False).to_numpy() ^ (_hashes(dataset.target) >> np.uint64(1))
         entities = np.zeros(0, dtype=np.uint64) if dataset.entities is None else _hashes(dataset.entities)
-        return cls(rows, entities, dataset.days)
+        numbers = features.select_dtypes("number")
+        filled = numbers.notna().any(axis=1).to_numpy() if numbers.shape[1] else np.ones(len(rows), dtype=bool)
+        return cls(rows, entities, dataset.days, filled)
 
     @classmethod
     def concatenated(cls, parts: Sequence[Fingerprints]) -> Fingerprints:
         """Return the hashes of the rows of several data sets."""
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "entities", "days")))
+        names = ("rows", "entities", "days", "filled")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def _copies(train: Fingerprints, later: Fingerprints) -> Array:
     """Return which later rows equal a training row or an earlier one of them; none if rows are not distinctive."""
     first = np.zeros(later.rows.size, dtype=bool)
     first[np.unique(later.rows, return_index=True)[1]] = True
-    copied: Array = ~first | np.isin(later.rows, train.rows)
+    copied: Array = (~first | np.isin(later.rows, train.rows)) & later.filled
     if not copied.any() or not _is_distinctive(Fingerprints.concatenated([train, later])):
         return np.zeros(later.rows.size, dtype=bool)
     return copied
