@@ -177,3 +177,79 @@ def test_a_training_on_the_command_line_needs_data_without_violations(world, cap
     assert verdict.verdict == "Corrupted"
     assert main(["train", "-f", world.file()]) == 2
     assert "found corrupted data, which blocks training" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "estimator", "words"),
+    [
+        (5, 1.7976931348623157e308, "HistGradientBoostingClassifier", "which is too large to calculate with"),
+        (14, -1e300, "LogisticRegression", "which is too large to calculate with"),
+        (5, 1e30, "LogisticRegression", "which would decide the fit alone"),
+        (5, 1e30, "HistGradientBoostingClassifier", None),
+        (5, float("inf"), "HistGradientBoostingClassifier", None),
+    ],
+)
+def test_an_extreme_value_is_named_or_harmless(world, capsys, number, value, estimator, words):
+    world.spec["retraining"]["estimator"] = {"name": estimator, "preprocessing": {"numericImputation": "Median"}}
+    change(world, number, with_column("x", lambda table: [value, *table["x"].to_pylist()[1:]]))
+    code = main(["train", "-f", world.file()])
+    captured = capsys.readouterr()
+    if words is None:
+        assert (code, captured.out[:8]) == (0, "Promoted"), captured
+        return
+    assert code == 2
+    assert f"column 'x' is {value:.6g} in a row of 2013-01-{number:02}, {words}" in captured.err
+
+
+def test_an_extreme_outcome_is_named(world, capsys):
+    del world.spec["data"]["labels"]
+    world.spec["model"] |= {"task": "Regression", "target": "x", "features": [{"name": "kind", "type": "Categorical"}]}
+    world.spec["retraining"]["estimator"] = {"name": "HistGradientBoostingRegressor"}
+    world.spec["promotion"]["metric"] = "R2"
+    change(world, 14, with_column("x", lambda table: [1e12, *table["x"].to_pylist()[1:]]))
+    assert main(["train", "-f", world.file()]) == 2
+    assert "column 'x' is 1e+12 in a row of 2013-01-14, which would decide the fit alone" in capsys.readouterr().err
+
+
+def test_one_row_of_a_class_turns_early_stopping_off(world):
+    def colours(table):
+        return np.array(["blue", "green", "red"])[np.digitize(table["x"].to_numpy(), [-0.5, 0.5])].tolist()
+
+    del world.spec["data"]["labels"]
+    world.spec["model"] |= {"task": "MulticlassClassification", "target": "colour"}
+    world.spec["model"]["features"] = [{"name": "gauge", "type": "Numeric"}]
+    parameters = [{"name": "early_stopping", "value": "true"}, {"name": "max_iter", "value": "20"}]
+    world.spec["retraining"]["estimator"] = {"name": "HistGradientBoostingClassifier", "parameters": parameters}
+    world.spec["promotion"]["metric"] = "LogLoss"
+    for number in range(1, 19):
+        g = np.random.default_rng(number + 100)
+
+        def edit(table, g=g, number=number):
+            names = colours(table)
+            names[0] = "violet" if number == 5 else names[0]
+            gauge = table["x"].to_numpy() + 0.5 * g.normal(size=table.num_rows)
+            return table.append_column("colour", pa.array(names)).append_column("gauge", pa.array(gauge))
+
+        change(world, number, edit)
+    verdict = world.train()
+    assert verdict.outcome == "Promoted", verdict.message
+    parameters = world.registry.read_file(world.registry.version(verdict.version), "parameters.json").decode()
+    assert "early stopping is off, because the training rows have one row of the class 'violet'" in parameters
+
+
+def test_the_memory_estimate_counts_the_columns_of_one_hot_encoding(world, capsys, monkeypatch):
+    from modelmonitor_trainer.train import memory_estimate
+
+    monkeypatch.setattr(memory_estimate, "BASE_BYTES", 0)
+    world.spec["model"]["features"].append({"name": "word", "type": "Categorical"})
+    for number in range(1, 19):
+        words = [f"w{row}" for row in range(100)]
+        change(world, number, lambda table, words=words: table.append_column("word", pa.array(words)))
+    steps = {"numericImputation": "Median", "categoricalEncoding": "OneHot"}
+    world.spec["retraining"]["estimator"] = {"name": "LogisticRegression", "preprocessing": steps}
+    world.spec["retraining"]["trainer"] = {"resources": {"limits": {"memory": "1Mi"}}}
+    assert main(["train", "-f", world.file()]) == 2
+    err = capsys.readouterr().err
+    assert "columns (" in err
+    assert "after one-hot encoding)" in err
+    assert "lower preprocessing.maxCategories" in err

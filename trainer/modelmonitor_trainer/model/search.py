@@ -23,7 +23,14 @@ from modelmonitor_trainer.model.categories import merged
 from modelmonitor_trainer.model.columns import frame
 from modelmonitor_trainer.model.folds import time_folds
 from modelmonitor_trainer.model.metrics import Undefined, metric_value, sign
-from modelmonitor_trainer.model.pipeline import build, features_with_values, fit_weights, one_line, refuse_missing
+from modelmonitor_trainer.model.pipeline import (
+    build,
+    features_with_values,
+    fit_weights,
+    one_line,
+    refuse_missing,
+    without_early_stopping,
+)
 
 #: Combinations that are recorded and shown.
 _SHOWN = 20
@@ -126,6 +133,7 @@ def search(
     pipeline = build(estimator, features_with_values(features, arrays), seed=seed)
     rows = merged(frame(arrays, features), features)
     refuse_missing(pipeline, rows)
+    without_early_stopping(pipeline["model"], truth, classes)
     start = time.monotonic()
     searcher = _searcher(
         declared, pipeline, time_folds(days, len(truth), declared.folds), _scorer(metric, task, len(classes)), seed

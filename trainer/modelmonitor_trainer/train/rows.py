@@ -28,6 +28,7 @@ from modelmonitor_trainer.detect.quality import CONTRADICTIONS
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.train.extreme_values import refuse_extremes
 from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
 from modelmonitor_trainer.train.run import Run
 from modelmonitor_trainer.train.unseen_rows import Fingerprints, Seen, without_seen_rows
@@ -92,6 +93,7 @@ def load_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, extra_co
     train = load(store, manifest, manifest.train, spec)
     _LOG.info("training window: %s labelled rows of %s", f"{train.rows:,}", f"{train.report.feature_rows:,}")
     holdout = load(store, manifest, manifest.holdout, spec, extra_columns, usual=train.report.labelled_share)
+    refuse_extremes(spec, {"training window": train, "hold-out": holdout})
     return encode_rows(spec, train, holdout, Fingerprints.of(train, spec))
 
 

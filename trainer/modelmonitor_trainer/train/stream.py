@@ -19,6 +19,7 @@ from modelmonitor_trainer.data.model_arrays import true_values
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.model.batches import Batch, Source, fit_in_batches, passes_over
 from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.train.extreme_values import refuse_extremes
 from modelmonitor_trainer.train.rows import Rows, arrays_of, encode_rows
 from modelmonitor_trainer.train.strategy import TrainingResult
 from modelmonitor_trainer.train.unseen_rows import Fingerprints
@@ -92,6 +93,7 @@ def stream_rows(
         reports.append(batch.report)
         if spec.model.task is not Task.REGRESSION:
             counts.update(class_counts(batch.target, spec.model.target))
+        refuse_extremes(spec, {"training window": batch})
         trained.append(Fingerprints.of(batch, spec))
         parts.append(_sample(batch, min(1.0, sample_rows / max(1, total)), generator))
     sample = _concat(parts, _sum_reports(reports, manifest, spec))

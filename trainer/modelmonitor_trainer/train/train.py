@@ -34,7 +34,14 @@ from modelmonitor_trainer.train.cost import measure_cost
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
 from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
-from modelmonitor_trainer.train.memory_estimate import estimate_memory, memory_limit, needs_batches, require_memory
+from modelmonitor_trainer.train.memory_estimate import (
+    encoded_columns,
+    estimate_memory,
+    least_limit,
+    memory_limit,
+    needs_batches,
+    require_memory,
+)
 from modelmonitor_trainer.train.rows import (
     Rows,
     arrays_of,
@@ -171,8 +178,15 @@ def _read_rows(run: Run, manifest: Manifest, extra_columns: Collection[str]) -> 
     if needs_batches(run.spec, estimate):
         streamed = stream_rows(run.store, run.spec, manifest, extra_columns)
         return streamed.rows, streamed.source
-    require_memory(run.spec, estimate, memory_limit())
-    return load_rows(run.store, run.spec, manifest, extra_columns), None
+    limit = least_limit(run.spec, memory_limit())
+    require_memory(run.spec, estimate, limit)
+    rows = load_rows(run.store, run.spec, manifest, extra_columns)
+    encoded = replace(estimate, encoded=encoded_columns(run.spec, rows.train), train_rows=rows.train.rows)
+    if needs_batches(run.spec, encoded):
+        streamed = stream_rows(run.store, run.spec, manifest, extra_columns)
+        return streamed.rows, streamed.source
+    require_memory(run.spec, encoded, limit)
+    return rows, None
 
 
 def _train_challenger(
