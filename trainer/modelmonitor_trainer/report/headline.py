@@ -13,6 +13,9 @@ def headline_of(result: CheckResult, left_out: int) -> str:
     drift, verdict = result.drift, result.verdict
     if verdict.verdict == "Corrupted":
         return "Corrupted data"
+    if verdict.verdict == "ChampionUnusable":
+        certain = verdict.reason != Reason.INCONCLUSIVE
+        return "The champion cannot be used; " + ("no drift found" if certain else "drift cannot be ruled out")
     if verdict.verdict == "PerformanceDrop":
         certain = verdict.reason != Reason.INCONCLUSIVE
         return "The champion scores worse; " + ("no drift found" if certain else "drift cannot be ruled out")
