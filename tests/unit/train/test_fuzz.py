@@ -161,10 +161,12 @@ def test_any_training_ends_in_an_outcome_or_a_sentence(tmp_path_factory, case):
             world.put(f"rows/date=2013-01-{number:02}/part.parquet", arrays)
 
     land(1, 18, case["oddities"])
-    require_sentence(*train(world), case)
+    code, out, err = train(world)
+    require_sentence(code, out, err, case)
     before = world.champion()
     land(19, 30, case["later"])
-    require_sentence(*train(world), case)
+    code, out, err = train(world)
+    require_sentence(code, out, err, case)
     after = world.champion()
     if before is None or after is None or after.version == before.version or case["task"] != "BinaryClassification":
         return
