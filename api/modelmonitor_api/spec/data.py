@@ -242,7 +242,7 @@ class Data(Resource):
         None,
         description="Column of the live rows that names what several rows belong to, such as a customer or a machine. "
         "Rows of the hold-out whose group was trained on are left out of the comparison, so that a model cannot pass "
-        "because it remembers them.",
+        "because it remembers them. If omitted, only copies of training rows are left out.",
     )
     reference: ReferencePeriod | None = Field(
         None,
