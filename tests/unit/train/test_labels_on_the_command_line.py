@@ -183,6 +183,8 @@ def test_many_contradicting_labels_are_corrupted_data(champion, check, capsys):
     assert (violation["kind"], violation["column"], len(violation["partitions"])) == ("ContradictoryLabels", "id", 12)
     assert "300 of 1,200 labelled rows" in violation["message"]
     assert main(["train", "-f", str(champion.file())]) == 2
+    assert "found corrupted data, which blocks training" in capsys.readouterr().err
+    assert main(["train", "-f", str(champion.file()), "--force"]) == 2
     assert "contradict each other, which is more than data.labels.maxContradictions (0.01)" in capsys.readouterr().err
 
 

@@ -30,7 +30,7 @@ def fahrenheit(table):
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
-        (with_column("x", lambda table: [None] * table.num_rows), "lacks 100% of its values"),
+        (with_column("x", lambda table: [None] * table.num_rows), "lacks 100 % of its values"),
         (with_column("x", lambda table: [1.5] * table.num_rows), "has the value 1.5 in all of 100 rows"),
         (with_column("x", lambda table: ["n/a"] * table.num_rows), "holds text"),
         (lambda table: table.drop_columns(["x"]), "has no column 'x'"),
