@@ -98,7 +98,7 @@ test-cluster: install cluster images helm ## Test everything together on a kind 
 	$(PYTEST) tests/cluster
 
 .PHONY: fuzz
-fuzz: install ## Try random files on the command line, for an hour (or SECONDS=60).
+fuzz: install ## Try random files and trainings on the command line, for an hour (or SECONDS=60).
 	hack/fuzz.sh $(or $(SECONDS),3600)
 
 ##@ Document

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Try random files on the command line until the time is up; stop at the first that ends in a traceback.
+# Try random files and trainings on the command line until the time is up; stop at the first that ends in a traceback.
 # usage: hack/fuzz.sh [SECONDS]
 # Hypothesis keeps what failed in .hypothesis and tries it first next time; the seed of each round is printed.
 . "$(dirname "$0")/lib.sh"
@@ -9,5 +9,5 @@ while [ "$SECONDS" -lt "$end" ]; do
   seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
   echo "seed $seed"
   FUZZ_EXAMPLES=${FUZZ_EXAMPLES:-1000} .venv/bin/python -m pytest -q --timeout 0 --hypothesis-seed="$seed" \
-    tests/unit/check/test_fuzz.py
+    tests/unit/check/test_fuzz.py tests/unit/train/test_fuzz.py
 done

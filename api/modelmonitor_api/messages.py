@@ -109,6 +109,9 @@ class CheckVerdict(_Answer):
     kind: Literal["Check"] = "Check"
     verdict: Verdict = Field(description="Verdict of the check.")
     performance_dropped: bool = Field(False, description="Whether the champion's score has dropped significantly.")
+    champion_problem: Sentence = Field(
+        "", description="Why the champion cannot be loaded or scored; empty if it can, or if that was not tested."
+    )
     time: Time = Field(description="Time at which the check was due.")
     rows: RowCounts = Field(description="Numbers of rows compared.")
     new_rows: int | None = Field(

@@ -91,7 +91,10 @@ class ConditionType(DocumentedEnum):
     SUSPENDED = "Suspended", "spec.suspend is true."
     ROLLED_OUT = "RolledOut", "The Deployment of spec.promotion.rollout serves the champion."
     PINNED = "Pinned", "The champion is pinned: neither a training nor a rollback replaces it automatically."
-    CHAMPION_HEALTHY = "ChampionHealthy", "The new champion has not been shown to be worse than its predecessor."
+    CHAMPION_HEALTHY = (
+        "ChampionHealthy",
+        ("The champion can be loaded and scored, and has not been shown to be worse than its predecessor."),
+    )
 
 
 class ExitCode:

@@ -11,6 +11,7 @@ class Verdict(DocumentedEnum):
     NO_DRIFT = "NoDrift", "With 95 % confidence, no compared column has changed by detectableEffect or more."
     DRIFT = "Drift", "Columns, or relationships between columns, have changed."
     CORRUPTED = "Corrupted", "The data violate the feature contract, whether or not columns have drifted."
+    CHAMPION_UNUSABLE = "ChampionUnusable", "No drift was found, but the champion cannot be loaded or scored."
     PERFORMANCE_DROP = "PerformanceDrop", "No drift was found, but the champion scores significantly worse."
     INCONCLUSIVE = (
         "Inconclusive",

@@ -52,6 +52,10 @@ class Reason(DocumentedEnum):
         "Inconclusive",
         "Drift was not found and cannot be ruled out, too little was compared, or two models cannot be compared.",
     )
+    CHAMPION_UNUSABLE = (
+        "ChampionUnusable",
+        "The champion cannot be loaded, or cannot score the rows of these days.",
+    )
     PERFORMANCE_DROP = "PerformanceDrop", "The champion scores significantly worse than at its promotion."
     NOT_CHECKED_YET = "NotCheckedYet", "No check has completed yet."
     CHECK_FAILED = "CheckFailed", "The newest check failed and has no verdict. The previous verdict is kept."
@@ -130,6 +134,10 @@ class GateReason(DocumentedEnum):
     FIRST_MODEL = "FirstModel", "Passed: there is no champion to compare with, and the challenger beats the baseline."
     BETTER = "Better", "Passed: the challenger is significantly better than the champion."
     NOT_WORSE = "NotWorse", "Passed: the challenger is not worse than the champion by more than the margin."
+    CHAMPION_NOT_COMPARED = (
+        "ChampionNotCompared",
+        "Passed: the challenger beats the baselines, and the champion cannot be scored since spec or data changed.",
+    )
     WORSE = "Worse", "Rejected: the challenger is significantly worse than the champion."
     NOT_SHOWN_TO_BE_AS_GOOD = (
         "NotShownToBeAsGood",
@@ -144,6 +152,10 @@ class GateReason(DocumentedEnum):
     )
     NOT_BETTER_THAN_BASELINE = "NotBetterThanBaseline", "Rejected: the challenger does not beat a trivial baseline."
     TOO_FEW_ROWS = "TooFewRows", "Inconclusive: there are too few labelled rows to train or to compare."
+    TOO_MANY_LEFT_OUT = (
+        "TooManyLeftOut",
+        "Inconclusive: too many days violate the feature contract, or too many rows cannot be used.",
+    )
     METRIC_UNDEFINED = "MetricUndefined", "Inconclusive: the metric cannot be computed on the hold-out."
     TOO_GOOD_TO_BE_TRUE = "TooGoodToBeTrue", "Inconclusive: the score suggests that a feature leaks the target."
     SAME_DATA = "SameData", "NothingNew: an earlier training used the same data, and compared with the same champion."
@@ -154,6 +166,7 @@ class GateReason(DocumentedEnum):
     )
     PINNED = "Pinned", "AwaitingApproval or Rejected: the champion is pinned, so only a person can replace it."
     CHAMPION_CHANGED = "ChampionChanged", "Inconclusive: another Job changed the champion in the meantime."
+    CHAMPION_DAMAGED = "ChampionDamaged", "Inconclusive: the files of the champion are missing or damaged."
     INCOMPARABLE = "Incomparable", "Inconclusive: champion and challenger cannot be scored on the same rows."
 
 

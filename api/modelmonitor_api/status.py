@@ -91,10 +91,15 @@ class LastCheck(Message):
     time: Time = Field(description="Time at which the check was due.")
     completion_time: Time | None = Field(None, description="Time at which the Job ended.")
     job_name: Text = Field(description="Name of the Job.")
-    verdict: Text = Field(description="Verdict: NoDrift, Drift, Corrupted, PerformanceDrop or Inconclusive.")
+    verdict: Text = Field(
+        description="Verdict: NoDrift, Drift, Corrupted, ChampionUnusable, PerformanceDrop or Inconclusive."
+    )
     reason: Text = Field("", description="Reason for the verdict, in one CamelCase word.")
     message: Text = Field("", description="Explanation in one sentence.")
     performance_dropped: bool = Field(False, description="Whether the champion's score has dropped significantly.")
+    champion_problem: Text = Field(
+        "", description="Why the champion cannot be loaded or scored; empty if it can, or if that was not tested."
+    )
     rows: RowCounts | None = Field(None, description="Numbers of rows compared.")
     new_rows: int | None = Field(
         None, description="Number of rows that have arrived since the champion's training data."

@@ -129,7 +129,10 @@ def _rolled_out(status: ModelMonitorStatus) -> list[Finding]:
 
 
 def _champion_healthy(status: ModelMonitorStatus) -> list[Finding]:
-    """Return the result of the champion watch; nothing where it is disabled or has no result yet."""
+    """Return whether the champion can be used, and the result of the champion watch; nothing without either."""
+    check = status.last_check
+    if check is not None and check.champion_problem:
+        return [Finding(ConditionType.CHAMPION_HEALTHY, "False", Reason.CHAMPION_UNUSABLE, check.champion_problem)]
     watch = current_watch(status)
     if watch is None:
         return []

@@ -62,7 +62,7 @@ class CheckObservation:
     time
         When its Job ended.
     verdict
-        NoDrift, Drift, Corrupted, PerformanceDrop or Inconclusive.
+        NoDrift, Drift, Corrupted, ChampionUnusable, PerformanceDrop or Inconclusive.
     performance_dropped
         Whether the champion's score has dropped.
     new_rows

@@ -177,6 +177,7 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
         reason=verdict.reason,
         message=verdict.message,
         performance_dropped=verdict.performance_dropped,
+        champion_problem=verdict.champion_problem,
         rows=verdict.rows,
         new_rows=verdict.new_rows,
         data_end=verdict.data_end,

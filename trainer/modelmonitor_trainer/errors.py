@@ -50,6 +50,10 @@ class BadData(ModelMonitorError):
     exit_code = ExitCode.BAD_CONFIGURATION
 
 
+class UnusableModel(BadData):
+    """A model cannot be loaded, or cannot score the given rows."""
+
+
 class CredentialsRefused(ModelMonitorError):
     """The object store rejected the credentials or denied access."""
 

@@ -150,12 +150,28 @@ class LiveData(Resource):
     rules: ClassVar[tuple[Rule, ...]] = (_one_day_each("live.uri"),)
 
 
+class KeyScope(StrEnum):
+    """Rows among which a join key identifies one."""
+
+    PARTITION = "Partition"
+    WINDOW = "Window"
+
+
 class Labels(Resource):
     """True outcomes, which arrive later than the rows they belong to."""
 
     uri: PartitionedURI = Field(description="URI template of a label partition, as in live.uri.")
     join_key: ColumnName = Field(
         description="Column that identifies a row, present in both the live rows and the labels."
+    )
+    key_scope: KeyScope | None = Field(
+        None,
+        description="Rows among which joinKey identifies one. Partition: the rows of one day, so rows of other days "
+        "with the same key are other rows, and a label is in the partition of its row's day. Window: all rows, so "
+        "later rows with the same key are repetitions, and a label can be in any partition from its row's day on. If "
+        "omitted, a label belongs to the latest row with its key that is not after the label's partition; if more than "
+        "1 % of the labels could be those of an earlier row within the label delay as well, no labels are used, and "
+        "the message asks for this field.",
     )
     delay_days: int = Field(
         0,
@@ -221,6 +237,12 @@ class Data(Resource):
     live: LiveData = Field(description="Rows that the model sees in production.")
     labels: Labels | None = Field(
         None, description="True outcomes. If omitted, the target is a column of the live rows."
+    )
+    group_column: ColumnName | None = Field(
+        None,
+        description="Column of the live rows that names what several rows belong to, such as a customer or a machine. "
+        "Rows of the hold-out whose group was trained on are left out of the comparison, so that a model cannot pass "
+        "because it remembers them. If omitted, only copies of training rows are left out.",
     )
     reference: ReferencePeriod | None = Field(
         None,

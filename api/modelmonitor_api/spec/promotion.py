@@ -100,6 +100,13 @@ class Promotion(Resource):
         ge=1,
         le=366,
     )
+    min_holdout_positives: int = Field(
+        10,
+        description="Minimum number of hold-out rows of the rarer class of a binary task. With fewer, the outcome is "
+        "Inconclusive: many rows of the other class do not show which model is better.",
+        ge=1,
+        le=1_000_000,
+    )
     min_holdout_rows: int = Field(
         500,
         description="Minimum number of labelled rows in the hold-out. With fewer, the comparison is Inconclusive.",

@@ -187,6 +187,8 @@ def test_many_contradicting_labels_are_corrupted_data(champion, check, capsys):
     assert (violation["kind"], violation["column"], len(violation["partitions"])) == ("ContradictoryLabels", "id", 12)
     assert "300 of 1,200 labelled rows" in violation["message"]
     assert main(["train", "-f", str(champion.file())]) == 2
+    assert "found corrupted data, which blocks training" in capsys.readouterr().err
+    assert main(["train", "-f", str(champion.file()), "--force"]) == 2
     assert "contradict each other, which is more than data.labels.maxContradictions (0.01)" in capsys.readouterr().err
 
 
@@ -276,3 +278,60 @@ def test_a_champion_that_scores_worse_cannot_pass_a_gate(champion, check):
     ]
     code, document, _ = check("--fail-on", "Drift,Corrupted")
     assert code == 0
+
+
+def land_customers(world, *, delay=0, days=LATER):
+    """Write rows of the same customers on each day, whose labels are in the partition `delay` days later."""
+    for number in days:
+        keys = texts(range(COUNT))
+        columns, truth = rows_of(number, keys)
+        world.put(f"rows/date={day_of(number)}/part.parquet", columns)
+        world.put(f"labels/date={day_of(number + delay)}/part.parquet", {"id": keys, "late": truth})
+
+
+@pytest.mark.parametrize(("delay", "scope"), [(0, None), (0, "Partition"), (2, "Partition")])
+def test_a_key_that_returns_every_day_identifies_a_row_of_its_day(champion, check, capsys, delay, scope):
+    champion.spec["data"]["labels"] |= {"delayDays": delay, **({"keyScope": scope} if scope else {})}
+    land_customers(champion)
+    _, document, _ = check()
+    assert document["performance"][0]["rows"] == (14 - delay) * COUNT, document["performance"][0]["message"]
+    assert document["performance"][0]["score"] > 0.8, "each row has the label of its own day"
+    champion.spec["retraining"]["windowDays"] = 12
+    assert main(["train", "-f", str(champion.file()), "--output", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["trainRows"], document["holdoutRows"]) == (12 * COUNT, 4 * COUNT), document["message"]
+    assert document["comparison"]["challenger"] > 0.8
+
+
+def test_a_day_without_rows_does_not_move_labels_to_the_day_before(champion, check):
+    champion.spec["data"]["labels"]["delayDays"] = 0
+    land_customers(champion)
+    champion.store.delete(f"{champion.base}/rows/date={day_of(30)}/part.parquet")
+    _, document, _ = check("--fail-on", "Drift")
+    assert document["verdict"] == "Corrupted"
+    champion.spec["detectors"] = [{"type": "Performance", "name": "score"}]
+    _, document, _ = check()
+    assert (document["performance"][0]["rows"], document["performance"][0]["corrected"]) == (13 * COUNT, 0)
+
+
+def test_labels_that_could_be_those_of_several_rows_are_refused(champion, check, capsys):
+    land_customers(champion, delay=2)
+    code, _, err = check()
+    assert code == 2
+    assert "the join key 'id' returns on other days within the label delay (2 days)" in err
+    assert "set data.labels.keyScope to Partition" in err
+    champion.spec["retraining"]["windowDays"] = 12
+    assert main(["train", "-f", str(champion.file())]) == 2
+    assert "set data.labels.keyScope to Partition" in capsys.readouterr().err
+
+
+def test_later_rows_with_the_same_key_can_be_declared_repetitions(champion, check):
+    champion.spec["data"]["labels"]["keyScope"] = "Window"
+    land(champion, texts, texts)
+    for number in LATER[:-1]:
+        again, _ = rows_of(number, texts(numbers(number)))
+        champion.put(f"rows/date={day_of(number + 1)}/again.parquet", {k: v[:1] for k, v in again.items()})
+    _, document, _ = check()
+    assert document["verdict"] == "NoDrift", document["message"]
+    # The days of the window through 34: the first lost the label of the row that the day before it has, too.
+    assert document["performance"][0]["rows"] in range(12 * COUNT, 12 * COUNT + 2)

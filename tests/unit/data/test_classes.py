@@ -144,10 +144,12 @@ def test_outcomes_that_are_no_classes_are_named_with_both_spellings():
     require_known({"x": 60}, 100, "y", ["a", "b", "c"], Task.MULTICLASS_CLASSIFICATION)
     with pytest.raises(BadData, match="in 100 of 100"):
         require_known({"x": 100}, 100, "y", ["a", "b", "c"], Task.MULTICLASS_CLASSIFICATION)
-    assert stray_note({"x": 60}, ["a", "b"]) == (
+    assert stray_note({"x": 60}, ["a", "b"], Task.BINARY_CLASSIFICATION) == (
         "; 60 rows are left out, because their outcome ('x') is none of 'a' and 'b'"
     )
-    assert stray_note({}, ["a", "b"]) == ""
+    several = stray_note({"x": 60}, ["a", "b"], Task.MULTICLASS_CLASSIFICATION)
+    assert several == "; 60 rows count as errors, because their outcome ('x') is none of 'a' and 'b'"
+    assert stray_note({}, ["a", "b"], Task.BINARY_CLASSIFICATION) == ""
 
 
 def test_dates_are_refused_before_they_are_classes():

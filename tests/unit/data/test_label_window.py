@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelmonitor_api.spec import DataFormat, Task
+from modelmonitor_api.spec import DataFormat, KeyScope, Task
 from modelmonitor_trainer.data.join_keys import KeyReader
 from modelmonitor_trainer.data.label_table import KEY, LabelColumns, read_labels
 from modelmonitor_trainer.data.label_window import LabelWindow, join_day
@@ -51,9 +51,9 @@ def batches_of(folder, labels):
     return store, batches
 
 
-def by_day(store, batches, rows):
-    """Return the joins of days given as day → keys, from the last to the first, as a check makes them."""
-    window = LabelWindow(store, batches, COLUMNS, DataFormat.PARQUET)
+def by_day(store, batches, rows, scope=None, delay=0):
+    """Return the joins of days given as day → keys, from the last to the first, and the number of ambiguous labels."""
+    window = LabelWindow(store, batches, COLUMNS, DataFormat.PARQUET, scope=scope, delay_days=delay)
     joins: dict[int, Any] = {}
     pending: list[Any] = []
 
@@ -61,7 +61,7 @@ def by_day(store, batches, rows):
         number, table, reader, labels = pending.pop(0)
         labels = [*labels, *window.early(table.column(KEY), reader, day_of(number))]
         if labels:
-            joins[number] = join_day(table, reader, labels, day_of(number), 0.0)
+            joins[number] = join_day(table, reader, labels, day_of(number), 0.0, scope)
 
     for number in sorted(rows, reverse=True):
         reader = KeyReader("id")
@@ -71,32 +71,39 @@ def by_day(store, batches, rows):
             finish()
     while pending:
         finish()
-    return joins
+    return joins, window.ambiguous
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.lists(st.integers(0, 4), min_size=1, max_size=12),
-    st.lists(st.tuples(st.integers(0, 13), st.sampled_from([0, 1]), st.integers(-2, 8)), max_size=25),
+    st.lists(st.tuples(st.integers(0, 7), st.integers(0, 4)), min_size=1, max_size=12),
+    st.lists(st.tuples(st.integers(0, 8), st.sampled_from([0, 1]), st.integers(-2, 8)), max_size=25),
+    st.sampled_from([None, KeyScope.PARTITION]),
+    st.integers(0, 3),
 )
-def test_day_by_day_is_all_at_once(tmp_path_factory, row_days, labels):
+def test_day_by_day_is_all_at_once(tmp_path_factory, keys_and_days, labels, scope, delay):
     store, batches = batches_of(tmp_path_factory.mktemp("labels"), labels)
     rows: dict[int, list[str]] = {}
-    for key, number in enumerate(row_days):
+    for key, number in keys_and_days:
         rows.setdefault(number, []).append(str(key))
-    joins = by_day(store, batches, rows)
+    joins, ambiguous = by_day(store, batches, rows, scope, delay)
     reader = KeyReader("id")
     keys = [key for number in sorted(rows) for key in rows[number]]
     days = np.array([days_since_1970(number) for number in sorted(rows) for _ in rows[number]])
     whole = read_labels(store, [(batch.day, batch.objects) for batch in batches], COLUMNS, DataFormat.PARQUET)
-    expected = join(rows_of(keys, reader), whole, days, kinds=reader.kinds)
-    assert {key: value for day in joins.values() for key, value in outcomes(day).items()} == outcomes(expected)
+    expected = join(rows_of(keys, reader), whole, days, kinds=reader.kinds, scope=scope, delay_days=delay)
+    by_days = {(days_since_1970(day), key): value for day, one in joins.items() for key, value in outcomes(one).items()}
+    at_once = zip(expected.days.tolist(), expected.table["key"].to_pylist(), expected.target.to_pylist(), strict=True)
+    assert by_days == {(day, key): value for day, key, value in at_once}
     for count in ("matched", "corrected", "contradictory"):
         assert sum(getattr(day.report, count) for day in joins.values()) == getattr(expected.report, count)
+    # A row can have several ambiguous labels.
+    assert (ambiguous > 0) == (expected.report.ambiguous > 0)
+    assert ambiguous >= expected.report.ambiguous
 
 
 def test_a_key_with_rows_on_several_days_has_the_label_of_each(tmp_path):
     labels = [("a", 0, 0), ("a", 1, 1), ("a", 0, 2), ("b", 1, 3)]
     store, batches = batches_of(tmp_path, labels)
-    joins = by_day(store, batches, {0: ["a", "b"], 1: ["a"], 2: ["a"]})
+    joins, _ = by_day(store, batches, {0: ["a", "b"], 1: ["a"], 2: ["a"]})
     assert [outcomes(joins[number]) for number in range(3)] == [{"a": "0", "b": "1"}, {"a": "1"}, {"a": "0"}]

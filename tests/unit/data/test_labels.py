@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelmonitor_api.spec import DataFormat, Task
+from modelmonitor_api.spec import DataFormat, KeyScope, Task
 from modelmonitor_trainer.data.join_keys import KeyReader
+from modelmonitor_trainer.data.label_owners import EARLY_DAYS
 from modelmonitor_trainer.data.label_table import KEY, LabelColumns, LabelTable, read_labels
-from modelmonitor_trainer.data.labels import EARLY_DAYS, join
+from modelmonitor_trainer.data.labels import join
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.storage.base import ObjectInfo
 from modelmonitor_trainer.storage.local import uri_of
@@ -71,20 +72,33 @@ def test_a_join_is_that_of_a_dictionary(rows, labels, data):
     versions = data.draw(
         st.none() | st.lists(st.none() | st.integers(0, 2), min_size=len(labels), max_size=len(labels)), "versions"
     )
-    matched = joined(rows, labels, versions)
-    first: dict[int, int] = {}
-    for place, (key, _) in enumerate(rows):
-        if key is not None:
-            first.setdefault(key, place)
-    expected, corrected, contradictory, labelled = [], 0, 0, 0
-    for key, place in first.items():
-        day = rows[place][1]
-        later = min((other for name, other in rows if name == key and other > day), default=99)
-        candidates = []
+    scope = data.draw(st.sampled_from([None, *KeyScope]), "scope")
+    delay = data.draw(st.integers(0, 4), "delay")
+    matched = joined(rows, labels, versions, scope=scope, delay_days=delay)
+    first: dict[tuple[int, int], int] = {}
+    for place, (key, day) in enumerate(rows):
+        if key is not None and not (scope is KeyScope.WINDOW and any(other == key for other, _ in first)):
+            first.setdefault((key, day), place)
+    expected, corrected, contradictory, labelled, ambiguous = [], 0, 0, 0, 0
+    for (key, day), place in first.items():
+        last = max((d for _, d in first if d < day), default=None)
+        others = [other for name, other in first if name == key and other != day]
+        later, earlier = min((d for d in others if d > day), default=99), [d for d in others if d < day]
+        candidates, unclear = [], False
         for number, (name, value, arrived, second) in enumerate(labels):
-            if name == key and value is not None and day - EARLY_DAYS <= arrived < later:
+            if name != key or value is None:
+                continue
+            if scope is KeyScope.PARTITION:
+                usable = arrived == day
+            else:
+                # A label that a row of the day before has is not that of a row of the next day.
+                taken = scope is None and last is not None and last in earlier and arrived >= last
+                usable = day <= arrived < later or (day - EARLY_DAYS <= arrived < day and not taken)
+            if usable:
                 version = -1 if versions is None or versions[number] is None else versions[number]
                 candidates.append(((arrived >= day, version, arrived, second), str(value)))
+                unclear |= scope is None and arrived >= day and any(d >= arrived - delay for d in earlier)
+        ambiguous += unclear
         if not candidates:
             continue
         labelled += 1
@@ -95,12 +109,15 @@ def test_a_join_is_that_of_a_dictionary(rows, labels, data):
             continue
         expected.append((place, values.pop()))
         corrected += any(order != newest and value != expected[-1][1] for order, value in candidates)
-    assert pairs(matched) == expected
+    assert pairs(matched) == sorted(expected)
     report = matched.report
     assert (report.matched, report.corrected, report.contradictory) == (len(expected), corrected, contradictory)
     assert report.unlabelled == len(first) + sum(key is None for key, _ in rows) - labelled
     known = {key for key, value, *_ in labels if key is not None and value is not None}
-    assert report.orphaned_labels == len(known - set(first))
+    assert report.orphaned_labels == len(known - {key for key, _ in first})
+    assert report.repeated_rows == sum(key is not None for key, _ in rows) - len(first)
+    several = [key for key, _ in first if sum(other == key for other, _ in first) > 1]
+    assert (report.recurring, report.ambiguous) == (len(several), ambiguous)
 
 
 def test_the_label_that_arrived_last_counts():
@@ -129,7 +146,9 @@ def test_the_greatest_version_counts_whenever_it_arrived():
 def test_a_key_of_several_days_has_the_label_of_its_day():
     rows = [(1, 0), (2, 0), (1, 3)]
     matched = joined(rows, [(1, 0, 1, 0), (1, 1, 4, 0), (2, 1, 4, 0)])
-    assert pairs(matched) == [(0, "0"), (1, "1")]
+    assert pairs(matched) == [(0, "0"), (1, "1"), (2, "1")]
+    assert pairs(joined(rows, [(1, 0, 1, 0), (1, 1, 4, 0)], scope=KeyScope.WINDOW)) == [(0, "1")]
+    assert pairs(joined(rows, [(1, 0, 0, 0), (2, 1, 4, 0)], scope=KeyScope.PARTITION)) == [(0, "0")]
 
 
 def test_a_label_of_the_day_before_is_used_if_there_is_no_other():

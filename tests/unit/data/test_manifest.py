@@ -99,7 +99,12 @@ def test_a_replaced_object_is_named(store, base):
 
 def test_freezing_names_a_missing_column(store, base, tmp_path):
     put(tmp_path, "rows", 2, {"id": ["a"], "z": [0.0]})
-    with pytest.raises(MissingColumn, match=r"2013-01-02.*'x'"):
+    (left_out,) = freeze(store, spec(base), WINDOWS).left_out
+    assert left_out.day == dt.date(2013, 1, 2)
+    assert "date=2013-01-02/part.parquet has no column 'x'" in left_out.reason
+    for number in range(1, 10):
+        put(tmp_path, "rows", number, {"id": ["a"], "z": [0.0]})
+    with pytest.raises(MissingColumn, match=r"2013-01-01.*'x'"):
         freeze(store, spec(base), WINDOWS)
 
 

@@ -1,5 +1,7 @@
 """The gate's decisions: a table of contests, the slices, the leaks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,42 @@ def test_decisions(case, changes, outcome, reason):
     assert (result.outcome, result.reason) == (outcome, reason), result.message
     assert result.rows == len(case.truth)
     assert result.message
+
+
+def test_a_margin_is_at_most_a_tenth_of_what_the_champion_has_gained():
+    """The Brier score of a rare class is smaller than the declared margin, for a trivial model already."""
+    g = np.random.default_rng(0)
+    risk = np.exp(-7 + 2 * g.normal(size=60_000))
+    truth = (g.random(60_000) < risk).astype(np.int64)
+    good, bad = np.clip(risk, 0, 1), np.clip(risk * np.exp(1.5 * g.normal(size=60_000)), 0, 1)
+    case = GateInput(truth=truth, challenger=bad, champion=good, baseline=np.full(60_000, truth.mean()))
+    result = evaluate(case, promotion(metric="BrierScore"), seed=0)
+    assert result.champion
+    assert result.champion.value > -0.005, "within the declared margin"
+    assert result.outcome is GateOutcome.REJECTED
+
+
+def test_few_rows_of_the_rarer_class_are_inconclusive():
+    case = contest(0.8, 1.4)
+    truth = np.zeros(ROWS, dtype=np.int64)
+    truth[:9] = 1
+    result = evaluate(replace(case, truth=truth), promotion(), seed=0)
+    assert (result.outcome, result.reason) == (GateOutcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS)
+    assert "9 of 3,000 hold-out rows are of the rarer class" in result.message
+    more = evaluate(replace(case, truth=truth), promotion(minHoldoutPositives=9), seed=0)
+    assert more.reason is not GateReason.TOO_FEW_ROWS
+
+
+def test_a_champion_that_cannot_be_compared_is_replaced_with_a_reason():
+    result = evaluate(contest(None, 0.8, not_compared="it needs 'z'"), promotion(), seed=0)
+    assert (result.outcome, result.reason) == (GateOutcome.PASSED, GateReason.CHAMPION_NOT_COMPARED)
+    assert result.message.startswith("Not compared with the champion, because it needs 'z': ROC AUC")
+
+
+def test_a_first_model_names_a_feature_that_nearly_predicts_the_target():
+    result = evaluate(contest(None, 0.8, suspects=(Suspect("late", 0.93, certain=False),)), promotion(), seed=0)
+    assert result.reason is GateReason.FIRST_MODEL
+    assert "'late' alone scores 0.9300: if it is known only after the outcome, it leaks the target" in result.message
 
 
 def test_the_message_has_the_figures():

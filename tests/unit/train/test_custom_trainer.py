@@ -144,7 +144,7 @@ def test_a_champion_of_another_target_does_not_predict(world, tmp_path):
         world.put(f"labels/date={day}/part.parquet", {"id": ids, "cancelled": truth})
     second = training(world, tmp_path / "work", 2)
     assert (second.outcome, second.reason) == ("Inconclusive", "Incomparable"), second.message
-    assert "predicts late" in second.message
+    assert "predicts 'late'" in second.message
     assert "a separate monitor" in second.message
     assert all(request["skip"] for request in requests(tmp_path / "work").values())
     assert world.champion().version == first.version

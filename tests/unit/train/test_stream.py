@@ -123,9 +123,9 @@ def test_missing_numbers_are_rejected_as_in_memory(world):
         "rows/date=2013-01-05/part.parquet",
         {
             "id": [f"2013-01-05-{row}" for row in range(100)],
-            "x": [None] * 100,
-            "gust": [1.0] * 100,
-            "kind": ["a"] * 100,
+            "x": [None] * 10 + [-1.0, 1.0] * 45,
+            "gust": [None] * 100,
+            "kind": ["a", "b"] * 50,
             "origin": ["EWR"] * 100,
         },
     )

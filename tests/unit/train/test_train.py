@@ -124,6 +124,10 @@ def test_no_new_days_are_inconclusive(world):
         (lambda w: w.spec["retraining"].update(windowDays=1, budget={"count": 1, "perDays": 1}), None),
         (lambda w: w.land(1, 18, count=5), "too few to train on"),
         (lambda w: w.land(1, 18, late=False), "nothing to learn"),
+        (
+            lambda w: w.spec["model"]["features"].append({"name": "origin", "type": "Numeric"}),
+            "10 of 10 days of the training window violate the feature contract, first 2013-01-03: column 'origin'",
+        ),
     ],
 )
 def test_too_little_data_is_inconclusive(world, change, words):
@@ -154,7 +158,6 @@ def test_join_keys_that_never_match_are_named(world):
     [
         (lambda w: w.spec["data"]["live"].update(uri=f"{w.base}/none/date=%Y-%m-%d/"), NotFound, "no partition"),
         (lambda w: w.spec["model"]["features"].append({"name": "tmp", "type": "Numeric"}), BadData, "'tmp'"),
-        (lambda w: w.spec["model"]["features"].append({"name": "origin", "type": "Numeric"}), BadData, "'origin'"),
         (lambda w: w.spec["model"].update(target="id"), BadData, "values"),
         (
             lambda w: w.spec["retraining"]["estimator"].update(parameters=[{"name": "depth", "value": "3"}]),
@@ -247,7 +250,48 @@ def test_a_feature_removed_from_the_spec_is_still_read_for_the_champion(world):
     assert world.train(2).comparison.champion > 0.7
 
 
-def test_another_task_needs_another_monitor(world):
+def test_a_feature_that_is_no_longer_written_counts_as_missing_for_the_champion(world):
+    world.train(1)
+    world.spec["model"]["features"] = [{"name": "kind", "type": "Categorical"}, {"name": "y", "type": "Numeric"}]
+    for number in range(19, 31):
+        world.land(number, number)
+        path = path_of(f"{world.base}/rows/date=2013-01-{number:02}/part.parquet")
+        rows = pq.read_table(path)
+        pq.write_table(rows.rename_columns(["y" if name == "x" else name for name in rows.column_names]), path)
+    verdict = world.train(2)
+    assert (verdict.outcome, verdict.reason) == ("Promoted", "Better"), verdict.message
+    assert "'x' of the champion is no longer written and counts as missing for it" in verdict.message
+    assert "because earlier rows lack 'y'" in verdict.message
+
+
+def test_a_champion_that_cannot_score_the_rows_is_not_compared(world):
+    world.spec["retraining"]["estimator"] = {"name": "LogisticRegression"}
+    world.spec["model"]["features"] = [{"name": "x", "type": "Numeric"}]
+    world.train(1)
+    world.spec["retraining"]["estimator"]["preprocessing"] = {"numericImputation": "Median"}
+    world.land(19, 30)
+    for number in range(19, 31):
+        path = path_of(f"{world.base}/rows/date=2013-01-{number:02}/part.parquet")
+        rows = pq.read_table(path)
+        x = [None, *rows["x"].to_pylist()[1:]]
+        pq.write_table(rows.set_column(rows.column_names.index("x"), "x", pa.array(x)), path)
+    verdict = world.train(2)
+    assert (verdict.outcome, verdict.reason) == ("Promoted", "ChampionNotCompared"), verdict.message
+    assert "cannot score the rows: LogisticRegression does not accept missing values" in verdict.message
+    assert world.registry.version(verdict.version).compared_with == world.champion().previous
+
+
+def test_a_damaged_champion_is_an_outcome_of_its_own(world):
+    version = world.train(1).version
+    world.land(19, 30)
+    path = path_of(f"{world.prefix}versions/{version}/model.skops")
+    path.write_bytes(path.read_bytes()[:500])
+    verdict = world.train(2)
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionDamaged")
+    assert "model.skops has changed since it was written" in verdict.message
+
+
+def test_another_task_is_not_compared(world):
     world.train(1)
     world.land(19, 30)
     world.spec["model"] |= {"task": "Regression", "target": "x", "features": [{"name": "kind", "type": "Categorical"}]}
@@ -256,7 +300,16 @@ def test_another_task_needs_another_monitor(world):
     world.spec["retraining"]["estimator"] = {"name": "Ridge"}
     world.spec["promotion"]["metric"] = "R2"
     verdict = world.train(2)
-    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "Incomparable")
+    assert (verdict.outcome, verdict.reason) == ("Rejected", "NotBetterThanBaseline")
+    world.spec["model"]["features"].append({"name": "z", "type": "Numeric"})
+    for number in range(1, 31):
+        path = path_of(f"{world.base}/rows/date=2013-01-{number:02}/part.parquet")
+        rows = pq.read_table(path)
+        z = rows["x"].to_numpy() + 0.5 * np.random.default_rng(number + 1000).normal(size=rows.num_rows)
+        pq.write_table(rows.append_column("z", pa.array(z)), path)
+    verdict = world.train(3)
+    assert (verdict.outcome, verdict.reason) == ("Promoted", "ChampionNotCompared"), verdict.message
+    assert "predicts 'late' (BinaryClassification), and the spec declares 'x' (Regression)" in verdict.message
 
 
 @pytest.mark.parametrize(

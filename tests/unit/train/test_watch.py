@@ -71,10 +71,12 @@ def test_looks(days, expected):
 def test_the_looks_share_the_confidence_and_the_margin_is_the_gates():
     promotion = Promotion.model_validate({"metric": "ROCAUC", "nonInferiorityMargin": "0.01"})
     assert shared_confidence(promotion) == pytest.approx(1 - 0.05 / 4)
-    assert margin_of(promotion, champion=0.8) == 0.01
-    assert margin_of(promotion.model_copy(update={"requirement": "Better"}), champion=0.8) == 0
+    assert margin_of(promotion, champion=0.8, trivial=0.5) == 0.01
+    assert margin_of(promotion, champion=0.53, trivial=0.5) == pytest.approx(0.003), "a tenth of what the model gained"
+    assert margin_of(promotion, champion=0.4, trivial=0.5) == 0
+    assert margin_of(promotion.model_copy(update={"requirement": "Better"}), champion=0.8, trivial=0.5) == 0
     errors = promotion.model_copy(update={"metric": "RootMeanSquaredError"})
-    assert margin_of(errors, champion=30.0) == pytest.approx(0.3), "a share of the champion's error"
+    assert margin_of(errors, champion=30.0, trivial=60.0) == pytest.approx(0.3), "a share of the champion's error"
 
 
 def test_a_first_champion_has_no_predecessor(world):

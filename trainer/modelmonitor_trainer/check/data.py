@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelmonitor_api.messages import MonitorRef
-from modelmonitor_api.spec import Detector, Feature, FeatureType, ModelMonitorSpec, Sensitivity, Task
+from modelmonitor_api.spec import Detector, Feature, FeatureType, KeyScope, ModelMonitorSpec, Sensitivity, Task
 from modelmonitor_api.status import Champion, ChampionWatch
 from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.windows import Batch, Window
@@ -70,6 +70,8 @@ class LabelJoin:
         Column that orders the labels of a key; None if their arrival does.
     max_contradictions
         Share of labelled rows that may have contradicting labels.
+    scope
+        What a key identifies; None if that is not declared.
     """
 
     key: str
@@ -77,6 +79,7 @@ class LabelJoin:
     min_share: float
     version: str | None = None
     max_contradictions: float = 0.01
+    scope: KeyScope | None = None
 
 
 @dataclass(frozen=True)

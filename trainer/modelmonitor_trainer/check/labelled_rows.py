@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from modelmonitor_api.spec import KeyScope
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import LabelJoin, Outcomes
+from modelmonitor_trainer.data.join_keys import require_clear_owners
+from modelmonitor_trainer.data.label_owners import scope_of
 from modelmonitor_trainer.data.row_sampling import sample_batches
 from modelmonitor_trainer.data.tables import read_table
 from modelmonitor_trainer.data.windows import Batch
@@ -143,19 +147,55 @@ def _join_batches(
     from modelmonitor_trainer.data.label_window import LabelWindow
 
     assert outcomes.task is not None
+    join = replace(join, scope=scope_of(join.scope, _recurring(ctx, join.key, batches[-2:]), join.delay_days))
     window = LabelWindow(
-        ctx.store, labels, LabelColumns(join.key, outcomes.target.name, outcomes.task, join.version), ctx.fmt
+        ctx.store,
+        labels,
+        LabelColumns(join.key, outcomes.target.name, outcomes.task, join.version),
+        ctx.fmt,
+        scope=join.scope,
+        delay_days=join.delay_days,
     )
+    earlier = _keys_of_earlier_days(ctx, join.key, batches) if join.scope is KeyScope.WINDOW else {}
     days: list[_Day] = []
     joined: list[LabelledBatch] = []
     for index in reversed(range(len(batches))):
-        days.append(_Day.read(ctx, outcomes, join.key, batches[index], columns, window))
+        days.append(_Day.read(ctx, outcomes, join, batches[index], columns, window, earlier.get(index)))
         # The rows of a day come first where its labels are concerned, and the day after it second.
         if len(days) > 1:
-            joined.append(days.pop(0).joined(window, join.min_share, quota, index + 1))
-    joined += [day.joined(window, join.min_share, quota, 0) for day in days]
+            joined.append(days.pop(0).joined(window, join, quota, index + 1))
+    joined += [day.joined(window, join, quota, 0) for day in days]
     _require_meeting(joined, window, days[-1].reader if days else None)
+    require_clear_owners(join.key, window.ambiguous, sum(batch.labelled for batch in joined), join.delay_days)
     return joined[::-1]
+
+
+def _recurring(ctx: CheckContext, key: str, batches: Sequence[Batch]) -> float:
+    """Return the share of the keys of the last batch that the one before has, too; 0 for fewer than two batches."""
+    if len(batches) < 2:
+        return 0.0
+    before, last = (_keys(ctx, key, batch) for batch in batches)
+    return float(pc.mean(pc.is_in(last, value_set=before)).as_py() or 0.0) if len(last) else 0.0
+
+
+def _keys_of_earlier_days(ctx: CheckContext, key: str, batches: Sequence[Batch]) -> dict[int, pa.Array]:
+    """Return for each batch which of its keys an earlier one has, too: index of the batch → keys."""
+    seen, repeated = pa.array([], pa.string()), {}
+    for index, batch in enumerate(batches):
+        keys = _keys(ctx, key, batch)
+        known = pc.is_in(keys, value_set=seen)
+        repeated[index] = keys.filter(known)
+        seen = pa.concat_arrays([seen, keys.filter(pc.invert(known))])
+    return repeated
+
+
+def _keys(ctx: CheckContext, key: str, batch: Batch) -> pa.Array:
+    """Return the different keys of a batch."""
+    from modelmonitor_trainer.data.join_keys import KeyReader
+    from modelmonitor_trainer.data.label_table import KEY
+
+    rows = read_table(ctx.store, batch.objects, [], ctx.fmt, text=[key], derive={KEY: (key, KeyReader(key))})
+    return pc.unique(rows.column(KEY).cast(pa.string()).drop_null())
 
 
 @dataclass(frozen=True)
@@ -166,34 +206,41 @@ class _Day:
     ----------
     batch, rows, reader, labels
         The day, its rows with their key as text, what converted the key, and labels of these rows.
+    repeated
+        Number of rows that repeat the key of a row of an earlier day and are no longer among the rows.
     """
 
     batch: Batch
     rows: pa.Table
     reader: KeyReader
     labels: list[LabelTable]
+    repeated: int = 0
 
     @classmethod
     def read(
         cls,
         ctx: CheckContext,
         outcomes: Outcomes,
-        key: str,
+        join: LabelJoin,
         batch: Batch,
         columns: Sequence[str],
         window: LabelWindow,
+        earlier: pa.Array | None,
     ) -> _Day:
-        """Read the rows of a day and take their labels from the window."""
+        """Read the rows of a day and take their labels from the window; leave out rows with keys of `earlier` days."""
         from modelmonitor_trainer.data.join_keys import KeyReader
         from modelmonitor_trainer.data.label_table import KEY
 
         assert batch.day is not None
-        reader = KeyReader(key)
-        text = [*outcomes.text_columns, key]
-        rows = read_table(ctx.store, batch.objects, columns, ctx.fmt, text=text, derive={KEY: (key, reader)})
-        return cls(batch, rows, reader, window.take(rows.column(KEY), reader, batch.day))
+        reader = KeyReader(join.key)
+        text = [*outcomes.text_columns, join.key]
+        rows = read_table(ctx.store, batch.objects, columns, ctx.fmt, text=text, derive={KEY: (join.key, reader)})
+        read = rows.num_rows
+        if earlier is not None:
+            rows = rows.filter(pc.invert(pc.is_in(rows.column(KEY), value_set=earlier)))
+        return cls(batch, rows, reader, window.take(rows.column(KEY), reader, batch.day), repeated=read - rows.num_rows)
 
-    def joined(self, window: LabelWindow, min_share: float, quota: int, index: int) -> LabelledBatch:
+    def joined(self, window: LabelWindow, join: LabelJoin, quota: int, index: int) -> LabelledBatch:
         """Return the labelled rows of the day, at most `quota` random ones."""
         from modelmonitor_trainer.data.label_table import KEY
         from modelmonitor_trainer.data.label_window import join_day
@@ -204,17 +251,17 @@ class _Day:
         labels = [*self.labels, *window.early(keys, self.reader, self.batch.day)]
         if not labels:
             nothing = pa.chunked_array([pa.nulls(0, pa.string())])
-            count, repeated = self.rows.num_rows, len(keys) - keys.null_count - distinct(keys)
-            return LabelledBatch(self.batch, self.rows.slice(0, 0), nothing, count, count, repeated)
-        joined = join_day(self.rows, self.reader, labels, self.batch.day, min_share)
-        report = joined.report
+            count, repeated = self.rows.num_rows, len(keys) - keys.null_count - distinct(keys) + self.repeated
+            return LabelledBatch(self.batch, self.rows.slice(0, 0), nothing, count + self.repeated, count, repeated)
+        joined_rows = join_day(self.rows, self.reader, labels, self.batch.day, join.min_share, join.scope)
+        report = joined_rows.report
         batch = LabelledBatch(
             self.batch,
-            joined.table,
-            joined.target,
-            read=self.rows.num_rows,
-            unlabelled=report.unlabelled if joined.rows or report.contradictory else self.rows.num_rows,
-            repeated=report.repeated_rows,
+            joined_rows.table,
+            joined_rows.target,
+            read=self.rows.num_rows + self.repeated,
+            unlabelled=report.unlabelled if joined_rows.rows or report.contradictory else self.rows.num_rows,
+            repeated=report.repeated_rows + self.repeated,
             immature=report.immature,
             corrected=report.corrected,
             contradictory=report.contradictory,

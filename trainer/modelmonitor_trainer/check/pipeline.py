@@ -38,9 +38,10 @@ from modelmonitor_trainer.detect.drift import DriftResult, find_drift
 from modelmonitor_trainer.detect.findings import Finding, find_unusual
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
-from modelmonitor_trainer.detect.verdict import decide, with_drop
+from modelmonitor_trainer.detect.verdict import decide, with_champion, with_drop
 from modelmonitor_trainer.profile.engine import Engine
 from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.text import as_sentence
 
 
 def check_monitor(
@@ -207,12 +208,14 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         nothing_to_compare=data.nothing_to_compare,
     )
     decided = require_coverage(decided, coverage, float(data.sensitivity.minimum_coverage))
-    decided = with_drop(decided, findings.performance)
+    problem = next((as_sentence(result.message) for result in findings.performance if result.unusable), "")[:1024]
+    decided = with_champion(with_drop(decided, findings.performance), problem)
     verdict = CheckVerdict(
         verdict=decided.name,
         reason=decided.reason.value,
         message=decided.message[:1024],
         performance_dropped=any(result.dropped for result in findings.performance),
+        champion_problem=problem,
         time=time,
         rows=RowCounts(reference=rows[0], current=rows[1]),
         new_rows=new_rows,

@@ -15,11 +15,13 @@ from modelmonitor_trainer.check.detectors.performance import MAX_ROWS
 from modelmonitor_trainer.check.labelled_rows import read_batches
 from modelmonitor_trainer.check.predictor import Unusable, true_outcomes, usable_rows
 from modelmonitor_trainer.check.sources.monitor import label_join
-from modelmonitor_trainer.data.labels import EARLY_DAYS
+from modelmonitor_trainer.data.classes import with_new_classes
+from modelmonitor_trainer.data.label_owners import EARLY_DAYS
 from modelmonitor_trainer.data.windows import Batch, Window, batches_of_partitions, partitions
+from modelmonitor_trainer.gate.baseline import baseline_scores
 from modelmonitor_trainer.gate.evaluation import margin_of
 from modelmonitor_trainer.gate.interval import paired_difference
-from modelmonitor_trainer.model.metrics import Undefined, aligned
+from modelmonitor_trainer.model.metrics import Undefined, aligned, metric_value, padded
 from modelmonitor_trainer.profile.reference import target_column
 from modelmonitor_trainer.registry.model_files import LoadedModel, load_model
 from modelmonitor_trainer.registry.records import Pointer
@@ -70,6 +72,9 @@ def compare_with_predecessor(
         difference = paired_difference(
             metric, truth, before, now, confidence=confidence, seed=seed, days=days, min_days=min_days
         )
+        width = now.shape[1] if now.ndim > 1 else 2
+        constant = baseline_scores(metric, spec.model.task, truth, width, int(truth.size))
+        trivial = metric_value(metric, truth, constant)
     except Undefined as error:
         return WatchResult(note=f"{prefix}: {error}")
     return WatchResult(
@@ -84,7 +89,7 @@ def compare_with_predecessor(
             low=f"{difference.low:.4f}",
             high=f"{difference.high:.4f}",
             # The margin of the gate: a difference that let the champion pass must not roll it back.
-            worse=difference.high < -margin_of(spec.promotion, difference.champion),
+            worse=difference.high < -margin_of(spec.promotion, difference.champion, trivial),
         )
     )
 
@@ -117,6 +122,9 @@ def _scores(
     for number, batch in enumerate(read_batches(ctx, outcomes, live, columns, labels, MAX_ROWS)):
         if not batch.rows.num_rows:
             continue
+        if spec.model.task is Task.MULTICLASS_CLASSIFICATION:
+            # Both are wrong on the rows of a class that neither knows.
+            classes = with_new_classes(classes, batch.target, spec.model.target)
         truth = true_outcomes(batch.target, spec.model.target, spec.model.task, classes)
         predicted = [aligned(np.asarray(model.predict_scores(batch.rows)), model.classes, classes) for model in models]
         unusable.add(batch.target, predicted[0])
@@ -129,9 +137,5 @@ def _scores(
     if not truths:
         width = (0, len(classes)) if spec.model.task is Task.MULTICLASS_CLASSIFICATION else (0,)
         return np.zeros(0), np.zeros(width), np.zeros(width), np.zeros(0, dtype=np.int64)
-    return (
-        np.concatenate(truths),
-        np.concatenate(scores[0]),
-        np.concatenate(scores[1]),
-        np.concatenate(days),
-    )
+    before, now = (np.concatenate([padded(part, len(classes)) for part in parts]) for parts in scores)
+    return np.concatenate(truths), before, now, np.concatenate(days)

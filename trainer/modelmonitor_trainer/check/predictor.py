@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +14,13 @@ import pyarrow as pa
 from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.data.text_numbers import numbers_of
-from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.errors import BadData, NotFound, UnusableModel
+from modelmonitor_trainer.registry.layout import MODEL_FILE
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.text import number
+
+if TYPE_CHECKING:
+    from modelmonitor_trainer.registry.model_files import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,33 @@ class Predictor:
         Classes in the order of its scores; empty for a regression.
     scores
         Rows → predictions.
+    absent
+        Columns of the model that are no longer written, and count as missing.
+    model
+        The model; None for logged predictions.
     """
 
     columns: tuple[str, ...]
     classes: tuple[str, ...]
     scores: Callable[[pa.Table], Array]
+    absent: tuple[str, ...] = ()
+    model: LoadedModel | None = None
+
+    def without(self, absent: Collection[str]) -> Predictor:
+        """Return a predictor that takes columns as missing.
+
+        Raises
+        ------
+        UnusableModel
+            If these are logged predictions.
+        """
+        missing = tuple(name for name in self.columns if name in absent)
+        if not missing:
+            return self
+        if self.model is None:
+            raise UnusableModel(f"the prediction column {missing[0]!r} is not written")
+        columns = tuple(name for name in self.columns if name not in missing)
+        return replace(self, columns=columns, scores=partial(self.model.predict_scores, absent=missing), absent=missing)
 
 
 def predictor_of(registry: ModelRegistry, spec: ModelMonitorSpec, version: str) -> Predictor:
@@ -43,7 +71,7 @@ def predictor_of(registry: ModelRegistry, spec: ModelMonitorSpec, version: str) 
     ------
     BadConfiguration
         If there are no logged predictions, and the champion is not a built-in model.
-    BadData
+    UnusableModel
         If the champion's files are damaged.
     """
     # scikit-learn takes a second to import, and most checks load no model.
@@ -55,7 +83,19 @@ def predictor_of(registry: ModelRegistry, spec: ModelMonitorSpec, version: str) 
         # Without a built-in model the outcomes are what the spec requires of a binary target: true/false or 1/0.
         return logged_predictor(column, tuple(known.classes) if known and known.classes else ("0", "1"))
     model = load_model(registry, version)
-    return Predictor(tuple(model.columns), tuple(model.classes), model.predict_scores)
+    return Predictor(tuple(model.columns), tuple(model.classes), model.predict_scores, model=model)
+
+
+def damage_of_model(registry: ModelRegistry, version: str) -> str:
+    """Return why the file of a version cannot be used, without loading it; empty if it is what was written."""
+    record = registry.find_version(version) if version else None
+    if record is None or record.kind == "Custom":
+        return ""
+    try:
+        registry.read_file(record, MODEL_FILE)
+    except (BadData, NotFound) as error:
+        return f"the champion cannot be used: version {version} cannot be loaded: {error}"
+    return ""
 
 
 def logged_predictor(column: str, classes: Sequence[str] = ("0", "1")) -> Predictor:
@@ -154,7 +194,7 @@ class Unusable:
         """Return which rows are left out, as the end of a sentence; empty if there are none."""
         from modelmonitor_trainer.data.classes import stray_note
 
-        text = stray_note(self.outcomes, self.classes)
+        text = stray_note(self.outcomes, self.classes, self.task)
         if self.predictions:
             text += f"; {self.predictions:,} rows are left out, because their prediction is missing or not finite"
         return text

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _BUDGET = re.compile(r"^(\d+)/(\d+)d$")
 #: Verdicts that --fail-on accepts: all but NoDrift.
-FAILURES = ("Drift", "Corrupted", "PerformanceDrop", "Inconclusive")
+FAILURES = ("Drift", "Corrupted", "ChampionUnusable", "PerformanceDrop", "Inconclusive")
 
 
 def budget(text: str) -> tuple[int, int]:

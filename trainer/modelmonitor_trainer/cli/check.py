@@ -79,6 +79,7 @@ def _exit_code(verdict: CheckVerdict, fail_on: Collection[str]) -> int:
     from modelmonitor_api.names import ExitCode
 
     words = {verdict.verdict, verdict.reason} | ({"PerformanceDrop"} if verdict.performance_dropped else set())
+    words |= {"ChampionUnusable"} if verdict.champion_problem else set()
     return ExitCode.OK if words.isdisjoint(fail_on) else ExitCode.FAIL_ON
 
 

@@ -22,6 +22,11 @@ _WORK = "/work"
 def add_commands(subparsers: Any) -> None:
     """Add the commands for models to the command line."""
     train = _command(subparsers, "train", "train a challenger, compare it with the champion, promote it if it passes")
+    train.add_argument(
+        "--force",
+        action="store_true",
+        help="train although the monitor is suspended, in a dry run, or its newest check found corrupted data",
+    )
     train.set_defaults(run=_train)
 
     compare = subparsers.add_parser(
@@ -101,7 +106,37 @@ def _train(args: argparse.Namespace) -> int:
     def handle(request: TrainRequest, job: str) -> RunVerdict:
         return train(open_store(request.spec.storage), request, job=job, now=_now())
 
-    return _run_request(args, TrainRequest, _next_training, handle)
+    def from_file(monitor: MonitorRef, spec: ModelMonitorSpec) -> TrainRequest:
+        if not args.force:
+            _refuse_held_back(monitor, spec)
+        return _next_training(monitor, spec)
+
+    return _run_request(args, TrainRequest, from_file, handle)
+
+
+def _refuse_held_back(monitor: MonitorRef, spec: ModelMonitorSpec) -> None:
+    """Refuse a training that the operator would not start on request either.
+
+    Raises
+    ------
+    BadConfiguration
+        With the reason.
+    """
+    from modelmonitor_api.names import Reason
+    from modelmonitor_policy.facts import Facts
+    from modelmonitor_policy.holds import find_hold
+    from modelmonitor_policy.observations import CheckObservation
+    from modelmonitor_policy.triggers import ActiveTrigger
+    from modelmonitor_trainer.cli.registry import open_registry
+    from modelmonitor_trainer.errors import BadConfiguration
+    from modelmonitor_trainer.registry.newest_check import newest_check
+
+    check = newest_check(open_registry(monitor, spec))
+    observed = CheckObservation(check.time, check.verdict, message=check.message) if check else None
+    trigger = ActiveTrigger(Reason.REQUESTED, "requested on a command line")
+    hold = find_hold(Facts(spec, 0, check=observed), trigger, _now())
+    if hold is not None:
+        raise BadConfiguration(f"{hold.message} To train all the same, add --force")
 
 
 def _prepare(args: argparse.Namespace) -> int:

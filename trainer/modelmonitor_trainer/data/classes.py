@@ -125,6 +125,19 @@ class Spellings:
         return matches[0] if len(matches) == 1 else -1
 
 
+def class_counts(target: pa.ChunkedArray, name: str) -> dict[str, int]:
+    """Return the number of rows of each class as it is written."""
+    counted = pc.value_counts(class_texts(target, name).combine_chunks())
+    pairs = zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+    return {text: rows for text, rows in pairs if text is not None}
+
+
+def with_new_classes(known: Sequence[str], target: pa.ChunkedArray, name: str) -> tuple[str, ...]:
+    """Return classes followed by those of a target that are none of them, which a model cannot predict."""
+    spellings = Spellings(known)
+    return (*known, *(text for text in class_names(target, name) if spellings.place_of(text) < 0))
+
+
 def class_places(target: pa.ChunkedArray, name: str, classes: Sequence[str]) -> Ints:
     """Return the index of each row's class in `classes`, -1 for any other; (n,)."""
     coded = class_texts(target, name).combine_chunks().dictionary_encode()
@@ -168,11 +181,19 @@ def require_known(unknown: Mapping[str, int], rows: int, name: str, classes: Seq
     )
 
 
-def stray_note(unknown: Mapping[str, int], classes: Sequence[str]) -> str:
-    """Return that rows of unknown outcomes are left out, as the end of a sentence; empty if there are none."""
+def stray_note(unknown: Mapping[str, int], classes: Sequence[str], task: Task) -> str:
+    """Return what happens to rows of unknown outcomes, as the end of a sentence; empty if there are none.
+
+    A model with several classes is wrong on each row of a new one. The metrics of two classes do not have a third.
+    """
     count = sum(unknown.values())
     if not count:
         return ""
+    if task is Task.MULTICLASS_CLASSIFICATION:
+        return (
+            f"; {count:,} rows count as errors, because their outcome ({in_words(unknown)}) is none of "
+            f"{in_words(classes)}"
+        )
     return f"; {count:,} rows are left out, because their outcome ({in_words(unknown)}) is none of {in_words(classes)}"
 
 

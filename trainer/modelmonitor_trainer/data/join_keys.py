@@ -24,6 +24,8 @@ from modelmonitor_trainer.errors import BadConfiguration, BadData
 
 #: Whole floats from here on are not distinct, by the width of the type in bits.
 _EXACT_BELOW = {16: 2.0**11, 32: 2.0**24, 64: 2.0**53}
+#: Tolerated share of labels that could be those of several rows.
+MAX_AMBIGUOUS = 0.01
 _UUID = r"(?i)^(urn:uuid:)?\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?$"
 _HEX_ID = r"(?i)^[0-9a-f]{32}$"
 #: Lengths of UUIDs as text, with and without hyphens, braces and "urn:uuid:".
@@ -44,6 +46,33 @@ class KeyKind(Enum):
     NUMBER = "numbers"
     TIME = "times"
     BYTES = "bytes"
+
+
+def require_clear_owners(key: str, ambiguous: int, labelled: int, delay_days: int) -> None:
+    """Refuse labels that could be those of several rows.
+
+    Parameters
+    ----------
+    key
+        The join key.
+    ambiguous, labelled
+        Number of labelled rows whose label could be that of an earlier row as well, and of all labelled rows.
+    delay_days
+        Label delay.
+
+    Raises
+    ------
+    BadJoinKey
+        If they are more than 1 %; names the field that decides.
+    """
+    if ambiguous <= MAX_AMBIGUOUS * labelled:
+        return
+    raise BadJoinKey(
+        f"the join key {key!r} returns on other days within the label delay ({delay_days} days), so {ambiguous:,} of "
+        f"{labelled:,} labels could be those of several rows; set data.labels.keyScope to Partition if a label is in "
+        "the partition of its row's day, or to Window if later rows with the same key are repetitions, or join by a "
+        "key that identifies a row, such as one that contains the day"
+    )
 
 
 @dataclass

@@ -15,10 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelmonitor_api.spec import KeyScope
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.data.join_keys import KeyReader, meet
+from modelmonitor_trainer.data.label_owners import EARLY_DAYS
 from modelmonitor_trainer.data.label_table import LabelColumns, LabelTable, read_labels
-from modelmonitor_trainer.data.labels import EARLY_DAYS, Dataset, days_since_1970, join
+from modelmonitor_trainer.data.labels import Dataset, days_since_1970, join
 from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.storage.base import Store
@@ -33,12 +35,27 @@ class LabelWindow:
         Types of the keys that have been read.
     read
         Day → number of labels with an outcome that have been read.
+    ambiguous
+        Number of labels that could be those of an earlier row as well.
     """
 
-    def __init__(self, store: Store, batches: Sequence[Batch], columns: LabelColumns, fmt: AnyFormat) -> None:
+    def __init__(
+        self,
+        store: Store,
+        batches: Sequence[Batch],
+        columns: LabelColumns,
+        fmt: AnyFormat,
+        *,
+        scope: KeyScope | None = None,
+        delay_days: int = 0,
+    ) -> None:
         self.reader = KeyReader(columns.key)
         self.read: dict[dt.date, int] = {}
+        self.ambiguous = 0
         self._store, self._columns, self._fmt = store, columns, fmt
+        self._scope, self._delay = scope, delay_days
+        #: Labels that have found their row, and are young enough to be those of an earlier row.
+        self._taken: LabelTable | None = None
         self._unread = sorted(((batch.day, batch) for batch in batches if batch.day), key=lambda item: item[0])
         self._left: LabelTable | None = None
 
@@ -55,10 +72,25 @@ class LabelWindow:
         self._read_from(day)
         if self._left is None:
             return []
-        self._left, mask = _among(self._left, keys, reader, self._left.days >= days_since_1970(day))
+        today = days_since_1970(day)
+        same_day = self._scope is KeyScope.PARTITION
+        wanted = self._left.days == today if same_day else self._left.days >= today
+        self._left, mask = _among(self._left, keys, reader, wanted)
         taken = self._left.filter(mask)
-        self._left = self._left.filter(~mask)
+        self._left = self._left.filter(self._left.days < today if same_day else ~mask)
+        if self._scope is None and self._delay:
+            self._count_ambiguous(keys, reader, today, taken)
         return [taken] if len(taken) else []
+
+    def _count_ambiguous(self, keys: pa.ChunkedArray, reader: KeyReader, today: int, taken: LabelTable) -> None:
+        """Count the labels of later rows that could be those of the rows of this day."""
+        if self._taken is not None:
+            recent = self._taken.filter(self._taken.days <= today + self._delay)
+            recent, mask = _among(recent, keys, reader, np.ones(len(recent), dtype=bool))
+            self.ambiguous += int(mask.sum())
+            # Each label counts once.
+            self._taken = recent.filter(~mask)
+        self._taken = LabelTable.concatenated([part for part in (self._taken, taken) if part is not None])
 
     def early(self, keys: pa.ChunkedArray, reader: KeyReader, day: dt.date) -> list[LabelTable]:
         """Return the labels of some rows in the partitions shortly before `day`, unless rows of these days have them.
@@ -66,6 +98,8 @@ class LabelWindow:
         Call it after :meth:`take` for the day before.
         """
         first = day - dt.timedelta(days=EARLY_DAYS)
+        if self._scope is KeyScope.PARTITION:
+            return []
         self._read_from(first)
         if self._left is None:
             return []
@@ -85,7 +119,12 @@ class LabelWindow:
 
 
 def join_day(
-    rows: pa.Table, reader: KeyReader, labels: Sequence[LabelTable], day: dt.date, min_share: float
+    rows: pa.Table,
+    reader: KeyReader,
+    labels: Sequence[LabelTable],
+    day: dt.date,
+    min_share: float,
+    scope: KeyScope | None = None,
 ) -> Dataset:
     """Return the labelled rows of a day; none if fewer than `min_share` of them have a label.
 
@@ -99,10 +138,12 @@ def join_day(
         Labels of these rows.
     day, min_share
         The day, and the smallest share.
+    scope
+        What a key identifies.
     """
     days = np.full(rows.num_rows, days_since_1970(day), dtype=np.int64)
     whole = LabelTable.concatenated(labels)
-    return join(rows, whole, days, kinds=reader.kinds, min_share=min_share)
+    return join(rows, whole, days, kinds=reader.kinds, min_share=min_share, scope=scope)
 
 
 def _among(labels: LabelTable, keys: pa.ChunkedArray, reader: KeyReader, wanted: Array) -> tuple[LabelTable, Array]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelmonitor_api.spec import FeatureType, ModelMonitorSpec
+from modelmonitor_api.spec import FeatureType, KeyScope, ModelMonitorSpec
 from modelmonitor_trainer.arrays import Array, Ints
+from modelmonitor_trainer.data.canonical import canonical
 from modelmonitor_trainer.data.join_keys import KeyKind, KeyReader, meet
+from modelmonitor_trainer.data.label_owners import EARLY_DAYS, KeyedRows, Owners, owners_of, scope_of
 from modelmonitor_trainer.data.label_table import (
     KEY,
     LabelColumns,
@@ -31,9 +33,6 @@ from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.storage.base import Store
 
-#: Days before the partition of a row in which its label may be: days of both sides can end in different time zones.
-EARLY_DAYS = 1
-
 
 @dataclass(frozen=True)
 class JoinReport:
@@ -47,8 +46,6 @@ class JoinReport:
         Rows with a label: the rows of the data set.
     unlabelled
         Feature rows without a label, or with a label that is NULL.
-    duplicate_keys
-        Rows after the first of their key, and labels of a key beyond one.
     immature
         Rows with a label that are left out because too few rows of their day have one.
     orphaned_labels
@@ -58,19 +55,27 @@ class JoinReport:
     contradictory
         Rows that are left out because their newest labels differ.
     repeated_rows
-        Rows after the first of their key.
+        Rows that are left out because they repeat the key of another one.
+    recurring
+        Rows whose key has rows on other days, too.
+    ambiguous
+        Rows whose label could be that of an earlier row with their key as well.
+    stray
+        Rows that are left out because their outcome is none of the two classes.
     """
 
     feature_rows: int
     label_rows: int
     matched: int
     unlabelled: int = 0
-    duplicate_keys: int = 0
     orphaned_labels: int = 0
     immature: int = 0
     corrected: int = 0
     contradictory: int = 0
     repeated_rows: int = 0
+    recurring: int = 0
+    ambiguous: int = 0
+    stray: int = 0
 
     @property
     def labelled_share(self) -> float:
@@ -93,17 +98,30 @@ class Dataset:
         Day of the partition of each row, as days since 1970.
     report
         Result of the join.
+    entities
+        Group of each row as text, or its join key; None if there is neither.
     """
 
     table: pa.Table
     target: pa.ChunkedArray
     days: Ints
     report: JoinReport
+    entities: pa.ChunkedArray | None = None
 
     @property
     def rows(self) -> int:
         """Number of rows."""
         return int(self.table.num_rows)
+
+    def take(self, chosen: Ints) -> Dataset:
+        """Return some of the rows, with the same report."""
+        indices = pa.array(chosen)
+        entities = self.entities.take(indices) if self.entities is not None else None
+        return Dataset(self.table.take(indices), self.target.take(indices), self.days[chosen], self.report, entities)
+
+    def filter(self, mask: Array) -> Dataset:
+        """Return the rows of a mask, with the same report."""
+        return self if mask.all() else self.take(np.flatnonzero(mask))
 
 
 def load(
@@ -143,7 +161,10 @@ def load(
     """
     text = [feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL]
     key = spec.data.labels.join_key if spec.data.labels else None
-    columns = list(dict.fromkeys([*(feature.name for feature in spec.model.features), *spec.model.slices, *more]))
+    group = [spec.data.group_column] if spec.data.group_column else []
+    columns = list(
+        dict.fromkeys([*(feature.name for feature in spec.model.features), *spec.model.slices, *group, *more])
+    )
     numeric = {feature.name for feature in spec.model.features if feature.type is FeatureType.NUMERIC}
     as_text = [*text, *(name for name in spec.model.slices if name not in numeric), *([key] if key else [])]
     reader, target = KeyReader(key or ""), spec.model.target
@@ -155,7 +176,7 @@ def load(
     features = read_table(store, objects, columns, manifest.fmt, text=as_text, derive=derive)
     days = _days(days_within(manifest.features, window), features.num_rows)
     if key is None:
-        return _labelled(features.drop_columns(KEY), features.column(KEY), days, usual)
+        return _with_groups(_labelled(features.drop_columns(KEY), features.column(KEY), days, usual), spec)
     assert spec.data.labels is not None
     delay = dt.timedelta(days=spec.data.labels.delay_days)
     period = window[0] - dt.timedelta(days=EARLY_DAYS), window[1] + delay
@@ -164,8 +185,30 @@ def load(
     # Labels of the first days can belong to rows before the window, and late ones to rows after it.
     first, last = (days_since_1970(day) for day in (window[0] + delay, window[1]))
     ours = (labels.days >= first) & (labels.days <= last)
-    share = float(spec.data.labels.min_share)
-    return join(features, labels, days, kinds=reader.kinds, min_share=share, ours=ours)
+    declared = spec.data.labels
+
+    def joined(scope: KeyScope | None) -> Dataset:
+        return join(
+            features,
+            labels,
+            days,
+            kinds=reader.kinds,
+            min_share=float(declared.min_share),
+            ours=ours,
+            scope=scope,
+            delay_days=declared.delay_days,
+        )
+
+    dataset = joined(declared.key_scope)
+    scope = scope_of(declared.key_scope, dataset.report.recurring / max(1, features.num_rows), declared.delay_days)
+    return _with_groups(dataset if scope is declared.key_scope else joined(scope), spec)
+
+
+def _with_groups(dataset: Dataset, spec: ModelMonitorSpec) -> Dataset:
+    """Return a data set with the declared groups as its entities."""
+    if spec.data.group_column is None:
+        return dataset
+    return replace(dataset, entities=canonical(dataset.table.column(spec.data.group_column)))
 
 
 def join(
@@ -176,12 +219,14 @@ def join(
     kinds: Collection[KeyKind] = (),
     min_share: float = 0.0,
     ours: Array | None = None,
+    scope: KeyScope | None = None,
+    delay_days: int = 0,
 ) -> Dataset:
     """Return the rows of `features` that have a label and belong to a mature day, in order.
 
-    Of rows with the same key the first is used: scoring a row twice would make the comparison look more certain than it
-    is. Of labels with the same key the newest is used, among those that arrived before another row with that key. Rows
-    whose newest labels differ are left out.
+    Of rows with the same key and day the first is used: scoring a row twice would make the comparison look more certain
+    than it is. Of the labels of a row the newest is used; :func:`~modelmonitor_trainer.data.label_owners.owners_of`
+    describes which labels these are. Rows whose newest labels differ are left out.
 
     Parameters
     ----------
@@ -197,40 +242,44 @@ def join(
         Smallest share of a day's rows that must have a label; other days are left out.
     ours : (m,)
         Which labels can only belong to rows of `features`; None for all.
+    scope, delay_days
+        What a key identifies, and the label delay; see
+        :func:`~modelmonitor_trainer.data.label_owners.owners_of`.
     """
     left, right = meet(features.column(KEY), labels.keys, {*kinds, *labels.kinds})
     present = np.flatnonzero(pc.is_valid(left).to_numpy())
     keys = pc.unique(left.drop_null())
-    # Position of each row's key in `keys`, in which keys are in the order of their first rows.
     codes: Ints = pc.index_in(left.drop_null(), value_set=keys).to_numpy().astype(np.int64)
-    first = present[np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))]
+    rows = KeyedRows.of(codes, days[present], present, scope)
     positions = pc.index_in(right, value_set=keys)
     meets = pc.is_valid(positions).to_numpy()
-    owners: Ints = positions.drop_null().to_numpy().astype(np.int64)
-    newest = _newest(labels.filter(meets), owners, codes, days[present], days[first])
-    labelled = first[newest.owner]
-    repeated = np.setdiff1d(present, first, assume_unique=True)
+    owners = owners_of(rows, pc.fill_null(positions, -1).to_numpy().astype(np.int64), labels.days, scope, delay_days)
+    newest = _newest(labels, owners)
+    # In the order of the rows.
+    order = np.argsort(rows.row[newest.owner])
+    labelled = rows.row[newest.owner][order]
+    repeated = np.setdiff1d(present, rows.row, assume_unique=True)
     expected = np.delete(np.arange(features.num_rows), repeated)
     kept = np.isin(days[labelled], _mature(days[expected], days[labelled], min_share))
-    agreed = kept & ~newest.contradictory
-    rows = labelled[agreed]
+    contradictory, corrected = newest.contradictory[order], newest.corrected[order]
+    agreed = kept & ~contradictory
+    chosen = labelled[agreed]
     report = JoinReport(
         feature_rows=features.num_rows,
         label_rows=labels.read,
         matched=int(agreed.sum()),
         unlabelled=expected.size - labelled.size,
-        duplicate_keys=repeated.size
-        + len(labels)
-        - int(np.count_nonzero(np.bincount(owners)))
-        - distinct(right.filter(pa.array(~meets))),
         orphaned_labels=distinct(right.filter(pa.array(~meets if ours is None else ~meets & ours))),
         immature=int((~kept).sum()),
-        corrected=int((agreed & newest.corrected).sum()),
-        contradictory=int((kept & newest.contradictory).sum()),
+        corrected=int((agreed & corrected).sum()),
+        contradictory=int((kept & contradictory).sum()),
         repeated_rows=repeated.size,
+        recurring=rows.recurring,
+        ambiguous=int(np.unique(owners.owner[owners.ambiguous]).size),
     )
-    taken = labels.values.filter(pa.array(meets)).take(pa.array(newest.label[agreed]))
-    return Dataset(features.drop_columns(KEY).take(pa.array(rows)), taken, days[rows], report)
+    taken = labels.values.take(pa.array(newest.label[order][agreed]))
+    ours_only = features.take(pa.array(chosen))
+    return Dataset(ours_only.drop_columns(KEY), taken, days[chosen], report, left.take(pa.array(chosen)))
 
 
 @dataclass(frozen=True)
@@ -240,7 +289,7 @@ class _Newest:
     Attributes
     ----------
     owner, label : (n,)
-        Index of the key, ascending, and of the label.
+        Index of the row, ascending, and of the label.
     contradictory, corrected : (n,)
         Whether other labels are as new and differ, and whether older ones differ.
     """
@@ -251,58 +300,26 @@ class _Newest:
     corrected: Array
 
 
-def _newest(labels: LabelTable, owner: Ints, codes: Ints, row_days: Ints, first_days: Ints) -> _Newest:
-    """Return the newest label of each key, among those of its first row.
-
-    Parameters
-    ----------
-    labels
-        Labels whose key has a row.
-    owner : (n,)
-        Index of the key of each label.
-    codes, row_days : (m,)
-        Index of the key of each row, and its day.
-    first_days : (k,)
-        Day of the first row of each key.
-    """
-    early = labels.days < first_days[owner]
-    usable = labels.days >= first_days[owner] - EARLY_DAYS
-    if codes.size > first_days.size:
-        usable &= _of_first_row(labels.days, owner, codes, row_days, first_days)
-    places = np.flatnonzero(usable)
-    versions = labels.versions_in_order()
+def _newest(labels: LabelTable, owners: Owners) -> _Newest:
+    """Return the newest label of each row."""
+    parts = (owners.early, labels.versions_in_order()[owners.label], labels.arrival[owners.label])
+    early, versions, arrival = parts
     # The last key of lexsort is the first to sort by.
-    order = places[np.lexsort([part[places] for part in (labels.arrival, versions, ~early, owner)])]
-    starts = np.flatnonzero(np.diff(owner[order], prepend=-1))
+    order = np.lexsort([arrival, versions, ~early, owners.owner])
+    owner = owners.owner[order]
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
     sizes = np.diff(starts, append=order.size)
     last = order[starts + sizes - 1]
     newest = np.repeat(last, sizes)
-    values: Ints = labels.values.combine_chunks().dictionary_encode().indices.to_numpy()
+    values: Ints = labels.values.combine_chunks().dictionary_encode().indices.to_numpy()[owners.label]
     other = values[order] != values[newest]
     as_new = np.ones(order.size, dtype=bool)
-    for part in (early, versions, labels.arrival):
+    for part in parts:
         as_new &= part[order] == part[newest]
     differs = [
         np.logical_or.reduceat(mask, starts) if order.size else mask for mask in (other & as_new, other & ~as_new)
     ]
-    return _Newest(owner[last], last, *differs)
-
-
-def _of_first_row(label_days: Ints, owner: Ints, codes: Ints, row_days: Ints, first_days: Ints) -> Array:
-    """Return which labels arrived before a later row with the same key: the others belong to that row.
-
-    Parameters
-    ----------
-    label_days, owner : (n,)
-        As for :func:`_newest`, and so are the others.
-    """
-    later = row_days > first_days[codes]
-    if not later.any():
-        return np.ones(owner.size, dtype=bool)
-    next_day = np.full(first_days.size, np.iinfo(np.int64).max)
-    np.minimum.at(next_day, codes[later], row_days[later])
-    before: Array = label_days < next_day[owner]
-    return before
+    return _Newest(owners.owner[last], owners.label[last], *differs)
 
 
 def distinct(keys: pa.ChunkedArray) -> int:

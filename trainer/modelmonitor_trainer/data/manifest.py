@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,8 @@ from modelmonitor_api.spec import CSVOptions, DataFormat, FeatureType, ModelMoni
 from modelmonitor_api.status import format_time, parse_time
 from modelmonitor_trainer.data.decimal_marks import Remarks, decide_marks, mark_by_itself
 from modelmonitor_trainer.data.object_format import AnyFormat, FileFormat, csv_options, declared_format, format_at
-from modelmonitor_trainer.data.tables import MissingColumn, refuse_undecided, scan
-from modelmonitor_trainer.data.windows import TrainingWindows, Window, partitions
+from modelmonitor_trainer.data.tables import MissingColumn, Unreadable, refuse_undecided, scan
+from modelmonitor_trainer.data.windows import Partition, TrainingWindows, Window, partitions
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
@@ -75,6 +75,22 @@ class PinnedDay:
 
 
 @dataclass(frozen=True)
+class LeftOutDay:
+    """A day of a window whose rows are not used.
+
+    Attributes
+    ----------
+    day
+        The day, in UTC.
+    reason
+        Why.
+    """
+
+    day: dt.date
+    reason: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Objects and columns that a training reads.
 
@@ -93,6 +109,10 @@ class Manifest:
         Column → Arrow type, of the columns of features and labels that are read.
     spec_sha256
         SHA-256 of the spec.
+    left_out
+        Days of both windows whose rows are not used, and not in `features`.
+    begins_with
+        Feature that no earlier day has, so that the training window begins later than declared; None if it does not.
     """
 
     fmt: AnyFormat
@@ -102,6 +122,8 @@ class Manifest:
     labels: tuple[PinnedDay, ...]
     columns: tuple[tuple[str, str], ...]
     spec_sha256: str
+    left_out: tuple[LeftOutDay, ...] = ()
+    begins_with: str | None = None
 
     def to_json(self) -> bytes:
         """Return the manifest as canonical JSON: sorted keys, no spaces, UTF-8; equal manifests give equal bytes."""
@@ -117,6 +139,8 @@ class Manifest:
                 "holdout": _window_to_data(self.holdout),
                 "features": [_day_to_data(pinned) for pinned in self.features],
                 "labels": [_day_to_data(pinned) for pinned in self.labels],
+                **({"leftOut": [_left_out_to_data(item) for item in self.left_out]} if self.left_out else {}),
+                **({"beginsWith": self.begins_with} if self.begins_with else {}),
             }
         )
 
@@ -149,6 +173,11 @@ class Manifest:
                 labels=tuple(_day_from_data(item) for item in read["labels"]),
                 columns=tuple((column["name"], column["type"]) for column in read["columns"]),
                 spec_sha256=read["specSHA256"],
+                left_out=tuple(
+                    LeftOutDay(dt.date.fromisoformat(item["day"]), str(item["reason"]))
+                    for item in read.get("leftOut", ())
+                ),
+                begins_with=read.get("beginsWith"),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise BadData(f"{where} is not a manifest ({error!r}); it is corrupted or was edited manually") from error
@@ -168,17 +197,25 @@ def spec_digest(spec: ModelMonitorSpec) -> str:
 def freeze(store: Store, spec: ModelMonitorSpec, windows: TrainingWindows) -> Manifest:
     """Return a manifest of the objects that are in `windows` now.
 
-    Objects are listed and opened for their row counts; of Parquet objects only the footer is read.
+    Objects are listed and opened for their row counts; of Parquet objects only the footer is read. Days that cannot be
+    opened or lack a column are left out. The training window begins on the first day that has all columns.
 
     Raises
     ------
     MissingColumn
-        If an object lacks a column that the training reads.
+        If all objects lack a column that the training reads.
+    Unreadable
+        If no object can be opened.
     """
     types: dict[str, str] = {}
     features: list[PinnedDay] = []
+    problems: dict[dt.date, BadData] = {}
     for window in (windows.train, windows.holdout):
-        features += _pin(store, spec, spec.data.live.uri, window, feature_columns(spec), types)
+        pinned = _pin(store, spec, spec.data.live.uri, window, feature_columns(spec), types, problems)
+        if not pinned and problems:
+            raise next(iter(problems.values()))
+        features += pinned
+    train, begins_with = _from_first_complete_day(windows.train, features, problems)
     labels: list[PinnedDay] = []
     if spec.data.labels is not None:
         # A label is in the partition of its row's day, or in that of the day on which it arrived.
@@ -186,13 +223,27 @@ def freeze(store: Store, spec: ModelMonitorSpec, windows: TrainingWindows) -> Ma
         labels = _pin(store, spec, spec.data.labels.uri, period, label_columns(spec), types)
     return Manifest(
         declared_format(spec.data),
-        windows.train,
+        train,
         windows.holdout,
         tuple(features),
         tuple(labels),
         tuple(sorted(types.items())),
         spec_digest(spec),
+        tuple(LeftOutDay(day, str(problem)) for day, problem in sorted(problems.items()) if day >= train[0]),
+        begins_with,
     )
+
+
+def _from_first_complete_day(
+    train: Window, features: Sequence[PinnedDay], problems: Mapping[dt.date, BadData]
+) -> tuple[Window, str | None]:
+    """Return the training window from the first day that has all columns, and the column that earlier days lack."""
+    first = min((pinned.day for pinned in features), default=train[0])
+    before = [problem for day, problem in sorted(problems.items()) if day < first]
+    if not before or not all(isinstance(problem, MissingColumn) for problem in before):
+        return train, None
+    assert isinstance(before[-1], MissingColumn)
+    return (first, train[1]), before[-1].column
 
 
 def days_within(days: Iterable[PinnedDay], window: Window) -> list[PinnedDay]:
@@ -209,7 +260,8 @@ def feature_columns(spec: ModelMonitorSpec) -> list[str]:
     """Return the columns of the live rows that a training reads, each once."""
     model, labels = spec.model, spec.data.labels
     key = [labels.join_key] if labels else [model.target]
-    return list(dict.fromkeys([*(feature.name for feature in model.features), *model.slices, *key]))
+    group = [spec.data.group_column] if spec.data.group_column else []
+    return list(dict.fromkeys([*(feature.name for feature in model.features), *model.slices, *group, *key]))
 
 
 def label_columns(spec: ModelMonitorSpec) -> list[str]:
@@ -228,8 +280,12 @@ def _pin(
     window: Window,
     columns: Sequence[str],
     types: dict[str, str],
+    problems: dict[dt.date, BadData] | None = None,
 ) -> list[PinnedDay]:
-    """Return the days of a window with their objects; adds the types of `columns` to `types`."""
+    """Return the days of a window with their objects; adds the types of `columns` to `types`.
+
+    Days that cannot be used are added to `problems`; without that, they raise.
+    """
     if window[1] < window[0]:
         return []
     days, fmt = [], declared_format(spec.data)
@@ -237,23 +293,41 @@ def _pin(
     numeric = {feature.name for feature in spec.model.features if feature.type is FeatureType.NUMERIC}
     numeric |= {spec.model.target} if spec.model.task is Task.REGRESSION else set()
     for partition in partitions(store, uri, *window):
-        pinned = []
-        for info in partition.objects:
-            with scan(store, info, columns, fmt) as opened:
-                remarks[info.uri] = {n: of for n, of in opened.remarks.items() if n in numeric}
-                for name in columns:
-                    if name not in opened.types:
-                        raise MissingColumn(info.uri, name, list(opened.types))
-                    # A column that is entirely NULL in one object takes its type from the others.
-                    if types.get(name, "null") == "null":
-                        types[name] = str(opened.types[name])
-                rows = opened.rows
-            # In whole seconds, as in the JSON.
-            modified = info.last_modified.replace(microsecond=0)
-            pinned.append(PinnedObject(info.uri, info.etag, info.size, modified, rows))
-        days.append(PinnedDay(partition.day, tuple(pinned)))
+        try:
+            days.append(_pin_day(store, partition, fmt, columns, numeric, types, remarks))
+        except (MissingColumn, Unreadable) as problem:
+            if problems is None:
+                raise
+            problems[partition.day] = problem
     _refuse_unsure_marks(fmt, remarks)
     return days
+
+
+def _pin_day(
+    store: Store,
+    partition: Partition,
+    fmt: AnyFormat,
+    columns: Sequence[str],
+    numeric: Collection[str],
+    types: dict[str, str],
+    remarks: dict[str, Remarks],
+) -> PinnedDay:
+    """Return a day with its objects; adds to the types of `columns`, and to the remarks on the `numeric` ones."""
+    pinned = []
+    for info in partition.objects:
+        with scan(store, info, columns, fmt) as opened:
+            for name in columns:
+                if name not in opened.types:
+                    raise MissingColumn(info.uri, name, list(opened.types))
+                # A column that is entirely NULL in one object takes its type from the others.
+                if types.get(name, "null") == "null":
+                    types[name] = str(opened.types[name])
+            remarks[info.uri] = {n: of for n, of in opened.remarks.items() if n in numeric}
+            rows = opened.rows
+        # In whole seconds, as in the JSON.
+        modified = info.last_modified.replace(microsecond=0)
+        pinned.append(PinnedObject(info.uri, info.etag, info.size, modified, rows))
+    return PinnedDay(partition.day, tuple(pinned))
 
 
 def _refuse_unsure_marks(fmt: AnyFormat, remarks: Mapping[str, Remarks]) -> None:
@@ -281,6 +355,10 @@ def _window_to_data(window: Window) -> dict[str, str]:
 
 def _window_from_data(data: dict[str, str]) -> Window:
     return dt.date.fromisoformat(data["start"]), dt.date.fromisoformat(data["end"])
+
+
+def _left_out_to_data(item: LeftOutDay) -> dict[str, str]:
+    return {"day": item.day.isoformat(), "reason": item.reason}
 
 
 def _day_to_data(pinned: PinnedDay) -> dict[str, Any]:

@@ -292,6 +292,21 @@ def _with_path_columns(
     return replace(opened, types=types, chunks=chain(opened.chunks, more))
 
 
+def absent_columns(store: Store, objects: Sequence[ObjectInfo], names: Sequence[str], fmt: AnyFormat) -> list[str]:
+    """Return the columns that some of the objects lack.
+
+    Raises
+    ------
+    Unreadable
+        If an object cannot be decoded.
+    """
+    absent = []
+    for info in objects if names else ():
+        with scan(store, info, names, fmt, head=0) as opened:
+            absent += [name for name in names if name not in opened.types and name not in absent]
+    return absent
+
+
 def header_of(store: Store, info: ObjectInfo, fmt: AnyFormat) -> list[str]:
     """Return the names of the columns of a Parquet or CSV object, repeated ones too.
 

@@ -51,6 +51,8 @@ class PerformanceResult:
         Day, rows, and rows beyond the first of their join key.
     periods
         The score over time, for the report.
+    unusable
+        Whether the champion cannot be loaded or scored; the message says why.
     promotion_score_deviation
         Standard error of the score at promotion.
     """
@@ -72,6 +74,7 @@ class PerformanceResult:
     labelled: int = 0
     corrected: int = 0
     contradictions: tuple[tuple[str, int], ...] = ()
+    unusable: bool = False
 
 
 def judge(

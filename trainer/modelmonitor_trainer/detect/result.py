@@ -133,6 +133,7 @@ def to_json(result: CheckResult) -> dict[str, Any]:
         "reason": verdict.reason,
         "message": verdict.message,
         "performanceDropped": verdict.performance_dropped,
+        "championProblem": verdict.champion_problem,
         "time": format_time(verdict.time),
         "monitor": result.monitor.to_wire() if result.monitor else None,
         "rows": {"reference": result.reference.rows, "current": result.current.rows},

@@ -1,4 +1,7 @@
-"""The verdict of a check and its message: the first of Corrupted, Drift, PerformanceDrop, Inconclusive, NoDrift."""
+"""The verdict of a check and its message.
+
+The first of Corrupted, Drift, ChampionUnusable, PerformanceDrop, Inconclusive and NoDrift that applies.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.text import as_sentence, listed, percent
 
-Name = Literal["NoDrift", "Drift", "Corrupted", "PerformanceDrop", "Inconclusive"]
+Name = Literal["NoDrift", "Drift", "Corrupted", "ChampionUnusable", "PerformanceDrop", "Inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,25 @@ def decide(
         text = why_inconclusive(drift, float(sensitivity.detectable_effect), rows, wording)
         return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
     return Verdict("NoDrift", Reason.NO_DRIFT, _joined(dropped, _quiet(drift, sensitivity, rows)))
+
+
+def with_champion(decided: Verdict, problem: str) -> Verdict:
+    """Return the verdict ChampionUnusable in place of NoDrift, Inconclusive or PerformanceDrop.
+
+    Parameters
+    ----------
+    decided
+        The verdict without the champion.
+    problem
+        Why the champion cannot be loaded or scored, in a sentence; empty if it can.
+    """
+    if not problem:
+        return decided
+    if decided.name in {"Corrupted", "Drift"}:
+        return Verdict(decided.name, decided.reason, _joined(decided.message, problem))
+    inconclusive = decided.reason is Reason.INCONCLUSIVE
+    reason = Reason.INCONCLUSIVE if inconclusive else Reason.CHAMPION_UNUSABLE
+    return Verdict("ChampionUnusable", reason, _joined(problem, decided.message))
 
 
 def with_drop(decided: Verdict, performance: Sequence[PerformanceResult]) -> Verdict:

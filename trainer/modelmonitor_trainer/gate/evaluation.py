@@ -19,7 +19,16 @@ from modelmonitor_trainer.gate.interval import Difference, paired_difference
 from modelmonitor_trainer.gate.leakage import Suspect, is_easy_problem, is_suspicious_gain, is_too_good
 from modelmonitor_trainer.gate.reuse import spent_confidence
 from modelmonitor_trainer.gate.slices import SliceResult, compare_slices, judge_slices
-from modelmonitor_trainer.model.metrics import Undefined, in_units, is_regression, sign, title
+from modelmonitor_trainer.model.metrics import (
+    MARGIN_SHARE,
+    Undefined,
+    bounded,
+    class_of_few,
+    in_units,
+    is_regression,
+    sign,
+    title,
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class GateInput:
         Its name.
     earlier_comparisons
         Number of earlier comparisons on the same rows, see :mod:`~modelmonitor_trainer.gate.reuse`.
+    not_compared
+        Why there is a champion, but no scores of it; empty otherwise.
     """
 
     truth: Array
@@ -63,6 +74,7 @@ class GateInput:
     best: Array | None = None
     best_version: str = ""
     earlier_comparisons: float = 0.0
+    not_compared: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,6 +198,9 @@ def evaluate(scores: GateInput, promotion: Promotion, *, seed: int) -> GateResul
     rows, metric = len(scores.truth), promotion.metric
     if rows < promotion.min_holdout_rows:
         return _too_few_rows(metric, rows, promotion.min_holdout_rows)
+    few = class_of_few(metric, scores.truth, binary=scores.challenger.ndim == 1)
+    if few is not None and few < promotion.min_holdout_positives:
+        return _too_few_positives(metric, rows, few, promotion.min_holdout_positives)
     try:
         comparison = _compare(scores, promotion, seed)
     except Undefined as undefined:
@@ -215,14 +230,22 @@ def evaluate(scores: GateInput, promotion: Promotion, *, seed: int) -> GateResul
     )
 
 
-def margin_of(promotion: Promotion, champion: float) -> float:
-    """Return the non-inferiority margin in units of the metric, for a champion with the score `champion`.
+def margin_of(promotion: Promotion, champion: float, trivial: float | None) -> float:
+    """Return the non-inferiority margin in units of the metric.
 
-    Zero if ``promotion.requirement`` is Better.
+    At most a tenth of what separates the champion from a trivial model. Zero if ``promotion.requirement`` is Better.
+
+    Parameters
+    ----------
+    promotion
+        Metric and declared margin.
+    champion, trivial
+        Scores of the champion and of a trivial model on the same rows; None if the latter is unknown.
     """
     if promotion.requirement is not Requirement.NOT_WORSE:
         return 0.0
-    return in_units(promotion.metric, float(promotion.non_inferiority_margin), champion)
+    declared = float(promotion.non_inferiority_margin)
+    return bounded(promotion.metric, declared, champion, trivial, MARGIN_SHARE)
 
 
 def _compare(scores: GateInput, promotion: Promotion, seed: int) -> Comparison:
@@ -253,7 +276,14 @@ def _compare(scores: GateInput, promotion: Promotion, seed: int) -> Comparison:
         return Comparison(scores, promotion, baseline, last_period, None, (), confidence)
     champion = minus(scores.champion)
     slices = compare_slices(
-        scores.truth, scores.champion, scores.challenger, scores.slices, promotion, seed, scores.days
+        scores.truth,
+        scores.champion,
+        scores.challenger,
+        scores.slices,
+        promotion,
+        seed,
+        scores.days,
+        scores.baseline,
     )
     best = None if scores.best is None else minus(scores.best)
     return Comparison(scores, promotion, baseline, last_period, champion, slices, confidence, best)
@@ -355,12 +385,18 @@ def _meets_requirement(comparison: Comparison) -> CriterionResult | None:
         return None
     better = promotion.requirement is Requirement.BETTER
     name = "Better than the champion" if better else "Not worse than the champion"
-    margin, figures = margin_of(promotion, difference.champion), _figures(comparison, difference)
+    trivial = comparison.baseline.champion
+    margin, figures = margin_of(promotion, difference.champion, trivial), _figures(comparison, difference)
     if difference.low > -margin:
         return CriterionResult(name, True, figures, GateReason.WORSE)
     if difference.high < 0:
         return CriterionResult(name, False, f"Worse than the champion: {figures}", GateReason.WORSE)
     needed = f"the interval must lie above {-margin:.4g}" if margin else "the interval must lie above 0"
+    if not better and margin < in_units(promotion.metric, float(promotion.non_inferiority_margin), difference.champion):
+        needed += (
+            f", a tenth of what separates the champion from the baseline ({trivial:.4g}), because "
+            f"promotion.nonInferiorityMargin ({promotion.non_inferiority_margin}) is larger"
+        )
     wanted = "better than" if better else "as good as"
     reason = GateReason.NOT_SHOWN_TO_BE_BETTER if better else GateReason.NOT_SHOWN_TO_BE_AS_GOOD
     sentence = f"Not shown to be {wanted} the champion: {figures}; {needed}"
@@ -394,22 +430,43 @@ def _too_few_rows(metric: Metric, rows: int, needed: int) -> GateResult:
     return GateResult(GateOutcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS, message, metric, rows)
 
 
+def _too_few_positives(metric: Metric, rows: int, few: int, needed: int) -> GateResult:
+    message = (
+        f"{few:,} of {rows:,} hold-out rows are of the rarer class, which is too few to compare models; "
+        f"promotion.minHoldoutPositives is {needed:,}. Raise promotion.holdoutDays, or wait for more labels"
+    )
+    return GateResult(GateOutcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS, message, metric, rows)
+
+
 def _pass_reason(comparison: Comparison) -> GateReason:
     if comparison.champion is None:
-        return GateReason.FIRST_MODEL
+        return GateReason.CHAMPION_NOT_COMPARED if comparison.scores.not_compared else GateReason.FIRST_MODEL
     return GateReason.BETTER if comparison.champion.low > 0 else GateReason.NOT_WORSE
 
 
 def _pass_message(comparison: Comparison) -> str:
     champion, baseline = comparison.champion, comparison.baseline
     if champion is None:
+        not_compared = comparison.scores.not_compared
+        first = f"Not compared with the champion, because {not_compared}" if not_compared else "First model"
         return (
-            f"First model: {title(comparison.metric)} {baseline.challenger:.4f} on "
+            f"{first}: {title(comparison.metric)} {baseline.challenger:.4f} on "
             f"{len(comparison.scores.truth):,} hold-out rows, compared with {baseline.champion:.4f} for a trivial "
-            "baseline"
+            f"baseline{_strongest_feature(comparison)}"
         )
     word = "Better" if champion.low > 0 else "Not worse"
     return f"{word} than the champion: {_figures(comparison, champion)}"
+
+
+def _strongest_feature(comparison: Comparison) -> str:
+    """Return a feature that nearly predicts the target alone, as the end of a sentence; no champion shows otherwise."""
+    if not comparison.scores.suspects:
+        return ""
+    strongest = comparison.scores.suspects[0]
+    return (
+        f". {strongest.feature!r} alone scores {strongest.score:.4f}: if it is known only after the outcome, it leaks "
+        "the target"
+    )
 
 
 def _figures(comparison: Comparison, difference: Difference) -> str:

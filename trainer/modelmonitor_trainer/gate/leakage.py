@@ -24,8 +24,8 @@ _PERFECT_R2 = 0.9999
 _TINY = 0.001
 #: A challenger whose remaining error is below this share of its predecessors' uses information that they did not have.
 _MAX_ERROR_RATIO = 0.2
-#: A feature that scores above this on its own is named if the model's score is suspicious.
-_STRONG = 0.95
+#: A feature that scores above this on its own is named if the model's score is suspicious, and for a first model.
+_STRONG = 0.9
 #: Rows of each window that are used; a leak shows on a few thousand.
 _ROWS = 10_000
 

@@ -15,7 +15,7 @@ import numpy as np
 from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.gate.interval import paired_difference
-from modelmonitor_trainer.model.metrics import Undefined, in_units
+from modelmonitor_trainer.model.metrics import DROP_SHARE, Undefined, bounded, in_units, metric_value
 
 #: Values of a column that are reported, the most frequent ones; every value with enough rows is compared.
 MAX_VALUES = 200
@@ -64,6 +64,7 @@ def compare_slices(
     promotion: Promotion,
     seed: int,
     days: Ints | None = None,
+    baseline: Array | None = None,
 ) -> tuple[SliceResult, ...]:
     """Compare both models on every slice.
 
@@ -79,6 +80,8 @@ def compare_slices(
         Seed of the bootstrap.
     days : (n,)
         Day number of each row, or None.
+    baseline
+        Scores of a trivial model, by which the tolerated drop is bounded; None if they are unknown.
 
     Returns
     -------
@@ -107,11 +110,18 @@ def compare_slices(
         except Undefined as undefined:
             results.append(SliceResult(column, value, int(rows.size), undefined=str(undefined)))
             continue
-        tolerated = in_units(promotion.metric, float(promotion.max_slice_drop), difference.champion)
+        trivial = _trivial(baseline, rows, promotion, truth)
+        declared = float(promotion.max_slice_drop)
+        tolerated = bounded(promotion.metric, declared, difference.champion, trivial, DROP_SHARE)
         worse = difference.value < -tolerated and difference.high < 0
         figures = difference.champion, difference.challenger, difference.value, difference.high
         results.append(SliceResult(column, value, int(rows.size), *figures, decides=True, worse=worse))
     return tuple(results)
+
+
+def _trivial(baseline: Array | None, rows: Ints, promotion: Promotion, truth: Array) -> float | None:
+    """Return the score of a trivial model on a slice, if it is known."""
+    return None if baseline is None else metric_value(promotion.metric, truth[rows], baseline[rows])
 
 
 def judge_slices(slices: Sequence[SliceResult], promotion: Promotion) -> tuple[bool | None, str]:

@@ -25,6 +25,7 @@ from modelmonitor_api.spec import (
 )
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.errors import BadConfiguration
+from modelmonitor_trainer.model.categories import merged, respelled
 from modelmonitor_trainer.model.columns import frame
 from modelmonitor_trainer.model.pipeline import (
     UNKNOWN_CATEGORIES,
@@ -149,9 +150,9 @@ def fit_in_batches(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            columns.fit(frame(sample, features))
+            columns.fit(merged(frame(sample, features), features))
             for arrays, truth, order in _shuffled(source, seed):
-                rows = frame(arrays, features)
+                rows = respelled(frame(arrays, features), columns)
                 refuse_missing(pipeline, rows)
                 _partial_fit(inner, columns.transform(rows)[order], truth[order], classes_seen, class_weights)
         except ValueError as error:

@@ -71,6 +71,29 @@ def in_units(metric: Metric, declared: float, of: float) -> float:
     return declared * of if metric in _UNITS_OF_TARGET else declared
 
 
+#: Largest margin, and largest drop, as a share of what separates the champion from a trivial model.
+MARGIN_SHARE, DROP_SHARE = 0.1, 0.25
+
+
+def bounded(metric: Metric, declared: float, of: float, trivial: float | None, share: float) -> float:
+    """Return a margin or drop in units of the metric, at most a share of what a model has gained.
+
+    A Brier score of a class of 0.2 % is below 0.002 for a trivial model already. There a margin of 0.005 would let any
+    model pass.
+
+    Parameters
+    ----------
+    metric, declared, of
+        As for :func:`in_units`.
+    trivial
+        Score of a trivial model on the same rows; None if it is unknown.
+    share
+        The share.
+    """
+    units = in_units(metric, declared, of)
+    return units if trivial is None else min(units, share * max(0.0, sign(metric) * (of - trivial)))
+
+
 def is_regression(metric: Metric) -> bool:
     """Whether `metric` is a regression metric."""
     return metric in _REGRESSION
@@ -199,6 +222,23 @@ def _label_score(metric: Metric, truth: Array, labels: Ints, *, binary: bool) ->
 def _need_both_classes(metric: Metric, truth: Array) -> None:
     if np.unique(truth).size < 2:
         raise Undefined(f"{title(metric)} needs rows of both classes")
+
+
+def padded(scores: Floats, classes: int) -> Floats:
+    """Return scores with columns of zeros for classes that were added at the end."""
+    return scores if scores.ndim == 1 else np.pad(scores, ((0, 0), (0, classes - scores.shape[1])))
+
+
+def class_of_few(metric: Metric, truth: Array, *, binary: bool) -> int | None:
+    """Return the rows of the rarer class of a binary task, which limit how well models can be told apart.
+
+    None for other tasks, and if there is one class only: then most metrics are not defined.
+    """
+    if is_regression(metric) or not binary:
+        return None
+    positive = int(np.count_nonzero(truth))
+    fewer = min(positive, len(truth) - positive)
+    return fewer or None
 
 
 def aligned(scores: Floats, own: Sequence[str], classes: Sequence[str]) -> Floats:

@@ -42,8 +42,10 @@ from modelmonitor_api.spec import (
 )
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.errors import BadConfiguration, BadData
+from modelmonitor_trainer.model.categories import merged, respelled
 from modelmonitor_trainer.model.columns import columns_step, frame, missing_numbers
 from modelmonitor_trainer.model.folds import last_days
+from modelmonitor_trainer.text import listed
 
 #: Allow-list of estimators: no other class is instantiated from a spec.
 ESTIMATORS: Mapping[EstimatorName, type[Any]] = {
@@ -79,6 +81,8 @@ _RESERVED = {
 _PROBABILISTIC_LOSSES = ("log_loss", "modified_huber")
 #: Share of the training days that is used for calibration.
 CALIBRATION_SHARE = 0.2
+#: Rows beyond which boosting stops early by itself.
+_STOPPED_ROWS = 10_000
 #: Start of scikit-learn's warning about categories that were not in the training rows.
 UNKNOWN_CATEGORIES = "Found unknown categories"
 
@@ -128,7 +132,7 @@ class Model:
         BadData
             If there are missing values and the model does not accept any.
         """
-        rows = frame(arrays, self.features)
+        rows = respelled(frame(arrays, self.features), self.pipeline["columns"])
         if len(rows) == 0:
             return np.zeros((0, len(self.classes)) if self.task is Task.MULTICLASS_CLASSIFICATION else 0)
         refuse_missing(self.pipeline, rows)
@@ -186,18 +190,34 @@ def fit(
     """
     used = features_with_values(features, arrays)
     pipeline = build(estimator, used, seed=seed)
-    rows = frame(arrays, features)
+    rows = merged(frame(arrays, features), features)
     refuse_missing(pipeline, rows)
+    unstopped = without_early_stopping(pipeline["model"], truth, classes)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        pipeline = _fit_pipeline(pipeline, estimator, rows, truth, days)
+        pipeline = _fit_pipeline(pipeline, estimator, rows, truth, days, classes)
     inner = inner_estimator(pipeline)
     if "n_jobs" in inner.get_params():
         # The order of floating-point sums depends on the threads; predictions must not.
         inner.set_params(n_jobs=None)
     ignored = tuple(feature.name for feature in features if feature not in used)
-    notes = tuple(dict.fromkeys(one_line(warning.message) for warning in caught))
+    notes = (*unstopped, *dict.fromkeys(one_line(warning.message) for warning in caught))
     return Model(pipeline, tuple(features), task, tuple(classes), ignored, notes)
+
+
+def without_early_stopping(model: Any, truth: Array, classes: Sequence[str]) -> tuple[str, ...]:
+    """Turn early stopping off if a class has a single row, which cannot be on both sides; return a note about it.
+
+    Early stopping divides the training rows so that both parts have all classes, and fails on such a class.
+    """
+    counts = np.bincount(truth, minlength=len(classes)) if classes else np.zeros(0, dtype=np.int64)
+    single = [name for name, count in zip(classes, counts, strict=True) if count == 1]
+    stopping = getattr(model, "early_stopping", False)
+    if not single or stopping is False or (stopping == "auto" and len(truth) <= _STOPPED_ROWS):
+        return ()
+    model.set_params(early_stopping=False)
+    named = listed([repr(name) for name in single], 5)
+    return (f"early stopping is off, because the training rows have one row of the class {named}",)
 
 
 def features_with_values(features: Sequence[Feature], arrays: Mapping[str, Array]) -> list[Feature]:
@@ -230,11 +250,16 @@ def inner_estimator(pipeline: Pipeline) -> Any:
 
 
 def _fit_pipeline(
-    pipeline: Pipeline, estimator: Estimator, rows: pd.DataFrame, truth: Array, days: Ints | None
+    pipeline: Pipeline,
+    estimator: Estimator,
+    rows: pd.DataFrame,
+    truth: Array,
+    days: Ints | None,
+    classes: Sequence[str],
 ) -> Pipeline:
     try:
         if estimator.calibration is not Calibration.NONE:
-            return _fit_calibrated(pipeline, estimator, rows, truth, days)
+            return _fit_calibrated(pipeline, estimator, rows, truth, days, classes)
         return pipeline.fit(rows, truth, **fit_weights(estimator, truth))
     except ValueError as error:
         raise BadConfiguration(
@@ -243,15 +268,21 @@ def _fit_pipeline(
 
 
 def _fit_calibrated(
-    pipeline: Pipeline, estimator: Estimator, rows: pd.DataFrame, truth: Array, days: Ints | None
+    pipeline: Pipeline,
+    estimator: Estimator,
+    rows: pd.DataFrame,
+    truth: Array,
+    days: Ints | None,
+    classes: Sequence[str],
 ) -> Pipeline:
     """Fit a pipeline to the earlier days and calibrate it on the later ones, which it has not seen."""
     later = last_days(days, len(truth), CALIBRATION_SHARE)
     lacking = np.setdiff1d(truth, truth[later])
     if lacking.size:
+        named = listed([repr(classes[index]) for index in lacking], 5)
         raise BadData(
             f"the last {CALIBRATION_SHARE:.0%} of the training days, {int(later.sum()):,} rows for calibration, lack "
-            f"{lacking.size} of {np.unique(truth).size} classes; raise retraining.windowDays, or set "
+            f"{lacking.size} of {np.unique(truth).size} classes ({named}); raise retraining.windowDays, or set "
             "retraining.estimator.calibration to None"
         )
     earlier = ~later

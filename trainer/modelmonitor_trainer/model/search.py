@@ -19,10 +19,18 @@ from sklearn.pipeline import Pipeline
 from modelmonitor_api.spec import Estimator, Feature, Metric, Parameter, Search, SearchMethod, Task
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.errors import BadConfiguration
+from modelmonitor_trainer.model.categories import merged
 from modelmonitor_trainer.model.columns import frame
 from modelmonitor_trainer.model.folds import time_folds
 from modelmonitor_trainer.model.metrics import Undefined, metric_value, sign
-from modelmonitor_trainer.model.pipeline import build, features_with_values, fit_weights, one_line, refuse_missing
+from modelmonitor_trainer.model.pipeline import (
+    build,
+    features_with_values,
+    fit_weights,
+    one_line,
+    refuse_missing,
+    without_early_stopping,
+)
 
 #: Combinations that are recorded and shown.
 _SHOWN = 20
@@ -123,8 +131,9 @@ def search(
     """
     declared = _validate(estimator, features, seed)
     pipeline = build(estimator, features_with_values(features, arrays), seed=seed)
-    rows = frame(arrays, features)
+    rows = merged(frame(arrays, features), features)
     refuse_missing(pipeline, rows)
+    without_early_stopping(pipeline["model"], truth, classes)
     start = time.monotonic()
     searcher = _searcher(
         declared, pipeline, time_folds(days, len(truth), declared.folds), _scorer(metric, task, len(classes)), seed

@@ -15,6 +15,7 @@ from sklearn.linear_model import SGDClassifier, SGDRegressor
 from modelmonitor_api.spec import Estimator, WarmStart
 from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.errors import BadConfiguration
+from modelmonitor_trainer.model.categories import respelled
 from modelmonitor_trainer.model.columns import frame
 from modelmonitor_trainer.model.pipeline import (
     UNKNOWN_CATEGORIES,
@@ -64,7 +65,7 @@ def continue_training(
     """
     pipeline = copy.deepcopy(model.pipeline)
     inner = inner_estimator(pipeline)
-    rows = frame(arrays, model.features)
+    rows = respelled(frame(arrays, model.features), model.pipeline["columns"])
     refuse_missing(pipeline, rows)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -20,8 +20,8 @@ from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.spec import Feature, Task
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.model_arrays import feature_arrays
-from modelmonitor_trainer.errors import BadConfiguration, BadData
-from modelmonitor_trainer.model.pipeline import Model
+from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound, UnusableModel
+from modelmonitor_trainer.model.pipeline import Model, one_line
 from modelmonitor_trainer.registry.layout import MODEL_FILE
 from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.registry.registry import ModelRegistry
@@ -81,13 +81,15 @@ class LoadedModel:
         """Its task."""
         return self.model.task
 
-    def predict_scores(self, rows: pa.Table | pd.DataFrame) -> Floats:
+    def predict_scores(self, rows: pa.Table | pd.DataFrame, absent: Collection[str] = ()) -> Floats:
         """Score rows that have its columns.
 
         Parameters
         ----------
         rows
             As read (Arrow), or as models take them (a data frame: floats with NaN, text with None).
+        absent
+            Columns that are no longer written, and count as missing.
 
         Returns
         -------
@@ -97,15 +99,31 @@ class LoadedModel:
 
         Raises
         ------
-        BadData
-            If a column is missing, or not of its declared type.
+        UnusableModel
+            If a column is missing, or not of its declared type, or the model fails.
         """
+        try:
+            return self._scores(rows, absent)
+        except BadData as error:
+            raise UnusableModel(f"version {self.version.version} cannot score the rows: {error}") from error
+        except Exception as error:
+            # Files of a version can be years old, and libraries raise anything.
+            raise UnusableModel(
+                f"version {self.version.version} cannot score the rows ({type(error).__name__}: {one_line(error)}); "
+                "compare the libraries in its environment.json with this image, or roll back to another version"
+            ) from error
+
+    def _scores(self, rows: pa.Table | pd.DataFrame, absent: Collection[str]) -> Floats:
         names = list(rows.column_names) if isinstance(rows, pa.Table) else list(rows.columns)
+        for name in absent:
+            if name not in names and isinstance(rows, pa.Table):
+                rows = rows.append_column(name, pa.nulls(rows.num_rows))
+                names.append(name)
         missing = [name for name in self.columns if name not in names]
         if missing:
             raise BadData(
-                f"version {self.version.version} needs the feature {missing[0]!r}, and the rows do not have it; keep "
-                "it in model.features until another version is the champion"
+                f"it needs the feature {missing[0]!r}, and the rows do not have it; keep it in model.features until "
+                "another version is the champion"
             )
         if isinstance(rows, pa.Table):
             return self.model.scores(feature_arrays(rows, self.features))
@@ -126,8 +144,8 @@ def load_model(registry: ModelRegistry, version: str) -> LoadedModel:
         If a custom trainer made it: only its image can predict with it.
     NotFound
         If there is no such version.
-    BadData
-        If the file has changed or contains types that models do not.
+    UnusableModel
+        If the file is missing, has changed, or contains types that models do not.
     """
     record = registry.version(version)
     if record.kind == ModelKind.CUSTOM:
@@ -135,7 +153,10 @@ def load_model(registry: ModelRegistry, version: str) -> LoadedModel:
             f"version {record.version} was made by the trainer image {record.image or '(unnamed)'}, and only that "
             "image can predict with it; log its predictions and set model.predictionColumn to monitor its score"
         )
-    pipeline = read_pipeline(registry.read_file(record, MODEL_FILE))
+    try:
+        pipeline = read_pipeline(registry.read_file(record, MODEL_FILE))
+    except (BadData, NotFound) as error:
+        raise UnusableModel(f"version {record.version} cannot be loaded: {error}") from error
     return LoadedModel(record, Model(pipeline, tuple(record.features), record.task, tuple(record.classes)))
 
 
@@ -160,7 +181,13 @@ def read_pipeline(data: bytes) -> Pipeline:
         )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        pipeline = skops.io.loads(data, trusted=sorted(TRUSTED_TYPES))
+        try:
+            pipeline = skops.io.loads(data, trusted=sorted(TRUSTED_TYPES))
+        except Exception as error:
+            raise BadData(
+                f"the model file cannot be read ({type(error).__name__}: {one_line(error)}); it is corrupt, or was "
+                "written by other releases of the libraries"
+            ) from error
     for warning in caught:
         # Such as: written by another release of scikit-learn.
         _LOG.warning("loading the model: %s", warning.message)

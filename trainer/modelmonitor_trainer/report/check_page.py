@@ -29,7 +29,14 @@ _OBJECTS = 400
 #: Maximum number of hypotheses listed of each family.
 _SUBJECTS = 10
 
-_TONES = {"NoDrift": "good", "Drift": "bad", "Corrupted": "bad", "PerformanceDrop": "bad", "Inconclusive": "unsure"}
+_TONES = {
+    "NoDrift": "good",
+    "Drift": "bad",
+    "Corrupted": "bad",
+    "ChampionUnusable": "bad",
+    "PerformanceDrop": "bad",
+    "Inconclusive": "unsure",
+}
 #: State of a row of the table of columns → class of its badge.
 _ROW_TONES = {"drifted": "bad", "inconclusive": "unsure", "unchanged": "good", "left-out": "plain"}
 #: Key → label of the filters and of the orders of the table of columns.

@@ -64,7 +64,11 @@ def collect_evidence(
         "earlierComparisons": scores.earlier_comparisons,
         "bestVersion": scores.best_version or None,
         "requirement": spec.promotion.requirement.value,
-        "margin": margin_of(spec.promotion, result.champion.champion) if result.champion else 0.0,
+        "margin": margin_of(
+            spec.promotion, result.champion.champion, result.baseline.champion if result.baseline else None
+        )
+        if result.champion
+        else 0.0,
         "maxSliceDrop": float(spec.promotion.max_slice_drop),
         "isShareOfError": in_units(result.metric, 1.0, 2.0) != 1.0,
         "championVersion": champion,
@@ -250,6 +254,6 @@ def _window(name: str, dataset: Dataset, manifest: Manifest) -> dict[str, Any]:
         "rows": report.matched,
         "unlabelled": report.unlabelled,
         "immature": report.immature,
-        "duplicateKeys": report.duplicate_keys,
+        "repeatedKeys": report.repeated_rows,
         "orphanedLabels": report.orphaned_labels,
     }

@@ -7,15 +7,21 @@ from modelmonitor_trainer.detect.drift import DriftResult
 from modelmonitor_trainer.detect.inconclusive import count_of_columns
 from modelmonitor_trainer.detect.result import CheckResult
 
+#: Verdicts that are about the champion.
+_OF_CHAMPION = {
+    "ChampionUnusable": "The champion cannot be used",
+    "PerformanceDrop": "The champion scores worse",
+}
+
 
 def headline_of(result: CheckResult, left_out: int) -> str:
     """Return the headline of a check of which `left_out` columns were left out."""
     drift, verdict = result.drift, result.verdict
     if verdict.verdict == "Corrupted":
         return "Corrupted data"
-    if verdict.verdict == "PerformanceDrop":
+    if verdict.verdict in _OF_CHAMPION:
         certain = verdict.reason != Reason.INCONCLUSIVE
-        return "The champion scores worse; " + ("no drift found" if certain else "drift cannot be ruled out")
+        return f"{_OF_CHAMPION[verdict.verdict]}; " + ("no drift found" if certain else "drift cannot be ruled out")
     if drift is None or not drift.compared:
         return "Inconclusive: nothing could be compared"
     if verdict.verdict == "Drift":

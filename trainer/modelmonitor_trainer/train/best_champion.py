@@ -15,8 +15,9 @@ from modelmonitor_trainer.registry.model_files import LoadedModel, load_model
 from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
 from modelmonitor_trainer.train.rows import Rows, refuse_other_classes
-from modelmonitor_trainer.train.run import InconclusiveTraining, Run
+from modelmonitor_trainer.train.run import Run
 
 _LOG = logging.getLogger(__name__)
 

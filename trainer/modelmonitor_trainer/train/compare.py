@@ -15,8 +15,8 @@ from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.report.comparison_evidence import collect_evidence
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores, gate_input
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
 from modelmonitor_trainer.train.rows import load_rows, refuse_other_classes
-from modelmonitor_trainer.train.run import InconclusiveTraining
 
 
 def compare(

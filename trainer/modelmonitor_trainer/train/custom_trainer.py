@@ -37,10 +37,10 @@ from modelmonitor_trainer.train.custom_trainer_requests import (
 )
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
 from modelmonitor_trainer.train.novelty import refuse_known_data, refuse_known_model
 from modelmonitor_trainer.train.rows import Rows, load_rows, refuse_other_classes, refuse_other_task, refuse_seen_rows
 from modelmonitor_trainer.train.run import (
-    InconclusiveTraining,
     Run,
     find_verdict,
     freeze_manifest,

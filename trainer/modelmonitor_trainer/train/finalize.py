@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+from dataclasses import replace
 
 from modelmonitor_api.messages import RunVerdict
 from modelmonitor_api.outcomes import GateOutcome
@@ -29,10 +30,12 @@ from modelmonitor_trainer.storage.base import HTML
 from modelmonitor_trainer.text import as_sentence
 from modelmonitor_trainer.train.challenger import Challenger
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, gate_input
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
+from modelmonitor_trainer.train.left_out import left_out_in_words
 from modelmonitor_trainer.train.promotion import promote
 from modelmonitor_trainer.train.reference import reference_profiles
 from modelmonitor_trainer.train.rows import Rows
-from modelmonitor_trainer.train.run import InconclusiveTraining, Run, write_verdict
+from modelmonitor_trainer.train.run import Run, write_verdict
 from modelmonitor_trainer.train.tracking import track
 from modelmonitor_trainer.train.version_documents import version_documents, version_record
 
@@ -71,6 +74,9 @@ def evaluate_and_store(
     scores = gate_input(spec, rows, challenger.holdout, champion, best, _earlier_comparisons(run, manifest))
     promotion = _promotion_settings(spec.promotion, challenger)
     result = evaluate(scores, promotion, seed=spec.retraining.random_seed)
+    left_out = " ".join([*(champion.notes if champion else ()), left_out_in_words(spec, manifest, rows)]).strip()
+    if left_out:
+        result = replace(result, message=f"{result.message.rstrip('.')}. {left_out}")
     _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)
     evidence = collect_evidence(
         spec.model_copy(update={"promotion": promotion}),

@@ -39,11 +39,17 @@ class ChampionScores:
     record
         Record of its version.
     holdout
-        Its predictions.
+        Its predictions; None if it cannot be scored on these rows.
+    not_compared
+        Why it cannot be scored.
+    notes
+        Remarks on how it was scored.
     """
 
     record: VersionRecord
-    holdout: HoldoutScores
+    holdout: HoldoutScores | None
+    not_compared: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def gate_input(
@@ -72,10 +78,11 @@ def gate_input(
     model, metric = spec.model, spec.promotion.metric
     train, holdout = rows.train, rows.holdout
     classes = len(rows.classes)
+    scored = champion.holdout if champion else None
     return GateInput(
         truth=rows.holdout_truth,
         challenger=aligned(challenger.scores, challenger.classes, rows.classes),
-        champion=aligned(champion.holdout.scores, champion.holdout.classes, rows.classes) if champion else None,
+        champion=aligned(scored.scores, scored.classes, rows.classes) if scored else None,
         baseline=baseline_scores(metric, model.task, rows.train_truth, classes, holdout.rows),
         slices=slice_values(holdout, model.slices),
         days=holdout.days,
@@ -85,8 +92,9 @@ def gate_input(
         last_period=last_period_scores(
             metric, model.task, rows.train_truth, train.days, spec.promotion.holdout_days, classes, holdout.rows
         ),
-        promotion_score=champion.record.score if champion and champion.record.metric is metric else None,
-        best=aligned(best.holdout.scores, best.holdout.classes, rows.classes) if best else None,
+        promotion_score=champion.record.score if champion and scored and champion.record.metric is metric else None,
+        best=aligned(best.holdout.scores, best.holdout.classes, rows.classes) if best and best.holdout else None,
         best_version=best.record.version if best else "",
         earlier_comparisons=earlier_comparisons,
+        not_compared=champion.not_compared if champion else "",
     )

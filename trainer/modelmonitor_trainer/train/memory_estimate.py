@@ -11,8 +11,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from modelmonitor_api.quantity import parse_quantity
-from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_api.spec import CategoricalEncoding, FeatureType, ModelMonitorSpec
+from modelmonitor_trainer.data.labels import Dataset
 from modelmonitor_trainer.data.manifest import Manifest, days_within
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.model.batches import STREAMING, why_not_in_batches
@@ -23,6 +26,8 @@ BASE_BYTES = 300 * 2**20
 #: of the preprocessing. Measured are 53 for boosting, which needs least; the estimate is lower, so that no training
 #: that could fit is refused.
 CELL_BYTES = 48
+#: Bytes per cell that one-hot encoding makes: a double, and most of a copy in scaling and fitting. Measured are 15.
+ENCODED_BYTES = 14
 #: Files of the kernel with the memory limit of a container: control groups version 2 and version 1.
 _LIMIT_FILES = ("memory.max", "memory/memory.limit_in_bytes")
 
@@ -37,16 +42,21 @@ class MemoryEstimate:
         Rows of features in both windows.
     columns
         Columns that are read.
+    encoded, train_rows
+        Columns that one-hot encoding makes, and the rows that are encoded at once; 0 while they are unknown.
     """
 
     rows: int
     holdout_rows: int
     columns: int
+    encoded: int = 0
+    train_rows: int = 0
 
     @property
     def bytes(self) -> int:
         """Memory of a training on all rows at once."""
-        return BASE_BYTES + (self.rows + self.holdout_rows) * self.columns * CELL_BYTES
+        read = (self.rows + self.holdout_rows) * self.columns * CELL_BYTES
+        return BASE_BYTES + read + self.train_rows * self.encoded * ENCODED_BYTES
 
 
 def estimate_memory(spec: ModelMonitorSpec, manifest: Manifest) -> MemoryEstimate:
@@ -56,6 +66,26 @@ def estimate_memory(spec: ModelMonitorSpec, manifest: Manifest) -> MemoryEstimat
     )
     keys = 1 if spec.data.labels is not None else 0
     return MemoryEstimate(rows, holdout, len(spec.model.features) + len(spec.model.slices) + 1 + keys)
+
+
+def encoded_columns(spec: ModelMonitorSpec, rows: Dataset) -> int:
+    """Return how many columns one-hot encoding makes of the categories that occur; 0 without it."""
+    estimator = spec.retraining.estimator
+    if estimator is None or estimator.preprocessing.categorical_encoding is not CategoricalEncoding.ONE_HOT:
+        return 0
+    most = estimator.preprocessing.max_categories
+    names = [feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL]
+    return sum(min(most, int(pc.count_distinct(rows.table.column(name), mode="all").as_py())) for name in names)
+
+
+def least_limit(spec: ModelMonitorSpec, machine: int | None) -> int | None:
+    """Return the memory that a training can use: what the pod may use, or less if the machine has less.
+
+    The declared limit counts outside of a pod as well, so that the same training is refused everywhere.
+    """
+    declared = spec.retraining.trainer.resources.limits.memory
+    limits = [int(parse_quantity(declared))] if declared else []
+    return min([*limits, *([machine] if machine is not None else [])], default=None)
 
 
 def needs_batches(spec: ModelMonitorSpec, estimate: MemoryEstimate) -> bool:
@@ -91,11 +121,14 @@ def require_memory(spec: ModelMonitorSpec, estimate: MemoryEstimate, limit: int 
     alternative = f", or use {' or '.join(STREAMING)}, which can be trained in batches"
     if estimator is not None and estimator.name in STREAMING:
         alternative = f"; it cannot be trained in batches either: {why_not_in_batches(estimator)}"
+    encoded = f" ({estimate.encoded:,} after one-hot encoding)" if estimate.encoded else ""
+    if estimate.encoded:
+        alternative = ", or lower preprocessing.maxCategories, or set categoricalEncoding to Target or Ordinal"
     days = int(spec.retraining.window_days * (limit - BASE_BYTES) / (estimate.bytes - BASE_BYTES))
     shorter = f" or lower retraining.windowDays to about {days}" if days > 0 else ""
     raise BadConfiguration(
-        f"{estimate.rows + estimate.holdout_rows:,} rows of {estimate.columns} columns are estimated to need "
-        f"{_gib(estimate.bytes)}, but the memory limit of the container is {_gib(limit)}; raise "
+        f"{estimate.rows + estimate.holdout_rows:,} rows of {estimate.columns} columns{encoded} are estimated to need "
+        f"{_gib(estimate.bytes)}, but the memory limit is {_gib(limit)}; raise "
         f"retraining.trainer.resources.limits.memory{shorter}{alternative}"
     )
 

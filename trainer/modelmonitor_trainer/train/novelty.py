@@ -9,7 +9,8 @@ from modelmonitor_api.status import format_time
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.registry.known_models import LeftModel, find_trained, left_models
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
-from modelmonitor_trainer.train.run import InconclusiveTraining, Run
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
+from modelmonitor_trainer.train.run import Run
 
 
 def refuse_known_data(run: Run, manifest: Manifest, champion: Pointer | None) -> None:

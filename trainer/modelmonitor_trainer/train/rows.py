@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array
-from modelmonitor_trainer.data.classes import Spellings, check_binary, class_names, class_places, in_words
+from modelmonitor_trainer.data.classes import (
+    STRAY_SHARE,
+    Spellings,
+    check_binary,
+    class_counts,
+    class_places,
+    in_words,
+    merge_names,
+    with_new_classes,
+)
+from modelmonitor_trainer.data.join_keys import require_clear_owners
 from modelmonitor_trainer.data.labels import Dataset, JoinReport, load
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest
 from modelmonitor_trainer.data.model_arrays import feature_arrays, texts, true_values
@@ -17,7 +28,10 @@ from modelmonitor_trainer.detect.quality import CONTRADICTIONS
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.storage.base import Store
-from modelmonitor_trainer.train.run import InconclusiveTraining, Run
+from modelmonitor_trainer.train.extreme_values import refuse_extremes
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
+from modelmonitor_trainer.train.run import Run
+from modelmonitor_trainer.train.unseen_rows import Fingerprints, Seen, without_seen_rows
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,6 +50,8 @@ class Rows:
         Number of classes in the training window.
     train_truth, holdout_truth : (n,)
         Indices into `classes`, or true values.
+    seen
+        Rows of the hold-out that are left out because they were trained on.
     """
 
     train: Dataset
@@ -44,6 +60,7 @@ class Rows:
     trained_classes: int
     train_truth: Array
     holdout_truth: Array
+    seen: Seen = field(default_factory=Seen)
 
     @property
     def known_classes(self) -> tuple[str, ...]:
@@ -76,10 +93,17 @@ def load_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, extra_co
     train = load(store, manifest, manifest.train, spec)
     _LOG.info("training window: %s labelled rows of %s", f"{train.rows:,}", f"{train.report.feature_rows:,}")
     holdout = load(store, manifest, manifest.holdout, spec, extra_columns, usual=train.report.labelled_share)
-    return encode_rows(spec, train, holdout)
+    refuse_extremes(spec, {"training window": train, "hold-out": holdout})
+    return encode_rows(spec, train, holdout, Fingerprints.of(train, spec))
 
 
-def encode_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known: Sequence[str] | None = None) -> Rows:
+def encode_rows(
+    spec: ModelMonitorSpec,
+    train: Dataset,
+    holdout: Dataset,
+    trained: Fingerprints,
+    counts: Mapping[str, int] | None = None,
+) -> Rows:
     """Return the rows of both windows with outcomes encoded as class indices or values.
 
     Parameters
@@ -88,8 +112,10 @@ def encode_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known:
         Spec with task and target.
     train, holdout
         Rows joined with their labels.
-    known
-        All classes of the training window if `train` is a sample of it.
+    trained
+        Hashes of all rows of the training window.
+    counts
+        Rows of each class of the training window if `train` is a sample of it.
 
     Raises
     ------
@@ -97,29 +123,63 @@ def encode_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, known:
         As for :func:`load_rows`.
     """
     _LOG.info("hold-out: %s labelled rows of %s", f"{holdout.rows:,}", f"{holdout.report.feature_rows:,}")
-    _require_rows(spec, train, holdout)
-    name = spec.model.target
-    if spec.model.task is Task.REGRESSION:
-        return Rows(train, holdout, (), 0, true_values(train.target, name), true_values(holdout.target, name))
-    known = known or class_names(train.target, name)
-    new = [value for value in class_names(holdout.target, name) if Spellings(known).place_of(value) < 0]
-    classes = (*known, *new)
-    if spec.model.task is Task.BINARY_CLASSIFICATION:
-        check_binary(classes, name)
+    _require_reports(spec, train, holdout)
+    name, task = spec.model.target, spec.model.task
+    known: list[str] = []
+    if task is not Task.REGRESSION:
+        known = _classes(task, name, train, counts)
+        train, holdout = (_without_strays(task, name, dataset, known) for dataset in (train, holdout))
+    for window, dataset in (("training window", train), ("hold-out", holdout)):
+        _require_usable_rows(spec, window, dataset.report)
+    holdout, seen = without_seen_rows(spec, trained, holdout)
+    _require_rows(spec, train, holdout, seen)
+    if task is Task.REGRESSION:
+        return Rows(train, holdout, (), 0, true_values(train.target, name), true_values(holdout.target, name), seen)
     if len(known) < 2:
         raise InconclusiveTraining(
             GateReason.METRIC_UNDEFINED,
             f"the target {name!r} is {known[0]!r} in all {train.rows:,} rows of the training window, so there is "
             "nothing to learn; raise retraining.windowDays, or check the labels",
         )
-    return Rows(
-        train,
-        holdout,
-        classes,
-        len(known),
-        class_places(train.target, name, classes),
-        class_places(holdout.target, name, classes),
-    )
+    classes = with_new_classes(known, holdout.target, name)
+    if task is Task.BINARY_CLASSIFICATION:
+        check_binary(classes, name)
+    truths = class_places(train.target, name, classes), class_places(holdout.target, name, classes)
+    return Rows(train, holdout, classes, len(known), *truths, seen)
+
+
+def _classes(task: Task, name: str, train: Dataset, counts: Mapping[str, int] | None) -> list[str]:
+    """Return the classes that a model can learn; of a binary task the two that nearly all rows have.
+
+    Raises
+    ------
+    BadData
+        If a binary task has more classes.
+    """
+    counts = counts if counts is not None else class_counts(train.target, name)
+    names = merge_names(counts)
+    if task is not Task.BINARY_CLASSIFICATION or len(names) <= 2:
+        return names
+    spellings = Spellings(names)
+    rows = Counter[int]()
+    for text, count in counts.items():
+        rows[spellings.place_of(text)] += count
+    usual = sorted(place for place, _ in rows.most_common(2))
+    if sum(rows.values()) - sum(rows[place] for place in usual) > STRAY_SHARE * sum(rows.values()):
+        check_binary(names, name)
+    return [names[place] for place in usual]
+
+
+def _without_strays(task: Task, name: str, dataset: Dataset, known: Sequence[str]) -> Dataset:
+    """Return the rows of a binary task whose outcome is one of the two classes, unless many rows have another one."""
+    if task is not Task.BINARY_CLASSIFICATION or len(known) < 2:
+        return dataset
+    stray = class_places(dataset.target, name, known) < 0
+    if not stray.any() or stray.mean() > STRAY_SHARE:
+        return dataset
+    kept = dataset.filter(~stray)
+    report = replace(kept.report, stray=int(stray.sum()), matched=kept.report.matched - int(stray.sum()))
+    return replace(kept, report=report)
 
 
 def refuse_seen_rows(manifest: Manifest, champion: Pointer | None) -> None:
@@ -138,6 +198,17 @@ def refuse_seen_rows(manifest: Manifest, champion: Pointer | None) -> None:
         )
 
 
+def other_task(run: Run, champion: VersionRecord) -> str:
+    """Return in words that the champion was trained for another task or target than the spec declares; or nothing."""
+    model = run.spec.model
+    if (champion.task, champion.target) == (model.task, model.target):
+        return ""
+    return (
+        f"{champion.version} predicts {champion.target!r} ({champion.task}), and the spec declares {model.target!r} "
+        f"({model.task})"
+    )
+
+
 def refuse_other_task(run: Run, champion: VersionRecord) -> None:
     """Refuse a champion that was trained for another task or target than the spec declares now.
 
@@ -146,13 +217,9 @@ def refuse_other_task(run: Run, champion: VersionRecord) -> None:
     InconclusiveTraining
         If task or target differ.
     """
-    model = run.spec.model
-    if (champion.task, champion.target) != (model.task, model.target):
-        raise InconclusiveTraining(
-            GateReason.INCOMPARABLE,
-            f"the champion {champion.version} predicts {champion.target} ({champion.task}), but the spec declares "
-            f"{model.target} ({model.task}); create a separate monitor for the new task",
-        )
+    other = other_task(run, champion)
+    if other:
+        raise InconclusiveTraining(GateReason.INCOMPARABLE, f"{other}; create a separate monitor for the new task")
 
 
 def refuse_other_classes(champion: VersionRecord | None, rows: Rows) -> None:
@@ -187,24 +254,60 @@ def arrays_of(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, Array]:
     return feature_arrays(dataset.table, spec.model.features)
 
 
-def _require_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
-    _require_agreement(spec, "training window", train.report)
-    _require_agreement(spec, "hold-out", holdout.report)
-    _require_labels(spec, "training window", train.report)
-    _require_labels(spec, "hold-out", holdout.report)
+def _require_reports(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
+    for window, dataset in (("training window", train), ("hold-out", holdout)):
+        _require_agreement(spec, window, dataset.report)
+    for window, dataset in (("training window", train), ("hold-out", holdout)):
+        _require_labels(spec, window, dataset.report)
+    _require_train_rows(spec, train)
+
+
+def _require_usable_rows(spec: ModelMonitorSpec, window: str, report: JoinReport) -> None:
+    """Require that few rows are left out because of faults in the data.
+
+    Raises
+    ------
+    InconclusiveTraining
+        If the share that can be used is below ``sensitivity.minimumCoverage``.
+    """
+    faulty = report.repeated_rows + report.contradictory + report.stray
+    if faulty <= (1 - float(spec.sensitivity.minimum_coverage)) * report.feature_rows:
+        return
+    raise InconclusiveTraining(
+        GateReason.TOO_MANY_LEFT_OUT,
+        f"{faulty:,} of {report.feature_rows:,} rows of the {window} cannot be used ({report.repeated_rows:,} repeat a "
+        f"key, {report.contradictory:,} have contradicting labels, {report.stray:,} have an unknown outcome), and "
+        f"sensitivity.minimumCoverage is {spec.sensitivity.minimum_coverage}; correct the data, or lower it",
+    )
+
+
+def _require_train_rows(spec: ModelMonitorSpec, train: Dataset) -> None:
     if train.rows < MIN_TRAIN_ROWS:
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
             f"{train.rows:,} labelled rows (of {train.report.feature_rows:,}) are too few to train on, at least "
             f"{MIN_TRAIN_ROWS} are needed; {_advice(spec, train)}",
         )
+
+
+def _require_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, seen: Seen) -> None:
+    _require_train_rows(spec, train)
     needed = spec.promotion.min_holdout_rows
-    if holdout.rows < needed:
+    if holdout.rows >= needed:
+        return
+    if seen.entities + seen.copies > holdout.rows:
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
-            f"{holdout.rows:,} labelled hold-out rows (of {holdout.report.feature_rows:,}) are too few to compare "
-            f"models, promotion.minHoldoutRows is {needed:,}; {_advice(spec, holdout)}",
+            f"{holdout.rows:,} hold-out rows that no model was trained on are too few to compare models: "
+            f"{seen.copies:,} are copies of other rows, and {seen.entities:,} are of a {seen.column!r} that was "
+            f"trained on; promotion.minHoldoutRows is {needed:,}. Raise promotion.holdoutDays, or check how rows are "
+            "written",
         )
+    raise InconclusiveTraining(
+        GateReason.TOO_FEW_ROWS,
+        f"{holdout.rows:,} labelled hold-out rows (of {holdout.report.feature_rows:,}) are too few to compare "
+        f"models, promotion.minHoldoutRows is {needed:,}; {_advice(spec, holdout)}",
+    )
 
 
 def _require_agreement(spec: ModelMonitorSpec, window: str, report: JoinReport) -> None:
@@ -225,6 +328,7 @@ def _require_agreement(spec: ModelMonitorSpec, window: str, report: JoinReport) 
             f"{report.contradictory:,}",
         )
     labels, labelled = spec.data.labels, report.matched + report.immature + report.contradictory
+    require_clear_owners(labels.join_key, report.ambiguous, labelled, labels.delay_days)
     if report.contradictory > float(labels.max_contradictions) * labelled:
         raise BadData(
             f"{report.contradictory:,} of {labelled:,} labelled rows of the {window} have labels that contradict each "

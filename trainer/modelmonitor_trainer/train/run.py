@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from modelmonitor_api.messages import RunVerdict, TrainRequest, encode
 from modelmonitor_api.names import short_hash
-from modelmonitor_api.outcomes import RunOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest, days_within, freeze
@@ -26,25 +25,10 @@ from modelmonitor_trainer.registry.records import Pointer
 from modelmonitor_trainer.registry.registry import ModelRegistry, version_name
 from modelmonitor_trainer.registry.writer import put_once
 from modelmonitor_trainer.storage.base import JSON, Store
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
+from modelmonitor_trainer.train.usable_days import in_words, without_broken_days
 
 _LOG = logging.getLogger(__name__)
-
-
-class InconclusiveTraining(Exception):
-    """A training ends without a version: an outcome, not a failure.
-
-    Attributes
-    ----------
-    reason
-        Reason of the outcome.
-    outcome
-        Inconclusive if challenger and champion cannot be compared; NothingNew or Rejected if they need not be.
-    """
-
-    def __init__(self, reason: GateReason, message: str, outcome: RunOutcome = RunOutcome.INCONCLUSIVE) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.outcome = outcome
 
 
 @dataclass(frozen=True)
@@ -219,13 +203,15 @@ def _new_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manif
             f"no day is left for the hold-out: the newest day with mature labels is {windows.holdout[1]}, and the "
             f"champion was trained on days through {end}; wait for newer data",
         )
-    manifest = freeze(run.store, run.spec, windows)
+    manifest = without_broken_days(run.registry, run.spec, freeze(run.store, run.spec, windows))
     rows = sum(day.rows for day in days_within(manifest.features, manifest.train))
     if rows < MIN_TRAIN_ROWS:
+        left_out = in_words(manifest.left_out)
+        without = f" without {left_out}" if left_out else ""
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
-            f"{rows:,} rows from {windows.train[0]} through {windows.train[1]} are too few to train on, at least "
-            f"{MIN_TRAIN_ROWS} are needed; wait for more data, raise retraining.windowDays, or lower "
+            f"{rows:,} rows from {manifest.train[0]} through {manifest.train[1]}{without} are too few to train on, at "
+            f"least {MIN_TRAIN_ROWS} are needed; wait for more data, raise retraining.windowDays, or lower "
             "promotion.holdoutDays",
         )
     return manifest

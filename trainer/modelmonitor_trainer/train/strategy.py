@@ -22,8 +22,8 @@ from modelmonitor_trainer.model.warm_start import continue_training
 from modelmonitor_trainer.registry.layout import PARAMETERS_FILE
 from modelmonitor_trainer.registry.model_files import LoadedModel
 from modelmonitor_trainer.registry.registry import ModelRegistry
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
 from modelmonitor_trainer.train.rows import Rows, arrays_of
-from modelmonitor_trainer.train.run import InconclusiveTraining
 
 _LOG = logging.getLogger(__name__)
 

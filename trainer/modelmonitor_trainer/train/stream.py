@@ -12,15 +12,17 @@ import numpy as np
 import pyarrow as pa
 
 from modelmonitor_api.spec import ModelMonitorSpec, Strategy, Task
-from modelmonitor_trainer.data.classes import Spellings, class_names, class_places
+from modelmonitor_trainer.data.classes import Spellings, class_counts, class_places
 from modelmonitor_trainer.data.labels import Dataset, JoinReport, load
 from modelmonitor_trainer.data.manifest import Manifest, days_within
 from modelmonitor_trainer.data.model_arrays import true_values
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.model.batches import Batch, Source, fit_in_batches, passes_over
 from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.train.extreme_values import refuse_extremes
 from modelmonitor_trainer.train.rows import Rows, arrays_of, encode_rows
 from modelmonitor_trainer.train.strategy import TrainingResult
+from modelmonitor_trainer.train.unseen_rows import Fingerprints
 
 _LOG = logging.getLogger(__name__)
 
@@ -85,10 +87,14 @@ def stream_rows(
     parts: list[Dataset] = []
     reports: list[JoinReport] = []
     counts: Counter[str] = Counter()
+    trained: list[Fingerprints] = []
     for window in windows:
         batch = load(store, manifest, window, spec)
         reports.append(batch.report)
-        counts.update(_class_counts(batch, spec))
+        if spec.model.task is not Task.REGRESSION:
+            counts.update(class_counts(batch.target, spec.model.target))
+        refuse_extremes(spec, {"training window": batch})
+        trained.append(Fingerprints.of(batch, spec))
         parts.append(_sample(batch, min(1.0, sample_rows / max(1, total)), generator))
     sample = _concat(parts, _sum_reports(reports, manifest, spec))
     _LOG.info(
@@ -98,17 +104,22 @@ def stream_rows(
         f"{sample.rows:,}",
     )
     holdout = load(store, manifest, manifest.holdout, spec, extra_columns, usual=sample.report.labelled_share)
-    names = class_names(pa.chunked_array([pa.array(list(counts), pa.string())]), spec.model.target)
-    rows = encode_rows(spec, sample, holdout, known=names if spec.model.task is not Task.REGRESSION else None)
+    rows = encode_rows(spec, sample, holdout, Fingerprints.concatenated(trained), counts)
 
     def read(index: int) -> Batch:
         dataset = load(store, manifest, windows[index], spec)
+        if rows.known_classes:
+            places = class_places(dataset.target, spec.model.target, rows.known_classes)
+            dataset = dataset.filter(places >= 0)
         return Batch(arrays_of(dataset, spec), _truth(dataset, spec, rows.known_classes))
 
     per_class = np.zeros(len(rows.known_classes), dtype=np.int64)
     for name, count in counts.items():
-        per_class[Spellings(rows.known_classes).place_of(name)] += count
-    return StreamedRows(rows, Source(len(windows), read, sample.report.matched, per_class))
+        place = Spellings(rows.known_classes).place_of(name)
+        if place >= 0:
+            per_class[place] += count
+    total_rows = int(per_class.sum()) if rows.known_classes else sample.report.matched
+    return StreamedRows(rows, Source(len(windows), read, total_rows, per_class))
 
 
 def train_in_batches(spec: ModelMonitorSpec, streamed: StreamedRows) -> TrainingResult:
@@ -148,22 +159,12 @@ def _truth(dataset: Dataset, spec: ModelMonitorSpec, classes: Sequence[str]) -> 
     return class_places(dataset.target, spec.model.target, classes)
 
 
-def _class_counts(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, int]:
-    """Return the number of rows of each class."""
-    if spec.model.task is Task.REGRESSION:
-        return {}
-    names = class_names(dataset.target, spec.model.target)
-    counted = np.bincount(class_places(dataset.target, spec.model.target, names), minlength=len(names))
-    return dict(zip(names, counted.tolist(), strict=True))
-
-
 def _sample(dataset: Dataset, share: float, generator: np.random.Generator) -> Dataset:
     size = int(np.ceil(dataset.rows * share))
     if size >= dataset.rows:
         return dataset
     chosen = np.sort(generator.choice(dataset.rows, size, replace=False))
-    indices = pa.array(chosen)
-    return Dataset(dataset.table.take(indices), dataset.target.take(indices), dataset.days[chosen], dataset.report)
+    return dataset.take(chosen)
 
 
 def _concat(parts: Sequence[Dataset], report: JoinReport) -> Dataset:
@@ -185,9 +186,11 @@ def _sum_reports(reports: Sequence[JoinReport], manifest: Manifest, spec: ModelM
         label_rows=labels,
         matched=sum(report.matched for report in reports),
         unlabelled=sum(report.unlabelled for report in reports),
-        duplicate_keys=sum(report.duplicate_keys for report in reports),
         orphaned_labels=sum(report.orphaned_labels for report in reports),
         immature=sum(report.immature for report in reports),
         corrected=sum(report.corrected for report in reports),
         contradictory=sum(report.contradictory for report in reports),
+        repeated_rows=sum(report.repeated_rows for report in reports),
+        recurring=sum(report.recurring for report in reports),
+        ambiguous=sum(report.ambiguous for report in reports),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +17,9 @@ from modelmonitor_api.messages import RunVerdict, TrainRequest
 from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Strategy
-from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.errors import BadConfiguration
+from modelmonitor_trainer.data.manifest import Manifest, feature_columns, objects_of
+from modelmonitor_trainer.data.tables import absent_columns
+from modelmonitor_trainer.errors import BadConfiguration, UnusableModel
 from modelmonitor_trainer.gate.warm_start_guard import RefitComparison, compare_with_refit
 from modelmonitor_trainer.model.batches import Source
 from modelmonitor_trainer.model.metrics import aligned
@@ -34,18 +35,25 @@ from modelmonitor_trainer.train.challenger import Challenger
 from modelmonitor_trainer.train.cost import measure_cost
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
-from modelmonitor_trainer.train.memory_estimate import estimate_memory, memory_limit, needs_batches, require_memory
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
+from modelmonitor_trainer.train.memory_estimate import (
+    encoded_columns,
+    estimate_memory,
+    least_limit,
+    memory_limit,
+    needs_batches,
+    require_memory,
+)
 from modelmonitor_trainer.train.novelty import refuse_known_data, refuse_known_model
 from modelmonitor_trainer.train.rows import (
     Rows,
     arrays_of,
     load_rows,
+    other_task,
     refuse_other_classes,
-    refuse_other_task,
     refuse_seen_rows,
 )
 from modelmonitor_trainer.train.run import (
-    InconclusiveTraining,
     Run,
     find_verdict,
     freeze_manifest,
@@ -99,13 +107,17 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
             pin_champion(run, champion)
             model = champion_model(run, champion)
             start = time.monotonic()
-            rows, source = _read_rows(run, manifest, model.columns if model else ())
-            refuse_other_classes(model.version if model else None, rows)
-            challenger = _train_challenger(
-                run, manifest, rows, source, warm_start_source(run.registry, model), start, champion
-            )
-            best = score_best(load_best(run, model, rows.holdout.table.column_names), rows)
-            record = evaluate_and_store(run, manifest, rows, challenger, _score_champion(model, rows), now, best)
+            obstacle = other_task(run, model.version) if model else ""
+            comparable = None if obstacle else model
+            absent = _no_longer_written(run, manifest, comparable)
+            wanted = [name for name in comparable.columns if name not in absent] if comparable else []
+            rows, source = _read_rows(run, manifest, wanted)
+            refuse_other_classes(comparable.version if comparable else None, rows)
+            kept = warm_start_source(run.registry, comparable)
+            challenger = _train_challenger(run, manifest, rows, source, kept, start, champion)
+            best = score_best(load_best(run, comparable, rows.holdout.table.column_names), rows)
+            scores = _score_champion(model, rows, absent, obstacle)
+            record = evaluate_and_store(run, manifest, rows, challenger, scores, now, best)
         else:
             _LOG.info("an earlier pod has written version %s", record.version)
     except InconclusiveTraining as inconclusive:
@@ -119,7 +131,7 @@ def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
     Raises
     ------
     InconclusiveTraining
-        If a custom trainer made it, or it was trained for another task or target.
+        If a custom trainer made it, or its files are damaged.
     """
     if champion is None:
         return None
@@ -130,9 +142,21 @@ def champion_model(run: Run, champion: Pointer | None) -> LoadedModel | None:
             f"the champion {champion.version} was made by a custom trainer, so the built-in trainer cannot load it; "
             "modelmonitor retire starts over with the built-in trainer",
         )
-    model = load_model(run.registry, champion.version)
-    refuse_other_task(run, model.version)
-    return model
+    try:
+        return load_model(run.registry, champion.version)
+    except UnusableModel as error:
+        raise InconclusiveTraining(
+            GateReason.CHAMPION_DAMAGED,
+            f"{error}. A challenger must be compared with the champion, so nothing was trained; restore the file, or "
+            "roll back to another version",
+        ) from error
+
+
+def _no_longer_written(run: Run, manifest: Manifest, champion: LoadedModel | None) -> list[str]:
+    """Return the features of the champion that are not in the spec, and that some objects of the hold-out lack."""
+    declared = feature_columns(run.spec)
+    names = [name for name in champion.columns if name not in declared] if champion else []
+    return absent_columns(run.store, objects_of(manifest.features, manifest.holdout), names, manifest.fmt)
 
 
 def _validate(request: TrainRequest) -> None:
@@ -159,8 +183,15 @@ def _read_rows(run: Run, manifest: Manifest, extra_columns: Collection[str]) -> 
     if needs_batches(run.spec, estimate):
         streamed = stream_rows(run.store, run.spec, manifest, extra_columns)
         return streamed.rows, streamed.source
-    require_memory(run.spec, estimate, memory_limit())
-    return load_rows(run.store, run.spec, manifest, extra_columns), None
+    limit = least_limit(run.spec, memory_limit())
+    require_memory(run.spec, estimate, limit)
+    rows = load_rows(run.store, run.spec, manifest, extra_columns)
+    encoded = replace(estimate, encoded=encoded_columns(run.spec, rows.train), train_rows=rows.train.rows)
+    if needs_batches(run.spec, encoded):
+        streamed = stream_rows(run.store, run.spec, manifest, extra_columns)
+        return streamed.rows, streamed.source
+    require_memory(run.spec, encoded, limit)
+    return rows, None
 
 
 def _train_challenger(
@@ -226,11 +257,32 @@ def _guard_warm_start(run: Run, rows: Rows, result: TrainingResult) -> tuple[Tra
     return refit, comparison
 
 
-def _score_champion(model: LoadedModel | None, rows: Rows) -> ChampionScores | None:
-    """Return the champion's scores on the hold-out; None without a champion."""
+def _score_champion(
+    model: LoadedModel | None, rows: Rows, absent: Sequence[str], obstacle: str
+) -> ChampionScores | None:
+    """Return the champion's scores on the hold-out, or why it cannot be scored; None without a champion.
+
+    Parameters
+    ----------
+    model, rows
+        The champion, and the rows.
+    absent
+        Its features that are no longer written, which count as missing.
+    obstacle
+        Why its scores would mean nothing; empty if they do.
+    """
     if model is None:
         return None
-    return ChampionScores(model.version, HoldoutScores(model.predict_scores(rows.holdout.table), model.classes))
+    if obstacle:
+        return ChampionScores(model.version, None, obstacle)
+    named = ", ".join(map(repr, absent))
+    try:
+        scores = model.predict_scores(rows.holdout.table, absent)
+    except UnusableModel as error:
+        lost = f" (no longer written: {named})" if named else ""
+        return ChampionScores(model.version, None, f"{error}{lost}")
+    notes = (f"{named} of the champion is no longer written and counts as missing for it.",) if named else ()
+    return ChampionScores(model.version, HoldoutScores(scores, model.classes), notes=notes)
 
 
 def _parameters(run: Run, result: TrainingResult, notes: tuple[str, ...]) -> Mapping[str, Any]:

@@ -19,14 +19,22 @@ from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import MonitorData, Outcomes, ProfiledData
 from modelmonitor_trainer.check.detectors.base import Detector, DetectorResult, Findings, Need, Stage, register
 from modelmonitor_trainer.check.labelled_rows import LabelledBatch, read_batches
-from modelmonitor_trainer.check.predictor import Predictor, Unusable, require_probabilities, true_outcomes, usable_rows
+from modelmonitor_trainer.check.predictor import (
+    Predictor,
+    Unusable,
+    damage_of_model,
+    require_probabilities,
+    true_outcomes,
+    usable_rows,
+)
 from modelmonitor_trainer.data.join_keys import BadJoinKey
+from modelmonitor_trainer.data.tables import absent_columns
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.drift import level_of
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
 from modelmonitor_trainer.detect.quality import contradictory_labels, duplicate_keys
 from modelmonitor_trainer.detect.score_timeline import ScoredDay, score_over_time
-from modelmonitor_trainer.errors import BadConfiguration, BadData
+from modelmonitor_trainer.errors import BadConfiguration, BadData, UnusableModel
 from modelmonitor_trainer.registry.layout import METRICS_FILE
 from modelmonitor_trainer.registry.registry import ModelRegistry
 
@@ -82,22 +90,36 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
     trained = monitor.champion.window[1]
     days = [batch for batch in source.rows.current if batch.day and trained < batch.day <= monitor.mature]
     started = [_start(monitor, spec) for spec in specs]
+    damage = damage_of_model(monitor.registry, monitor.champion.version)
+    if damage:
+        return tuple(replace(result, message=damage, unusable=True) for result in started)
     if not days:
         reason = "no labels are mature yet for rows after the champion's training window"
         return tuple(replace(result, message=reason) for result in started)
     try:
         predictor = predictors.predictor_of(monitor.registry, monitor.spec, monitor.champion.version)
+        declared = [feature.name for feature in monitor.spec.model.features]
+        unread = [name for name in predictor.columns if name not in declared]
+        predictor = predictor.without(
+            absent_columns(ctx.store, [day.objects[0] for day in days if day.objects], unread, ctx.fmt)
+        )
         task = monitor.spec.model.task
         unusable = Unusable(outcomes.target.name, task, predictor.classes)
-        scored, batches = _scored_days(ctx, outcomes, days, predictor, unusable)
+        scored, batches, classes = _scored_days(ctx, outcomes, days, predictor, unusable)
     except BadJoinKey:
         raise  # labels of that type never meet their rows, so the monitor must be changed
+    except UnusableModel as error:
+        problem = f"the champion cannot be used: {error}"
+        return tuple(replace(result, message=problem, unusable=True) for result in started)
     except (BadData, BadConfiguration) as error:
         return tuple(replace(result, message=str(error)) for result in started)
     counted = [replace(result, **_label_counts(batches)) for result in started]
     level = level_of(source.sensitivity, source.checks_per_day)
-    results = [_score(result, task, scored, predictor.classes, level) for result in counted]
-    return tuple(replace(result, message=result.message + unusable.note()) for result in results)
+    results = [_score(result, task, scored, classes, level) for result in counted]
+    note = unusable.note()
+    if predictor.absent:
+        note += f"; {', '.join(map(repr, predictor.absent))} of the champion is no longer written and counts as missing"
+    return tuple(replace(result, message=result.message + note) for result in results)
 
 
 def _label_counts(batches: Sequence[LabelledBatch]) -> dict[str, Any]:
@@ -131,12 +153,12 @@ def label_notes(counts: PerformanceResult, version: str | None) -> tuple[str, ..
 
 def _start(monitor: MonitorData, spec: DetectorSpec) -> PerformanceResult:
     """Return a result with the score at promotion."""
-    from modelmonitor_trainer.model.metrics import in_units
+    from modelmonitor_trainer.model.metrics import DROP_SHARE, bounded
 
     champion: Champion | None = monitor.champion_status
     assert champion is not None
     metric = spec.metric or monitor.spec.promotion.metric
-    promotion_score, deviation = _score_at_promotion(monitor.registry, champion.version, metric)
+    promotion_score, deviation, trivial = _score_at_promotion(monitor.registry, champion.version, metric)
     if champion.metric == metric.value and champion.score is not None:
         promotion_score = float(champion.score)
     return PerformanceResult(
@@ -144,19 +166,21 @@ def _start(monitor: MonitorData, spec: DetectorSpec) -> PerformanceResult:
         metric=metric.value,
         promotion_score=promotion_score,
         promotion_score_deviation=deviation,
-        max_drop=in_units(metric, float(spec.max_drop or DEFAULT_MAX_DROP), promotion_score or 0.0),
+        max_drop=bounded(metric, float(spec.max_drop or DEFAULT_MAX_DROP), promotion_score or 0.0, trivial, DROP_SHARE),
     )
 
 
-def _score_at_promotion(registry: ModelRegistry, version: str, metric: Metric) -> tuple[float | None, float]:
-    """Return the score of a version on its own hold-out rows, and its standard error."""
+def _score_at_promotion(
+    registry: ModelRegistry, version: str, metric: Metric
+) -> tuple[float | None, float, float | None]:
+    """Return the score of a version on its own hold-out rows, its standard error, and the score of a trivial model."""
     from modelmonitor_trainer.model.metrics import title
 
     record = registry.find_version(version) if version else None
     content = registry.find_file(record, METRICS_FILE) if record else None
     rows = json.loads(content)["metrics"] if content else []
     row: dict[str, Any] = next((row for row in rows if row["metric"] == title(metric)), {})
-    return row.get("challenger"), row.get("deviation") or 0.0
+    return row.get("challenger"), row.get("deviation") or 0.0, row.get("baseline")
 
 
 def _score(
@@ -184,13 +208,21 @@ def _score(
 
 def _scored_days(
     ctx: CheckContext, outcomes: Outcomes, days: Sequence[Batch], predictor: Predictor, unusable: Unusable
-) -> tuple[list[ScoredDay], list[LabelledBatch]]:
-    """Return the outcomes and predictions of each day, and the days without their rows."""
+) -> tuple[list[ScoredDay], list[LabelledBatch], tuple[str, ...]]:
+    """Return the outcomes and predictions of each day, the days without their rows, and the classes.
+
+    Classes that the champion does not know are added, with a score of zero: it is wrong on each of their rows.
+    """
+    from modelmonitor_trainer.data.classes import with_new_classes
+    from modelmonitor_trainer.model.metrics import padded
+
+    several, classes, name = unusable.task is Task.MULTICLASS_CLASSIFICATION, predictor.classes, outcomes.target.name
     scored: list[ScoredDay] = []
     batches: list[LabelledBatch] = []
     for batch in read_batches(ctx, outcomes, days, predictor.columns, outcomes.current_labels, MAX_ROWS):
         if batch.rows.num_rows:
-            truth = true_outcomes(batch.target, outcomes.target.name, unusable.task, predictor.classes)
+            classes = with_new_classes(classes, batch.target, name) if several else classes
+            truth = true_outcomes(batch.target, name, unusable.task, classes)
             scores = np.asarray(predictor.scores(batch.rows))
             unusable.add(batch.target, scores)
             usable = usable_rows(truth, scores, unusable.task)
@@ -199,4 +231,5 @@ def _scored_days(
         # Only the counts are needed from here on: one day is in memory at a time.
         batches.append(batch.counts())
     unusable.require_usable()
-    return scored, batches
+    scored = [replace(day, predicted=padded(day.predicted, len(classes))) for day in scored]
+    return scored, batches, classes

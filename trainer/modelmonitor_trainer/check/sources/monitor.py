@@ -219,7 +219,7 @@ def label_join(spec: ModelMonitorSpec) -> LabelJoin | None:
     if labels is None:
         return None
     shares = float(labels.min_share), labels.version_column, float(labels.max_contradictions)
-    return LabelJoin(labels.join_key, labels.delay_days, *shares)
+    return LabelJoin(labels.join_key, labels.delay_days, *shares, labels.key_scope)
 
 
 def _outcomes(

@@ -1,0 +1,136 @@
+"""Rows of the hold-out that were trained on: copies of training rows, and rows of the same entity.
+
+Rows are compared by hashes of their features and outcome. In coarse data, such as a few categories, different rows are
+equal by chance; there, rows of one day repeat each other as well, and equal rows are no copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modelmonitor_api.spec import KeyScope, ModelMonitorSpec
+from modelmonitor_trainer.arrays import Array
+from modelmonitor_trainer.data.labels import Dataset
+from modelmonitor_trainer.data.model_arrays import feature_arrays
+from modelmonitor_trainer.model.columns import frame
+
+#: Rows are distinctive if this share of the rows of a usual day differ from each other.
+_DISTINCT = 0.99
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Hashes of rows.
+
+    Attributes
+    ----------
+    rows : (n,)
+        Hash of the features and the outcome of each row.
+    entities : (n,)
+        Hash of the group or key of each row; empty if there is neither.
+    days : (n,)
+        Day of each row.
+    filled : (n,)
+        Whether a row has a number, if there are numeric features: rows of missing values are equal by chance.
+    """
+
+    rows: Array
+    entities: Array
+    days: Array
+    filled: Array
+
+    @classmethod
+    def of(cls, dataset: Dataset, spec: ModelMonitorSpec) -> Fingerprints:
+        """Return the hashes of the rows of a data set."""
+        if not dataset.rows:
+            nothing = np.zeros(0, dtype=np.uint64)
+            return cls(nothing, nothing, dataset.days, nothing.astype(bool))
+        features = frame(feature_arrays(dataset.table, spec.model.features), spec.model.features)
+        rows = pd.util.hash_pandas_object(features, index=False).to_numpy() ^ (_hashes(dataset.target) >> np.uint64(1))
+        entities = np.zeros(0, dtype=np.uint64) if dataset.entities is None else _hashes(dataset.entities)
+        numbers = features.select_dtypes("number")
+        filled = numbers.notna().any(axis=1).to_numpy() if numbers.shape[1] else np.ones(len(rows), dtype=bool)
+        return cls(rows, entities, dataset.days, filled)
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Fingerprints]) -> Fingerprints:
+        """Return the hashes of the rows of several data sets."""
+        names = ("rows", "entities", "days", "filled")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Rows of the hold-out that were trained on.
+
+    Attributes
+    ----------
+    column
+        Column of the entities.
+    entities, copies
+        Rows that are left out because their entity was trained on, and because they are copies.
+    notes
+        Sentences on rows that are not left out.
+    """
+
+    column: str = ""
+    entities: int = 0
+    copies: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+
+def without_seen_rows(spec: ModelMonitorSpec, train: Fingerprints, holdout: Dataset) -> tuple[Dataset, Seen]:
+    """Return the hold-out without the rows that were trained on, and how many these are."""
+    later = Fingerprints.of(holdout, spec)
+    labels, group = spec.data.labels, spec.data.group_column
+    copied = _copies(train, later)
+    known = np.isin(later.entities, train.entities) if later.entities.size else np.zeros(holdout.rows, dtype=bool)
+    column = group or (labels.join_key if labels else "")
+    notes: tuple[str, ...] = ()
+    if group is None:
+        if labels is not None and labels.key_scope is KeyScope.WINDOW:
+            copied |= known  # the same row once more
+        elif known.any():
+            note = (
+                f"{int(known.sum()):,} of {holdout.rows:,} hold-out rows are of a {column!r} that was trained on; set "
+                "data.groupColumn to compare on others only."
+            )
+            notes = (note,)
+        known = np.zeros(holdout.rows, dtype=bool)
+    seen = Seen(column, int(known.sum()), int((copied & ~known).sum()), notes)
+    return holdout.filter(~(known | copied)), seen
+
+
+def _copies(train: Fingerprints, later: Fingerprints) -> Array:
+    """Return which later rows equal a training row or an earlier one of them; none if rows are not distinctive."""
+    first = np.zeros(later.rows.size, dtype=bool)
+    first[np.unique(later.rows, return_index=True)[1]] = True
+    copied: Array = (~first | np.isin(later.rows, train.rows)) & later.filled
+    if not copied.any() or not _is_distinctive(Fingerprints.concatenated([train, later])):
+        return np.zeros(later.rows.size, dtype=bool)
+    return copied
+
+
+def _is_distinctive(rows: Fingerprints) -> bool:
+    order = np.lexsort([rows.rows, rows.days])
+    hashes, days = rows.rows[order], rows.days[order]
+    new = np.ones(order.size, dtype=bool)
+    new[1:] = (hashes[1:] != hashes[:-1]) | (days[1:] != days[:-1])
+    _, place, counts = np.unique(days, return_inverse=True, return_counts=True)
+    return bool(np.median(np.bincount(place, weights=new) / counts) >= _DISTINCT)
+
+
+def _hashes(values: pa.ChunkedArray) -> Array:
+    """Return a hash of each value; that of NULL is one as well."""
+    coded = values.combine_chunks()
+    coded = coded if pa.types.is_dictionary(coded.type) else coded.dictionary_encode()
+    words = pc.cast(coded.dictionary, pa.string()).to_numpy(zero_copy_only=False)
+    distinct = np.append(pd.util.hash_array(words.astype(object)), np.uint64(0)).astype(np.uint64)
+    places: Array = coded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return distinct[places]
