@@ -309,7 +309,7 @@ def test_small_models_use_one_thread_even_if_scikit_learn_was_not_loaded_before(
 import numpy as np
 from threadpoolctl import threadpool_info
 from modelmonitor_trainer.detect import ablation
-ablation._compare = lambda *_: print(*(pool["num_threads"] for pool in threadpool_info())) or []
+ablation._compare = lambda *_, **__: print(*(pool["num_threads"] for pool in threadpool_info())) or []
 side = ablation.Labelled({"x": np.arange(900.0)}, np.arange(900.0) % 2, np.zeros(900))
 ablation.find_broken_relations("a", side, side, classes=2)
 """
