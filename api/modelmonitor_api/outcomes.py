@@ -29,6 +29,7 @@ class DoubtReason(DocumentedEnum):
     ODD_BATCHES = "OddBatches", "Some days (or files) of the current window are unlike those of the reference."
     NEW_VALUES = "NewValues", "Most distinct values do not occur in the reference."
     NO_VALUES = "NoValues", "One side has rows, but no values."
+    MISSING_ROWS = "MissingRows", "Too many of the current rows are in files that lack the column."
 
 
 class FindingKind(DocumentedEnum):
@@ -37,7 +38,7 @@ class FindingKind(DocumentedEnum):
     MEAN = "Mean", "The mean has moved by half a standard deviation or more."
     SPREAD = "Spread", "The standard deviation has doubled, or halved."
     RANGE = "Range", "The smallest or largest value lies far outside of the reference."
-    VALUE_SHARE = "ValueShare", "The share of a single value has changed by a factor of three or more."
+    VALUE_SHARE = "ValueShare", "The share of a single value has tripled, or changed by five points and half."
     ODD_BATCH = "OddBatch", "Single days (or files) are unlike those of the reference."
 
 
@@ -95,16 +96,30 @@ class LeftOutReason(DocumentedEnum):
     BOTH_SIDES = "BothSides", "It is on both sides, which hides changes."
     NEW_COLUMN = "NewColumn", "The reference lacks the column."
     LOST_COLUMN = "LostColumn", "The current side lacks the column."
-    PARTIAL_COLUMN = "PartialColumn", "A part of the reference lacks the column."
+    PARTIAL_COLUMN = "PartialColumn", "Some of its files or days lack the column; the result holds for the others."
     UNSUPPORTED_COLUMN = "UnsupportedColumn", "The column cannot be compared, because of its type or its name."
-    TIME_COLUMN = "TimeColumn", "The column holds times, which always differ between two periods."
+    TIME_COLUMN = "TimeColumn", "This key of the folders is the time of a partition, which differs in every period."
     EXCLUDED_COLUMN = "ExcludedColumn", "The column was excluded; if that was not requested, a note explains why."
     SELECTED_COLUMN = (
         "SelectedColumn",
         "The pattern, the path or the URI template selects the key of folders.",
     )
-    GROWING_COLUMN = "GrowingColumn", "This key of the folders only grows, as the number of a run does."
+    GROWING_COLUMN = (
+        "GrowingColumn",
+        "It grows with the data, as the time of an event or the number of a run does, so it differs in every period.",
+    )
     UNEVEN_COLUMN = "UnevenColumn", "Only some of the paths have this key of the folders."
+    UNPARSED_VALUES = "UnparsedValues", "The values are not of the column's type, and count as missing."
+    NULL_WORDS = (
+        "NullWords",
+        "These words mean a missing value; declare others with data.csv.nullValues (--null-values).",
+    )
+    NOT_A_NUMBER = "NotANumber", "NaN counts as a missing value."
+    UNLABELLED_ROWS = "UnlabelledRows", "No label has arrived with the join key of these rows."
+    FEW_LABELS = "FewLabels", "Fewer rows of the day have a label than data.labels.minShare."
+    UNMATCHED_LABELS = "UnmatchedLabels", "No row has the join key of these labels."
+    CONTRADICTORY_LABELS = "ContradictoryLabels", "The labels of these rows contradict each other."
+    UNSCORED_ROWS = "UnscoredRows", "The prediction of these rows is missing or not finite, or their label is no class."
     UNDECLARED_COLUMN = "UndeclaredColumn", "The spec does not declare the column."
     UNDECLARED_KEY = "UndeclaredKey", "The spec does not declare this key of the folders; declare it to compare it."
 

@@ -216,12 +216,12 @@ def test_a_column_of_a_later_file_is_named(lake, suffix):
 
 def test_columns_of_types_that_are_not_compared(lake):
     for side, seed in (("ref", 1), ("cur", 2)):
-        lists, days = pa.array([[1]] * ROWS), pa.array([dt.date(2024, 1, 1)] * ROWS)
-        lake.put(f"{side}/0.parquet", table(seed, lists=lists, day=days))
+        lists, times = pa.array([[1]] * ROWS), pa.array([dt.time(9, 30)] * ROWS)
+        lake.put(f"{side}/0.parquet", table(seed, lists=lists, time=times))
     document = lake.check()
     assert document["verdict"] == "Inconclusive"
-    assert lake.names("columns", document) == {"UnsupportedColumn": ["lists"], "TimeColumn": ["day"]}
-    assert document["coverage"]["columns"]["share"] == pytest.approx(2 / 3)
+    assert lake.names("columns", document) == {"UnsupportedColumn": ["lists", "time"]}
+    assert document["coverage"]["columns"]["share"] == pytest.approx(2 / 4)
 
 
 def test_a_column_that_a_part_of_the_reference_lacks(lake):
@@ -232,6 +232,69 @@ def test_a_column_that_a_part_of_the_reference_lacks(lake):
     document = lake.check()
     assert document["verdict"] == "Inconclusive"
     assert lake.names("columns", document) == {"PartialColumn": ["z"]}
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("first", [0, 6], ids=["later", "no longer"])
+def test_a_column_that_half_of_the_reference_has_is_compared_with_it(lake, suffix, first):
+    """A column that was added to the reference, or removed from it, is not left out in silence."""
+    more = {f"f{number}": np.random.default_rng(99).normal(size=ROWS) for number in range(8)}
+
+    def z(seed, shift=0.0):
+        return {"z": np.random.default_rng([seed, 1]).normal(size=ROWS) + shift}
+
+    for number in range(12):
+        has = first <= number < first + 6
+        lake.put(f"ref/{number:02}.{suffix}", table(number, **more, **(z(number) if has else {})))
+    for number in range(4):
+        lake.put(f"cur/{number}.{suffix}", table(20 + number, **more, **z(50 + number)))
+    document = lake.check()
+    assert document["verdict"] == "NoDrift"
+    (column,) = [feature for feature in document["features"] if feature["name"] == "z"]
+    assert column["verdict"] == "NoDrift"
+    assert lake.names("columns", document) == {"PartialColumn": ["z"]}
+    assert any("z (" in note and "in 6 of 12 files" in note for note in document["notes"])
+    for number in range(4):
+        lake.put(f"cur/{number}.{suffix}", table(20 + number, **more, **z(50 + number, 0.8)))
+    assert "z (effect" in lake.check()["message"]
+    for number in range(2):
+        lake.put(f"cur/{number}.{suffix}", table(20 + number, **more))
+        lake.put(f"cur/{number + 2}.{suffix}", table(20 + number, **more, **z(50 + number)))
+    document = lake.check()
+    (column,) = [feature for feature in document["features"] if feature["name"] == "z"]
+    assert (document["verdict"], column["verdict"]) == ("Inconclusive", "Inconclusive")
+    assert "z: too many of the current rows are in files that lack the column" in document["message"]
+    assert [doubt["reason"] for doubt in column["doubts"]] == ["MissingRows"]
+
+
+def test_values_that_are_missing_by_a_rule_are_counted(lake):
+    def rows(seed):
+        g = np.random.default_rng(seed)
+        numbers = [f"{value:.3f}" for value in g.normal(size=ROWS)]
+        lines = [
+            f"{'N/A' if i % 50 == 0 else v},{'' if i % 4 == 0 else 'NA' if i % 4 == 1 else 'b'}"
+            for i, v in enumerate(numbers)
+        ]
+        return ("x,k\n" + "\n".join(lines) + "\n").encode()
+
+    for side, seed in (("ref", 1), ("cur", 2)):
+        lake.text(f"{side}/0.csv", rows(seed))
+    values = lake.check()["coverage"]["values"]
+    assert values["compared"] == {"reference": 2 * ROWS, "current": 2 * ROWS}
+    assert values["share"] == 1
+    assert {group["side"]: group["values"] for group in values["leftOut"]} == {
+        side: {"x": ROWS // 50, "k": ROWS // 4} for side in ("reference", "current")
+    }
+    _, out, _ = lake.run("--html", str(lake.path / "page.html"))
+    assert "x (40 times 'N/A')" in out
+    assert "(40 times" in (lake.path / "page.html").read_text()
+
+
+def test_nan_is_counted(lake):
+    for side, seed in (("ref", 1), ("cur", 2)):
+        lake.put(f"{side}/0.parquet", table(seed, n=np.where(np.arange(ROWS) % 10 == 0, np.nan, 1.0)))
+    (before, now) = lake.check()["coverage"]["values"]["leftOut"]
+    assert (before["reason"], before["values"], now["values"]) == ("NotANumber", {"n": 200}, {"n": 200})
 
 
 def test_files_without_rows_and_files_on_both_sides(lake):

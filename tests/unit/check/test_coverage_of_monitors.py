@@ -39,7 +39,8 @@ def test_a_good_monitor_leaves_nothing_out(world):
     assert document["verdict"] == "NoDrift"
     assert document["coverage"]["share"] == 1
     assert document["coverage"]["days"]["compared"] == {"reference": 25, "current": 7}
-    assert parts == {"objects": {}, "days": {}, "columns": {}}
+    assert parts == {"objects": {}, "days": {}, "columns": {}, "values": {}, "labels": {}}
+    assert document["coverage"]["labels"]["compared"] == 450, "the keys of the newest three mature days"
 
 
 def test_the_current_day_is_left_out_until_it_is_over(world):

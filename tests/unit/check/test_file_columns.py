@@ -98,14 +98,19 @@ def test_text_in_a_column_of_numbers_is_noted(lake):
 
 
 def test_new_and_missing_columns_are_noted(lake):
-    days = pa.array([dt.date(2013, 1, 1)] * ROWS)
-    lake.parquet("ref/0.parquet", x=numbers(1), day=days)
-    lake.parquet("ref/1.parquet", x=numbers(2), day=days, late=numbers(3))
+    times = pa.array([dt.time(9)] * ROWS)
+    lake.parquet("ref/0.parquet", x=numbers(1), time=times)
+    lake.parquet("ref/1.parquet", x=numbers(2), time=times, late=numbers(3))
     lake.parquet("cur.parquet", x=numbers(4), fresh=numbers(5))
-    notes = " ".join(lake.check("ref", "cur.parquet").notes)
+    result = lake.check("ref", "cur.parquet")
+    notes = " ".join(result.notes)
     assert "New in the current files, and not compared: fresh." in notes
-    assert "Not in the current files, and not comparable in the reference: day." in notes
-    assert "Not in the first file of the reference, and not compared: late." in notes
+    assert "Not in the current files, and not comparable in the reference: time." in notes
+    assert any("late (double, in 1 of 2 files)" in sentence for sentence in result.coverage.sentences())
+    assert "Inconclusive because of MissingRows: late." in notes, (
+        "the current files lack what a part of the reference has"
+    )
+    assert result.verdict.verdict == "Inconclusive"
 
 
 def test_a_reference_without_rows_is_inconclusive(lake):

@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import json
+import shutil
 import uuid
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from modelmonitor_trainer.cli.main import main
+from modelmonitor_trainer.storage.local import path_of
 from unit.train import conftest as training
 
 #: The monitor of the tests of trainings.
@@ -131,6 +133,61 @@ def test_keys_that_never_meet_are_shown(champion, check):
     message = document["performance"][0]["message"]
     assert "none of 1,200 rows has a label" in message
     assert "'2300' (string) in the rows and 'order-" in message
+
+
+def left_out(document):
+    return {group["reason"] for group in document["coverage"]["labels"]["leftOut"]}
+
+
+@pytest.mark.parametrize(
+    ("right", "reasons"),
+    [
+        (lambda n: [f"order-{v}" for v in n], {"UnlabelledRows", "UnmatchedLabels"}),
+        (lambda n: texts(v - 5000 for v in n), {"UnlabelledRows", "UnmatchedLabels"}),
+        (lambda n: [None] * len(n), {"UnlabelledRows"}),
+        # Ten of a hundred rows have a label, fewer than data.labels.minShare.
+        (lambda n: [str(v) if v % 10 == 0 else f"x{v}" for v in n], {"UnlabelledRows", "FewLabels", "UnmatchedLabels"}),
+    ],
+)
+def test_labels_that_do_not_find_their_rows_are_no_silence(champion, check, right, reasons):
+    land(champion, texts, right)
+    code, document, _ = check("--fail-on", "Inconclusive")
+    assert (code, document["verdict"]) == (10, "Inconclusive")
+    assert "the predictions cannot be compared with labels" in document["message"]
+    assert left_out(document) == reasons
+    assert document["coverage"]["labels"]["share"] == 0
+    assert any(note.startswith("Labels: ") for note in document["notes"])
+
+
+def test_labels_that_have_not_arrived_are_no_silence(champion, check):
+    land(champion, texts, texts)
+    for number in LATER:
+        shutil.rmtree(path_of(f"{champion.base}/labels/date={day_of(number)}"))
+    _, document, _ = check()
+    assert document["verdict"] == "Inconclusive"
+    assert (
+        "0 of 1,200 rows of the mature days (0 %) have a label that counts; no label has arrived" in document["message"]
+    )
+
+
+def test_some_labels_without_a_row_are_named(champion, check):
+    champion.spec["data"]["labels"]["minShare"] = "0.2"
+    land(champion, texts, lambda n: [str(v) if v % 10 < 4 else f"x{v}" for v in n])
+    _, document, _ = check()
+    assert document["verdict"] != "Inconclusive" or "labels" not in document["message"]
+    assert document["coverage"]["labels"]["share"] == pytest.approx(0.4)
+    notes = " ".join(note for note in document["notes"] if note.startswith("Labels: "))
+    assert "480 of 1,200 rows of the mature days (40 %) have a label that counts" in notes
+    assert "labels that have arrived belong to no row" in notes
+
+
+def test_labels_without_a_champion_are_inspected_too(world, capsys):
+    land(world, texts, lambda n: [f"order-{v}" for v in n])
+    world.spec["data"]["reference"] = {"start": "2013-01-01", "end": "2013-01-18"}
+    assert main(["check", "-f", str(world.file()), "--output", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert any("None of 300 rows has a label" in note for note in document["notes"])
+    assert left_out(document) == {"UnlabelledRows", "UnmatchedLabels"}
 
 
 def test_the_newest_label_counts(champion, check, capsys):

@@ -5,7 +5,7 @@ import pytest
 
 from modelmonitor_api.outcomes import FindingKind
 from modelmonitor_api.spec import Sensitivity
-from modelmonitor_trainer.detect.findings import find_unusual
+from modelmonitor_trainer.detect.findings import crowded_cells, find_unusual
 from modelmonitor_trainer.detect.wording import PARTITIONS
 from unit.detect.test_drift import INDEPENDENT, comparison, drift
 
@@ -58,6 +58,51 @@ def test_many_values_are_one_finding():
     (finding,) = find_unusual(result.columns, ["day"], 0.03, LEVEL, PARTITIONS)
     assert finding.message.count("the value 'v") == 3
     assert finding.message.endswith(", and 9 more values are as unusual")
+
+
+@pytest.mark.parametrize(("before", "now", "found"), [(0.1, 0.2, True), (0.2, 0.1, True), (0.1, 0.13, False)])
+def test_a_large_change_of_the_share_of_a_value(before, now, found):
+    g = np.random.default_rng(0)
+
+    def days(count, share):
+        # Days vary, so that a change of the whole window is no drift.
+        return [np.where(g.random(2000) < share, 0.0, g.normal(g.normal(0, 0.5), 1, 2000)) for _ in range(count)]
+
+    unusual = findings(days(12, before), days(5, now), None)
+    assert (FindingKind.VALUE_SHARE in unusual) is found, unusual
+    assert not found or "the value 0 is " in unusual[FindingKind.VALUE_SHARE]
+
+
+def test_a_share_that_differs_between_days_is_ordinary():
+    g = np.random.default_rng(0)
+    shares = [0.05, 0.3, 0.1, 0.35, 0.02, 0.2, 0.08, 0.3]
+    before = [np.where(g.random(2000) < share, 0.0, g.normal(size=2000)) for share in shares]
+    now = [np.where(g.random(2000) < 0.32, 0.0, g.normal(size=2000))]
+    assert FindingKind.VALUE_SHARE not in findings(before, now, None)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(-999.0, "-999"), (0.123, "0.123"), (9999.0, "9,999")])
+def test_a_value_that_is_common_in_the_current_rows_only(value, shown):
+    g = np.random.default_rng(0)
+    now = g.normal(size=20_000)
+    now[:500] = value
+    result = drift([comparison("x", [g.normal(size=20_000)], [now])], INDEPENDENT)
+    (column,) = result.columns
+    assert len(crowded_cells(column)) == 1
+    unusual = find_unusual(result.columns, ["day"], 0.03, LEVEL, PARTITIONS, {"x": g.choice(now, 5000)})
+    messages = [finding.message for finding in unusual if finding.kind is FindingKind.VALUE_SHARE]
+    assert len(messages) == 1
+    assert f"the value {shown} is about 2." in messages[0]
+
+
+def test_a_cell_that_many_values_crowd_is_no_single_value():
+    g = np.random.default_rng(0)
+    now = g.normal(size=20_000)
+    now[:500] = g.uniform(40, 50, 500)
+    result = drift([comparison("x", [g.normal(size=20_000)], [now])], INDEPENDENT)
+    assert crowded_cells(result.columns[0])
+    unusual = find_unusual(result.columns, ["day"], 0.03, LEVEL, PARTITIONS, {"x": now})
+    assert FindingKind.VALUE_SHARE not in {finding.kind for finding in unusual}
 
 
 def test_a_new_value():

@@ -37,8 +37,8 @@ def unjudged(promotion_score, max_drop=0.02):
     return PerformanceResult("auc", "ROCAUC", promotion_score=promotion_score, max_drop=max_drop)
 
 
-def judged(result, data):
-    return judge(result, data, roc_auc_score, title="ROC AUC", greater_is_better=True, level=1 / 90)
+def judged(result, data, **options):
+    return judge(result, data, roc_auc_score, title="ROC AUC", greater_is_better=True, level=1 / 90, **options)
 
 
 @pytest.mark.parametrize(("signal", "dropped"), [(1.5, False), (1.4, False), (0.8, True)])
@@ -67,7 +67,7 @@ def test_the_deviation_of_the_promotion_score_prevents_false_alarms():
                 unjudged(promotion_score, max_drop=0.0), promotion_score_deviation=deviation if known else 0.0
             )
             data = [(live, np.zeros(600))]
-            judgement = judge(result, data, score, title="RMSE", greater_is_better=False, level=0.05)
+            judgement = judge(result, data, score, title="RMSE", greater_is_better=False, level=0.05, independent=True)
             alarms[known] += judgement.dropped
     assert alarms[True] <= 20, "a twentieth of 200, within about three standard deviations"
     assert alarms[False] > 2 * alarms[True], "without the deviation of the promotion score"
@@ -82,6 +82,20 @@ def test_a_drop_on_few_rows_is_not_significant():
 def test_days_that_differ_widen_the_interval():
     still, varying = (judged(unjudged(0.85), days(20, 300, 1.4, effect)) for effect in (0.0, 0.8))
     assert varying.high - varying.low > 1.8 * (still.high - still.low)
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 8])
+def test_few_days_that_vary_are_no_drop(count):
+    """Rows of one day have one day effect: taken as independent, every third set of few days would be a drop."""
+    promotion_score = roc_auc_score(*map(np.concatenate, zip(*days(60, 500, 1.5, seed=99), strict=True)))
+    sets = [judged(unjudged(promotion_score), days(count, 300, 1.5, 0.3, seed)) for seed in range(8)]
+    assert not any(result.dropped for result in sets)
+    alone, independent = sets[0], judged(unjudged(promotion_score), days(count, 300, 1.5, 0.3), independent=True)
+    assert alone.high - alone.low > 1.2 * (independent.high - independent.low)
+
+
+def test_a_large_drop_shows_on_three_days():
+    assert judged(unjudged(0.85), days(3, 300, 0.5)).dropped
 
 
 def test_smaller_is_better():

@@ -83,11 +83,29 @@ def test_bias_overall_and_of_one_slice():
     assert "origin=LGA" not in {s.name for s in bias.changed}
 
 
-@pytest.mark.parametrize("days", [1, 6, 20])
-def test_no_bias_no_alarm(days):
-    effect = 0.05 if days > 1 else 0.0
+@pytest.mark.parametrize("days", [1, 2, 3, 4, 6, 20])
+@pytest.mark.parametrize("effect", [0.05, 0.1])
+def test_no_bias_no_alarm(days, effect):
     tests = [find_bias("b", biased_rows(seed, day_effect=effect, days=days), binary=True) for seed in range(60)]
     assert sum(judged_alone(m, 0.0).drifted for m in tests) <= 3
+
+
+def test_few_days_are_clusters():
+    """One day cannot show that there is no bias; several files, or more days, can."""
+
+    def all_rows(**options):
+        test = find_bias("b", biased_rows(3, days=options.pop("days", 1)), binary=True, **options)
+        return judged_alone(test), next(subject for subject in test.subjects if subject.name == "all rows")
+
+    one_day, one_file, rows = (all_rows(**options) for options in ({}, {"dated": False}, {"independent": True}))
+    widths = [subject.high - subject.low for _, subject in (one_day, one_file, rows)]
+    assert widths == sorted(widths, reverse=True)
+    assert "all rows" in one_day[0].unresolved
+    assert "all rows" not in rows[0].unresolved
+    assert "1 day as clusters, too few" in one_day[0].message
+    assert "rows as independent" in rows[0].message
+    assert "all rows" not in all_rows(days=4)[0].unresolved
+    assert judged_alone(find_bias("b", biased_rows(0, off=0.15, days=4), binary=True)).drifted
 
 
 def test_bias_needs_enough_rows():
@@ -291,7 +309,7 @@ def test_small_models_use_one_thread_even_if_scikit_learn_was_not_loaded_before(
 import numpy as np
 from threadpoolctl import threadpool_info
 from modelmonitor_trainer.detect import ablation
-ablation._compare = lambda *_: print(*(pool["num_threads"] for pool in threadpool_info())) or []
+ablation._compare = lambda *_, **__: print(*(pool["num_threads"] for pool in threadpool_info())) or []
 side = ablation.Labelled({"x": np.arange(900.0)}, np.arange(900.0) % 2, np.zeros(900))
 ablation.find_broken_relations("a", side, side, classes=2)
 """

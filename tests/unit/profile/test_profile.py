@@ -203,3 +203,17 @@ def test_plans_survive_storage(edges, categories):
 def test_corrupted_plans_are_rejected(data):
     with pytest.raises(ValueError):  # noqa: PT011 - json's own error is a ValueError too, and the caller makes no difference
         plan_from_json(data)
+
+
+def test_a_plan_without_dates_is_stored_as_before():
+    """Its digest is part of the keys of cached profiles."""
+    numeric = NumericPlan("x", np.array([0.0, 1.0]), 0.0)
+    stored = plan_to_json((numeric,))
+    assert b"dates" not in stored
+    dates = NumericPlan("x", np.array([0.0, 1.0]), 0.0, dates=True)
+    (restored,) = plan_from_json(plan_to_json((dates,)))
+    assert isinstance(restored, NumericPlan)
+    assert restored.dates
+    (restored,) = plan_from_json(stored)
+    assert isinstance(restored, NumericPlan)
+    assert not restored.dates

@@ -55,8 +55,13 @@ def coverage_of(data: ProfiledData) -> Coverage:
             item for side, profile in _profiles(reference, current) for item in _files_without_rows(side, profile)
         ]
     columns = [item for item in source.left_out if item.reason in _OF_COLUMNS]
-    known = {item.name for item in columns}
-    columns += [item for item in _partial_columns(reference) if item.name not in known]
+    known = {(item.name, item.side) for item in columns} | {(item.name, None) for item in columns if not item.side}
+    columns += [
+        item
+        for side, profile in _profiles(reference, current)
+        for item in _partial_columns(profile, side, source.wording.clusters)
+        if (item.name, item.side) not in known and (item.name, None) not in known
+    ]
     return Coverage(
         objects_part({side: _size(batches) for side, batches in sides.items()}, files),
         days,
@@ -142,10 +147,17 @@ def overlapping_days(reference: Window | None, current: Window) -> tuple[LeftOut
     return tuple(LeftOut(LeftOutReason.BOTH_SIDES, day.isoformat(), side="current") for day in days_of(both))
 
 
-def _partial_columns(reference: WindowProfile | None) -> Iterator[LeftOut]:
-    """Yield the columns that some rows of the reference lack."""
-    for name, column in reference.columns.items() if reference else ():
-        share = 1 - int(column.rows.sum()) / reference.rows if reference and reference.rows else 0.0
-        if share > 0:
-            reason = LeftOutReason.PARTIAL_COLUMN if share < 1 else LeftOutReason.NEW_COLUMN
-            yield LeftOut(reason, name, share=share)
+def _partial_columns(profile: WindowProfile | None, side: SideName, clusters: str) -> Iterator[LeftOut]:
+    """Yield the columns that some rows of a side lack."""
+    for name, column in profile.columns.items() if profile else ():
+        share = 1 - int(column.rows.sum()) / profile.rows if profile and profile.rows else 0.0
+        if profile is None or share <= 0:
+            continue
+        having, filled = int((column.rows > 0).sum()), sum(block.rows > 0 for block in profile.blocks)
+        if share < 1:
+            detail = f"on {having:,} of {filled:,} {clusters}"
+            yield LeftOut(LeftOutReason.PARTIAL_COLUMN, name, detail=detail, share=share, side=side)
+        elif side == "reference":
+            yield LeftOut(LeftOutReason.NEW_COLUMN, name)
+        else:
+            yield LeftOut(LeftOutReason.LOST_COLUMN, name)

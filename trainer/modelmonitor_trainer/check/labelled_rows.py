@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -113,10 +114,12 @@ def read_batches(
     BadJoinKey
         If the join key cannot identify rows.
     """
-    quota = max(1, limit // max(1, len(batches)))
     if outcomes.join is not None:
-        yield from _join_batches(ctx, outcomes, outcomes.join, batches, columns, labels, quota)
+        joined = join_batches(ctx, outcomes, outcomes.join, batches, columns, labels, limit)
+        joined.require_labels()
+        yield from joined.batches
         return
+    quota = max(1, limit // max(1, len(batches)))
     generator = np.random.default_rng(_SEED)
     for batch in batches:
         yield _with_target(ctx, outcomes, batch, columns).sampled(quota, generator)
@@ -133,21 +136,58 @@ def _with_target(ctx: CheckContext, outcomes: Outcomes, batch: Batch, columns: S
     return LabelledBatch(batch, known, known.column(target), rows.num_rows)
 
 
-def _join_batches(
+@dataclass(frozen=True)
+class JoinedBatches:
+    """Rows and labels of some days.
+
+    Attributes
+    ----------
+    batches
+        Labelled rows of each day.
+    labels
+        Number of labels that have arrived in the partitions from the first of the days on.
+    unmatched
+        Number of those that can only belong to a row of these days, and have none.
+    problem
+        Why no row has a label although labels have arrived; empty if some have.
+    """
+
+    batches: tuple[LabelledBatch, ...]
+    labels: int = 0
+    unmatched: int = 0
+    problem: str = ""
+
+    def require_labels(self) -> None:
+        """Raise an error if no row has a label although labels have arrived.
+
+        Raises
+        ------
+        BadData
+            With an example of each side.
+        """
+        if self.problem:
+            raise BadData(self.problem)
+
+
+def join_batches(
     ctx: CheckContext,
     outcomes: Outcomes,
     join: LabelJoin,
     batches: Sequence[Batch],
     columns: Sequence[str],
     labels: Sequence[Batch],
-    quota: int,
-) -> list[LabelledBatch]:
-    """Return the rows of batches that have a label, at most `quota` of each batch."""
+    limit: int,
+) -> JoinedBatches:
+    """Return the rows of batches that have a label, at most `limit` in equal shares.
+
+    Parameters are those of :func:`read_batches`.
+    """
     from modelmonitor_trainer.data.label_table import LabelColumns
     from modelmonitor_trainer.data.label_window import LabelWindow
 
     assert outcomes.task is not None
     join = replace(join, scope=scope_of(join.scope, _recurring(ctx, join.key, batches[-2:]), join.delay_days))
+    quota = max(1, limit // max(1, len(batches)))
     window = LabelWindow(
         ctx.store,
         labels,
@@ -165,9 +205,12 @@ def _join_batches(
         if len(days) > 1:
             joined.append(days.pop(0).joined(window, join, quota, index + 1))
     joined += [day.joined(window, join, quota, 0) for day in days]
-    _require_meeting(joined, window, days[-1].reader if days else None)
     require_clear_owners(join.key, window.ambiguous, sum(batch.labelled for batch in joined), join.delay_days)
-    return joined[::-1]
+    ordered = tuple(joined[::-1])
+    known = [batch.day for batch in batches if batch.day]
+    unmatched = window.unmatched(min(known) + dt.timedelta(days=join.delay_days), max(known)) if known else 0
+    problem = _why_none(ordered, window, days[-1].reader if days else None)
+    return JoinedBatches(ordered, sum(window.read.values()), unmatched, problem)
 
 
 def _recurring(ctx: CheckContext, key: str, batches: Sequence[Batch]) -> float:
@@ -269,21 +312,16 @@ class _Day:
         return batch.sampled(quota, np.random.default_rng([_SEED, index]))
 
 
-def _require_meeting(batches: Sequence[LabelledBatch], window: LabelWindow, rows: KeyReader | None) -> None:
-    """Refuse keys of which none is on both sides, although labels of these days have arrived.
-
-    Raises
-    ------
-    BadData
-        With an example of each side.
-    """
+def _why_none(batches: Sequence[LabelledBatch], window: LabelWindow, rows: KeyReader | None) -> str:
+    """Return why no key is on both sides although labels have arrived, with an example of each side; or nothing."""
     met = sum(batch.labelled for batch in batches)
     read = sum(batch.read for batch in batches)
     days = {batch.batch.day for batch in batches}
+    # Labels that arrived later can be of later rows.
     labels = sum(count for day, count in window.read.items() if day in days)
     if rows is None or met or not read or not labels:
-        return
-    raise BadData(
+        return ""
+    return (
         f"none of {read:,} rows has a label, although {labels:,} labels arrived: the join key {rows.name!r} is "
         f"{rows.in_words()} in the rows and {window.reader.in_words()} in the labels; check data.labels.joinKey, write "
         "the key alike on both sides, or wait for late labels"

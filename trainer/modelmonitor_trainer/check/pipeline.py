@@ -27,15 +27,20 @@ from modelmonitor_trainer.check.detectors.base import (
     Stage,
     outcome_of,
 )
+from modelmonitor_trainer.check.growing_dates import without_growing_dates
+from modelmonitor_trainer.check.label_survey import survey_labels
 from modelmonitor_trainer.check.notes import notes_on, with_coverage_notes
 from modelmonitor_trainer.check.onset import onset_of
 from modelmonitor_trainer.check.profiles import profile_pair
+from modelmonitor_trainer.check.single_values import sample_crowded
 from modelmonitor_trainer.check.sources.files import Files, require_one_type, resolve_files
+from modelmonitor_trainer.check.values import values_of
 from modelmonitor_trainer.data.tables import refuse_undecided
 from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.coverage import require_coverage
 from modelmonitor_trainer.detect.drift import DriftResult, find_drift
 from modelmonitor_trainer.detect.findings import Finding, find_unusual
+from modelmonitor_trainer.detect.labelling import require_labels, with_labels
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
 from modelmonitor_trainer.detect.verdict import decide, with_champion, with_drop
@@ -103,10 +108,16 @@ def run_check(ctx: CheckContext, data: CheckData, *, time: dt.datetime, engine: 
     """Return the result of a check of resolved data, whose objects `engine` profiles."""
     ctx = replace(ctx, engine=engine)
     ctx, profiled = _profile(ctx, data)
+    profiled = without_growing_dates(profiled)
+    data = profiled.source
     results = _run_detectors(ctx, profiled)
     with ctx.stopwatch.step("tests"):
         drift = _decide_drift(profiled, results)
-    findings = Findings(profiled, results.violations, results.performance, drift, results.notes)
+    labelling = results.labelling
+    if labelling is None and not results.violations:
+        with ctx.stopwatch.step("labels"):
+            labelling = survey_labels(ctx, data)
+    findings = Findings(profiled, results.violations, results.performance, drift, results.notes, labelling)
     return _result(ctx, findings, time)
 
 
@@ -137,13 +148,23 @@ def _run_detectors(ctx: CheckContext, data: ProfiledData) -> DetectorResult:
 def _check_contract(ctx: CheckContext, data: ProfiledData) -> DetectorResult:
     """Return all violations that profiles show; unreadable objects and missing columns always count."""
     wording = data.source.wording
-    rows = DetectorResult(violations=tuple(structural_violations(data.rows.current, wording)))
+    rows = DetectorResult(
+        violations=tuple(structural_violations(data.rows.current, wording, optional=_optional_columns(data)))
+    )
     result = rows + _run_stage(ctx, data, Stage.CONTRACT, ())
     if data.labels is None:
         return result
     # Labels that have not arrived yet are not a violation.
     labels = structural_violations(data.labels.current, wording, require_rows=False)
     return result + DetectorResult(violations=tuple(labels))
+
+
+def _optional_columns(data: ProfiledData) -> frozenset[str]:
+    """Return the columns that may be missing: undeclared ones that a part of the reference lacks."""
+    reference = data.rows.reference
+    if data.source.has_contract or reference is None:
+        return frozenset()
+    return frozenset(name for block in reference.blocks for name in block.lacking)
 
 
 def _run_stage(ctx: CheckContext, data: ProfiledData, stage: Stage, violations: Sequence[Violation]) -> DetectorResult:
@@ -197,7 +218,9 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
     monitor, window = data.monitor, data.current_window
     watch = _watch_champion(ctx, findings)
     new_rows = _count_new_rows(ctx, findings.data)
-    coverage = coverage_of(findings.data)
+    with ctx.stopwatch.step("coverage"):
+        coverage = replace(coverage_of(findings.data), values=values_of(ctx, findings.data))
+    coverage = with_labels(coverage, findings.labelling)
     decided = decide(
         drift,
         findings.violations,
@@ -209,6 +232,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
     )
     decided = require_coverage(decided, coverage, float(data.sensitivity.minimum_coverage))
     problem = next((as_sentence(result.message) for result in findings.performance if result.unusable), "")[:1024]
+    decided = require_labels(decided, findings.labelling)
     decided = with_champion(with_drop(decided, findings.performance), problem)
     verdict = CheckVerdict(
         verdict=decided.name,
@@ -225,11 +249,12 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         champion=monitor.champion_status if monitor else None,
         watch=watch.finding,
     )
-    unusual = _unusual(findings.data, drift)
+    unusual = _unusual(ctx, findings.data, drift)
     notes = (
         *notes_on(drift, findings.data.rows, data.wording),
         *(finding.sentence for finding in unusual),
         *findings.notes,
+        *(findings.labelling.notes() if findings.labelling else ()),
         *data.notes,
     )
     notes = with_coverage_notes(notes, coverage)
@@ -259,14 +284,16 @@ def _is_change(verdict: str) -> bool:
     return verdict in {Verdict.DRIFT, Verdict.PERFORMANCE_DROP}
 
 
-def _unusual(data: ProfiledData, drift: DriftResult | None) -> tuple[Finding, ...]:
+def _unusual(ctx: CheckContext, data: ProfiledData, drift: DriftResult | None) -> tuple[Finding, ...]:
     """Return findings about features and predictions; those of the target have days of their own."""
     if drift is None:
         return ()
     columns = [column for column in drift.columns if column.comparison.role == "Feature"]
     names = [batch.block.label for batch in data.rows.current.blocks]
     least = float(data.source.sensitivity.minimum_effect)
-    return find_unusual(columns, names, least, drift.level, data.source.wording)
+    with ctx.stopwatch.step("findings"):
+        samples = sample_crowded(ctx, data, columns)
+    return find_unusual(columns, names, least, drift.level, data.source.wording, samples)
 
 
 def _end(day: dt.date) -> dt.datetime:

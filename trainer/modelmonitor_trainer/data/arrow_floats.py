@@ -131,10 +131,10 @@ def _array_of(values: Floats, like: pa.Array) -> pa.DoubleArray:
 def _seconds(array: pa.Array) -> pa.DoubleArray:
     """Return dates, times and durations as seconds."""
     units = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+    # Not pc.multiply: a Python number among its arguments imports pandas.
     if pa.types.is_date32(array.type):
-        return pc.multiply(pc.cast(pc.cast(array, pa.int32()), pa.float64()), float(_SECONDS_PER_DAY))
+        return _array_of(_view(array, np.int32) * float(_SECONDS_PER_DAY), array)
     if pa.types.is_interval(array.type):  # of months, which have no fixed length
         return pc.cast(pa.nulls(len(array)), pa.float64())
     unit = 1e3 if pa.types.is_date64(array.type) else units[array.type.unit]
-    whole = pa.int32() if pa.types.is_time32(array.type) else pa.int64()
-    return pc.divide(pc.cast(pc.cast(array, whole), pa.float64(), safe=False), unit)
+    return _array_of(_view(array, np.int32 if pa.types.is_time32(array.type) else np.int64) / unit, array)

@@ -55,6 +55,12 @@ def is_uuid(kind: pa.DataType) -> bool:
     return bool(pa.types.is_fixed_size_binary(kind) and kind.byte_width == _UUID_BYTES)
 
 
+def is_date(kind: pa.DataType) -> bool:
+    """Whether a type is dates or points in time; times of day and durations are not."""
+    kind = plain_type(kind)
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
+
+
 def kind_of(kind: pa.DataType) -> str:
     """Return the kind of an Arrow type: number, text, time, nested, null or other."""
     kind = plain_type(kind)

@@ -58,6 +58,7 @@ class LabelWindow:
         self._taken: LabelTable | None = None
         self._unread = sorted(((batch.day, batch) for batch in batches if batch.day), key=lambda item: item[0])
         self._left: LabelTable | None = None
+        self._early: list[Array] = []
 
     def take(self, keys: pa.ChunkedArray, reader: KeyReader, day: dt.date) -> list[LabelTable]:
         """Return the labels of some rows in the partitions from `day` on, and forget them.
@@ -107,7 +108,17 @@ class LabelWindow:
         if not recent.any():
             return []
         labels, mask = _among(self._left, keys, reader, recent)
+        self._early.append(labels.days[mask])
         return [labels.filter(mask)]
+
+    def unmatched(self, first: dt.date, last: dt.date) -> int:
+        """Return the number of labels of some partitions that have been read and have not found their row."""
+        if self._left is None:
+            return 0
+        start, end = days_since_1970(first), days_since_1970(last)
+        # Those that were early stay, because rows of other days can have the same key.
+        counts = [int(((days >= start) & (days <= end)).sum()) for days in (self._left.days, *self._early)]
+        return max(0, counts[0] - sum(counts[1:]))
 
     def _read_from(self, day: dt.date) -> None:
         while self._unread and self._unread[-1][0] >= day:

@@ -29,6 +29,8 @@ class LeftOut:
         How much of it is left out, from 0 to 1.
     side
         The side that it belongs to; None for a column.
+    values
+        Number of values, if it is values of a column.
     """
 
     reason: LeftOutReason
@@ -37,6 +39,7 @@ class LeftOut:
     detail: str = ""
     share: float = 1.0
     side: SideName | None = None
+    values: int = 0
 
 
 def of_side(side: SideName, items: Iterable[LeftOut]) -> tuple[LeftOut, ...]:

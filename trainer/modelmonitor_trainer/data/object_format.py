@@ -65,6 +65,11 @@ def with_marks(fmt: AnyFormat, marks: Mapping[str, Mapping[str, str | None]]) ->
     return replace(whole, marks={**whole.marks, **marks})
 
 
+def with_csv_options(fmt: AnyFormat, options: CSVOptions) -> FileFormat:
+    """Return a format with something else declared of CSV objects."""
+    return FileFormat(fmt, options) if isinstance(fmt, DataFormat) else replace(fmt, csv=options)
+
+
 def format_key(fmt: AnyFormat) -> tuple[bytes, ...]:
     """Return what a key of stored profiles needs of the format: what is declared changes how objects are read."""
     declared: dict[str, Any] = csv_options(fmt).to_wire()

@@ -26,7 +26,7 @@ import numpy as np
 from scipy import special
 
 from modelmonitor_trainer.arrays import Array, Floats
-from modelmonitor_trainer.detect.bias import clustered_mean
+from modelmonitor_trainer.detect.bias import clustered_mean, independent_mean
 from modelmonitor_trainer.detect.hypotheses import ABLATION, Hypothesis, HypothesisFamily, family
 
 #: Sides with fewer labelled rows are not compared.
@@ -72,7 +72,7 @@ class _Sides:
 
 
 def find_broken_relations(
-    detector: str, reference: Labelled, current: Labelled, *, classes: int
+    detector: str, reference: Labelled, current: Labelled, *, classes: int, independent: bool = False
 ) -> list[HypothesisFamily]:
     """Return which relationships of features to the target have changed.
 
@@ -84,6 +84,8 @@ def find_broken_relations(
         Rows of the same columns.
     classes
         Number of classes; 0 for values.
+    independent
+        Whether rows are independent of each other, so that days differ by chance alone.
     """
     test = HypothesisFamily(detector, ABLATION, "explained share of the loss")
     sizes = [int(side.truth.size) for side in (reference, current)]
@@ -101,7 +103,7 @@ def find_broken_relations(
 
     # Models this small are slower with several threads, especially on shared cores.
     with threadpool_limits(1):
-        subjects = _compare(names, reference, current, classes)
+        subjects = _compare(names, reference, current, classes, independent=independent)
     text = f"{len(subjects)} comparisons of small models on {sizes[0]:,} and {sizes[1]:,} labelled rows"
     return [HypothesisFamily(**(vars(family(test, subjects)) | {"message": text}))]
 
@@ -122,7 +124,9 @@ def _has_values(values: Array) -> bool:
     return any(value is not None for value in values)
 
 
-def _compare(names: Sequence[str], reference: Labelled, current: Labelled, classes: int) -> list[Hypothesis]:
+def _compare(
+    names: Sequence[str], reference: Labelled, current: Labelled, classes: int, *, independent: bool
+) -> list[Hypothesis]:
     sides = _prepared(names, reference, current, classes)
     alone = {name: _gains(sides, [index]) for index, name in enumerate(names)}
     best = sorted(names, key=lambda name: -float(alone[name][0].mean()))[:PAIRED]
@@ -134,7 +138,7 @@ def _compare(names: Sequence[str], reference: Labelled, current: Labelled, class
         for index, name in enumerate(names):
             without = _gains(sides, [other for other in range(len(names)) if other != index])
             gains.append((f"what {name} adds", everything[0] - without[0], everything[1] - without[1]))
-    return [_subject(name, sides, (before, now)) for name, before, now in gains]
+    return [_subject(name, sides, (before, now), independent=independent) for name, before, now in gains]
 
 
 def _prepared(names: Sequence[str], reference: Labelled, current: Labelled, classes: int) -> _Sides:
@@ -229,9 +233,10 @@ def _constant_loss(truth: Floats, classes: int) -> Floats:
     return np.asarray(-np.log(np.clip(shares[truth.astype(np.int64)], 1e-3, 1.0)), dtype=np.float64)
 
 
-def _subject(name: str, sides: _Sides, gains: tuple[Floats, Floats]) -> Hypothesis:
+def _subject(name: str, sides: _Sides, gains: tuple[Floats, Floats], *, independent: bool) -> Hypothesis:
     (before, error_r, freedom_r), (now, error_c, freedom_c) = (
-        clustered_mean(gain, days) for gain, days in zip(gains, sides.days, strict=True)
+        independent_mean(gain) if independent else clustered_mean(gain, days)
+        for gain, days in zip(gains, sides.days, strict=True)
     )
     change, variance = now - before, error_r**2 + error_c**2
     error = float(np.sqrt(variance))

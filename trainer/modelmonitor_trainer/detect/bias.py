@@ -7,7 +7,8 @@ rows,
 
     W. G. Cochran, Sampling Techniques, 3rd edition, 1977, section 9A (ratio to size),
 
-and the test is t with G - 1 degrees of freedom. With fewer than MIN_DAYS days rows count as independent.
+and the test is t with G - 1 degrees of freedom. Fewer than MIN_DAYS days do not show how much days vary, so what is
+usual elsewhere is assumed with them (:mod:`~modelmonitor_trainer.detect.day_effects`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelmonitor_trainer.arrays import Array, Floats
+from modelmonitor_trainer.detect.day_effects import DayEffects, between_days
 from modelmonitor_trainer.detect.hypotheses import BIAS, Hypothesis, HypothesisFamily, family
 from modelmonitor_trainer.text import number
 
@@ -58,16 +60,32 @@ def clustered_mean(values: Floats, clusters: Array) -> tuple[float, float, float
     values : (n,)
         At least two.
     clusters : (n,)
-        Cluster of each row; fewer than MIN_DAYS distinct ones are ignored.
+        Cluster of each row.
     """
     mean = float(values.mean())
     distinct, which = np.unique(clusters, return_inverse=True)
     groups = int(distinct.size)
     if groups < MIN_DAYS:
-        return mean, float(values.std(ddof=1)) / float(np.sqrt(values.size)), float(values.size - 1)
+        return mean, *_few_days(values, which, groups).alarm_error()
     sums = np.bincount(which, values - mean, groups)
     variance = groups / (groups - 1) * float(np.square(sums).sum()) / values.size**2
     return mean, float(np.sqrt(variance)), float(groups - 1)
+
+
+def _few_days(values: Floats, which: Array, groups: int) -> DayEffects:
+    """Return the error of the mean of fewer than MIN_DAYS days; `which` is the number of the day of each row."""
+    sizes = np.bincount(which, minlength=groups)
+    means = np.bincount(which, values, groups) / sizes
+    within = float(np.square(values - means[which]).sum()) / max(1, values.size - groups)
+    squares = float((sizes * np.square(means - values.mean())).sum())
+    counts = sizes.tolist()
+    deviation = float(np.sqrt(within))
+    return DayEffects(within / values.size, deviation, between_days(squares, deviation, counts), counts)
+
+
+def independent_mean(values: Floats) -> tuple[float, float, float]:
+    """Return the mean, its standard error and the degrees of freedom if rows are independent."""
+    return float(values.mean()), float(values.std(ddof=1)) / float(np.sqrt(values.size)), float(values.size - 1)
 
 
 def t_test(mean: float, error: float, freedom: float) -> tuple[float, float]:
@@ -80,7 +98,15 @@ def t_test(mean: float, error: float, freedom: float) -> tuple[float, float]:
     return p_value, float(special.stdtrit(freedom, (1 + _CONFIDENCE) / 2)) * error
 
 
-def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "days") -> HypothesisFamily:
+def find_bias(
+    detector: str,
+    rows: Judged,
+    *,
+    binary: bool,
+    clusters: str = "days",
+    dated: bool = True,
+    independent: bool = False,
+) -> HypothesisFamily:
     """Return the bias of predictions.
 
     Parameters
@@ -94,6 +120,10 @@ def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "day
         the standard deviation of the outcomes.
     clusters
         Plural noun for the clusters.
+    dated
+        Whether they are days.
+    independent
+        Whether rows are independent of each other, so that clusters differ by chance alone.
     """
     what = "mean prediction against mean outcome (outcome to prediction)"
     test = HypothesisFamily(detector, BIAS, what, headings=("Rows", "Outcome", "Prediction"))
@@ -106,17 +136,31 @@ def find_bias(detector: str, rows: Judged, *, binary: bool, clusters: str = "day
         return HypothesisFamily(**(vars(test) | {"message": text}))
     everywhere = np.ones(rows.truth.size, dtype=bool)
     parts = [("all rows", everywhere), *_slices(rows)]
-    subjects = [_subject(name, rows, chosen, unit) for name, chosen in parts if _enough(rows, chosen, binary)]
-    days = int(np.unique(rows.days).size)
-    how = (
-        f"{days} {clusters} as clusters"
-        if days >= MIN_DAYS
-        else f"fewer than {MIN_DAYS} {clusters}, so rows count as independent"
-    )
+
+    def error_of(chosen: Array) -> tuple[float, float]:
+        residuals = (rows.predicted - rows.truth)[chosen]
+        if independent:
+            return t_test(*independent_mean(residuals))
+        return _clustered_error(residuals, rows.days[chosen], dated=dated)
+
+    subjects = [
+        _subject(name, rows, chosen, unit, error_of(chosen)) for name, chosen in parts if _enough(rows, chosen, binary)
+    ]
+    how = _how(int(np.unique(rows.days).size), clusters, independent=independent)
     groups = f"{len(subjects)} groups tested" if len(subjects) != 1 else "1 group tested"
     result = family(test, subjects)
     text = f"{rows.truth.size:,} labelled rows, {groups}; {how}"
     return HypothesisFamily(**(vars(result) | {"message": text}))
+
+
+def _how(days: int, clusters: str, *, independent: bool) -> str:
+    """Return what the intervals assume, in words."""
+    if independent:
+        return "rows as independent"
+    if days >= MIN_DAYS:
+        return f"{days} {clusters} as clusters"
+    counted = f"{days} {clusters if days > 1 else clusters.removesuffix('s')}"
+    return f"{counted} as clusters, too few to show how much they vary, so what is usual is assumed"
 
 
 def _slices(rows: Judged) -> list[tuple[str, Array]]:
@@ -137,10 +181,19 @@ def _enough(rows: Judged, chosen: Array, binary: bool) -> bool:
     return not binary or (max(sums) >= MIN_OUTCOMES and min(sums) <= count - MIN_OUTCOMES)
 
 
-def _subject(name: str, rows: Judged, chosen: Array, unit: float) -> Hypothesis:
+def _clustered_error(residuals: Floats, days: Array, *, dated: bool) -> tuple[float, float]:
+    """Return the p-value of a bias of zero, and half the width of its 95 % interval."""
+    distinct, which = np.unique(days, return_inverse=True)
+    if distinct.size >= MIN_DAYS:
+        return t_test(*clustered_mean(residuals, days))
+    effects = _few_days(residuals, which, int(distinct.size))
+    return effects.p_value(float(residuals.mean())), effects.claim_half_width(dated=dated)
+
+
+def _subject(name: str, rows: Judged, chosen: Array, unit: float, error: tuple[float, float]) -> Hypothesis:
     truth, predicted = rows.truth[chosen], rows.predicted[chosen]
-    mean, error, freedom = clustered_mean(predicted - truth, rows.days[chosen])
-    p_value, half = t_test(mean, error, freedom)
+    mean = float((predicted - truth).mean())
+    p_value, half = error
     return Hypothesis(
         name=name,
         before=float(truth.mean()),

@@ -31,6 +31,16 @@ _COLUMNS = frozenset(
         LeftOutReason.UNEVEN_COLUMN,
     }
 )
+#: What is left out of the labels, which have notes of their own.
+_LABELS = frozenset(
+    {
+        LeftOutReason.UNLABELLED_ROWS,
+        LeftOutReason.FEW_LABELS,
+        LeftOutReason.UNMATCHED_LABELS,
+        LeftOutReason.CONTRADICTORY_LABELS,
+        LeftOutReason.UNSCORED_ROWS,
+    }
+)
 #: What is listed, but not worth a note: it is left out in every check, and rightly so.
 _EXPECTED = frozenset(
     {
@@ -39,8 +49,14 @@ _EXPECTED = frozenset(
         LeftOutReason.OUTSIDE_PATTERN,
         LeftOutReason.UNDECLARED_COLUMN,
         LeftOutReason.SELECTED_COLUMN,
+        LeftOutReason.NOT_A_NUMBER,
+        LeftOutReason.NULL_WORDS,
     }
 )
+
+
+#: Parts of a coverage, in the order of reports.
+_PARTS = ("objects", "days", "columns", "values", "labels")
 
 
 @dataclass(frozen=True)
@@ -73,23 +89,35 @@ class Coverage:
         The parts; no days in a check of files.
     rows
         Rows of the reference and of the current side.
+    values
+        Values that were not compared as they are: not of the column's type, or missing by a rule.
+    labels
+        Rows of mature days, of which those whose label counts; None if rows are not joined with labels. Their share
+        does not count here (:mod:`~modelmonitor_trainer.detect.labelling`).
     """
 
     objects: Part
     days: Part | None
     columns: Part
     rows: tuple[int, int]
+    labels: Part | None = None
+    values: Part | None = None
 
     @property
     def parts(self) -> dict[str, Part]:
         """Name → part, those that there are."""
-        parts = {"objects": self.objects, "days": self.days, "columns": self.columns}
+        parts = {name: getattr(self, name) for name in _PARTS}
         return {name: part for name, part in parts.items() if part is not None}
 
     @property
+    def counting(self) -> dict[str, Part]:
+        """Name → part, those whose share decides whether enough was compared."""
+        return {name: part for name, part in self.parts.items() if name != "labels"}
+
+    @property
     def share(self) -> float:
-        """The smallest share of any part."""
-        return min(part.share for part in self.parts.values())
+        """The smallest share of any part that counts."""
+        return min(part.share for part in self.counting.values())
 
     def sentences(self) -> tuple[str, ...]:
         """Return a sentence for each reason and side."""
@@ -101,7 +129,7 @@ class Coverage:
             (_sentence(items), [item.name for item in items])
             for part in self.parts.values()
             for items in _grouped(part.left_out)
-            if items[0].reason not in _EXPECTED
+            if items[0].reason not in _EXPECTED | _LABELS
         ]
 
 
@@ -139,8 +167,11 @@ def days_part(compared: dict[SideName, int], left_out: Sequence[LeftOut]) -> Par
 
 def columns_part(compared: int, left_out: Sequence[LeftOut]) -> Part:
     """Return the part of the columns."""
-    lost = sum(item.share for item in left_out if item.reason in _COLUMNS)
-    partial = sum(item.share for item in left_out if item.reason in _COLUMNS and item.share < 1)
+    shares: dict[str, float] = {}
+    for item in left_out:
+        if item.reason in _COLUMNS:  # of a column that both sides lack in part, the larger one
+            shares[item.name] = max(item.share, shares.get(item.name, 0.0))
+    lost, partial = sum(shares.values()), sum(share for share in shares.values() if share < 1)
     return Part(compared, compared, _share(compared - partial, lost), tuple(left_out))
 
 
@@ -156,7 +187,7 @@ def require_coverage(verdict: Verdict, coverage: Coverage, minimum: float) -> Ve
     """
     if verdict.name != "NoDrift" or coverage.share >= minimum:
         return verdict
-    name, part = min(coverage.parts.items(), key=lambda item: item[1].share)
+    name, part = min(coverage.counting.items(), key=lambda item: item[1].share)
     why = " ".join(_sentence(items) for items in _grouped(part.left_out) if _counts(items[0].reason))
     text = (
         f"No drift found in what was compared, but that is {percent(part.share)} of the {name}, less than "
@@ -172,12 +203,12 @@ def coverage_to_json(coverage: Coverage, minimum: float) -> dict[str, Any]:
         "share": coverage.share,
         "minimum": minimum,
         "rows": {"reference": coverage.rows[0], "current": coverage.rows[1]},
-        **{name: None for name in ("objects", "days", "columns") if name not in coverage.parts},
+        **{name: None for name in _PARTS if name not in coverage.parts},
         **{
             name: {
                 "share": part.share,
                 "compared": part.current
-                if name == "columns"
+                if name in {"columns", "labels"}
                 else {"reference": part.reference, "current": part.current},
                 "leftOut": [_group_to_json(items) for items in _grouped(part.left_out)],
             }
@@ -186,13 +217,29 @@ def coverage_to_json(coverage: Coverage, minimum: float) -> dict[str, Any]:
     }
 
 
+def values_part(values: dict[SideName, int], left_out: Sequence[LeftOut]) -> Part:
+    """Return the part of the values.
+
+    Parameters
+    ----------
+    values
+        Side → number of values, missing ones included.
+    left_out
+        Values that were not compared as they are, by column. Those that did not parse count, by the column with most.
+    """
+    lost = max((i.share for i in left_out if i.reason is LeftOutReason.UNPARSED_VALUES), default=0.0)
+    return Part(values["reference"], values["current"], 1 - lost, tuple(left_out))
+
+
 def _group_to_json(items: Sequence[LeftOut]) -> dict[str, Any]:
+    values = {"values": {item.name: item.values for item in items[:MAX_NAMES]}} if items[0].values else {}
     return {
         "reason": items[0].reason.value,
         "side": items[0].side,
         "count": len(items),
         "names": [item.name for item in items[:MAX_NAMES]],
         "message": _sentence(items),
+        **values,
     }
 
 
@@ -207,7 +254,7 @@ def _grouped(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
 
 
 def _counts(reason: LeftOutReason) -> bool:
-    return reason in _BYTES | _DAYS | _COLUMNS
+    return reason in _BYTES | _DAYS | _COLUMNS or reason is LeftOutReason.UNPARSED_VALUES
 
 
 def _sentence(items: Sequence[LeftOut]) -> str:
@@ -217,5 +264,9 @@ def _sentence(items: Sequence[LeftOut]) -> str:
     if first.reason is LeftOutReason.BOTH_SIDES:
         return f"On both sides, which hides changes: {shown}."
     partly = first.reason in {LeftOutReason.PARTIAL_COLUMN, LeftOutReason.MISSING_HOURS}
+    if first.reason in _LABELS:
+        return f"Not scored: {shown}. {first.reason.meaning}"
     side = f" ({first.side})" if first.side else ""
+    if first.values:
+        return f"Values{side}: {shown}. {first.reason.meaning}"
     return f"{'Compared in part' if partly else 'Not compared'}{side}: {shown}. {first.reason.meaning}"

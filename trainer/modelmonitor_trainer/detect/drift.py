@@ -57,6 +57,8 @@ class Comparison:
         The bins of the column, and its profiles.
     batches
         The batches of the reference, and of the current window.
+    lacking
+        Share of the current rows that are in objects without the column.
     """
 
     detector: str
@@ -65,6 +67,7 @@ class Comparison:
     reference: ColumnWindow
     current: ColumnWindow
     batches: tuple[tuple[Batch, ...], tuple[Batch, ...]] = ((), ())
+    lacking: float = 0.0
 
     @classmethod
     def of_windows(
@@ -72,7 +75,9 @@ class Comparison:
     ) -> Comparison:
         """Return the comparison of a column of two windows."""
         batches = tuple(batch.block for batch in reference.blocks), tuple(batch.block for batch in current.blocks)
-        return cls(detector, role, plan, reference.columns[plan.name], current.columns[plan.name], batches)
+        before, now = reference.columns[plan.name], current.columns[plan.name]
+        lacking = 1 - int(now.rows.sum()) / current.rows if current.rows else 0.0
+        return cls(detector, role, plan, before, now, batches, lacking)
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,8 @@ class ColumnResult:
         reference, current = self.comparison.reference.rows, self.comparison.current.rows
         if not self.tests and reference.sum() and current.sum():
             return (Doubt(DoubtReason.NO_VALUES),)
+        if not self.tests and self.comparison.lacking == 1 and reference.sum():
+            return (Doubt(DoubtReason.MISSING_ROWS, size=1.0),)
         return tuple(doubt for test in self.tests for doubt in test.doubts)
 
     @property
@@ -282,6 +289,9 @@ def _decide(
     """Return a column with its tests decided; `each` is the level of one test."""
     minimum, wanted = float(sensitivity.minimum_effect), float(sensitivity.detectable_effect)
     tests = []
+    # As for the coverage of a check: a share u of rows that were not read can move a distance by u.
+    lacks = result.comparison.lacking > 1 - float(sensitivity.minimum_coverage) + 1e-9
+    missing = (Doubt(DoubtReason.MISSING_ROWS, size=result.comparison.lacking),) if lacks else ()
     for test in result.tests:
         adjusted_p = next(adjusted_ps)
         ordinary = test.variation.limit(each)
@@ -297,7 +307,8 @@ def _decide(
                 drifted=drifted,
                 doubts=(Doubt(DoubtReason.NEW_VALUES),) * new_values
                 if drifted
-                else doubts_about(test.evidence, test.variation, wanted, odd_days, mostly_new=new_values),
+                else doubts_about(test.evidence, test.variation, wanted, odd_days, mostly_new=new_values)
+                + missing * (test.what == DISTRIBUTION),
             )
         )
     return replace(result, tests=tuple(tests))

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from modelmonitor_trainer.profile.binning import NumericPlan, Plan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import WindowProfile
 
@@ -22,6 +23,47 @@ _MIN_VALUES = 50
 #: Share of the values of a column of text that must be dates.
 _DATES = 0.95
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}.*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}( \d{1,2}:\d{2}.*)?")
+
+
+#: A column of dates that grows goes on at most this long after its end, or as long as all of the reference: ten years.
+_LONGEST_GAP = 10 * 366 * 86_400.0
+#: Share of the current dates that must lie beyond nearly all of the reference.
+_BEYOND = 0.9
+
+
+def growing_dates(plan: Plan, reference: WindowProfile, current: WindowProfile) -> list[str]:
+    """Return the columns of dates that grow with the data, such as the times of events.
+
+    They do if nearly all current dates are later than nearly all of the reference (or earlier, if the current period
+    is), though not by so much that they are likely wrong. A date of birth overlaps; 9999-12-31 is too late.
+    """
+    grown = []
+    for column in plan:
+        if not isinstance(column, NumericPlan) or not column.dates:
+            continue
+        before, now = reference.columns[column.name].total, current.columns[column.name].total
+        assert isinstance(before, NumericProfile)
+        assert isinstance(now, NumericProfile)
+        if before.present and now.present and _is_beyond(before, now) and _goes_on(before, now):
+            grown.append(column.name)
+    return grown
+
+
+def _is_beyond(before: NumericProfile, now: NumericProfile) -> bool:
+    """Whether nearly all values of one side are above nearly all of the other, in whole cells."""
+    below = np.cumsum(before.counts) / before.present
+    now_below = np.cumsum(now.counts) / now.present
+    # Cells up to `first` hold nearly all of the reference, and cells before `last` nearly nothing of it.
+    first = int(np.searchsorted(below, _BEYOND))
+    last = int(np.searchsorted(below, 1 - _BEYOND))
+    later, earlier = 1 - float(now_below[first]), float(now_below[last - 1]) if last else 0.0
+    return later >= _BEYOND or earlier >= _BEYOND or now.minimum > before.maximum or now.maximum < before.minimum
+
+
+def _goes_on(before: NumericProfile, now: NumericProfile) -> bool:
+    """Whether the periods are near each other, measured by their own lengths."""
+    gap = max(now.minimum - before.maximum, before.minimum - now.maximum, 0.0)
+    return gap <= max(_LONGEST_GAP, before.maximum - before.minimum)
 
 
 def growing_columns(reference: WindowProfile, current: WindowProfile) -> list[str]:

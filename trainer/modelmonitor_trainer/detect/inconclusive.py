@@ -18,6 +18,7 @@ _OTHER_REASONS = {
         "most distinct values do not occur in the reference; if they are identifiers, leave the column out"
     ),
     DoubtReason.NO_VALUES: "one side has rows, but no values",
+    DoubtReason.MISSING_ROWS: "too many of the current rows are in files that lack the column",
 }
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from modelmonitor_trainer.arrays import Array
+from modelmonitor_trainer.detect.day_effects import DayEffects, between_days
 from modelmonitor_trainer.detect.score_timeline import Period, Score, or_none
 from modelmonitor_trainer.text import number
 
 #: The champion is not scored on fewer rows.
 MIN_ROWS = 100
-#: With at least this many days, days are resampled instead of rows: errors of a day are correlated.
+#: With at least this many days, days are resampled instead of rows: errors of a day are correlated. Fewer do not show
+#: how much they vary, so what is usual elsewhere is assumed with them.
 MIN_DAYS = 8
 _REPLICATES = 200
+#: True outcomes and predictions.
+Rows = tuple[Array, Array]
 _SEED = 20130101
 
 
@@ -79,12 +83,13 @@ class PerformanceResult:
 
 def judge(
     result: PerformanceResult,
-    days: Sequence[tuple[Array, Array]],
+    days: Sequence[Rows],
     score: Score,
     *,
     title: str,
     greater_is_better: bool,
     level: float,
+    independent: bool = False,
 ) -> PerformanceResult:
     """Return `result` with the champion's score on `days` and whether it has dropped.
 
@@ -98,10 +103,13 @@ def judge(
         The metric, its display name, and its direction.
     level
         Probability of reporting a drop of exactly ``max_drop``.
+    independent
+        Whether rows are independent of each other, so that days differ by chance alone.
 
     Notes
     -----
-    A normal interval with the standard deviation of a bootstrap over days, or over rows with fewer than MIN_DAYS days.
+    Student's t with the standard deviation of a bootstrap over days. With fewer than MIN_DAYS days it is that over
+    rows, and :mod:`~modelmonitor_trainer.detect.day_effects` for the days.
     """
     filled = [day for day in days if day[0].size]
     rows = sum(int(day[0].size) for day in filled)
@@ -110,23 +118,27 @@ def judge(
         if result.unmatched:
             text += f", and {result.unmatched:,} rows have no label yet, or are of days with too few labels"
         return PerformanceResult(**(vars(result) | {"rows": rows, "message": text}))
-    truth, predicted = (np.concatenate([day[part] for day in filled]) for part in (0, 1))
+    truth, predicted = _joined(filled)
     now = or_none(score, truth, predicted)
     if now is None:
         text = f"{title} is not defined on the {rows} labelled rows (a single class?)"
         return PerformanceResult(**(vars(result) | {"rows": rows, "message": text}))
-    deviation = _deviation(filled, score)
-    from scipy import special  # imported late: it takes half as long as a small check
-
-    reach = float(special.ndtri(1 - level)) * deviation
+    if independent:
+        deviation, freedom = _rows_resampled(filled, score), float(rows - 1)
+    elif len(filled) >= MIN_DAYS:
+        deviation, freedom = _days_resampled(filled, score)
+    else:
+        deviation, freedom = _few_days(filled, score)
+    reach = _quantile(level, freedom) * deviation
     low, high = now - reach, now + reach
     fields: dict[str, Any] = {"rows": rows, "score": now, "low": low, "high": high}
     if result.promotion_score is None:
         text = f"{title} is {number(now)} on {rows:,} labelled rows; the champion has no score to compare it with"
         return PerformanceResult(**(vars(result) | fields | {"message": text}))
     drop = result.promotion_score - now if greater_is_better else now - result.promotion_score
-    # The score at promotion is an estimate from a sample, too.
-    apart = float(special.ndtri(1 - level)) * math.hypot(deviation, result.promotion_score_deviation)
+    # The score at promotion is an estimate from a sample, too: Welch and Satterthwaite.
+    both = math.hypot(deviation, result.promotion_score_deviation)
+    apart = _quantile(level, freedom * (both / deviation) ** 4 if 0 < deviation < math.inf else freedom) * both
     dropped = drop - apart > result.max_drop
     verb = "has dropped to" if greater_is_better else "has risen to"
     text = (
@@ -141,18 +153,69 @@ def _plus_minus(result: PerformanceResult) -> str:
     return f" ± {number(result.promotion_score_deviation)}" if result.promotion_score_deviation else ""
 
 
-def _deviation(days: Sequence[tuple[Array, Array]], score: Score) -> float:
-    generator = np.random.default_rng(_SEED)
-    truth, predicted = (np.concatenate([day[part] for day in days]) for part in (0, 1))
+def _quantile(level: float, freedom: float) -> float:
+    """Return the upper quantile of Student's t distribution."""
+    from scipy import special  # imported late: it takes half as long as a small check
+
+    return float(special.stdtrit(freedom, 1 - level))
+
+
+def _rows_resampled(days: Sequence[Rows], score: Score) -> float:
+    rows = sum(int(day[0].size) for day in days)
+    return _deviation(days, score, lambda generator: generator.integers(0, rows, rows))
+
+
+def _days_resampled(days: Sequence[Rows], score: Score) -> tuple[float, float]:
+    """Return the standard deviation of the score, and its degrees of freedom, by a bootstrap of days."""
+    count = len(days)
     bounds = np.cumsum([0, *(day[0].size for day in days)])
-    scores = []
-    for _ in range(_REPLICATES):
-        if len(days) >= MIN_DAYS:
-            drawn = generator.integers(0, len(days), len(days))
-            chosen = np.concatenate([np.arange(bounds[day], bounds[day + 1]) for day in drawn])
-        else:
-            chosen = generator.integers(0, truth.size, truth.size)
-        value = or_none(score, truth[chosen], predicted[chosen])
-        if value is not None:
-            scores.append(value)
+
+    def draw(generator: np.random.Generator) -> Array:
+        drawn = generator.integers(0, count, count)
+        return np.concatenate([np.arange(bounds[day], bounds[day + 1]) for day in drawn])
+
+    # The days that are drawn vary around their own mean.
+    return _deviation(days, score, draw) * math.sqrt(count / (count - 1)), float(count - 1)
+
+
+def _few_days(days: Sequence[Rows], score: Score) -> tuple[float, float]:
+    """Return the standard deviation of the score, and its degrees of freedom, for too few days to resample.
+
+    The score is taken for a mean of rows: what one row adds has the deviation that the bootstrap of rows shows, and
+    what the days add follows from the scores without one of them (the jackknife).
+    """
+    sizes = [int(day[0].size) for day in days]
+    rows = sum(sizes)
+    by_rows = _rows_resampled(days, score)
+    if not math.isfinite(by_rows):
+        return by_rows, 1.0
+    row_deviation = by_rows * math.sqrt(rows)
+    between = between_days(_squares_of_days(days, score, sizes), row_deviation, sizes)
+    return DayEffects(by_rows**2, row_deviation, between, sizes).alarm_error()
+
+
+def _squares_of_days(days: Sequence[Rows], score: Score, sizes: Sequence[int]) -> float:
+    """Return the squared deviations of the days' parts of the score, each times its rows.
+
+    Without a day of n_g of N rows, a mean changes by (m - m_g) n_g / (N - n_g).
+    """
+    rows, total = sum(sizes), or_none(score, *_joined(days))
+    squares = 0.0
+    for index, size in enumerate(sizes):
+        without = or_none(score, *_joined([*days[:index], *days[index + 1 :]])) if len(days) > 1 else None
+        if without is not None and total is not None:
+            squares += size * ((without - total) * (rows - size) / size) ** 2
+    return squares
+
+
+def _joined(days: Sequence[Rows]) -> tuple[Array, Array]:
+    return np.concatenate([day[0] for day in days]), np.concatenate([day[1] for day in days])
+
+
+def _deviation(days: Sequence[Rows], score: Score, draw: Callable[[np.random.Generator], Array]) -> float:
+    """Return the standard deviation of the scores of rows that are drawn; infinite if it cannot be computed."""
+    generator = np.random.default_rng(_SEED)
+    truth, predicted = _joined(days)
+    drawn = (draw(generator) for _ in range(_REPLICATES))
+    scores = [value for rows in drawn if (value := or_none(score, truth[rows], predicted[rows])) is not None]
     return float(np.std(scores, ddof=1)) if len(scores) > 1 else float("inf")

@@ -8,7 +8,7 @@ type against the batches of the reference.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,6 +17,7 @@ import numpy as np
 from modelmonitor_api.outcomes import ViolationKind
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.data.arrow_types import KINDS
+from modelmonitor_trainer.data.dates import date_text
 from modelmonitor_trainer.data.remarks import TRUTH
 from modelmonitor_trainer.data.windows import days_of
 from modelmonitor_trainer.detect.wording import Wording
@@ -66,14 +67,19 @@ class Violation:
     message: str
 
 
-def structural_violations(window: WindowProfile, wording: Wording, *, require_rows: bool = True) -> list[Violation]:
-    """Return what prevents any comparison of a window: unreadable objects, missing columns, no rows."""
+def structural_violations(
+    window: WindowProfile, wording: Wording, *, require_rows: bool = True, optional: Collection[str] = ()
+) -> list[Violation]:
+    """Return what prevents any comparison of a window: unreadable objects, missing columns, no rows.
+
+    Columns that are `optional` may be missing.
+    """
     violations = [
         Violation(ViolationKind.UNREADABLE, None, (block.block.name,), message)
         for block in window.blocks
         for message in block.unreadable
     ]
-    for name in window.columns:
+    for name in [name for name in window.columns if name not in optional]:
         lacking = [block for block in window.blocks if name in block.lacking]
         if lacking:
             objects = [uri for block in lacking for uri in block.lacking[name]]
@@ -90,7 +96,10 @@ def structural_violations(window: WindowProfile, wording: Wording, *, require_ro
 
 
 def contract_violations(
-    features: Sequence[Feature], current: WindowProfile, reference: WindowProfile | None
+    features: Sequence[Feature],
+    current: WindowProfile,
+    reference: WindowProfile | None,
+    dates: Collection[str] = (),
 ) -> list[Violation]:
     """Return how the rows of a window violate the contract of `features`.
 
@@ -100,6 +109,8 @@ def contract_violations(
         Declared columns.
     current, reference
         The windows; without a reference only declared properties are tested.
+    dates
+        Numeric columns that may hold dates.
     """
     violations: list[Violation] = []
     for feature in features:
@@ -108,7 +119,8 @@ def contract_violations(
             if (reference)
             else []
         )
-        for kind, check in _CHECKS:
+        checks = ((ViolationKind.TYPE_CHANGED, _no_dates), *_CHECKS[1:]) if feature.name in dates else _CHECKS
+        for kind, check in checks:
             hits = [
                 (block, problem)
                 for block in current.blocks
@@ -242,6 +254,14 @@ def _is_flag(profile: ColumnProfile) -> bool:
     return isinstance(profile, NumericProfile) and profile.minimum >= 0 and profile.maximum <= 1
 
 
+def _no_dates(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
+    """A column of dates must contain dates, and what the reference has besides them."""
+    strange = (profile.kinds & KINDS) - {"time"} - frozenset[str]().union(*(p.kinds for p in before))
+    if not strange or not isinstance(profile, NumericProfile):
+        return ""
+    return f"holds {in_words(strange)}{_strays_in_words(profile)}, where the reference holds dates or times,"
+
+
 def _strays_in_words(profile: NumericProfile) -> str:
     """Return examples of text that is not a number."""
     some = sorted(profile.strays.items(), key=lambda item: (-item[1], item[0]))[:3]
@@ -311,6 +331,8 @@ def _stuck(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnPro
     if share > 0 and profile.present * np.log(share) > np.log(_STUCK_LEVEL):
         return ""
     if isinstance(profile, NumericProfile):
+        if "time" in profile.kinds:
+            return f"has the value {date_text(profile.minimum)} in all of {profile.present:,} rows"
         return f"has the value {number(profile.minimum)} in all of {profile.present:,} rows"
     return f"has one value in all of {profile.present:,} rows"
 

@@ -14,6 +14,7 @@ from modelmonitor_api.outcomes import DetectorStatus
 from modelmonitor_api.resource import camel
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_api.status import FeatureEvidence, format_time
+from modelmonitor_trainer.data.dates import SECONDS_PER_DAY, date_text
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.coverage import Coverage, coverage_to_json
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
@@ -23,6 +24,7 @@ from modelmonitor_trainer.detect.inconclusive import explain_doubts
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.wording import FILES, Wording
+from modelmonitor_trainer.profile.binning import ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 
 #: Maximum number of hypotheses of a family in the JSON; a hundred columns have 4950 correlations.
@@ -191,7 +193,7 @@ def _column(column: ColumnResult, result: CheckResult) -> dict[str, Any]:
     document: dict[str, Any] = {
         "name": column.name,
         "role": column.comparison.role,
-        "type": "Numeric" if isinstance(reference, NumericProfile) else "Categorical",
+        "type": type_of(column.comparison.plan),
         "verdict": column.verdict.value,
         "drifted": column.drifted,
         "decidedBy": test.what if test else None,
@@ -208,14 +210,37 @@ def _column(column: ColumnResult, result: CheckResult) -> dict[str, Any]:
         "jensenShannonDistance": column.jensen_shannon,
     }
     if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
-        document["statistics"] = {
-            side: {"minimum": p.minimum, "maximum": p.maximum, "mean": _mean(p), "deviation": p.deviation}
-            for side, p in (("reference", reference), ("current", current))
-        }
+        statistics = _statistics_of_dates if type_of(column.comparison.plan) == "Date" else _statistics
+        document["statistics"] = {"reference": statistics(reference), "current": statistics(current)}
     elif isinstance(reference, CategoricalProfile) and isinstance(current, CategoricalProfile):
         document["distinctValues"] = {"reference": reference.distinct, "current": current.distinct}
     cleaned: dict[str, Any] = _without_nan(document)
     return cleaned
+
+
+def type_of(plan: ColumnPlan) -> str:
+    """Return the type of a column, as it is shown: Numeric, Date or Categorical."""
+    if isinstance(plan, NumericPlan):
+        return "Date" if plan.dates else "Numeric"
+    return "Categorical"
+
+
+def _statistics(profile: NumericProfile) -> dict[str, Any]:
+    return {
+        "minimum": profile.minimum,
+        "maximum": profile.maximum,
+        "mean": _mean(profile),
+        "deviation": profile.deviation,
+    }
+
+
+def _statistics_of_dates(profile: NumericProfile) -> dict[str, Any]:
+    """Return statistics as dates, and the deviation in days."""
+    dates = {key: value for key, value in _statistics(profile).items() if key != "deviation"}
+    shown = {
+        key: date_text(value) if value is not None and np.isfinite(value) else None for key, value in dates.items()
+    }
+    return {**shown, "deviation": profile.deviation / SECONDS_PER_DAY}
 
 
 def _performance(performance: PerformanceResult) -> dict[str, Any]:

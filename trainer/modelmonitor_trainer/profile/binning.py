@@ -18,10 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelmonitor_api.spec import Feature, FeatureType
 from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.data.arrow_floats import floats_of
+from modelmonitor_trainer.data.dates import are_dates, seconds_of
 from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.data.text_numbers import numbers_of
@@ -63,12 +65,15 @@ class NumericPlan:
         Strictly increasing edges of the cells.
     minimum, maximum
         Declared range; values outside are counted.
+    dates
+        Whether the values are dates or points in time, in seconds since 1970; text is read as such.
     """
 
     name: str
     edges: Floats
     minimum: float | None = None
     maximum: float | None = None
+    dates: bool = False
 
     @property
     def cells(self) -> int:
@@ -105,6 +110,45 @@ class CategoricalPlan:
 
 ColumnPlan = NumericPlan | CategoricalPlan
 Plan = tuple[ColumnPlan, ...]
+
+
+def date_columns(plan: Plan) -> frozenset[str]:
+    """Return the columns of a plan whose values are dates."""
+    return frozenset(column.name for column in plan if isinstance(column, NumericPlan) and column.dates)
+
+
+@dataclass
+class _Sample:
+    """Values of some columns.
+
+    Attributes
+    ----------
+    numbers
+        Column → numbers of the sample.
+    words
+        Column → counts of its words, of the categorical ones.
+    kinds
+        Column → kinds of the types of its numbers; text that is dates is "time".
+    """
+
+    numbers: dict[str, list[Floats]]
+    words: dict[str, Counter[str]]
+    kinds: dict[str, set[str]]
+
+    @classmethod
+    def empty(cls, features: Sequence[Feature]) -> _Sample:
+        """Return a sample of no rows."""
+        text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
+        return cls(
+            {feature.name: [] for feature in features},
+            {name: Counter() for name in text},
+            {feature.name: set() for feature in features},
+        )
+
+    def plan(self, feature: Feature, cells: int) -> ColumnPlan:
+        """Return the plan of a column."""
+        words = self.words.get(feature.name)
+        return _column_plan(feature, self.numbers[feature.name], words, self.kinds[feature.name], cells)
 
 
 def fit_edges(sample: Floats, cells: int = CELLS) -> Floats:
@@ -168,8 +212,8 @@ def fit_plan(
     # Some columns at a time: the samples of all columns of wide data would not fit into memory.
     for start in range(0, len(features), WIDE_COLUMNS):
         some = features[start : start + WIDE_COLUMNS]
-        numbers, words = _sample_objects(store, objects, some, fmt, (rows, quota), skip_unreadable=skip_unreadable)
-        plans += [_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in some]
+        sample = _sample_objects(store, objects, some, fmt, (rows, quota), skip_unreadable=skip_unreadable)
+        plans += [sample.plan(feature, cells) for feature in some]
     return tuple(plans)
 
 
@@ -216,28 +260,25 @@ def rebin(
     plans: list[ColumnPlan] = []
     for start in range(0, len(features), WIDE_COLUMNS):
         some = features[start : start + WIDE_COLUMNS]
-        numbers, words = _draw(store, objects, some, fmt, max(1, rows // (SAMPLE_ROWS_WIDE if wide else SAMPLE_ROWS)))
-        cells = CELLS_WIDE if wide else CELLS
-        plans += [_column_plan(feature, numbers[feature.name], words.get(feature.name), cells) for feature in some]
+        sample = _draw(store, objects, some, fmt, max(1, rows // (SAMPLE_ROWS_WIDE if wide else SAMPLE_ROWS)))
+        plans += [sample.plan(feature, CELLS_WIDE if wide else CELLS) for feature in some]
     return tuple(plans)
 
 
 def _draw(
     store: Store, objects: Sequence[ObjectInfo], features: Sequence[Feature], fmt: AnyFormat, step: int
-) -> tuple[dict[str, list[Floats]], dict[str, Counter[str]]]:
+) -> _Sample:
     """Return a sample of each column: one random row of every `step` rows."""
-    text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
-    numbers: dict[str, list[Floats]] = {feature.name: [] for feature in features}
-    words: dict[str, Counter[str]] = {name: Counter() for name in text}
+    sample = _Sample.empty(features)
     generator = np.random.default_rng(_SEED)
     with store.ahead(objects):
         for info in objects:
-            with scan(store, info, [feature.name for feature in features], fmt, text=text) as opened:
+            with scan(store, info, [feature.name for feature in features], fmt, text=[*sample.words]) as opened:
                 for name, column in opened.chunks:
                     starts = np.arange(0, len(column), step)
                     indices = starts + generator.integers(0, step, starts.size)
-                    _add(name, column.take(pa.array(indices[indices < len(column)])), numbers, words)
-    return numbers, words
+                    _add(name, column.take(pa.array(indices[indices < len(column)])), sample)
+    return sample
 
 
 def _sample_objects(
@@ -248,15 +289,13 @@ def _sample_objects(
     size: tuple[int, int],
     *,
     skip_unreadable: bool,
-) -> tuple[dict[str, list[Floats]], dict[str, Counter[str]]]:
+) -> _Sample:
     """Return a sample of each column: numbers, or counts of words.
 
     `size` is the number of rows of each column, and the largest number of them from one object.
     """
     rows, quota = size
-    text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
-    numbers: dict[str, list[Floats]] = {feature.name: [] for feature in features}
-    words: dict[str, Counter[str]] = {name: Counter() for name in text}
+    sample = _Sample.empty(features)
     seen: Counter[str] = Counter()
     order = [objects[index] for index in spread(len(objects))]
     with store.ahead(order):
@@ -265,11 +304,11 @@ def _sample_objects(
             if not wanted:
                 break
             try:
-                seen += _sample(store, info, wanted, fmt, quota, numbers, words)
+                seen += _sample(store, info, wanted, fmt, quota, sample)
             except Unreadable:
                 if not skip_unreadable:
                     raise
-    return numbers, words
+    return sample
 
 
 def _sample(
@@ -278,36 +317,54 @@ def _sample(
     wanted: Sequence[str],
     fmt: AnyFormat,
     quota: int,
-    numbers: dict[str, list[Floats]],
-    words: dict[str, Counter[str]],
+    sample: _Sample,
 ) -> Counter[str]:
     """Add the first `quota` rows of an object to the sample, and return the number of rows of each column."""
     here: Counter[str] = Counter()
-    with scan(store, info, wanted, fmt, text=list(words), head=quota) as opened:
+    with scan(store, info, wanted, fmt, text=list(sample.words), head=quota) as opened:
         for name, column in opened.chunks:
             here[name] += len(column)
-            _add(name, column, numbers, words)
+            _add(name, column, sample)
     for name in set(wanted) - opened.types.keys():
         here[name] += opened.rows  # so that a column that no object has does not make us read everything
     return here
 
 
-def _add(name: str, rows: pa.ChunkedArray, numbers: dict[str, list[Floats]], words: dict[str, Counter[str]]) -> None:
+def _add(name: str, rows: pa.ChunkedArray, sample: _Sample) -> None:
+    words = sample.words
     for part in rows.chunks:
+        kind = kind_of(part.type)
         if name in words:
             values, counts, _ = count_values(part)
             for value, count in zip(values, counts.tolist(), strict=True):
                 if count:  # not as a dictionary: a value that is written in two ways is there twice
                     words[name][value] += count
-        elif kind_of(part.type) == "text":
-            numbers_in_it = numbers_of(pa.chunked_array([part]))
-            numbers[name].append(numbers_in_it[~np.isnan(numbers_in_it)])
-        elif kind_of(part.type) in {"number", "time"}:
+        elif kind in {"number", "time"}:
             # A copy: a view of a few rows would keep the whole row group.
-            numbers[name].append(floats_of(part)[0].copy())
+            sample.numbers[name].append(floats_of(part)[0].copy())
+            sample.kinds[name] |= {kind} if part.null_count < len(part) else set()
+        elif kind == "text":
+            _add_text(name, part, sample)
 
 
-def _column_plan(feature: Feature, numbers: list[Floats], words: Counter[str] | None, cells: int) -> ColumnPlan:
+def _add_text(name: str, part: pa.Array, sample: _Sample) -> None:
+    """Add text that is dates, or stands for numbers."""
+    values, counts, _ = count_values(part)
+    some = [value for value, count in zip(values, counts.tolist(), strict=True) if count]
+    if not are_dates(some):
+        sample.kinds[name] |= {"text"} if some else set()
+        numbers = numbers_of(pa.chunked_array([part]))
+        sample.numbers[name].append(numbers[~np.isnan(numbers)])
+        return
+    times = seconds_of(pa.array(values, pa.string()))
+    known = ~np.isnan(dates := pc.fill_null(times, float("nan")).to_numpy(zero_copy_only=False))
+    sample.numbers[name].append(np.repeat(dates[known], counts[known]))
+    sample.kinds[name].add("time")
+
+
+def _column_plan(
+    feature: Feature, numbers: list[Floats], words: Counter[str] | None, kinds: set[str], cells: int
+) -> ColumnPlan:
     if words is not None:
         common = sorted(merge_spellings(words).items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES]
         allowed = tuple(sorted(feature.allowed_values)) if feature.allowed_values is not None else None
@@ -319,6 +376,7 @@ def _column_plan(feature: Feature, numbers: list[Floats], words: Counter[str] | 
         fit_edges(sample, cells),
         float(feature.minimum) if feature.minimum is not None else None,
         float(feature.maximum) if feature.maximum is not None else None,
+        dates=kinds == {"time"},
     )
 
 
@@ -341,7 +399,14 @@ def plan_to_json(plan: Plan) -> bytes:
     for column in plan:
         if isinstance(column, NumericPlan):
             edges = base64.b64encode(column.edges.astype("<f8").tobytes()).decode()
-            columns.append({"name": column.name, "edges": edges, "minimum": column.minimum, "maximum": column.maximum})
+            numeric: dict[str, object] = {
+                "name": column.name,
+                "edges": edges,
+                "minimum": column.minimum,
+                "maximum": column.maximum,
+            }
+            # Only where it is true: plans without dates keep their digest, so that cached profiles stay valid.
+            columns.append(numeric | ({"dates": True} if column.dates else {}))
         else:
             named = {"name": column.name, "categories": column.categories, "allowed": column.allowed}
             columns.append(named | {"buckets": column.buckets})
@@ -377,6 +442,7 @@ def _column_from(column: dict[str, object]) -> ColumnPlan:
             edges,
             float(minimum) if isinstance(minimum, (int, float)) else None,
             float(maximum) if isinstance(maximum, (int, float)) else None,
+            dates=bool(column.get("dates", False)),
         )
     categories, allowed, buckets = column["categories"], column["allowed"], column["buckets"]
     if not isinstance(categories, list) or not (allowed is None or isinstance(allowed, list)):

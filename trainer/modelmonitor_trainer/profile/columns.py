@@ -43,6 +43,8 @@ class NumericProfile:
         Kinds of the values seen: number, text, time, nested, null, other; and remarks on how they are written.
     strays
         Rows of text values that are not numbers, of the EXAMPLES ones with the smallest hash.
+    unparsed
+        Values of another kind, such as text; they count as NULL.
     """
 
     counts: Counts
@@ -59,6 +61,7 @@ class NumericProfile:
     above: int = 0
     kinds: frozenset[str] = frozenset()
     strays: Mapping[str, int] = field(default_factory=dict)
+    unparsed: int = 0
 
     @property
     def missing(self) -> int:
@@ -105,6 +108,7 @@ class NumericProfile:
             above=self.above + other.above,
             kinds=self.kinds | other.kinds,
             strays=examples([*self.strays.items(), *other.strays.items()]) if self.strays or other.strays else {},
+            unparsed=self.unparsed + other.unparsed,
         )
 
 
@@ -131,6 +135,8 @@ class CategoricalProfile:
         As in :class:`NumericProfile`, and "not UTF-8".
     padded
         Rows of values with blanks around them, which do not count.
+    unparsed
+        Lists and structs, which count as NULL.
     """
 
     counts: Counts
@@ -143,6 +149,7 @@ class CategoricalProfile:
     padded: int = 0
     buckets: Counts = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     registers: Registers = field(default_factory=no_registers)
+    unparsed: int = 0
 
     @property
     def distinct(self) -> int:
@@ -172,6 +179,7 @@ class CategoricalProfile:
             kinds=self.kinds | other.kinds,
             buckets=self.buckets + other.buckets,
             registers=np.maximum(self.registers, other.registers),
+            unparsed=self.unparsed + other.unparsed,
         )
 
 

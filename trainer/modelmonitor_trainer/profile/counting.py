@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 
 from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.data.arrow_floats import doubles_of, floats_of, shortest, truths_of
+from modelmonitor_trainer.data.dates import seconds_of
 from modelmonitor_trainer.data.remarks import AS_TEXT, TRUTH, missing_as
 from modelmonitor_trainer.data.text_numbers import text_numbers
 from modelmonitor_trainer.profile import kernel
@@ -54,7 +56,7 @@ class NumberCounter:
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
         self._kinds: set[str] = set()
-        self._others = self._rows = 0
+        self._others = self._rows = self._unparsed = 0
         self._strays: Counter[str] = Counter()
         self._counts: dict[bool, _Doubles] = {}
 
@@ -66,12 +68,14 @@ class NumberCounter:
         kind = kind_of(column.type)
         self._rows += len(column)
         if kind == "text":
+            add = self._add_dates if self._cells.dates else self._add_text
             for chunk in column.chunks:
-                self._add_text(encoded(chunk))
+                add(encoded(chunk))
             return
         self._kinds.add(kind)
         if kind not in {"number", "time"}:
             self._others += len(column)
+            self._unparsed += len(column) - column.null_count
             return
         # A cast of 32-bit floats is cheap; their cells are those of the decimals that they stand for.
         narrow = bool(pa.types.is_float32(column.type))
@@ -80,10 +84,28 @@ class NumberCounter:
         for chunk in column.chunks:
             self._counts[narrow].add(pc.cast(chunk, pa.float64()) if narrow else doubles_of(chunk))
 
+    def _add_dates(self, coded: pa.DictionaryArray) -> None:
+        """Count text that is dates, and record examples of text that is not."""
+        words = words_of(coded.dictionary)
+        times = seconds_of(words)
+        self._add_strays(self._rows_of(coded, words), pc.and_(pc.is_null(times), pc.is_valid(words)))
+        if times.null_count < len(times):
+            self._kinds.add("time")
+        self._counts.setdefault(False, _Doubles(self._cells)).add(times.take(coded.indices))
+
     def _add_text(self, coded: pa.DictionaryArray) -> None:
         """Count text that stands for numbers, and record examples of text that does not."""
         words = words_of(coded.dictionary)
         parsed = text_numbers(words)
+        rows_of = self._rows_of(coded, words)
+        self._add_strays(rows_of, parsed.strays)
+        if parsed.values.null_count < len(words):
+            self._kinds |= {"number", TRUTH if parsed.truth else AS_TEXT} | missing_as(rows_of(parsed.missing))
+        self._counts.setdefault(False, _Doubles(self._cells)).add(parsed.values.take(coded.indices))
+
+    @staticmethod
+    def _rows_of(coded: pa.DictionaryArray, words: pa.StringArray) -> Callable[[pa.BooleanArray], dict[str, int]]:
+        """Return a function from chosen words to the rows of each that occurs."""
         codes = _code_counts(len(words))
         codes.add(codes_of(coded))
         used = codes.result()[0]
@@ -92,13 +114,15 @@ class NumberCounter:
             indices = np.flatnonzero(truths_of(chosen) & (used > 0))
             return dict(zip(take(words, indices).to_pylist(), used[indices].tolist(), strict=True))
 
-        strays = rows_of(parsed.strays)
+        return rows_of
+
+    def _add_strays(self, rows_of: Callable[[pa.BooleanArray], dict[str, int]], chosen: pa.BooleanArray) -> None:
+        """Record text that is not what the column holds."""
+        strays = rows_of(chosen)
         if strays:
             self._kinds.add("text")
+            self._unparsed += sum(strays.values())
             self._strays = Counter(examples([*self._strays.items(), *strays.items()]))
-        if parsed.values.null_count < len(words):
-            self._kinds |= {"number", TRUTH if parsed.truth else AS_TEXT} | missing_as(rows_of(parsed.missing))
-        self._counts.setdefault(False, _Doubles(self._cells)).add(parsed.values.take(coded.indices))
 
     def profile(self) -> NumericProfile:
         """Return the profile of all chunks."""
@@ -111,6 +135,7 @@ class NumberCounter:
             nulls=profile.nulls + self._others,
             kinds=frozenset(self._kinds),
             strays=dict(self._strays),
+            unparsed=self._unparsed,
         )
 
 
@@ -124,11 +149,14 @@ class Cells:
         Cuts between the cells.
     minimum, maximum
         Declared range.
+    dates
+        Whether text is read as dates.
     """
 
     edges: Floats
     minimum: float | None = None
     maximum: float | None = None
+    dates: bool = False
 
     @functools.cached_property
     def table(self) -> kernel.CellTable | None:
@@ -229,7 +257,7 @@ class CategoryCounter:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary, self._totals = vocabulary, CategoryCounts.empty(vocabulary)
         self._kinds: set[str] = set()
-        self._rows = self._nulls = self._padded = 0
+        self._rows = self._nulls = self._padded = self._unparsed = 0
         self._dictionary: pa.Array | None = None
         self._counts: kernel.CodeCounts | _CodesInNumpy | None = None
 
@@ -240,6 +268,7 @@ class CategoryCounter:
         self._rows += len(column)
         if kind == "nested":
             self._nulls += len(column)
+            self._unparsed += len(column) - column.null_count
             return
         for chunk in column.chunks:
             array = encoded(chunk)
@@ -279,6 +308,7 @@ class CategoryCounter:
             buckets=totals.in_buckets,
             registers=totals.registers,
             padded=self._padded,
+            unparsed=self._unparsed,
         )
 
 

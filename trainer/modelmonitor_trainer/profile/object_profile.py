@@ -62,6 +62,8 @@ def to_bytes(profile: ObjectProfile) -> bytes:
             entry |= {"buckets": column.buckets.tolist()}
         elif column.strays:
             entry |= {"strays": dict(column.strays)}
+        if column.unparsed:  # only then, so that other profiles keep their bytes
+            entry["unparsed"] = column.unparsed
         header["columns"].append(entry)
     arrays: dict[str, Any] = {f"c{number}": _narrow(profile.columns[name].counts) for number, name in enumerate(names)}
     for number, name in enumerate(names):
@@ -115,7 +117,7 @@ def _column_from(entry: dict[str, Any], arrays: Mapping[str, Array], number: int
         fields: dict[str, Any] = {key: int(entry[key]) for key in _NUMERIC_COUNTS}
         fields |= {key: float(entry[key]) for key in _NUMERIC_MOMENTS}
         strays = {str(key): int(value) for key, value in entry.get("strays", {}).items()}
-        return NumericProfile(counts, kinds=kinds, strays=strays, **fields)
+        return NumericProfile(counts, kinds=kinds, strays=strays, unparsed=int(entry.get("unparsed", 0)), **fields)
     return CategoricalProfile(
         counts=counts,
         kinds=kinds,
@@ -123,5 +125,6 @@ def _column_from(entry: dict[str, Any], arrays: Mapping[str, Array], number: int
         disallowed={str(key): int(value) for key, value in entry["disallowed"].items()},
         buckets=np.array(list(map(int, entry["buckets"])), dtype=np.int64),
         registers=arrays[f"r{number}"].astype(np.uint8),
+        unparsed=int(entry.get("unparsed", 0)),
         **{key: int(entry[key]) for key in _CATEGORICAL_FIELDS},
     )

@@ -112,7 +112,9 @@ class Counters:
     def __init__(self, plan: Plan) -> None:
         self.text = [column.name for column in plan if isinstance(column, CategoricalPlan)]
         self._columns = {column.name: column for column in plan}
-        self._cells = {c.name: Cells(c.edges, c.minimum, c.maximum) for c in plan if isinstance(c, NumericPlan)}
+        self._cells = {
+            c.name: Cells(c.edges, c.minimum, c.maximum, c.dates) for c in plan if isinstance(c, NumericPlan)
+        }
         self._vocabularies = {
             c.name: Vocabulary.of(c.categories, c.allowed, c.buckets) for c in plan if isinstance(c, CategoricalPlan)
         }

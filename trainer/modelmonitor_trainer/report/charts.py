@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.arrays import Counts
+from modelmonitor_trainer.data.dates import day_text
 from modelmonitor_trainer.detect.hypotheses import Hypothesis
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.profile.binning import CategoricalPlan, ColumnPlan, NumericPlan
@@ -189,14 +190,15 @@ def chart_of(
         if not any(counts.any() for counts in finite):
             return None
         if plan.edges.size == _ONE_VALUE and plan.edges[1] == np.nextafter(plan.edges[0], np.inf):
-            return _beside_constant(float(plan.edges[0]), finite[0], finite[1])
-        return histogram_of(plan.edges, reference, current)
+            return _beside_constant(float(plan.edges[0]), finite[0], finite[1], day_text if plan.dates else number)
+        return histogram_of(plan.edges, reference, current, day_text if plan.dates else number)
     return _bars(plan, reference.counts, current.counts)
 
 
-def _beside_constant(value: float, reference: Counts, current: Counts) -> Bars:
+def _beside_constant(value: float, reference: Counts, current: Counts, label_of: Callable[[float], str]) -> Bars:
     """Return the bars of a reference with a single value: of other values only the number of rows is known."""
-    labels = (f"below {number(value)}", number(value), f"above {number(value)}")
+    shown = label_of(value)
+    labels = (f"below {shown}", shown, f"above {shown}")
     p, q = (counts / max(1, int(counts.sum())) for counts in (reference, current))
     bars = [Bar(label, float(a), float(b)) for label, a, b in zip(labels, p, q, strict=True) if a or b]
     return Bars(tuple(bars), max(max(bar.reference, bar.current) for bar in bars))

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelmonitor_api.outcomes import Verdict
+from modelmonitor_trainer.data.dates import date_text, days_text
 from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.batch_distances import distances_of_batches
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest
 from modelmonitor_trainer.detect.inconclusive import explain_doubts
 from modelmonitor_trainer.detect.result import CheckResult
+from modelmonitor_trainer.profile.binning import ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.report.charts import Bar, Bars, chart_of
 from modelmonitor_trainer.report.heat_line import HeatLine, heat_line_of
@@ -181,7 +183,7 @@ def _row(column: ColumnResult, index: int, axis: float, result: CheckResult, lef
         is_open=index < _OPEN and state in {"drifted", "inconclusive"},
         missing=(_share(reference.missing, reference.rows), _share(current.missing, current.rows)),
         missing_bars=_missing_bars(shown, reference, current),
-        facts=tuple(_facts(reference, current)),
+        facts=tuple(_facts(column.comparison.plan, reference, current)),
         unknown=_unknown(current),
     )
 
@@ -216,7 +218,11 @@ def _names(batches: Sequence[Batch]) -> list[str]:
     return [batch.label.rstrip("/").rsplit("/", 1)[-1] for batch in batches]
 
 
-def _facts(reference: NumericProfile | CategoricalProfile, current: NumericProfile | CategoricalProfile) -> list[Fact]:
+def _facts(
+    plan: ColumnPlan,
+    reference: NumericProfile | CategoricalProfile,
+    current: NumericProfile | CategoricalProfile,
+) -> list[Fact]:
     sides = (reference, current)
     facts = [
         Fact("Rows", *(f"{side.rows:,}" for side in sides)),
@@ -229,13 +235,15 @@ def _facts(reference: NumericProfile | CategoricalProfile, current: NumericProfi
         )
     if numeric:
         known = [side.finite > 0 for side in numeric]
-        for name, values in (
-            ("Mean", [side.mean for side in numeric]),
-            ("Standard deviation", [side.deviation for side in numeric]),
-            ("Smallest", [side.minimum for side in numeric]),
-            ("Largest", [side.maximum for side in numeric]),
+        dates = isinstance(plan, NumericPlan) and plan.dates
+        written = date_text if dates else number
+        for name, values, text in (
+            ("Mean", [side.mean for side in numeric], written),
+            ("Standard deviation", [side.deviation for side in numeric], days_text if dates else number),
+            ("Smallest", [side.minimum for side in numeric], written),
+            ("Largest", [side.maximum for side in numeric], written),
         ):
-            shown = (number(value) if exists else "–" for value, exists in zip(values, known, strict=True))
+            shown = (text(value) if exists else "–" for value, exists in zip(values, known, strict=True))
             facts.append(Fact(name, *shown))
     categorical = [side for side in sides if isinstance(side, CategoricalProfile)]
     if categorical:

@@ -5,7 +5,7 @@ The axis ends where few values lie beyond; the outer bins hold them, and the lab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,8 +115,13 @@ def finite_counts(profile: NumericProfile) -> Counts:
     return counts
 
 
-def histogram_of(edges: Floats, reference: NumericProfile, current: NumericProfile) -> Histogram | None:
-    """Return the histogram of two profiles with cells between `edges`; None where nothing is known of the values."""
+def histogram_of(
+    edges: Floats, reference: NumericProfile, current: NumericProfile, label_of: Callable[[float], str] = number
+) -> Histogram | None:
+    """Return the histogram of two profiles with cells between `edges`; None where nothing is known of the values.
+
+    `label_of` writes the ends of the axis.
+    """
     # Cells of a reference of infinities alone reach over all numbers, and tell nothing of them.
     if not edges.size or float(edges[-1]) / 2 - float(edges[0]) / 2 >= LARGEST:
         return None
@@ -138,7 +143,7 @@ def histogram_of(edges: Floats, reference: NumericProfile, current: NumericProfi
     if sides[1].rows:
         # Bins without rows have a known shape.
         inside, outside = _outlines(now, ((middles >= edges[0]) & (middles <= edges[-1])) | (now == 0))
-    labels = (number(ends[0]), number(ends[1]))
+    labels = (label_of(ends[0]), label_of(ends[1]))
     beyond = [side.beyond(float(cuts[0]), float(cuts[-1])) for side in sides]
     texts = [
         f"{where} {label} ({percent(before)} → {percent(now)})" if max(before, now) >= _SEEN else ""

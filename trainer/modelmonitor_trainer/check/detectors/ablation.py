@@ -19,6 +19,7 @@ from modelmonitor_trainer.check.target import infer_task
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.errors import BadData
+from modelmonitor_trainer.profile.binning import date_columns
 from modelmonitor_trainer.profile.window import WindowProfile
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Ablation(RowDetector):
         assert outcomes is not None
         assert reference is not None
         selected = select_features([spec], data.source.features)
-        features = [feature for feature in data.source.features if feature.name in selected]
+        left_out = date_columns(data.rows.plan)
+        features = [f for f in data.source.features if f.name in selected and f.name not in left_out]
         before = _labelled_batches(ctx, outcomes, features, outcomes.reference, reference, outcomes.reference_labels)
         now = _labelled_batches(ctx, outcomes, features, outcomes.current, data.rows.current, outcomes.current_labels)
         name = outcomes.target.name
@@ -60,7 +62,9 @@ class Ablation(RowDetector):
                 f"the target {name!r} has {len(classes)} distinct values; at most {MAX_CLASSES} classes are supported"
             )
         sides = [_arrays(batches, features, name, task, classes) for batches in (before, now)]
-        return find_broken_relations(spec.name, *sides, classes=len(classes))
+        return find_broken_relations(
+            spec.name, *sides, classes=len(classes), independent=data.source.sensitivity.independent_rows
+        )
 
 
 def _labelled_batches(

@@ -20,6 +20,7 @@ from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import CheckData, ProfiledData
 from modelmonitor_trainer.detect.drift import Comparison, DriftResult
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily, in_words
+from modelmonitor_trainer.detect.labelling import Labelling
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.result import DetectorOutcome
@@ -60,6 +61,8 @@ class DetectorResult:
         Scores of the champion.
     notes
         Sentences for the report.
+    labelling
+        How rows and labels found each other; None if they were not joined.
     """
 
     comparisons: tuple[Comparison, ...] = ()
@@ -67,6 +70,7 @@ class DetectorResult:
     violations: tuple[Violation, ...] = ()
     performance: tuple[PerformanceResult, ...] = ()
     notes: tuple[str, ...] = ()
+    labelling: Labelling | None = None
 
     def __add__(self, other: DetectorResult) -> DetectorResult:
         """Return the results of both."""
@@ -76,6 +80,7 @@ class DetectorResult:
             self.violations + other.violations,
             self.performance + other.performance,
             self.notes + other.notes,
+            self.labelling or other.labelling,
         )
 
 
@@ -93,6 +98,8 @@ class Findings:
         Decided comparisons and families; None without a reference.
     notes
         Sentences for the report.
+    labelling
+        How rows and labels found each other; None if they were not joined.
     """
 
     data: ProfiledData
@@ -100,6 +107,7 @@ class Findings:
     performance: tuple[PerformanceResult, ...] = ()
     drift: DriftResult | None = None
     notes: tuple[str, ...] = ()
+    labelling: Labelling | None = None
 
 
 class Detector(ABC):

@@ -34,7 +34,9 @@ class CorrelationDrift(RowDetector):
         source, reference, current = data.source, data.rows.reference, data.rows.current
         assert reference is not None
         selected = select_features([spec], source.features)
-        numeric = [plan for plan in data.rows.plan if plan.name in selected and isinstance(plan, NumericPlan)]
+        # A correlation with a date is one with time, which the windows differ by.
+        plans = [plan for plan in data.rows.plan if isinstance(plan, NumericPlan) and not plan.dates]
+        numeric = [plan for plan in plans if plan.name in selected]
         values = max(reference.rows, current.rows) * len(numeric)
         if spec.name in source.optional and values > MAX_OPTIONAL_VALUES:
             rows = max(reference.rows, current.rows)

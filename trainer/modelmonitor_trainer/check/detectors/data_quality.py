@@ -21,6 +21,7 @@ from modelmonitor_trainer.check.detectors.base import (
 from modelmonitor_trainer.data.windows import days_of
 from modelmonitor_trainer.detect.quality import Violation, contract_violations, missing_partitions
 from modelmonitor_trainer.detect.unit_changes import row_count_violations, unit_changes
+from modelmonitor_trainer.profile.binning import date_columns
 from modelmonitor_trainer.profile.window import WindowProfile
 
 
@@ -51,11 +52,14 @@ class DataQuality(Detector):
         if not source.has_contract and (reference is None or not reference.rows):
             # Inferred columns declare nothing, and a reference without rows shows nothing.
             features = []
+        dates = date_columns(data.rows.plan) if not source.has_contract else frozenset()
         violations: list[Violation] = []
         if reference is not None and features:
-            violations += unit_changes(features, current, reference)
+            violations += unit_changes(
+                [feature for feature in features if feature.name not in dates], current, reference
+            )
             violations += row_count_violations(current, reference)
-        violations += contract_violations(features, current, reference)
+        violations += contract_violations(features, current, reference, dates)
         before = _days_with_rows(reference) if reference else []
         violations += missing_partitions(_expected_days(source, current), _days_with_rows(current), before)
         return DetectorResult(violations=tuple(violations))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,8 @@ from modelmonitor_trainer.check import predictor as predictors
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import MonitorData, Outcomes, ProfiledData
 from modelmonitor_trainer.check.detectors.base import Detector, DetectorResult, Findings, Need, Stage, register
-from modelmonitor_trainer.check.labelled_rows import LabelledBatch, read_batches
+from modelmonitor_trainer.check.label_survey import labelling_of
+from modelmonitor_trainer.check.labelled_rows import JoinedBatches, LabelledBatch, join_batches, read_batches
 from modelmonitor_trainer.check.predictor import (
     Predictor,
     Unusable,
@@ -29,8 +30,8 @@ from modelmonitor_trainer.check.predictor import (
 )
 from modelmonitor_trainer.data.join_keys import BadJoinKey
 from modelmonitor_trainer.data.tables import absent_columns
-from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.drift import level_of
+from modelmonitor_trainer.detect.labelling import Labelling
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
 from modelmonitor_trainer.detect.quality import contradictory_labels, duplicate_keys
 from modelmonitor_trainer.detect.score_timeline import ScoredDay, score_over_time
@@ -55,7 +56,8 @@ class Performance(Detector):
     def run(self, ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec]) -> DetectorResult:
         """Return the champion's scores, or a violation if join keys repeat: then labels are joined at random."""
         with ctx.stopwatch.step("performance"):
-            results = _measure(ctx, data, specs)
+            measured = _measure(ctx, data, specs)
+        results = measured.performance
         join = data.source.outcomes.join if data.source.outcomes else None
         checks_contract = any(spec.type is DetectorType.DATA_QUALITY for spec in data.source.detectors)
         if join is not None and checks_contract and results:
@@ -65,9 +67,9 @@ class Performance(Detector):
                 join.key, counts.contradictions, counts.labelled, join.max_contradictions
             )
             if violations:
-                return DetectorResult(violations=tuple(violations))
+                return DetectorResult(violations=tuple(violations), labelling=measured.labelling)
         notes = label_notes(results[0], join.version) if join is not None and results else ()
-        return DetectorResult(performance=results, notes=notes)
+        return replace(measured, notes=notes)
 
     def outcome(self, spec: DetectorSpec, findings: Findings) -> tuple[DetectorStatus, str]:
         """Return whether the score has dropped."""
@@ -80,8 +82,8 @@ class Performance(Detector):
         return DetectorStatus.DROPPED if result.dropped else DetectorStatus.HELD, result.message
 
 
-def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec]) -> tuple[PerformanceResult, ...]:
-    """Return the scores; labels that cannot be used are reported, not raised."""
+def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec]) -> DetectorResult:
+    """Return the scores, and how rows and labels met; labels that cannot be used are reported, not raised."""
     source = data.source
     monitor, outcomes = source.monitor, source.outcomes
     assert monitor is not None
@@ -92,10 +94,12 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
     started = [_start(monitor, spec) for spec in specs]
     damage = damage_of_model(monitor.registry, monitor.champion.version)
     if damage:
-        return tuple(replace(result, message=damage, unusable=True) for result in started)
+        return DetectorResult(performance=tuple(replace(result, message=damage, unusable=True) for result in started))
     if not days:
         reason = "no labels are mature yet for rows after the champion's training window"
-        return tuple(replace(result, message=reason) for result in started)
+        return DetectorResult(performance=tuple(replace(result, message=reason) for result in started))
+    labelling: Labelling | None = None
+    task = monitor.spec.model.task
     try:
         predictor = predictors.predictor_of(monitor.registry, monitor.spec, monitor.champion.version)
         declared = [feature.name for feature in monitor.spec.model.features]
@@ -103,23 +107,54 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
         predictor = predictor.without(
             absent_columns(ctx.store, [day.objects[0] for day in days if day.objects], unread, ctx.fmt)
         )
-        task = monitor.spec.model.task
         unusable = Unusable(outcomes.target.name, task, predictor.classes)
-        scored, batches, classes = _scored_days(ctx, outcomes, days, predictor, unusable)
+        joined: JoinedBatches | None = None
+        if outcomes.join is not None:
+            joined = join_batches(
+                ctx, outcomes, outcomes.join, days, predictor.columns, outcomes.current_labels, MAX_ROWS
+            )
+            labelling = labelling_of(joined, outcomes.join, expected=True)
+            started = [replace(result, **_label_counts(joined.batches)) for result in started]
+            joined.require_labels()
+        batches = joined.batches if joined else read_batches(ctx, outcomes, days, predictor.columns, (), MAX_ROWS)
+        scored, counted, classes = _scored_days(outcomes, batches, predictor, unusable)
+        started = [replace(result, **_label_counts(counted)) for result in started]
+        if labelling is not None:
+            labelling = replace(labelling, unscored=_unscored(joined.batches if joined else (), scored))
+        unusable.require_usable()
     except BadJoinKey:
         raise  # labels of that type never meet their rows, so the monitor must be changed
     except UnusableModel as error:
         problem = f"the champion cannot be used: {error}"
-        return tuple(replace(result, message=problem, unusable=True) for result in started)
+        return DetectorResult(
+            performance=tuple(replace(result, message=problem, unusable=True) for result in started),
+            labelling=labelling,
+        )
     except (BadData, BadConfiguration) as error:
-        return tuple(replace(result, message=str(error)) for result in started)
-    counted = [replace(result, **_label_counts(batches)) for result in started]
+        if labelling is not None and not isinstance(error, BadConfiguration):
+            labelling = replace(labelling, problem=str(error))
+        results = tuple(replace(result, message=str(error)) for result in started)
+        return DetectorResult(performance=results, labelling=labelling)
     level = level_of(source.sensitivity, source.checks_per_day)
-    results = [_score(result, task, scored, classes, level) for result in counted]
+    independent = source.sensitivity.independent_rows
     note = unusable.note()
     if predictor.absent:
         note += f"; {', '.join(map(repr, predictor.absent))} of the champion is no longer written and counts as missing"
-    return tuple(replace(result, message=result.message + note) for result in results)
+    scores = (_score(result, task, scored, classes, level, independent) for result in started)
+    results = tuple(replace(result, message=result.message + note) for result in scores)
+    return DetectorResult(performance=results, labelling=labelling)
+
+
+def _unscored(batches: Sequence[LabelledBatch], scored: Sequence[ScoredDay]) -> int:
+    """Return how many labelled rows are not scored; those that are not drawn count like those that are."""
+    usable = {day.day: int(day.truth.size) for day in scored}
+    unscored = 0.0
+    for batch in batches:
+        if batch.rows.num_rows and batch.batch.day is not None:
+            drawn = batch.rows.num_rows
+            whole = drawn if batch.sample_of is None else batch.sample_of
+            unscored += whole * (1 - usable.get(batch.batch.day, 0) / drawn)
+    return round(unscored)
 
 
 def _label_counts(batches: Sequence[LabelledBatch]) -> dict[str, Any]:
@@ -184,7 +219,12 @@ def _score_at_promotion(
 
 
 def _score(
-    result: PerformanceResult, task: Task, days: Sequence[ScoredDay], classes: Sequence[str], level: float
+    result: PerformanceResult,
+    task: Task,
+    days: Sequence[ScoredDay],
+    classes: Sequence[str],
+    level: float,
+    independent: bool,
 ) -> PerformanceResult:
     from modelmonitor_trainer.model import metrics
 
@@ -202,12 +242,20 @@ def _score(
         except BadData as error:
             return replace(result, message=f"{error}, or set metric to {Metric.ROC_AUC}")
     title, greater = metrics.title(metric), metrics.greater_is_better(metric)
-    judged = judge(result, pairs, score, title=title[:1].upper() + title[1:], greater_is_better=greater, level=level)
+    judged = judge(
+        result,
+        pairs,
+        score,
+        title=title[:1].upper() + title[1:],
+        greater_is_better=greater,
+        level=level,
+        independent=independent,
+    )
     return replace(judged, periods=score_over_time(days, score)) if judged.score is not None else judged
 
 
 def _scored_days(
-    ctx: CheckContext, outcomes: Outcomes, days: Sequence[Batch], predictor: Predictor, unusable: Unusable
+    outcomes: Outcomes, labelled: Iterable[LabelledBatch], predictor: Predictor, unusable: Unusable
 ) -> tuple[list[ScoredDay], list[LabelledBatch], tuple[str, ...]]:
     """Return the outcomes and predictions of each day, the days without their rows, and the classes.
 
@@ -219,7 +267,7 @@ def _scored_days(
     several, classes, name = unusable.task is Task.MULTICLASS_CLASSIFICATION, predictor.classes, outcomes.target.name
     scored: list[ScoredDay] = []
     batches: list[LabelledBatch] = []
-    for batch in read_batches(ctx, outcomes, days, predictor.columns, outcomes.current_labels, MAX_ROWS):
+    for batch in labelled:
         if batch.rows.num_rows:
             classes = with_new_classes(classes, batch.target, name) if several else classes
             truth = true_outcomes(batch.target, name, unusable.task, classes)
@@ -230,6 +278,5 @@ def _scored_days(
             scored.append(ScoredDay(batch.batch.day, truth[usable], scores[usable]))
         # Only the counts are needed from here on: one day is in memory at a time.
         batches.append(batch.counts())
-    unusable.require_usable()
     scored = [replace(day, predicted=padded(day.predicted, len(classes))) for day in scored]
     return scored, batches, classes

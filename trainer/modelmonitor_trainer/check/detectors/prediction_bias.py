@@ -53,7 +53,14 @@ class PredictionBias(RowDetector):
         binary = task is Task.BINARY_CLASSIFICATION
         if binary:
             require_probabilities(rows.predicted)
-        family = find_bias(spec.name, rows, binary=binary, clusters=data.source.wording.clusters)
+        family = find_bias(
+            spec.name,
+            rows,
+            binary=binary,
+            clusters=data.source.wording.clusters,
+            dated=all(batch.day for batch in outcomes.predicted),
+            independent=data.source.sensitivity.independent_rows,
+        )
         return [replace(family, message=family.message + note)]
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
-from modelmonitor_trainer.data.arrow_types import is_bytes, is_uuid, kind_of, plain_type
+from modelmonitor_trainer.data.arrow_types import is_bytes, is_date, is_uuid, kind_of, plain_type
 from modelmonitor_trainer.data.canonical import are_uuids, is_utf8
+from modelmonitor_trainer.data.column_names import SeenColumn
+from modelmonitor_trainer.data.dates import are_dates
 from modelmonitor_trainer.data.object_format import AnyFormat, format_at
 from modelmonitor_trainer.data.tables import Unreadable, header_of, is_text, scan
 from modelmonitor_trainer.data.text_numbers import MISSING_IN_NUMBERS, are_numbers
@@ -26,6 +28,8 @@ _LONGEST_NAME = 253
 _WORDS, _NEARLY_ALL = 1000, 0.95
 #: Rows of a column of bytes that are inspected for text.
 _BYTES = 1000
+#: Rows of a column of text that are inspected for dates.
+_DATE_ROWS = 1000
 #: Maximum number of columns named in a note.
 _NAMED = 10
 #: How pandas reads back an index that it wrote into CSV.
@@ -76,13 +80,16 @@ def infer_columns(
     named: Mapping[str, str | None],
     options: ColumnOptions | None = None,
     numbers: Mapping[str, pa.DataType] | None = None,
+    known: Mapping[str, SeenColumn] | None = None,
 ) -> Inferred:
-    """Return the columns of the first reference file as features.
+    """Return the columns of the reference files as features.
 
     Parameters
     ----------
     store, reference, current, fmt
         The files of both sides.
+    known
+        Columns of all reference files, as far as their headers show; None for those of the first file.
     named
         Option → column, such as the target.
     options
@@ -101,6 +108,7 @@ def infer_columns(
     for side in (reference, current):
         _require_distinct_names(store, side[0], fmt)
     before, now = _seen(store, reference[0], fmt), _seen_if_readable(store, current[0], fmt)
+    before = _with_later(store, reference, fmt, before, known or {})
     types = _with_values(store, [*reference[1:], *current], fmt, before, now)
     asked = {name for name in [*named.values(), *options.types] if name is not None}
     only = _resolved("--columns", options.only, types, reference[0])
@@ -119,7 +127,9 @@ def infer_columns(
     types, binary = _without_binary(store, reference[0], fmt, types, kept)
     elsewhere = {**(numbers or {}), **{name: kind for name, kind in now.types.items() if _is_number_type(kind)}}
     types |= _numbers_as_text(store, (reference[0], current[0]), fmt, types, elsewhere)
-    columns, notes = _comparable(types)
+    text = [name for name, kind in types.items() if is_text(kind) and name not in asked]
+    dates = _dates_in_text(store, reference[0], current[0], fmt, text)
+    columns, notes = _comparable(types, dates, frozenset(name for name in named.values() if name is not None))
     if not columns:
         raise BadData(f"{reference[0].uri} has no column of numbers or text")
     columns = _with_types(columns, types, options.types)
@@ -131,13 +141,9 @@ def infer_columns(
     left_out = [name for name in index if name in before.types and name not in kept | ignored and not only]
     notes += _note("Left out, because pandas wrote them as the index of its rows (--columns compares them)", left_out)
     notes += _notes_on_differences(types if only else before.types, now.types, comparable, ignored | {*index})
-    if not only:
-        later = _seen_if_readable(store, reference[-1], fmt).types if len(reference) > 1 else {}
-        new = [name for name in later if name not in before.types and name not in ignored]
-        notes += _note("Not in the first file of the reference, and not compared", new)
     notes += tuple(_notes_on_writing({reference[0].uri: before, current[0].uri: now}))
     if format_at(fmt, reference[0].uri) is DataFormat.CSV:
-        texts = [column.name for column in columns if is_text(types[column.name])]
+        texts = [c.name for c in columns if is_text(types[c.name]) and c.type is FeatureType.CATEGORICAL]
         texts = [name for name in texts if name not in options.types]
         notes += tuple(_numbers_with_errors(store, reference[0], texts, fmt))
     return Inferred(tuple(columns), notes)
@@ -160,6 +166,45 @@ def _seen_if_readable(store: Store, info: ObjectInfo, fmt: AnyFormat) -> _Seen:
         if error.undeclared:
             raise
         return _Seen()
+
+
+def _with_later(
+    store: Store, reference: Sequence[ObjectInfo], fmt: AnyFormat, first: _Seen, known: Mapping[str, SeenColumn]
+) -> _Seen:
+    """Return the columns of the first reference file, and those that later files have in addition."""
+    types = dict(first.types)
+    missing = [name for name in known if name not in types]
+    # A column that was added is in the last files, and one that was removed for some time in others.
+    for info in reversed(reference[1:]):
+        if not missing:
+            break
+        seen = _seen_if_readable(store, info, fmt)
+        types |= {name: seen.types[name] for name in missing if name in seen.types}
+        missing = [name for name in missing if name not in types]
+    return replace(first, types=types)
+
+
+def _dates_in_text(
+    store: Store, reference: ObjectInfo, current: ObjectInfo, fmt: AnyFormat, names: Sequence[str]
+) -> frozenset[str]:
+    """Return the columns of text that are dates in both files, as far as they have them."""
+    sides = [_words(store, info, fmt, names) for info in (reference, current)] if names else []
+    filled = [{name: words for name, words in side.items() if words} for side in sides]
+    return frozenset(
+        name
+        for name in names
+        if any(name in side for side in filled) and all(are_dates(side[name]) for side in filled if name in side)
+    )
+
+
+def _words(store: Store, info: ObjectInfo, fmt: AnyFormat, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return some values of columns of text; nothing of a file that cannot be read, or of a column of another type."""
+    words: dict[str, list[str]] = {}
+    with contextlib.suppress(Unreadable), scan(store, info, names, fmt, text=names, head=_DATE_ROWS) as opened:
+        for name, values in opened.chunks:
+            if is_text(values.type):
+                words.setdefault(name, []).extend(word for word in values.slice(0, _DATE_ROWS).to_pylist() if word)
+    return words
 
 
 def _with_values(
@@ -265,21 +310,27 @@ def _are_text(values: pa.Array) -> bool:
         return False
 
 
-def _comparable(types: Mapping[str, pa.DataType]) -> tuple[list[Feature], tuple[str, ...]]:
-    """Return the columns of numbers and text as features, and notes on the others."""
+def _comparable(
+    types: Mapping[str, pa.DataType], dates: frozenset[str], named: frozenset[str]
+) -> tuple[list[Feature], tuple[str, ...]]:
+    """Return the columns of numbers, dates and text as features, and notes on the others.
+
+    Dates are compared as numbers, unless an option names them as the target or the prediction.
+    """
     features: list[Feature] = []
     other, unnamed = [], []
     for name, kind in types.items():
+        number = kind_of(kind) in {"number", "null"} and not pa.types.is_boolean(plain_type(kind))
         if not 1 <= len(name) <= _LONGEST_NAME:
             unnamed.append(f"{name[:40]}… ({len(name)} characters)" if name else "one without a name")
-        elif kind_of(kind) in {"number", "null"} and not pa.types.is_boolean(plain_type(kind)):
+        elif number or name in dates or (is_date(kind) and name not in named):
             features.append(Feature(name=name, type=FeatureType.NUMERIC))
         elif kind_of(kind) in {"number", "text"}:
             features.append(Feature(name=name, type=FeatureType.CATEGORICAL))
         else:
             other.append(name)
     return features, (
-        *_note("Not compared, because they are neither numbers nor text", other),
+        *_note("Not compared, because they are neither numbers nor dates nor text", other),
         *_note(f"Not compared, because names must have 1 to {_LONGEST_NAME} characters", unnamed),
     )
 

@@ -19,9 +19,9 @@ from modelmonitor_trainer.check.sources.file_days import batches_of_days
 from modelmonitor_trainer.check.sources.file_listing import FileListing, format_of, list_files
 from modelmonitor_trainer.check.sources.file_task import infer_file_task, with_task
 from modelmonitor_trainer.check.sources.folder_columns import folder_columns
-from modelmonitor_trainer.data.arrow_types import KINDS, kind_of
+from modelmonitor_trainer.data.arrow_types import KINDS, is_date, kind_of
 from modelmonitor_trainer.data.column_names import SeenColumn, columns_of
-from modelmonitor_trainer.data.left_out import LeftOut, of_side
+from modelmonitor_trainer.data.left_out import LeftOut, SideName, of_side
 from modelmonitor_trainer.data.object_format import FileFormat, format_at
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import in_words
@@ -128,8 +128,9 @@ def _columns(
     named = {"--target": files.target, "--prediction": files.prediction}
     in_files = {option: name for option, name in named.items() if name not in {key.name for key in keys}}
     numbers = {name: column.number for seen in (now, before) for name, column in seen.items() if column.number}
-    inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files, files.columns, numbers)
-    left_out = _columns_left_out({column.name for column in inferred.columns}, before, now, len(reference.objects))
+    inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files, files.columns, numbers, before)
+    sizes = len(reference.objects), len(current.objects)
+    left_out = _columns_left_out({column.name for column in inferred.columns}, before, now, sizes)
     left_out += [key for key in keys_left_out if key.name not in before and key.name not in now]
     return (*inferred.columns, *keys), inferred.notes, tuple(left_out)
 
@@ -154,31 +155,38 @@ def _with_task(
 
 
 def _columns_left_out(
-    compared: set[str], reference: Mapping[str, SeenColumn], current: Mapping[str, SeenColumn], files: int
+    compared: set[str], reference: Mapping[str, SeenColumn], current: Mapping[str, SeenColumn], files: tuple[int, int]
 ) -> list[LeftOut]:
-    """Return the columns that are not compared, and those that some files of the reference lack."""
+    """Return the columns that are not compared, and those that some of the files lack.
+
+    `files` is the number of files of each side.
+    """
     left_out = []
     for name in dict.fromkeys([*reference, *current]):
         before, now = reference.get(name), current.get(name)
         kind = (before and before.type) or (now and now.type)
         detail = str(kind) if kind is not None else ""
         if name in compared:
-            if before is not None and before.objects < files:
-                share = 1 - before.objects / files
-                left_out.append(LeftOut(LeftOutReason.PARTIAL_COLUMN, name, detail=detail, share=share))
+            left_out += _lacking(name, before, files[0], "reference") + _lacking(name, now, files[1], "current")
             continue
         if before is None:
             reason = LeftOutReason.NEW_COLUMN
-        elif kind is not None and kind_of(kind) == "time":
-            reason = LeftOutReason.TIME_COLUMN
-        elif kind is None or kind_of(kind) not in {"number", "text", "null"} or len(name) > MAX_NAME:
+        elif kind is None or not (kind_of(kind) in {"number", "text", "null"} or is_date(kind)) or len(name) > MAX_NAME:
             reason = LeftOutReason.UNSUPPORTED_COLUMN
-        elif before.objects < files:
-            reason = LeftOutReason.PARTIAL_COLUMN
         else:
             reason = LeftOutReason.LOST_COLUMN if now is None else LeftOutReason.EXCLUDED_COLUMN
         left_out.append(LeftOut(reason, name, detail=detail))
     return left_out
+
+
+def _lacking(name: str, column: SeenColumn | None, files: int, side: SideName) -> list[LeftOut]:
+    """Return a column that some of the files of a side lack."""
+    having = column.objects if column is not None else 0
+    if not 0 < having < files:
+        return []
+    kind = f"{column.type}, " if column is not None and column.type is not None else ""
+    detail = f"{kind}in {having:,} of {files:,} files"
+    return [LeftOut(LeftOutReason.PARTIAL_COLUMN, name, detail=detail, share=1 - having / files, side=side)]
 
 
 def _files_left_out(reference: FileListing, current: FileListing) -> tuple[LeftOut, ...]:
