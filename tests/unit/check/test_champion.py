@@ -100,7 +100,7 @@ def test_a_champion_whose_score_has_dropped(crowned):
     assert verdict.performance_dropped
     assert (verdict.verdict, verdict.reason) == ("PerformanceDrop", "PerformanceDrop")
     assert verdict.message.startswith("ROC AUC has dropped to 0.")
-    assert "<h1>No drift, but the champion scores worse</h1>" in world.store.read(verdict.report_uri).decode()
+    assert "<h1>The champion scores worse; no drift found</h1>" in world.store.read(verdict.report_uri).decode()
     assert result.performance[0].dropped
 
 

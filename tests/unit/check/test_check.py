@@ -53,7 +53,7 @@ def test_drift_is_reported_and_written(world):
     [
         (lambda r: r | {"x": r["x"] * 100}, "OutOfRange", "'x'"),
         (lambda r: r | {"x": [None] * 150}, "NullBurst", "'x' lacks 100 %"),
-        (lambda r: r | {"x": [str(v) for v in r["x"]]}, "TypeChanged", "holds text"),
+        (lambda r: r | {"x": [f"v{v}" for v in r["x"]]}, "TypeChanged", "holds text"),
         (lambda r: r | {"kind": ["oops"] * 150}, "NotAllowed", "'oops'"),
         (lambda r: {k: v for k, v in r.items() if k != "z"}, "MissingColumn", "'z' is missing from file://"),
         (lambda r: r | {"z": [1.0] * 150}, "Stuck", "has the value 1 in all of 150 rows"),

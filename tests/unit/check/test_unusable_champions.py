@@ -48,7 +48,7 @@ def test_rows_that_the_champion_cannot_score_are_named(world, capsys):
     for number in range(19, 31):
         path = path_of(f"{world.base}/rows/date=2013-01-{number:02}/part.parquet")
         rows = pq.read_table(path)
-        words = pa.array([f"{value:.2f}" for value in rows["x"].to_pylist()])
+        words = pa.array([f"v{value:.2f}" for value in rows["x"].to_pylist()])
         pq.write_table(rows.set_column(rows.column_names.index("x"), "x", words), path)
     _, document = check(world, capsys)
     assert document["verdict"] == "ChampionUnusable", document["message"]

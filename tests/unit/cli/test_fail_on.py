@@ -49,7 +49,7 @@ def test_an_unknown_verdict_to_fail_on_is_refused_with_the_list(capsys, files, w
     with pytest.raises(SystemExit) as stopped:
         main(["check", "--reference", str(files), "--current", str(files), "--fail-on", words])
     assert stopped.value.code == 2
-    assert "choose from Drift, Corrupted, PerformanceDrop, Inconclusive" in capsys.readouterr().err
+    assert "choose from Drift, Corrupted, ChampionUnusable, PerformanceDrop, Inconclusive" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer import errors
 from modelmonitor_trainer.data.tables import MissingColumn, Unreadable
 from modelmonitor_trainer.registry.records import Decision, Pointer, Tenure
+from modelmonitor_trainer.registry.recovery import PointerLost
 from modelmonitor_trainer.registry.registry import ChampionChanged, ChampionPinned
 
 NOW = dt.datetime(2013, 5, 1, tzinfo=dt.UTC)
@@ -23,6 +24,7 @@ BUILT = {
     ChampionChanged: lambda: ChampionChanged("v1-0a1b2c3d", None),
     ChampionPinned: lambda: ChampionPinned(POINTER, Decision(since=NOW, by="pin", comment="audit")),
     MissingColumn: lambda: MissingColumn("s3://b/k", "x", ["a", "b"]),
+    PointerLost: lambda: PointerLost("s3://b/champion.json", "s3://b/tenures/1"),
     Unreadable: lambda: Unreadable("s3://b/k", DataFormat.CSV, "line 3"),
     errors.ObjectChanged: lambda: errors.ObjectChanged("it changed", "s3://b/k"),
     errors.PreconditionFailed: lambda: errors.PreconditionFailed("it exists", "s3://b/k"),

@@ -6,7 +6,7 @@ import pytest
 
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_trainer.train.best_champion import best_champion
-from unit.registry.test_registry import stored
+from unit.registry.registries import stored
 
 
 @pytest.fixture

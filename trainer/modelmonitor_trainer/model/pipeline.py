@@ -192,7 +192,7 @@ def fit(
     pipeline = build(estimator, used, seed=seed)
     rows = merged(frame(arrays, features), features)
     refuse_missing(pipeline, rows)
-    unstopped = without_early_stopping(pipeline["model"], truth, classes)
+    unstopped = () if task is Task.REGRESSION else without_early_stopping(pipeline["model"], truth, classes)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         pipeline = _fit_pipeline(pipeline, estimator, rows, truth, days, classes)
