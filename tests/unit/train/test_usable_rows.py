@@ -50,6 +50,15 @@ def test_a_day_that_violates_the_contract_is_left_out_by_name(world, edit, why, 
     assert [str(item.day) for item in world.registry.manifest(record).left_out] == [f"2013-01-{number:02}"]
 
 
+def test_days_of_one_value_here_and_there_are_ordinary(world):
+    """Good visibility all day is no stuck sensor, although it is practically impossible for independent rows."""
+    for number in (4, 6, 9, 12, 15):
+        change(world, number, with_column("x", lambda table: [1.5] * table.num_rows))
+    verdict = world.train()
+    assert "violate" not in verdict.message
+    assert verdict.train_rows == 1000
+
+
 def test_a_day_that_cannot_be_read_is_left_out(world):
     path = path_of(f"{world.base}/rows/date=2013-01-05/part.parquet")
     path.write_bytes(path.read_bytes()[:200])

@@ -20,8 +20,10 @@ from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 
 #: A day is tested against the others if its mean is farther from the quartiles of all means, in interquartile ranges.
 _FAR = 3.0
-#: … or if its rows differ from the median by this factor.
+#: … or if its rows differ from the median by this factor ...
 _VOLUME = 4.0
+#: ... or if it has a single value. A sensor is stuck once or twice; days of one value in more runs are ordinary.
+_MAX_STUCK_RUNS = 2
 
 #: Returns the profile of some of the days.
 Stack = Callable[[Sequence[BatchProfile]], WindowProfile]
@@ -81,7 +83,7 @@ def _odd_days(features: Sequence[Feature], days: Sequence[BatchProfile]) -> np.t
         kinds = [p.kinds - {"null"} if p else frozenset() for p in profiles]
         odd |= np.array([bool(kind) and kinds.count(kind) < len(days) / 2 for kind in kinds])
         single = np.array([p is not None and _one_value(p) for p in profiles])
-        if single.sum() < len(days) / 2:
+        if single.sum() < len(days) / 2 and _runs(single) <= _MAX_STUCK_RUNS:
             odd |= single
         means = np.array(
             [p.mean if isinstance(p, NumericProfile) and p.finite >= MIN_VALUES else np.nan for p in profiles]
@@ -93,9 +95,9 @@ def _odd_days(features: Sequence[Feature], days: Sequence[BatchProfile]) -> np.t
     return odd
 
 
-def _mean(profile: ColumnProfile | None) -> float:
-    usable = isinstance(profile, NumericProfile) and profile.finite >= MIN_VALUES
-    return profile.mean if usable and isinstance(profile, NumericProfile) else float("nan")
+def _runs(days: np.typing.NDArray[np.bool_]) -> int:
+    """Return the number of runs of days."""
+    return int(np.count_nonzero(days & ~np.concatenate([[False], days[:-1]])))
 
 
 def _one_value(profile: ColumnProfile) -> bool:

@@ -50,8 +50,9 @@ def without_broken_days(registry: ModelRegistry, spec: ModelMonitorSpec, manifes
             features=tuple(pinned for pinned in manifest.features if pinned.day not in days),
             left_out=tuple(sorted([*manifest.left_out, *more], key=lambda item: item.day)),
         )
-    for item in manifest.left_out:
-        _LOG.warning("%s is left out: %s", item.day, item.reason)
+    for reason in dict.fromkeys(item.reason for item in manifest.left_out):
+        days_of_reason = [str(item.day) for item in manifest.left_out if item.reason == reason]
+        _LOG.warning("left out: %s: %s", listed(days_of_reason, _SHOWN), reason)
     for name, days_of_window in (("training window", manifest.train), ("hold-out", manifest.holdout)):
         _require_usable(name, manifest, days_of_window)
     return manifest
