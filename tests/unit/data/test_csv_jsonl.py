@@ -111,3 +111,26 @@ def test_memory_is_bounded_by_a_block(tmp_path):
             peak = max(peak, pa.total_allocated_bytes() - before)
         assert opened.rows == 25_000_000
     assert peak < 130 * 1024 * 1024  # a whole table takes 200 MB for each of its columns
+
+
+@given(
+    st.lists(st.sampled_from([b'{"a": 1}', b'{"a": null}', b"", b"  ", b'{"b": "x\\n{"}']), max_size=30), st.booleans()
+)
+def test_blocks_of_json_lines_are_whole_lines(tmp_path_factory, lines, ends):
+    data = b"\n".join(lines) + b"\n" * ends
+    path = tmp_path_factory.mktemp("blocks") / "t.jsonl"
+    path.write_bytes(data)
+    source = text_blocks.TextSource(lambda: path.open("rb"), gzipped=False, size=len(data), progress=lambda _read: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_blocks, "BLOCK_BYTES", 20)
+        blocks = list(json_blocks.blocks_of(source))
+    assert [line for block in blocks for line in block.split(b"\n") if line.strip()] == [x for x in lines if x.strip()]
+    assert all(block.strip() for block in blocks)
+    assert all(block.endswith(b"\n") for block in blocks[:-1])
+
+
+def test_a_line_longer_than_a_block_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 1 << 20)
+    (tmp_path / "t.jsonl").write_text(json.dumps({"a": "x" * (3 << 20)}) + "\n")
+    with pytest.raises(Unreadable, match="a line is longer than 1 MiB"):
+        read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES)

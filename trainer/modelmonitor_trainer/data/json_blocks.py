@@ -6,6 +6,7 @@ object as a whole.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
@@ -37,7 +38,7 @@ def _infer_json(
     schema = pa.schema(
         [
             (field.name, pa.string() if field.name in text and pa.types.is_timestamp(field.type) else field.type)
-            for field in _json(source, None).schema
+            for field in _first_schema(source)
         ]
     )
     for whole_numbers in (pa.int64(), pa.float64()):
@@ -68,14 +69,46 @@ def _json_batches(source: TextSource, schema: pa.Schema, columns: Sequence[str] 
     return batches
 
 
-def _json(source: TextSource, schema: pa.Schema | None) -> pyarrow.json.JSONStreamingReader:
-    return pyarrow.json.open_json(
-        source.stream(),
-        read_options=pyarrow.json.ReadOptions(block_size=text_blocks.BLOCK_BYTES, use_threads=False),
-        parse_options=pyarrow.json.ParseOptions(
-            explicit_schema=schema, unexpected_field_behavior="infer" if schema is None else "error"
-        ),
+def _first_schema(source: TextSource) -> pa.Schema:
+    """Return the columns and types of the first block."""
+    for table in _tables(source, None):
+        return table.schema
+    raise pa.ArrowInvalid("it is empty")
+
+
+def _json(source: TextSource, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for table in _tables(source, schema):
+        yield from table.combine_chunks().to_batches()
+
+
+def _tables(source: TextSource, schema: pa.Schema | None) -> Iterator[pa.Table]:
+    """Yield the rows of each block.
+
+    Blocks are parsed one by one. The streaming reader of Arrow would read ahead in the background, and its threads have
+    crashed Python when a reader was abandoned.
+    """
+    options = pyarrow.json.ParseOptions(
+        explicit_schema=schema, unexpected_field_behavior="infer" if schema is None else "error"
     )
+    for block in blocks_of(source):
+        # One block of Arrow for one of ours, so that types cannot differ within it.
+        read = pyarrow.json.ReadOptions(block_size=len(block) + 1, use_threads=False)
+        yield pyarrow.json.read_json(pa.BufferReader(block), read_options=read, parse_options=options)
+
+
+def blocks_of(source: TextSource) -> Iterator[bytes]:
+    """Yield the object in blocks of whole lines, without those that are blank."""
+    with contextlib.closing(source.stream()) as stream:
+        rest = b""
+        while data := stream.read(text_blocks.BLOCK_BYTES):
+            end = data.rfind(b"\n") + 1
+            if not end and len(rest) + len(data) > text_blocks.BLOCK_BYTES:
+                raise pa.ArrowInvalid(f"a line is longer than {text_blocks.BLOCK_BYTES / 2**20:.0f} MiB")
+            block, rest = (rest + data[:end], data[end:]) if end else (b"", rest + data)
+            if block.strip():
+                yield block
+        if rest.strip():
+            yield rest
 
 
 def _selected(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
