@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.check.pipeline import check_files
 from modelmonitor_trainer.check.sources.files import Files
+from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.storage.open import open_store
 
 NOW = dt.datetime(2013, 12, 31, tzinfo=dt.UTC)
@@ -229,7 +230,13 @@ def test_the_same_table_written_another_way_is_the_same_table(tmp_path_factory, 
             kind = data.draw(st.sampled_from(sorted(WRITERS)))
             WRITERS[kind](folder / side / f"{number}{kind}", part, data.draw)
     files = Files(str(folder / "reference"), str(folder / "current"))
-    result = check_files(open_store(None), files, Sensitivity(), 1.0, now=NOW)
+    try:
+        result = check_files(open_store(None), files, Sensitivity(), 1.0, now=NOW)
+    except Unreadable as error:
+        # 1.234 in a small file is anyone's guess beside files with points and others with commas.
+        if "declare data.csv.decimal" not in str(error):
+            raise
+        reject()
     assert not result.violations, result.verdict.message
     assert result.verdict.verdict in {"NoDrift", "Inconclusive"}, result.verdict.message
     assert result.drift is not None
