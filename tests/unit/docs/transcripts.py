@@ -22,6 +22,8 @@ _SAVED = re.compile(r"[Ss]ave this as `(\S+)`")
 _HASH = re.compile(r"\bv(\d+)-[0-9a-f]{8}\b")
 #: The folder of a check is named after its time.
 _TIME = re.compile(r"\d{8}T\d{6}Z-local")
+#: The time at which a version became the champion.
+_MOMENT = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _TABLE = re.compile(r"^  column +effect ")
 
 
@@ -100,7 +102,7 @@ def shorten(output: str, folder: Path) -> str:
         if rest[:1] == [""] and rest[1:2] and rest[1].startswith("  "):  # how many there are of each kind
             kept += rest[:2]
             rest = rest[2:]
-    elif not any(line == "" for line in rest):
+    elif not any(line.startswith("Report: ") for line in rest):
         return "\n".join([*kept, *rest]) + "\n"
     where = [line for line in rest if line.startswith("Report: ")]
     if any(rest[: -len(where) or None]):
@@ -110,8 +112,8 @@ def shorten(output: str, folder: Path) -> str:
 
 
 def comparable(text: str) -> str:
-    """Return output without what differs from folder to folder."""
-    return re.sub(" +", " ", _HASH.sub(r"v\1", text))
+    """Return output without what differs from folder to folder, and from run to run."""
+    return re.sub(" +", " ", _MOMENT.sub("then", _HASH.sub(r"v\1", text)))
 
 
 def with_outputs(page: str, outputs: list[tuple[Step, str]]) -> str:
