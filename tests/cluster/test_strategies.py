@@ -31,6 +31,7 @@ def test_the_retrain_strategy_repeats_the_search(release: Kind, month: Lake) -> 
     )
     first = monitor.wait_training(1)
     assert first["outcome"] == "Promoted", first
+    month.add_days(30, 6)
     monitor.annotate(ANNOTATION_RETRAIN_REQUESTED, "again")
     second = monitor.wait_training(2)
     for last in (first, second):
@@ -46,7 +47,7 @@ def test_a_warm_start_continues_from_the_champion(release: Kind, month: Lake) ->
     )
     first = monitor.wait_training(1)
     assert first["outcome"] == "Promoted", first
-    month.add_days(30, 6)
+    month.add_days(36, 6)
     monitor.annotate(ANNOTATION_RETRAIN_REQUESTED, "continue")
     second = monitor.wait_training(2)
     parameters = monitor.parameters(second["version"])

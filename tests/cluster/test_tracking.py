@@ -101,9 +101,10 @@ def test_the_alias_follows_a_rollback(tracked: Monitor, lake: Lake) -> None:
     assert "MLflow" not in tracked.status()["history"][0]["message"]
 
 
-def test_a_server_that_is_down_is_reported_and_does_not_affect_the_promotion(tracked: Monitor) -> None:
+def test_a_server_that_is_down_is_reported_and_does_not_affect_the_promotion(tracked: Monitor, lake: Lake) -> None:
     tracked.kind.kubectl("scale", "deployment/mlflow", "--replicas=0")
     tracked.kind.kubectl("wait", "pod", "--selector", "app=mlflow", "--for=delete", "--timeout=600s")
+    lake.add_days(50, 6, slope=-0.15)
     tracked.annotate(ANNOTATION_RETRAIN_REQUESTED, "server-down")
     third = tracked.wait_training(3)
     assert third["outcome"] == "Promoted", third
@@ -113,8 +114,9 @@ def test_a_server_that_is_down_is_reported_and_does_not_affect_the_promotion(tra
     assert (newest["action"], newest["message"]) == (Reason.PROMOTED, third["message"])
 
 
-def test_a_trainer_image_without_the_package_is_reported(tracked: Monitor) -> None:
+def test_a_trainer_image_without_the_package_is_reported(tracked: Monitor, lake: Lake) -> None:
     _use_image(tracked.kind, "modelmonitor/trainer:dev")
+    lake.add_days(56, 6, slope=-0.15)
     tracked.annotate(ANNOTATION_RETRAIN_REQUESTED, "without-package")
     fourth = tracked.wait_training(4)
     assert fourth["outcome"] in {"Promoted", "Rejected"}, fourth

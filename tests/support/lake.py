@@ -100,6 +100,7 @@ class Lake:
             },
             "retraining": {
                 "windowDays": 14,
+                "minNewShare": "0",  # what waits for data is tested without a cluster
                 "estimator": {"name": "LogisticRegression"},
             },
             "model": {
