@@ -26,7 +26,7 @@ def test_a_restart_between_any_two_steps_changes_nothing(
     own_scene: Scene, operator: OperatorProcess, how: Literal["stop", "kill"]
 ) -> None:
     scene = own_scene
-    scene.create(monitor(retraining={"minNewShare": "0"}))
+    scene.create(monitor())
     check = scene.running_job(Role.CHECK)
     operator.restart(how)
     finish(scene.cluster, check, monitors.check("Inconclusive"))

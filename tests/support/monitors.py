@@ -119,7 +119,10 @@ def run(outcome: Outcome = "Promoted", version: str = "v1-0a1b2c3d", **fields: A
         "reason": outcome,
         "message": f"{outcome}: the difference in ROCAUC is 0.01, between 0.002 and 0.018.",
         "version": version,
-        "champion": Champion(version=version, since=now, metric="ROCAUC", score="0.82", data_end=now)
+        # Older than the hold-out and the delay of labels: a training window of today holds new days.
+        "champion": Champion(
+            version=version, since=now, metric="ROCAUC", score="0.82", data_end=now - dt.timedelta(days=20)
+        )
         if promoted
         else None,
         "comparison": MetricComparison(
