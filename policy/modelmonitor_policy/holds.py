@@ -87,8 +87,8 @@ def waiting_for_new_data(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime
     if onset is None or newest is None:
         return None
     calendar = plan_training(spec, newest, champion_end=champion.train_end)
-    found, required = calendar.train.count_from(onset), days_required(spec, days_tried(facts, onset))
-    if found >= required:
+    days_after, required = calendar.train.count_from(onset), days_required(spec, days_tried(facts, onset))
+    if days_after >= required:
         return None
     enough = day_with(spec, onset, required)
     labels = spec.data.labels
@@ -98,7 +98,7 @@ def waiting_for_new_data(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime
     return Hold(
         Reason.WAITING_FOR_NEW_DATA,
         f"Waiting until {format_time(known_from(spec, enough))} for data from after the change of {onset}: a training "
-        f"window would end on {calendar.train.end} and hold {found} days from after it, and {required} are needed "
+        f"window would end on {calendar.train.end} and hold {days_after} days from after it, and {required} are needed "
         f"(retraining.minNewShare is {spec.retraining.min_new_share}). Days reach it after {beyond}, so the rows of "
         f"{enough} must have arrived. Pending: {trigger.message}.",
     )

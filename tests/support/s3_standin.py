@@ -90,11 +90,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._list(path.strip("/"))
             return
         with self.server.store.lock:
-            found = self.server.store.objects.get(path)
-        if found is None:
+            stored = self.server.store.objects.get(path)
+        if stored is None:
             self._fail(404, "NoSuchKey")
             return
-        data, written = found
+        data, written = stored
         modified = format_datetime(written.replace(microsecond=0), usegmt=True)
         headers = {"ETag": f'"{etag(data)}"', "Last-Modified": modified}
         span = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")

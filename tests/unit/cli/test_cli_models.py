@@ -2,27 +2,13 @@
 
 import json
 
-import pytest
-
 from modelmonitor_api.messages import RunVerdict, decode_answer, encode
 from modelmonitor_api.names import ENV_JOB_NAME, ENV_TERMINATION_LOG
-from modelmonitor_trainer.cli.main import build_parser, main
+from modelmonitor_trainer.cli.main import build_parser
 from unit.train import conftest as training
 
 #: The monitor of the tests of trainings.
-world, cheap_trainings = training.world, training.cheap_trainings
-
-
-@pytest.fixture
-def command(capsys):
-    """Runs the command line; returns the exit code and what it printed."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+world, cheap_trainings, command = training.world, training.cheap_trainings, training.command
 
 
 def test_the_life_cycle_of_a_model_on_the_command_line(world, command):

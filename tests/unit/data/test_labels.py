@@ -76,11 +76,11 @@ def test_a_join_is_that_of_a_dictionary(rows, labels, data):
     delay = data.draw(st.integers(0, 4), "delay")
     matched = joined(rows, labels, versions, scope=scope, delay_days=delay)
     first: dict[tuple[int, int], int] = {}
-    for place, (key, day) in enumerate(rows):
+    for row, (key, day) in enumerate(rows):
         if key is not None and not (scope is KeyScope.WINDOW and any(other == key for other, _ in first)):
-            first.setdefault((key, day), place)
+            first.setdefault((key, day), row)
     expected, corrected, contradictory, labelled, ambiguous = [], 0, 0, 0, 0
-    for (key, day), place in first.items():
+    for (key, day), row in first.items():
         last = max((d for _, d in first if d < day), default=None)
         others = [other for name, other in first if name == key and other != day]
         later, earlier = min((d for d in others if d > day), default=99), [d for d in others if d < day]
@@ -107,7 +107,7 @@ def test_a_join_is_that_of_a_dictionary(rows, labels, data):
         if len(values) > 1:
             contradictory += 1
             continue
-        expected.append((place, values.pop()))
+        expected.append((row, values.pop()))
         corrected += any(order != newest and value != expected[-1][1] for order, value in candidates)
     assert pairs(matched) == sorted(expected)
     report = matched.report

@@ -13,6 +13,7 @@ import yaml
 from modelmonitor_api.messages import MonitorRef, PromoteRequest, RollbackRequest, TrainRequest
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.gate import interval
 from modelmonitor_trainer.model.pipeline import installed_digest
 from modelmonitor_trainer.registry.layout import ResultsLayout
@@ -189,3 +190,15 @@ def another(tmp_path_factory):
         return world
 
     return make
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs the command line; returns the exit code and what it printed."""
+
+    def run(*arguments):
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run

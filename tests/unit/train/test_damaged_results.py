@@ -4,22 +4,9 @@ import json
 
 import pytest
 
-from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.recovery import PointerLost
 from modelmonitor_trainer.storage.local import path_of
-
-
-@pytest.fixture
-def command(capsys):
-    """Runs the command line; returns the exit code and what it printed."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

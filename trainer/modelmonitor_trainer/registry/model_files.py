@@ -184,6 +184,7 @@ def read_pipeline(data: bytes) -> Pipeline:
         try:
             pipeline = skops.io.loads(data, trusted=sorted(TRUSTED_TYPES))
         except Exception as error:
+            # Damaged content reaches the constructors of libraries, which raise anything.
             raise BadData(
                 f"the model file cannot be read ({type(error).__name__}: {one_line(error)}); it is corrupt, or was "
                 "written by other releases of the libraries"
