@@ -25,7 +25,8 @@ from scipy import special, stats
 
 from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.spec import Metric, Promotion
-from modelmonitor_trainer.gate.evaluation import GateInput, evaluate
+from modelmonitor_trainer.gate.comparison import GateInput
+from modelmonitor_trainer.gate.evaluation import evaluate
 
 _CHAMPION = 0.75
 _TOGETHER = 0.9

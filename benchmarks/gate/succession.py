@@ -15,7 +15,8 @@ from scipy import special
 from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.spec import Metric, Promotion
 from modelmonitor_trainer.arrays import Array, Floats, Ints
-from modelmonitor_trainer.gate.evaluation import GateInput, evaluate
+from modelmonitor_trainer.gate.comparison import GateInput
+from modelmonitor_trainer.gate.evaluation import evaluate
 
 _FIRST = 0.85
 _TOGETHER = 0.98

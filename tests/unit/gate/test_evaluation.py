@@ -9,7 +9,8 @@ from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Metric, Promotion, Task
-from modelmonitor_trainer.gate.evaluation import GateInput, evaluate
+from modelmonitor_trainer.gate.comparison import GateInput
+from modelmonitor_trainer.gate.evaluation import evaluate
 from modelmonitor_trainer.gate.leakage import Suspect, is_suspicious_gain, is_too_good, suspects
 from modelmonitor_trainer.gate.slices import compare_slices
 

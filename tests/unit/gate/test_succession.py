@@ -13,7 +13,8 @@ from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import Promotion
-from modelmonitor_trainer.gate.evaluation import GateInput, evaluate
+from modelmonitor_trainer.gate.comparison import GateInput
+from modelmonitor_trainer.gate.evaluation import evaluate
 from modelmonitor_trainer.gate.reuse import count_earlier, spent_confidence
 
 ROWS = 40_000

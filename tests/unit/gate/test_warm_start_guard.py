@@ -7,7 +7,8 @@ from scipy import stats
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Metric, Promotion, Task
 from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scores
-from modelmonitor_trainer.gate.evaluation import GateInput, evaluate
+from modelmonitor_trainer.gate.comparison import GateInput
+from modelmonitor_trainer.gate.evaluation import evaluate
 from modelmonitor_trainer.gate.interval import paired_difference, shared_confidence
 from modelmonitor_trainer.gate.warm_start_guard import compare_with_refit, guarded_confidence
 

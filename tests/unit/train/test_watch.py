@@ -11,7 +11,7 @@ from modelmonitor_api.spec import Promotion
 from modelmonitor_trainer.check.champion_watch import look_schedule, shared_confidence
 from modelmonitor_trainer.check.pipeline import check_monitor
 from modelmonitor_trainer.check.publish import publish_check
-from modelmonitor_trainer.gate.evaluation import margin_of
+from modelmonitor_trainer.gate.comparison import margin_of
 from modelmonitor_trainer.registry.manual import handle_rollback
 from unit.train.conftest import NOW, World
 

@@ -19,7 +19,7 @@ from modelmonitor_trainer.data.classes import with_new_classes
 from modelmonitor_trainer.data.label_owners import EARLY_DAYS
 from modelmonitor_trainer.data.windows import Batch, Window, batches_of_partitions, partitions
 from modelmonitor_trainer.gate.baseline import baseline_scores
-from modelmonitor_trainer.gate.evaluation import margin_of
+from modelmonitor_trainer.gate.comparison import margin_of
 from modelmonitor_trainer.gate.interval import paired_difference
 from modelmonitor_trainer.model.metrics import Undefined, aligned, metric_value, padded
 from modelmonitor_trainer.profile.reference import target_column

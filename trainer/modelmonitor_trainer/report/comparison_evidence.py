@@ -16,7 +16,8 @@ from modelmonitor_api.spec import Metric, ModelMonitorSpec, Task, metric_fits
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.data.labels import Dataset
 from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.gate.evaluation import GateInput, GateResult, margin_of
+from modelmonitor_trainer.gate.comparison import GateInput, margin_of
+from modelmonitor_trainer.gate.evaluation import GateResult
 from modelmonitor_trainer.gate.interval import Difference, score_deviation
 from modelmonitor_trainer.model.metrics import Undefined, greater_is_better, in_units, metric_value, title
 

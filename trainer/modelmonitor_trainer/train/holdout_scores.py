@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.gate.baseline import baseline_scores, last_period_scores
-from modelmonitor_trainer.gate.evaluation import GateInput
+from modelmonitor_trainer.gate.comparison import GateInput
 from modelmonitor_trainer.gate.leakage import suspects
 from modelmonitor_trainer.model.metrics import aligned
 from modelmonitor_trainer.registry.records import VersionRecord
