@@ -22,7 +22,8 @@ from modelmonitor_trainer.data.windows import last_whole_day, latest_partition, 
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.registry.layout import RunLayout
 from modelmonitor_trainer.registry.records import Pointer
-from modelmonitor_trainer.registry.registry import ModelRegistry, version_name
+from modelmonitor_trainer.registry.registry import ModelRegistry
+from modelmonitor_trainer.registry.versions import version_name
 from modelmonitor_trainer.registry.writer import put_once
 from modelmonitor_trainer.storage.base import JSON, Store
 from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
