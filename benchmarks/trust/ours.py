@@ -13,17 +13,11 @@ from modelmonitor_trainer.data.arrow_floats import floats_of
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.drift import Comparison, DriftResult, find_drift
-from modelmonitor_trainer.profile.binning import (
-    MAX_CATEGORIES,
-    SAMPLE_ROWS,
-    CategoricalPlan,
-    ColumnPlan,
-    NumericPlan,
-    fit_edges,
-)
+from modelmonitor_trainer.profile.binning import MAX_CATEGORIES, SAMPLE_ROWS, fit_edges
 from modelmonitor_trainer.profile.categories import BUCKETS
 from modelmonitor_trainer.profile.columns import ColumnProfile
 from modelmonitor_trainer.profile.counting import count_values
+from modelmonitor_trainer.profile.plans import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.tasks import Counters
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile, stack
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from modelmonitor_trainer.data import parquet
-from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
+from modelmonitor_trainer.profile.plans import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.tasks import Counters
 from modelmonitor_trainer.storage.base import Store
 

@@ -8,8 +8,9 @@ from modelmonitor_api.outcomes import DoubtReason, Verdict
 from modelmonitor_api.spec import RateLimit, Sensitivity
 from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, Comparison, find_drift, level_of
-from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan, fit_edges
+from modelmonitor_trainer.profile.binning import fit_edges
 from modelmonitor_trainer.profile.columns import merge
+from modelmonitor_trainer.profile.plans import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.window import ColumnWindow
 from support.profiles import profile_categories, profile_numbers
 

@@ -15,7 +15,7 @@ from modelmonitor_trainer.detect.quality import (
     structural_violations,
 )
 from modelmonitor_trainer.detect.wording import PARTITIONS
-from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
+from modelmonitor_trainer.profile.plans import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.window import BatchProfile, stack
 from support.profiles import profile_categories, profile_numbers
 

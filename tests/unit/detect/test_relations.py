@@ -13,9 +13,10 @@ from modelmonitor_trainer.detect.ablation import Labelled, find_broken_relations
 from modelmonitor_trainer.detect.bias import Judged, clustered_mean, find_bias, t_test
 from modelmonitor_trainer.detect.correlation import find_correlation_drift, fisher_test
 from modelmonitor_trainer.detect.hypotheses import Hypothesis, HypothesisFamily, decide, family
-from modelmonitor_trainer.profile.binning import NumericPlan, fit_edges
+from modelmonitor_trainer.profile.binning import fit_edges
 from modelmonitor_trainer.profile.counting import bin_counts
 from modelmonitor_trainer.profile.moments import correlations, moments_of, scale_of, total
+from modelmonitor_trainer.profile.plans import NumericPlan
 
 LEVEL = 1 / 90
 

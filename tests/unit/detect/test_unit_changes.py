@@ -10,7 +10,8 @@ from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import contradictory_labels, duplicate_keys
 from modelmonitor_trainer.detect.unit_changes import KNOWN_CHANGES, row_count_violations, unit_changes
-from modelmonitor_trainer.profile.binning import NumericPlan, fit_edges
+from modelmonitor_trainer.profile.binning import fit_edges
+from modelmonitor_trainer.profile.plans import NumericPlan
 from modelmonitor_trainer.profile.window import BatchProfile, stack
 from support.profiles import profile_numbers
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from modelmonitor_trainer.profile import kernel
 from modelmonitor_trainer.profile.arrow_values import kind_of
-from modelmonitor_trainer.profile.binning import CategoricalPlan
 from modelmonitor_trainer.profile.cardinality import add_hashes, distinct, no_registers
 from modelmonitor_trainer.profile.categories import BUCKETS, LONGEST, shorten
 from modelmonitor_trainer.profile.columns import CategoricalProfile, merge
 from modelmonitor_trainer.profile.hashing import bucket_of, checksums_of, hashes_of
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, from_bytes, to_bytes
+from modelmonitor_trainer.profile.plans import CategoricalPlan
 from support.narrowing import as_type
 from support.profiles import profile_categories, profile_numbers
 

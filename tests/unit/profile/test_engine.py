@@ -12,10 +12,11 @@ from modelmonitor_api.spec import DataFormat, Feature
 from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.profile.binning import CategoricalPlan, fit_plan
+from modelmonitor_trainer.profile.binning import fit_plan
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, from_bytes, to_bytes
+from modelmonitor_trainer.profile.plans import CategoricalPlan
 from modelmonitor_trainer.profile.window import profile_objects, profile_window, require_readable
 from modelmonitor_trainer.storage.local import uri_of
 from modelmonitor_trainer.storage.open import open_store

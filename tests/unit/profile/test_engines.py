@@ -21,12 +21,13 @@ from modelmonitor_trainer.data import parquet
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import ObjectChanged, OutOfMemory
-from modelmonitor_trainer.profile.binning import NumericPlan, fit_plan, plan_to_json
+from modelmonitor_trainer.profile.binning import fit_plan
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.engine import ExecutorEngine, ThreadEngine
 from modelmonitor_trainer.profile.hashing import digest
 from modelmonitor_trainer.profile.moments import Scale, scale_of, to_bytes
 from modelmonitor_trainer.profile.object_profile import ObjectProfile
+from modelmonitor_trainer.profile.plans import NumericPlan, plan_to_json
 from modelmonitor_trainer.profile.tasks import ProfileTask
 from modelmonitor_trainer.profile.window import profile_objects, profile_window
 from modelmonitor_trainer.profile.window_moments import window_moments

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data.row_sampling import sample_object, spread_rows
 from modelmonitor_trainer.data.tables import scan
-from modelmonitor_trainer.profile.binning import NumericPlan, fit_edges
+from modelmonitor_trainer.profile.binning import fit_edges
 from modelmonitor_trainer.profile.counting import bin_counts
 from modelmonitor_trainer.profile.moments import (
     SAMPLE_ROWS,
@@ -23,6 +23,7 @@ from modelmonitor_trainer.profile.moments import (
     scale_of,
     to_bytes,
 )
+from modelmonitor_trainer.profile.plans import NumericPlan
 from modelmonitor_trainer.storage.open import open_store
 
 PARQUET, CSV = DataFormat.PARQUET, DataFormat.CSV

@@ -12,11 +12,12 @@ import pytest
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
 from modelmonitor_trainer.data import parquet
 from modelmonitor_trainer.data.tables import scan
-from modelmonitor_trainer.profile.binning import fit_plan, plan_to_json
+from modelmonitor_trainer.profile.binning import fit_plan
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.engine import ThreadEngine
 from modelmonitor_trainer.profile.hashing import digest
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, to_bytes
+from modelmonitor_trainer.profile.plans import plan_to_json
 from modelmonitor_trainer.profile.tasks import PartProfile, ProfileTask
 from modelmonitor_trainer.profile.window import profile_objects
 from modelmonitor_trainer.storage.open import open_store

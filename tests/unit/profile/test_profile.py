@@ -8,17 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmonitor_trainer.profile.binning import (
-    CategoricalPlan,
-    NumericPlan,
-    fit_edges,
-    plan_from_json,
-    plan_to_json,
-    spread,
-)
+from modelmonitor_trainer.profile.binning import fit_edges, spread
 from modelmonitor_trainer.profile.categories import EXAMPLES
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile, merge
 from modelmonitor_trainer.profile.counting import bin_counts
+from modelmonitor_trainer.profile.plans import CategoricalPlan, NumericPlan, plan_from_json, plan_to_json
 from support.narrowing import as_type
 from support.profiles import profile_categories, profile_numbers
 

@@ -9,7 +9,8 @@ import pytest
 
 from modelmonitor_trainer.detect.hypotheses import Hypothesis
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan, fit_edges
+from modelmonitor_trainer.profile.binning import fit_edges
+from modelmonitor_trainer.profile.plans import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.report.charts import Bars, HeatMap, chart_of, heat_map, scale_of
 from modelmonitor_trainer.report.histogram import Histogram
 from support.profiles import profile_categories, profile_numbers

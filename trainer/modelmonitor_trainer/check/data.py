@@ -17,7 +17,7 @@ from modelmonitor_api.status import Champion, ChampionWatch
 from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.wording import Wording
-from modelmonitor_trainer.profile.binning import Plan
+from modelmonitor_trainer.profile.plans import Plan
 from modelmonitor_trainer.profile.window import WindowProfile
 from modelmonitor_trainer.registry.registry import ModelRegistry
 

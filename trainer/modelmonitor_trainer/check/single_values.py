@@ -18,7 +18,7 @@ from modelmonitor_trainer.data.text_numbers import numbers_of
 from modelmonitor_trainer.detect.drift import ColumnResult
 from modelmonitor_trainer.detect.findings import crowded_cells
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.profile.binning import date_columns
+from modelmonitor_trainer.profile.plans import date_columns
 
 #: Rows that are drawn, and columns that are read: few columns have such cells without having drifted.
 _ROWS, _COLUMNS = 20_000, 20

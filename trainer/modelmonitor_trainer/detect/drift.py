@@ -35,8 +35,8 @@ from modelmonitor_trainer.detect.statistics import (
     rows_needed,
 )
 from modelmonitor_trainer.detect.variation import Variation, fit_variation, independent_rows
-from modelmonitor_trainer.profile.binning import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile
+from modelmonitor_trainer.profile.plans import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.window import ColumnWindow, WindowProfile
 
 _NO_BATCHES = Calendar.of((), ())

@@ -16,8 +16,8 @@ from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.data.dates import date_text, days_text
 from modelmonitor_trainer.detect.drift import ColumnResult, Comparison
 from modelmonitor_trainer.detect.wording import Wording
-from modelmonitor_trainer.profile.binning import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
+from modelmonitor_trainer.profile.plans import CategoricalPlan, NumericPlan
 from modelmonitor_trainer.text import listed, number, percent
 
 #: Fewer values are not examined.

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from modelmonitor_trainer.profile.binning import NumericPlan, Plan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
+from modelmonitor_trainer.profile.plans import NumericPlan, Plan
 from modelmonitor_trainer.profile.window import WindowProfile
 
 #: Batches of the reference of which each must lie above the one before.

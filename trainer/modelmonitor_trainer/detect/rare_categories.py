@@ -13,10 +13,10 @@ import numpy as np
 
 from modelmonitor_trainer.arrays import Counts, Ints
 from modelmonitor_trainer.detect.statistics import rare_categories
-from modelmonitor_trainer.profile.binning import CategoricalPlan, ColumnPlan
 from modelmonitor_trainer.profile.cardinality import SKETCH_ERROR, distinct
 from modelmonitor_trainer.profile.columns import CategoricalProfile
 from modelmonitor_trainer.profile.hashing import bucket_of, checksums_of, hashes_of
+from modelmonitor_trainer.profile.plans import CategoricalPlan, ColumnPlan
 from modelmonitor_trainer.profile.window import ColumnWindow
 
 

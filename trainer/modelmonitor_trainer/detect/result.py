@@ -24,8 +24,8 @@ from modelmonitor_trainer.detect.inconclusive import explain_doubts
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.wording import FILES, Wording
-from modelmonitor_trainer.profile.binning import ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
+from modelmonitor_trainer.profile.plans import ColumnPlan, NumericPlan
 
 #: Maximum number of hypotheses of a family in the JSON; a hundred columns have 4950 correlations.
 MAX_SUBJECTS = 200

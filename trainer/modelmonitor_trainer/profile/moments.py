@@ -21,8 +21,8 @@ from modelmonitor_trainer.arrays import Array, Counts, Floats
 from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.row_sampling import sample_object
 from modelmonitor_trainer.data.text_numbers import numbers_of
-from modelmonitor_trainer.profile.binning import NumericPlan
 from modelmonitor_trainer.profile.hashing import digest
+from modelmonitor_trainer.profile.plans import NumericPlan
 from modelmonitor_trainer.profile.serialization import pack, unpack
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from modelmonitor_trainer.arrays import Array, Counts
-from modelmonitor_trainer.profile.binning import PROFILE_VERSION, CategoricalPlan, ColumnPlan, NumericPlan, Plan
 from modelmonitor_trainer.profile.cardinality import REGISTERS
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
+from modelmonitor_trainer.profile.plans import PROFILE_VERSION, CategoricalPlan, ColumnPlan, NumericPlan, Plan
 from modelmonitor_trainer.profile.serialization import pack, unpack
 
 _NUMERIC_COUNTS = ("rows", "nulls", "nans", "finite", "negative_infinities", "below", "above")

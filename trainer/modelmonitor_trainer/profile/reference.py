@@ -18,19 +18,12 @@ from modelmonitor_api.spec import Feature, FeatureType, ModelMonitorSpec, Task
 from modelmonitor_trainer.data.object_format import AnyFormat, format_key
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.errors import NotFound
-from modelmonitor_trainer.profile.binning import (
-    WIDE_COLUMNS,
-    Plan,
-    fit_plan,
-    needs_rebinning,
-    plan_from_json,
-    plan_to_json,
-    rebin,
-)
+from modelmonitor_trainer.profile.binning import WIDE_COLUMNS, fit_plan, needs_rebinning, rebin
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.engine import Engine
 from modelmonitor_trainer.profile.hashing import digest
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, from_bytes, to_bytes
+from modelmonitor_trainer.profile.plans import Plan, plan_from_json, plan_to_json
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile, profile_window, require_readable, stack
 from modelmonitor_trainer.storage.base import JSON, Store
 

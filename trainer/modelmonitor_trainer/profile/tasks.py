@@ -21,12 +21,12 @@ from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.parquet import Part
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.profile import kernel
-from modelmonitor_trainer.profile.binning import PROFILE_VERSION, CategoricalPlan, NumericPlan, Plan
 from modelmonitor_trainer.profile.cache import Codec
 from modelmonitor_trainer.profile.categories import Vocabulary
 from modelmonitor_trainer.profile.columns import ColumnProfile, merge
 from modelmonitor_trainer.profile.counting import CategoryCounter, Cells, NumberCounter
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, empty_profile, from_bytes, to_bytes
+from modelmonitor_trainer.profile.plans import PROFILE_VERSION, CategoricalPlan, NumericPlan, Plan
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 

@@ -13,12 +13,12 @@ from modelmonitor_trainer.data.object_format import AnyFormat, format_key
 from modelmonitor_trainer.data.tables import Unreadable
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.profile.binning import Plan, plan_to_json
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, merge
 from modelmonitor_trainer.profile.engine import Engine, ThreadEngine
 from modelmonitor_trainer.profile.hashing import digest
 from modelmonitor_trainer.profile.object_profile import ObjectProfile, empty_profile
+from modelmonitor_trainer.profile.plans import Plan, plan_to_json
 from modelmonitor_trainer.profile.tasks import ProfileTask, profile_codec
 from modelmonitor_trainer.progress import Tick, no_progress, with_progress_bar
 from modelmonitor_trainer.storage.base import ObjectInfo, Store

@@ -13,8 +13,8 @@ from modelmonitor_trainer.arrays import Counts
 from modelmonitor_trainer.data.dates import day_text
 from modelmonitor_trainer.detect.hypotheses import Hypothesis
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.profile.binning import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
+from modelmonitor_trainer.profile.plans import CategoricalPlan, ColumnPlan, NumericPlan
 from modelmonitor_trainer.report.histogram import WIDTH, Histogram, finite_counts, histogram_of
 from modelmonitor_trainer.text import number
 

@@ -15,8 +15,8 @@ from modelmonitor_trainer.detect.batch_distances import distances_of_batches
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest
 from modelmonitor_trainer.detect.inconclusive import explain_doubts
 from modelmonitor_trainer.detect.result import CheckResult
-from modelmonitor_trainer.profile.binning import ColumnPlan, NumericPlan
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
+from modelmonitor_trainer.profile.plans import ColumnPlan, NumericPlan
 from modelmonitor_trainer.report.charts import Bar, Bars, chart_of
 from modelmonitor_trainer.report.heat_line import HeatLine, heat_line_of
 from modelmonitor_trainer.report.histogram import Histogram

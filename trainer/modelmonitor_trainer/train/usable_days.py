@@ -13,8 +13,9 @@ from modelmonitor_trainer.data.manifest import LeftOutDay, Manifest, days_within
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.detect.broken_days import broken_days
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.profile.binning import Plan, fit_plan
+from modelmonitor_trainer.profile.binning import fit_plan
 from modelmonitor_trainer.profile.cache import ProfileCache
+from modelmonitor_trainer.profile.plans import Plan
 from modelmonitor_trainer.profile.reference import columns_of_rows, pinned_batches, read_reference
 from modelmonitor_trainer.profile.window import BatchProfile, profile_window, stack
 from modelmonitor_trainer.registry.registry import ModelRegistry

@@ -19,7 +19,7 @@ from modelmonitor_trainer.check.target import infer_task
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.errors import BadData
-from modelmonitor_trainer.profile.binning import date_columns
+from modelmonitor_trainer.profile.plans import date_columns
 from modelmonitor_trainer.profile.window import WindowProfile
 
 if TYPE_CHECKING:

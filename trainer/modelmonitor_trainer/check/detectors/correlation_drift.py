@@ -13,9 +13,9 @@ from modelmonitor_trainer.check.detectors.base import RowDetector, register, sel
 from modelmonitor_trainer.detect.correlation import find_correlation_drift
 from modelmonitor_trainer.detect.drift import level_of
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
-from modelmonitor_trainer.profile.binning import NumericPlan
 from modelmonitor_trainer.profile.cache import ProfileCache
 from modelmonitor_trainer.profile.moments import MAX_COLUMNS, Moments, Scale, scale_of
+from modelmonitor_trainer.profile.plans import NumericPlan
 from modelmonitor_trainer.profile.window import WindowProfile
 from modelmonitor_trainer.profile.window_moments import window_moments
 

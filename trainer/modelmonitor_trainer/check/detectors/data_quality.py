@@ -21,7 +21,7 @@ from modelmonitor_trainer.check.detectors.base import (
 from modelmonitor_trainer.data.windows import days_of
 from modelmonitor_trainer.detect.quality import Violation, contract_violations, missing_partitions
 from modelmonitor_trainer.detect.unit_changes import row_count_violations, unit_changes
-from modelmonitor_trainer.profile.binning import date_columns
+from modelmonitor_trainer.profile.plans import date_columns
 from modelmonitor_trainer.profile.window import WindowProfile
 
 
