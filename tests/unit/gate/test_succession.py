@@ -78,6 +78,24 @@ def test_a_challenger_is_compared_with_the_best_champion_so_far():
     assert evaluate(Rows(0).contest(0.849, 0.848, 0.85), promotion(), seed=0).outcome is GateOutcome.PASSED
 
 
+def test_the_margin_to_the_best_champion_is_small_for_a_rare_class():
+    """A Brier score of 0.005 is more than a trivial model scores if one row in 500 is positive."""
+    generator = np.random.default_rng(0)
+    truth = (generator.random(ROWS) < 0.002).astype(int)
+    best, champion = np.where(truth, 0.9, 0.001), np.where(truth, 0.5, 0.001)
+    scores = GateInput(
+        truth=truth,
+        challenger=champion,
+        champion=champion,
+        baseline=np.full(ROWS, truth.mean()),
+        days=generator.integers(0, 14, ROWS),
+        best=best,
+        best_version="v1",
+    )
+    result = evaluate(scores, promotion(metric="BrierScore", nonInferiorityMargin="0.005"), seed=0)
+    assert result.reason == GateReason.WORSE_THAN_BEST, result.message
+
+
 @pytest.mark.parametrize(
     ("minimum", "champion", "outcome"),
     [

@@ -11,7 +11,7 @@ from modelmonitor_api.spec import Requirement
 from modelmonitor_trainer.gate.comparison import Comparison, figures_of, interval_of, margin_of
 from modelmonitor_trainer.gate.leakage import is_easy_problem, is_suspicious_gain, is_too_good
 from modelmonitor_trainer.gate.slices import judge_slices
-from modelmonitor_trainer.model.metrics import in_units, is_regression, sign, title
+from modelmonitor_trainer.model.metrics import MARGIN_SHARE, bounded, in_units, is_regression, sign, title
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def _not_worse_than_best(comparison: Comparison) -> CriterionResult | None:
     best, version = comparison.best, comparison.scores.best_version
     if best is None:
         return None
-    margin = in_units(comparison.metric, float(comparison.promotion.non_inferiority_margin), best.champion)
+    declared = float(comparison.promotion.non_inferiority_margin)
+    margin = bounded(comparison.metric, declared, best.champion, comparison.baseline.champion, MARGIN_SHARE)
     figures = figures_of(comparison, best)
     if best.low > -margin:
         return CriterionResult("Not worse than the best champion so far", True, figures, GateReason.WORSE_THAN_BEST)
