@@ -1,4 +1,7 @@
-"""Types of command-line arguments: each returns a value from its text, or an error that argparse prints."""
+"""Command-line arguments: those that several commands share, and types.
+
+A type returns a value from its text, or an error that argparse prints.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,16 @@ if TYPE_CHECKING:
 _BUDGET = re.compile(r"^(\d+)/(\d+)d$")
 #: Verdicts that --fail-on accepts: all but NoDrift.
 FAILURES = ("Drift", "Corrupted", "ChampionUnusable", "PerformanceDrop", "Inconclusive")
+
+
+def add_file(parser: argparse.ArgumentParser) -> None:
+    """Add the YAML file of the monitor to a command."""
+    parser.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the choice between text and JSON to a command."""
+    parser.add_argument("--output", choices=["text", "json"], default="text", help="what to print (default text)")
 
 
 def budget(text: str) -> tuple[int, int]:

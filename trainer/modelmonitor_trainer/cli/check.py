@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelmonitor_trainer.cli.arguments import add_file
 from modelmonitor_trainer.cli.check_options import FILE_OPTIONS, add_options, list_file_options, read_file_format
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def add_commands(subparsers: Any) -> None:
     check.set_defaults(run=_check)
 
     report = subparsers.add_parser("report", help="print the location of the newest report of a monitor, or copy it")
-    report.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
+    add_file(report)
     report.add_argument("--uid", default="local", help="UID of the monitor on the cluster (default: local checks)")
     report.add_argument("--html", metavar="FILE", help="copy the page to FILE")
     report.set_defaults(run=_report)

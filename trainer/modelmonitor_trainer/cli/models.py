@@ -8,6 +8,9 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from modelmonitor_trainer.cli.arguments import add_file, add_output
+from modelmonitor_trainer.cli.registry import local_job, open_registry
+
 if TYPE_CHECKING:
     from modelmonitor_api.messages import MonitorRef, RunVerdict, TrainRequest
     from modelmonitor_api.spec import ModelMonitorSpec
@@ -35,10 +38,10 @@ def add_commands(subparsers: Any) -> None:
         description="Score two versions on the newest rows that neither has seen, and report the outcome of the "
         "promotion gate. Nothing is changed.",
     )
-    compare.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
+    add_file(compare)
     compare.add_argument("--version", dest="wanted", required=True, metavar="VERSION", help="the challenger")
     compare.add_argument("--with", dest="other", metavar="VERSION", help="compare with this (default: the champion)")
-    _output(compare)
+    add_output(compare)
     compare.set_defaults(run=_compare)
 
     promote = _command(subparsers, "promote", "make a version the champion that awaits approval, or that you choose")
@@ -63,8 +66,8 @@ def add_commands(subparsers: Any) -> None:
     unpin = subparsers.add_parser("unpin", help="release a pinned champion", description="Release a pinned champion.")
     unpin.set_defaults(run=_pin, reason=None)
     for command in (pin, unpin):
-        command.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
-        _output(command)
+        add_file(command)
+        add_output(command)
 
     retire = subparsers.add_parser(
         "retire",
@@ -73,8 +76,8 @@ def add_commands(subparsers: Any) -> None:
         "retired version serves until then; no version and no history is deleted.",
     )
     retire.add_argument("--reason", required=True, metavar="TEXT", help="why, for the record")
-    retire.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
-    _output(retire)
+    add_file(retire)
+    add_output(retire)
     retire.set_defaults(run=_retire)
 
     prepare = _command(subparsers, "train-prepare", "freeze the data and prepare the input of a custom trainer")
@@ -90,12 +93,8 @@ def _command(subparsers: Any, name: str, help_text: str) -> argparse.ArgumentPar
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("-f", "--file", metavar="FILE", help="YAML file of a ModelMonitor (- is standard input)")
     source.add_argument("--request", metavar="FILE", help="request of the operator (used in pods)")
-    _output(parser)
+    add_output(parser)
     return parser
-
-
-def _output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", choices=["text", "json"], default="text", help="what to print (default text)")
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -127,7 +126,6 @@ def _refuse_held_back(monitor: MonitorRef, spec: ModelMonitorSpec) -> None:
     from modelmonitor_policy.holds import find_hold
     from modelmonitor_policy.observations import CheckObservation
     from modelmonitor_policy.triggers import ActiveTrigger
-    from modelmonitor_trainer.cli.registry import open_registry
     from modelmonitor_trainer.errors import BadConfiguration
     from modelmonitor_trainer.registry.newest_check import newest_check
 
@@ -188,7 +186,6 @@ def _training(monitor: MonitorRef, spec: ModelMonitorSpec, number: int) -> Train
 def _newest_change(monitor: MonitorRef, spec: ModelMonitorSpec) -> dt.date | None:
     """Return the first day after the newest known change: that of the checks, or one that the champion has seen."""
     from modelmonitor_trainer.check.publish import known_onset
-    from modelmonitor_trainer.cli.registry import open_registry
 
     registry = open_registry(monitor, spec)
     champion = registry.champion()
@@ -197,7 +194,6 @@ def _newest_change(monitor: MonitorRef, spec: ModelMonitorSpec) -> dt.date | Non
 
 
 def _numbers(monitor: MonitorRef, spec: ModelMonitorSpec) -> list[int]:
-    from modelmonitor_trainer.cli.registry import open_registry
 
     registry = open_registry(monitor, spec)
     runs = registry.store.children(registry.layout.runs(monitor.uid))
@@ -237,24 +233,22 @@ def _promote(args: argparse.Namespace) -> int:
 
 def _pin(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
-    from modelmonitor_trainer.cli.registry import open_registry
     from modelmonitor_trainer.registry.manual import handle_pin
 
     now = _now()
     registry = open_registry(*read_monitor(args.file))
     comment = None if args.reason is None else args.reason[:500]
-    _print(handle_pin(registry, comment, job=f"local-{now:%Y%m%dT%H%M%S%fZ}", now=now), args.output)
+    _print(handle_pin(registry, comment, job=local_job(now), now=now), args.output)
     return 0
 
 
 def _retire(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
-    from modelmonitor_trainer.cli.registry import open_registry
     from modelmonitor_trainer.registry.manual import handle_retirement
 
     now = _now()
     registry = open_registry(*read_monitor(args.file))
-    job = f"local-{now:%Y%m%dT%H%M%S%fZ}"
+    job = local_job(now)
     _print(handle_retirement(registry, args.reason[:500], job=job, now=now), args.output)
     return 0
 
@@ -282,7 +276,7 @@ def _run_request(
         return run_in_pod(in_pod)
     request = from_file(*read_monitor(args.file))
     # Each call on a command line counts as a job.
-    job = f"local-{_now():%Y%m%dT%H%M%S%fZ}"
+    job = local_job(_now())
     verdict = translate_system_errors(lambda: handle(request, job))
     assert verdict is None or verdict.kind == "Run"
     _print(verdict, args.output)
@@ -302,7 +296,6 @@ def _print(verdict: RunVerdict | None, output: str) -> None:
 
 def _compare(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cli.main import read_monitor
-    from modelmonitor_trainer.cli.registry import open_registry
     from modelmonitor_trainer.train.compare import compare
 
     monitor, spec = read_monitor(args.file)

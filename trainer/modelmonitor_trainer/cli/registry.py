@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelmonitor_trainer.cli.arguments import add_file, add_output
+
 if TYPE_CHECKING:
     from modelmonitor_api.messages import MonitorRef
     from modelmonitor_api.spec import ModelMonitorSpec
@@ -26,7 +28,7 @@ def add_commands(subparsers: Any) -> None:
         description="List the versions of a monitor's model: which is the champion, where a rollback leads, when each "
         "served, on which days it was trained, which have the same model, and what is damaged.",
     )
-    _add_file(versions)
+    add_file(versions)
     versions.add_argument(
         "--at", metavar="TIME", help="show which version served on a day or at a time, and what it was trained on"
     )
@@ -38,7 +40,7 @@ def add_commands(subparsers: Any) -> None:
         description="Report which objects of the registry are missing or damaged, and what can be restored from the "
         "others. Nothing is changed without --apply.",
     )
-    _add_file(repair)
+    add_file(repair)
     repair.add_argument("--apply", action="store_true", help="restore what can be restored")
     repair.add_argument(
         "--champion",
@@ -47,11 +49,7 @@ def add_commands(subparsers: Any) -> None:
     )
     repair.set_defaults(run=_repair)
     for command in (versions, repair):
-        command.add_argument("--output", choices=["text", "json"], default="text", help="what to print (default text)")
-
-
-def _add_file(command: argparse.ArgumentParser) -> None:
-    command.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
+        add_output(command)
 
 
 def open_registry(monitor: MonitorRef, spec: ModelMonitorSpec) -> ModelRegistry:
@@ -60,6 +58,11 @@ def open_registry(monitor: MonitorRef, spec: ModelMonitorSpec) -> ModelRegistry:
     from modelmonitor_trainer.storage.open import open_store
 
     return ModelRegistry.of(open_store(spec.storage), spec, monitor)
+
+
+def local_job(now: dt.datetime) -> str:
+    """Return the name of a decision made on a command line, where a Job of the operator has its own."""
+    return f"local-{now:%Y%m%dT%H%M%S%fZ}"
 
 
 def _versions(args: argparse.Namespace) -> int:
@@ -224,8 +227,8 @@ def _repair(args: argparse.Namespace) -> int:
     registry = open_registry(*read_monitor(args.file))
     diagnosis = diagnose(registry)
     if args.champion:
-        job = f"local-{_now():%Y%m%dT%H%M%S%fZ}"
-        diagnosis = choose_champion(registry, diagnosis, args.champion, by=job, now=_now())
+        now = _now()
+        diagnosis = choose_champion(registry, diagnosis, args.champion, by=local_job(now), now=now)
     restored = None
     if args.apply:
         require_restorable(diagnosis)

@@ -12,10 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from modelmonitor_api.spec import Feature
-from modelmonitor_trainer.detect.quality import BURST, Violation, contract_violations, structural_violations
+from modelmonitor_trainer.detect.quality import (
+    BURST,
+    Violation,
+    contract_violations,
+    has_one_value,
+    structural_violations,
+)
 from modelmonitor_trainer.detect.unit_changes import MIN_BLOCKS, MIN_VALUES, row_count_violations, unit_changes
 from modelmonitor_trainer.detect.wording import PARTITIONS
-from modelmonitor_trainer.profile.columns import ColumnProfile, NumericProfile
+from modelmonitor_trainer.profile.columns import NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 
 #: A day is tested against the others if its mean is farther from the quartiles of all means, in interquartile ranges.
@@ -82,7 +88,7 @@ def _odd_days(features: Sequence[Feature], days: Sequence[BatchProfile]) -> np.t
         odd |= missing > np.median(missing) + BURST
         kinds = [p.kinds - {"null"} if p else frozenset() for p in profiles]
         odd |= np.array([bool(kind) and kinds.count(kind) < len(days) / 2 for kind in kinds])
-        single = np.array([p is not None and _one_value(p) for p in profiles])
+        single = np.array([p is not None and p.present >= MIN_VALUES and has_one_value(p) for p in profiles])
         if single.sum() < len(days) / 2 and _runs(single) <= _MAX_STUCK_RUNS:
             odd |= single
         means = np.array(
@@ -98,12 +104,6 @@ def _odd_days(features: Sequence[Feature], days: Sequence[BatchProfile]) -> np.t
 def _runs(days: np.typing.NDArray[np.bool_]) -> int:
     """Return the number of runs of days."""
     return int(np.count_nonzero(days & ~np.concatenate([[False], days[:-1]])))
-
-
-def _one_value(profile: ColumnProfile) -> bool:
-    if isinstance(profile, NumericProfile):
-        return profile.finite >= MIN_VALUES and profile.minimum == profile.maximum
-    return profile.present >= MIN_VALUES and int(np.count_nonzero(profile.counts)) == 1
 
 
 def _ended(violation: Violation, names: Sequence[str]) -> Violation | None:

@@ -322,9 +322,9 @@ def _null_burst(_feature: Feature, profile: ColumnProfile, before: Sequence[Colu
 
 def _stuck(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
     """A single value, which is practically impossible according to the reference."""
-    if profile.present < _MIN_ROWS_STUCK or not before or not _one_value(profile):
+    if profile.present < _MIN_ROWS_STUCK or not before or not has_one_value(profile):
         return ""
-    if any(_one_value(p) for p in before if p.present >= _MIN_ROWS_STUCK):
+    if any(has_one_value(p) for p in before if p.present >= _MIN_ROWS_STUCK):
         return ""
     counts = sum((p.counts for p in before), start=np.zeros_like(profile.counts))
     share = float(counts[int(profile.counts.argmax())] / max(1, int(counts.sum())))
@@ -337,7 +337,8 @@ def _stuck(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnPro
     return f"has one value in all of {profile.present:,} rows"
 
 
-def _one_value(profile: ColumnProfile) -> bool:
+def has_one_value(profile: ColumnProfile) -> bool:
+    """Return whether all values of a column that are present are the same."""
     if isinstance(profile, NumericProfile):
         return profile.minimum == profile.maximum
     filled = int(np.count_nonzero(profile.counts))
