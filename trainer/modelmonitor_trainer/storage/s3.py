@@ -271,7 +271,7 @@ class S3Store(Store):
                     waited = time.monotonic() - started
                     if attempt >= patience.attempts or waited > patience.attempts * patience.read_seconds:
                         raise
-                    time.sleep(random.uniform(0, 2 ** (attempt - 1)))  # noqa: S311 - no secret
+                    _back_off(attempt)
                     continue
                 return data, etag_of(response)
         raise AssertionError("unreachable")
@@ -297,7 +297,7 @@ class S3Store(Store):
                 # Another request for this object was in progress, and neither has won yet: the outcome is still open.
                 if _status_of(error) != _CONFLICT or conflicts >= self._patience.attempts:
                     raise
-                time.sleep(random.uniform(0, 2 ** (conflicts - 1)))  # noqa: S311 - no secret
+                _back_off(conflicts)
         raise AssertionError("unreachable")
 
     def _put(self, uri: str, parameters: PutObjectRequestTypeDef, *, repeated: bool) -> str:
@@ -335,6 +335,11 @@ class S3Store(Store):
         if prefix_uri not in self._probed:
             probe_conditional_writes(self, prefix_uri)
             self._probed.add(prefix_uri)
+
+
+def _back_off(attempt: int) -> None:
+    """Wait before another attempt: at most 1 s after the first, twice as long after each (full jitter)."""
+    time.sleep(random.uniform(0, 2 ** (attempt - 1)))  # noqa: S311 - no secret
 
 
 def _read_body(body: StreamingBody, into: memoryview | None) -> bytes:
