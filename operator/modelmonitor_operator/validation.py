@@ -8,7 +8,6 @@ from modelmonitor_api.resource import InvalidSpec, parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.spec.monitor import S3_ONLY
 from modelmonitor_operator.gateway import Object
-from modelmonitor_operator.manifests import check_request
 from modelmonitor_operator.monitor import Monitor
 from modelmonitor_policy.schedule import validate_schedule
 
@@ -43,7 +42,7 @@ def validate_monitor(resource: Object) -> Monitor:
         annotations=metadata.get("annotations", {}),
         spec=spec,
     )
-    size = len(encode(check_request(monitor)).encode())
+    size = len(encode(check_request(monitor.ref, monitor.spec)).encode())
     if size > MAX_REQUEST_BYTES:
         raise InvalidSpec(
             f"spec: its JSON form has {size} bytes, and a pod can receive at most {MAX_REQUEST_BYTES}; "

@@ -23,6 +23,7 @@ from modelmonitor_policy.intents import (
 )
 from modelmonitor_policy.observations import JobObservation
 from modelmonitor_policy.plan import INITIAL_CHECK, plan, wake_at
+from modelmonitor_policy.planned_jobs import PlannedJob, check_request, plan_job, plan_scheduled_check
 from modelmonitor_policy.requests import Requests
 from modelmonitor_policy.transitions import apply_job_results, fail_lost_training, known_jobs, record_intent
 
@@ -35,6 +36,7 @@ __all__ = [
     "Facts",
     "Intent",
     "JobObservation",
+    "PlannedJob",
     "Requests",
     "RollbackCause",
     "StartCheck",
@@ -42,11 +44,14 @@ __all__ = [
     "StartRollback",
     "StartTraining",
     "apply_job_results",
+    "check_request",
     "decide",
     "facts_of",
     "fail_lost_training",
     "known_jobs",
     "plan",
+    "plan_job",
+    "plan_scheduled_check",
     "record_intent",
     "wake_at",
 ]

@@ -6,9 +6,12 @@ which retries exit code 3 and not exit code 2.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from modelmonitor_api.names import ExitCode, FailureReason
+
+if TYPE_CHECKING:
+    from modelmonitor_api.messages import Failure
 
 
 class ModelMonitorError(Exception):
@@ -28,6 +31,13 @@ class ModelMonitorError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the message and the attributes: an exception calls its constructor with `args`, which may not fit."""
         return _restore, (type(self), self.args, vars(self))
+
+
+def failure_of(error: ModelMonitorError) -> Failure:
+    """Return an error as the answer of a pod to the operator."""
+    from modelmonitor_api.messages import MAX_SENTENCE, Failure
+
+    return Failure(reason=error.reason, message=str(error)[:MAX_SENTENCE])
 
 
 def _restore(cls: type[ModelMonitorError], args: tuple[Any, ...], attributes: dict[str, Any]) -> ModelMonitorError:

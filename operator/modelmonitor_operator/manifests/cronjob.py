@@ -8,7 +8,7 @@ import json
 from modelmonitor_api import names
 from modelmonitor_api.names import Role
 from modelmonitor_operator.gateway import Object
-from modelmonitor_operator.manifests.job import check_request, labels_of, owner_reference, unnamed_job
+from modelmonitor_operator.manifests.job import labels_of, owner_reference, unnamed_job
 from modelmonitor_operator.monitor import Monitor
 from modelmonitor_operator.settings import Settings
 from modelmonitor_policy.schedule import shortest_interval
@@ -23,7 +23,7 @@ def cron_job(monitor: Monitor, settings: Settings) -> Object:
     Its annotation is a hash of the manifest, so that an unchanged CronJob can be recognized without a write.
     """
     spec = monitor.spec
-    check = unnamed_job(monitor, settings, Role.CHECK, check_request(monitor))
+    check = unnamed_job(monitor, settings, Role.CHECK, check_request(monitor.ref, spec))
     manifest: Object = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",

@@ -5,89 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from modelmonitor_api import names
-from modelmonitor_api.messages import CheckRequest, PromoteRequest, RollbackRequest, TrainRequest, encode
+from modelmonitor_api.messages import Request, encode
 from modelmonitor_api.names import Role
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.manifests.pod import TRUSTED_CONTAINERS, PodPurpose, container_names, pod_template
 from modelmonitor_operator.monitor import Monitor
 from modelmonitor_operator.settings import Settings
-from modelmonitor_policy import AutoRollback, Intent, StartCheck, StartPromotion, StartRollback, StartTraining
-from modelmonitor_policy.schedule import per_day
+from modelmonitor_policy import Intent, plan_job
 
 #: How long finished Jobs are kept: far longer than a resync, and long enough to inspect them.
 TTL_SECONDS = 7 * 24 * 3600
 #: Labels with these prefixes belong to the tool that applied the monitor, not to its children.
 _FOREIGN_LABELS = ("app.kubernetes.io/", "helm.sh/", "argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/")
 
-Request = CheckRequest | TrainRequest | RollbackRequest | PromoteRequest
-
 
 def job_of(monitor: Monitor, settings: Settings, intent: Intent) -> Object:
     """Return the Job that executes an intent; the same intent always gives a Job of the same name."""
-    match intent:
-        case StartCheck(token=token):
-            return _keyed_job(monitor, settings, Role.CHECK, check_request(monitor), token)
-        case StartTraining():
-            return _training_job(monitor, settings, intent)
-        case StartRollback(version=version, token=token):
-            rollback = RollbackRequest(monitor=monitor.ref, spec=monitor.spec, to=version)
-            return _keyed_job(monitor, settings, Role.ROLLBACK, rollback, token)
-        case StartPromotion(version=version, token=token, comment=comment):
-            promotion = PromoteRequest(monitor=monitor.ref, spec=monitor.spec, version=version, comment=comment)
-            return _keyed_job(monitor, settings, Role.PROMOTE, promotion, token)
-        case AutoRollback():
-            return _auto_rollback_job(monitor, settings, intent)
-
-
-def _training_job(monitor: Monitor, settings: Settings, intent: StartTraining) -> Object:
-    """Return the Job of a training."""
-    request = TrainRequest(
-        monitor=monitor.ref,
-        spec=monitor.spec,
-        number=intent.number,
-        reason=intent.reason,
-        message=intent.message[:1024],
-        trainer_image=monitor.spec.retraining.trainer.image or settings.trainer_image,
-        drift_onset=intent.drift_onset,
-        pinned=intent.pinned,
-    )
-    manifest = unnamed_job(monitor, settings, Role.TRAIN, request)
-    manifest["metadata"]["name"] = names.training_job_name(monitor.name, monitor.uid, intent.number)
-    manifest["metadata"]["labels"][names.LABEL_NUMBER] = str(intent.number)
-    manifest["metadata"]["annotations"] = {names.ANNOTATION_TRIGGER: f"{intent.reason}: {intent.message}"}
-    if intent.token is not None:
-        manifest["metadata"]["annotations"][names.ANNOTATION_TOKEN] = intent.token
+    planned = plan_job(intent, monitor.ref, monitor.spec, settings.trainer_image)
+    manifest = unnamed_job(monitor, settings, planned.role, planned.request)
+    metadata = manifest["metadata"]
+    metadata["name"] = planned.name
+    annotations = {names.ANNOTATION_TRIGGER: planned.trigger, names.ANNOTATION_TOKEN: planned.token}
+    metadata["annotations"] = {name: value for name, value in annotations.items() if value}
+    if planned.number is not None:
+        metadata["labels"][names.LABEL_NUMBER] = str(planned.number)
     manifest["spec"]["ttlSecondsAfterFinished"] = TTL_SECONDS
     return manifest
-
-
-def _auto_rollback_job(monitor: Monitor, settings: Settings, intent: AutoRollback) -> Object:
-    """Return the Job of an automatic rollback."""
-    request = RollbackRequest(
-        monitor=monitor.ref,
-        spec=monitor.spec,
-        to=intent.version,
-        instead_of=intent.instead_of,
-        reason=intent.reason.value,
-        message=intent.message[:1024],
-    )
-    manifest = _keyed_job(monitor, settings, Role.ROLLBACK, request, intent.token)
-    manifest["metadata"]["annotations"][names.ANNOTATION_TRIGGER] = f"{intent.reason}: {intent.message}"
-    return manifest
-
-
-def _keyed_job(monitor: Monitor, settings: Settings, role: Role, request: Request, token: str) -> Object:
-    """Return a Job whose name is derived from a token."""
-    manifest = unnamed_job(monitor, settings, role, request)
-    manifest["metadata"]["name"] = names.requested_job_name(monitor.name, monitor.uid, role, token)
-    manifest["metadata"]["annotations"] = {names.ANNOTATION_TOKEN: token}
-    manifest["spec"]["ttlSecondsAfterFinished"] = TTL_SECONDS
-    return manifest
-
-
-def check_request(monitor: Monitor) -> CheckRequest:
-    """Return the request of a check pod."""
-    return CheckRequest(monitor=monitor.ref, spec=monitor.spec, checks_per_day=per_day(monitor.spec.schedule))
 
 
 def selector(monitor: Object) -> str:

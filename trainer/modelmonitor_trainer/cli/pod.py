@@ -30,7 +30,14 @@ from modelmonitor_api.messages import (
     encode_answer,
 )
 from modelmonitor_api.names import ENV_JOB_NAME, ENV_TERMINATION_LOG, ExitCode, FailureReason
-from modelmonitor_trainer.errors import BadConfiguration, DiskFull, Interrupted, ModelMonitorError, OutOfMemory
+from modelmonitor_trainer.errors import (
+    BadConfiguration,
+    DiskFull,
+    Interrupted,
+    ModelMonitorError,
+    OutOfMemory,
+    failure_of,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -115,11 +122,6 @@ def translate_system_errors(work: Callable[[], CheckVerdict | RunVerdict | None]
                 f"no space is left for {error.filename or 'a file'}; free some, or write elsewhere"
             ) from error
         raise
-
-
-def failure_of(error: ModelMonitorError) -> Failure:
-    """Return an error as a message to the operator."""
-    return Failure(reason=error.reason, message=str(error)[:1024])
 
 
 class _Stopped(BaseException):
