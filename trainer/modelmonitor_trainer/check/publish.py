@@ -9,7 +9,7 @@ import datetime as dt
 import json
 import logging
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
 
@@ -51,15 +51,65 @@ def publish_check(
     verdict, result
         The result is None if an earlier pod of the same Job has finished the check.
     """
-    layout, uid = ResultsLayout.of(request.spec, request.monitor), request.monitor.uid
-    earlier = _earlier_verdict(store, layout.checks(uid), job)
+    layout = ResultsLayout.of(request.spec, request.monitor)
+    earlier = _earlier_verdict(store, layout.checks(request.monitor.uid), job)
     if earlier is not None:
         _LOG.info("an earlier pod of this Job has finished the check; its verdict stands")
         return earlier, None
+    prepared, result = prepare_check(store, request, job=job, now=now)
+    write_check(store, prepared)
+    return prepared.verdict, result
+
+
+@dataclass(frozen=True)
+class PreparedCheck:
+    """The result of a check, ready to be written.
+
+    Attributes
+    ----------
+    layout
+        Its folder.
+    verdict
+        The verdict, with the URIs of the files.
+    page, document
+        Contents of the report page, None if there is none, and of the verdict's file.
+    look_uri
+        Where the result of a look of the champion watch is written; None if there was none.
+    """
+
+    layout: CheckLayout
+    verdict: CheckVerdict
+    page: bytes | None
+    document: bytes
+    look_uri: str | None = None
+
+    def without_page(self) -> PreparedCheck:
+        """Return the check without its report page."""
+        return replace(self, page=None, verdict=self.verdict.model_copy(update={"report_uri": None}))
+
+
+def prepare_check(
+    store: Store, request: CheckRequest, *, job: str, now: dt.datetime
+) -> tuple[PreparedCheck, CheckResult]:
+    """Check a monitor's live window, and return the result with its files; nothing is written but profiles."""
     due = due_time(job, now)
+    layout = ResultsLayout.of(request.spec, request.monitor).check(request.monitor.uid, due, job)
     result = check_monitor(store, request, due=due, now=now)
-    published = _publish(store, layout.check(uid, due, job), result)
-    return published.verdict, published
+    uris = {"report_uri": layout.report, "result_uri": layout.verdict}
+    result = replace(result, verdict=result.verdict.model_copy(update=uris))
+    document = json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=1).encode()
+    look_uri = result.watch_uri if result.verdict.watch is not None else None
+    return PreparedCheck(layout, result.verdict, render(result).encode(), document, look_uri or None), result
+
+
+def write_check(store: Store, prepared: PreparedCheck) -> None:
+    """Write the files of a check."""
+    if prepared.look_uri is not None and prepared.verdict.watch is not None:
+        store_look(store, prepared.look_uri, prepared.verdict.watch)
+    if prepared.page is not None:
+        store.write(prepared.layout.report, prepared.page, content_type=HTML)
+    # Last: a verdict that exists means that everything does.
+    store.write(prepared.layout.verdict, prepared.document, content_type=JSON)
 
 
 def due_time(job: str, now: dt.datetime) -> dt.datetime:
@@ -91,19 +141,6 @@ def known_onset(store: Store, layout: ResultsLayout, uid: str, champion: str | N
             break
         onset = min(filter(None, (onset, verdict.drift_onset)), default=None)
     return onset
-
-
-def _publish(store: Store, layout: CheckLayout, result: CheckResult) -> CheckResult:
-    """Write a result, and return it with the URIs of its files."""
-    uris = {"report_uri": layout.report, "result_uri": layout.verdict}
-    result = replace(result, verdict=result.verdict.model_copy(update=uris))
-    if result.watch_uri and result.verdict.watch is not None:
-        store_look(store, result.watch_uri, result.verdict.watch)
-    store.write(uris["report_uri"], render(result).encode(), content_type=HTML)
-    # Last: a verdict that exists means that everything does.
-    content = json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=1).encode()
-    store.write(uris["result_uri"], content, content_type=JSON)
-    return result
 
 
 def _earlier_verdict(store: Store, folder: str, job: str) -> CheckVerdict | None:

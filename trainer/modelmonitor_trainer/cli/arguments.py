@@ -6,6 +6,7 @@ A type returns a value from its text, or an error that argparse prints.
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,25 @@ def column_type(text: str) -> tuple[str, FeatureType]:
     if not equals or not name or kind not in set(FeatureType):
         raise argparse.ArgumentTypeError(f"{text!r} is not COL=Numeric or COL=Categorical")
     return name, FeatureType(kind)
+
+
+def day(text: str) -> dt.date:
+    """Return a day from 2013-01-31."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day; write 2013-01-31") from None
+
+
+def price(text: str) -> float:
+    """Return a price: a number that is not negative."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a price; write a number that is not negative")
+    return value
 
 
 def separator(text: str) -> str:

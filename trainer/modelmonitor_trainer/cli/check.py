@@ -10,11 +10,11 @@ import shlex
 import sys
 from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelmonitor_trainer.cli.arguments import add_file
 from modelmonitor_trainer.cli.check_options import FILE_OPTIONS, add_options, list_file_options, read_file_format
+from modelmonitor_trainer.cli.files import require_writable, write_text
 
 if TYPE_CHECKING:
     from modelmonitor_api.messages import CheckRequest, CheckVerdict
@@ -65,12 +65,12 @@ def _check(args: argparse.Namespace) -> int:
             raise BadConfiguration("--fail-on is for scripts; the operator reads the verdict of a pod")
         return _check_in_pod(args)
     if args.html:
-        _require_writable(args.html)
+        require_writable(args.html)
     result = _check_of_files(args) if args.reference else _check_of_monitor(args)
     if args.html:
         from modelmonitor_trainer.report.check_page import render
 
-        _write(args.html, render(result))
+        write_text(args.html, render(result))
     _print(result, args)
     return _exit_code(result.verdict, frozenset().union(*args.fail_on))
 
@@ -223,7 +223,7 @@ def _report(args: argparse.Namespace) -> int:
     if newest is None:
         raise NotFound(f"there is no report under {folder}; run modelmonitor check, or give --uid")
     if args.html:
-        _write(args.html, store.read(newest).decode())
+        write_text(args.html, store.read(newest).decode())
         print(args.html)
     else:
         print(newest)
@@ -240,22 +240,3 @@ def _validate(args: argparse.Namespace) -> int:
         print("It uses file:// URIs, so it works on the command line only: in a cluster every URI must be s3://.")
     print("\n".join(describe_calendar(spec)))
     return 0
-
-
-def _require_writable(path: str) -> None:
-    """Refuse a file that cannot be written, before the check runs."""
-    from modelmonitor_trainer.errors import BadConfiguration
-
-    folder = Path(path).absolute().parent
-    if Path(path).is_dir() or not folder.is_dir() or not os.access(path if Path(path).exists() else folder, os.W_OK):
-        why = "it is a folder" if Path(path).is_dir() else f"{folder} is not a writable folder"
-        raise BadConfiguration(f"{path} cannot be written: {why}; choose another file with --html")
-
-
-def _write(path: str, text: str) -> None:
-    from modelmonitor_trainer.errors import BadConfiguration
-
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise BadConfiguration(f"{path} cannot be written: {error.strerror}") from error

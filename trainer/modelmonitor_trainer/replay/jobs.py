@@ -27,7 +27,7 @@ from modelmonitor_trainer.registry.manual import handle_promotion, handle_rollba
 from modelmonitor_trainer.storage.base import Store
 
 #: Errors of the machine that replays: a pod would have run elsewhere, so they end a replay.
-_OF_THIS_MACHINE = (DiskFull, Interrupted, OutOfMemory, StorageUnavailable)
+OF_THIS_MACHINE = (DiskFull, Interrupted, OutOfMemory, StorageUnavailable)
 
 
 def run_job(store: Store, job: PlannedJob, now: dt.datetime) -> Answer:
@@ -47,11 +47,15 @@ def run_job(store: Store, job: PlannedJob, now: dt.datetime) -> Answer:
     """
     try:
         answer = _answer(store, job, now)
-    except _OF_THIS_MACHINE:
+    except OF_THIS_MACHINE:
         raise
     except ModelMonitorError as error:
         answer = failure_of(error)
-    # The operator reads answers from termination messages, which shorten them.
+    return as_read(answer)
+
+
+def as_read(answer: Answer) -> Answer:
+    """Return an answer as the operator reads it: from a termination message, which may have to be shortened."""
     return decode_answer(encode_answer(answer))
 
 

@@ -127,8 +127,8 @@ def encode_rows(
     name, task = spec.model.target, spec.model.task
     known: list[str] = []
     if task is not Task.REGRESSION:
-        known = _classes(task, name, train, counts)
-        train, holdout = (_without_strays(task, name, dataset, known) for dataset in (train, holdout))
+        known = classes_of_window(task, name, train, counts)
+        train, holdout = (without_strays(task, name, dataset, known) for dataset in (train, holdout))
     for window, dataset in (("training window", train), ("hold-out", holdout)):
         _require_usable_rows(spec, window, dataset.report)
     holdout, seen = without_seen_rows(spec, trained, holdout)
@@ -148,7 +148,7 @@ def encode_rows(
     return Rows(train, holdout, classes, len(known), *truths, seen)
 
 
-def _classes(task: Task, name: str, train: Dataset, counts: Mapping[str, int] | None) -> list[str]:
+def classes_of_window(task: Task, name: str, train: Dataset, counts: Mapping[str, int] | None) -> list[str]:
     """Return the classes that a model can learn; of a binary task the two that nearly all rows have.
 
     Raises
@@ -170,7 +170,7 @@ def _classes(task: Task, name: str, train: Dataset, counts: Mapping[str, int] | 
     return [names[place] for place in usual]
 
 
-def _without_strays(task: Task, name: str, dataset: Dataset, known: Sequence[str]) -> Dataset:
+def without_strays(task: Task, name: str, dataset: Dataset, known: Sequence[str]) -> Dataset:
     """Return the rows of a binary task whose outcome is one of the two classes, unless many rows have another one."""
     if task is not Task.BINARY_CLASSIFICATION or len(known) < 2:
         return dataset

@@ -1,0 +1,113 @@
+"""Journal of a replay: each Job and its answer, in order, so that an interrupted replay goes on where it stopped."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelmonitor_api.messages import Answer, Malformed, decode_answer, encode_answer
+from modelmonitor_api.status import format_time, parse_time
+from modelmonitor_policy import PlannedJob
+from modelmonitor_trainer.errors import BadData, DiskFull
+
+
+class Journal:
+    """A file with one line per Job.
+
+    The policy is a pure function of what happened, so a monitor whose Jobs are answered from the journal arrives in the
+    state in which the replay was interrupted.
+
+    Parameters
+    ----------
+    path
+        The file; made when the first line is added.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._recorded = _read(path)
+
+    def __len__(self) -> int:
+        return len(self._recorded)
+
+    def take(self, job: PlannedJob, time: dt.datetime) -> tuple[Answer, float] | None:
+        """Return the recorded answer of the next Job and its processor seconds; None once all have been taken.
+
+        Raises
+        ------
+        BadData
+            If another Job comes next: the file has been changed, or is of another release.
+        """
+        recorded = next(self._recorded, None)
+        if recorded is None:
+            return None
+        name, when, answer, seconds = recorded
+        if (name, when) != (job.name, time):
+            raise BadData(
+                f"{self._path} records {name} at {format_time(when)}, where this release runs {job.name} at "
+                f"{format_time(time)}; choose another folder with --results, or delete this one"
+            )
+        return answer, seconds
+
+    def add(self, job: PlannedJob, time: dt.datetime, answer: Answer, seconds: float) -> None:
+        """Record a Job.
+
+        Raises
+        ------
+        DiskFull
+            If the file cannot grow.
+        """
+        line = {"time": format_time(time), "job": job.name, "seconds": round(seconds, 3)}
+        line["answer"] = json.loads(encode_answer(answer))
+        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(text + "\n")
+        except OSError as error:
+            raise DiskFull(
+                f"{self._path} cannot be written ({error.strerror}); free some space, and run again"
+            ) from error
+
+
+_Line = tuple[str, dt.datetime, Answer, float]
+
+
+class _Recorded(Iterator[_Line]):
+    """The lines that have not been taken yet."""
+
+    def __init__(self, lines: list[_Line]) -> None:
+        self._lines, self._next = lines, 0
+
+    def __next__(self) -> _Line:
+        if self._next == len(self._lines):
+            raise StopIteration
+        self._next += 1
+        return self._lines[self._next - 1]
+
+    def __len__(self) -> int:
+        return len(self._lines) - self._next
+
+
+def _read(path: Path) -> _Recorded:
+    """Return the recorded Jobs; a last line that was cut by a crash is removed."""
+    if not path.exists():
+        return _Recorded([])
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+            os.fsync(file.fileno())
+    lines = []
+    for number, text in enumerate(whole.decode("utf-8").splitlines(), 1):
+        try:
+            line = json.loads(text)
+            answer = decode_answer(json.dumps(line["answer"]))
+            lines.append((line["job"], parse_time(line["time"]), answer, float(line["seconds"])))
+        except (ValueError, KeyError, TypeError, Malformed) as error:
+            raise BadData(f"{path}, line {number}, is damaged; choose another folder with --results") from error
+    return _Recorded(lines)
