@@ -9,6 +9,7 @@ from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.spec.monitor import S3_ONLY
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.monitor import Monitor
+from modelmonitor_policy import check_request
 from modelmonitor_policy.schedule import validate_schedule
 
 

@@ -122,7 +122,12 @@ def _is_known(status: ModelMonitorStatus, uid: str, finished: dt.datetime) -> bo
     if uid in known_jobs(status):
         return True
     full = len(status.recent_jobs) == MAX_RECENT_JOBS
-    return full and finished < min(recent.time for recent in status.recent_jobs)
+    return full and (finished, uid) < min(map(_order, status.recent_jobs))
+
+
+def _order(job: RecentJob) -> tuple[dt.datetime, str]:
+    """Return what orders Jobs by age; times have whole seconds, so that several can end at the same time."""
+    return job.time, job.uid
 
 
 def _record_training_start(status: ModelMonitorStatus, job: JobObservation) -> ModelMonitorStatus:
@@ -149,7 +154,7 @@ def _record_training_start(status: ModelMonitorStatus, job: JobObservation) -> M
 
 def _apply_end(status: ModelMonitorStatus, job: JobObservation, finished: dt.datetime) -> ModelMonitorStatus:
     recent = [RecentJob(uid=job.uid, time=finished), *status.recent_jobs]
-    recent = sorted(recent, key=lambda item: item.time, reverse=True)[:MAX_RECENT_JOBS]
+    recent = sorted(recent, key=_order, reverse=True)[:MAX_RECENT_JOBS]
     status = _update(status, recent_jobs=recent)
     match job.role:
         case Role.CHECK:

@@ -11,6 +11,7 @@ from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.manifests.job import labels_of, owner_reference, unnamed_job
 from modelmonitor_operator.monitor import Monitor
 from modelmonitor_operator.settings import Settings
+from modelmonitor_policy import check_request
 from modelmonitor_policy.schedule import shortest_interval
 
 #: Upper bound of the starting deadline: a check that is this late is skipped in favour of the next one.

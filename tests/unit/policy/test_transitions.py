@@ -199,13 +199,28 @@ def test_any_history_is_bounded_and_does_not_depend_on_how_often_it_is_observed(
     history: list[tuple[Role, Any]], seen: int
 ) -> None:
     numbers = itertools.count(1)
+    # Several Jobs end in the same second.
     jobs = [
-        training(next(numbers), answer, ended=minute * MINUTE)
+        training(next(numbers), answer, ended=index // 3 * MINUTE)
         if role is Role.TRAIN
-        else job(role, answer, ended=minute * MINUTE, name=f"{role}-{minute}")
-        for minute, (role, answer) in enumerate(history)
+        else job(role, answer, ended=index // 3 * MINUTE, name=f"{role}-{index}")
+        for index, (role, answer) in enumerate(history)
     ]
     status = apply_job_results(EMPTY, jobs)
     assert len(status.history) <= MAX_HISTORY
     assert len(status.recent_jobs) <= MAX_RECENT_JOBS
+    assert apply_job_results(status, jobs) == status
     assert apply_job_results(apply_job_results(EMPTY, jobs[:seen]), jobs) == status
+
+
+def test_jobs_that_ended_together_are_forgotten_together() -> None:
+    """A Job beyond those that are remembered stays known, even if it ended in the same second as the oldest of them."""
+    together = [job(Role.CHECK, monitors.check("Drift"), ended=MINUTE, name=name) for name in ("z", "a")]
+    later = [
+        job(Role.CHECK, monitors.check("NoDrift"), ended=(2 + index) * MINUTE, name=f"later-{index}")
+        for index in range(MAX_RECENT_JOBS - 1)
+    ]
+    status = apply_job_results(EMPTY, [*together, *later])
+    assert status.last_check is not None
+    assert status.last_check.job_name == f"later-{MAX_RECENT_JOBS - 2}"
+    assert apply_job_results(status, [*together, *later]) == status

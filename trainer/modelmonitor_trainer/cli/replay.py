@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -81,13 +82,14 @@ def _replay(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.replay.replay import replay
     from modelmonitor_trainer.replay.text import text_of
 
+    logging.disable(logging.WARNING)  # what Jobs log is part of their messages
     request = _request(args)
     if args.html:
         require_writable(args.html)
     with _progress(request) as on_progress:
         result = replay(request, on_progress)
     if args.html:
-        from modelmonitor_trainer.report.replay_page import render
+        from modelmonitor_trainer.replay.page import render
 
         write_text(args.html, render(result))
     if args.output == "json":

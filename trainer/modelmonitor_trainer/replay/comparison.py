@@ -18,6 +18,7 @@ from modelmonitor_trainer.replay.baselines import fixed_schedules, grid_days, gr
 from modelmonitor_trainer.replay.candidates import Candidate, fit_newest, promoted_models
 from modelmonitor_trainer.replay.costs import Prices, lost_points
 from modelmonitor_trainer.replay.evaluation import Evaluation, Periods, evaluate
+from modelmonitor_trainer.replay.limits import limits
 from modelmonitor_trainer.replay.oracle import Schedule, cheapest_schedule, cost_of
 from modelmonitor_trainer.replay.past_store import PastStore
 from modelmonitor_trainer.replay.result import (
@@ -89,6 +90,7 @@ def compare(
     """
     spec = runs[0].setting.spec
     policies, candidates, notes = _policies_of_runs(runs, monitor, store)
+    notes = [*limits(spec, arrival), *notes]
     result = ReplayResult(
         monitor=f"{monitor.namespace}/{monitor.name}",
         first=period.first,

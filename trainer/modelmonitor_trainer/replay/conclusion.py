@@ -5,6 +5,19 @@ from __future__ import annotations
 from modelmonitor_trainer.replay.result import PolicyKind, PolicyResult, ReplayResult
 
 
+def headline(result: ReplayResult) -> str:
+    """Return the answer in a few words."""
+    best = _best(result)
+    if best is None:
+        return "What this monitor would have done"
+    return "This monitor is the cheapest policy" if best is result.own else f"Cheapest: {best.name}"
+
+
+def tone(result: ReplayResult) -> str:
+    """Return good if the monitor is the cheapest policy, and unsure if another one is, or nothing was compared."""
+    return "good" if _best(result) is result.own else "unsure"
+
+
 def conclude(result: ReplayResult) -> str:
     """Return what a reader should take from a replay: what the monitor did, and whether another policy was cheaper."""
     own = result.own
@@ -16,19 +29,29 @@ def conclude(result: ReplayResult) -> str:
     if own.mean is None:
         return f"{did}. Nothing could be scored."
     did += f"; the served model's {result.metric} was {own.mean.value:.4f} ({own.mean.low:.4f} to {own.mean.high:.4f})"
-    rivals = [policy for policy in result.policies if policy.kind is not PolicyKind.ORACLE and policy.cost is not None]
-    if len(rivals) < 2 or own.cost is None:
-        return f"{did}."
-    return f"{did}. {_cheapest(result, rivals, own)}"
+    best = _best(result)
+    return f"{did}." if best is None else f"{did}. {_cheapest(result, best)}"
 
 
-def _cheapest(result: ReplayResult, rivals: list[PolicyResult], own: PolicyResult) -> str:
+def _rivals(result: ReplayResult) -> list[PolicyResult]:
+    return [policy for policy in result.policies if policy.kind is not PolicyKind.ORACLE and policy.cost is not None]
+
+
+def _best(result: ReplayResult) -> PolicyResult | None:
+    """Return the cheapest policy; None if there is nothing to compare. The monitor wins a tie."""
+    rivals = _rivals(result)
+    if len(rivals) < 2 or result.own.cost is None:
+        return None
+    return min(rivals, key=lambda policy: (policy.cost or 0.0, policy is not result.own))
+
+
+def _cheapest(result: ReplayResult, best: PolicyResult) -> str:
+    own, rivals = result.own, _rivals(result)
     prices = result.prices
     at = (
         f"At {prices.describe(prices.training)} per training and {prices.describe(prices.point_day)} per point of "
         f"{result.metric} and day"
     )
-    best = min(rivals, key=lambda policy: policy.cost if policy.cost is not None else float("inf"))
     assert best.cost is not None
     assert own.cost is not None
     bound = f", {prices.describe(best.regret)} above the cheapest schedule that knew the future" if best.regret else ""
