@@ -17,8 +17,8 @@ def limits(spec: ModelMonitorSpec, arrival: Arrival) -> list[str]:
         )
     if labels is not None and arrival is Arrival.DECLARED:
         notes.append(
-            f"Labels arrive {labels.delay_days} days after the end of their partition's day (data.labels.delayDays). If "
-            "they are partitioned by the day of their arrival, use --arrival Partition."
+            f"Labels arrive {labels.delay_days} days after the end of their partition's day (data.labels.delayDays). "
+            "If they are partitioned by the day of their arrival, use --arrival Partition."
         )
     if labels is not None:
         notes.append("Labels that were corrected or overwritten later are seen as they are now.")
