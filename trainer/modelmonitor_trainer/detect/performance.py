@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from modelmonitor_trainer.arrays import Array
+from modelmonitor_trainer.arrays import Array, Ints
 from modelmonitor_trainer.detect.day_effects import DayEffects, between_days
-from modelmonitor_trainer.detect.score_timeline import Period, Score, or_none
+from modelmonitor_trainer.detect.resampling import GroupedRows, Grouping, Score, or_none, rescored
+from modelmonitor_trainer.detect.score_timeline import Period
 from modelmonitor_trainer.text import number
 
 #: The champion is not scored on fewer rows.
@@ -90,6 +91,7 @@ def judge(
     greater_is_better: bool,
     level: float,
     independent: bool = False,
+    grouping: Grouping | None = None,
 ) -> PerformanceResult:
     """Return `result` with the champion's score on `days` and whether it has dropped.
 
@@ -105,6 +107,8 @@ def judge(
         Probability of reporting a drop of exactly ``max_drop``.
     independent
         Whether rows are independent of each other, so that days differ by chance alone.
+    grouping
+        Computes the scores of resampled rows; by default they are scored again.
 
     Notes
     -----
@@ -123,12 +127,13 @@ def judge(
     if now is None:
         text = f"{title} is not defined on the {rows} labelled rows (a single class?)"
         return PerformanceResult(**(vars(result) | {"rows": rows, "message": text}))
+    grouping = grouping or rescored(score)
     if independent:
-        deviation, freedom = _rows_resampled(filled, score), float(rows - 1)
+        deviation, freedom = _rows_resampled(filled, grouping), float(rows - 1)
     elif len(filled) >= MIN_DAYS:
-        deviation, freedom = _days_resampled(filled, score)
+        deviation, freedom = _days_resampled(filled, grouping)
     else:
-        deviation, freedom = _few_days(filled, score)
+        deviation, freedom = _few_days(filled, grouping, now)
     reach = _quantile(level, freedom) * deviation
     low, high = now - reach, now + reach
     fields: dict[str, Any] = {"rows": rows, "score": now, "low": low, "high": high}
@@ -160,25 +165,19 @@ def _quantile(level: float, freedom: float) -> float:
     return float(special.stdtrit(freedom, 1 - level))
 
 
-def _rows_resampled(days: Sequence[Rows], score: Score) -> float:
-    rows = sum(int(day[0].size) for day in days)
-    return _deviation(days, score, lambda generator: generator.integers(0, rows, rows))
+def _rows_resampled(days: Sequence[Rows], grouping: Grouping) -> float:
+    truth, predicted = _joined(days)
+    return _deviation(grouping(truth, predicted, np.arange(truth.size)), int(truth.size))
 
 
-def _days_resampled(days: Sequence[Rows], score: Score) -> tuple[float, float]:
+def _days_resampled(days: Sequence[Rows], grouping: Grouping) -> tuple[float, float]:
     """Return the standard deviation of the score, and its degrees of freedom, by a bootstrap of days."""
     count = len(days)
-    bounds = np.cumsum([0, *(day[0].size for day in days)])
-
-    def draw(generator: np.random.Generator) -> Array:
-        drawn = generator.integers(0, count, count)
-        return np.concatenate([np.arange(bounds[day], bounds[day + 1]) for day in drawn])
-
     # The days that are drawn vary around their own mean.
-    return _deviation(days, score, draw) * math.sqrt(count / (count - 1)), float(count - 1)
+    return _deviation(_grouped_by_day(days, grouping), count) * math.sqrt(count / (count - 1)), float(count - 1)
 
 
-def _few_days(days: Sequence[Rows], score: Score) -> tuple[float, float]:
+def _few_days(days: Sequence[Rows], grouping: Grouping, score: float) -> tuple[float, float]:
     """Return the standard deviation of the score, and its degrees of freedom, for too few days to resample.
 
     The score is taken for a mean of rows: what one row adds has the deviation that the bootstrap of rows shows, and
@@ -186,36 +185,42 @@ def _few_days(days: Sequence[Rows], score: Score) -> tuple[float, float]:
     """
     sizes = [int(day[0].size) for day in days]
     rows = sum(sizes)
-    by_rows = _rows_resampled(days, score)
+    by_rows = _rows_resampled(days, grouping)
     if not math.isfinite(by_rows):
         return by_rows, 1.0
     row_deviation = by_rows * math.sqrt(rows)
-    between = between_days(_squares_of_days(days, score, sizes), row_deviation, sizes)
+    between = between_days(_squares_of_days(days, grouping, score, sizes), row_deviation, sizes)
     return DayEffects(by_rows**2, row_deviation, between, sizes).alarm_error()
 
 
-def _squares_of_days(days: Sequence[Rows], score: Score, sizes: Sequence[int]) -> float:
+def _squares_of_days(days: Sequence[Rows], grouping: Grouping, score: float, sizes: Sequence[int]) -> float:
     """Return the squared deviations of the days' parts of the score, each times its rows.
 
     Without a day of n_g of N rows, a mean changes by (m - m_g) n_g / (N - n_g).
     """
-    rows, total = sum(sizes), or_none(score, *_joined(days))
-    squares = 0.0
-    for index, size in enumerate(sizes):
-        without = or_none(score, *_joined([*days[:index], *days[index + 1 :]])) if len(days) > 1 else None
-        if without is not None and total is not None:
-            squares += size * ((without - total) * (rows - size) / size) ** 2
+    if len(days) < 2:
+        return 0.0
+    rows, squares = sum(sizes), 0.0
+    for size, without in zip(sizes, _grouped_by_day(days, grouping).without_each(), strict=True):
+        if without is not None:
+            squares += size * ((without - score) * (rows - size) / size) ** 2
     return squares
+
+
+def _grouped_by_day(days: Sequence[Rows], grouping: Grouping) -> GroupedRows:
+    return grouping(*_joined(days), np.repeat(np.arange(len(days)), [day[0].size for day in days]))
 
 
 def _joined(days: Sequence[Rows]) -> tuple[Array, Array]:
     return np.concatenate([day[0] for day in days]), np.concatenate([day[1] for day in days])
 
 
-def _deviation(days: Sequence[Rows], score: Score, draw: Callable[[np.random.Generator], Array]) -> float:
-    """Return the standard deviation of the scores of rows that are drawn; infinite if it cannot be computed."""
+def _deviation(grouped: GroupedRows, groups: int) -> float:
+    """Return the standard deviation of the scores of as many groups as there are, drawn with replacement.
+
+    Infinite if it cannot be computed.
+    """
     generator = np.random.default_rng(_SEED)
-    truth, predicted = _joined(days)
-    drawn = (draw(generator) for _ in range(_REPLICATES))
-    scores = [value for rows in drawn if (value := or_none(score, truth[rows], predicted[rows])) is not None]
+    draws: Iterator[Ints] = (generator.integers(0, groups, groups) for _ in range(_REPLICATES))
+    scores = [value for value in grouped.drawn(draws) if value is not None]
     return float(np.std(scores, ddof=1)) if len(scores) > 1 else float("inf")

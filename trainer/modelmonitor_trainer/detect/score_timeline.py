@@ -11,15 +11,13 @@ with random groups of rows within a period, or with its days if it has enough of
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from modelmonitor_trainer.arrays import Array
-
-#: (true outcomes, predictions) → score.
-Score = Callable[[Array, Array], float]
+from modelmonitor_trainer.detect.resampling import GroupedRows, Grouping, Score, rescored
 
 #: Lengths of periods in days: whole weeks, so that all periods have the same weekdays.
 LENGTHS = (1, 7, 14, 28, 91)
@@ -78,7 +76,7 @@ class Period:
     high: float | None = None
 
 
-def score_over_time(days: Sequence[ScoredDay], score: Score) -> tuple[Period, ...]:
+def score_over_time(days: Sequence[ScoredDay], score: Score, grouping: Grouping | None = None) -> tuple[Period, ...]:
     """Return the score of each period, the earliest first; nothing for fewer than two periods.
 
     Parameters
@@ -87,7 +85,10 @@ def score_over_time(days: Sequence[ScoredDay], score: Score) -> tuple[Period, ..
         In any order.
     score
         The metric; raises ValueError or returns NaN if it is undefined.
+    grouping
+        Computes the scores of groups of rows; by default they are scored again.
     """
+    grouping = grouping or rescored(score)
     filled = sorted((day for day in days if day.truth.size), key=lambda day: day.day)
     if not filled:
         return ()
@@ -99,7 +100,7 @@ def score_over_time(days: Sequence[ScoredDay], score: Score) -> tuple[Period, ..
     if len(blocks) < 2:
         return ()
     return tuple(
-        _period(last - dt.timedelta(days=length * number), length, inside, score)
+        _period(last - dt.timedelta(days=length * number), length, inside, grouping)
         for number, inside in sorted(blocks.items(), reverse=True)
     )
 
@@ -123,41 +124,35 @@ def block_length(rows: dict[dt.date, int]) -> int:
     return LENGTHS[-1]
 
 
-def _period(end: dt.date, length: int, days: Sequence[ScoredDay], score: Score) -> Period:
+def _period(end: dt.date, length: int, days: Sequence[ScoredDay], grouping: Grouping) -> Period:
     truth = np.concatenate([day.truth for day in days])
     predicted = np.concatenate([day.predicted for day in days])
     start = end - dt.timedelta(days=length - 1)
     rows = int(truth.size)
-    value = or_none(score, truth, predicted) if rows >= MIN_SCORED else None
-    if value is None:
+    if rows < MIN_SCORED:
         return Period(start, end, rows)
     if len(days) >= MIN_DAYS:
         groups = np.repeat(np.arange(len(days)), [day.truth.size for day in days])
     else:
         groups = np.random.default_rng(_SEED).permutation(rows) % _GROUPS
-    reach = _reach(truth, predicted, groups, score)
+    grouped = grouping(truth, predicted, groups)
+    value = grouped.whole()
+    if value is None:
+        return Period(start, end, rows)
+    reach = _reach(grouped)
     if reach is None:
         return Period(start, end, rows, value)
     return Period(start, end, rows, value, value - reach, value + reach)
 
 
-def _reach(truth: Array, predicted: Array, groups: Array, score: Score) -> float | None:
+def _reach(grouped: GroupedRows) -> float | None:
     """Return half the width of the interval; None if the score is undefined without one of the groups."""
-    count = int(groups.max()) + 1
-    without = [or_none(score, truth[groups != group], predicted[groups != group]) for group in range(count)]
+    without = grouped.without_each()
     values = np.array([value for value in without if value is not None])
+    count = len(without)
     if values.size < count:
         return None
     variance = (count - 1) / count * float(np.square(values - values.mean()).sum())
     from scipy import special  # only here: its import takes half as long as a small check
 
     return float(special.stdtrit(count - 1, (1 + _CONFIDENCE) / 2)) * float(np.sqrt(variance))
-
-
-def or_none(score: Score, truth: Array, predicted: Array) -> float | None:
-    """Return a score, or None if it is undefined (a single class)."""
-    try:
-        value = float(score(truth, predicted))
-    except ValueError:
-        return None
-    return value if np.isfinite(value) else None

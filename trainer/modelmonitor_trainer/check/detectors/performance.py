@@ -117,7 +117,7 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
             started = [replace(result, **_label_counts(joined.batches)) for result in started]
             joined.require_labels()
         batches = joined.batches if joined else read_batches(ctx, outcomes, days, predictor.columns, (), MAX_ROWS)
-        scored, counted, classes = _scored_days(outcomes, batches, predictor, unusable)
+        scored, counted = _scored_days(outcomes, batches, predictor, unusable)
         started = [replace(result, **_label_counts(counted)) for result in started]
         if labelling is not None:
             labelling = replace(labelling, unscored=_unscored(joined.batches if joined else (), scored))
@@ -140,7 +140,7 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
     note = unusable.note()
     if predictor.absent:
         note += f"; {', '.join(map(repr, predictor.absent))} of the champion is no longer written and counts as missing"
-    scores = (_score(result, task, scored, classes, level, independent) for result in started)
+    scores = (_score(result, task, scored, level, independent) for result in started)
     results = tuple(replace(result, message=result.message + note) for result in scores)
     return DetectorResult(performance=results, labelling=labelling)
 
@@ -222,19 +222,20 @@ def _score(
     result: PerformanceResult,
     task: Task,
     days: Sequence[ScoredDay],
-    classes: Sequence[str],
     level: float,
     independent: bool,
 ) -> PerformanceResult:
+    from modelmonitor_trainer.gate.group_scores import grouping_of
     from modelmonitor_trainer.model import metrics
 
     metric = Metric(result.metric)
-    names = np.asarray(classes)
 
     def score(truth: Array, predicted: Array) -> float:
-        outcomes = names[truth] if task is Task.MULTICLASS_CLASSIFICATION else truth
-        return metrics.score(metric, task, outcomes, predicted, names)
+        return metrics.metric_value(metric, truth, predicted)
 
+    if task is not Task.REGRESSION:
+        days = [replace(day, truth=day.truth.astype(np.int64)) for day in days]
+    grouping = grouping_of(metric, columns=2 if task is Task.MULTICLASS_CLASSIFICATION else 1)
     pairs = [(day.truth, day.predicted) for day in days]
     if task is Task.BINARY_CLASSIFICATION and metric not in _OF_RANKS:
         try:
@@ -250,14 +251,15 @@ def _score(
         greater_is_better=greater,
         level=level,
         independent=independent,
+        grouping=grouping,
     )
-    return replace(judged, periods=score_over_time(days, score)) if judged.score is not None else judged
+    return replace(judged, periods=score_over_time(days, score, grouping)) if judged.score is not None else judged
 
 
 def _scored_days(
     outcomes: Outcomes, labelled: Iterable[LabelledBatch], predictor: Predictor, unusable: Unusable
-) -> tuple[list[ScoredDay], list[LabelledBatch], tuple[str, ...]]:
-    """Return the outcomes and predictions of each day, the days without their rows, and the classes.
+) -> tuple[list[ScoredDay], list[LabelledBatch]]:
+    """Return the outcomes and predictions of each day, and the days without their rows.
 
     Classes that the champion does not know are added, with a score of zero: it is wrong on each of their rows.
     """
@@ -279,4 +281,4 @@ def _scored_days(
         # Only the counts are needed from here on: one day is in memory at a time.
         batches.append(batch.counts())
     scored = [replace(day, predicted=padded(day.predicted, len(classes))) for day in scored]
-    return scored, batches, classes
+    return scored, batches
