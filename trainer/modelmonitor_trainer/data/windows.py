@@ -197,9 +197,18 @@ def latest_partition(store: Store, uri_template: str, *, until: dt.date | None =
 
 
 def days_after(store: Store, uri_template: str, last: dt.date) -> list[dt.date]:
-    """Return the days after `last` that have a partition: the current day, and days of the future."""
-    later = takewhile(lambda day: day > last, _days_downwards(store, uri_template))
-    return sorted(day for day in later if partitions(store, uri_template, day, day))
+    """Return the days after `last` that have a partition: the current day, and days of the future.
+
+    Objects are listed once per month that has such days, however many these are.
+    """
+    later = sorted(takewhile(lambda day: day > last, _days_downwards(store, uri_template)))
+    found: list[dt.date] = []
+    for _, group in groupby(later, key=lambda day: (day.year, day.month)):
+        days = list(group)
+        wanted = set(days)
+        surveyed = partitions(store, uri_template, days[0], days[-1])
+        found += [partition.day for partition in surveyed if partition.day in wanted]
+    return found
 
 
 def last_whole_day(now: dt.datetime) -> dt.date:
