@@ -43,7 +43,7 @@ def crowned(world, monkeypatch):
             version="v1-0badcafe", since=dt.datetime(2013, 2, 1, tzinfo=dt.UTC), metric="ROCAUC", score=score
         )
 
-        def predictor_of(*_args):
+        def predictor_of(*_args, **_options):
             if predict is None:
                 raise BadConfiguration("another image made it")
             return Predictor(("x",), ("0", "1"), predict)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from modelmonitor_trainer.data.label_window import LabelWindow
 
 _SEED = 20130101
+#: Column with the position of each row within its batch, which no column of the data has.
+ROW = "\0row"
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def read_batches(
     batches
         The batches, by day where labels are joined.
     columns
-        Columns of the rows.
+        Columns of the rows; :data:`ROW` stands for their positions.
     labels
         Batches of labels.
     limit
@@ -130,10 +132,17 @@ def _with_target(ctx: CheckContext, outcomes: Outcomes, batch: Batch, columns: S
     from modelmonitor_trainer.data.label_table import has_value
 
     target = outcomes.target.name
-    rows = read_table(ctx.store, batch.objects, [*columns, target], ctx.fmt, text=outcomes.text_columns)
+    names = [name for name in (*columns, target) if name != ROW]
+    rows = read_table(ctx.store, batch.objects, names, ctx.fmt, text=outcomes.text_columns)
+    if ROW in columns:
+        rows = _with_positions(rows)
     known = rows.filter(has_value(rows.column(target)))
     # A row without an outcome has no label yet.
     return LabelledBatch(batch, known, known.column(target), rows.num_rows)
+
+
+def _with_positions(rows: pa.Table) -> pa.Table:
+    return rows.append_column(ROW, pa.array(np.arange(rows.num_rows)))
 
 
 @dataclass(frozen=True)
@@ -277,7 +286,10 @@ class _Day:
         assert batch.day is not None
         reader = KeyReader(join.key)
         text = [*outcomes.text_columns, join.key]
-        rows = read_table(ctx.store, batch.objects, columns, ctx.fmt, text=text, derive={KEY: (join.key, reader)})
+        names = [name for name in columns if name != ROW]
+        rows = read_table(ctx.store, batch.objects, names, ctx.fmt, text=text, derive={KEY: (join.key, reader)})
+        if ROW in columns:
+            rows = _with_positions(rows)
         read = rows.num_rows
         if earlier is not None:
             rows = rows.filter(pc.invert(pc.is_in(rows.column(KEY), value_set=earlier)))

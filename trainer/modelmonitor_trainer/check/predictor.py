@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.data.text_numbers import numbers_of
@@ -21,6 +23,7 @@ from modelmonitor_trainer.text import number
 
 if TYPE_CHECKING:
     from modelmonitor_trainer.registry.model_files import LoadedModel
+    from modelmonitor_trainer.registry.records import VersionRecord
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,17 @@ class Predictor:
     absent
         Columns of the model that are no longer written, and count as missing.
     model
-        The model; None for logged predictions.
+        Loads the model, once; None for logged predictions.
+    fingerprint
+        Identifies the model; empty for logged predictions.
     """
 
     columns: tuple[str, ...]
     classes: tuple[str, ...]
     scores: Callable[[pa.Table], Array]
     absent: tuple[str, ...] = ()
-    model: LoadedModel | None = None
+    model: Callable[[], LoadedModel] | None = None
+    fingerprint: str = ""
 
     def without(self, absent: Collection[str]) -> Predictor:
         """Return a predictor that takes columns as missing.
@@ -60,30 +66,80 @@ class Predictor:
             return self
         if self.model is None:
             raise UnusableModel(f"the prediction column {missing[0]!r} is not written")
-        columns = tuple(name for name in self.columns if name not in missing)
-        return replace(self, columns=columns, scores=partial(self.model.predict_scores, absent=missing), absent=missing)
+        columns, model = tuple(name for name in self.columns if name not in missing), self.model
+        scores = lambda rows: model().predict_scores(rows, absent=missing)  # noqa: E731 - an attribute
+        return replace(self, columns=columns, scores=scores, absent=missing)
 
 
-def predictor_of(registry: ModelRegistry, spec: ModelMonitorSpec, version: str) -> Predictor:
+def predictor_of(registry: ModelRegistry, spec: ModelMonitorSpec, version: str, *, lazily: bool = False) -> Predictor:
     """Return the logged predictions if there are any, otherwise the champion.
+
+    Parameters
+    ----------
+    registry, spec
+        The monitor.
+    version
+        The champion.
+    lazily
+        Whether the model is loaded only when it is needed, which is then when its errors are raised.
 
     Raises
     ------
     BadConfiguration
         If there are no logged predictions, and the champion is not a built-in model.
+    NotFound
+        If there is no such version.
     UnusableModel
         If the champion's files are damaged.
     """
-    # scikit-learn takes a second to import, and most checks load no model.
-    from modelmonitor_trainer.registry.model_files import load_model
-
     column = spec.model.prediction_column
     if column is not None and spec.model.task is not Task.MULTICLASS_CLASSIFICATION:
         known = registry.find_version(version) if version else None
         # Without a built-in model the outcomes are what the spec requires of a binary target: true/false or 1/0.
         return logged_predictor(column, tuple(known.classes) if known and known.classes else ("0", "1"))
-    model = load_model(registry, version)
-    return Predictor(tuple(model.columns), tuple(model.classes), model.predict_scores, model=model)
+    record = registry.version(version)
+    model = partial(_load, registry, record)
+    if not lazily or record.kind == ModelKind.CUSTOM:
+        model()
+    columns = tuple(feature.name for feature in record.features)
+    fingerprint = f"{record.version} {_digest(record)}"
+    return Predictor(
+        columns, tuple(record.classes), lambda rows: model().predict_scores(rows), model=model, fingerprint=fingerprint
+    )
+
+
+#: Digest of a version → the model, of the version that was loaded last: a process that checks a monitor many times
+#: loads its champion once.
+_LOADED: dict[str, LoadedModel] = {}
+#: Largest file in bytes of a model that is kept in memory.
+_KEPT = 32 * 1024 * 1024
+
+
+def _load(registry: ModelRegistry, record: VersionRecord) -> LoadedModel:
+    """Return a model, the one in memory if it is the same.
+
+    Raises
+    ------
+    BadConfiguration
+        If a custom trainer made it.
+    UnusableModel
+        If its files are damaged.
+    """
+    # scikit-learn takes a second to import, and most checks load no model.
+    from modelmonitor_trainer.registry.model_files import load_model
+
+    key = _digest(record)
+    model = _LOADED.get(key)
+    if model is None:
+        model = load_model(registry, record.version)
+        _LOADED.clear()
+        _LOADED[key] = model
+    return model
+
+
+def _digest(record: VersionRecord) -> str:
+    """Return the digest of a version's record, which holds the digests of its files."""
+    return hashlib.sha256(record.model_dump_json().encode()).hexdigest()
 
 
 def damage_of_model(registry: ModelRegistry, version: str) -> str:

@@ -14,6 +14,7 @@ documentation of the prefix::
         runs/<uid>/<number>[-<variant>]/…          one training: request, manifest, champion, report, verdict
         checks/<uid>/<due>Z-<job>/…                one check: report, verdict
         profiles/…                                 cached profiles of objects, and their plans
+        scores/<version>/…                         cached scores of a version on labelled rows
         damaged/champion-<hash>.json               a champion pointer that a repair replaced
         probes/…                                   short-lived objects that test conditional writes
 """
@@ -304,3 +305,15 @@ class ResultsLayout:
     def profiles(self) -> str:
         """Prefix of cached profiles; :mod:`modelmonitor_trainer.profile` names the objects below it."""
         return f"{self.root}profiles/"
+
+    @property
+    def all_scores(self) -> str:
+        """Prefix of the cached scores of all versions."""
+        return f"{self.root}scores/"
+
+    def scores(self, version: str) -> str:
+        """Return the prefix of the cached scores of a version.
+
+        :mod:`modelmonitor_trainer.check.stored_scores` names the objects below it.
+        """
+        return f"{self.all_scores}{version}/"

@@ -90,6 +90,7 @@ def apply_retention(registry: ModelRegistry, uid: str, retention: Retention, *, 
         _delete_old(store, layout.profiles, written - dt.timedelta(days=retention.profile_days)) if written else 0,
     )
     if written:
+        _delete_old(store, layout.all_scores, written - dt.timedelta(days=retention.profile_days))
         _delete_old(store, layout.probes, written - _PROBE_LASTS)
     if deleted or result.runs or result.checks or result.profiles:
         _LOG.info(
@@ -170,8 +171,9 @@ def _delete_version(store: Store, layout: ResultsLayout, record: VersionRecord) 
     version = layout.version(record.version)
     uris = [item.uri for item in store.list(version.folder) if item.uri != version.deletion]
     _delete(store, uris, last=version.record)
-    for watch in store.list(layout.watches(record.version)):
-        store.delete(watch.uri)
+    for folder in (layout.watches(record.version), layout.scores(record.version)):
+        for item in store.list(folder):
+            store.delete(item.uri)
     withdraw_deletion(store, version)
 
 

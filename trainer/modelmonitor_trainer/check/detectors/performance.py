@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import MonitorData, Outcomes, ProfiledData
 from modelmonitor_trainer.check.detectors.base import Detector, DetectorResult, Findings, Need, Stage, register
 from modelmonitor_trainer.check.label_survey import labelling_of
-from modelmonitor_trainer.check.labelled_rows import JoinedBatches, LabelledBatch, join_batches, read_batches
+from modelmonitor_trainer.check.labelled_rows import ROW, JoinedBatches, LabelledBatch, join_batches, read_batches
 from modelmonitor_trainer.check.predictor import (
     Predictor,
     Unusable,
@@ -28,14 +28,16 @@ from modelmonitor_trainer.check.predictor import (
     true_outcomes,
     usable_rows,
 )
+from modelmonitor_trainer.check.stored_scores import NotScored, StoredScores, can_be_stored
 from modelmonitor_trainer.data.join_keys import BadJoinKey
 from modelmonitor_trainer.data.tables import absent_columns
+from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.drift import level_of
 from modelmonitor_trainer.detect.labelling import Labelling
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
 from modelmonitor_trainer.detect.quality import contradictory_labels, duplicate_keys
 from modelmonitor_trainer.detect.score_timeline import ScoredDay, score_over_time
-from modelmonitor_trainer.errors import BadConfiguration, BadData, UnusableModel
+from modelmonitor_trainer.errors import BadConfiguration, BadData, ModelMonitorError, UnusableModel
 from modelmonitor_trainer.registry.layout import METRICS_FILE
 from modelmonitor_trainer.registry.registry import ModelRegistry
 
@@ -99,42 +101,34 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
         reason = "no labels are mature yet for rows after the champion's training window"
         return DetectorResult(performance=tuple(replace(result, message=reason) for result in started))
     labelling: Labelling | None = None
-    task = monitor.spec.model.task
+    task, unlabelled = monitor.spec.model.task, started
     try:
-        predictor = predictors.predictor_of(monitor.registry, monitor.spec, monitor.champion.version)
-        declared = [feature.name for feature in monitor.spec.model.features]
-        unread = [name for name in predictor.columns if name not in declared]
-        predictor = predictor.without(
-            absent_columns(ctx.store, [day.objects[0] for day in days if day.objects], unread, ctx.fmt)
-        )
+        predictor, stored = _open_predictor(ctx, data, days)
         unusable = Unusable(outcomes.target.name, task, predictor.classes)
+        columns = predictor.columns if stored is None else (ROW,)
         joined: JoinedBatches | None = None
         if outcomes.join is not None:
-            joined = join_batches(
-                ctx, outcomes, outcomes.join, days, predictor.columns, outcomes.current_labels, MAX_ROWS
-            )
+            joined = join_batches(ctx, outcomes, outcomes.join, days, columns, outcomes.current_labels, MAX_ROWS)
             labelling = labelling_of(joined, outcomes.join, expected=True)
             started = [replace(result, **_label_counts(joined.batches)) for result in started]
             joined.require_labels()
-        batches = joined.batches if joined else read_batches(ctx, outcomes, days, predictor.columns, (), MAX_ROWS)
-        scored, counted = _scored_days(outcomes, batches, predictor, unusable)
+        batches = joined.batches if joined else read_batches(ctx, outcomes, days, columns, (), MAX_ROWS)
+        if stored is not None:
+            batches = tuple(batches)
+            stored.read(batches)
+        score = _scores_of_rows(predictor) if stored is None else stored.of
+        scored, counted = _scored_days(outcomes, batches, score, unusable)
         started = [replace(result, **_label_counts(counted)) for result in started]
         if labelling is not None:
             labelling = replace(labelling, unscored=_unscored(joined.batches if joined else (), scored))
         unusable.require_usable()
     except BadJoinKey:
         raise  # labels of that type never meet their rows, so the monitor must be changed
-    except UnusableModel as error:
-        problem = f"the champion cannot be used: {error}"
-        return DetectorResult(
-            performance=tuple(replace(result, message=problem, unusable=True) for result in started),
-            labelling=labelling,
-        )
+    except NotScored as late:
+        # Without stored scores, the model and the rows are read before the labels.
+        return _failed(unlabelled, late.error)
     except (BadData, BadConfiguration) as error:
-        if labelling is not None and not isinstance(error, BadConfiguration):
-            labelling = replace(labelling, problem=str(error))
-        results = tuple(replace(result, message=str(error)) for result in started)
-        return DetectorResult(performance=results, labelling=labelling)
+        return _failed(started, error, labelling)
     level = level_of(source.sensitivity, source.checks_per_day)
     independent = source.sensitivity.independent_rows
     note = unusable.note()
@@ -143,6 +137,51 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
     scores = (_score(result, task, scored, level, independent) for result in started)
     results = tuple(replace(result, message=result.message + note) for result in scores)
     return DetectorResult(performance=results, labelling=labelling)
+
+
+def _open_predictor(
+    ctx: CheckContext, data: ProfiledData, days: Sequence[Batch]
+) -> tuple[Predictor, StoredScores | None]:
+    """Return what gives the predictions, and the stored ones where they can be kept."""
+    monitor, outcomes = data.source.monitor, data.source.outcomes
+    assert monitor is not None
+    assert monitor.champion is not None
+    assert outcomes is not None
+    version = monitor.champion.version
+    rows = {profile.block.name: profile.rows for profile in data.rows.current.blocks}
+    kept = can_be_stored(days, rows, MAX_ROWS)
+    predictor = predictors.predictor_of(monitor.registry, monitor.spec, version, lazily=kept)
+    stored: StoredScores | None = None
+    if kept and predictor.model is not None:
+        text = [*outcomes.text_columns, *([outcomes.join.key] if outcomes.join else [])]
+        stored = StoredScores(ctx, monitor.registry.layout.scores(version), predictor, text)
+    declared = [feature.name for feature in monitor.spec.model.features]
+    unread = [name for name in predictor.columns if name not in declared]
+    absent = absent_columns(ctx.store, [day.objects[0] for day in days if day.objects], unread, ctx.fmt)
+    if stored is not None:
+        stored.without(absent)
+    return predictor.without(absent), stored
+
+
+def _scores_of_rows(predictor: Predictor) -> Callable[[LabelledBatch], Array]:
+    return lambda batch: np.asarray(predictor.scores(batch.rows))
+
+
+def _failed(
+    results: Sequence[PerformanceResult], error: ModelMonitorError, labelling: Labelling | None = None
+) -> DetectorResult:
+    """Return results without a score, because the champion or the data cannot be used; raise any other error."""
+    if isinstance(error, UnusableModel):
+        problem = f"the champion cannot be used: {error}"
+        unusable = tuple(replace(result, message=problem, unusable=True) for result in results)
+        return DetectorResult(performance=unusable, labelling=labelling)
+    if not isinstance(error, BadData | BadConfiguration):
+        raise error
+    if labelling is not None and not isinstance(error, BadConfiguration):
+        labelling = replace(labelling, problem=str(error))
+    return DetectorResult(
+        performance=tuple(replace(result, message=str(error)) for result in results), labelling=labelling
+    )
 
 
 def _unscored(batches: Sequence[LabelledBatch], scored: Sequence[ScoredDay]) -> int:
@@ -257,7 +296,10 @@ def _score(
 
 
 def _scored_days(
-    outcomes: Outcomes, labelled: Iterable[LabelledBatch], predictor: Predictor, unusable: Unusable
+    outcomes: Outcomes,
+    labelled: Iterable[LabelledBatch],
+    score: Callable[[LabelledBatch], Array],
+    unusable: Unusable,
 ) -> tuple[list[ScoredDay], list[LabelledBatch]]:
     """Return the outcomes and predictions of each day, and the days without their rows.
 
@@ -266,14 +308,14 @@ def _scored_days(
     from modelmonitor_trainer.data.classes import with_new_classes
     from modelmonitor_trainer.model.metrics import padded
 
-    several, classes, name = unusable.task is Task.MULTICLASS_CLASSIFICATION, predictor.classes, outcomes.target.name
+    several, classes, name = unusable.task is Task.MULTICLASS_CLASSIFICATION, unusable.classes, outcomes.target.name
     scored: list[ScoredDay] = []
     batches: list[LabelledBatch] = []
     for batch in labelled:
         if batch.rows.num_rows:
             classes = with_new_classes(classes, batch.target, name) if several else classes
             truth = true_outcomes(batch.target, name, unusable.task, classes)
-            scores = np.asarray(predictor.scores(batch.rows))
+            scores = score(batch)
             unusable.add(batch.target, scores)
             usable = usable_rows(truth, scores, unusable.task)
             assert batch.batch.day is not None
