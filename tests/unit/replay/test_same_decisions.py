@@ -84,7 +84,7 @@ def finish(cluster, world, name):
     cluster.finish(name, answer, failed="BackoffLimitExceeded" if isinstance(answer, Failure) else None)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     endings=st.lists(st.integers(0, 41), min_size=3, max_size=25),
     triggers=st.fixed_dictionaries({"onDrift": st.booleans(), "everyDays": st.sampled_from([None, 5, 30])}),

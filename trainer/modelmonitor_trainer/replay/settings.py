@@ -57,7 +57,6 @@ def with_overrides(spec: ModelMonitorSpec, overrides: Iterable[str]) -> ModelMon
     BadConfiguration
         If there is no such field, or the value is invalid.
     """
-    wire = spec.to_wire()
     for override in overrides:
         path, equals, text = override.partition("=")
         if not equals or not path:
@@ -66,11 +65,21 @@ def with_overrides(spec: ModelMonitorSpec, overrides: Iterable[str]) -> ModelMon
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise BadConfiguration(f"--set {override}: the value is not YAML") from error
-        _assign(wire, path.removeprefix("spec.").split("."), value, override)
-    try:
-        return parse(ModelMonitorSpec, wire)
-    except InvalidSpec as error:
-        raise BadConfiguration(f"--set: {error}") from error
+        spec = _with_override(spec, path.removeprefix("spec.").split("."), value, text, override)
+    return spec
+
+
+def _with_override(spec: ModelMonitorSpec, path: list[str], value: Any, text: str, override: str) -> ModelMonitorSpec:
+    # Decimals are strings in the API, which YAML reads as numbers.
+    problem: InvalidSpec | None = None
+    for tried in dict.fromkeys([value, text]) if isinstance(value, int | float) else [value]:
+        wire = spec.to_wire()
+        _assign(wire, path, tried, override)
+        try:
+            return parse(ModelMonitorSpec, wire)
+        except InvalidSpec as error:
+            problem = problem or error
+    raise BadConfiguration(f"--set {override}: {problem}") from problem
 
 
 def _assign(target: Any, path: list[str], value: Any, override: str) -> None:
@@ -88,5 +97,4 @@ def _assign(target: Any, path: list[str], value: Any, override: str) -> None:
             target.setdefault(name, {})
         _assign(target[key], rest, value, override)
         return
-    # Decimals are strings in the API.
-    target[key] = str(value) if isinstance(value, float) else value
+    target[key] = value

@@ -1,0 +1,57 @@
+"""Settings of a replay: overrides of a spec, and folders of their own."""
+
+import pytest
+
+from modelmonitor_trainer.errors import BadConfiguration
+from modelmonitor_trainer.replay.baselines import reactive_settings
+from modelmonitor_trainer.replay.settings import Setting, with_overrides
+
+
+def test_fields_are_replaced(past):
+    spec = with_overrides(
+        past.parsed(),
+        ["sensitivity.minimumEffect=0.05", "spec.triggers.everyDays=7", "model.features.0.minimum=-1", "suspend=true"],
+    )
+    assert spec.sensitivity.minimum_effect == "0.05"
+    assert spec.triggers.every_days == 7
+    assert spec.model.features[0].minimum == "-1"
+    assert spec.suspend is True
+    assert with_overrides(past.parsed(), []) == past.parsed()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sensitivity", "write it as sensitivity.minimumEffect=0.05"),
+        ("triggers.everyDay=7", "triggers.everyDay"),
+        ("triggers.everyDays=often", "triggers.everyDays"),
+        ("model.features.9.minimum=1", "'9' is not an index of a list of 3"),
+        ("schedule.minute=1", "'minute' is below a value that is not an object"),
+        ("triggers.everyDays=[", "not YAML"),
+    ],
+)
+def test_what_cannot_be_replaced_is_named(past, override, message):
+    with pytest.raises(BadConfiguration, match="^--set") as caught:
+        with_overrides(past.parsed(), [override])
+    assert message in str(caught.value)
+
+
+def test_each_spec_has_a_folder_of_its_own(past):
+    spec = past.parsed()
+    keys = {
+        Setting("Mine", spec).key,
+        Setting("Mine", with_overrides(spec, ["triggers.everyDays=7"])).key,
+        Setting("Mine", spec, gated=False).key,
+        Setting("other", spec).key,
+    }
+    assert len(keys) == 4
+    assert Setting("Mine", spec).key == Setting("Mine", past.parsed()).key
+    assert Setting("On a drop, no gate", spec).key.startswith("on-a-drop-no-gate-")
+
+
+def test_reactions_have_neither_gate_nor_period(past):
+    drift, drop = reactive_settings(past.parsed())
+    assert (drift.gated, drop.gated) == (False, False)
+    assert (drift.spec.triggers.on_drift, drift.spec.triggers.on_performance) == (True, False)
+    assert (drop.spec.triggers.on_drift, drop.spec.triggers.on_performance) == (False, True)
+    assert drift.spec.triggers.every_days is None
