@@ -243,10 +243,9 @@ def _keys_of_earlier_days(ctx: CheckContext, key: str, batches: Sequence[Batch])
 
 def _keys(ctx: CheckContext, key: str, batch: Batch) -> pa.Array:
     """Return the different keys of a batch."""
-    from modelmonitor_trainer.data.join_keys import KeyReader
-    from modelmonitor_trainer.data.label_table import KEY
+    from modelmonitor_trainer.data.label_table import KEY, read_keys
 
-    rows = read_table(ctx.store, batch.objects, [], ctx.fmt, text=[key], derive={KEY: (key, KeyReader(key))})
+    rows, _ = read_keys(ctx.store, batch.objects, key, ctx.fmt)
     return pc.unique(rows.column(KEY).cast(pa.string()).drop_null())
 
 
@@ -281,13 +280,15 @@ class _Day:
     ) -> _Day:
         """Read the rows of a day and take their labels from the window; leave out rows with keys of `earlier` days."""
         from modelmonitor_trainer.data.join_keys import KeyReader
-        from modelmonitor_trainer.data.label_table import KEY
+        from modelmonitor_trainer.data.label_table import KEY, read_keys
 
         assert batch.day is not None
-        reader = KeyReader(join.key)
-        text = [*outcomes.text_columns, join.key]
         names = [name for name in columns if name != ROW]
-        rows = read_table(ctx.store, batch.objects, names, ctx.fmt, text=text, derive={KEY: (join.key, reader)})
+        if names:
+            reader, text = KeyReader(join.key), [*outcomes.text_columns, join.key]
+            rows = read_table(ctx.store, batch.objects, names, ctx.fmt, text=text, derive={KEY: (join.key, reader)})
+        else:
+            rows, reader = read_keys(ctx.store, batch.objects, join.key, ctx.fmt)
         if ROW in columns:
             rows = _with_positions(rows)
         read = rows.num_rows

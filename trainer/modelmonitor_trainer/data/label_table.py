@@ -18,6 +18,7 @@ from modelmonitor_trainer.data.classes import class_texts
 from modelmonitor_trainer.data.join_keys import KeyKind, KeyReader, utc_times
 from modelmonitor_trainer.data.model_arrays import outcome_numbers
 from modelmonitor_trainer.data.object_format import AnyFormat
+from modelmonitor_trainer.data.recent_tables import RecentTables, objects_key
 from modelmonitor_trainer.data.tables import Converter, read_table
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
@@ -87,6 +88,12 @@ class LabelTable:
     read: int = 0
     kinds: frozenset[KeyKind] = field(default_factory=frozenset)
 
+    @property
+    def nbytes(self) -> int:
+        """Size in memory."""
+        arrays = [self.keys, self.values, self.days, self.arrival, *([] if self.versions is None else [self.versions])]
+        return sum(int(array.nbytes) for array in arrays)
+
     def __len__(self) -> int:
         """Return the number of labels."""
         return len(self.keys)
@@ -127,6 +134,29 @@ class LabelTable:
         return ranks.astype(np.int64)
 
 
+#: Join keys of rows, and labels, that this process has read.
+_RECENT_KEYS: RecentTables[tuple[pa.Table, KeyReader]] = RecentTables(lambda keys: int(keys[0].nbytes))
+_RECENT_LABELS: RecentTables[tuple[LabelTable, KeyReader]] = RecentTables(lambda labels: labels[0].nbytes)
+
+
+def read_keys(store: Store, objects: Sequence[ObjectInfo], key: str, fmt: AnyFormat) -> tuple[pa.Table, KeyReader]:
+    """Return the join keys of rows as text, in the column :data:`KEY`, and what converted them.
+
+    Keys that this process has read lately are taken from memory.
+
+    Raises
+    ------
+    BadData, BadConfiguration
+        If an object cannot be read, or the key cannot be used.
+    """
+
+    def read() -> tuple[pa.Table, KeyReader]:
+        reader = KeyReader(key)
+        return read_table(store, objects, [], fmt, text=[key], derive={KEY: (key, reader)}), reader
+
+    return _RECENT_KEYS.get((key, objects_key(objects, fmt)), read)
+
+
 def read_labels(
     store: Store,
     days: Sequence[tuple[dt.date, Sequence[ObjectInfo]]],
@@ -152,6 +182,18 @@ def read_labels(
     BadData, BadConfiguration
         If an object cannot be read, or a column cannot be used.
     """
+    objects = [info for _, infos in days for info in infos]
+    dates = tuple(day for day, infos in days for _ in infos)
+    found = (columns, dates, objects_key(objects, fmt))
+    labels, key = _RECENT_LABELS.get(found, lambda: _read_labels(store, days, columns, fmt))
+    if reader is not None:
+        reader.merge(key)
+    return labels
+
+
+def _read_labels(
+    store: Store, days: Sequence[tuple[dt.date, Sequence[ObjectInfo]]], columns: LabelColumns, fmt: AnyFormat
+) -> tuple[LabelTable, KeyReader]:
     key = KeyReader(columns.key)
     derive: dict[str, tuple[str, Converter]] = {
         KEY: (columns.key, key),
@@ -175,10 +217,8 @@ def read_labels(
         table.num_rows,
         frozenset(key.kinds),
     )
-    if reader is not None:
-        reader.merge(key)
     usable = pc.and_(pc.is_valid(whole.keys), has_value(whole.values))
-    return whole.filter(usable.to_numpy())
+    return whole.filter(usable.to_numpy()), key
 
 
 def outcome_converter(name: str, task: Task) -> Converter:

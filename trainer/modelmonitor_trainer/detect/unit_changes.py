@@ -8,10 +8,11 @@ tails and outliers are not reported. Columns whose spread varies strongly from d
 
 from __future__ import annotations
 
+import bisect
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -154,7 +155,10 @@ def _hits(
     usual = reference.columns[name].total
     if not isinstance(usual, NumericProfile):
         return []
-    history = [profile for block in reference.blocks if (profile := _usable(block, name)) is not None]
+    history = _Batches()
+    for profile in (_usable(block, name) for block in reference.blocks):
+        if profile is not None:
+            history.append(profile)
     if len(history) < _USABLE_SHARE * sum(_has_values(block, name) for block in reference.blocks):
         return []
     overlapping = {block.block.name for block in reference.blocks}
@@ -163,7 +167,7 @@ def _hits(
         profile = _usable(block, name)
         if profile is None or block.block.name in overlapping or len(history) < MIN_BLOCKS:
             continue
-        change = _change(profile, before, _ordinary(history), usual)
+        change = _change(profile, before, history.history(), usual)
         if change is not None:
             hits.append((block, profile, change))
         else:
@@ -187,15 +191,34 @@ def _middle(values: Sequence[float]) -> float:
     return float(statistics.median(values))
 
 
-def _ordinary(history: Sequence[NumericProfile]) -> _History:
-    means = [profile.mean for profile in history]
-    spreads = [profile.deviation for profile in history]
-    return _History(
-        (min(means), max(means)),
-        (min(spreads), _middle(spreads), max(spreads)),
-        (min(profile.minimum for profile in history), max(profile.maximum for profile in history)),
-        max(abs(b - a) for a, b in pairwise(means)),
-    )
+class _Batches:
+    """The normal batches so far, summed up as they are added."""
+
+    def __init__(self) -> None:
+        self._means: tuple[float, float] = (math.inf, -math.inf)
+        self._values: tuple[float, float] = (math.inf, -math.inf)
+        self._spreads: list[float] = []
+        self._last: float | None = None
+        self._step = 0.0
+
+    def __len__(self) -> int:
+        return len(self._spreads)
+
+    def append(self, profile: NumericProfile) -> None:
+        """Add a batch."""
+        mean = profile.mean
+        if self._last is not None:
+            self._step = max(self._step, abs(mean - self._last))
+        self._last = mean
+        self._means = min(self._means[0], mean), max(self._means[1], mean)
+        self._values = min(self._values[0], profile.minimum), max(self._values[1], profile.maximum)
+        bisect.insort(self._spreads, profile.deviation)
+
+    def history(self) -> _History:
+        """Return the ranges of the batches; at least two."""
+        spreads, half = self._spreads, len(self._spreads) // 2
+        middle = spreads[half] if len(spreads) % 2 else (spreads[half - 1] + spreads[half]) / 2
+        return _History(self._means, (spreads[0], middle, spreads[-1]), self._values, self._step)
 
 
 def _change(

@@ -79,9 +79,11 @@ class LocalStore(Store):
         with _translated_errors(prefix_uri):
             if not folder.is_dir():
                 return []
-            shown = [p for p in folder.iterdir() if p.name.startswith(start) and not p.name.startswith(_UNFINISHED)]
             base = prefix_uri[: len(prefix_uri) - len(start)]
-            return sorted(f"{base}{p.name}/" if p.is_dir() else f"{base}{p.name}" for p in shown)
+            # Not with pathlib, which makes a path of each of the others, too.
+            with os.scandir(folder) as entries:
+                shown = [e for e in entries if e.name.startswith(start) and not e.name.startswith(_UNFINISHED)]
+                return sorted(f"{base}{e.name}/" if e.is_dir() else f"{base}{e.name}" for e in shown)
 
     def head(self, uri: str) -> ObjectInfo | None:
         """Return the file, or None."""
@@ -187,12 +189,23 @@ def _walk(prefix_uri: str) -> builtins.list[Path]:
     folder, start = _folder_and_start(prefix_uri)
     if not folder.is_dir():
         return []
-    paths: list[Path] = []
-    for top in folder.iterdir():
-        if not top.name.startswith(start):
-            continue
-        paths += [path for path in top.rglob("*") if path.is_file()] if top.is_dir() else [top]
-    return sorted((path for path in paths if not path.name.startswith(_UNFINISHED)), key=str)
+    paths: list[str] = []
+    with os.scandir(folder) as entries:
+        for top in entries:
+            if top.name.startswith(start):
+                paths += _files_below(top.path) if top.is_dir() else [top.path]
+    # Paths are written without a dot for the folder of this process.
+    return sorted((path for path in map(Path, paths) if not path.name.startswith(_UNFINISHED)), key=str)
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    """Yield the files below a folder, apart from those in links to folders and in folders without access."""
+    with contextlib.suppress(PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(entry.path)
+            elif entry.is_file():
+                yield entry.path
 
 
 @contextlib.contextmanager

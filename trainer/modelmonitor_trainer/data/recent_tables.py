@@ -1,0 +1,69 @@
+"""Join keys and labels that this process has read, so that the next check in it reads new objects only.
+
+Objects are identified by their ETags, so nothing here is ever stale. Memory is bounded; what was not used for longest is
+forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, TypeVar
+
+from modelmonitor_trainer.data.object_format import AnyFormat, csv_options, format_at, marks_at
+from modelmonitor_trainer.storage.base import ObjectInfo
+
+_T = TypeVar("_T")
+
+#: Bytes that are kept in memory of each kind of table.
+_BYTES = 32 * 1024 * 1024
+
+
+class RecentTables(Generic[_T]):
+    """Values by key, the most recently used ones that fit in memory; threads can share it.
+
+    Parameters
+    ----------
+    size
+        Returns the bytes of a value.
+    limit
+        Bytes that are kept. A value of more than an eighth of them is not.
+    """
+
+    def __init__(self, size: Callable[[_T], int], limit: int = _BYTES) -> None:
+        self._size, self._limit, self._bytes = size, limit, 0
+        self._values: OrderedDict[Hashable, _T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, read: Callable[[], _T]) -> _T:
+        """Return the value of a key; it is read if it is not in memory."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key]
+        value = read()
+        size = self._size(value)
+        if size > self._limit // 8:
+            return value
+        with self._lock:
+            if key not in self._values:
+                self._values[key] = value
+                self._bytes += size
+            while self._bytes > self._limit:
+                self._bytes -= self._size(self._values.popitem(last=False)[1])
+        return value
+
+
+def objects_key(objects: Sequence[ObjectInfo], fmt: AnyFormat) -> Hashable:
+    """Return what identifies the content of objects, and how they are read."""
+    options = json.dumps(csv_options(fmt).to_wire(), sort_keys=True)
+    return options, tuple(
+        (info.uri, info.etag, info.size, info.last_modified, format_at(fmt, info.uri), _marks(fmt, info.uri))
+        for info in objects
+    )
+
+
+def _marks(fmt: AnyFormat, uri: str) -> Hashable:
+    return tuple(sorted(marks_at(fmt, uri).items()))
