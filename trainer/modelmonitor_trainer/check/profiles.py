@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import ProfiledPair, WindowPair
 from modelmonitor_trainer.data.decimal_marks import Marks, decide_marks, differ_from_own
 from modelmonitor_trainer.data.object_format import AnyFormat, with_marks
+from modelmonitor_trainer.data.recent_values import RecentValues
 from modelmonitor_trainer.data.remarks import COMMA, POINT, POINT_OR_THOUSANDS
 from modelmonitor_trainer.profile.binning import fit_plan
 from modelmonitor_trainer.profile.cache import ProfileCache
@@ -52,6 +54,12 @@ def profile_pair(ctx: CheckContext, pair: WindowPair, what: str) -> tuple[Profil
         # Some values were read with another mark than that of all objects.
         profiled = _profile(replace(ctx, fmt=fmt), replace(pair, stored_profile=None), what)
     return profiled, fmt
+
+
+#: Size of a decoded reference, as a multiple of its stored size.
+_DECODED_SIZE = 4
+#: References of champions that this process has decoded, with their size in bytes.
+_DECODED: RecentValues[tuple[Reference, int]] = RecentValues(lambda decoded: decoded[1])
 
 
 def _profile(ctx: CheckContext, pair: WindowPair, what: str) -> ProfiledPair:
@@ -113,6 +121,16 @@ def _is_above(name: str, batches: Sequence[BatchProfile]) -> bool:
 
 def _stored_reference(pair: WindowPair) -> Reference | None:
     """Return the reference that the champion carries, if it has the same columns."""
-    if pair.stored_profile is None:
+    data = pair.stored_profile
+    if data is None:
         return None
-    return reference_from_bytes(pair.stored_profile, pair.columns, pair.reference)
+    columns = tuple(column.model_dump_json() for column in pair.columns)
+    key = hashlib.sha256(data).digest(), columns, pair.reference
+    known = _DECODED.find(key)
+    if known is None:
+        reference = reference_from_bytes(data, pair.columns, pair.reference)
+        if reference is None:
+            return None
+        known = reference, len(data) * _DECODED_SIZE
+        _DECODED.put(key, known)
+    return known[0]

@@ -18,7 +18,7 @@ from modelmonitor_trainer.data.classes import class_texts
 from modelmonitor_trainer.data.join_keys import KeyKind, KeyReader, utc_times
 from modelmonitor_trainer.data.model_arrays import outcome_numbers
 from modelmonitor_trainer.data.object_format import AnyFormat
-from modelmonitor_trainer.data.recent_tables import RecentTables, objects_key
+from modelmonitor_trainer.data.recent_values import RecentValues, objects_key
 from modelmonitor_trainer.data.tables import Converter, read_table
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
@@ -135,8 +135,8 @@ class LabelTable:
 
 
 #: Join keys of rows, and labels, that this process has read.
-_RECENT_KEYS: RecentTables[tuple[pa.Table, KeyReader]] = RecentTables(lambda keys: int(keys[0].nbytes))
-_RECENT_LABELS: RecentTables[tuple[LabelTable, KeyReader]] = RecentTables(lambda labels: labels[0].nbytes)
+_RECENT_KEYS: RecentValues[tuple[pa.Table, KeyReader]] = RecentValues(lambda keys: int(keys[0].nbytes))
+_RECENT_LABELS: RecentValues[tuple[LabelTable, KeyReader]] = RecentValues(lambda labels: labels[0].nbytes)
 
 
 def read_keys(store: Store, objects: Sequence[ObjectInfo], key: str, fmt: AnyFormat) -> tuple[pa.Table, KeyReader]:

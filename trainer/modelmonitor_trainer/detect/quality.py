@@ -310,8 +310,10 @@ def _not_allowed(feature: Feature, profile: ColumnProfile, _before: Sequence[Col
 
 def _null_burst(_feature: Feature, profile: ColumnProfile, before: Sequence[ColumnProfile]) -> str:
     """Significantly more missing values than in the worst batch of the reference."""
+    if not profile.rows or profile.missing / profile.rows < BURST:
+        return ""
     known = [p.missing / p.rows for p in before if p.rows]
-    if not known or not profile.rows:
+    if not known:
         return ""
     worst, rate = max(known), profile.missing / profile.rows
     error = np.sqrt(max(worst * (1 - worst), 1 / profile.rows) / profile.rows)

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from io import BufferedReader
 from pathlib import Path
@@ -30,6 +31,11 @@ _SCHEME = "file://"
 _UNFINISHED = ".modelmonitor-"
 #: Largest size in bytes of a file whose ETag is the hash of its content.
 _HASHED = 1024 * 1024
+#: Device, inode, size and times of a file → SHA-256 of its content, of files that have not changed for a while.
+_DIGESTS: dict[tuple[int, ...], str] = {}
+_MOST_DIGESTS = 20_000
+#: Nanoseconds, many ticks of the clock of any file system.
+_TICKS = 10_000_000_000
 
 
 def path_of(uri: str) -> Path:
@@ -173,9 +179,17 @@ def _etag(file: BufferedReader) -> str:
     status = os.fstat(file.fileno())
     if status.st_size > _HASHED:
         return f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_ctime_ns:x}-{status.st_size:x}"
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
-    file.seek(0)
-    return digest
+    identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    known = _DIGESTS.get(identity)
+    if known is None:
+        known = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        # Two writes within one tick of the clock of a file system leave the same times.
+        if time.time_ns() - status.st_ctime_ns > _TICKS:
+            if len(_DIGESTS) >= _MOST_DIGESTS:
+                _DIGESTS.clear()
+            _DIGESTS[identity] = known
+    return known
 
 
 def _folder_and_start(prefix_uri: str) -> tuple[Path, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -25,6 +25,7 @@ from modelmonitor_trainer.check.data import (
 from modelmonitor_trainer.check.sources.champion import find_champion
 from modelmonitor_trainer.check.sources.partition_survey import SideSurvey, left_out_of_monitor, survey
 from modelmonitor_trainer.data.object_format import declared_format
+from modelmonitor_trainer.data.recent_values import RecentValues, objects_key
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.data.windows import (
     Batch,
@@ -40,7 +41,7 @@ from modelmonitor_trainer.detect.wording import PARTITIONS
 from modelmonitor_trainer.errors import NotFound
 from modelmonitor_trainer.profile.reference import columns_of_rows, target_column
 from modelmonitor_trainer.registry.registry import ModelRegistry
-from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 _LOG = logging.getLogger(__name__)
 
@@ -145,12 +146,25 @@ def count_new_rows(ctx: CheckContext, data: ProfiledData) -> int | None:
     unknown = [day for day in days_of((start, window[1])) if day < window[0]]
     if unknown:
         earlier = partitions(ctx.store, monitor.spec.data.live.uri, unknown[0], unknown[-1])
-        objects = [info for partition in earlier for info in partition.objects]
-        with ctx.store.ahead(objects):
-            for info in objects:
-                with scan(ctx.store, info, [], ctx.fmt) as opened:
-                    total += opened.rows
+        total += sum(_rows_of(ctx, [info for partition in earlier for info in partition.objects]))
     return total
+
+
+#: Rows of objects that this process has counted; a key takes some hundred bytes.
+_COUNTED: RecentValues[int] = RecentValues(lambda _: 500)
+
+
+def _rows_of(ctx: CheckContext, objects: Sequence[ObjectInfo]) -> Iterator[int]:
+    """Yield the number of rows of each object; those that this process has counted are not opened again."""
+    keys = {info: objects_key([info], ctx.fmt) for info in objects}
+    with ctx.store.ahead([info for info, key in keys.items() if _COUNTED.find(key) is None]):
+        for info, key in keys.items():
+            rows = _COUNTED.find(key)
+            if rows is None:
+                with scan(ctx.store, info, [], ctx.fmt) as opened:
+                    rows = opened.rows
+                _COUNTED.put(key, rows)
+            yield rows
 
 
 def _reference_period(spec: ModelMonitorSpec, champion: ChampionInfo | None) -> tuple[Window | None, str]:

@@ -1,7 +1,7 @@
-"""Join keys and labels that this process has read, so that the next check in it reads new objects only.
+"""What this process has read and decoded lately, so that the next check in it reads new objects only.
 
-Objects are identified by their ETags, so nothing here is ever stale. Memory is bounded; what was not used for longest is
-forgotten.
+Keys contain the ETags of the objects, so nothing is ever stale. Memory is bounded; what was not used for longest is
+forgotten. Values are shared, so they must not be changed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from modelmonitor_trainer.storage.base import ObjectInfo
 
 _T = TypeVar("_T")
 
-#: Bytes that are kept in memory of each kind of table.
+#: Bytes that are kept in memory of values of one kind.
 _BYTES = 32 * 1024 * 1024
 
 
-class RecentTables(Generic[_T]):
+class RecentValues(Generic[_T]):
     """Values by key, the most recently used ones that fit in memory; threads can share it.
 
     Parameters
@@ -39,21 +39,31 @@ class RecentTables(Generic[_T]):
 
     def get(self, key: Hashable, read: Callable[[], _T]) -> _T:
         """Return the value of a key; it is read if it is not in memory."""
+        value = self.find(key)
+        if value is None:
+            value = read()
+            self.put(key, value)
+        return value
+
+    def find(self, key: Hashable) -> _T | None:
+        """Return the value of a key; None if it is not in memory."""
         with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-        value = read()
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key]
+
+    def put(self, key: Hashable, value: _T) -> None:
+        """Keep a value, and forget others if that is too much."""
         size = self._size(value)
         if size > self._limit // 8:
-            return value
+            return
         with self._lock:
             if key not in self._values:
                 self._values[key] = value
                 self._bytes += size
             while self._bytes > self._limit:
                 self._bytes -= self._size(self._values.popitem(last=False)[1])
-        return value
 
 
 def objects_key(objects: Sequence[ObjectInfo], fmt: AnyFormat) -> Hashable:
