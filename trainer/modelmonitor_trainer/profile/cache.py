@@ -9,14 +9,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from modelmonitor_trainer.data.recent_values import RecentValues
 from modelmonitor_trainer.errors import ModelMonitorError
 from modelmonitor_trainer.profile.hashing import digest
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 _LOG = logging.getLogger(__name__)
 _R = TypeVar("_R")
+
+#: Size of a decoded result, as a multiple of its stored size.
+_DECODED_SIZE = 4
+#: Results that this process has decoded, with their size in bytes.
+_DECODED: RecentValues[tuple[Any, int]] = RecentValues(lambda decoded: decoded[1])
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,17 @@ class CacheEntries(Generic[_R]):
 
     def get(self, info: ObjectInfo) -> _R | None:
         """Return the stored result of an object; None if there is none or it cannot be read."""
-        if self.stored(info) is None:
-            return None
         uri = self.uri(info)
+        stored = self._stored.get(uri)
+        if stored is None:
+            return None
+        key = uri, stored.etag
         try:
-            return self._codec.from_bytes(self._store.read(uri), info)
+            known: tuple[_R, int] | None = _DECODED.find(key)
+            if known is None:
+                known = self._codec.from_bytes(self._store.read(uri), info), stored.size * _DECODED_SIZE
+                _DECODED.put(key, known)
+            return known[0]
         except ValueError as error:
             _LOG.warning("the %s %s is corrupted and is computed again: %s", self._codec.suffix, uri, error)
         except ModelMonitorError as error:
