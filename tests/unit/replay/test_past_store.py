@@ -78,8 +78,8 @@ def test_only_the_folder_of_the_replay_is_written(past, store):
     for write in (
         lambda uri: store.write(uri, b"x"),
         lambda uri: store.write_behind(uri, b"x"),
-        lambda uri: store.delete(uri),
-        lambda uri: store.require_conditional_writes(uri),
+        store.delete,
+        store.require_conditional_writes,
     ):
         for uri in (f"{past.base}/results/default/mon/champion.json", rows_of(past, "2013-01-01")):
             with pytest.raises(BadConfiguration, match="a replay writes below"):

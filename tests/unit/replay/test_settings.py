@@ -31,7 +31,7 @@ def test_fields_are_replaced(past):
     ],
 )
 def test_what_cannot_be_replaced_is_named(past, override, message):
-    with pytest.raises(BadConfiguration, match="^--set") as caught:
+    with pytest.raises(BadConfiguration, match=r"^--set") as caught:
         with_overrides(past.parsed(), [override])
     assert message in str(caught.value)
 
