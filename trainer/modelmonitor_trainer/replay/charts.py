@@ -22,6 +22,8 @@ WIDTH, HEIGHT = 960.0, 240.0
 _LINES = 4
 #: Days over which scores are averaged in the chart.
 _SMOOTHED_DAYS = 28
+#: Styles of lines.
+_STYLES = 10
 #: Columns of the map of drift.
 _FEATURES = 16
 
@@ -57,7 +59,7 @@ class LineChart:
     top, bottom
         Labels of the vertical axis.
     ticks
-        Position and label of marks on the horizontal axis.
+        Position, in percent of the width, and label of marks on the horizontal axis.
     marker
         Position of a vertical mark; None for none.
     """
@@ -141,9 +143,10 @@ def scores_over_time(result: ReplayResult) -> LineChart | None:
     low, high = low - margin, high + margin
     middles = [start + (end - start) / 2 for start, end in result.periods]
     places = [_place(day, result) for day in middles]
+    styles = _styles(result)
     lines = tuple(
-        Line(policy.name, policy.kind.value, index, (_points(places, values, low, high),))
-        for index, (policy, values) in enumerate(zip(chosen, series, strict=True))
+        Line(policy.name, policy.kind.value, styles[policy.name], (_points(places, values, low, high),))
+        for policy, values in zip(chosen, series, strict=True)
     )
     return LineChart(lines, number(high), number(low), _months(result))
 
@@ -155,20 +158,20 @@ def regret_by_price(result: ReplayResult) -> LineChart | None:
         return None
     own = result.own.name
     ranked = sorted(curve.costs, key=lambda name: float(np.mean(np.sqrt(np.maximum(0, curve.costs[name])))))
-    names = list(dict.fromkeys([own, *ranked]))[:8]
+    names = list(dict.fromkeys([own, *ranked]))[:_STYLES]
     # Regrets grow with the price: a square root shows what happens at low prices, too.
     values = {name: np.sqrt(np.maximum(0.0, np.array(curve.costs[name]))) for name in names if name in curve.costs}
     highest = max(float(series.max()) for series in values.values()) or 1.0
     highest = min(highest, 2.5 * float(np.median([series.max() for series in values.values()])))
     logs = np.log(np.array(curve.prices))
     places = [WIDTH * float((x - logs[0]) / (logs[-1] - logs[0])) for x in logs]
-    kinds = {policy.name: policy.kind.value for policy in result.policies}
+    kinds, styles = {policy.name: policy.kind.value for policy in result.policies}, _styles(result)
     lines = [
-        Line(name, kinds[name], index, (_points(places, np.minimum(series, highest), 0.0, highest),))
-        for index, (name, series) in enumerate(values.items())
+        Line(name, kinds[name], styles[name], (_points(places, np.minimum(series, highest), 0.0, highest),))
+        for name, series in values.items()
     ]
     ticks = tuple(
-        (WIDTH * (math.log(price) - logs[0]) / (logs[-1] - logs[0]), result.prices.describe(price))
+        (100 * (math.log(price) - logs[0]) / (logs[-1] - logs[0]), result.prices.describe(price))
         for price in curve.prices[:: max(1, len(curve.prices) // 4)]
     )
     marker = None
@@ -187,7 +190,7 @@ def decisions_of(result: ReplayResult) -> Decisions:
         for event in checks
     )
     changes = tuple(
-        Block(_time(event.time, result), 0, _tone(event), _title(event))
+        Block(max(5.0, _time(event.time, result)), 0, _tone(event), _title(event))
         for event in events
         if event.job.role is not Role.CHECK
     )
@@ -204,6 +207,11 @@ def _drawn(result: ReplayResult) -> list[PolicyResult]:
     oracle = [policy for policy in scored if policy.kind is PolicyKind.ORACLE]
     chosen = {policy.name: policy for policy in [*scored[:1], *oracle, *others[:1], *never, *others[1:]]}
     return list(chosen.values())[:_LINES]
+
+
+def _styles(result: ReplayResult) -> dict[str, int]:
+    """Return the number of the style of each policy, the same in all charts."""
+    return {policy.name: number % _STYLES for number, policy in enumerate(result.policies)}
 
 
 def _smoothed(values: Floats, window: int) -> Floats:
@@ -241,7 +249,7 @@ def _months(result: ReplayResult) -> tuple[tuple[float, str], ...]:
         day = (day + dt.timedelta(days=32)).replace(day=1)
     step = max(1, -(-len(firsts) // 12))
     return tuple(
-        (_place(day, result), f"{day:%b %Y}" if day.month == 1 or index == 0 else f"{day:%b}")
+        (100 * _place(day, result) / WIDTH, f"{day:%b %Y}" if day.month == 1 or index == 0 else f"{day:%b}")
         for index, day in enumerate(firsts[::step])
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -83,8 +84,17 @@ _store: PastStore | None = None
 def _start(store: PastStoreConfig) -> None:
     global _store  # noqa: PLW0603 - the state of a worker process
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.disable(logging.WARNING)  # the process that asked reports what matters
     _store = store.open()
+
+
+def _end_with_parent() -> None:
+    """End this process once the one that started it is gone, however that ended: it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

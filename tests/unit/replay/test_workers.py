@@ -1,0 +1,68 @@
+"""Worker processes: they answer in any order, and end with the process that started them."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import psutil
+import pytest
+
+from modelmonitor_trainer.replay.arrival import Arrival
+from modelmonitor_trainer.replay.past_store import PastData, ResultsFolder
+from modelmonitor_trainer.replay.workers import PastStoreConfig, Workers
+from modelmonitor_trainer.storage.open import StoreConfig
+from support.processes import wait_until
+
+
+def config(past):
+    data = PastData.list(past.store, past.parsed(), Arrival.DECLARED)
+    return PastStoreConfig(StoreConfig(), data, ResultsFolder(f"{past.base}/replay/", f"{past.base}/replay/profiles/"))
+
+
+def write_and_read(store, name):
+    uri = f"{store._results.root}{name}"
+    store.write(uri, name.encode())
+    return store.read(uri), os.getpid()
+
+
+def test_functions_run_elsewhere_with_the_store(past):
+    with Workers(config(past), 2) as workers:
+        futures = [workers.submit(write_and_read, name) for name in ("a", "b", "c")]
+        results = [future.result() for future in futures]
+    assert [content for content, _ in results] == [b"a", b"b", b"c"]
+    assert os.getpid() not in {pid for _, pid in results}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_they_end_with_their_parent(tmp_path, number):
+    script = textwrap.dedent("""
+        import os, sys, time
+        from modelmonitor_trainer.replay.listing import Listing
+        from modelmonitor_trainer.replay.arrival import Arrival
+        from modelmonitor_trainer.replay.past_store import PastData, ResultsFolder
+        from modelmonitor_trainer.replay.workers import PastStoreConfig, Workers
+        from modelmonitor_trainer.storage.open import StoreConfig
+        def pid(store):
+            return os.getpid()
+        if __name__ == "__main__":
+            data = PastData((), Arrival.DECLARED, Listing(()))
+            with Workers(PastStoreConfig(StoreConfig(), data, ResultsFolder("file:///r/", "file:///r/p/")), 1) as workers:
+                print(workers.submit(pid).result(), flush=True)
+                time.sleep(600)
+    """)
+    path = tmp_path / "parent.py"
+    path.write_text(script)
+    with subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        parent.send_signal(number)
+    wait_until(lambda: has_ended(worker), "the end of the worker")
+
+
+def has_ended(pid):
+    """Return whether a process has ended; one whose new parent never looks stays as a zombie."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
