@@ -17,13 +17,13 @@ CHANGE = FIRST + dt.timedelta(days=50)
 
 
 class Past(World):
-    """Ninety days; trainings every twenty days."""
+    """Ninety days; trainings every eight days."""
 
     def __init__(self, folder):
         super().__init__(folder)
         self.folder = folder
         self.spec["data"].pop("reference")
-        self.spec["triggers"] = {"everyDays": 20, "onDrift": False, "onPerformance": True}
+        self.spec["triggers"] = {"everyDays": 8, "onDrift": False, "onPerformance": True}
         self.spec["retraining"] = {
             "windowDays": 14,
             "minNewShare": "0",
@@ -37,7 +37,7 @@ class Past(World):
             labels["late"] = np.logical_not(labels["late"])
         return rows, labels
 
-    def request(self, *, first=30, last=80, name="results", **fields):
+    def request(self, *, first=42, last=66, name="results", **fields):
         """Return the request of a replay from one day of the year through another."""
         days = Range(FIRST + dt.timedelta(days=first - 1), FIRST + dt.timedelta(days=last - 1))
         return ReplayRequest(MONITOR, (Setting("own", self.parsed()),), days, self.folder / name, **fields)

@@ -27,14 +27,14 @@ def told(result):
 
 
 def test_the_loop_is_lived(result):
-    """Forty days of checks at 06:00, a first model at once, the next ones by the period and by the change."""
+    """Days of checks at 06:00, a first model at once, the next ones by the period and by the change."""
     checks = [event for event in result.own.events if event.job.role is Role.CHECK]
     trainings = [event for event in result.own.events if event.job.role is Role.TRAIN]
     assert [event.time.hour for event in checks[:3]] == [0, 6, 6]
     assert outcome_of(trainings[0]) == "Promoted"
     assert trainings[0].time.date() == result.first
     assert result.own.counts.promoted >= 2
-    assert result.own.counts.checks == len(checks) == 51 + 1
+    assert result.own.counts.checks == len(checks) == 25 + 1
 
 
 def test_the_model_that_serves_is_scored(result):
@@ -74,7 +74,7 @@ def test_an_interrupted_replay_goes_on(past, result, monkeypatch):
 
         return on_progress
 
-    for at in (1, 3, 20):
+    for at in (1, 3, 12):
         with pytest.raises(Stop):
             replay(past.request(name="stopped", processes=1), stop(at))
     resumed = replay(past.request(name="stopped", processes=1))
@@ -94,7 +94,7 @@ def test_a_line_that_was_cut_is_done_again(past, result):
 
 
 def test_a_journal_of_something_else_is_refused(past):
-    request = past.request(name="foreign", last=33, processes=1)
+    request = past.request(name="foreign", last=44, processes=1)
     replay(request)
     journal = next((request.folder / "settings").glob("*/*/journal.jsonl"))
     lines = journal.read_text().splitlines()
@@ -112,7 +112,7 @@ def test_the_live_results_are_not_touched(past, result):
 
 
 def test_a_range_can_be_extended(past, result):
-    request = past.request(name="longer", last=60, processes=1)
+    request = past.request(name="longer", last=54, processes=1)
     short = replay(request)
     longer = replay(dataclasses.replace(request, period=past.request().period))
     assert told(longer)[: len(told(short))] == told(short)

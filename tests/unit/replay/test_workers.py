@@ -48,7 +48,8 @@ def test_they_end_with_their_parent(tmp_path, number):
             return os.getpid()
         if __name__ == "__main__":
             data = PastData((), Arrival.DECLARED, Listing(()))
-            with Workers(PastStoreConfig(StoreConfig(), data, ResultsFolder("file:///r/", "file:///r/p/")), 1) as workers:
+            store = PastStoreConfig(StoreConfig(), data, ResultsFolder("file:///r/", "file:///r/p/"))
+            with Workers(store, 1) as workers:
                 print(workers.submit(pid).result(), flush=True)
                 time.sleep(600)
     """)
