@@ -171,7 +171,12 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
         reason, message = _failure(verdict)
         failure = LastCheckFailure(time=finished, job_name=job.name, reason=reason, message=message)
         return _update(status, last_check_failure=failure)
+    champion = _later_champion(status.champion, verdict.champion)
     before = status.last_check
+    if before is not None and _version(champion) != _version(status.champion):
+        before = _start_over(before)  # a person has changed the champion on a command line
+    # A check that began before a promotion compared with the previous champion, so it starts no count.
+    counts = verdict.champion is None or _version(verdict.champion) == _version(champion)
     drifts = before.consecutive_drifts if before is not None else 0
     inconclusive = before.consecutive_inconclusive if before is not None else 0
     check = LastCheck(
@@ -186,14 +191,13 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
         rows=verdict.rows,
         new_rows=verdict.new_rows,
         data_end=verdict.data_end,
-        drift_onset=_drift_onset(before, verdict),
+        drift_onset=_drift_onset(before, verdict) if counts else None,
         top_features=verdict.top_features,
         report_uri=verdict.report_uri,
         watch=verdict.watch or _previous_watch(status, verdict.champion),
-        consecutive_drifts=drifts + 1 if verdict.verdict == Reason.DRIFT.value else 0,
-        consecutive_inconclusive=inconclusive + 1 if verdict.verdict == Reason.INCONCLUSIVE.value else 0,
+        consecutive_drifts=drifts + 1 if counts and verdict.verdict == Reason.DRIFT.value else 0,
+        consecutive_inconclusive=inconclusive + 1 if counts and verdict.verdict == Reason.INCONCLUSIVE.value else 0,
     )
-    champion = _later_champion(status.champion, verdict.champion)
     return _update(status, last_check=check, last_check_failure=None, champion=champion)
 
 
@@ -289,8 +293,17 @@ def _with_champion(status: ModelMonitorStatus, champion: Champion | None) -> Mod
         return status
     before, check = status.champion, status.last_check
     if check is not None and (before is None or before.version != champion.version):
-        check = check.model_copy(update={"consecutive_drifts": 0, "consecutive_inconclusive": 0, "drift_onset": None})
+        check = _start_over(check)
     return _update(status, champion=champion, last_check=check)
+
+
+def _start_over(check: LastCheck) -> LastCheck:
+    """Return a check without what was counted and found against a champion that has been replaced."""
+    return check.model_copy(update={"consecutive_drifts": 0, "consecutive_inconclusive": 0, "drift_onset": None})
+
+
+def _version(champion: Champion | None) -> str | None:
+    return champion.version if champion is not None else None
 
 
 def _later_champion(one: Champion | None, other: Champion | None) -> Champion | None:

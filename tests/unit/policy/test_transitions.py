@@ -108,6 +108,31 @@ def test_a_check_that_began_before_a_promotion_does_not_restore_the_old_champion
     assert apply_job_results(status, [back]).champion == before
 
 
+def test_a_promotion_on_a_command_line_starts_over_what_was_counted_against_the_old_champion() -> None:
+    onset = NOW.date()
+    drift = monitors.check("Drift", champion=champion("v1"), drift_onset=onset)
+    status = apply_job_results(EMPTY, [job(Role.CHECK, drift, ended=MINUTE, name="one")])
+    later = monitors.check("Inconclusive", champion=champion("v2", NOW + 2 * MINUTE))
+    status = apply_job_results(status, [job(Role.CHECK, later, ended=3 * MINUTE, name="two")])
+    assert status.champion is not None
+    assert status.champion.version == "v2"
+    assert status.last_check is not None
+    assert (status.last_check.drift_onset, status.last_check.consecutive_drifts) == (None, 0)
+    again = monitors.check("Drift", champion=champion("v2", NOW + 2 * MINUTE))
+    status = apply_job_results(status, [job(Role.CHECK, again, ended=4 * MINUTE, name="three")])
+    assert status.last_check is not None
+    assert status.last_check.consecutive_drifts == 1
+
+
+def test_drift_from_the_reference_of_an_old_champion_is_not_counted() -> None:
+    promoted = monitors.run(champion=champion("v2", NOW + 2 * MINUTE))
+    status = apply_job_results(EMPTY, [training(1, promoted, ended=2 * MINUTE)])
+    late = monitors.check("Drift", champion=champion("v1"), drift_onset=NOW.date())
+    status = apply_job_results(status, [job(Role.CHECK, late, ended=3 * MINUTE, name="late")])
+    assert status.last_check is not None
+    assert (status.last_check.drift_onset, status.last_check.consecutive_drifts) == (None, 0)
+
+
 def test_a_day_of_corrupted_data_does_not_revoke_the_result_of_the_watch() -> None:
     served = champion("v2-22222222")
     figures = {"difference": "-0.04", "low": "-0.06", "high": "-0.02"}
