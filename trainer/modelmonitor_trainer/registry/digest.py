@@ -18,9 +18,20 @@ import numpy as np
 from modelmonitor_trainer.arrays import Array
 
 _SCHEMA = "schema.json"
-#: Keys that are no fitted parameters: the identity of an object, the release that wrote the file, and the number of
-#: threads (HistGradientBoosting stores that of the machine).
-_NOT_FITTED = frozenset({"__id__", "_skops_version", "n_threads", "protocol"})
+#: Keys that are no fitted parameters: the identity of an object, the release that wrote the file, the number of threads
+#: (HistGradientBoosting stores that of the machine), and seeds and generators, which no prediction uses: if the seed
+#: matters, what was fitted differs.
+_NOT_FITTED = frozenset(
+    {
+        "__id__",
+        "_skops_version",
+        "n_threads",
+        "protocol",
+        "random_state",
+        "_random_seed",
+        "_feature_subsample_rng",
+    }
+)
 
 
 def fitted_digest(data: bytes) -> str:
