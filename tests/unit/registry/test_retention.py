@@ -65,6 +65,17 @@ def test_versions_that_are_never_expendable(records, champion, previous, newest)
     assert numbers == sorted(numbers), "the oldest first"
 
 
+def test_the_best_champion_so_far_is_kept():
+    steps = [record(1, "Passed", "FirstModel", None)]
+    steps += [record(number, "Passed", "NotWorse", f"v{number - 1}") for number in range(2, 5)]
+    steps += [
+        record(5, "Passed", "NotWorse", "v4").model_copy(update={"best_champion": "v1"}),
+        *(record(number, compared_with="v5") for number in range(6, 10)),
+    ]
+    gone = [each.version for each in expendable(steps[::-1], pointer("v5", "v4"), 3, now=LATER)]
+    assert gone == ["v2", "v3", "v6"]
+
+
 def test_rejected_and_outdated_versions_are_expendable():
     records = [record(number) for number in range(9, 0, -1)]
     assert [each.version for each in expendable(records, pointer("v7", "v2"), 3, now=LATER)] == [

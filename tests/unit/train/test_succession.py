@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from modelmonitor_api.reasons import GateReason
-from modelmonitor_trainer.train.best_champion import best_champion
+from modelmonitor_trainer.registry.succession import best_before, best_champion
 from unit.registry.registries import stored
 
 
@@ -25,12 +25,37 @@ def chain(world):
 @pytest.mark.parametrize(("champion", "best"), [(0, None), (1, None), (2, 1), (3, 1)])
 def test_the_best_champion_is_the_last_that_was_better(chain, champion, best):
     registry, records = chain
-    found = best_champion(registry, records[champion])
+    found = best_champion(records[champion], registry.find_version)
     assert (found.version if found else None) == (None if best is None else records[best].version)
 
 
 def test_without_a_champion_there_is_no_best(chain):
-    assert best_champion(chain[0], None) is None
+    assert best_champion(None, chain[0].find_version) is None
+
+
+def test_the_best_champion_is_known_when_the_versions_in_between_are_gone(chain):
+    registry, records = chain
+    last = stored(registry, 5, reason="NotWorse", compared_with=records[3].version, best_champion=records[1].version)
+    left = {record.version: record for record in (records[1], last)}
+    found = best_champion(last, left.get)
+    assert found is not None
+    assert found.version == records[1].version
+
+
+@pytest.mark.parametrize(
+    ("reason", "better", "best"),
+    [
+        (GateReason.NOT_WORSE, False, 1),
+        (GateReason.BETTER, False, 1),  # better than a champion that is worse than the best one
+        (GateReason.BETTER, True, None),
+        (GateReason.BETTER, None, None),
+        (GateReason.CHAMPION_NOT_COMPARED, None, None),
+    ],
+)
+def test_a_step_back_up_does_not_move_the_best_champion(chain, reason, better, best):
+    registry, records = chain
+    name = best_before(records[3], registry.find_version, reason, better_than_best=better)
+    assert name == (None if best is None else records[best].version)
 
 
 def test_a_hold_out_that_was_used_before_raises_the_confidence(world):
@@ -56,5 +81,5 @@ def test_a_slow_decline_is_compared_with_where_it_began(world):
     assert newest.train.end > dt.date(2013, 1, 10)
     checks = world.results()[f"versions/{newest.version}/comparison.json"].decode()
     assert ("Not worse than the best champion so far" in checks) is (
-        best_champion(world.registry, world.registry.version(newest.compared_with)) is not None
+        best_champion(world.registry.version(newest.compared_with), world.registry.find_version) is not None
     )

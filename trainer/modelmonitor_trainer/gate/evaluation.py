@@ -42,6 +42,8 @@ class GateResult:
         Results of all criteria, in order.
     confidence
         Confidence of the intervals; None if nothing was compared.
+    best
+        Challenger against the best champion so far; None if that is the champion, or cannot be scored.
     """
 
     outcome: GateOutcome
@@ -55,6 +57,7 @@ class GateResult:
     slices: tuple[SliceResult, ...] = ()
     checks: tuple[CriterionResult, ...] = ()
     confidence: float | None = None
+    best: Difference | None = None
 
 
 def evaluate(scores: GateInput, promotion: Promotion, *, seed: int) -> GateResult:
@@ -106,6 +109,7 @@ def evaluate(scores: GateInput, promotion: Promotion, *, seed: int) -> GateResul
         comparison.slices,
         results,
         comparison.confidence,
+        comparison.best,
     )
 
 

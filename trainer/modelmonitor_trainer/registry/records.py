@@ -95,6 +95,10 @@ class VersionRecord(Message):
     metric: Metric = Field(description="Metric of the score.")
     score: float | None = Field(None, description="Score on the hold-out.")
     compared_with: str | None = Field(None, description="Champion that it was compared with.")
+    best_champion: str | None = Field(
+        None,
+        description="Best champion so far, from which the steps began that were not worse; null if it is this version.",
+    )
     outcome: GateOutcome = Field(description="Outcome of the promotion gate.")
     reason: str = Field(description="Reason of the outcome, one CamelCase word.")
     message: str = Field(description="Reason of the outcome, one sentence.")

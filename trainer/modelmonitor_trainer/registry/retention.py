@@ -1,8 +1,9 @@
 """Retention: which results a training deletes when it has ended.
 
-Versions are kept by number, reports by age. Never deleted are the champion and the version that a rollback restores,
-every version that can still be promoted, the trainings of versions that are kept, the newest checks, and everything
-incomplete, because another pod may be writing it. A version whose record is damaged is kept, for a person to repair.
+Versions are kept by number, reports by age. Never deleted are the champion, the best champion so far, the version that
+a rollback restores, every version that can still be promoted, the trainings of versions that are kept, the newest
+checks, and everything incomplete, because another pod may be writing it. A version whose record is damaged is kept, for
+a person to repair.
 
 Ages are measured with one clock each. The age of a check is the time since it was due, by the caller's `now`, which may
 be simulated. The age of a training or a profile is the time since the object store wrote it, by the store's own clock:
@@ -26,6 +27,7 @@ from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout, Run
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.registry.reservations import announce_deletion, withdraw_deletion
+from modelmonitor_trainer.registry.succession import best_champion
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 _LOG = logging.getLogger(__name__)
@@ -120,6 +122,7 @@ def expendable(
         The present, with time zone, by the clock of the promotions.
     """
     serving = _recent_champions(pointer, now) if pointer else set()
+    serving |= _best_champions(records, pointer) if pointer else set()
     return [
         record
         for record in reversed(records[newest:])
@@ -132,6 +135,14 @@ def _recent_champions(pointer: Pointer, now: dt.datetime) -> set[str | None]:
     ends = [now, *pointer.starts()]
     recent = {tenure.version for tenure, end in zip(pointer.history, ends, strict=False) if end >= now - _AFTER_TENURE}
     return {pointer.version, pointer.previous, *recent}
+
+
+def _best_champions(records: Sequence[VersionRecord], pointer: Pointer) -> set[str | None]:
+    """Return the best champions so far, with which successors of the champion and of the previous one are compared."""
+    by_name = {record.version: record for record in records}
+    heads = (by_name.get(name) for name in (pointer.version, pointer.previous) if name is not None)
+    best = (best_champion(head, by_name.get) for head in heads)
+    return {record.version for record in best if record is not None}
 
 
 def awaits_approval(record: VersionRecord, pointer: Pointer | None) -> bool:

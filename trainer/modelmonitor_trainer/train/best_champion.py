@@ -9,43 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
-from modelmonitor_api.reasons import GateReason
 from modelmonitor_trainer.errors import ModelMonitorError
 from modelmonitor_trainer.registry.model_files import LoadedModel, load_model
-from modelmonitor_trainer.registry.records import VersionRecord
-from modelmonitor_trainer.registry.registry import ModelRegistry
+from modelmonitor_trainer.registry.succession import best_champion
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
 from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
 from modelmonitor_trainer.train.rows import Rows, refuse_other_classes
 from modelmonitor_trainer.train.run import Run
 
 _LOG = logging.getLogger(__name__)
-
-
-def best_champion(registry: ModelRegistry, champion: VersionRecord | None) -> VersionRecord | None:
-    """Return the last champion that was shown to be better than its predecessor, or was the first one.
-
-    Parameters
-    ----------
-    registry
-        Registry of the monitor.
-    champion
-        The present champion.
-
-    Returns
-    -------
-    VersionRecord
-        None without a champion, or if the champion is the best one itself.
-    """
-    best = champion
-    seen: set[str] = set()
-    while best is not None and best.reason == GateReason.NOT_WORSE and best.compared_with is not None:
-        seen.add(best.version)
-        earlier = registry.find_version(best.compared_with)
-        if earlier is None or earlier.version in seen:
-            break
-        best = earlier
-    return None if best is None or champion is None or best.version == champion.version else best
 
 
 def load_best(run: Run, champion: LoadedModel | None, columns: Collection[str]) -> LoadedModel | None:
@@ -61,7 +33,7 @@ def load_best(run: Run, champion: LoadedModel | None, columns: Collection[str]) 
         Columns that the hold-out rows will have.
     """
     try:
-        record = best_champion(run.registry, champion.version if champion else None)
+        record = best_champion(champion.version if champion else None, run.registry.find_version)
         if record is None or record.kind != "Skops":
             return None
         model = run.spec.model

@@ -13,6 +13,7 @@ import numpy as np
 from modelmonitor_api.spec import Task
 from modelmonitor_trainer.data.manifest import Manifest, days_within
 from modelmonitor_trainer.data.windows import Window
+from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.gate.evaluation import GateResult
 from modelmonitor_trainer.model.pipeline import installed_digest, library_versions
 from modelmonitor_trainer.registry.layout import (
@@ -25,6 +26,7 @@ from modelmonitor_trainer.registry.layout import (
     PARAMETERS_FILE,
 )
 from modelmonitor_trainer.registry.records import Period, VersionRecord
+from modelmonitor_trainer.registry.succession import best_before
 from modelmonitor_trainer.registry.writer import encode_documents
 from modelmonitor_trainer.report.card import model_card, model_card_page
 from modelmonitor_trainer.train.challenger import Challenger
@@ -86,10 +88,22 @@ def version_record(
         metric=result.metric,
         score=compared.challenger if compared else None,
         compared_with=champion.record.version if champion else None,
+        best_champion=_best_before(run, champion, result),
         outcome=result.outcome,
         reason=result.reason.value,
         message=result.message,
     )
+
+
+def _best_before(run: Run, champion: ChampionScores | None, result: GateResult) -> str | None:
+    """Return the best champion so far if it is not the new version; a damaged record must not stop a training."""
+    better = None if result.best is None else result.best.low > 0
+    try:
+        return best_before(
+            champion.record if champion else None, run.registry.find_version, result.reason, better_than_best=better
+        )
+    except BadData:
+        return None
 
 
 def _period(manifest: Manifest, window: Window, rows: int) -> Period:
