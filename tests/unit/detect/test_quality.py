@@ -22,6 +22,7 @@ from support.profiles import profile_categories, profile_numbers
 NUMBER = Feature(name="f", type="Numeric", minimum="0", maximum="10")
 STRICT = Feature(name="f", type="Numeric", nullable=False)
 CATEGORY = Feature(name="f", type="Categorical", allowed_values=["a", "b"])
+FREE_NUMBER = Feature(name="f", type="Numeric")
 FREE = Feature(name="f", type="Categorical")
 
 
@@ -93,6 +94,16 @@ def test_data_that_keep_the_contract(feature, reference, current):
 def test_without_a_reference_only_the_declared_contract_is_checked():
     now = window(NUMBER, [None] * 100 + [3.0] * 200, [12.0])
     assert [v.kind for v in contract_violations([NUMBER], now, None)] == ["OutOfRange"]
+
+
+def test_a_day_of_text_does_not_hide_what_is_wrong_with_other_days():
+    now = window(FREE_NUMBER, GOOD, ["a", "b"], [7.0] * 200, [None] * 60 + GOOD[:40], GOOD)
+    violations = contract_violations([FREE_NUMBER], now, window(FREE_NUMBER, GOOD, GOOD))
+    assert [(v.kind, v.blocks) for v in violations] == [
+        ("TypeChanged", ("2013-01-02",)),
+        ("NullBurst", ("2013-01-04",)),
+        ("Stuck", ("2013-01-03",)),
+    ]
 
 
 def test_several_partitions_are_one_violation():

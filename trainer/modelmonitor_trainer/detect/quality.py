@@ -120,16 +120,16 @@ def contract_violations(
             else []
         )
         checks = ((ViolationKind.TYPE_CHANGED, _no_dates), *_CHECKS[1:]) if feature.name in dates else _CHECKS
+        blocks = [block for block in current.blocks if feature.name in block.columns]
         for kind, check in checks:
             hits = [
-                (block, problem)
-                for block in current.blocks
-                if feature.name in block.columns and (problem := check(feature, block.columns[feature.name], before))
+                (block, problem) for block in blocks if (problem := check(feature, block.columns[feature.name], before))
             ]
             if hits:
                 violations.append(_violation(kind, feature, hits))
-                if kind is ViolationKind.TYPE_CHANGED:
-                    break  # all values of such a batch count as missing: do not report that as well
+            if kind is ViolationKind.TYPE_CHANGED:
+                # All values of such a batch count as missing: do not report that as well.
+                blocks = [block for block in blocks if all(block is not hit for hit, _ in hits)]
     return violations
 
 
