@@ -1,6 +1,7 @@
 """Which rows a training uses: days that violate the contract, rows that were trained on, and what the outcome says."""
 
 import datetime as dt
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +49,17 @@ def test_a_day_that_violates_the_contract_is_left_out_by_name(world, edit, why, 
     assert why in verdict.message
     record = world.registry.version(verdict.version)
     assert [str(item.day) for item in world.registry.manifest(record).left_out] == [f"2013-01-{number:02}"]
+
+
+def test_each_day_that_is_left_out_has_its_own_reason(world):
+    change(world, 4, with_column("x", lambda table: ["good"] * table.num_rows))
+    change(world, 5, with_column("x", lambda table: [1.5] * table.num_rows))
+    change(world, 6, with_column("kind", lambda table: [None] * table.num_rows))
+    verdict = world.train()
+    assert verdict.train_rows == 700
+    assert "3 days that violate the contract (2013-01-04: column 'x' is declared Numeric" in verdict.message
+    assert "; 2013-01-05: column 'x' has the value 1.5 in all of 100 rows" in verdict.message
+    assert "; 2013-01-06: column 'kind' lacks 100 % of its values" in verdict.message
 
 
 def test_days_of_one_value_here_and_there_are_ordinary(world):
@@ -127,10 +139,32 @@ def test_a_group_that_was_trained_on_is_no_hold_out(world):
         change(world, number, lambda table, customers=customers: table.append_column("customer", pa.array(customers)))
     assert world.train().holdout_rows == 400
     world.spec["data"]["groupColumn"] = "customer"
-    world.spec["retraining"]["randomSeed"] = 1  # another model of the same rows
+    world.spec["retraining"]["windowDays"] = 9  # another model
     verdict = world.train(2)
     assert verdict.holdout_rows == 160, verdict.message
     assert "240 of the hold-out whose 'customer' was trained on" in verdict.message
+
+
+def test_rows_without_a_group_are_counted_as_such(world):
+    world.spec["data"]["groupColumn"] = "customer"
+    for number in range(1, 19):
+        customers = [None if row < 30 else f"c{number}-{row}" for row in range(100)]
+        change(world, number, lambda table, customers=customers: table.append_column("customer", pa.array(customers)))
+    verdict = world.train()
+    assert verdict.holdout_rows == 280, verdict.message
+    assert "120 of the hold-out without a 'customer'" in verdict.message
+    assert "was trained on" not in verdict.message
+
+
+def test_a_group_that_returns_every_day_leaves_no_hold_out(world):
+    world.spec["data"]["groupColumn"] = "customer"
+    for number in range(1, 19):
+        customers = [f"c{row}" for row in range(100)]
+        change(world, number, lambda table, customers=customers: table.append_column("customer", pa.array(customers)))
+    verdict = world.train()
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooFewRows")
+    assert "400 are of a 'customer' that was trained on" in verdict.message
+    assert "if all of them return every day, remove it" in verdict.message
 
 
 def test_few_outcomes_of_a_third_kind_are_left_out_and_many_are_refused(world, capsys):
@@ -165,7 +199,39 @@ def test_many_repeated_rows_are_inconclusive(world):
         change(world, number, lambda table: pa.concat_tables([table, table.slice(0, 30)]))
     verdict = world.train()
     assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooManyLeftOut")
-    assert "300 of 1,300 rows of the training window cannot be used (300 repeat a key" in verdict.message
+    assert "300 of 1,300 rows of the training window repeat the key of another row" in verdict.message
+    assert "join by a column that does" in verdict.message
+
+
+def test_a_key_of_many_rows_is_named_as_the_cause_and_not_their_labels(world):
+    """Ten rows and ten labels a key: the labels contradict each other, because the key identifies no row."""
+    for number in range(1, 19):
+        key = with_column("id", lambda table: [f"g{row // 10}" for row in range(table.num_rows)])
+        for kind in ("rows", "labels"):
+            change(world, number, key, kind)
+    verdict = world.train()
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooManyLeftOut")
+    assert "data.labels.joinKey (id) does not identify a row" in verdict.message
+
+
+def test_a_training_without_a_comparison_says_what_is_left_out(world):
+    for number in range(1, 19):
+        change(world, number, lambda table: table.slice(0, 55), "labels")
+    world.spec["promotion"]["minHoldoutRows"] = 300
+    verdict = world.train()
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooFewRows")
+    assert "Left out of 1,400 rows: 630 without a label." in verdict.message
+
+
+def test_corrected_labels_are_counted(world):
+    for number in range(1, 19):
+        path = path_of(f"{world.base}/labels/date=2013-01-{number:02}/part.parquet")
+        table = pq.read_table(path)
+        before = with_column("late", lambda t: [not value for value in t["late"].to_pylist()[:5]])(table.slice(0, 5))
+        pq.write_table(before, path.with_name("a.parquet"))
+        os.utime(path.with_name("a.parquet"), (1, 1))
+    verdict = world.train()
+    assert "70 of 1,400 labelled rows have a label that replaced a different one." in verdict.message
 
 
 def test_a_training_on_the_command_line_obeys_the_holds(world, capsys):

@@ -47,10 +47,13 @@ def refuse_extremes(spec: ModelMonitorSpec, datasets: Mapping[str, Dataset]) -> 
             _refuse(name, values, dataset, squares and window == "training window")
         if spec.model.task is Task.REGRESSION:
             outcomes = outcome_numbers(dataset.target, spec.model.target).to_numpy(zero_copy_only=False)
-            _refuse(spec.model.target, outcomes, dataset, decisive=True)
+            _refuse(spec.model.target, outcomes, dataset, decisive=True, advice="correct the label")
 
 
-def _refuse(name: str, values: Floats, dataset: Dataset, decisive: bool) -> None:
+_ADVICE = "correct the row, or declare minimum and maximum of the feature, so that such days are left out"
+
+
+def _refuse(name: str, values: Floats, dataset: Dataset, decisive: bool, advice: str = _ADVICE) -> None:
     extreme = np.abs(values) >= LARGEST
     why = "is too large to calculate with"
     if decisive and not extreme.any():
@@ -60,10 +63,7 @@ def _refuse(name: str, values: Floats, dataset: Dataset, decisive: bool) -> None
         return
     day = dataset.days[places[0]].astype("datetime64[D]")
     more = f" and {places.size - 1} more" if places.size > 1 else ""
-    raise BadData(
-        f"column {name!r} is {values[places[0]]:.6g} in a row of {day}{more}, which {why}; correct the row, or declare "
-        "minimum and maximum of the feature, so that such days are left out"
-    )
+    raise BadData(f"column {name!r} is {values[places[0]]:.6g} in a row of {day}{more}, which {why}; {advice}")
 
 
 def _outliers(values: Floats) -> Array:

@@ -74,7 +74,7 @@ def evaluate_and_store(
     scores = gate_input(spec, rows, challenger.holdout, champion, best, _earlier_comparisons(run, manifest))
     promotion = _promotion_settings(spec.promotion, challenger)
     result = evaluate(scores, promotion, seed=spec.retraining.random_seed)
-    left_out = " ".join([*(champion.notes if champion else ()), left_out_in_words(spec, manifest, rows)]).strip()
+    left_out = " ".join([*(champion.notes if champion else ()), left_out_in_words(spec, manifest, rows.read)]).strip()
     if left_out:
         result = replace(result, message=f"{result.message.rstrip('.')}. {left_out}")
     _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)
@@ -145,6 +145,9 @@ def _note_on_change(run: Run, record: VersionRecord) -> str | None:
 def finish_inconclusive(run: Run, inconclusive: InconclusiveTraining, now: dt.datetime) -> RunVerdict:
     """Write the report page and the verdict of a run without a version."""
     reason, message = inconclusive.reason.value, as_sentence(str(inconclusive))
+    if inconclusive.rows is not None:
+        manifest = Manifest.from_json(run.store.read(run.layout.manifest), run.layout.manifest)
+        message = f"{message} {left_out_in_words(run.spec, manifest, inconclusive.rows)}".strip()
     _LOG.info("%s (%s): %s", inconclusive.outcome, reason, message)
     pointer = run.registry.champion()
     page = render_inconclusive(run.request, inconclusive.outcome, reason, message, now, _earlier_versions(run))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from modelmonitor_api.spec import DataFormat, ModelMonitorSpec
 from modelmonitor_trainer.data.manifest import Manifest
-from modelmonitor_trainer.train.rows import Rows
+from modelmonitor_trainer.train.inconclusive import RowsRead
 from modelmonitor_trainer.train.usable_days import in_words
 
 
-def left_out_in_words(spec: ModelMonitorSpec, manifest: Manifest, rows: Rows) -> str:
+def left_out_in_words(spec: ModelMonitorSpec, manifest: Manifest, rows: RowsRead) -> str:
     """Return how many rows of both windows are left out and why; empty if all are used as declared."""
-    reports = [rows.train.report, rows.holdout.report]
+    reports = [rows.train, rows.holdout]
 
     def total(name: str) -> int:
         return sum(getattr(report, name) for report in reports)
@@ -21,6 +21,7 @@ def left_out_in_words(spec: ModelMonitorSpec, manifest: Manifest, rows: Rows) ->
         (total("repeated_rows"), "that repeat a key"),
         (total("contradictory"), "with contradicting labels"),
         (total("stray"), "of an outcome that is none of the two classes"),
+        (rows.seen.ungrouped, f"of the hold-out without a {rows.seen.column!r}"),
         (rows.seen.entities, f"of the hold-out whose {rows.seen.column!r} was trained on"),
         (rows.seen.copies, "of the hold-out that are copies of other rows"),
     ]
@@ -32,6 +33,10 @@ def left_out_in_words(spec: ModelMonitorSpec, manifest: Manifest, rows: Rows) ->
     if total("unlabelled") and spec.data.labels is None and spec.data.format is DataFormat.CSV:
         sentences.append(
             "In CSV, NA, NULL, None and similar words mean a missing value; data.csv.nullValues declares which do."
+        )
+    if total("corrected"):
+        sentences.append(
+            f"{total('corrected'):,} of {total('matched'):,} labelled rows have a label that replaced a different one."
         )
     if manifest.begins_with is not None:
         sentences.append(

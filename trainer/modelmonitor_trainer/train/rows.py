@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelmonitor_api.reasons import GateReason
-from modelmonitor_api.spec import ModelMonitorSpec, Task
+from modelmonitor_api.spec import KeyScope, ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.data.classes import (
     STRAY_SHARE,
@@ -29,7 +29,7 @@ from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.extreme_values import refuse_extremes
-from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
+from modelmonitor_trainer.train.inconclusive import InconclusiveTraining, RowsRead
 from modelmonitor_trainer.train.run import Run
 from modelmonitor_trainer.train.unseen_rows import Fingerprints, Seen, without_seen_rows
 
@@ -61,6 +61,11 @@ class Rows:
     train_truth: Array
     holdout_truth: Array
     seen: Seen = field(default_factory=Seen)
+
+    @property
+    def read(self) -> RowsRead:
+        """What was read, and what of it is left out."""
+        return RowsRead(self.train.report, self.holdout.report, self.seen)
 
     @property
     def known_classes(self) -> tuple[str, ...]:
@@ -123,6 +128,18 @@ def encode_rows(
         As for :func:`load_rows`.
     """
     _LOG.info("hold-out: %s labelled rows of %s", f"{holdout.rows:,}", f"{holdout.report.feature_rows:,}")
+    try:
+        return _encode_rows(spec, train, holdout, trained, counts)
+    except InconclusiveTraining as inconclusive:
+        if inconclusive.rows is None:
+            inconclusive.rows = RowsRead(train.report, holdout.report, Seen())
+        raise
+
+
+def _encode_rows(
+    spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, trained: Fingerprints, counts: Mapping[str, int] | None
+) -> Rows:
+    """Return the rows of both windows; see :func:`encode_rows`."""
     _require_reports(spec, train, holdout)
     name, task = spec.model.target, spec.model.task
     known: list[str] = []
@@ -256,10 +273,34 @@ def arrays_of(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, Array]:
 
 def _require_reports(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
     for window, dataset in (("training window", train), ("hold-out", holdout)):
+        _require_row_keys(spec, window, dataset.report)
         _require_agreement(spec, window, dataset.report)
     for window, dataset in (("training window", train), ("hold-out", holdout)):
         _require_labels(spec, window, dataset.report)
     _require_train_rows(spec, train)
+
+
+def _require_row_keys(spec: ModelMonitorSpec, window: str, report: JoinReport) -> None:
+    """Require that the join key identifies a row; otherwise labels of different rows would contradict each other.
+
+    Raises
+    ------
+    InconclusiveTraining
+        If too many rows repeat a key.
+    """
+    labels = spec.data.labels
+    if labels is None or report.repeated_rows <= (1 - float(spec.sensitivity.minimum_coverage)) * report.feature_rows:
+        return
+    other_days = (
+        ", or set data.labels.keyScope to Partition if rows of other days with the same key are other rows"
+        if labels.key_scope is KeyScope.WINDOW
+        else ""
+    )
+    raise InconclusiveTraining(
+        GateReason.TOO_MANY_LEFT_OUT,
+        f"{report.repeated_rows:,} of {report.feature_rows:,} rows of the {window} repeat the key of another row, so "
+        f"data.labels.joinKey ({labels.join_key}) does not identify a row; join by a column that does{other_days}",
+    )
 
 
 def _require_usable_rows(spec: ModelMonitorSpec, window: str, report: JoinReport) -> None:
@@ -295,13 +336,21 @@ def _require_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, seen
     needed = spec.promotion.min_holdout_rows
     if holdout.rows >= needed:
         return
-    if seen.entities + seen.copies > holdout.rows:
+    if seen.ungrouped + seen.entities + seen.copies > holdout.rows:
+        parts = [
+            f"{seen.copies:,} are copies of other rows" if seen.copies else "",
+            f"{seen.entities:,} are of a {seen.column!r} that was trained on" if seen.entities else "",
+            f"{seen.ungrouped:,} have no {seen.column!r}" if seen.ungrouped else "",
+        ]
+        advice = (
+            "data.groupColumn is for groups that end: if all of them return every day, remove it"
+            if seen.entities > seen.copies + seen.ungrouped
+            else "Raise promotion.holdoutDays, or check how rows are written"
+        )
         raise InconclusiveTraining(
             GateReason.TOO_FEW_ROWS,
             f"{holdout.rows:,} hold-out rows that no model was trained on are too few to compare models: "
-            f"{seen.copies:,} are copies of other rows, and {seen.entities:,} are of a {seen.column!r} that was "
-            f"trained on; promotion.minHoldoutRows is {needed:,}. Raise promotion.holdoutDays, or check how rows are "
-            "written",
+            f"{' and '.join(filter(None, parts))}; promotion.minHoldoutRows is {needed:,}. {advice}",
         )
     raise InconclusiveTraining(
         GateReason.TOO_FEW_ROWS,
@@ -361,6 +410,8 @@ def _advice(spec: ModelMonitorSpec, dataset: Dataset) -> str:
             f"{report.immature:,} labelled rows are left out, because too few rows of their days have a label yet; wait"
             f"{', or raise data.labels.delayDays' if labels else ' for more outcomes'}"
         )
+    if report.matched < report.feature_rows / 2 and labels is None:
+        return f"most rows have no {spec.model.target!r}; check the column, or wait for outcomes"
     if report.matched < report.feature_rows / 2:
         return "most rows have no label yet, raise data.labels.delayDays or wait"
     return "wait for more data, or raise promotion.holdoutDays"

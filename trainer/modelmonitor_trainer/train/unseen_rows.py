@@ -22,6 +22,8 @@ from modelmonitor_trainer.model.columns import frame
 
 #: Rows are distinctive if this share of the rows of a usual day differ from each other.
 _DISTINCT = 0.99
+#: Hash of NULL.
+_NULL = np.uint64(0)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Seen:
         Column of the entities.
     entities, copies
         Rows that are left out because their entity was trained on, and because they are copies.
+    ungrouped
+        Rows that are left out because they have no group: nothing shows that it was not trained on.
     notes
         Sentences on rows that are not left out.
     """
@@ -82,6 +86,7 @@ class Seen:
     column: str = ""
     entities: int = 0
     copies: int = 0
+    ungrouped: int = 0
     notes: tuple[str, ...] = field(default=())
 
 
@@ -103,7 +108,13 @@ def without_seen_rows(spec: ModelMonitorSpec, train: Fingerprints, holdout: Data
             )
             notes = (note,)
         known = np.zeros(holdout.rows, dtype=bool)
-    seen = Seen(column, int(known.sum()), int((copied & ~known).sum()), notes)
+    ungrouped = np.zeros(holdout.rows, dtype=bool)
+    if group is not None and later.entities.size:
+        ungrouped = later.entities == _NULL
+    known &= ~ungrouped
+    copied &= ~known & ~ungrouped
+    seen = Seen(column, int(known.sum()), int(copied.sum()), int(ungrouped.sum()), notes)
+    known |= ungrouped
     return holdout.filter(~(known | copied)), seen
 
 
@@ -131,6 +142,6 @@ def _hashes(values: pa.ChunkedArray) -> Array:
     coded = values.combine_chunks()
     coded = coded if pa.types.is_dictionary(coded.type) else coded.dictionary_encode()
     words = pc.cast(coded.dictionary, pa.string()).to_numpy(zero_copy_only=False)
-    distinct = np.append(pd.util.hash_array(words.astype(object)), np.uint64(0)).astype(np.uint64)
+    distinct = np.append(pd.util.hash_array(words.astype(object)), _NULL).astype(np.uint64)
     places: Array = coded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False).astype(np.int64)
     return distinct[places]

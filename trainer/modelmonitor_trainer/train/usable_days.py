@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 #: A window of which more than this share of the days cannot be used is not what a model is expected to meet.
 MAX_BROKEN = 0.5
-_SHOWN = 5
+_SHOWN, _REASONS = 5, 3
 
 
 def without_broken_days(registry: ModelRegistry, spec: ModelMonitorSpec, manifest: Manifest) -> Manifest:
@@ -64,8 +64,15 @@ def in_words(left_out: Sequence[LeftOutDay]) -> str:
     if not left_out:
         return ""
     count = f"{len(left_out)} days" if len(left_out) > 1 else "1 day"
-    shown = listed([str(item.day) for item in left_out], _SHOWN)
-    return f"{count} that {'violate' if len(left_out) > 1 else 'violates'} the contract ({shown}: {left_out[0].reason})"
+    reasons = list(dict.fromkeys(item.reason for item in left_out))
+    groups = [
+        f"{listed([str(item.day) for item in left_out if item.reason == reason], _SHOWN)}: {reason}"
+        for reason in reasons[:_REASONS]
+    ]
+    if len(reasons) > _REASONS:
+        more = len(reasons) - _REASONS
+        groups.append(f"and {more} more {'reason' if more == 1 else 'reasons'}")
+    return f"{count} that {'violate' if len(left_out) > 1 else 'violates'} the contract ({'; '.join(groups)})"
 
 
 def _features_of_contract(spec: ModelMonitorSpec) -> list[Feature]:
