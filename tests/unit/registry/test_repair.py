@@ -6,6 +6,7 @@ import pytest
 
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound, ObjectChanged
 from modelmonitor_trainer.registry.layout import ResultsLayout
+from modelmonitor_trainer.registry.records import Decision
 from modelmonitor_trainer.registry.recovery import PointerLost
 from modelmonitor_trainer.registry.registry import ChampionChanged, ModelRegistry
 from modelmonitor_trainer.registry.repair import choose_champion, diagnose, require_restorable, restore
@@ -127,6 +128,63 @@ def test_a_damaged_pointer_is_restored_and_kept(make_registry, data):
     assert registry.champion() == before
     (kept,) = registry.store.list(f"{registry.layout.root}damaged/")
     assert registry.store.read(kept.uri) == data
+
+
+@pytest.mark.parametrize("damage", ["lost", "truncated", "another form"])
+def test_a_restored_champion_keeps_its_pin(make_registry, damage):
+    registry = make_registry()
+    pin = Decision(since=NOW, by="a", comment="audit")
+    registry.decide(pin=pin)
+    pointer = registry.store.read(registry.layout.champion)
+    if damage == "lost":
+        registry.store.delete(registry.layout.champion)
+    elif damage == "truncated":
+        registry.store.write(registry.layout.champion, pointer[:200])
+    else:
+        registry.store.write(registry.layout.champion, pointer.replace(b'"history"', b'"histories"'))
+        registry.store.delete(registry.layout.decisions)
+    restored = restore(registry, diagnose(registry))
+    assert restored is not None
+    assert restored.pin == pin
+    assert registry.champion() == restored
+
+
+def test_a_released_champion_is_not_restored_as_pinned(make_registry):
+    registry = make_registry()
+    registry.decide(pin=Decision(since=NOW, by="a", comment="audit"))
+    registry.decide(pin=None)
+    lose_pointer(registry)
+    restored = restore(registry, diagnose(registry))
+    assert restored is not None
+    assert restored.pin is None
+
+
+def test_a_retirement_is_restored_for_the_version_that_was_retired(make_registry):
+    registry = make_registry()
+    retired = Decision(since=NOW, by="a", comment="another target")
+    registry.decide(retired=retired)
+    before = registry.serving()
+    registry.store.delete(registry.layout.champion)
+    restored = restore(registry, diagnose(registry))
+    assert restored is not None
+    assert restored == before
+    assert registry.champion() is None
+    # The next version ends the retirement, and the copy says so.
+    registry.promote(stored(registry, 3), instead_of=None, by="train-3", now=at(4))
+    registry.store.delete(registry.layout.champion)
+    restored = restore(registry, diagnose(registry))
+    assert restored is not None
+    assert restored.retired is None
+
+
+def test_a_person_who_chooses_the_champion_keeps_its_pin(make_registry):
+    registry = make_registry()
+    pin = Decision(since=NOW, by="a", comment="audit")
+    registry.decide(pin=pin)
+    other = registry.champion().previous
+    lose_pointer(registry)
+    chosen = choose_champion(registry, diagnose(registry), other, by="local", now=at(9))
+    assert restore(registry, chosen).pin == pin
 
 
 def test_verdicts_show_what_the_copies_lack(make_registry):

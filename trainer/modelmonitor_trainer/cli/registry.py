@@ -279,6 +279,10 @@ def _print_restorable(problem: str, restorable: Pointer | None, restored: Pointe
         until = "" if period.until is None else f" to {format_time(period.until)}"
         message = f": {period.tenure.message}" if period.tenure.message else ""
         print(f"  {period.tenure.version} from {format_time(period.since)}{until}{message}")
+    if restorable.pin is not None:
+        print(f"It is pinned since {format_time(restorable.pin.since)}: {restorable.pin.comment}")
+    if restorable.retired is not None:
+        print(f"It is retired since {format_time(restorable.retired.since)}: {restorable.retired.comment}")
     if restored is None:
         print("\nNothing was changed. To write it, repeat the command with --apply.\n")
 

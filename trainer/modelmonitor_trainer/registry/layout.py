@@ -6,6 +6,7 @@ documentation of the prefix::
     <resultsURI><namespace>/<name>/
         champion.json                              champion pointer
         tenures/<number>-<version>.json            one change of the champion, a copy from the pointer's history
+        decisions.json                             pin and retirement of the champion, a copy from the pointer
         versions/<version>/version.json            record of a model version; written last
         versions/<version>/…                       its files: model, manifest, metrics, card, reference profiles
         versions/<version>/wanted.json             reservation by a rollback or a promotion
@@ -227,6 +228,11 @@ class ResultsLayout:
             The version that became the champion.
         """
         return f"{self.tenures}{number:06d}-{version}.json"
+
+    @property
+    def decisions(self) -> str:
+        """Copy of the decisions about the champion."""
+        return f"{self.root}decisions.json"
 
     def damaged_champion(self, key: str) -> str:
         """Return where a repair keeps a damaged champion pointer; `key` is a hash of its content."""

@@ -19,6 +19,7 @@ from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.status import format_time
 from modelmonitor_trainer.errors import BadConfiguration, NotFound, ObjectChanged, PreconditionFailed
 from modelmonitor_trainer.registry.dating import DatedChange, date_by_store, date_change, needs_store_clock
+from modelmonitor_trainer.registry.decisions import copy_decisions
 from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.records import (
     Decision,
@@ -255,6 +256,8 @@ class ModelRegistry(ModelVersions):
         replaced = pointer_of([tenure, *earlier][:MAX_HISTORY]).model_copy(update={"pin": pin})
         self.write_pointer(replaced, etag)
         copy_tenures(self.store, self.layout, replaced, corrected=dated.corrected)
+        if pointer is not None and (pointer.pin, pointer.retired) != (None, None):
+            copy_decisions(self.store, self.layout, replaced)
         return replaced
 
     def write_pointer(self, pointer: Pointer, etag: str | None) -> None:
@@ -322,6 +325,7 @@ class ModelRegistry(ModelVersions):
                 self.write_pointer(changed, etag)
             except PreconditionFailed:
                 continue  # another Job was faster: start over from what it wrote
+            copy_decisions(self.store, self.layout, changed)
             return changed
         raise ChampionChanged(None, self.champion())
 

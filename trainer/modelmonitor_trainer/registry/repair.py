@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from modelmonitor_api.names import short_hash
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound, ObjectChanged, PreconditionFailed
+from modelmonitor_trainer.registry.decisions import Decisions, copy_decisions, read_decisions
 from modelmonitor_trainer.registry.inventory import Inventory, take_inventory
 from modelmonitor_trainer.registry.records import Pointer, Tenure, pointer_of
 from modelmonitor_trainer.registry.recovery import find_history
@@ -28,11 +30,14 @@ class Diagnosis:
         The champion pointer as it can be restored; None if it is in order, or nothing is known about the champion.
     etag
         ETag of the damaged pointer; None if there is none.
+    decisions
+        Pin and retirement of the champion; None if they are not known.
     """
 
     inventory: Inventory
     restorable: Pointer | None
     etag: str | None = None
+    decisions: Decisions | None = None
 
     @property
     def is_healthy(self) -> bool:
@@ -45,12 +50,22 @@ def diagnose(registry: ModelRegistry) -> Diagnosis:
     inventory = take_inventory(registry, complete=True)
     if inventory.pointer_problem is None:
         return Diagnosis(inventory, None)
-    try:
-        etag: str | None = registry.store.read_versioned(registry.layout.champion)[1]
-    except NotFound:
-        etag = None
+    damaged, etag = _damaged_pointer(registry)
+    decisions = read_decisions(registry.store, registry.layout, damaged)
     history = find_history(registry.store, registry.layout, registry.versions())
-    return Diagnosis(inventory, pointer_of(history[:MAX_HISTORY]) if history else None, etag)
+    return Diagnosis(inventory, _pointer(history, decisions) if history else None, etag, decisions)
+
+
+def _damaged_pointer(registry: ModelRegistry) -> tuple[bytes | None, str | None]:
+    try:
+        return registry.store.read_versioned(registry.layout.champion)
+    except NotFound:
+        return None, None
+
+
+def _pointer(history: Sequence[Tenure], decisions: Decisions | None) -> Pointer:
+    pointer = pointer_of(history[:MAX_HISTORY])
+    return decisions.apply_to(pointer) if decisions is not None else pointer
 
 
 def choose_champion(
@@ -88,7 +103,7 @@ def choose_champion(
         }
     )
     history = [tenure, *(known.history if known else ())]
-    return Diagnosis(diagnosis.inventory, pointer_of(history[:MAX_HISTORY]), diagnosis.etag)
+    return replace(diagnosis, restorable=_pointer(history, diagnosis.decisions))
 
 
 def restore(registry: ModelRegistry, diagnosis: Diagnosis) -> Pointer | None:
@@ -119,6 +134,7 @@ def restore(registry: ModelRegistry, diagnosis: Diagnosis) -> Pointer | None:
             f"{layout.champion} has been written by another process in the meantime; run modelmonitor repair again"
         ) from error
     copy_tenures(store, layout, diagnosis.restorable)
+    copy_decisions(store, layout, diagnosis.restorable)
     return diagnosis.restorable
 
 
