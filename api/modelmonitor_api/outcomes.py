@@ -49,11 +49,14 @@ class DetectorStatus(DocumentedEnum):
     NO_DRIFT = "NoDrift", "None has drifted, and a change of detectableEffect is ruled out for all of them."
     INCONCLUSIVE = (
         "Inconclusive",
-        "None has drifted, but a change of detectableEffect is not ruled out for all.",
+        "Nothing was found, but a change of detectableEffect (Performance: a drop of maxDrop) is not ruled out.",
     )
     KEPT = "Kept", "DataQuality: all rows satisfy the feature contract."
     BROKEN = "Broken", "DataQuality: some rows violate the feature contract."
-    HELD = "Held", "Performance: the champion's score has not dropped."
+    HELD = (
+        "Held",
+        "Performance: with 95 % confidence, the champion's score has not dropped by more than maxDrop.",
+    )
     DROPPED = "Dropped", "Performance: the champion's score has dropped by more than maxDrop."
     NOT_TESTED = "NotTested", "There was nothing to test; the message explains why."
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
+
+_VERSION = re.compile(r"v\d+-")
 
 
 def as_sentence(text: str) -> str:
-    """Return a message with a capital first letter and a full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    """Return a message with a capital first letter and a full stop; the name of a version stays as it is.
+
+    >>> as_sentence("no label has arrived"), as_sentence("v2-0badcafe is pinned")
+    ('No label has arrived.', 'v2-0badcafe is pinned.')
+    """
+    first = text[:1] if _VERSION.match(text) else text[:1].upper()
+    return first + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def listed(items: Sequence[str], most: int) -> str:

@@ -1,10 +1,13 @@
 """The text of a check: marks, figures of both sides, what is unusual, and what was left out, each once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from modelmonitor_trainer.cli.check_text import text_of
+from modelmonitor_trainer.detect.performance import PerformanceResult
 from unit.check.test_column_rows import check, mixed
 
 
@@ -55,3 +58,12 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path):
     text = text_of(check(tmp_path, table), "")
     assert "\x1b" not in text
     assert line(text, "a?[31m")
+
+
+def test_the_champion_s_score_is_shown_unless_the_verdict_has_it(tmp_path):
+    quiet = check(tmp_path, lambda g, _day: {"x": g.normal(size=900)})
+    measured = PerformanceResult("performance", "ROCAUC", message="the champion is not scored, because of a class")
+    text = text_of(replace(quiet, performance=(measured,)), "")
+    assert "\nChampion: The champion is not scored, because of a class.\n" in text
+    said = quiet.verdict.model_copy(update={"message": "The champion is not scored, because of a class."})
+    assert "Champion:" not in text_of(replace(quiet, performance=(measured,), verdict=said), "")

@@ -79,6 +79,17 @@ def test_a_drop_on_few_rows_is_not_significant():
     assert not result.dropped
 
 
+def test_that_the_score_has_held_is_a_claim_which_few_rows_do_not_support():
+    promotion_score = roc_auc_score(*map(np.concatenate, zip(*days(60, 500, 1.5, seed=9), strict=True)))
+    few, many = (judged(unjudged(promotion_score), days(count, 500, 1.5)) for count in (3, 200))
+    assert not few.dropped
+    assert not few.held
+    assert "; a drop of up to 0." in few.message
+    assert many.held
+    assert "cannot be ruled out" not in many.message
+    assert not judged(unjudged(promotion_score), days(20, 500, 0.8)).held
+
+
 def test_days_that_differ_widen_the_interval():
     still, varying = (judged(unjudged(0.85), days(20, 300, 1.4, effect)) for effect in (0.0, 0.8))
     assert varying.high - varying.low > 1.8 * (still.high - still.low)

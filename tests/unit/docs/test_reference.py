@@ -25,6 +25,7 @@ NOT_WRITTEN = {
     "versions/<version>/model/…",
     "versions/<version>/deleting.json",
     "damaged/champion-<hash>.json",
+    "decisions.json",
     "probes/<random>.json",
 }
 

@@ -61,6 +61,13 @@ def test_the_states_of_versions(registry):
     assert problems(registry) == {}
 
 
+def test_without_a_pointer_no_version_is_said_to_await_approval(registry):
+    promoted(registry, 1, 2)
+    stored(registry, 3, outcome="Rejected", reason="Worse", compared_with="v2-00000002")
+    registry.store.delete(registry.layout.champion)
+    assert states(registry) == {"v3-00000003": "Rejected", "v2-00000002": "Unknown", "v1-00000001": "Unknown"}
+
+
 def test_where_a_rollback_leads_and_when_each_served(registry):
     first, second, third = promoted(registry, 1, 2, 3)
     registry.rollback(first.version, by="r", now=at(4))

@@ -20,6 +20,7 @@ from modelmonitor_api.spec import Task
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.model_files import dump_model, load_model, read_pipeline
+from modelmonitor_trainer.registry.records import Decision
 from modelmonitor_trainer.registry.registry import ChampionChanged, ModelRegistry
 from modelmonitor_trainer.registry.writer import put_once
 from modelmonitor_trainer.storage.local import path_of, uri_of
@@ -183,6 +184,14 @@ def test_impossible_rollbacks_are_rejected(registry):
     never = stored(registry, 5)
     with pytest.raises(BadConfiguration, match="never been the champion"):
         registry.rollback(never.version, by="r", now=NOW)
+
+
+def test_after_a_retirement_a_rollback_names_the_versions_before(registry):
+    promoted(registry, 1)
+    registry.decide(retired=Decision(since=NOW, by="a", comment="another target"))
+    registry.promote(stored(registry, 2), instead_of=None, by="train-2", now=at(2))
+    with pytest.raises(NotFound, match="the champion before it was retired; name the version, for example v1-00000001"):
+        registry.rollback("previous", by="r", now=at(3))
 
 
 def test_a_corrupted_version_is_no_target_of_a_rollback(registry):

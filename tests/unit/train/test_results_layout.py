@@ -10,7 +10,7 @@ from unit.train.test_watch import check
 #: Path segments below the results prefix, in a string.
 _SEGMENTS = re.compile(
     r"""["}/](champion\.json|versions/|version\.json|wanted\.json|deleting\.json|watch/|runs/|checks/|profiles/"""
-    r"""|compared-with\.json|tenures/|damaged/|probes/)"""
+    r"""|compared-with\.json|tenures/|decisions\.json|damaged/|probes/)"""
 )
 
 

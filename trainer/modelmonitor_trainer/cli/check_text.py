@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from modelmonitor_api.outcomes import Verdict
 from modelmonitor_trainer.detect.drift import MISSING, ColumnResult, ColumnTest
+from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.result import CheckResult
 from modelmonitor_trainer.detect.verdict import probability
-from modelmonitor_trainer.text import percent, printable
+from modelmonitor_trainer.text import as_sentence, percent, printable
 
 #: Number of columns in the table.
 _SHOWN = 10
@@ -28,6 +29,10 @@ def text_of(result: CheckResult, where: str) -> str:
     lines = [f"{result.verdict.verdict}: {result.verdict.message}", *_table(result)]
     sentences = result.coverage.sentences() if result.coverage else ()
     listed_below = {*sentences, *(finding.sentence for finding in result.findings)}
+    for measured in result.performance:
+        # With a finding it is a part of the verdict.
+        if measured.message and not _is_reported(measured, result):
+            lines += ["", f"Champion: {as_sentence(measured.message)}"]
     for note in result.notes:
         if note not in listed_below:
             lines += ["", note]
@@ -38,6 +43,11 @@ def text_of(result: CheckResult, where: str) -> str:
         lines += ["", "Left out:", *(f"  {sentence}" for sentence in sentences)]
     lines += ["", f"Report: {where}" if where else "Add --html FILE for a report page."]
     return "\n".join(printable(line) for line in lines)
+
+
+def _is_reported(measured: PerformanceResult, result: CheckResult) -> bool:
+    """Return whether the verdict or a note has the message, with a capital letter perhaps."""
+    return any(measured.message[1:] in text for text in (result.verdict.message, *result.notes))
 
 
 def _table(result: CheckResult) -> Iterator[str]:

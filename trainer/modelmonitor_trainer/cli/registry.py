@@ -106,8 +106,25 @@ def _print_inventory(inventory: Inventory) -> None:
             print(f"    damaged: {problem}")
     if not inventory.versions:
         print("there is no version yet; modelmonitor train creates one")
-    if inventory.pointer is not None and inventory.pointer.previous is not None:
-        print(f"\nmodelmonitor rollback leads to {inventory.pointer.previous}")
+    pointer = inventory.pointer
+    if pointer is None:
+        return
+    for line in _decided(pointer):
+        print(f"\n{line}")
+    if pointer.previous is not None:
+        print(f"\nmodelmonitor rollback leads to {pointer.previous}")
+
+
+def _decided(pointer: Pointer) -> list[str]:
+    """Return what a person has decided about the champion, in sentences."""
+    from modelmonitor_api.status import format_time
+
+    decisions = (("pinned", pointer.pin), ("retired", pointer.retired))
+    return [
+        f"{pointer.version} has been {word} since {format_time(decision.since)}: {decision.comment}"
+        for word, decision in decisions
+        if decision is not None
+    ]
 
 
 def _row(entry: VersionEntry) -> tuple[str, ...]:
@@ -279,10 +296,8 @@ def _print_restorable(problem: str, restorable: Pointer | None, restored: Pointe
         until = "" if period.until is None else f" to {format_time(period.until)}"
         message = f": {period.tenure.message}" if period.tenure.message else ""
         print(f"  {period.tenure.version} from {format_time(period.since)}{until}{message}")
-    if restorable.pin is not None:
-        print(f"It is pinned since {format_time(restorable.pin.since)}: {restorable.pin.comment}")
-    if restorable.retired is not None:
-        print(f"It is retired since {format_time(restorable.retired.since)}: {restorable.retired.comment}")
+    for line in _decided(restorable):
+        print(f"  {line}")
     if restored is None:
         print("\nNothing was changed. To write it, repeat the command with --apply.\n")
 

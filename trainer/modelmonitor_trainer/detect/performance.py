@@ -21,6 +21,8 @@ MIN_ROWS = 100
 #: how much they vary, so what is usual elsewhere is assumed with them.
 MIN_DAYS = 8
 _REPLICATES = 200
+#: Error probability of the claim that the score has held.
+_RULED_OUT = 0.05
 #: True outcomes and predictions.
 Rows = tuple[Array, Array]
 _SEED = 20130101
@@ -44,6 +46,8 @@ class PerformanceResult:
         Tolerated drop, in units of the metric.
     dropped
         Whether the drop is significantly larger than that.
+    possible_drop
+        The largest drop that is not ruled out, with 95 % confidence; None if the scores were not compared.
     message
         The result in a sentence, or why there is none.
     unmatched
@@ -71,6 +75,7 @@ class PerformanceResult:
     promotion_score: float | None = None
     max_drop: float = 0.0
     dropped: bool = False
+    possible_drop: float | None = None
     message: str = ""
     unmatched: int = 0
     duplicates: tuple[tuple[str, int, int], ...] = ()
@@ -80,6 +85,11 @@ class PerformanceResult:
     corrected: int = 0
     contradictions: tuple[tuple[str, int], ...] = ()
     unusable: bool = False
+
+    @property
+    def held(self) -> bool:
+        """Whether a drop by more than is tolerated is ruled out."""
+        return self.possible_drop is not None and self.possible_drop <= self.max_drop
 
 
 def judge(
@@ -143,15 +153,20 @@ def judge(
     drop = result.promotion_score - now if greater_is_better else now - result.promotion_score
     # The score at promotion is an estimate from a sample, too: Welch and Satterthwaite.
     both = math.hypot(deviation, result.promotion_score_deviation)
-    apart = _quantile(level, freedom * (both / deviation) ** 4 if 0 < deviation < math.inf else freedom) * both
+    freedom = freedom * (both / deviation) ** 4 if 0 < deviation < math.inf else freedom
+    apart = _quantile(level, freedom) * both
     dropped = drop - apart > result.max_drop
+    possible = drop + _quantile(_RULED_OUT, freedom) * both
     verb = "has dropped to" if greater_is_better else "has risen to"
     text = (
         f"{title} {verb if dropped else 'is'} {number(now)} ({number(low)} to {number(high)}) on {rows:,} labelled "
         f"rows; it was {number(result.promotion_score)}{_plus_minus(result)} at the champion's promotion, and "
         f"{number(result.max_drop)} worse is tolerated"
     )
-    return PerformanceResult(**(vars(result) | fields | {"dropped": dropped, "message": text}))
+    if not dropped and possible > result.max_drop:
+        text += f"; a drop of up to {number(possible)} cannot be ruled out"
+    decided = {"dropped": dropped, "possible_drop": possible, "message": text}
+    return PerformanceResult(**(vars(result) | fields | decided))
 
 
 def _plus_minus(result: PerformanceResult) -> str:

@@ -30,6 +30,7 @@ class VersionState(StrEnum):
     CHAMPION = "Champion"
     PREVIOUS = "Previous"
     FORMER = "Former"
+    UNKNOWN = "Unknown"
     AWAITING = "Awaiting"
     OUTDATED = "Outdated"
     REJECTED = "Rejected"
@@ -135,11 +136,14 @@ def take_inventory(registry: ModelRegistry, *, complete: bool = False) -> Invent
         records[name] = record
         problems[name] = _damaged_files(registry, record, sizes, complete=complete)
     names = sorted(problems, key=lambda name: (_number(name, records.get(name)), name), reverse=True)
-    entries = [_entry(registry, name, records, problems[name], pointer) for name in names]
+    lost = problem is not None
+    entries = [_entry(registry, name, records, problems[name], pointer, lost=lost) for name in names]
     return Inventory(pointer, problem, tuple(entries))
 
 
-def version_state(name: str, record: VersionRecord | None, pointer: Pointer | None, *, damaged: bool) -> VersionState:
+def version_state(
+    name: str, record: VersionRecord | None, pointer: Pointer | None, *, damaged: bool, lost: bool = False
+) -> VersionState:
     """Return what a version is to the champion pointer.
 
     Parameters
@@ -150,6 +154,8 @@ def version_state(name: str, record: VersionRecord | None, pointer: Pointer | No
         The champion pointer.
     damaged
         Whether its record exists and cannot be read.
+    lost
+        Whether the champion pointer is lost or damaged, so that a version that passed may have served or not.
     """
     if pointer is not None:
         if pointer.version == name:
@@ -160,10 +166,10 @@ def version_state(name: str, record: VersionRecord | None, pointer: Pointer | No
             return VersionState.FORMER
     if record is None:
         return VersionState.DAMAGED if damaged else VersionState.INCOMPLETE
-    if awaits_approval(record, pointer):
+    if not lost and awaits_approval(record, pointer):
         return VersionState.AWAITING
     return {
-        GateOutcome.PASSED: VersionState.OUTDATED,
+        GateOutcome.PASSED: VersionState.UNKNOWN if lost else VersionState.OUTDATED,
         GateOutcome.REJECTED: VersionState.REJECTED,
         GateOutcome.INCONCLUSIVE: VersionState.INCONCLUSIVE,
     }[record.outcome]
@@ -188,9 +194,11 @@ def _entry(
     records: Mapping[str, VersionRecord],
     problems: Sequence[str],
     pointer: Pointer | None,
+    *,
+    lost: bool,
 ) -> VersionEntry:
     record = records.get(name)
-    state = version_state(name, record, pointer, damaged=bool(problems))
+    state = version_state(name, record, pointer, damaged=bool(problems), lost=lost)
     missing = record is None and not problems and state is not VersionState.INCOMPLETE
     served = [period for period in pointer.all_periods() if period.tenure.version == name] if pointer else []
     return VersionEntry(

@@ -333,6 +333,12 @@ class ModelRegistry(ModelVersions):
 def _target(pointer: Pointer, to: str) -> str:
     """Return the version that a rollback restores."""
     if to == PREVIOUS:
+        earlier = next((tenure.version for tenure in pointer.history if tenure.version != pointer.version), None)
+        if pointer.previous is None and earlier is not None:
+            raise NotFound(
+                f"{pointer.version} was judged as a first model, because the champion before it was retired; name the "
+                f"version, for example {earlier} (modelmonitor rollback --to {earlier})"
+            )
         if pointer.previous is None:
             raise NotFound(
                 f"{pointer.version} is the first champion, there is none before it; modelmonitor versions lists all"

@@ -106,7 +106,7 @@ class ModelVersions:
 
         Raises
         ------
-        NotFound, BadData
+        BadData
             If a file of the model, or the manifest, is missing or has changed.
         """
         for stored in record.files:
@@ -114,7 +114,10 @@ class ModelVersions:
                 self.read_file(record, stored.name)
             except (NotFound, BadData) as error:
                 if is_essential(stored.name):
-                    raise
+                    raise BadData(
+                        f"{record.version} cannot serve, so nothing was changed: {error}. Restore the file, or choose "
+                        "another version; modelmonitor versions names those that are damaged"
+                    ) from error
                 _LOG.warning("%s", error)
 
     def manifest(self, record: VersionRecord) -> Manifest:

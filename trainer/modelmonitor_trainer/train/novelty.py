@@ -74,7 +74,8 @@ def refuse_known_model(run: Run, digest: str | None, champion: Pointer | None) -
     if record is not None and record.model_sha256 == digest:
         raise InconclusiveTraining(
             GateReason.SAME_MODEL,
-            f"the trained model is that of the champion {champion.version}: its parameters are equal",
+            f"the trained model is that of the champion {champion.version}: its parameters are equal; wait for newer "
+            "data, or change retraining.estimator",
             RunOutcome.NOTHING_NEW,
         )
     for left in left_models(run.registry, champion):

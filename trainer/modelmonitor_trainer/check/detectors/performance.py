@@ -81,7 +81,9 @@ class Performance(Detector):
             return DetectorStatus.NOT_TESTED, reason
         if result.score is None or result.promotion_score is None:
             return DetectorStatus.NOT_TESTED, result.message
-        return DetectorStatus.DROPPED if result.dropped else DetectorStatus.HELD, result.message
+        if result.dropped:
+            return DetectorStatus.DROPPED, result.message
+        return DetectorStatus.HELD if result.held else DetectorStatus.INCONCLUSIVE, result.message
 
 
 def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec]) -> DetectorResult:

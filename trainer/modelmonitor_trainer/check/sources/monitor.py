@@ -111,7 +111,7 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
         reference_window=period,
         current_window=window,
         notes=_notes_on_csv(store, spec, live),
-        nothing_to_compare="there is no reference yet: no champion, and no spec.data.reference",
+        nothing_to_compare=_no_reference(monitor.registry) if period is None else "",
         left_out=(
             *(item for side in (earlier, current, labelled) for item in side.left_out),
             *left_out_of_monitor(store, monitor, window, reference, live),
@@ -119,6 +119,13 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
         reproduce="modelmonitor check -f MONITOR.yaml",
         monitor=monitor,
     )
+
+
+def _no_reference(registry: ModelRegistry) -> str:
+    """Return why a check has no reference window, if it has none."""
+    serving = registry.serving()
+    champion = "no champion" if serving is None else f"{serving.version}, which serves, is retired"
+    return f"there is no reference yet: {champion}, and no spec.data.reference"
 
 
 def _notes_on_csv(store: Store, spec: ModelMonitorSpec, live: Sequence[Batch]) -> tuple[str, ...]:
