@@ -91,8 +91,8 @@ class Retention(Resource):
 
     versions: int = Field(
         50,
-        description="Number of model versions to keep, newest first. The champion, its predecessor, the best champion so "
-        "far and versions that await approval are always kept.",
+        description="Number of model versions to keep, newest first. The champion, its predecessor, the best champion "
+        "so far and versions that await approval are always kept.",
         ge=2,
         le=1000,
     )
