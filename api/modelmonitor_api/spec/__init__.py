@@ -38,6 +38,7 @@ from modelmonitor_api.spec.model import Feature, FeatureType, Model, Task
 from modelmonitor_api.spec.monitor import ModelMonitorSpec, metric_fits
 from modelmonitor_api.spec.pods import CheckPod, EnvVar, ResourceList, ResourceRequirements, Trainer
 from modelmonitor_api.spec.promotion import (
+    FinalFit,
     Promotion,
     PromotionMode,
     Requirement,
@@ -71,6 +72,7 @@ __all__ = [
     "EstimatorName",
     "Feature",
     "FeatureType",
+    "FinalFit",
     "KeyScope",
     "Labels",
     "LiveData",

@@ -11,7 +11,7 @@ from modelmonitor_api.spec.data import Data, Storage
 from modelmonitor_api.spec.detection import Detector, DetectorType, Metric, Sensitivity
 from modelmonitor_api.spec.model import Model, Task
 from modelmonitor_api.spec.pods import CheckPod
-from modelmonitor_api.spec.promotion import Promotion
+from modelmonitor_api.spec.promotion import FinalFit, Promotion
 from modelmonitor_api.spec.retraining import Retraining, Triggers
 
 S3_ONLY = "in a cluster, every URI must start with s3:// (file:// is for the command line only)"
@@ -116,6 +116,11 @@ class ModelMonitorSpec(Resource):
                 self.retraining.estimator is None
                 or (self.model.task is Task.REGRESSION) != self.retraining.estimator.name.is_classifier
             ),
+        ),
+        Rule(
+            cel="!has(self.promotion.finalFit) || self.promotion.finalFit == 'None' || has(self.retraining.estimator)",
+            message="promotion.finalFit WithHoldout needs retraining.estimator: a custom trainer fits its model itself",
+            holds=lambda self: self.promotion.final_fit is FinalFit.NONE or self.retraining.estimator is not None,
         ),
         Rule(
             # All containers of a pod share the identity of its service account, including that of a custom image.

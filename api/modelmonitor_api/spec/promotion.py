@@ -25,6 +25,13 @@ class Requirement(StrEnum):
     BETTER = "Better"
 
 
+class FinalFit(StrEnum):
+    """What the model that serves is fitted to, once a challenger has passed the gate."""
+
+    NONE = "None"
+    WITH_HOLDOUT = "WithHoldout"
+
+
 class RolloutTarget(Resource):
     """Deployment that serves the champion."""
 
@@ -99,6 +106,13 @@ class Promotion(Resource):
         "without having been trained on it.",
         ge=1,
         le=366,
+    )
+    final_fit: FinalFit = Field(
+        FinalFit.NONE,
+        description="What the model that serves is fitted to. None: the training window, as the model that was "
+        "compared. WithHoldout: once the challenger has passed, the same recipe and seed are fitted once more to a "
+        "window of the same length that ends with the hold-out, so that the newest labelled days are not lost. The "
+        "comparison then speaks of the recipe, and the champion watch judges the model that serves.",
     )
     min_holdout_positives: int = Field(
         10,

@@ -31,7 +31,7 @@ class Past(World):
         }
         self.spec["promotion"] = {"metric": "ROCAUC", "holdoutDays": 5, "minHoldoutRows": 100}
 
-    def rows(self, day, *, seed=None, count=120):
+    def rows(self, day, *, seed=None, count=240):
         rows, labels = super().rows(day, seed=seed, count=count)
         if day >= CHANGE:
             labels["late"] = np.logical_not(labels["late"])

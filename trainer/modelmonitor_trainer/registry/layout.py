@@ -34,6 +34,8 @@ from modelmonitor_trainer.errors import NotFound
 VERSION_FILE = "version.json"
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.skops"
+#: The model that was compared, where the model that serves is another fit of the same recipe.
+EVALUATED_FILE = "evaluated.skops"
 METRICS_FILE = "metrics.json"
 PARAMETERS_FILE = "parameters.json"
 ENVIRONMENT_FILE = "environment.json"

@@ -57,6 +57,13 @@ class Period(Message):
     days: int | None = Field(None, description="Number of days that had rows.", ge=0)
 
 
+class EvaluatedFit(Message):
+    """The fit that was compared, where the model that serves was fitted once more."""
+
+    train: Period = Field(description="Its training window.")
+    fitted_sha256: str | None = Field(None, description="SHA-256 of its fitted parameters.")
+
+
 class VersionRecord(Message):
     """A model version: what it is and how it was trained."""
 
@@ -80,6 +87,11 @@ class VersionRecord(Message):
         None, description="First day after a change within the training window; null if none is known."
     )
     holdout: Period = Field(description="Hold-out.")
+    evaluated: EvaluatedFit | None = Field(
+        None,
+        description="The fit that was compared, if the model was fitted once more with the hold-out "
+        "(promotion.finalFit); null if it is the model itself.",
+    )
     manifest_sha256: str = Field(description="SHA-256 of the data manifest.")
     predictions_sha256: str = Field(
         description="SHA-256 of the scores of the hold-out rows; equal models have equal sums."
@@ -124,6 +136,21 @@ class VersionRecord(Message):
     def model_sha256(self) -> str | None:
         """Digest of the model: equal for equal models, although their files differ; None if no model is recorded."""
         return self.fitted_sha256 or digest_of_files(self.files)
+
+    @property
+    def compared_sha256(self) -> str | None:
+        """Digest of the model that was compared: a training that gives it again gives nothing new."""
+        return self.evaluated.fitted_sha256 if self.evaluated is not None else self.model_sha256
+
+    def describe_final_fit(self) -> str | None:
+        """Return a sentence on the model that serves; None if it is the one that was compared."""
+        if self.evaluated is None:
+            return None
+        return (
+            f"The model that serves was fitted once more, to {self.train.start} through {self.train.end} "
+            "(promotion.finalFit); the scores are those of the same recipe, fitted to "
+            f"{self.evaluated.train.start} through {self.evaluated.train.end}."
+        )
 
     def for_tenure(self) -> dict[str, object]:
         """Return the fields of a tenure that describe its version."""

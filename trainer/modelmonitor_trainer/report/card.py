@@ -115,9 +115,7 @@ def _sentences(sentences: Iterator[str]) -> tuple[tuple[str, ...], ...]:
 
 def _data(record: VersionRecord, evidence: Mapping[str, Any]) -> Iterator[str]:
     yield f"Trained on {record.train.rows:,} labelled rows of {record.train.start} through {record.train.end}."
-    change = record.describe_change()
-    if change is not None:
-        yield change
+    yield from filter(None, (record.describe_final_fit(), record.describe_change()))
     yield f"Evaluated on {record.holdout.rows:,} later rows of {record.holdout.start} through {record.holdout.end}."
     for window, name in zip(evidence["windows"], ("the training window", "the hold-out"), strict=True):
         without = window["unlabelled"] + window.get("immature", 0)

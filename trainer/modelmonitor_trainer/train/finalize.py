@@ -20,7 +20,7 @@ from modelmonitor_trainer.errors import ModelMonitorError
 from modelmonitor_trainer.gate.evaluation import evaluate
 from modelmonitor_trainer.gate.reuse import count_earlier
 from modelmonitor_trainer.gate.warm_start_guard import guarded_confidence
-from modelmonitor_trainer.registry.layout import COMPARISON_FILE, PARAMETERS_FILE
+from modelmonitor_trainer.registry.layout import COMPARISON_FILE, EVALUATED_FILE, MODEL_FILE, PARAMETERS_FILE
 from modelmonitor_trainer.registry.mlflow_tracking import with_note
 from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.registry.retention import apply_retention
@@ -29,6 +29,7 @@ from modelmonitor_trainer.report.comparison_page import render_comparison, rende
 from modelmonitor_trainer.storage.base import HTML
 from modelmonitor_trainer.text import as_sentence
 from modelmonitor_trainer.train.challenger import Challenger
+from modelmonitor_trainer.train.final_fit import Recipe
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, gate_input
 from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
 from modelmonitor_trainer.train.left_out import left_out_in_words
@@ -51,6 +52,7 @@ def evaluate_and_store(
     champion: ChampionScores | None,
     now: dt.datetime,
     best: ChampionScores | None = None,
+    recipe: Recipe | None = None,
 ) -> VersionRecord:
     """Evaluate a challenger and write its version.
 
@@ -64,6 +66,8 @@ def evaluate_and_store(
         Current time.
     best
         The last champion that was better than its predecessor, with its scores; None if that is the champion.
+    recipe
+        Fits the model that serves, if the challenger passes; None if the challenger serves itself.
 
     Returns
     -------
@@ -87,11 +91,17 @@ def evaluate_and_store(
         champion.record.version if champion else None,
         rows.classes,
     )
-    record = version_record(run, manifest, rows, challenger, champion, result, now)
+    final = recipe.fit_final(challenger.holdout) if recipe and result.outcome is not GateOutcome.REJECTED else None
+    record = version_record(run, manifest, rows, challenger, champion, result, now, final)
     documents = version_documents(run, manifest, record, challenger, evidence)
     if result.outcome is not GateOutcome.REJECTED:
         documents |= reference_profiles(run, manifest, record.reference)
+    if recipe is not None and final is None:
+        # The model that was compared serves, too.
+        compared = run.store.read(run.registry.layout.version(record.version).file(EVALUATED_FILE))
+        documents |= {MODEL_FILE: compared}
     files = [run.registry.write_file(record.version, name, content)[0] for name, content in documents.items()]
+    files += [final.file] if final is not None else []
     return run.registry.write_record(record.model_copy(update={"files": [*challenger.files, *files]}))
 
 
@@ -139,7 +149,8 @@ def _note_on_change(run: Run, record: VersionRecord) -> str | None:
             f"The data changed on {onset}, after the end of the training window ({record.train.end}): this version "
             "has not seen the change."
         )
-    return record.describe_change()
+    sentences = (record.describe_final_fit(), record.describe_change())
+    return " ".join(filter(None, sentences)) or None
 
 
 def finish_inconclusive(run: Run, inconclusive: InconclusiveTraining, now: dt.datetime) -> RunVerdict:

@@ -71,7 +71,7 @@ def refuse_known_model(run: Run, digest: str | None, champion: Pointer | None) -
     if champion is None or digest is None:
         return
     record = run.registry.find_version(champion.version)
-    if record is not None and record.model_sha256 == digest:
+    if record is not None and record.compared_sha256 == digest:
         raise InconclusiveTraining(
             GateReason.SAME_MODEL,
             f"the trained model is that of the champion {champion.version}: its parameters are equal; wait for newer "

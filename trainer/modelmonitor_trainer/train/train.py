@@ -16,7 +16,7 @@ from typing import Any
 from modelmonitor_api.messages import RunVerdict, TrainRequest
 from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.reasons import GateReason
-from modelmonitor_api.spec import Strategy
+from modelmonitor_api.spec import FinalFit, Strategy
 from modelmonitor_trainer.data.manifest import Manifest, feature_columns, objects_of
 from modelmonitor_trainer.data.tables import absent_columns
 from modelmonitor_trainer.errors import BadConfiguration, UnusableModel
@@ -26,13 +26,14 @@ from modelmonitor_trainer.model.metrics import aligned
 from modelmonitor_trainer.model.pipeline import build, effective_parameters
 from modelmonitor_trainer.model.search import check_search
 from modelmonitor_trainer.registry.digest import fitted_digest
-from modelmonitor_trainer.registry.layout import MODEL_FILE
+from modelmonitor_trainer.registry.layout import EVALUATED_FILE, MODEL_FILE
 from modelmonitor_trainer.registry.model_files import LoadedModel, dump_model, load_model, read_pipeline
 from modelmonitor_trainer.registry.records import Pointer
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.best_champion import load_best, score_best
 from modelmonitor_trainer.train.challenger import Challenger
 from modelmonitor_trainer.train.cost import measure_cost
+from modelmonitor_trainer.train.final_fit import Recipe
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
 from modelmonitor_trainer.train.holdout_scores import ChampionScores, HoldoutScores
 from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
@@ -114,10 +115,11 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
             rows, source = _read_rows(run, manifest, wanted)
             refuse_other_classes(comparable.version if comparable else None, rows)
             kept = warm_start_source(run.registry, comparable)
-            challenger = _train_challenger(run, manifest, rows, source, kept, start, champion)
+            challenger, result = _train_challenger(run, manifest, rows, source, kept, start, champion)
             best = score_best(load_best(run, comparable, rows.holdout.table.column_names), rows)
             scores = _score_champion(model, rows, absent, obstacle)
-            record = evaluate_and_store(run, manifest, rows, challenger, scores, now, best)
+            recipe = Recipe(run, manifest, rows, result, kept) if _fits_again(run, source) else None
+            record = evaluate_and_store(run, manifest, rows, challenger, scores, now, best, recipe)
         else:
             _LOG.info("an earlier pod has written version %s", record.version)
     except InconclusiveTraining as inconclusive:
@@ -202,7 +204,7 @@ def _train_challenger(
     warm_start: WarmStartSource | None,
     start: float,
     champion: Pointer | None,
-) -> Challenger:
+) -> tuple[Challenger, TrainingResult]:
     """Fit the challenger, write its file, and score the hold-out with the model that was written.
 
     Raises
@@ -223,10 +225,11 @@ def _train_challenger(
         _LOG.warning("%s", note)
     dumped = dump_model(model)
     refuse_known_model(run, fitted_digest(dumped), champion)
-    stored, content = run.registry.write_file(version_of(run, manifest), MODEL_FILE, dumped)
-    # The stored model is evaluated, because it is the one that will be served.
+    name = EVALUATED_FILE if _fits_again(run, source) else MODEL_FILE
+    stored, content = run.registry.write_file(version_of(run, manifest), name, dumped)
+    # The stored model is evaluated: it is the one that will be served, or whose recipe is fitted once more.
     scores = replace(model, pipeline=read_pipeline(content)).scores(arrays_of(rows.holdout, run.spec))
-    return Challenger(
+    challenger = Challenger(
         HoldoutScores(scores, model.classes),
         ModelKind.SKOPS,
         (stored,),
@@ -235,6 +238,12 @@ def _train_challenger(
         fitted_sha256=fitted_digest(content),
         refit_comparison=refit_comparison,
     )
+    return challenger, result
+
+
+def _fits_again(run: Run, source: Source | None) -> bool:
+    """Whether the model that serves is fitted with the hold-out; windows that are read in batches are fitted once."""
+    return run.spec.promotion.final_fit is FinalFit.WITH_HOLDOUT and source is None
 
 
 def _guard_warm_start(run: Run, rows: Rows, result: TrainingResult) -> tuple[TrainingResult, RefitComparison | None]:

@@ -25,11 +25,12 @@ from modelmonitor_trainer.registry.layout import (
     METRICS_FILE,
     PARAMETERS_FILE,
 )
-from modelmonitor_trainer.registry.records import Period, VersionRecord
+from modelmonitor_trainer.registry.records import EvaluatedFit, Period, VersionRecord
 from modelmonitor_trainer.registry.succession import best_before
 from modelmonitor_trainer.registry.writer import encode_documents
 from modelmonitor_trainer.report.card import model_card, model_card_page
 from modelmonitor_trainer.train.challenger import Challenger
+from modelmonitor_trainer.train.final_fit import FinalModel
 from modelmonitor_trainer.train.holdout_scores import ChampionScores
 from modelmonitor_trainer.train.rows import Rows
 from modelmonitor_trainer.train.run import Run, version_of
@@ -46,6 +47,7 @@ def version_record(
     champion: ChampionScores | None,
     result: GateResult,
     now: dt.datetime,
+    final: FinalModel | None = None,
 ) -> VersionRecord:
     """Return the record of a new version, without its files.
 
@@ -59,10 +61,13 @@ def version_record(
         Decision of the gate.
     now
         Current time.
+    final
+        The model that serves, if it is not the one that was compared.
     """
     spec, request = run.spec, run.request
     compared = result.champion or result.baseline
     scores = np.ascontiguousarray(challenger.holdout.scores, dtype="<f8")
+    compared_train = _period(manifest, manifest.train, rows.train.report.matched)
     return VersionRecord(
         version=version_of(run, manifest),
         number=request.number,
@@ -75,13 +80,14 @@ def version_record(
         task=spec.model.task,
         target=spec.model.target,
         features=spec.model.features,
-        classes=list(challenger.holdout.classes) if spec.model.task is not Task.REGRESSION else [],
-        train=_period(manifest, manifest.train, rows.train.report.matched),
-        change_point=_change_point(run, manifest),
+        classes=_classes(run, challenger, final),
+        train=compared_train if final is None else _period(manifest, final.window, final.rows),
+        evaluated=EvaluatedFit(train=compared_train, fitted_sha256=challenger.fitted_sha256) if final else None,
+        change_point=_change_point(run, final.window if final else manifest.train),
         holdout=_period(manifest, manifest.holdout, rows.holdout.rows),
         manifest_sha256=manifest.sha256,
         predictions_sha256=hashlib.sha256(scores.tobytes()).hexdigest(),
-        fitted_sha256=challenger.fitted_sha256,
+        fitted_sha256=final.fitted_sha256 if final else challenger.fitted_sha256,
         train_seconds=round(challenger.cost.seconds, 3) if challenger.cost else None,
         peak_memory_bytes=challenger.cost.peak_bytes if challenger.cost else None,
         strategy=challenger.parameters.get("strategy"),
@@ -113,10 +119,16 @@ def _period(manifest: Manifest, window: Window, rows: int) -> Period:
     return Period(start=window[0], end=window[1], rows=rows, first_day=first, last_day=last, days=len(days))
 
 
-def _change_point(run: Run, manifest: Manifest) -> dt.date | None:
+def _classes(run: Run, challenger: Challenger, final: FinalModel | None) -> list[str]:
+    if run.spec.model.task is Task.REGRESSION:
+        return []
+    return list(final.classes if final is not None else challenger.holdout.classes)
+
+
+def _change_point(run: Run, window: Window) -> dt.date | None:
     """Return the first day after the change that the training responds to, if it is within the training window."""
     onset = run.request.drift_onset
-    return onset if onset is not None and manifest.train[0] <= onset <= manifest.train[1] else None
+    return onset if onset is not None and window[0] <= onset <= window[1] else None
 
 
 def version_documents(
