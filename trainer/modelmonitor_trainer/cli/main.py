@@ -30,6 +30,7 @@ EPILOG = """exit codes:
 #: Modules that add commands, in the order of the help.
 _COMMANDS = (
     "modelmonitor_trainer.cli.check",
+    "modelmonitor_trainer.cli.init",
     "modelmonitor_trainer.cli.replay",
     "modelmonitor_trainer.cli.models",
     "modelmonitor_trainer.cli.registry",

@@ -1,0 +1,155 @@
+"""modelmonitor init: what it writes is valid, and fits the data."""
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from modelmonitor_api.resource import parse
+from modelmonitor_api.spec import FeatureType, ModelMonitorSpec, Task
+from modelmonitor_trainer.cli.main import main
+from modelmonitor_trainer.draft.columns import Column
+from modelmonitor_trainer.draft.monitor import task_of, windows_for
+
+FIRST = dt.date(2013, 1, 1)
+
+
+def land(folder, columns, days=40, suffix="parquet"):
+    for number in range(days):
+        day = FIRST + dt.timedelta(days=number)
+        path = folder / f"date={day}"
+        path.mkdir(parents=True, exist_ok=True)
+        table = pa.table(columns(day, np.random.default_rng(number)))
+        if suffix == "csv":
+            pyarrow.csv.write_csv(table, path / "part.csv")
+        else:
+            pq.write_table(table, path / "part.parquet")
+
+
+def rows(day, g, count=120):
+    return {
+        "customer_id": [f"{day}-{number}" for number in range(count)],
+        "seen_at": pa.array([dt.datetime.combine(day, dt.time())] * count, pa.timestamp("s")),
+        "age": g.integers(18, 90, count),
+        "income": np.where(g.random(count) < 0.1, np.nan, g.lognormal(10, 1, count)).tolist(),
+        "plan": g.choice(["a", "b, c", "d: {e}"], count).tolist(),
+        "note": [f"text {day} {number}" for number in range(count)],
+        "churned": (g.random(count) < 0.2).tolist(),
+        "score": g.random(count),
+    }
+
+
+def run(capsys, *args):
+    code = main(["init", *map(str, args)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def drafted(text):
+    document = yaml.safe_load(text)
+    return document, parse(ModelMonitorSpec, document["spec"])
+
+
+def test_target_in_the_rows(tmp_path, capsys):
+    land(tmp_path / "data", rows)
+    code, out, _ = run(capsys, "--data", tmp_path / "data")
+    assert code == 0
+    document, spec = drafted(out)
+    assert spec.model.task is Task.BINARY_CLASSIFICATION
+    assert (spec.model.target, spec.model.prediction_column) == ("churned", "score")
+    assert {feature.name: (feature.type.value, feature.nullable) for feature in spec.model.features} == {
+        "age": ("Numeric", False),
+        "income": ("Numeric", True),
+        "plan": ("Categorical", False),
+    }
+    assert "#   customer_id: string, a key" in out
+    assert "#   seen_at: timestamp[s], a time" in out
+    assert "#   note: string, nearly every row has a value of its own" in out
+    assert "10." in out
+    assert "% missing" in out
+    assert spec.data.labels is None
+    assert document["metadata"]["name"] == tmp_path.name.lower().replace("_", "-")
+
+
+def test_separate_labels_and_csv(tmp_path, capsys):
+    land(tmp_path / "rows", lambda day, g: {k: v for k, v in rows(day, g).items() if k != "churned"}, suffix="csv")
+    land(
+        tmp_path / "labels",
+        lambda day, g: {"customer_id": rows(day, g)["customer_id"], "amount": g.normal(size=120)},
+        days=33,
+        suffix="csv",
+    )
+    code, out, _ = run(capsys, "--data", tmp_path / "rows", "--labels", tmp_path / "labels", "--name", "sales")
+    assert code == 0
+    document, spec = drafted(out)
+    assert document["metadata"]["name"] == "sales"
+    assert spec.data.format == "CSV"
+    assert (spec.data.labels.join_key, spec.data.labels.delay_days) == ("customer_id", 7)
+    assert (spec.model.target, spec.model.task, spec.promotion.metric) == ("amount", "Regression", "MeanAbsoluteError")
+    assert spec.retraining.estimator.name == "HistGradientBoostingRegressor"
+
+
+def test_the_file_leads_on(tmp_path, capsys):
+    """What init writes, validate and replay accept; an existing file is kept."""
+    land(tmp_path / "data", rows)
+    path = tmp_path / "monitor.yaml"
+    code, out, _ = run(capsys, "--data", tmp_path / "data", "-o", path)
+    assert code == 0
+    assert f"modelmonitor validate -f {path}" in out
+    assert main(["validate", "-f", str(path)]) == 0
+    command = next(line for line in out.splitlines() if "replay" in line).split()
+    assert command[:3] == ["modelmonitor", "replay", "-f"]
+    before = path.read_bytes()
+    code, _, err = run(capsys, "--data", tmp_path / "data", "-o", path)
+    assert (code, path.read_bytes()) == (2, before)
+    assert "exists; choose another file with --output" in err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((), "Name it with --target; the columns are customer_id"),
+        (("--target", "churn"), "--target 'churn' is not a column of the rows; they have"),
+    ],
+)
+def test_a_target_is_asked_for(tmp_path, capsys, args, message):
+    land(tmp_path / "data", lambda day, g: {k: v for k, v in rows(day, g).items() if k != "churned"}, days=3)
+    code, _, err = run(capsys, "--data", tmp_path / "data", *args)
+    assert code == 2
+    assert message in err
+
+
+def test_labels_that_cannot_be_joined(tmp_path, capsys):
+    land(tmp_path / "rows", rows, days=3)
+    land(tmp_path / "labels", lambda _day, _g: {"other": [1, 2], "value": [0, 1]}, days=3)
+    code, _, err = run(capsys, "--data", tmp_path / "rows", "--labels", tmp_path / "labels")
+    assert code == 2
+    assert "rows and labels have no column in common" in err
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "distinct", "ends", "task"),
+    [
+        ("bool", FeatureType.CATEGORICAL, 2, (None, None), "BinaryClassification"),
+        ("int64", FeatureType.NUMERIC, 2, (0.0, 1.0), "BinaryClassification"),
+        ("int64", FeatureType.NUMERIC, 5, (1.0, 5.0), "MulticlassClassification"),
+        ("int64", FeatureType.NUMERIC, 500, (0.0, 900.0), "Regression"),
+        ("double", FeatureType.NUMERIC, 7, (0.0, 1.0), "Regression"),
+        ("string", FeatureType.CATEGORICAL, 3, (None, None), "MulticlassClassification"),
+    ],
+)
+def test_tasks(kind, type_, distinct, ends, task):
+    assert task_of(Column("y", kind, type_, 0.0, distinct, 0.0, *ends)).value == task
+
+
+@pytest.mark.parametrize("per_day", [1, 20, 900, 100_000])
+@pytest.mark.parametrize("days", [1, 10, 60, 400])
+def test_windows_are_valid_and_hold_enough_rows_where_they_can(per_day, days):
+    windows = windows_for(per_day, days)
+    assert 1 <= windows.holdout <= 366
+    assert 1 <= windows.live <= 366
+    assert windows.holdout * per_day >= min(500, 366 * per_day)
