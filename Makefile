@@ -151,6 +151,10 @@ images: ## Build the images and load them into the cluster.
 	hack/images.sh | xargs hack/cluster.sh load
 
 ##@ Try it
+.PHONY: replay-demo
+replay-demo: install ## Draft a monitor for real data and replay months of it, without a cluster; ends with the path of a page.
+	$(BIN)/python hack/replay_demo.py
+
 .PHONY: demo
 demo: install cluster images helm ## Run the demo: a year of flights on a kind cluster.
 	$(BIN)/python hack/demo

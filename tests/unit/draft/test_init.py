@@ -67,9 +67,8 @@ def test_target_in_the_rows(tmp_path, capsys):
         "plan": ("Categorical", False),
     }
     assert "#   customer_id: string, a key" in out
-    assert "#   seen_at: timestamp[s], a time" in out
+    assert "#   seen_at: timestamp[ms], a time" in out
     assert "#   note: string, nearly every row has a value of its own" in out
-    assert "10." in out
     assert "% missing" in out
     assert spec.data.labels is None
     assert document["metadata"]["name"] == tmp_path.name.lower().replace("_", "-")

@@ -82,11 +82,10 @@ def _replay(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.replay.replay import replay
     from modelmonitor_trainer.replay.text import text_of
 
-    logging.disable(logging.WARNING)  # what Jobs log is part of their messages
     request = _request(args)
     if args.html:
         require_writable(args.html)
-    with _progress(request) as on_progress:
+    with _without_logs(), _progress(request) as on_progress:
         result = replay(request, on_progress)
     if args.html:
         from modelmonitor_trainer.replay.page import render
@@ -131,6 +130,17 @@ def _request(args: argparse.Namespace) -> ReplayRequest:
         Prices(args.training_price, args.metric_price, args.currency),
         args.processes,
     )
+
+
+@contextmanager
+def _without_logs() -> Iterator[None]:
+    """Hide what Jobs log: it is part of their messages."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 @contextmanager
