@@ -184,7 +184,9 @@ def test_a_person_who_chooses_the_champion_keeps_its_pin(make_registry):
     other = registry.champion().previous
     lose_pointer(registry)
     chosen = choose_champion(registry, diagnose(registry), other, by="local", now=at(9))
-    assert restore(registry, chosen).pin == pin
+    restored = restore(registry, chosen)
+    assert restored is not None
+    assert restored.pin == pin
 
 
 def test_verdicts_show_what_the_copies_lack(make_registry):

@@ -1,6 +1,8 @@
 """Charts and sentences of a replay, from results that no run is needed for."""
 
 import datetime as dt
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from modelmonitor_api.messages import RunVerdict
 from modelmonitor_api.names import Reason
 from modelmonitor_api.spec import Metric
-from modelmonitor_policy import StartTraining, plan_job
+from modelmonitor_policy import StartTraining, plan_job, plan_scheduled_check
 from modelmonitor_trainer.replay.arrival import Arrival
 from modelmonitor_trainer.replay.charts import HEIGHT, WIDTH, decisions_of, regret_by_price, scores_over_time
 from modelmonitor_trainer.replay.conclusion import conclude, headline, tone
@@ -54,11 +56,16 @@ def result(past):
         return Event(dt.datetime(2013, 1, day, 6, tzinfo=dt.UTC), job_request, answer)
 
     training = plan_job(StartTraining(1, Reason.DRIFT_DETECTED, "The check found <drift>."), MONITOR, spec)
-    from modelmonitor_policy import plan_scheduled_check
-
+    verdicts: list[tuple[int, Any]] = [
+        (1, "NoDrift"),
+        (2, "Drift"),
+        (3, "Drift"),
+        (4, "Corrupted"),
+        (5, "Drift"),
+    ]
     checks = [
         event(day, plan_scheduled_check(MONITOR, spec, dt.datetime(2013, 1, day, 6, tzinfo=dt.UTC)), check(verdict))
-        for day, verdict in ((1, "NoDrift"), (2, "Drift"), (3, "Drift"), (4, "Corrupted"), (5, "Drift"))
+        for day, verdict in verdicts
     ]
     answer = RunVerdict(outcome="Promoted", reason="Better", message="Better <b>than</b> before", version="v2-0a1b2c3d")
     policies = (
@@ -67,8 +74,6 @@ def result(past):
         policy("oracle", PolicyKind.ORACLE, 100.0, 0.0, 0.75),
     )
     own = policies[0]
-    from dataclasses import replace
-
     return ReplayResult(
         "ns/mon",
         FIRST,
@@ -102,6 +107,8 @@ def test_the_answer_comes_first(result):
 
 def test_lines_stay_within_their_chart(result):
     scores, regret = scores_over_time(result), regret_by_price(result)
+    assert scores is not None
+    assert regret is not None
     for chart in (scores, regret):
         for line in chart.lines:
             points = np.array([[float(x) for x in point.split(",")] for point in line.points[0].split()])
@@ -110,6 +117,7 @@ def test_lines_stay_within_their_chart(result):
             assert (points[:, 1] <= HEIGHT + 0.1).all()
     assert [line.name for line in scores.lines] == ["your monitor", "oracle", "never retrain"]
     assert {line.name: line.number for line in regret.lines}["never retrain"] == 1
+    assert regret.marker is not None
     assert 0 < regret.marker < WIDTH
 
 

@@ -1,6 +1,7 @@
 """The oracle: no schedule is cheaper."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_the_cost_is_that_of_retrainopt(seed):
     random = np.random.default_rng(seed)
     steps = int(random.integers(1, 12))
     losses, price = 3 * random.random((steps + 1, steps)), float(2 * random.random())
-    costs = {(-1, 0): {"future_losses": dict(enumerate(losses[0]))}}
+    costs: dict[tuple[int, int], dict[str, Any]] = {(-1, 0): {"future_losses": dict(enumerate(losses[0]))}}
     for step in range(steps):
         future = {later: losses[step + 1, later] for later in range(step, steps)}
         costs[step, 1] = {"training_cost": price, "future_losses": future}

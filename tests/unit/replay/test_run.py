@@ -60,9 +60,12 @@ def test_an_interrupted_replay_goes_on(past, result, monkeypatch):
     """Wherever it stops, the rest is what an uninterrupted one does, and nothing is done twice."""
     done = []
     run_here = runs._Runner._run_here
-    monkeypatch.setattr(
-        runs._Runner, "_run_here", lambda self, job, now: done.append(job.name) or run_here(self, job, now)
-    )
+
+    def recording(self, job, now):
+        done.append(job.name)
+        return run_here(self, job, now)
+
+    monkeypatch.setattr(runs._Runner, "_run_here", recording)
 
     def stop(at):
         events = []

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,8 +17,8 @@ from support.monitors import champion, check, failure, run
 from unit.operator.in_memory_cluster import NAMESPACE, START, InMemoryCluster
 
 #: How a check or a training ends.
-CHECKS = ("NoDrift", "Drift", "Drift", "PerformanceDrop", "Corrupted", "Inconclusive", "Failed")
-TRAININGS = ("Promoted", "Promoted", "Rejected", "Inconclusive", "AwaitingApproval", "Failed")
+CHECKS: tuple[Any, ...] = ("NoDrift", "Drift", "Drift", "PerformanceDrop", "Corrupted", "Inconclusive", "Failed")
+TRAININGS: tuple[Any, ...] = ("Promoted", "Promoted", "Rejected", "Inconclusive", "AwaitingApproval", "Failed")
 #: Fields that only the cluster knows: UIDs and images of its Jobs, conditions, and the state of a Deployment.
 OF_THE_CLUSTER = {"conditions", "recentJobs", "rollout"}
 
@@ -35,7 +36,7 @@ class World:
         self.count += 1
         if role is Role.CHECK:
             return self._check(CHECKS[ending % len(CHECKS)], ending, now)
-        word = "RolledBack" if role is Role.ROLLBACK else TRAININGS[ending % len(TRAININGS)]
+        word: Any = "RolledBack" if role is Role.ROLLBACK else TRAININGS[ending % len(TRAININGS)]
         if word == "Failed":
             return failure(FailureReason.BAD_DATA)
         version = f"v{self.count}-0a1b2c3d"

@@ -56,6 +56,7 @@ def test_they_end_with_their_parent(tmp_path, number):
     path = tmp_path / "parent.py"
     path.write_text(script)
     with subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
         worker = int(parent.stdout.readline())
         parent.send_signal(number)
     wait_until(lambda: has_ended(worker), "the end of the worker")

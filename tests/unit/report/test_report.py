@@ -144,7 +144,7 @@ def test_correlations_are_a_map_and_a_table(tmp_path, world):
 
 def test_the_score_of_the_champion_comes_before_the_columns(tmp_path, world):
     result, _ = hostile_result(tmp_path, world)
-    dropped = PerformanceResult("score", "ROCAUC", 900, 0.7, 0.69, 0.71, 0.8, 0.02, True, "it <b>dropped</b>")
+    dropped = PerformanceResult("score", "ROCAUC", 900, 0.7, 0.69, 0.71, 0.8, 0.02, True, message="it <b>dropped</b>")
     unknown = PerformanceResult("other", "F1", message="no labels")
     page = render(replace(result, performance=(dropped, unknown)))
     parsed(page)
