@@ -25,7 +25,9 @@ def world(tmp_path):
 
 def check(world, capsys, *arguments):
     code = main(["check", "-f", world.file(), "--output", "json", *arguments])
-    return code, json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    assert printed.out, printed.err
+    return code, json.loads(printed.out)
 
 
 def test_a_damaged_model_is_named_whatever_the_labels(world, capsys):
@@ -64,6 +66,25 @@ def test_a_feature_that_is_no_longer_written_counts_as_missing(world, capsys):
     assert document["performanceDropped"]
     message = document["performance"][0]["message"]
     assert "'x' of the champion is no longer written and counts as missing" in message
+
+
+def test_a_champion_of_another_target_is_not_scored(tmp_path, capsys):
+    """Its probabilities would be compared with the new target as if they were predictions of it."""
+    world = World(tmp_path)
+    world.spec["data"]["live"]["windowDays"] = 12
+    world.land(1, 30)
+    for number in range(1, 31):
+        path = path_of(f"{world.base}/labels/date=2013-01-{number:02}/part.parquet")
+        labels = pq.read_table(path)
+        pq.write_table(labels.append_column("minutes", pa.array(np.arange(labels.num_rows) * 1.0)), path)
+    assert world.train().outcome == "Promoted"
+    world.spec["model"] |= {"task": "Regression", "target": "minutes"}
+    world.spec["promotion"]["metric"] = "RootMeanSquaredError"
+    world.spec["retraining"]["estimator"]["name"] = "Ridge"
+    _, document = check(world, capsys)
+    assert document["verdict"] == "ChampionUnusable", document["message"]
+    assert "predicts 'late' (BinaryClassification), and the spec declares 'minutes'" in document["championProblem"]
+    assert document["performance"][0]["score"] is None
 
 
 @pytest.mark.parametrize("metric", ["LogLoss", "BalancedAccuracy", "ROCAUC", "Accuracy"])

@@ -4,6 +4,7 @@ import copy
 import datetime as dt
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.messages import CheckRequest, RollbackRequest
@@ -13,6 +14,7 @@ from modelmonitor_trainer.check.pipeline import check_monitor
 from modelmonitor_trainer.check.publish import publish_check
 from modelmonitor_trainer.gate.comparison import margin_of
 from modelmonitor_trainer.registry.manual import handle_rollback
+from modelmonitor_trainer.storage.local import path_of
 from unit.train.conftest import NOW, World
 
 WORSE = "WorseThanPredecessor"
@@ -131,6 +133,21 @@ def test_an_equally_good_champion_is_not_reported(world):
     watch = check(world)[0].watch
     assert watch is not None
     assert (watch.days, watch.rows, watch.worse) == (16, 1600, False)
+
+
+def test_a_predecessor_that_needs_a_lost_feature_is_compared_without_it(worse_champion):
+    """As in a check and in a training: what is no longer written counts as missing."""
+    world = worse_champion
+    predecessor = world.champion().previous
+    world.spec["model"]["features"] = [item for item in world.spec["model"]["features"] if item["name"] != "kind"]
+    world.land(36, 38)
+    for day in [dt.date(2013, 1, 1) + dt.timedelta(days=number) for number in range(32, 38)]:
+        path = path_of(f"{world.base}/rows/date={day}/part.parquet")
+        pq.write_table(pq.read_table(path).drop_columns(["kind"]), path)
+    verdict, result = check(world)
+    assert verdict.watch is not None, result.notes
+    assert verdict.watch.predecessor == predecessor
+    assert not any("Correct the spec" in note for note in result.notes)
 
 
 def test_a_look_is_computed_once(worse_champion, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from modelmonitor_trainer.check.predictor import Unusable, true_outcomes, usable
 from modelmonitor_trainer.check.sources.monitor import label_join
 from modelmonitor_trainer.data.classes import with_new_classes
 from modelmonitor_trainer.data.label_owners import EARLY_DAYS
+from modelmonitor_trainer.data.tables import absent_columns
 from modelmonitor_trainer.data.windows import Batch, Window, batches_of_partitions, partitions
+from modelmonitor_trainer.errors import UnusableModel
 from modelmonitor_trainer.gate.baseline import baseline_scores
 from modelmonitor_trainer.gate.comparison import margin_of
 from modelmonitor_trainer.gate.interval import paired_difference
@@ -60,7 +63,15 @@ def compare_with_predecessor(
     if len({(model.version.task, model.version.target) for model in models}) > 1:
         return WatchResult(note=f"{prefix}: they predict different things")
     classes = tuple(dict.fromkeys(name for model in models for name in model.classes))
-    truth, before, now, days = _scores(ctx, monitor, models, classes, window)
+    live = batches_of_partitions(partitions(ctx.store, spec.data.live.uri, *window))
+    absent = _no_longer_written(ctx, monitor, models, live)
+    try:
+        truth, before, now, days = _scores(ctx, monitor, models, classes, window, live, absent)
+    except UnusableModel as error:
+        if not absent:
+            raise
+        lost = ", ".join(map(repr, absent))
+        return WatchResult(note=f"{prefix}: {lost} of one of them is no longer written, and {error}")
     needed, metric = spec.promotion.min_holdout_rows, spec.promotion.metric
     if truth.size < needed:
         return WatchResult(
@@ -94,12 +105,30 @@ def compare_with_predecessor(
     )
 
 
+def _no_longer_written(
+    ctx: CheckContext, monitor: MonitorData, models: list[LoadedModel], live: Sequence[Batch]
+) -> list[str]:
+    """Return the features of the models that the spec no longer has, and that some rows lack: as in a training."""
+    declared = {feature.name for feature in monitor.spec.model.features}
+    names = dict.fromkeys(name for model in models for name in model.columns if name not in declared)
+    objects = [batch.objects[0] for batch in live if batch.objects]
+    return absent_columns(ctx.store, objects, list(names), ctx.fmt)
+
+
 def _scores(
-    ctx: CheckContext, monitor: MonitorData, models: list[LoadedModel], classes: tuple[str, ...], window: Window
+    ctx: CheckContext,
+    monitor: MonitorData,
+    models: list[LoadedModel],
+    classes: tuple[str, ...],
+    window: Window,
+    live: tuple[Batch, ...],
+    absent: Sequence[str],
 ) -> tuple[Array, Array, Array, Array]:
-    """Return outcomes, the scores of both models, and the number of the day of each row."""
+    """Return outcomes, the scores of both models, and the number of the day of each row.
+
+    Features that are no longer written count as missing.
+    """
     spec = monitor.spec
-    live = batches_of_partitions(partitions(ctx.store, spec.data.live.uri, *window))
     labels: tuple[Batch, ...] = ()
     if spec.data.labels is not None:
         last = window[1] + dt.timedelta(days=spec.data.labels.delay_days)
@@ -114,7 +143,7 @@ def _scores(
         predicted=live,
         join=label_join(spec),
     )
-    columns = tuple(dict.fromkeys(name for model in models for name in model.columns))
+    columns = tuple(dict.fromkeys(name for model in models for name in model.columns if name not in absent))
     truths: list[Array] = []
     scores: tuple[list[Array], list[Array]] = ([], [])
     days: list[Array] = []
@@ -126,7 +155,9 @@ def _scores(
             # Both are wrong on the rows of a class that neither knows.
             classes = with_new_classes(classes, batch.target, spec.model.target)
         truth = true_outcomes(batch.target, spec.model.target, spec.model.task, classes)
-        predicted = [aligned(np.asarray(model.predict_scores(batch.rows)), model.classes, classes) for model in models]
+        predicted = [
+            aligned(np.asarray(model.predict_scores(batch.rows, absent)), model.classes, classes) for model in models
+        ]
         unusable.add(batch.target, predicted[0])
         usable = usable_rows(truth, predicted[0], spec.model.task) & usable_rows(truth, predicted[1], spec.model.task)
         truths.append(truth[usable])

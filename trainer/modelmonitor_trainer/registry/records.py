@@ -152,6 +152,12 @@ class VersionRecord(Message):
             f"{self.evaluated.train.start} through {self.evaluated.train.end}."
         )
 
+    def other_task(self, task: Task, target: str) -> str:
+        """Return in words that the version predicts something else than is declared; empty if it does not."""
+        if (self.task, self.target) == (task, target):
+            return ""
+        return f"{self.version} predicts {self.target!r} ({self.task}), and the spec declares {target!r} ({task})"
+
     def for_tenure(self) -> dict[str, object]:
         """Return the fields of a tenure that describe its version."""
         return {

@@ -215,17 +215,6 @@ def refuse_seen_rows(manifest: Manifest, champion: Pointer | None) -> None:
         )
 
 
-def other_task(run: Run, champion: VersionRecord) -> str:
-    """Return in words that the champion was trained for another task or target than the spec declares; or nothing."""
-    model = run.spec.model
-    if (champion.task, champion.target) == (model.task, model.target):
-        return ""
-    return (
-        f"{champion.version} predicts {champion.target!r} ({champion.task}), and the spec declares {model.target!r} "
-        f"({model.task})"
-    )
-
-
 def refuse_other_task(run: Run, champion: VersionRecord) -> None:
     """Refuse a champion that was trained for another task or target than the spec declares now.
 
@@ -234,9 +223,12 @@ def refuse_other_task(run: Run, champion: VersionRecord) -> None:
     InconclusiveTraining
         If task or target differ.
     """
-    other = other_task(run, champion)
+    other = champion.other_task(run.spec.model.task, run.spec.model.target)
     if other:
-        raise InconclusiveTraining(GateReason.INCOMPARABLE, f"{other}; create a separate monitor for the new task")
+        raise InconclusiveTraining(
+            GateReason.INCOMPARABLE,
+            f"{other}; create a separate monitor for the new task, or start over with modelmonitor retire",
+        )
 
 
 def refuse_other_classes(champion: VersionRecord | None, rows: Rows) -> None:

@@ -50,7 +50,6 @@ from modelmonitor_trainer.train.rows import (
     Rows,
     arrays_of,
     load_rows,
-    other_task,
     refuse_other_classes,
     refuse_seen_rows,
 )
@@ -108,7 +107,7 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
             pin_champion(run, champion)
             model = champion_model(run, champion)
             start = time.monotonic()
-            obstacle = other_task(run, model.version) if model else ""
+            obstacle = model.version.other_task(run.spec.model.task, run.spec.model.target) if model else ""
             comparable = None if obstacle else model
             absent = _no_longer_written(run, manifest, comparable)
             wanted = [name for name in comparable.columns if name not in absent] if comparable else []

@@ -96,7 +96,7 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
     trained = monitor.champion.window[1]
     days = [batch for batch in source.rows.current if batch.day and trained < batch.day <= monitor.mature]
     started = [_start(monitor, spec) for spec in specs]
-    damage = damage_of_model(monitor.registry, monitor.champion.version)
+    damage = damage_of_model(monitor.registry, monitor.champion.version) or _other_task(monitor)
     if damage:
         return DetectorResult(performance=tuple(replace(result, message=damage, unusable=True) for result in started))
     if not days:
@@ -184,6 +184,14 @@ def _failed(
     return DetectorResult(
         performance=tuple(replace(result, message=str(error)) for result in results), labelling=labelling
     )
+
+
+def _other_task(monitor: MonitorData) -> str:
+    """Return why the champion's predictions mean nothing for the declared target; empty if they do."""
+    assert monitor.champion is not None
+    record = monitor.registry.find_version(monitor.champion.version)
+    other = record.other_task(monitor.spec.model.task, monitor.spec.model.target) if record is not None else ""
+    return f"the champion cannot be used: {other}; a training replaces it" if other else ""
 
 
 def _unscored(batches: Sequence[LabelledBatch], scored: Sequence[ScoredDay]) -> int:
