@@ -16,7 +16,7 @@ def as_sentence(text: str) -> str:
     ('No label has arrived.', 'v2-0badcafe is pinned.')
     """
     first = text[:1] if _VERSION.match(text) else text[:1].upper()
-    return first + text[1:] + ("" if text.endswith(".") else ".")
+    return first + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
 def listed(items: Sequence[str], most: int) -> str:

@@ -7,11 +7,11 @@ import pytest
 from modelmonitor_trainer.errors import BadData, NotFound
 from modelmonitor_trainer.registry.inventory import DataDays, take_inventory
 from modelmonitor_trainer.registry.layout import ResultsLayout
-from modelmonitor_trainer.registry.records import Period
+from modelmonitor_trainer.registry.records import Decision, Period
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.storage.local import path_of, uri_of
 from modelmonitor_trainer.storage.open import open_store
-from unit.registry.registries import at, promoted, stored
+from unit.registry.registries import NOW, at, promoted, stored
 
 
 @pytest.fixture
@@ -66,6 +66,13 @@ def test_without_a_pointer_no_version_is_said_to_await_approval(registry):
     stored(registry, 3, outcome="Rejected", reason="Worse", compared_with="v2-00000002")
     registry.store.delete(registry.layout.champion)
     assert states(registry) == {"v3-00000003": "Rejected", "v2-00000002": "Unknown", "v1-00000001": "Unknown"}
+
+
+def test_a_version_awaits_approval_in_place_of_a_retired_champion(registry):
+    promoted(registry, 1)
+    registry.decide(retired=Decision(since=NOW, by="a", comment="another target"))
+    stored(registry, 2, compared_with=None)
+    assert states(registry) == {"v2-00000002": "Awaiting", "v1-00000001": "Champion"}
 
 
 def test_where_a_rollback_leads_and_when_each_served(registry):

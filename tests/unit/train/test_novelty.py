@@ -39,6 +39,18 @@ def test_a_rejected_version_is_not_trained_again_from_the_same_data(two_champion
     assert f"compared with the champion {second}: Rejected" in verdict.message
 
 
+def test_a_rejected_first_model_is_not_trained_again_from_the_same_data(world):
+    world.spec["promotion"]["minimumScore"] = "0.99"
+    rejected = world.train(1)
+    assert (rejected.outcome, rejected.reason) == ("Rejected", "BelowMinimumScore")
+    verdict = world.train(2)
+    assert (verdict.outcome, verdict.reason) == ("NothingNew", "SameData")
+    assert f"those of {rejected.version}, which was not promoted: Rejected (BelowMinimumScore)" in verdict.message
+    assert len(world.registry.versions()) == 1
+    world.land(19, 20)
+    assert world.train(3).outcome == "Rejected"
+
+
 def test_a_changed_spec_makes_a_new_version(two_champions):
     world, _, _ = two_champions
     world.spec["model"]["features"].pop()
@@ -96,6 +108,8 @@ def test_a_rollback_says_what_follows(two_champions):
 
 def test_a_pinned_champion_stays_until_it_is_released(two_champions):
     world, first, second = two_champions
+    with pytest.raises(BadConfiguration, match="the reason for a pin is empty"):
+        handle_pin(world.registry, " ", job="pin", now=NOW)
     assert handle_pin(world.registry, "audit until May", job="pin", now=NOW).outcome == "Pinned"
     assert world.champion().to_champion().pinned == "audit until May"
     world.land(23, 26)

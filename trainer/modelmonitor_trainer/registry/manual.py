@@ -149,7 +149,11 @@ def handle_pin(registry: ModelRegistry, comment: str | None, *, job: str, now: d
     ------
     NotFound
         If there is no champion.
+    BadConfiguration
+        If the comment is empty.
     """
+    if comment is not None and not comment.strip():
+        raise BadConfiguration("the reason for a pin is empty; state why the champion is held (--reason TEXT)")
     pin = None if comment is None else Decision(since=now.replace(microsecond=0), by=job, comment=comment)
     pointer = registry.decide(pin=pin)
     if pin is None:
@@ -186,7 +190,11 @@ def handle_retirement(registry: ModelRegistry, comment: str, *, job: str, now: d
     ------
     NotFound
         If there is no champion.
+    BadConfiguration
+        If the comment is empty.
     """
+    if not comment.strip():
+        raise BadConfiguration("the reason for a retirement is empty; state why (--reason TEXT)")
     decision = Decision(since=now.replace(microsecond=0), by=job, comment=comment)
     pointer = registry.decide(retired=decision, pin=None)
     return RunVerdict(

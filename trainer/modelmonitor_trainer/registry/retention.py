@@ -147,7 +147,8 @@ def _best_champions(records: Sequence[VersionRecord], pointer: Pointer) -> set[s
 
 def awaits_approval(record: VersionRecord, pointer: Pointer | None) -> bool:
     """Return whether a version can still be promoted: it passed, or may leak the target, against the champion."""
-    if record.compared_with != (pointer.version if pointer else None):
+    # A retired champion is not compared with.
+    if record.compared_with != (pointer.version if pointer is not None and pointer.retired is None else None):
         return False
     return record.outcome is GateOutcome.PASSED or record.reason == GateReason.TOO_GOOD_TO_BE_TRUE
 

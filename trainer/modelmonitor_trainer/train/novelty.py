@@ -22,6 +22,9 @@ def refuse_known_data(run: Run, manifest: Manifest, champion: Pointer | None) ->
         NothingNew if it is the champion, or was compared with it; Rejected if a rollback has replaced it.
     """
     if champion is None:
+        # After a retirement a person starts over, with whatever data.
+        if run.registry.serving() is None:
+            _refuse_known_first_model(run, manifest)
         return
     for left in left_models(run.registry, champion):
         if left.manifest_sha256 == manifest.sha256:
@@ -44,9 +47,25 @@ def refuse_known_data(run: Run, manifest: Manifest, champion: Pointer | None) ->
     raise InconclusiveTraining(GateReason.SAME_DATA, message, RunOutcome.NOTHING_NEW)
 
 
-def _awaits_only_its_job(run: Run, known: VersionRecord, champion: Pointer) -> bool:
+def _refuse_known_first_model(run: Run, manifest: Manifest) -> None:
+    """Refuse data from which a first model was made that is not the champion."""
+    image = run.request.trainer_image
+    known = find_trained(run.registry, manifest_sha256=manifest.sha256, champion=None, image=image)
+    if known is None or _awaits_only_its_job(run, known, None):
+        return
+    raise InconclusiveTraining(
+        GateReason.SAME_DATA,
+        f"the training data ({manifest.train[0]} to {manifest.train[1]}) and the spec are those of {known.version}, "
+        f"which was not promoted: {known.outcome} ({known.reason}). Wait for newer data, change the spec, or promote "
+        f"it manually: modelmonitor promote --version {known.version} --reason TEXT",
+        RunOutcome.NOTHING_NEW,
+    )
+
+
+def _awaits_only_its_job(run: Run, known: VersionRecord, champion: Pointer | None) -> bool:
     """Whether a version passed, no person needs to approve it, and it was not promoted all the same: its Job died."""
-    approved = run.spec.promotion.mode is PromotionMode.AUTO and not run.request.pinned and champion.pin is None
+    pinned = run.request.pinned or (champion is not None and champion.pin is not None)
+    approved = run.spec.promotion.mode is PromotionMode.AUTO and not pinned
     return approved and known.outcome is GateOutcome.PASSED
 
 

@@ -47,7 +47,10 @@ def promote(run: Run, record: VersionRecord, now: dt.datetime) -> PromotionDecis
     if record.outcome is not GateOutcome.PASSED:
         return PromotionDecision(RunOutcome(record.outcome.value), record.reason, message, run.registry.champion())
     if run.spec.promotion.mode is PromotionMode.MANUAL:
-        message += f" To promote it, set the annotation modelmonitor.io/promote: {record.version}."
+        message += (
+            f" To promote it: modelmonitor promote --version {record.version}, or the annotation "
+            f"modelmonitor.io/promote: {record.version}."
+        )
         return PromotionDecision(RunOutcome.AWAITING_APPROVAL, record.reason, message, run.registry.champion())
     champion = run.registry.champion()
     if run.request.pinned and champion is not None and champion.version != record.version:

@@ -396,7 +396,10 @@ def _advice(spec: ModelMonitorSpec, dataset: Dataset) -> str:
     """Return the probable cause of few labelled rows, and what to change."""
     report, labels = dataset.report, spec.data.labels
     if labels and report.matched < report.feature_rows / 2 and report.orphaned_labels > report.matched:
-        return f"most labels match no row, is data.labels.joinKey ({labels.join_key}) the right column?"
+        return (
+            f"most labels match no row: is data.labels.joinKey ({labels.join_key}) the right column, and are labels in "
+            "partitions from the day of their rows on?"
+        )
     if report.immature > report.matched:
         return (
             f"{report.immature:,} labelled rows are left out, because too few rows of their days have a label yet; wait"
