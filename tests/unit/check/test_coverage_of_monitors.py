@@ -97,6 +97,18 @@ def test_days_before_the_first_data_are_not_missed(world):
     assert parts["days"] == {}
 
 
+def test_days_that_the_training_left_out_are_not_missed(world):
+    """They are named by the version. Otherwise one corrupted week would make all checks of a champion Inconclusive."""
+    for number in range(14, 19):
+        day = FIRST + dt.timedelta(days=number - 1)
+        world.land(day, lambda rows: rows | {"x": ["n/a"] * len(rows["id"])})
+    request = TrainRequest(monitor=world.request().monitor, spec=world.parsed(), number=1, reason="Requested")
+    verdict = train(world.store, request, job="mon-train-1", now=NOW)
+    assert "5 days that violate the contract" in verdict.message
+    document, parts = check(world)
+    assert parts["days"] == {}, document["message"]
+
+
 def test_weekdays_without_data_are_not_missed(world):
     for number in range(40):
         day = FIRST + dt.timedelta(days=number)

@@ -108,6 +108,9 @@ def _missing_days(source: CheckData, side: SideName, profile: WindowProfile | No
     start = window[0] if declared else max(window[0], min(before or now, default=window[0]))
     arrived = {block.block.day for block in profile.blocks if block.rows or block.unreadable}
     weekdays = {day.weekday() for day in (*before, *now)}
+    # The training named the days that it left out, and the champion is compared with what it has learnt.
+    if side == "reference" and source.champion is not None:
+        arrived |= source.champion.left_out
     missed = [day for day in days_of((start, window[1])) if day not in arrived and day.weekday() in weekdays]
     return [LeftOut(LeftOutReason.MISSING_DAY, day.isoformat(), side=side) for day in missed]
 

@@ -138,7 +138,7 @@ def row_count_violations(current: WindowProfile, reference: WindowProfile) -> li
         median = _middle(known)
         if median >= MIN_VALUES and not fewest / _ROWS_FACTOR <= block.rows <= most * _ROWS_FACTOR:
             direction = "fewer" if block.rows < fewest else "more"
-            hint = "is it complete?" if direction == "fewer" else "was it written more than once?"
+            hint = "it may be incomplete" if direction == "fewer" else "it may have been written more than once"
             text = (
                 f"{block.block.name} has {block.rows:,} rows, far {direction} than any day before "
                 f"({fewest:,} to {most:,}); {hint}"

@@ -37,6 +37,7 @@ def find_champion(registry: ModelRegistry) -> tuple[Champion | None, ChampionInf
         features=pinned_batches(manifest.features, record.reference),
         labels=pinned_batches(manifest.labels, record.reference),
         change_point=record.change_point,
+        left_out=frozenset(item.day for item in manifest.left_out),
         since=pointer.to_champion().since.astimezone(dt.UTC).date(),
         stored_features=_find_profiles(registry, record, REFERENCE_ROWS_FILE),
         stored_labels=_find_profiles(registry, record, REFERENCE_LABELS_FILE),
