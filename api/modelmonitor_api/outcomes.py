@@ -119,6 +119,7 @@ class LeftOutReason(DocumentedEnum):
     )
     NOT_A_NUMBER = "NotANumber", "NaN counts as a missing value."
     UNLABELLED_ROWS = "UnlabelledRows", "No label has arrived with the join key of these rows."
+    REPEATED_KEYS = "RepeatedKeys", "These rows repeat the join key of another row."
     FEW_LABELS = "FewLabels", "Fewer rows of the day have a label than data.labels.minShare."
     UNMATCHED_LABELS = "UnmatchedLabels", "No row has the join key of these labels."
     CONTRADICTORY_LABELS = "ContradictoryLabels", "The labels of these rows contradict each other."

@@ -190,6 +190,10 @@ def test_duplicate_join_keys_are_corrupted_data_and_not_scored(crowned):
     assert verdict.verdict == "Corrupted"
     assert "75 of 150 rows repeat a 'id' in 2013-02-03" in verdict.message
     assert result.performance == ()
+    assert result.coverage is not None
+    sentences = " ".join(result.coverage.sentences())
+    assert "2013-02-03 (75 of 150 rows). These rows repeat the join key of another row." in sentences
+    assert "No label has arrived" not in sentences
 
 
 def test_bias_of_the_champions_predictions(crowned):

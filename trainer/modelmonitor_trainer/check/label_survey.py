@@ -25,7 +25,14 @@ def labelling_of(joined: JoinedBatches, join: LabelJoin, *, expected: bool) -> L
     """
     # Of a day without rows that count, all rows are unlabelled, whether they have a label or not.
     days = tuple(
-        LabelledDay(batch.batch.name, batch.read, batch.read - batch.labelled, batch.immature, batch.contradictory)
+        LabelledDay(
+            batch.batch.name,
+            batch.read,
+            batch.read - batch.labelled - batch.repeated,
+            batch.immature,
+            batch.contradictory,
+            batch.repeated,
+        )
         for batch in joined.batches
     )
     return Labelling(days, joined.labels, joined.unmatched, 0, join.min_share, expected, joined.problem)

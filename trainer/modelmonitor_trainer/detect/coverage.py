@@ -35,6 +35,7 @@ _COLUMNS = frozenset(
 _LABELS = frozenset(
     {
         LeftOutReason.UNLABELLED_ROWS,
+        LeftOutReason.REPEATED_KEYS,
         LeftOutReason.FEW_LABELS,
         LeftOutReason.UNMATCHED_LABELS,
         LeftOutReason.CONTRADICTORY_LABELS,

@@ -32,6 +32,8 @@ class LabelledDay:
         Number of rows.
     unlabelled
         Rows without a label.
+    repeated
+        Rows that are left out because they repeat the key of another one.
     immature
         Rows with a label that are left out because too few rows of the day have one.
     contradictory
@@ -43,6 +45,7 @@ class LabelledDay:
     unlabelled: int = 0
     immature: int = 0
     contradictory: int = 0
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class Labelling:
     @property
     def used(self) -> int:
         """Rows whose label counts."""
-        return sum(day.rows - day.unlabelled - day.immature - day.contradictory for day in self.days) - self.unscored
+        counted = (day.rows - day.unlabelled - day.immature - day.contradictory - day.repeated for day in self.days)
+        return sum(counted) - self.unscored
 
     @property
     def share(self) -> float:
@@ -98,6 +102,7 @@ class Labelling:
     def _left_out(self) -> Sequence[LeftOut]:
         reasons = {
             LeftOutReason.UNLABELLED_ROWS: [(day, day.unlabelled) for day in self.days],
+            LeftOutReason.REPEATED_KEYS: [(day, day.repeated) for day in self.days],
             LeftOutReason.FEW_LABELS: [(day, day.immature) for day in self.days],
             LeftOutReason.CONTRADICTORY_LABELS: [(day, day.contradictory) for day in self.days],
         }

@@ -148,7 +148,7 @@ def duplicate_keys(key: str, counted: Iterable[tuple[str, int, int]]) -> list[Vi
         return []
     day, rows, extra = hits[0]
     more = f", and likewise in {len(hits) - 1} more" if len(hits) > 1 else ""
-    text = f"{extra:,} of {rows:,} rows repeat a {key!r} in {day}{more}, as if the partition had been written more than once"
+    text = f"{extra:,} of {rows:,} rows repeat a {key!r} in {day}{more}, as if the partition had been written twice"
     return [Violation(ViolationKind.DUPLICATE_KEYS, key, tuple(hit[0] for hit in hits), text)]
 
 
