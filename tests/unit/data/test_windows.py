@@ -255,3 +255,14 @@ def test_the_current_day_and_days_of_the_future(lay):
     assert last == day("2013-02-01")
     assert latest_partition(store, f"{base}/%Y-%m-%d/", until=last) == last
     assert days_after(store, f"{base}/%Y-%m-%d/", last) == [day("2013-02-02"), day("2099-01-01")]
+
+
+def test_days_of_the_future_cost_a_listing_a_month_however_many_there_are(lay):
+    days = [day("2013-02-01") + dt.timedelta(days=number) for number in range(60)]
+    store, base = lay("2013-02-01/_SUCCESS", *(f"{later}/a" for later in days if later.day % 2), "2099-01-01/a")
+    assert days_after(store, f"{base}/%Y-%m-%d/", days[0]) == [
+        *(later for later in days[1:] if later.day % 2),
+        day("2099-01-01"),
+    ]
+    listed = [asked.removeprefix(base) for asked in store.listed]
+    assert sum(asked.startswith("/2013-0") for asked in listed) == 4, "each of two months, written in two ways"

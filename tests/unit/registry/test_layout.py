@@ -30,6 +30,7 @@ def test_every_uri():
         (check.report, "checks/u/20130504T060000Z-mon-check-1/report.html"),
         (check.verdict, "checks/u/20130504T060000Z-mon-check-1/verdict.json"),
         (LAYOUT.profiles, "profiles/"),
+        (LAYOUT.scores("v3-0badcafe"), "scores/v3-0badcafe/"),
     ):
         assert uri == f"s3://b/results/ns/mon/{expected}"
 

@@ -208,12 +208,14 @@ def test_versions_that_served_recently_are_kept():
     assert "v3" in [each.version for each in expendable(records, champions, 2, now=dt.datetime.now(dt.UTC))]
 
 
-def test_profiles_are_deleted_by_age(results):
+def test_profiles_and_scores_are_deleted_by_age(results):
     results.put("profiles/a/1.json", days_old=200)
     results.put("profiles/a/2.json", days_old=20)
+    results.put("scores/v1/a/1.scores", days_old=200)
+    results.put("scores/v1/a/2.scores", days_old=20)
     deleted = results.apply_retention()
     assert deleted.profiles == 1
-    assert results.names() == {"profiles/a/2.json"}
+    assert results.names() == {"profiles/a/2.json", "scores/v1/a/2.scores"}
 
 
 def test_checks_beyond_the_declared_number_are_deleted_at_any_age(results):
@@ -226,15 +228,20 @@ def test_checks_beyond_the_declared_number_are_deleted_at_any_age(results):
     assert min(results.names()) == f"checks/u/{newest:%Y%m%dT%H%M%SZ}-mon-check/verdict.json"
 
 
-def test_the_looks_of_the_champion_watch_are_deleted_with_their_version(results):
+def test_the_looks_of_the_champion_watch_and_scores_are_deleted_with_their_version(results):
     for number in range(1, 5):
         version(results, number)
         results.put(f"watch/v{number}/4-0badcafe.json")
+        results.put(f"scores/v{number}/a/b.scores")
     results.put("champion.json", pointer("v4", "v3").model_dump_json(by_alias=True).encode())
     assert results.apply_retention(versions=2).versions == ("v1", "v2")
     assert {name for name in results.names() if name.startswith("watch/")} == {
         "watch/v3/4-0badcafe.json",
         "watch/v4/4-0badcafe.json",
+    }
+    assert {name for name in results.names() if name.startswith("scores/")} == {
+        "scores/v3/a/b.scores",
+        "scores/v4/a/b.scores",
     }
     assert not [name for name in results.names() if name.startswith(("versions/v1", "versions/v2"))]
 

@@ -8,6 +8,7 @@ import pytest
 from modelmonitor_api.spec import Storage
 from modelmonitor_trainer.errors import BadConfiguration, CredentialsRefused, NotFound, ObjectChanged
 from modelmonitor_trainer.errors import PreconditionFailed as Lost
+from modelmonitor_trainer.storage import local
 from modelmonitor_trainer.storage.base import plan_reads
 from modelmonitor_trainer.storage.local import LocalStore, uri_of
 from modelmonitor_trainer.storage.open import open_store
@@ -149,3 +150,36 @@ def test_a_local_file_ignores_a_plan_of_reads(tmp_path):
     with store.open(info) as file:
         plan_reads(file, [(3, 5)])
         assert file.read() == b"content"
+
+
+def test_a_write_in_place_changes_the_etag_of_a_file_that_has_been_hashed(store, base, monkeypatch):
+    monkeypatch.setattr(local, "_TICKS", 0)
+    monkeypatch.setattr(local, "_DIGESTS", {})
+    store.write(f"{base}a", b"one")
+    path = local.path_of(f"{base}a")
+    assert store.head(f"{base}a").etag == store.list(base)[0].etag == hashlib.sha256(b"one").hexdigest()
+    assert list(local._DIGESTS.values()) == [hashlib.sha256(b"one").hexdigest()], "a file is hashed once"
+    before = path.stat().st_ctime_ns
+    while path.stat().st_ctime_ns == before:
+        with path.open("r+b") as file:
+            file.write(b"two")
+    assert store.head(f"{base}a").etag == store.list(base)[0].etag == hashlib.sha256(b"two").hexdigest()
+
+
+def test_the_digest_of_a_file_that_was_just_written_is_not_kept(store, base, monkeypatch):
+    monkeypatch.setattr(local, "_DIGESTS", {})
+    store.write(f"{base}a", b"one")
+    store.list(base)
+    assert not local._DIGESTS, "a write within the same tick of the clock would not show"
+
+
+def test_links_to_files_are_listed_and_links_to_folders_are_not_followed(store, base):
+    store.write(f"{base}real/folder/a", b"x")
+    root = local.path_of(base)
+    (root / "real" / "file").symlink_to(root / "real" / "folder" / "a")
+    (root / "real" / "again").symlink_to(root / "real" / "folder")
+    (root / "real" / "broken").symlink_to(root / "nothing")
+    (root / "top").symlink_to(root / "real")
+    names = [info.uri.removeprefix(base) for info in store.list(base)]
+    assert names == ["real/file", "real/folder/a", "top/file", "top/folder/a"]
+    assert store.children(f"{base}real/f") == [f"{base}real/file", f"{base}real/folder/"]

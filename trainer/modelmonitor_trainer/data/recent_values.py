@@ -18,7 +18,7 @@ from modelmonitor_trainer.storage.base import ObjectInfo
 _T = TypeVar("_T")
 
 #: Bytes that are kept in memory of values of one kind.
-_BYTES = 32 * 1024 * 1024
+_BYTES = 16 * 1024 * 1024
 
 
 class RecentValues(Generic[_T]):
@@ -29,7 +29,7 @@ class RecentValues(Generic[_T]):
     size
         Returns the bytes of a value.
     limit
-        Bytes that are kept. A value of more than an eighth of them is not.
+        Bytes that are kept. A value of more than half of them is not.
     """
 
     def __init__(self, size: Callable[[_T], int], limit: int = _BYTES) -> None:
@@ -56,7 +56,7 @@ class RecentValues(Generic[_T]):
     def put(self, key: Hashable, value: _T) -> None:
         """Keep a value, and forget others if that is too much."""
         size = self._size(value)
-        if size > self._limit // 8:
+        if size > self._limit // 2:
             return
         with self._lock:
             if key not in self._values:
