@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,7 +98,7 @@ def predictor_of(registry: ModelRegistry, spec: ModelMonitorSpec, version: str, 
         # Without a built-in model the outcomes are what the spec requires of a binary target: true/false or 1/0.
         return logged_predictor(column, tuple(known.classes) if known and known.classes else ("0", "1"))
     record = registry.version(version)
-    model = partial(_load, registry, record)
+    model = cache(partial(_load, registry, record))
     if not lazily or record.kind == ModelKind.CUSTOM:
         model()
     columns = tuple(feature.name for feature in record.features)
@@ -133,7 +133,8 @@ def _load(registry: ModelRegistry, record: VersionRecord) -> LoadedModel:
     if model is None:
         model = load_model(registry, record.version)
         _LOADED.clear()
-        _LOADED[key] = model
+        if sum(stored.size for stored in record.files if stored.name == MODEL_FILE) <= _KEPT:
+            _LOADED[key] = model
     return model
 
 
