@@ -20,9 +20,10 @@ from unit.docs.run import DOCS, ROOT, Run
 VERDICT_PAGE = (DOCS / "reference" / "verdict-json.md").read_text()
 LAYOUT_PAGE = (DOCS / "reference" / "results-layout.md").read_text()
 CONDITIONS_PAGE = (DOCS / "reference" / "conditions.md").read_text()
-#: Files that this run cannot write: those of a custom trainer, and a deletion that has been withdrawn.
+#: Files that this run cannot write: those of a custom trainer or a final fit, and a deletion that has been withdrawn.
 NOT_WRITTEN = {
     "versions/<version>/model/…",
+    "versions/<version>/evaluated.skops",
     "versions/<version>/deleting.json",
     "damaged/champion-<hash>.json",
     "decisions.json",

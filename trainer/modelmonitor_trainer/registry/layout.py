@@ -55,6 +55,16 @@ def is_version_name(name: str) -> bool:
     return bool(name) and all(c.isascii() and (c.isalnum() or c in "-_") for c in name)
 
 
+def profile_name(uri: str) -> str | None:
+    """Return the name of a cached profile, or of a prefix of them, below the profiles of a monitor; None for others.
+
+    >>> profile_name("s3://bucket/results/ns/flights/profiles/0badcafe/x.profile")
+    '0badcafe/x.profile'
+    """
+    _, profiles, name = uri.partition("/profiles/")
+    return name if profiles else None
+
+
 def _last_part(folder: str) -> str:
     return folder.rstrip("/").rpartition("/")[2]
 

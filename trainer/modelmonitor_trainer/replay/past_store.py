@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.errors import BadConfiguration, NotFound
+from modelmonitor_trainer.registry.layout import profile_name
 from modelmonitor_trainer.replay.arrival import Arrival, Feed, feeds_of, has_arrived
 from modelmonitor_trainer.replay.listing import Listing
 from modelmonitor_trainer.storage.base import ObjectInfo, Store, WriteRequest
@@ -77,8 +78,8 @@ class ResultsFolder:
 
     def locate(self, uri: str) -> str:
         """Return where an object of the results is."""
-        before, profiles, name = uri.partition("/profiles/")
-        return f"{self.shared}{name}" if profiles and before.startswith(self.root.rstrip("/")) else uri
+        name = profile_name(uri) if uri.startswith(self.root) else None
+        return uri if name is None else f"{self.shared}{name}"
 
 
 class PastStore(Store):

@@ -77,7 +77,7 @@ def replay(request: ReplayRequest, on_progress: OnProgress = lambda _name, _even
     config = StoreConfig.of(own.spec.storage)
     data = PastData.list(config.open(), own.spec, request.arrival)
     _require_partitions(data, own, request.period)
-    store = PastStoreConfig(config, data, ResultsFolder(root, f"{root}profiles/"))
+    store = PastStoreConfig(config, data, ResultsFolder(root, f"{root}shared-profiles/"))
     settings = [*request.settings, *(reactive_settings(own.spec) if request.baselines else [])]
     with Workers(store, request.processes) as workers:
         runs = [_run(request, setting, store.open(), workers, on_progress) for setting in settings]
