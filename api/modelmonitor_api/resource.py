@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -74,26 +76,91 @@ class Message(Resource):
     model_config = ConfigDict(extra="ignore")
 
 
+#: Names of fields and indices of lists, from the resource to a value.
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A value that does not match the schema.
+
+    Attributes
+    ----------
+    path
+        Where it is, below ``spec``.
+    message
+        What is wrong, and what to change.
+    """
+
+    path: Path
+    message: str
+
+    def __str__(self) -> str:
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
+        return f"spec{path}: {self.message}"
+
+
 class InvalidSpec(ValueError):
-    """A resource that does not match its schema; the message states the field, the problem and the fix."""
+    """A resource that does not match its schema; the message states the field, the problem and the fix.
+
+    Attributes
+    ----------
+    problems
+        The problems that the message lists, as far as they are known one by one.
+    """
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 _T = TypeVar("_T", bound=Resource)
+#: Problems that a message lists.
+_LISTED = 3
 
 
-def explain(error: ValidationError) -> str:
-    """Return the message of a validation error, with the JSON paths of the fields.
-
-    At most three errors are listed, followed by the number of the others.
-    """
-    messages = []
+def problems_of(error: ValidationError, kind: type[Resource]) -> list[Problem]:
+    """Return the problems of a validation error, with the nearest name of an unknown field."""
+    problems = []
     for item in error.errors(include_url=False):
-        path = "spec"
-        for part in item["loc"]:
-            path += f"[{part}]" if isinstance(part, int) else f".{camel(str(part))}"
-        messages.append(f"{path}: {item['msg'].removeprefix('Value error, ')}")
-    rest = f" (and {len(messages) - 3} more)" if len(messages) > 3 else ""
-    return "; ".join(messages[:3]) + rest
+        path = tuple(part if isinstance(part, int) else camel(str(part)) for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = _unknown_field(str(path[-1]), _fields_at(kind, path[:-1]))
+        elif item["type"] == "enum" and isinstance(item["input"], str):
+            near = get_close_matches(item["input"], _quoted(item["ctx"]["expected"]), 1)
+            message += f", not {item['input']!r}" + (f"; did you mean {near[0]}?" if near else "")
+        problems.append(Problem(path, message))
+    return problems
+
+
+def _unknown_field(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    return f"unknown field; did you mean {near[0]}?" if near else f"unknown field; there are {', '.join(known)}"
+
+
+def _quoted(text: str) -> list[str]:
+    return re.findall(r"'([^']*)'", text)
+
+
+def _fields_at(kind: type[Resource], path: Path) -> list[str]:
+    """Return the JSON names of the fields of the resource at a path."""
+    for part in path:
+        if isinstance(part, int):
+            continue
+        fields = {camel(name): field for name, field in kind.model_fields.items()}
+        inner = _resource_in(fields[part].annotation) if part in fields else None
+        if inner is None:
+            return []
+        kind = inner
+    return [camel(name) for name in kind.model_fields]
+
+
+def _resource_in(annotation: Any) -> type[Resource] | None:
+    """Return the resource within a type, such as that of a list or of an optional field."""
+    if isinstance(annotation, type) and issubclass(annotation, Resource):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _resource_in(inner)) is not None), None)
 
 
 def parse(kind: type[_T], data: Mapping[str, Any]) -> _T:
@@ -107,7 +174,9 @@ def parse(kind: type[_T], data: Mapping[str, Any]) -> _T:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        raise InvalidSpec(explain(error)) from error
+        problems = problems_of(error, kind)
+        rest = f" (and {len(problems) - _LISTED} more)" if len(problems) > _LISTED else ""
+        raise InvalidSpec("; ".join(map(str, problems[:_LISTED])) + rest, problems) from error
 
 
 #: A decimal number as a string, because not every client preserves floats (API conventions).

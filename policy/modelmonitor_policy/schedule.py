@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-from modelmonitor_api.resource import InvalidSpec
+from modelmonitor_api.resource import InvalidSpec, Problem
 
 #: A fixed period with every month and a leap day: a rate must not depend on when it is computed.
 _EPOCH = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -30,19 +30,23 @@ def validate_schedule(schedule: str, time_zone: str) -> None:
         With a sentence that says what to change.
     """
     if len(schedule.split()) != 5:
-        raise InvalidSpec(f'spec.schedule: {schedule!r} must have the five fields of cron, such as "0 6 * * *"')
+        raise _invalid("schedule", f'{schedule!r} must have the five fields of cron, such as "0 6 * * *"')
     try:
         next(CronSim(schedule, _EPOCH))
     except CronSimError as error:
-        raise InvalidSpec(f"spec.schedule: {schedule!r} is not a cron schedule: {error}") from error
+        raise _invalid("schedule", f"{schedule!r} is not a cron schedule: {error}") from error
     except StopIteration as error:
-        raise InvalidSpec(f"spec.schedule: {schedule!r} is never due") from error
+        raise _invalid("schedule", f"{schedule!r} is never due") from error
     try:
         ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise InvalidSpec(
-            f"spec.timeZone: {time_zone!r} is not a name of the tz database, such as Europe/Berlin"
-        ) from error
+        message = f"{time_zone!r} is not a name of the tz database, such as Europe/Berlin"
+        raise _invalid("timeZone", message) from error
+
+
+def _invalid(field: str, message: str) -> InvalidSpec:
+    problem = Problem((field,), message)
+    return InvalidSpec(str(problem), [problem])
 
 
 def next_time(schedule: str, time_zone: str, now: dt.datetime) -> dt.datetime:

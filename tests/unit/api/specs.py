@@ -164,5 +164,9 @@ INVALID = {
         custom_trainer(storage__credentialsSecretRef=None),
         "share the identity of its service account",
     ),
+    "final fit of a custom trainer": (
+        custom_trainer(promotion={"metric": "ROCAUC", "finalFit": "WithHoldout"}),
+        "a custom trainer fits its model itself",
+    ),
     "time zone in the schedule": (spec(schedule="CRON_TZ=UTC 0 6 * * *"), "set spec.timeZone instead"),
 }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelmonitor_api.messages import MonitorRef
+    from modelmonitor_api.resource import InvalidSpec
     from modelmonitor_api.spec import ModelMonitorSpec
 
 EPILOG = """exit codes:
@@ -146,9 +147,22 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
         spec = parse(ModelMonitorSpec, monitor.get("spec") or {})
         validate_schedule(spec.schedule, spec.time_zone)
     except InvalidSpec as error:
-        raise BadConfiguration(f"{path}: {error}") from error
+        raise BadConfiguration(_with_positions(path, text, error)) from error
     namespace = str(metadata.get("namespace") or "default")
     return MonitorRef(namespace=namespace, name=str(metadata["name"]), uid="local"), spec
+
+
+def _with_positions(path: str, text: str, error: InvalidSpec) -> str:
+    """Return the problems of a spec with the lines and columns at which they are."""
+    from modelmonitor_api.names import KIND
+    from modelmonitor_trainer.cli.positions import position_of
+
+    lines = []
+    for problem in error.problems:
+        position = position_of(text, KIND, ("spec", *problem.path))
+        where = f"{path}:{position[0]}:{position[1]}" if position else path
+        lines.append(f"{where}: {problem}")
+    return "\n".join(lines) or f"{path}: {error}"
 
 
 def run() -> None:

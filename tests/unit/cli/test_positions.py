@@ -1,0 +1,72 @@
+"""What is wrong in a YAML file is named with line, column and the nearest correct name."""
+
+import textwrap
+
+import pytest
+
+from modelmonitor_trainer.cli.main import main
+from modelmonitor_trainer.cli.positions import position_of
+
+MONITOR = textwrap.dedent("""\
+    # Documents of other kinds may come first.
+    kind: Namespace
+    ---
+    apiVersion: modelmonitor.io/v1alpha1
+    kind: ModelMonitor
+    metadata: {name: x}
+    spec:
+      schedule: "0 6 * * *"
+      timeZone: Etc/UTC
+      storage: {resultsURI: s3://b/}
+      data:
+        live: {uri: "s3://b/%Y-%m-%d/"}
+      model:
+        task: BinaryClassification
+        target: y
+        features:
+          - {name: a, type: Numeric}
+          - name: b
+            type: Categorical
+      triggers: {everyDays: 3}
+      retraining: {estimator: {name: HistGradientBoostingClassifier}}
+      promotion: {metric: ROCAUC}
+    """)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("everyDays: 3", "everyDay: 3", ":20:14: spec.triggers.everyDay: unknown field; did you mean everyDays?"),
+        ("type: Categorical", "type: Catgorical", ":19:9: spec.model.features[1].type: Input should be"),
+        ("type: Categorical", "type: Catgorical", "not 'Catgorical'; did you mean Categorical?"),
+        ("everyDays: 3", "everyDays: 0", ":20:14: spec.triggers.everyDays: Input should be greater than or equal to 1"),
+        ("  promotion: {metric: ROCAUC}", "  promotion: {}", ":22:3: spec.promotion.metric: Field required"),
+        ('"0 6 * * *"', '"0 6 * *"', ":8:3: spec.schedule: '0 6 * *' must have the five fields of cron"),
+        ("Etc/UTC", "Mars/Phobos", ":9:3: spec.timeZone: 'Mars/Phobos' is not a name of the tz database"),
+        ("metric: ROCAUC", "metric: R2", ":7:1: spec: promotion.metric does not fit model.task"),
+        ("target: y", "zzz: y", "unknown field; there are task, target, "),
+    ],
+)
+def test_where_and_what(tmp_path, capsys, before, after, message):
+    path = tmp_path / "monitor.yaml"
+    path.write_text(MONITOR)
+    assert main(["validate", "-f", str(path)]) == 0
+    path.write_text(MONITOR.replace(before, after))
+    capsys.readouterr()
+    assert main(["validate", "-f", str(path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_each_problem_has_a_line(tmp_path, capsys):
+    path = tmp_path / "monitor.yaml"
+    path.write_text(MONITOR.replace("everyDays: 3", "everyDay: 3").replace("target: y", "target: ''"))
+    assert main(["validate", "-f", str(path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(f"{path}:" in line for line in lines) == 2
+
+
+def test_positions():
+    assert position_of(MONITOR, "ModelMonitor", ()) == (4, 1)
+    assert position_of(MONITOR, "ModelMonitor", ("spec", "model", "features", 1)) == (18, 9)
+    assert position_of(MONITOR, "ModelMonitor", ("spec", "nowhere", "at all")) == (7, 1)
+    assert position_of(MONITOR, "Deployment", ()) is None
