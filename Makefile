@@ -125,6 +125,10 @@ bench-trust: install ## Measure false alarms and power, compared with other tool
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/trust --write docs/explanation/trust.md
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/gate --append docs/explanation/trust.md
 
+.PHONY: bench-replay
+bench-replay: install ## Measure what retraining policies cost on four real data sets (needs npm; an hour).
+	$(BIN)/python benchmarks/replay --write docs/explanation/replay.md
+
 ##@ Cluster
 .PHONY: binaries-api
 binaries-api: ## Build what the API-server tests start: an API server, etcd, kubectl, helm, an S3 server.

@@ -1,0 +1,124 @@
+"""Regret of policies on real data: `make bench-replay`.
+
+Each data set is replayed with the default settings, with a final fit, and with the policies that need no monitor; the
+table shows what each costs above the cheapest schedule that knew the future, at several prices of a training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lakes import CACHE, LAKES, ROOT, Lake
+
+from modelmonitor_trainer.cli.main import read_monitor
+from modelmonitor_trainer.replay.costs import Prices
+from modelmonitor_trainer.replay.replay import ReplayRequest, replay
+from modelmonitor_trainer.replay.result import ReplayResult
+from modelmonitor_trainer.replay.run import Range
+from modelmonitor_trainer.replay.settings import Setting, with_overrides
+
+#: Settings of the monitor beside its defaults.
+VARIANTS = {
+    "with the hold-out": ("promotion.finalFit=WithHoldout",),
+    "hold-out of 7 days": ("promotion.holdoutDays=7", "promotion.finalFit=WithHoldout"),
+}
+#: Prices of a training, in points of the metric and days.
+PRICES = (0.1, 1.0, 10.0, 100.0)
+
+
+def measure(lake: Lake, processes: int | None) -> ReplayResult:
+    """Replay a data set with all settings and policies."""
+    folder = CACHE / lake.name
+    folder.mkdir(parents=True, exist_ok=True)
+    monitor, spec = read_monitor(str(lake.write(folder)))
+    settings = [Setting("ModelMonitor", spec)]
+    settings += [Setting(name, with_overrides(spec, changes)) for name, changes in VARIANTS.items()]
+    started = time.monotonic()
+
+    def report(name: str, event: object) -> None:
+        if event is None:
+            sys.stderr.write(f"{time.monotonic() - started:6.0f} s  {lake.name}: {name}\n")
+
+    request = ReplayRequest(
+        monitor, tuple(settings), Range(lake.first, lake.last), folder / "replay", baselines=True,
+        prices=Prices(1.0, 1.0), processes=processes,
+    )  # fmt: skip
+    return replay(request, report)
+
+
+def regret_at(result: ReplayResult, name: str, price: float) -> float | None:
+    """Return the regret of a policy at the nearest price that the curve has."""
+    curve = result.curve
+    if curve is None or name not in curve.costs:
+        return None
+    nearest = min(range(len(curve.prices)), key=lambda index: abs(curve.prices[index] - price))
+    return curve.costs[name][nearest]
+
+
+def table(results: dict[str, ReplayResult]) -> str:
+    """Return the tables of all data sets as Markdown."""
+    lines = [
+        "# What retraining policies cost",
+        "",
+        "This page is written by `make bench-replay`. Each data set is replayed day by day with the real checks,",
+        "trainings and promotions. A cost is the number of trainings times their price, and a point of the metric",
+        "(0.01) that the served model lacks for a day costs 1. Regret is the cost above the cheapest schedule that",
+        "knew the future: the smaller the better, and 0 is a bound that nobody can reach in advance.",
+        "",
+    ]
+    for lake in LAKES:
+        if lake.name in results:
+            lines += _table_of(lake, results[lake.name])
+    return "\n".join(lines) + "\n"
+
+
+def _table_of(lake: Lake, result: ReplayResult) -> list[str]:
+    head = [f"regret at {price:g}" for price in PRICES]
+    lines = [
+        f"## {lake.name}",
+        "",
+        f"{lake.what[:1].upper()}{lake.what[1:]}; {lake.first} through {lake.last}.",
+        "",
+        f"| policy | {result.metric} | trainings | promoted | {' | '.join(head)} |",
+        "|---|--:|--:|--:|" + "--:|" * len(PRICES),
+    ]
+    for policy in result.policies:
+        if policy.mean is None:
+            continue
+        regrets = [regret_at(result, policy.name, price) for price in PRICES]
+        cells = ["0.0" if regret is None else f"{regret:,.1f}" for regret in regrets]
+        counts = f"{policy.counts.trainings} | {policy.counts.promoted}"
+        lines.append(f"| {policy.name} | {policy.mean.value:.4f} | {counts} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def main() -> int:
+    """Measure, print and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="only data sets whose name contains this text")
+    parser.add_argument("--write", type=Path, help="write the tables to this file")
+    parser.add_argument("--processes", type=int, help="number of processes (default: all cores)")
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    chosen = [lake for lake in LAKES if options.only in lake.name]
+    results = {lake.name: measure(lake, options.processes) for lake in chosen}
+    text = table(results)
+    sys.stdout.write(text)
+    if options.write:
+        options.write.write_text(text, encoding="utf-8")
+    record: dict[str, Any] = {"benchmark": "replay", "date": time.strftime("%Y-%m-%d")}
+    for name, result in results.items():
+        record[name] = {policy.name: policy.regret for policy in result.policies if policy.regret is not None}
+    with (ROOT / "benchmarks" / "history.jsonl").open("a", encoding="utf-8") as history:
+        history.write(json.dumps(record) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
