@@ -87,6 +87,52 @@ def test_rows_of_several_lengths_are_refused_with_any_separator(read):
         read("a;b\n1;2\n3;4;5\n")
 
 
+ROWS = "1.5,Ulm\n2.5,Bonn\n3.5,Ulm\n4.5,Bonn\n"
+
+
+@pytest.mark.parametrize(("separator", "newline"), [(",", "\n"), (";", "\r\n"), ("\t", "\n")])
+def test_comments_before_the_header_are_left_out(read, separator, newline):
+    text = ("# made by x, on Monday\n# 2024\nprice,city\n" + ROWS).replace("\n", newline)
+    if separator != ",":
+        text = text.replace(",", separator)
+    assert read(text)["city"] == ["Ulm", "Bonn", "Ulm", "Bonn"]
+    assert "2 lines of comments before the header are left out" in read.recognized
+
+
+def test_a_header_can_begin_with_a_hash(read):
+    assert list(read("#price,city\n" + ROWS)) == ["#price", "city"]
+    assert list(read("##x=1,2,3\n#price,city\n" + ROWS)) == ["#price", "city"]
+    assert list(read("#\n1\n2\n")) == ["#"]
+
+
+@pytest.mark.parametrize("title", ["Report of sales\n", "Report of sales\n\n", "Report\nof, all, sales\n\n"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_a_title_is_not_a_header(read, title, separator):
+    text = title + ("price,city\n" + ROWS).replace(",", separator)
+    with pytest.raises(Unreadable, match=r"its first line, 'Report.*', is not its header.*remove the lines before"):
+        read(text)
+    with pytest.raises(Unreadable, match="have 2 values; remove the lines before the header"):
+        read(text, separator=separator)
+
+
+def test_text_with_other_separators_is_no_title(read):
+    assert list(read("name,comment\n" + "".join(f"{n},a; b\n" for n in range(9)))) == ["name", "comment"]
+    with pytest.raises(Unreadable, match="Expected 2 columns, got 3"):
+        read("k,c\n" + "".join(f"{n},1,2\n" for n in range(9)))
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        *((row, True) for row in ("0.5,Ulm", "-1,Ulm", "4,9", "4")),
+        *((names, False) for names in ("0,1,2", "2019,2020", "0", "price,city", "id,1,2", "x1,x1.5")),
+    ],
+)
+def test_a_header_that_looks_like_a_row_is_noted(read, header, row):
+    read(header + "\n" + "7," * header.count(",") + "8\n")
+    assert any("because the file has no header, add one" in note for note in read.recognized) is row
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"])
 def test_encodings_are_recognized(read, encoding):
     text = "city,x\n" + "Köln,1\nUlm,2\n" * 30
@@ -117,6 +163,7 @@ def test_other_encodings_are_asked_for(read, encoding, word):
     ("values", "numbers"),
     [
         (["1,5", "-2,25", ""], [1.5, -2.25, None]),
+        (["1.5-", "2.25", "1,234.50 -"], [-1.5, 2.25, -1234.5]),
         (["1.234,5", "2", "12.345.678,25"], [1234.5, 2.0, 12345678.25]),
         (["1,234.5", "2", "12,345,678.25"], [1234.5, 2.0, 12345678.25]),
         (["1,234,567", "1,000"], [1234567.0, 1000.0]),

@@ -13,11 +13,13 @@ import io
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import pyarrow as pa
 
 from modelmonitor_api.spec import CSVOptions
 from modelmonitor_trainer.data.canonical import FALLBACK_ENCODING
+from modelmonitor_trainer.text import listed
 
 #: Bytes from which a dialect is recognized, and records of them that are compared.
 HEAD_BYTES, _RECORDS = 64 * 1024, 200
@@ -47,6 +49,9 @@ _QUOTED_HEADER = re.compile(r'\A"(?:[^"]|"")*"(?:(.)"(?:[^"]|"")*")*[ ]*\Z')
 _DOUBLE_QUOTED = re.compile(r'(?:^|[,;\t|\x01\x1f]) *"', re.MULTILINE)
 #: Rows that show that values are in single quotes.
 _FEW_ROWS = 2
+#: Lines before a header that are looked for, and the records after them that show where the header is.
+_TITLE_LINES, _RECORDS_BELOW = 20, 4
+_NUMERAL = re.compile(r"[-+]?([0-9]+([.,][0-9]+)*|[.,][0-9]+)([eE][-+]?[0-9]+)?")
 #: Characters of Western European text besides letters.
 _WESTERN_SIGNS = frozenset("€£§°´’‘“”„–—…«»·²½ºª©®™¿¡×\xa0")
 #: Largest share of bytes beyond ASCII that have another one beside them, in text of Western Europe.
@@ -132,20 +137,30 @@ def recognize(head: bytes, options: CSVOptions, wanted: Collection[str] | None, 
     line = _SEPARATOR_LINE.match(text)
     body = text[line.end() :] if line else text
     separator = options.separator or (line[1] if line else None)
+    comments, body = _split_comments(body, separator, wanted)
     quote = _quote(body, separator)
     chosen = separator or _separator(body, wanted, quote)
     records, escaped = _records(body, chosen, quote)
+    if len(records) > 1 and (not _is_consistent(records) or len(records[0]) < 2):
+        _refuse_titles(body, separator, chosen, quote)
     if quote != '"':
         notes.append("values are in single quotes")
     if chosen != "," and separator is None:
         notes.append(f"the separator is {_shown(chosen)}")
+    if comments:
+        notes.append(f"{comments} {'line' if comments == 1 else 'lines'} of comments before the header are left out")
     names = tuple(_names(records))
+    if _is_row(names):
+        notes.append(
+            f"the names of the columns are {listed([repr(name) for name in names], 3)}; if these are values, because "
+            "the file has no header, add one"
+        )
     header = body.partition("\n")[0].rstrip("\r")
     return Dialect(
         separator=chosen,
         encoding=encoding,
         escaped=escaped,
-        skipped=int(line is not None),
+        skipped=int(line is not None) + comments,
         spaced=bool(records) and len(records[0]) > 1 and all(name[:1] == " " for name in records[0][1:]),
         quoted=_QUOTED_HEADER.match(header.replace(quote, '"')) is not None,
         points=_columns_with_mark(names, records[1:], "."),
@@ -269,6 +284,64 @@ def _separator(text: str, wanted: Collection[str] | None, quote: str = '"') -> s
             "(--separator), otherwise declare a comma"
         )
     return ","
+
+
+def _split_comments(text: str, separator: str | None, wanted: Collection[str] | None) -> tuple[int, str]:
+    """Return the number of lines before the header that begin with #, and the text after them.
+
+    The last of them is the header if it has as many values as the line below it.
+    """
+    lines = text.splitlines(keepends=True)
+    count = next((index for index, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    if not count or count == len(lines):
+        return 0, text
+    body = "".join(lines[count:])
+    quote = _quote(body, separator)
+    chosen = separator or _separator(body, wanted, quote)
+    last, first = (_parsed(part, chosen, quote, None, 1) for part in (lines[count - 1], body))
+    if not first or len(last[0]) == len(first[0]):
+        count, body = count - 1, lines[count - 1] + body
+    return count, body
+
+
+def _refuse_titles(text: str, declared: str | None, chosen: str, quote: str) -> None:
+    """Refuse an object that begins with lines such as a title, which would be read as its header.
+
+    Raises
+    ------
+    Undeclared, pyarrow.ArrowInvalid
+        If the first line has one value, or the first lines have several numbers of them, and all others more.
+    """
+    for separator in [declared] if declared else [one for one in dict.fromkeys([chosen, *SEPARATORS]) if one in text]:
+        counts = [len(record) for record in _parsed(text, separator, quote, None)]
+        below = next((index for index in range(len(counts)) if len(set(counts[index:])) == 1), 0)
+        if not 0 < below <= _TITLE_LINES or counts[-1] < 2 or len(counts) - below < _RECORDS_BELOW:
+            continue
+        # Of a header that is shorter by one, the rows have an index, or end with a separator.
+        if counts[0] > 1 and (below == 1 or separator != chosen):
+            continue
+        first = text.lstrip().partition("\n")[0].strip()[:60]
+        why = f"its first line, {first!r}, is not its header, because later ones have {counts[-1]} values"
+        if declared:
+            raise pa.ArrowInvalid(f"{why}; remove the lines before the header")
+        raise Undeclared(
+            f"{why} if the separator is {_shown(separator)}; remove the lines before the header, or declare another "
+            "data.csv.separator (--separator)"
+        )
+
+
+def _is_row(names: Sequence[str]) -> bool:
+    """Whether a header looks like a row: all of its names are numbers, or one has a fraction.
+
+    Numbers that count, as pandas writes them for columns without a name, and years are names.
+    """
+    numbers = [name for name in names if _NUMERAL.fullmatch(name)]
+    if any(not name.isdecimal() for name in numbers):
+        return True
+    if not numbers or len(numbers) < len(names):
+        return False
+    values = [int(name) for name in numbers]
+    return any(after != before + 1 for before, after in pairwise(values)) or (len(values) == 1 and values != [0])
 
 
 def _records(text: str, separator: str, quote: str) -> tuple[list[list[str]], bool]:

@@ -91,8 +91,8 @@ class NumberStyle:
         return _all(pc.match_substring_regex(self.bare(words), self.pattern))
 
     def bare(self, words: pa.StringArray) -> pa.StringArray:
-        """Return words without currency and signs of per cent; (1.00) of accountants becomes -1.00."""
-        words = pc.replace_substring_regex(words, r"^\((.+)\)$", r"-\1")
+        """Return words without currency and signs of per cent; (1.00) of accountants and 1.00- become -1.00."""
+        words = pc.replace_substring_regex(words, r"^\((.+)\)$|^([0-9.,' ]*[0-9]) ?-$", r"-\1\2")
         if self.prefix:
             words = pc.replace_substring_regex(words, rf"^([-+]?) ?{re.escape(self.prefix)} ?", r"\1")
         if self.suffix:
@@ -200,7 +200,7 @@ class PointGuess:
 
 def _possible(word: str, decimal: str | None) -> Iterator[NumberStyle]:
     """Yield the styles that a first value can be written in; with few marks first."""
-    match = _NUMBER.fullmatch(re.sub(r"^\((.+)\)$", r"\1", word).lstrip("-+"))
+    match = _NUMBER.fullmatch(re.sub(r"^\((.+)\)$|^([0-9.,' ]*[0-9]) ?-$", r"\1\2", word).lstrip("-+"))
     if match is None:
         return
     prefix, suffix = match["prefix"].strip(), match["suffix"].strip()

@@ -380,7 +380,8 @@ def _notes_on_writing(seen: Mapping[str, _Seen]) -> Iterator[str]:
 def _note(what: str, names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         return ()
-    return (f"{what}: {listed(names, _NAMED)}.",)
+    # A separator at the end of each line makes a column without a name.
+    return (f"{what}: {listed([name or 'one without a name' for name in names], _NAMED)}.",)
 
 
 def _numbers_with_errors(store: Store, info: ObjectInfo, names: Sequence[str], fmt: AnyFormat) -> Iterator[str]:
