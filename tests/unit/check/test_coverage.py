@@ -306,6 +306,28 @@ def test_files_without_rows_and_files_on_both_sides(lake):
     assert lake.names("objects", document) == {"NoRows": ["cur/1.parquet"]}
     document = lake.check(current="*")
     assert lake.names("objects", document)["BothSides"] == ["ref/0.parquet"]
+    assert document["verdict"] == "Inconclusive"
+    assert document["coverage"]["objects"]["share"] == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_all_files_on_both_sides_have_no_drift(lake):
+    lake.put("ref/0.parquet", table(1))
+    document = lake.check(current="ref")
+    assert (document["verdict"], document["coverage"]["share"]) == ("NoDrift", 1.0)
+    assert lake.names("objects", document)["BothSides"] == ["ref/0.parquet"]
+
+
+@pytest.mark.parametrize("sides", [["cur"], ["ref", "cur"]])
+def test_a_column_without_a_name_is_named_as_such(lake, sides):
+    for side, seed in (("ref", 1), ("cur", 2)):
+        rows = "".join(f"{k},{x}\n" for k, x in zip(*table(seed).values(), strict=True))
+        text = f"k,x\n{rows}"
+        lake.text(f"{side}/0.csv", text.replace("\n", ",\n" if side in sides else "\n").encode())
+    document = lake.check()
+    assert document["verdict"] == "NoDrift"
+    [names] = lake.names("columns", document).values()
+    assert names == ["one without a name"]
+    assert any(note.endswith("one without a name.") for note in document["notes"])
 
 
 def test_the_current_files_of_a_delta_table(lake):

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from modelmonitor_trainer.check.sources.file_days import batches_of_days, day_of
+from modelmonitor_trainer.check.sources.file_days import batches_of_days, day_of, notes_on_gaps
 from modelmonitor_trainer.storage.base import ObjectInfo
 
 
@@ -41,3 +41,28 @@ def test_files_of_one_day_are_one_batch_in_the_order_of_days():
 def test_files_without_a_day_or_of_very_many_days_are_not_days():
     assert batches_of_days(files("2013-01-02.csv", "rest.csv"), 10) is None
     assert batches_of_days(files("2013-01-02.csv", "2013-01-03.csv"), 1) is None
+
+
+def gaps(reference, current=()):
+    days = {"reference": reference, "current": current}
+    sides = {
+        side: batches_of_days(files(*(f"2013-{day}.csv" for day in of_side)), 99) for side, of_side in days.items()
+    }
+    return notes_on_gaps(sides)
+
+
+def test_days_without_files_between_others_are_named():
+    weeks = [f"01-{day:02}" for day in range(1, 15)]
+    assert gaps(weeks) == ()
+    assert gaps([*weeks[:3], *weeks[4:]]) == (
+        "No reference files are of 2013-01-04, although those before and after are there.",
+    )
+    assert gaps(weeks, ["01-15", "01-16", "01-18", "01-19"]) == (
+        "No current files are of 2013-01-17, although those before and after are there.",
+    )
+
+
+def test_files_that_are_not_of_every_day_have_no_gaps():
+    assert gaps(["01-01", "02-01", "03-01"], ["04-01", "05-01"]) == ()
+    # Monday 7 to Friday 11, and the week after it.
+    assert gaps([f"01-{day:02}" for day in (7, 8, 9, 10, 11, 14, 15, 16, 17, 18)]) == ()

@@ -23,8 +23,8 @@ from modelmonitor_trainer.detect.verdict import Verdict
 R = LeftOutReason
 
 
-def file(reason, name="b", size=100, side="current"):
-    return LeftOut(reason, name, size, side=side)
+def file(reason, name="b", size=100, side="current", share=1.0):
+    return LeftOut(reason, name, size, side=side, share=share)
 
 
 def objects(*left_out, current=(1, 100), reference=(1, 100)):
@@ -40,11 +40,18 @@ def objects(*left_out, current=(1, 100), reference=(1, 100)):
         ([file(R.UNKNOWN_FORMAT, size=900)], 0.1),
         ([file(R.UNKNOWN_FORMAT, side="reference")], 0.5),
         ([file(R.OTHER_FORMAT, size=25)], 0.8),
-        ([file(R.MARKER), file(R.NOT_DATA), file(R.REMOVED_FROM_TABLE), file(R.NO_ROWS), file(R.BOTH_SIDES)], 1.0),
+        ([file(R.MARKER), file(R.NOT_DATA), file(R.REMOVED_FROM_TABLE), file(R.NO_ROWS)], 1.0),
+        ([file(R.BOTH_SIDES)], 0.0),
+        ([file(R.BOTH_SIDES, share=0.0)], 1.0),
     ],
 )
 def test_the_share_of_objects_is_of_numbers_and_of_bytes(left_out, share):
     assert objects(*left_out).share == pytest.approx(share)
+
+
+def test_an_object_on_both_sides_is_compared_with_itself():
+    assert objects(file(R.BOTH_SIDES, size=20), current=(4, 100)).share == pytest.approx(0.75)
+    assert objects(file(R.BOTH_SIDES, size=40), current=(4, 100)).share == pytest.approx(0.6)
 
 
 def test_the_share_of_days_counts_hours():

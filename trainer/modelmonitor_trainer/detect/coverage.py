@@ -147,8 +147,12 @@ def objects_part(compared: dict[SideName, tuple[int, int]], left_out: Sequence[L
     shares = [1.0]
     for side, (count, size) in compared.items():
         of_side = [item for item in left_out if item.side == side]
-        shares.append(_share(count, sum(item.reason in _DATA for item in of_side)))
-        shares.append(_share(size, sum(item.size for item in of_side if item.reason in _BYTES)))
+        both = [item for item in of_side if item.reason is LeftOutReason.BOTH_SIDES]
+        # These were read, but compared with themselves.
+        number, bytes_ = sum(item.share for item in both), sum(item.share * item.size for item in both)
+        shares.append(_share(max(0.0, count - number), number + sum(item.reason in _DATA for item in of_side)))
+        lost = bytes_ + sum(item.size for item in of_side if item.reason in _BYTES)
+        shares.append(_share(max(0.0, size - bytes_), lost))
     return Part(compared["reference"][0], compared["current"][0], min(shares), tuple(left_out))
 
 

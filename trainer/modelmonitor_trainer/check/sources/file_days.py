@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from modelmonitor_trainer.data.windows import Batch
+from modelmonitor_trainer.data.left_out import SideName
+from modelmonitor_trainer.data.windows import Batch, days_of
 from modelmonitor_trainer.storage.base import ObjectInfo
 from modelmonitor_trainer.text import listed
 
+#: Largest share of the days that are missing between others; if more are, files are not expected every day.
+_FEW_MISSING = 0.25
+#: Number of missing days that a note names.
+_SHOWN = 5
 _ISO = re.compile(r"(?<!\d)(\d{4})-(\d{2})-(\d{2})(?!\d)")
 _HIVE = re.compile(r"(?<![^/])year=(\d{4})/month=(\d{1,2})/day=(\d{1,2})(?![^/])")
 
@@ -44,3 +49,21 @@ def batches_of_days(files: Sequence[ObjectInfo], most: int) -> tuple[Batch, ...]
         objects = tuple(info for _, info in group)
         batches.append(Batch(listed([info.uri for info in objects], 1), objects, day))
     return tuple(batches)
+
+
+def notes_on_gaps(sides: Mapping[SideName, Sequence[Batch]]) -> tuple[str, ...]:
+    """Return which days between the first and the last one of a side have no files.
+
+    Days count on weekdays that have files on any side.
+    """
+    days = {side: [batch.day for batch in batches if batch.day] for side, batches in sides.items()}
+    weekdays = {day.weekday() for of_side in days.values() for day in of_side}
+    notes = []
+    for side, present in days.items():
+        expected = days_of((min(present), max(present))) if present else ()
+        missing = [d.isoformat() for d in expected if d.weekday() in weekdays and d not in set(present)]
+        if 0 < len(missing) <= _FEW_MISSING * (len(present) + len(missing)):
+            notes.append(
+                f"No {side} files are of {listed(missing, _SHOWN)}, although those before and after are there."
+            )
+    return tuple(notes)

@@ -15,7 +15,7 @@ from modelmonitor_trainer.check.context import CheckContext, Stopwatch
 from modelmonitor_trainer.check.data import CheckData, Outcomes, ProfiledPair, WindowPair, text_columns
 from modelmonitor_trainer.check.predictor import logged_predictor
 from modelmonitor_trainer.check.sources.file_columns import ColumnOptions, infer_columns
-from modelmonitor_trainer.check.sources.file_days import batches_of_days
+from modelmonitor_trainer.check.sources.file_days import batches_of_days, notes_on_gaps
 from modelmonitor_trainer.check.sources.file_listing import FileListing, format_of, list_files
 from modelmonitor_trainer.check.sources.file_task import infer_file_task, with_task
 from modelmonitor_trainer.check.sources.folder_columns import folder_columns
@@ -111,7 +111,12 @@ def resolve_files(
         current_title=files.current,
         has_contract=False,
         optional=optional,
-        notes=notes + more + _several_formats([*reference, *current], fmt),
+        notes=(
+            *notes,
+            *more,
+            *_several_formats([*reference, *current], fmt),
+            *notes_on_gaps({"reference": rows.reference, "current": rows.current}),
+        ),
         left_out=(*left_out, *_files_left_out(*sides)),
         reproduce=_command(files),
     )
@@ -175,7 +180,7 @@ def _columns_left_out(
             reason = LeftOutReason.UNSUPPORTED_COLUMN
         else:
             reason = LeftOutReason.LOST_COLUMN if now is None else LeftOutReason.EXCLUDED_COLUMN
-        left_out.append(LeftOut(reason, name, detail=detail))
+        left_out.append(LeftOut(reason, name or "one without a name", detail=detail))
     return left_out
 
 
@@ -191,7 +196,9 @@ def _lacking(name: str, column: SeenColumn | None, files: int, side: SideName) -
 
 def _files_left_out(reference: FileListing, current: FileListing) -> tuple[LeftOut, ...]:
     known = {info.uri for info in reference.objects}
-    both = [LeftOut(LeftOutReason.BOTH_SIDES, i.uri, i.size) for i in current.objects if i.uri in known]
+    # Of files that are all on both sides, all is known; of some of them, the others are compared with a mixture.
+    share = 0.0 if known == {info.uri for info in current.objects} else 1.0
+    both = [LeftOut(LeftOutReason.BOTH_SIDES, i.uri, i.size, share=share) for i in current.objects if i.uri in known]
     left_out = chain(of_side("reference", reference.left_out), of_side("current", [*current.left_out, *both]))
     return tuple(left_out)
 
