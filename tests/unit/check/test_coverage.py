@@ -385,3 +385,29 @@ def test_a_listing_without_data_names_what_is_there(lake):
     code, _, err = lake.run(current="docs")
     assert (code, "there are no Parquet, CSV or JSON Lines files" in err) == (2, True)
     assert list_files(open_store(None), f"{lake.path}/ref/0.parquet").left_out == ()
+
+
+def test_a_folder_whose_name_looks_like_a_pattern(lake):
+    lake.put("ref [1]/0.parquet", table(1))
+    lake.put("cur*/0.parquet", table(2))
+    assert lake.check(reference="ref [1]", current="cur*")["verdict"] == "NoDrift"
+
+
+def test_empty_files_are_not_left_out_without_a_word(lake):
+    lake.put("ref/0.csv", table(1))
+    lake.put("cur/0.csv", table(2))
+    lake.text("cur/1.csv", b"")
+    lake.text("cur/folder", b"")
+    for options in ((), ("--format", "CSV")):
+        document = lake.check(*options)
+        assert (document["verdict"], document["violations"][0]["kind"]) == ("Corrupted", "Unreadable")
+        assert "cur/1.csv" in document["message"]
+        assert lake.names("objects", document) == {"Marker": ["cur/folder"]}
+
+
+def test_columns_that_were_not_asked_for_are_not_new(lake):
+    for side, seed in (("ref", 1), ("cur", 2)):
+        lake.put(f"{side}/0.parquet", table(seed))
+    document = lake.check("--columns", "k")
+    assert lake.names("columns", document) == {"ExcludedColumn": ["x"]}
+    assert not any("New in the current files" in note for note in document["notes"])

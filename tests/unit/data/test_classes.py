@@ -42,6 +42,7 @@ def chunked(values, kind=None):
         (["1.0", "0.0", "1"], pa.string(), ["0.0", "1"]),
         (["true", "1", "0", "False"], pa.string(), ["0", "1"]),
         (["A", "a"], pa.string(), ["A", "a"]),
+        (["K\u00f6ln", "Ko\u0308ln"], pa.string(), ["K\u00f6ln"]),
         ([b"a", b"b"], pa.binary(), ["a", "b"]),
         ([None, None], pa.null(), []),
         ([None, None], pa.string(), []),

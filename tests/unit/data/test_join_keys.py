@@ -174,3 +174,8 @@ def test_any_text_meets_itself(values):
 def test_any_integers_meet_as_floats(values):
     first, second = met(column(values, pa.int64()), column(values, pa.float64()))
     assert first == second == [None if value is None else str(value) for value in values]
+
+
+def test_accents_of_keys_can_be_written_in_two_ways():
+    left, right = met(column(["K\u00f6ln", "Ulm"]), column(["Ko\u0308ln", "Ulm"]))
+    assert left == right

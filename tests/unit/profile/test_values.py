@@ -231,6 +231,14 @@ def test_what_is_no_uuid_stays():
     assert words_of(pa.array(["0" * 31 + "g", "-" * 36])) == ["0" * 31 + "g", "-" * 36]
 
 
+def test_accents_can_be_written_in_two_ways():
+    composed, apart = "K\u00f6ln", "Ko\u0308ln"
+    assert words_of(pa.array([composed, apart, "Ulm", None])) == [composed, composed, "Ulm", None]
+    assert words_of(pa.array([apart.encode()], pa.binary())) == [composed]
+    profile = profile_categories(pa.chunked_array([pa.array([apart, composed])]), {composed: 0})
+    assert (profile.counts.tolist()[0], profile.padded) == (2, 0)
+
+
 def test_blanks_around_text_do_not_count():
     column = pa.chunked_array([pa.array(["a ", "\ta", "a", "\u00a0b", "b c", "b", None])])
     profile = profile_categories(column, {"a": 0, "b": 1})

@@ -113,6 +113,7 @@ def _words_of_text(values: pa.Array) -> pa.StringArray:
         return words
     if _may_be_padded(words):
         words = pc.utf8_trim_whitespace(words)
+    words = composed(words)
     # Most columns have none of these, which costs less to find out than to match patterns.
     if pc.any(pc.or_(pc.ends_with(words, ".0"), pc.match_substring(words, ".00"))).as_py():
         words = pc.replace_substring_regex(words, _WHOLE, r"\1")
@@ -123,6 +124,14 @@ def _words_of_text(values: pa.Array) -> pa.StringArray:
     if pc.any(pc.is_in(pc.binary_length(words), value_set=lengths)).as_py():
         words = _with_plain_uuids(words)
     return words
+
+
+def composed(words: pa.StringArray) -> pa.StringArray:
+    """Return text in Unicode normal form C: macOS and some databases write é as e and an accent."""
+    data = words.buffers()[2]
+    if data is None or not data.size or np.frombuffer(data, dtype=np.uint8).max() <= _ASCII:
+        return words
+    return pc.utf8_normalize(words, "NFC")
 
 
 def _with_plain_uuids(words: pa.StringArray) -> pa.StringArray:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from modelmonitor_api.spec import Task
 from modelmonitor_trainer.arrays import Ints
 from modelmonitor_trainer.data.arrow_types import is_text
+from modelmonitor_trainer.data.canonical import composed
 from modelmonitor_trainer.data.model_arrays import texts
 from modelmonitor_trainer.data.truth_words import FALSE, TRUE
 from modelmonitor_trainer.errors import BadData
@@ -54,7 +55,8 @@ def class_texts(target: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
                 f"the target {name!r} is {kind} and not text; write the outcome as text or as a number"
             ) from None
     if is_text(kind):
-        trimmed = pc.utf8_trim_whitespace(target.cast(pa.string()))
+        words = [composed(pc.utf8_trim_whitespace(chunk)) for chunk in target.cast(pa.string()).chunks]
+        trimmed = pa.chunked_array(words, pa.string())
         return pc.if_else(pc.equal(pc.binary_length(trimmed), 0), pa.scalar(None, pa.string()), trimmed)
     if pa.types.is_integer(kind) or pa.types.is_null(kind):
         return target.cast(pa.string())

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmonitor_trainer.data.arrow_types import is_text
+from modelmonitor_trainer.data.canonical import composed
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 
 #: Whole floats from here on are not distinct, by the width of the type in bits.
@@ -210,7 +211,8 @@ def _conversion(kind: pa.DataType) -> tuple[KeyKind, Callable[[pa.ChunkedArray],
 
 
 def _of_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    keys = pc.utf8_trim_whitespace(values.cast(pa.string()))
+    words = [composed(pc.utf8_trim_whitespace(chunk)) for chunk in values.cast(pa.string()).chunks]
+    keys = pa.chunked_array(words, pa.string())
     lengths = pc.binary_length(keys)
     keys = pc.if_else(pc.equal(lengths, 0), pa.scalar(None, pa.string()), keys)
     # Literal searches first: they cost a tenth of a regular expression.

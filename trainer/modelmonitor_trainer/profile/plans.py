@@ -12,7 +12,7 @@ from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.profile.categories import BUCKETS
 
 #: Part of every key of the cache, so that profiles of another version are not used.
-PROFILE_VERSION = 7
+PROFILE_VERSION = 8
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,8 @@ def infer_columns(
     notes += _note("Not compared, because they are bytes that are not text", binary)
     left_out = [name for name in index if name in before.types and name not in kept | ignored and not only]
     notes += _note("Left out, because pandas wrote them as the index of its rows (--columns compares them)", left_out)
-    notes += _notes_on_differences(types if only else before.types, now.types, comparable, ignored | {*index})
+    if not only:
+        notes += _notes_on_differences(before.types, now.types, comparable, ignored | {*index})
     notes += tuple(_notes_on_writing({reference[0].uri: before, current[0].uri: now}))
     if format_at(fmt, reference[0].uri) is DataFormat.CSV:
         texts = [c.name for c in columns if is_text(types[c.name]) and c.type is FeatureType.CATEGORICAL]

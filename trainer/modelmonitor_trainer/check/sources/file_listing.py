@@ -11,7 +11,7 @@ from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data.formats import formats_of, has_several_rows
 from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.object_format import FileFormat
-from modelmonitor_trainer.data.object_names import is_document, is_marker, suffix_of
+from modelmonitor_trainer.data.object_names import FORMATS, is_document, is_marker, suffix_of
 from modelmonitor_trainer.data.path_pattern import Match, PathPattern
 from modelmonitor_trainer.data.table_logs import files_of_tables
 from modelmonitor_trainer.errors import BadConfiguration, NotFound
@@ -62,9 +62,10 @@ def list_files(store: Store, where: str, declared: FileFormat | None = None) -> 
     single = store.head(uri) if is_object else None
     if single is not None:
         return _with_formats(store, uri.rpartition("/")[0] + "/", [single], [], where, requested=True, kind=kind)
-    if pattern is None:
-        folder = uri.rstrip("/") + "/"
-        files = files_of_tables(store, folder, store.list(folder))
+    folder = uri.rstrip("/") + "/"
+    listed = store.list(folder) if pattern is None or uri.startswith("file://") else []
+    if pattern is None or listed:
+        files = files_of_tables(store, folder, listed)
         data, left_out = _without_markers(files.objects, folder)
         return _with_formats(store, folder, data, [*left_out, *files.left_out], where, kind=kind)
     files = files_of_tables(store, pattern.folder, store.list(pattern.prefix))
@@ -140,15 +141,15 @@ def _with_formats(
     """
     documents = [] if requested else [info for info in objects if is_document(info.uri)]
     rest = [info for info in objects if info not in documents]
-    formats = formats_of(store, rest) if kind is None else {info.uri: kind for info in rest if info.size}
-    if formats and not any(formats.values()) and suffix_of(next(iter(formats))) == ".json":
+    formats = formats_of(store, rest) if kind is None else {info.uri: _declared(kind, info) for info in rest}
+    if kind is None and formats and not any(formats.values()) and suffix_of(next(iter(formats))) == ".json":
         raise BadConfiguration(f"{next(iter(formats))} is not JSON Lines; write one object per line")
-    if formats and not any(formats.values()):
+    if kind is None and formats and not any(formats.values()):
         raise BadConfiguration(
             f"{next(iter(formats))} has an unknown type; set --format, or rename it to .parquet, .csv or .jsonl (or "
             ".gz of these)"
         )
-    if not formats:
+    if not any(formats.values()):
         raise NotFound(f"there are no Parquet, CSV or JSON Lines files at {where}; check the path")
     # Settings and schemas next to data are often .json.
     named = {fmt for uri, fmt in formats.items() if fmt and suffix_of(uri) != ".json"}
@@ -170,3 +171,8 @@ def _with_formats(
             unread.append(LeftOut(reason, info.uri, info.size))
     chosen = tuple(info for info in objects if info.uri in data)
     return FileListing(folder, chosen, data, (*left_out, *unread), keys)
+
+
+def _declared(kind: DataFormat, info: ObjectInfo) -> DataFormat | None:
+    """Return the declared format of an object; None of an empty one that only stands for a folder."""
+    return kind if info.size or suffix_of(info.uri) in FORMATS else None
