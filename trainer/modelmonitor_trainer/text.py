@@ -6,16 +6,17 @@ import math
 import re
 from collections.abc import Sequence
 
-_VERSION = re.compile(r"v\d+-")
+#: Names of versions and URIs.
+_AS_WRITTEN = re.compile(r"v\d+-|[a-z0-9]+://")
 
 
 def as_sentence(text: str) -> str:
-    """Return a message with a capital first letter and a full stop; the name of a version stays as it is.
+    """Return a message with a capital first letter and a full stop; a version or a URI stays as it is.
 
-    >>> as_sentence("no label has arrived"), as_sentence("v2-0badcafe is pinned")
-    ('No label has arrived.', 'v2-0badcafe is pinned.')
+    >>> as_sentence("no label has arrived"), as_sentence("v2-0badcafe is pinned"), as_sentence("s3://b/k is empty")
+    ('No label has arrived.', 'v2-0badcafe is pinned.', 's3://b/k is empty.')
     """
-    first = text[:1] if _VERSION.match(text) else text[:1].upper()
+    first = text[:1] if _AS_WRITTEN.match(text) else text[:1].upper()
     return first + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 

@@ -34,7 +34,7 @@ def births(g, rows, shift=0):
 def check(tmp_path, capsys):
     """Write files of both sides, and check them; each side is a form and a list of days by file."""
 
-    def write(side, form, files, suffix):
+    def write(side, form, files, suffix, names):
         folder = tmp_path / side
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -46,13 +46,14 @@ def check(tmp_path, capsys):
             }
             table = pa.table({"x": x} | dates)
             if suffix == "csv":
-                pyarrow.csv.write_csv(table, folder / f"{number}.csv")
+                pyarrow.csv.write_csv(table, folder / f"{names[number]}.csv")
             else:
-                pq.write_table(table, folder / f"{number}.parquet")
+                pq.write_table(table, folder / f"{names[number]}.parquet")
 
-    def run(before, now, *options, forms=("date32", "date32"), suffixes=("parquet", "parquet")):
-        write("ref", forms[0], before, suffixes[0])
-        write("cur", forms[1], now, suffixes[1])
+    def run(before, now, *options, forms=("date32", "date32"), suffixes=("parquet", "parquet"), names=()):
+        names = names or [str(number) for number in range(len(before))]
+        write("ref", forms[0], before, suffixes[0], names)
+        write("cur", forms[1], now, suffixes[1], names[len(before) :] or names)
         sides = ("--reference", str(tmp_path / "ref"), "--current", str(tmp_path / "cur"))
         assert main(["check", *sides, "--output", "json", *options]) == 0
         return json.loads(capsys.readouterr().out)
@@ -116,6 +117,48 @@ def test_dates_that_are_likely_wrong_do_not_grow(check, day):
     document = check(files(6), now)
     assert document["verdict"] in {"Drift", "Corrupted"}
     assert growing(document) == ["seen"]
+
+
+def dated(check, now, days=6, shift=0, seed=0):
+    """Check files of days; `now` makes the dates of a day from its number and a generator."""
+    sides = [
+        [{"on": now(day + offset, np.random.default_rng([seed, day]))} for day in range(start, end)]
+        for start, end, offset in ((0, days, 0), (days, days + 3, shift))
+    ]
+    return check(*sides, names=[f"2024-01-{day + 1:02}" for day in range(days + 3)])
+
+
+def test_dates_of_which_each_day_has_all_do_not_grow(check):
+    document = dated(check, lambda day, g: g.integers(-7000, -1000, ROWS) + 100 * day * (day > 50), shift=60)
+    assert (document["verdict"], growing(document)) == ("Drift", [])
+
+
+@pytest.mark.parametrize("shift", [0, 300])
+def test_dates_that_follow_the_days_grow(check, shift):
+    def late(day, g):
+        recent = g.random(ROWS) < 0.95
+        return 19_000 + day - np.where(recent, g.integers(0, 2, ROWS), g.integers(0, 3000, ROWS))
+
+    document = dated(check, late, days=20, shift=shift)
+    assert growing(document) == ["on"]
+
+
+@pytest.mark.parametrize("word", ["-", "n.a.", "NaT", "0000-00-00", "00.00.0000"])
+def test_words_for_missing_dates(check, tmp_path, capsys, word):
+    for side, seed in (("ref", 1), ("cur", 2)):
+        g = np.random.default_rng(seed)
+        days = [str(EPOCH + dt.timedelta(days=int(day))) for day in births(g, ROWS)]
+        rows = "".join(f"{g.normal():.4f},{word if g.random() < 0.2 else day}\n" for day in days)
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "0.csv").write_text(f"x,born\n{rows}")
+    sides = ("--reference", f"{tmp_path}/ref", "--current", f"{tmp_path}/cur", "--independent-rows")
+    assert main(["check", *sides, "--output", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["verdict"] == "NoDrift"
+    [born] = [feature for feature in document["features"] if feature["name"] == "born"]
+    assert born["type"] == "Date"
+    assert born["nullRate"]["current"] == pytest.approx(0.2, abs=0.05)
+    assert any(note.startswith(f"In 'born', '{word}' count as missing") for note in document["notes"])
 
 
 def test_an_unlikely_date_is_shown_as_a_date(check):

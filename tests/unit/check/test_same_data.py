@@ -57,6 +57,7 @@ PARQUET = {
     "price": [
         pa.array,
         lambda v: pa.array(v, pa.float32()),
+        lambda v: pa.array(v, pa.float32()).cast(pa.float64()),
         lambda v: _decimals(v, 8, 2),
         lambda v: _decimals(v, 18, 4),
         lambda v: _decimals(v, 9, 2).cast(pa.decimal32(9, 2)),

@@ -31,8 +31,14 @@ def test_other_text_is_no_date(word):
     assert seconds_of(pa.array([word, "31.12.2024"])).to_pylist()[0] is None
 
 
+def test_words_for_missing_dates_are_none():
+    assert seconds_of(pa.array(["1970-01-02", " NaT", "0000-00-00", "-", None])).to_pylist() == [86400.0, *[None] * 4]
+
+
 def test_nearly_all_words_must_be_dates():
     days = [f"2024-01-{day:02}" for day in range(1, 31)]
-    assert are_dates([*days, "unknown"])
-    assert not are_dates([*days, "unknown", "none"])
+    assert are_dates([*days, "other"])
+    assert not are_dates([*days, "other", "text"])
+    assert are_dates([*days, "unknown", "none", "NaT", "0000-00-00"]), "these are missing"
+    assert not are_dates(["none", "n.a."])
     assert not are_dates([])

@@ -12,6 +12,7 @@ from modelmonitor_trainer.text import as_sentence
         ("R² is 0.5.", "R² is 0.5."),
         ("the champion changed. Run it again", "The champion changed. Run it again."),
         ("", "."),
+        ("s3://b/k has no column", "s3://b/k has no column."),
     ],
 )
 def test_a_message_becomes_a_sentence(text, expected):

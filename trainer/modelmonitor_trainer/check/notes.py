@@ -119,7 +119,7 @@ def _notes_on_writing(rows: ProfiledPair, wording: Wording) -> list[str]:
         words = missing_words(remarks)
         if words:
             shown = listed([repr(word[:40]) for word in words], _SHOWN)
-            notes.append(f"In {name!r}, {shown} count as missing values, because all other values are numbers.")
+            notes.append(f"In {name!r}, {shown} count as missing values, because all others are numbers or dates.")
         padded = sum(column.padded for column in columns.values() if isinstance(column, CategoricalProfile))
         if padded:
             notes.append(f"Blanks around values of {name!r} were removed, in {padded:,} rows.")

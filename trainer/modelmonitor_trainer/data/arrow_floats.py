@@ -17,6 +17,10 @@ from modelmonitor_trainer.arrays import Array, Floats
 _SECONDS_PER_DAY = 86_400
 #: Integers up to this are doubles, and so are powers of ten up to this exponent: a quotient of both is rounded once.
 _EXACT_INTEGER, _EXACT_POWER = 2**53, 22
+#: Doubles that are inspected before all of them are.
+_FEW = 512
+#: Of these, fractions of a usual size that are inspected, and the digits of those that were 32-bit floats.
+_FRACTIONS, _USUAL, _MANY_DIGITS, _NARROW_DIGITS = 32, (1e-20, 1e20), 15, 7
 
 
 def finite_or_nan(array: pa.Array) -> Floats:
@@ -34,7 +38,11 @@ def floats_of(array: pa.Array) -> tuple[Floats, int]:
 
     Integers beyond 2**53 lose their last digits.
     """
-    array = doubles_of(array)
+    return present_in(doubles_of(array))
+
+
+def present_in(array: pa.DoubleArray) -> tuple[Floats, int]:
+    """Return the doubles of an array that are not NULL, as they are, and the number of NULLs."""
     values: Floats = _view(array, np.float64)
     if not array.null_count:
         return values, 0
@@ -58,20 +66,20 @@ def truths_of(array: pa.BooleanArray) -> Array:
 
 
 def doubles_of(array: pa.Array) -> pa.DoubleArray:
-    """Return a numeric array as doubles; an array of doubles is returned as it is.
+    """Return a numeric array as doubles; an array of doubles is returned as it is, unless it holds 32-bit floats.
 
     Integers beyond 2**53 become the nearest double. Decimals and narrower floats become the double that is nearest to
     the shortest decimal which they stand for. Dates and times are seconds, since 1970 where they are points in time.
     """
     kind = array.type
     if pa.types.is_float64(kind):
-        return array
+        return _from_narrow(array)
     if pa.types.is_dictionary(kind) or isinstance(array, pa.ExtensionArray):
         return doubles_of(array.storage if isinstance(array, pa.ExtensionArray) else array.dictionary_decode())
     if pa.types.is_temporal(kind):
         return _seconds(array)
     if pa.types.is_decimal(kind):
-        return _doubles_of_decimals(array)
+        return _from_narrow(_doubles_of_decimals(array))
     if pa.types.is_float16(kind):
         return _array_of(_halves()[_view(array, np.uint16)], array)
     if pa.types.is_float32(kind):
@@ -80,6 +88,42 @@ def doubles_of(array: pa.Array) -> pa.DoubleArray:
     elif pa.types.is_boolean(kind):
         array = pc.cast(array, pa.uint8())
     return pc.cast(array, pa.float64(), safe=False)
+
+
+def _from_narrow(array: pa.DoubleArray) -> pa.DoubleArray:
+    return doubles_of(pc.cast(array, pa.float32())) if holds_narrow(array) else array
+
+
+def holds_narrow(array: pa.DoubleArray) -> bool:
+    """Whether doubles are decimals that were 32-bit floats in between: 0.1 became 0.10000000149011612.
+
+    All are such floats, with at most seven digits as these, and some with more than 14 as doubles. Of random doubles,
+    one in 500 million is a 32-bit float. A few values show of nearly all columns that they are others.
+    """
+    values = _view(array, np.float64)
+    if array.null_count:
+        values = values[valid_of(array)]
+    few = values[:: max(1, values.size // _FEW)]
+    if not _are_narrow(few):
+        return False
+    low, high = _USUAL
+    fractions = np.unique(few[(few != np.rint(few)) & (np.abs(few) > low) & (np.abs(few) < high)])[:_FRACTIONS]
+    return (
+        any(_digits(str(value)) >= _MANY_DIGITS for value in fractions.tolist())
+        and all(_digits(str(value)) <= _NARROW_DIGITS for value in fractions.astype(np.float32))
+        and _are_narrow(values)
+    )
+
+
+def _digits(number: str) -> int:
+    """Return the number of digits of a number, without those that only place its point."""
+    return len(number.lstrip("-").partition("e")[0].replace(".", "").strip("0"))
+
+
+def _are_narrow(values: Floats) -> bool:
+    """Whether values are 32-bit floats; NaN is what any type has."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return bool(((values.astype(np.float32) == values) | np.isnan(values)).all())
 
 
 def shortest(values: Array) -> Floats:

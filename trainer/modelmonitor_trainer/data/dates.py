@@ -14,11 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmonitor_trainer.data.arrow_floats import doubles_of
+from modelmonitor_trainer.data.text_numbers import MISSING_IN_NUMBERS
 from modelmonitor_trainer.text import number
 
 SECONDS_PER_DAY = 86_400.0
 #: Share of words that must be dates for a column to be one of dates.
 NEARLY_ALL = 0.95
+#: Words that can only mean a missing value where all others are dates; in lower case. MySQL writes zeros, pandas NaT.
+_MISSING = MISSING_IN_NUMBERS | {"nat", "0000-00-00", "0000-00-00 00:00:00", "00.00.0000"}
 _TIME = r"([T ](?P<hour>\d{2}):(?P<minute>\d{2})(:(?P<second>\d{2})([.,](?P<fraction>\d{1,9}))?)?)?"
 _ZONE = r"\s*(?P<zone>Z|z|UTC|[+-]\d{2}:?\d{2})?"
 _FORMS = (
@@ -36,6 +39,7 @@ def seconds_of(words: pa.Array) -> pa.DoubleArray:
     words : (n,)
         Text.
     """
+    words = pc.if_else(missing_in_dates(words), pa.scalar(None, pa.string()), words)
     try:
         # Arrow reads the usual form a hundred times faster.
         return doubles_of(pc.cast(words, pa.timestamp("us")))
@@ -65,8 +69,14 @@ def seconds(word: str) -> float | None:
     return (time - _EPOCH).total_seconds() + float(f"0.{match['fraction'] or 0}") - offset
 
 
+def missing_in_dates(words: pa.StringArray) -> pa.BooleanArray:
+    """Return which words mean a missing value in a column of dates."""
+    return pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=pa.array(sorted(_MISSING), pa.string()))
+
+
 def are_dates(words: Sequence[str]) -> bool:
-    """Whether nearly all words are dates; false if there are none."""
+    """Whether nearly all words that do not mean a missing value are dates; false if there are none."""
+    words = [word for word in words if word.strip().lower() not in _MISSING]
     return bool(words) and sum(seconds(word) is not None for word in words) >= NEARLY_ALL * len(words)
 
 

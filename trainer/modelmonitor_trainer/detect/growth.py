@@ -14,6 +14,10 @@ from modelmonitor_trainer.profile.window import WindowProfile
 
 #: Batches of the reference of which each must lie above the one before.
 _BATCHES = 3
+#: Share of the range of all dates that the dates of one day do not reach over if they are of events of that day.
+_WIDE = 0.75
+#: Smallest number of dates of a day that show how far they reach.
+_FEW_DATES = 20
 #: Largest gap between the end of the reference and the start of the current window, as a share of the former's range.
 _GAP = 0.05
 #: How well mean and deviation must agree with those of evenly spaced values, as a share of the range.
@@ -44,9 +48,27 @@ def growing_dates(plan: Plan, reference: WindowProfile, current: WindowProfile) 
         before, now = reference.columns[column.name].total, current.columns[column.name].total
         assert isinstance(before, NumericProfile)
         assert isinstance(now, NumericProfile)
-        if before.present and now.present and _is_beyond(before, now) and _goes_on(before, now):
+        follows = _follows_days(before, reference, column.name)
+        if before.present and now.present and follows and _is_beyond(before, now) and _goes_on(before, now):
             grown.append(column.name)
     return grown
+
+
+def _follows_days(total: NumericProfile, reference: WindowProfile, name: str) -> bool:
+    """Whether dates can be those of the days of the reference: these do not each reach over most of all dates.
+
+    Of batches that are no days, the dates can be any.
+    """
+    days = [batch.columns[name] for batch in reference.blocks if batch.block.day and name in batch.columns]
+    reaches = [_reach(day) for day in days if isinstance(day, NumericProfile) and day.present >= _FEW_DATES]
+    wide = sum(reach > _WIDE * _reach(total) for reach in reaches)
+    return len(reaches) < _BATCHES or len(days) < len(reference.blocks) or wide <= len(reaches) / 2
+
+
+def _reach(profile: NumericProfile) -> int:
+    """Return how many cells lie between the first and the last tenth of the values."""
+    below = np.cumsum(profile.counts) / profile.present
+    return int(np.searchsorted(below, _BEYOND) - np.searchsorted(below, 1 - _BEYOND))
 
 
 def _is_beyond(before: NumericProfile, now: NumericProfile) -> bool:

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelmonitor_trainer.arrays import Counts, Floats
-from modelmonitor_trainer.data.arrow_floats import doubles_of, floats_of, shortest, truths_of
-from modelmonitor_trainer.data.dates import seconds_of
+from modelmonitor_trainer.data.arrow_floats import doubles_of, floats_of, holds_narrow, present_in, shortest, truths_of
+from modelmonitor_trainer.data.dates import missing_in_dates, seconds_of
 from modelmonitor_trainer.data.remarks import AS_TEXT, TRUTH, missing_as
 from modelmonitor_trainer.data.text_numbers import text_numbers
 from modelmonitor_trainer.profile import kernel
@@ -77,20 +77,23 @@ class NumberCounter:
             self._others += len(column)
             self._unparsed += len(column) - column.null_count
             return
-        # A cast of 32-bit floats is cheap; their cells are those of the decimals that they stand for.
-        narrow = bool(pa.types.is_float32(column.type))
-        if narrow not in self._counts:
-            self._counts[narrow] = _Doubles(self._cells.narrow if narrow else self._cells)
         for chunk in column.chunks:
-            self._counts[narrow].add(pc.cast(chunk, pa.float64()) if narrow else doubles_of(chunk))
+            # A cast of 32-bit floats is cheap; their cells are those of the decimals that they stand for.
+            is_double = pa.types.is_float64(chunk.type)
+            narrow = pa.types.is_float32(chunk.type) or (is_double and holds_narrow(chunk))
+            if narrow not in self._counts:
+                self._counts[narrow] = _Doubles(self._cells.narrow if narrow else self._cells)
+            doubles = chunk if is_double else pc.cast(chunk, pa.float64()) if narrow else doubles_of(chunk)
+            self._counts[narrow].add(doubles)
 
     def _add_dates(self, coded: pa.DictionaryArray) -> None:
         """Count text that is dates, and record examples of text that is not."""
         words = words_of(coded.dictionary)
-        times = seconds_of(words)
-        self._add_strays(self._rows_of(coded, words), pc.and_(pc.is_null(times), pc.is_valid(words)))
+        missing = missing_in_dates(words)
+        times, rows_of = seconds_of(words), self._rows_of(coded, words)
+        self._add_strays(rows_of, pc.and_not(pc.and_(pc.is_null(times), pc.is_valid(words)), missing))
         if times.null_count < len(times):
-            self._kinds.add("time")
+            self._kinds |= {"time"} | missing_as(rows_of(missing))
         self._counts.setdefault(False, _Doubles(self._cells)).add(times.take(coded.indices))
 
     def _add_text(self, coded: pa.DictionaryArray) -> None:
@@ -101,7 +104,7 @@ class NumberCounter:
         self._add_strays(rows_of, parsed.strays)
         if parsed.values.null_count < len(words):
             self._kinds |= {"number", TRUTH if parsed.truth else AS_TEXT} | missing_as(rows_of(parsed.missing))
-        self._counts.setdefault(False, _Doubles(self._cells)).add(parsed.values.take(coded.indices))
+        self._counts.setdefault(False, _Doubles(self._cells)).add(doubles_of(parsed.values).take(coded.indices))
 
     @staticmethod
     def _rows_of(coded: pa.DictionaryArray, words: pa.StringArray) -> Callable[[pa.BooleanArray], dict[str, int]]:
@@ -356,7 +359,7 @@ def profile_floats_in_numpy(
     array: pa.Array, edges: Floats, minimum: float | None = None, maximum: float | None = None
 ) -> NumericProfile:
     """Return what the compiled kernel returns: the same counts, and moments that differ in their last digits only."""
-    values, nulls = floats_of(array)
+    values, nulls = present_in(array if pa.types.is_float64(array.type) else doubles_of(array))
     is_nan = np.isnan(values)
     nans = int(np.count_nonzero(is_nan))
     if nans:

@@ -96,7 +96,9 @@ class _Cumulative:
 
     def shares(self, cuts: Floats) -> Floats:
         """Return the share of values in each bin; the outer bins take what lies beyond."""
-        at = np.interp(cuts, self.places, self.below)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # Slopes between neighbouring numbers of the smallest size are infinite.
+            at = np.nan_to_num(np.interp(cuts, self.places, self.below), nan=0.0)
         at[0], at[-1] = 0.0, self.below[-1]
         shares: Floats = np.diff(at)
         return shares
