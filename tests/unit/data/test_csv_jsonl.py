@@ -134,3 +134,29 @@ def test_a_line_longer_than_a_block_is_refused(tmp_path, monkeypatch):
     (tmp_path / "t.jsonl").write_text(json.dumps({"a": "x" * (3 << 20)}) + "\n")
     with pytest.raises(Unreadable, match="a line is longer than 1 MiB"):
         read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES)
+
+
+@pytest.mark.parametrize("start", ["null\n", "\ufeffnull\n", " \n null\nnull\n", "null "])
+def test_a_first_row_that_is_null_has_no_values(tmp_path, start):
+    """Arrow crashes Python on it."""
+    (tmp_path / "t.jsonl").write_text(start + '{"a": 1}\nnull\n{"a": 2}\n')
+    _, rows, columns = read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES)
+    assert rows == 3 + start.count("null")
+    assert [value for value in columns["a"] if value is not None] == [1, 2]
+
+
+@pytest.mark.parametrize("last", ['{"a": 3}', '{"a": 1, "b": 2}', '{"a": "x"}'])
+def test_rows_that_are_null_can_be_anywhere(tmp_path, monkeypatch, last):
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 100)
+    (tmp_path / "t.jsonl").write_text(('{"a": 1}\n' + "null\n" * 30) * 20 + last + "\n")
+    if '"x"' in last:
+        with pytest.raises(Unreadable, match="cannot be read as JSONLines"):
+            read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES)
+        return
+    _, rows, columns = read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES)
+    assert (rows, sum(value is not None for value in columns["a"])) == (20 * 31 + 1, 21)
+
+
+def test_only_null(tmp_path):
+    (tmp_path / "t.jsonl").write_text("null")
+    assert read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES) == ({}, 1, {})

@@ -7,6 +7,7 @@ object as a whole.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 import pyarrow as pa
@@ -17,6 +18,9 @@ from modelmonitor_trainer.data.text_blocks import Batches, Opened, TextSource, c
 
 #: Largest JSON object that is read as a whole because its fields change after the first block.
 WHOLE_BYTES = 256 * 1024 * 1024
+
+_FIRST_NULL = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*null\b")
+_NULL_LINES = re.compile(rb"^[ \t\r]*null\b", re.MULTILINE)
 
 _Inferred = tuple[pa.Schema, Batches, int, pa.RecordBatch | None]
 
@@ -53,8 +57,9 @@ def _infer_json(
         return _selected(typed, columns), batches, rows, only
     # Fields appear or change after the first block: Arrow infers them only for an object as a whole.
     source.require_at_most(WHOLE_BYTES, "its fields change after the first rows, and it is too large to read at once")
+    data = _NULL_LINES.sub(b"{}", b"".join(blocks_of(source)))
     table = pyarrow.json.read_json(
-        source.stream(), read_options=pyarrow.json.ReadOptions(block_size=text_blocks.BLOCK_BYTES)
+        pa.BufferReader(data), read_options=pyarrow.json.ReadOptions(block_size=text_blocks.BLOCK_BYTES)
     )
     selected = _selected(table.schema, columns)
     parts = table.select(selected.names).slice(0, head).to_batches()
@@ -97,7 +102,10 @@ def _tables(source: TextSource, schema: pa.Schema | None) -> Iterator[pa.Table]:
 
 
 def blocks_of(source: TextSource) -> Iterator[bytes]:
-    """Yield the object in blocks of whole lines, without those that are blank."""
+    """Yield the object in blocks of whole lines, without those that are blank.
+
+    A row that is null becomes one without fields, if it is the first: Arrow crashes Python on such a block.
+    """
     with contextlib.closing(source.stream()) as stream:
         rest = b""
         while data := stream.read(text_blocks.BLOCK_BYTES):
@@ -106,9 +114,9 @@ def blocks_of(source: TextSource) -> Iterator[bytes]:
                 raise pa.ArrowInvalid(f"a line is longer than {text_blocks.BLOCK_BYTES / 2**20:.0f} MiB")
             block, rest = (rest + data[:end], data[end:]) if end else (b"", rest + data)
             if block.strip():
-                yield block
+                yield _FIRST_NULL.sub(b"{}", block)
         if rest.strip():
-            yield rest
+            yield _FIRST_NULL.sub(b"{}", rest)
 
 
 def _selected(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
