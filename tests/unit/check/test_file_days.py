@@ -44,11 +44,8 @@ def test_files_without_a_day_or_of_very_many_days_are_not_days():
 
 
 def gaps(reference, current=()):
-    days = {"reference": reference, "current": current}
-    sides = {
-        side: batches_of_days(files(*(f"2013-{day}.csv" for day in of_side)), 99) for side, of_side in days.items()
-    }
-    return notes_on_gaps(sides)
+    before, now = (batches_of_days(files(*(f"2013-{day}.csv" for day in side)), 99) for side in (reference, current))
+    return notes_on_gaps({"reference": before or (), "current": now or ()})
 
 
 def test_days_without_files_between_others_are_named():
