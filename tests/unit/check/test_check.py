@@ -6,8 +6,11 @@ import json
 import pytest
 
 from modelmonitor_api.messages import decode_answer, encode_answer
+from modelmonitor_trainer.check import profiles
 from modelmonitor_trainer.check.publish import due_time
+from modelmonitor_trainer.data import label_table
 from modelmonitor_trainer.errors import BadConfiguration, BadData, Interrupted, NotFound
+from modelmonitor_trainer.profile import cache
 
 
 def shifted(rows):
@@ -195,13 +198,15 @@ def test_a_second_check_reads_only_what_is_new(world):
 
     world.land(dt.date(2013, 2, 10))
     world.store = Watching(world.store)
+    for recent in (label_table._RECENT_KEYS, label_table._RECENT_LABELS, cache._DECODED, profiles._DECODED):
+        recent.clear()
     verdict, _ = world.check(now=dt.datetime(2013, 2, 11, 6, tzinfo=dt.UTC))
     assert verdict.verdict == "NoDrift"
     # The newest object is opened for its rows, and for the columns that the spec does not declare.
     newest = "/rows/date=2013-02-10/part.parquet"
     profiled = ["/labels/date=2013-02-08/part.parquet", newest, newest]
     assert [opened.count(uri) >= profiled.count(uri) for uri in profiled] == [True] * len(profiled)
-    # Before there is a champion, the keys of three mature days are joined with the labels that have arrived since.
+    # In a new process, and before there is a champion, the keys of three mature days are joined with the labels that have arrived since.
     rows = {f"/rows/date=2013-02-{day:02}/part.parquet" for day in (6, 7, 8)}
     labels = {f"/labels/date=2013-02-{day:02}/part.parquet" for day in range(5, 11)}
     assert set(opened) == {newest} | rows | labels

@@ -65,6 +65,12 @@ class RecentValues(Generic[_T]):
             while self._bytes > self._limit:
                 self._bytes -= self._size(self._values.popitem(last=False)[1])
 
+    def clear(self) -> None:
+        """Forget all values, as a new process has none."""
+        with self._lock:
+            self._values.clear()
+            self._bytes = 0
+
 
 def objects_key(objects: Sequence[ObjectInfo], fmt: AnyFormat) -> Hashable:
     """Return what identifies the content of objects, and how they are read."""
