@@ -206,7 +206,8 @@ def test_a_second_check_reads_only_what_is_new(world):
     newest = "/rows/date=2013-02-10/part.parquet"
     profiled = ["/labels/date=2013-02-08/part.parquet", newest, newest]
     assert [opened.count(uri) >= profiled.count(uri) for uri in profiled] == [True] * len(profiled)
-    # In a new process, and before there is a champion, the keys of three mature days are joined with the labels that have arrived since.
+    # In a new process, and before there is a champion, the keys of three mature days are joined with the labels that
+    # have arrived since.
     rows = {f"/rows/date=2013-02-{day:02}/part.parquet" for day in (6, 7, 8)}
     labels = {f"/labels/date=2013-02-{day:02}/part.parquet" for day in range(5, 11)}
     assert set(opened) == {newest} | rows | labels
