@@ -11,8 +11,8 @@ from modelmonitor_api.outcomes import TrainingOutcome
 from modelmonitor_api.spec import RetrainingMode
 from modelmonitor_api.status import format_time
 from modelmonitor_policy.facts import Facts
-from modelmonitor_policy.training_calendar import Days, day_with, days_required, known_from, plan_training
-from modelmonitor_policy.triggers import ActiveTrigger
+from modelmonitor_policy.training_calendar import day_with, days_required, known_from, plan_training
+from modelmonitor_policy.triggers import ActiveTrigger, days_tried
 
 FIRST_BACKOFF = dt.timedelta(hours=1)
 MAX_BACKOFF = dt.timedelta(hours=32)
@@ -104,12 +104,27 @@ def waiting_for_new_data(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime
     )
 
 
-def days_tried(facts: Facts, onset: dt.date) -> int:
-    """Return how many days from after a change the newest training had."""
-    training = facts.training
-    if training is None or training.train_end is None or training.failed:
-        return 0
-    return len(Days(onset, training.train_end))
+def tried_already(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Do not repeat a response whose window held the change as well as a window can, on nearly the same days."""
+    check, champion, training, spec = facts.check, facts.champion, facts.training, facts.spec
+    if trigger.reason not in _RESPONSES or champion is None or check is None or training is None:
+        return None
+    onset, newest, tried = check.drift_onset, check.newest_day, training.train_end
+    if onset is None or newest is None or tried is None or training.failed:
+        return None
+    if training.generation != facts.generation or 2 * days_tried(facts, onset) <= spec.retraining.window_days:
+        return None
+    end, required = plan_training(spec, newest, champion_end=champion.train_end).train.end, days_required(spec)
+    if (end - tried).days >= required:
+        return None
+    enough = day_with(spec, tried + dt.timedelta(days=1), required)
+    return Hold(
+        Reason.WAITING_FOR_NEW_DATA,
+        f"Waiting until {format_time(known_from(spec, enough))} for newer data: the last training "
+        f"({training.outcome}) was on days through {tried}, long after the change of {onset}, and another would end "
+        f"{max(0, (end - tried).days)} days later; {required} are needed (retraining.minNewShare is "
+        f"{spec.retraining.min_new_share}). Pending: {trigger.message}.",
+    )
 
 
 def nothing_new(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
@@ -230,6 +245,7 @@ HOLDS: tuple[HoldRule, ...] = (
     pinned,
     corrupted,
     waiting_for_new_data,
+    tried_already,
     nothing_new,
     backing_off,
     cooling_down,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from modelmonitor_api.status import TrainingDays
 from modelmonitor_policy.facts import Facts
-from modelmonitor_policy.holds import days_tried
 from modelmonitor_policy.training_calendar import day_with, days_required, known_from, plan_training
+from modelmonitor_policy.triggers import days_tried
 
 
 def training_days(facts: Facts) -> TrainingDays | None:

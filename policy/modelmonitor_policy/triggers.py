@@ -112,6 +112,14 @@ def lasting_doubt(facts: Facts, _: dt.datetime) -> ActiveTrigger | None:
     )
 
 
+def days_tried(facts: Facts, onset: dt.date) -> int:
+    """Return how many days from after a change the newest training had."""
+    training = facts.training
+    if training is None or training.train_end is None or training.failed:
+        return 0
+    return len(Days(onset, training.train_end))
+
+
 def period_end(facts: Facts) -> dt.datetime | None:
     """Return when the period of triggers.everyDays ends, counted from the newest model."""
     days = facts.spec.triggers.every_days
@@ -157,9 +165,10 @@ def partly_learnt(facts: Facts, _: dt.datetime) -> ActiveTrigger | None:
     if champion.change_point is None or champion.train_end is None:
         return None
     learnt = len(Days(champion.change_point, champion.train_end))
-    required = days_required(facts.spec, learnt)
-    if learnt >= facts.spec.retraining.window_days:
-        return None
+    tried = max(learnt, days_tried(facts, champion.change_point))
+    required = days_required(facts.spec, tried)
+    if 4 * required < 5 * tried:
+        return None  # a window cannot hold many more, and a few days hardly change a model
     calendar = plan_training(facts.spec, check.newest_day, champion_end=champion.train_end)
     if calendar.train.count_from(champion.change_point) < required:
         return None

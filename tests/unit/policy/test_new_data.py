@@ -112,6 +112,40 @@ def test_a_window_that_is_all_from_after_the_change_is_learnt() -> None:
     assert decide(known, NOW).reason is Reason.NOT_TRIGGERED
 
 
+@pytest.mark.parametrize("learnt", [73, 88])
+def test_a_few_more_days_of_a_known_change_are_no_reason(learnt: int) -> None:
+    """A window of 90 days cannot hold a quarter more days than such a champion has learnt from."""
+    mixture = replace(CHAMPION, train_end=CHANGE + (learnt - 1) * DAY, change_point=CHANGE)
+    known = facts(spec=SPEC, champion=mixture, check=replace(check(), newest_day=CHANGE + 200 * DAY))
+    assert decide(known, NOW).reason is Reason.NOT_TRIGGERED
+
+
+def test_a_mixture_that_was_tried_again_in_vain_is_not_tried_every_day() -> None:
+    mixture = replace(CHAMPION, train_end=CHANGE + 17 * DAY, change_point=CHANGE)
+    tried = training(2 * DAY, reason="ChangePartlyLearnt", train_end=CHANGE + 40 * DAY, outcome="Rejected")
+    known = facts(spec=SPEC, champion=mixture, check=replace(check(), newest_day=ENOUGH + 60 * DAY), training=tried)
+    assert decide(known, NOW).reason is Reason.NOT_TRIGGERED
+
+
+@pytest.mark.parametrize(("newest", "waits"), [(1, True), (17, True), (18, False)])
+def test_a_lasting_change_is_not_answered_every_day(newest: int, waits: bool) -> None:
+    """Once a training has had most of a window from after the change, the next one needs a share of newer days."""
+    end = CHANGE + 70 * DAY
+    tried = training(2 * DAY, reason="DriftDetected", train_end=end, outcome="Rejected")
+    known = facts(spec=SPEC, champion=CHAMPION, check=changed(end + (16 + newest) * DAY), training=tried)
+    decision = decide(known, NOW)
+    # A window of 90 days from after the change is possible from the 90th day on.
+    later = replace(
+        known, check=changed(CHANGE + (90 + 16 + newest) * DAY), training=replace(tried, train_end=CHANGE + 90 * DAY)
+    )
+    assert decide(later, NOW).reason is (Reason.WAITING_FOR_NEW_DATA if waits else Reason.DRIFT_DETECTED)
+    if waits:
+        assert decision.reason is Reason.WAITING_FOR_NEW_DATA
+        assert "18 are needed" in decide(later, NOW).message
+    assert decide(replace(later, generation=2), NOW).reason is Reason.DRIFT_DETECTED
+    assert decide(replace(later, requests=retrain()), NOW).reason is Reason.REQUESTED
+
+
 def test_nothing_trains_on_the_days_of_the_champion() -> None:
     newest = CHAMPION.train_end
     assert newest is not None
