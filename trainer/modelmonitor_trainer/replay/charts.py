@@ -22,6 +22,8 @@ WIDTH, HEIGHT = 960.0, 240.0
 _LINES = 4
 #: Days over which scores are averaged in the chart.
 _SMOOTHED_DAYS = 28
+#: Quantile of the normal distribution for an interval of 95 %.
+_NORMAL = 1.96
 #: Styles of lines.
 _STYLES = 10
 #: Columns of the map of drift.
@@ -62,6 +64,8 @@ class LineChart:
         Position, in percent of the width, and label of marks on the horizontal axis.
     marker
         Position of a vertical mark; None for none.
+    band
+        Points of the area between the ends of the first line's intervals; empty for none.
     """
 
     lines: tuple[Line, ...]
@@ -69,6 +73,7 @@ class LineChart:
     bottom: str
     ticks: tuple[tuple[float, str], ...]
     marker: float | None = None
+    band: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,9 @@ def scores_over_time(result: ReplayResult) -> LineChart | None:
     length = (result.periods[0][1] - result.periods[0][0]).days + 1
     window = max(1, _SMOOTHED_DAYS // length)
     series = [_smoothed(np.array(policy.served, dtype=float), window) for policy in chosen]
-    low, high = float(np.min(series)), float(np.max(series))
+    reach = _reach(np.array(chosen[0].served, dtype=float), window)
+    ends = series[0] - reach, series[0] + reach
+    low, high = float(np.min([*series, ends[0]])), float(np.max([*series, ends[1]]))
     margin = 0.05 * (high - low) or 0.01
     low, high = low - margin, high + margin
     middles = [start + (end - start) / 2 for start, end in result.periods]
@@ -148,7 +155,9 @@ def scores_over_time(result: ReplayResult) -> LineChart | None:
         Line(policy.name, policy.kind.value, styles[policy.name], (_points(places, values, low, high),))
         for policy, values in zip(chosen, series, strict=True)
     )
-    return LineChart(lines, number(high), number(low), _months(result))
+    around = [*places, *reversed(places)]
+    band = _points(around, np.concatenate([ends[1], ends[0][::-1]]), low, high)
+    return LineChart(lines, number(high), number(low), _months(result), band=band)
 
 
 def regret_by_price(result: ReplayResult) -> LineChart | None:
@@ -221,6 +230,16 @@ def _smoothed(values: Floats, window: int) -> Floats:
     low, high = np.maximum(0, index - window // 2), np.minimum(values.size, index + (window + 1) // 2)
     means: Floats = (sums[high] - sums[low]) / (high - low)
     return means
+
+
+def _reach(values: Floats, window: int) -> Floats:
+    """Return half the width of the 95 % interval of each mean over a window, of periods that are independent."""
+    squares = np.maximum(0.0, _smoothed(values**2, window) - _smoothed(values, window) ** 2)
+    index = np.arange(values.size)
+    low, high = np.maximum(0, index - window // 2), np.minimum(values.size, index + (window + 1) // 2)
+    counts = np.maximum(2, high - low)
+    reach: Floats = _NORMAL * np.sqrt(squares / (counts - 1))
+    return reach
 
 
 def _points(places: Sequence[float], values: Floats, low: float, high: float) -> str:
