@@ -1,11 +1,11 @@
 """Decision logic of ModelMonitor: pure functions from observations and a clock to what to start.
 
 :func:`plan` is the only place that decides whether to check, train, promote or roll back. The operator executes its
-intents as Jobs, and a replay over past data can execute the same intents in process. The package imports neither
+intents as Jobs, and a replay over past data executes the same intents in process. The package imports neither
 Kubernetes nor any other I/O, and the time is an argument everywhere.
 
 The command line uses the schedules of this package, so that a monitor is tested at the same significance level on a
-laptop and in a pod. It does not call :func:`plan`: its commands do what the user asks.
+laptop and in a pod. Of its commands only ``replay`` plans; the others do what the user asks.
 """
 
 from typing import TYPE_CHECKING

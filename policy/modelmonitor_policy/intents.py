@@ -1,6 +1,6 @@
 """Intents: what a plan wants to have started.
 
-An intent is a value. The operator executes it as a Job; a replay of past data can execute it in process. Each intent
+An intent is a value. The operator executes it as a Job; a replay of past data executes it in process. Each intent
 has a fixed key by which a second execution is recognized: the number of a training, the token of everything else.
 """
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from modelmonitor_api.outcomes import Verdict
 from unit.docs.run import DOCS, ROOT
 from unit.docs.test_reference import enum
 
@@ -20,7 +21,8 @@ TERMS = [
     *("promotion gate", "criterion", "hold", "trigger", "cooldown", "retraining budget", "rollback"),
     *("automatic rollback", "champion watch", "rollout", "data manifest", "model version", "champion pointer"),
     *("results prefix", "custom trainer", "label delay", "mature labels", "join key", "slice", "baseline"),
-    *("promotion score", "retention", "reservation"),
+    *("promotion score", "retention", "reservation", "final fit"),
+    *("replay", "arrival", "setting", "policy", "evaluation period", "point", "oracle", "regret"),
 ]
 PAGES = sorted(DOCS.rglob("*.md"))
 OUTSIDE = [
@@ -35,9 +37,14 @@ def test_every_noun_of_the_api_is_defined(name: str) -> None:
     assert {f"`{member.value}`" for member in enum(name)} <= set(DEFINITIONS)
 
 
-@pytest.mark.parametrize("verdict", ["NoDrift", "Drift", "Corrupted", "Inconclusive"])
-def test_every_verdict_is_defined(verdict: str) -> None:
-    assert f"`{verdict}`" in DEFINITIONS
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_is_defined(verdict: Verdict) -> None:
+    assert f"`{verdict.value}`" in DEFINITIONS
+
+
+@pytest.mark.parametrize("page", ["getting-started/first-check.md", "concepts/checks-and-verdicts.md", "glossary.md"])
+def test_pages_that_list_the_verdicts_list_all(page: str) -> None:
+    assert {f"`{verdict.value}`" for verdict in Verdict} <= set(re.findall(r"`\w+`", (DOCS / page).read_text()))
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -93,6 +100,19 @@ def test_every_page_is_in_the_navigation() -> None:
     pages = {str(path.relative_to(DOCS)) for path in PAGES}
     added = {page for page in pages if page.startswith("adr/") or page == "contributing/adding-a-detector.md"}
     assert listed == pages - added
+
+
+def test_every_page_but_decisions_is_linked_from_the_readme() -> None:
+    linked = {link.partition("#")[0] for link in links(ROOT / "README.md")}
+    pages = {f"docs/{path.relative_to(DOCS)}" for path in PAGES if path.parent.name not in {"adr", "contributing"}}
+    assert pages - linked == {"docs/index.md"}
+
+
+def test_the_map_of_packages_has_all_packages_of_the_trainer() -> None:
+    text = (DOCS / "contributing" / "index.md").read_text()
+    packages = {path.parent.name for path in (ROOT / "trainer" / "modelmonitor_trainer").glob("*/__init__.py")}
+    rows = re.findall(r"^\| (`.+?) \|", text, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == packages
 
 
 def test_the_site_loads_nothing_from_elsewhere() -> None:
