@@ -74,7 +74,7 @@ def _lines() -> Iterator[str]:
     yield ""
     for name, (help_text, command) in commands.items():
         yield from (f"## {name}", "", as_sentence(command.description or help_text), "")
-        yield from ("```", *_wrapped(f"modelmonitor {name}", _usage(command)), "```", "")
+        yield from ("```", *_wrap(f"modelmonitor {name}", _usage(command)), "```", "")
         yield from _options(command)
     yield from ("## Exit codes", "", "| Code | Meaning |", "|---|---|")
     for code, meaning in EXIT_CODES:
@@ -89,7 +89,7 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, tuple[str, argparse.
     return {name: (help_texts[name], command) for name, command in action.choices.items()}
 
 
-def _wrapped(command: str, parts: list[str]) -> Iterator[str]:
+def _wrap(command: str, parts: list[str]) -> Iterator[str]:
     """Yield a command with its options, wrapped at _WIDTH characters."""
     line = command
     for part in parts:

@@ -128,7 +128,7 @@ def problems_of(error: ValidationError, kind: type[Resource]) -> list[Problem]:
         if item["type"] == "extra_forbidden":
             message = _unknown_field(str(path[-1]), _fields_at(kind, path[:-1]))
         elif item["type"] == "enum" and isinstance(item["input"], str):
-            near = get_close_matches(item["input"], _quoted(item["ctx"]["expected"]), 1)
+            near = get_close_matches(item["input"], _quote(item["ctx"]["expected"]), 1)
             message += f", not {item['input']!r}" + (f"; did you mean {near[0]}?" if near else "")
         problems.append(Problem(path, message))
     return problems
@@ -139,7 +139,7 @@ def _unknown_field(name: str, known: Sequence[str]) -> str:
     return f"unknown field; did you mean {near[0]}?" if near else f"unknown field; there are {', '.join(known)}"
 
 
-def _quoted(text: str) -> list[str]:
+def _quote(text: str) -> list[str]:
     return re.findall(r"'([^']*)'", text)
 
 
@@ -160,7 +160,7 @@ def _resource_in(annotation: Any) -> type[Resource] | None:
     """Return the resource within a type, such as that of a list or of an optional field."""
     if isinstance(annotation, type) and issubclass(annotation, Resource):
         return annotation
-    return next((found for inner in get_args(annotation) if (found := _resource_in(inner)) is not None), None)
+    return next((kind for inner in get_args(annotation) if (kind := _resource_in(inner)) is not None), None)
 
 
 def parse(kind: type[_T], data: Mapping[str, Any]) -> _T:

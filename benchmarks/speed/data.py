@@ -27,7 +27,7 @@ def make(name: str, folder: Path) -> None:
 
 def _write(shape: Shape, side: int, file: int, path: Path) -> None:
     draw, rows = np.random.default_rng([side, file]), shape.rows // shape.files
-    table = _wide(draw, rows, side, shape.columns) if shape.columns > 20 else _mixed(draw, rows, side)
+    table = _wide(draw, rows, side, shape.columns) if shape.columns > 20 else _mix_columns(draw, rows, side)
     pq.write_table(pa.table(table), path, compression="zstd", row_group_size=shape.group_rows)
 
 
@@ -36,7 +36,7 @@ def _wide(draw: np.random.Generator, rows: int, side: int, columns: int) -> dict
     return {f"x{number}": draw.normal(size=rows) + 0.2 * (number in drifted) for number in range(columns)}
 
 
-def _mixed(draw: np.random.Generator, rows: int, side: int) -> dict[str, Any]:
+def _mix_columns(draw: np.random.Generator, rows: int, side: int) -> dict[str, Any]:
     def nullable(values: Any, share: float) -> pa.Array:
         return pa.array(values, mask=draw.random(rows) < share)
 

@@ -170,7 +170,7 @@ def _poisson(mean: float) -> Callable[[Floats], Floats]:
     return lambda latent: np.searchsorted(cuts, latent).astype(np.float64)
 
 
-def _rounded(latent: Floats) -> Floats:
+def _round_floats(latent: Floats) -> Floats:
     return np.round(latent * 2)
 
 
@@ -200,7 +200,7 @@ _HEAVY = [Column("lognormal", _lognormal), Column("student", _student), Column("
 _TIES = [
     Column("poisson", _poisson(3.0)),
     Column("rare-events", _poisson(0.1)),
-    Column("rounded", _rounded),
+    Column("rounded", _round_floats),
     Column("zero-inflated", _zero_inflated),
 ]
 _NULLS = [Column(f"null-{share:g}", _identity, missing=share) for share in (0.001, 0.02, 0.1, 0.5)]

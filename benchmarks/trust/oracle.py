@@ -29,7 +29,9 @@ def is_quiet(cell: Cell, result: ColumnResult, detectable: float) -> bool:
     batches = (cell.days.reference, cell.days.current) if cell.days else (1, 1)
     rows = 1 / (cell.rows * batches[0]) + 1 / (cell.rows * batches[1])
     for test in result.tests:
-        moved = _moved(cell.kind, result.name, cell.days.deviation if cell.days else 0.0, test.what == MISSING)
+        moved = _measure_day_effect(
+            cell.kind, result.name, cell.days.deviation if cell.days else 0.0, test.what == MISSING
+        )
         variance = moved**2 * (_spread(cell.days) if cell.days else 0.0) + rows / 4
         if test.evidence.effect + _TWO_SIDED * float(np.sqrt(variance)) >= detectable:
             return False
@@ -37,7 +39,7 @@ def is_quiet(cell: Cell, result: ColumnResult, detectable: float) -> bool:
 
 
 @cache
-def _moved(kind: str, name: str, deviation: float, missing: bool) -> float:
+def _measure_day_effect(kind: str, name: str, deviation: float, missing: bool) -> float:
     """Return the distance that a day effect of one standard deviation moves a column; columns are not hashable."""
     column: Column = next(column for column in columns_of(kind) if column.name == name)
     return missing_moved(column, deviation) if missing else distance_moved(column, deviation)

@@ -123,7 +123,7 @@ def _answer(job: Object, pods: list[Object]) -> Answer:
             f"Job {name} ran longer than its deadline of {seconds} seconds; raise "
             f"spec.{_field(job)}.activeDeadlineSeconds, reduce its data, or give it more CPUs",
         )
-    terminated = [state for pod in pods for state in _terminated(pod)]
+    terminated = [state for pod in pods for state in _terminated_containers(pod)]
     killed = next((container for container, state in terminated if state.get("reason") == "OOMKilled"), None)
     if killed is not None:
         return _failure(FailureReason.OUT_OF_MEMORY, _memory_advice(job, killed))
@@ -134,7 +134,7 @@ def _answer(job: Object, pods: list[Object]) -> Answer:
 
 def _pod_answer(pod: Object) -> Answer | None:
     """Return what the trusted containers of a pod returned; a custom trainer cannot return a verdict."""
-    for container, state in _terminated(pod):
+    for container, state in _terminated_containers(pod):
         text = state.get("message")
         if text and container in TRUSTED_CONTAINERS:
             try:
@@ -144,7 +144,7 @@ def _pod_answer(pod: Object) -> Answer | None:
     return None
 
 
-def _terminated(pod: Object) -> list[tuple[str, Object]]:
+def _terminated_containers(pod: Object) -> list[tuple[str, Object]]:
     """Return the names and the states of a pod's terminated containers."""
     return [(s["name"], s["state"]["terminated"]) for s in _statuses(pod) if "terminated" in s.get("state", {})]
 

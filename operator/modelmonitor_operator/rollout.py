@@ -145,7 +145,7 @@ def _template_version(deployment: Object) -> str | None:
     return annotations.get(names.ANNOTATION_CHAMPION)
 
 
-def _observed(deployment: Object) -> bool:
+def _is_observed(deployment: Object) -> bool:
     """Whether the Deployment's status is about its current spec."""
     return bool(
         deployment.get("status", {}).get("observedGeneration", 0) >= deployment["metadata"].get("generation", 1)
@@ -156,7 +156,7 @@ def _available(deployment: Object) -> bool:
     """Whether all replicas have the current template and are available, as in ``kubectl rollout status``."""
     status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
     counts = [status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
-    return _observed(deployment) and counts == [wanted] * 3
+    return _is_observed(deployment) and counts == [wanted] * 3
 
 
 def _deadline_exceeded(deployment: Object) -> str | None:
@@ -164,4 +164,4 @@ def _deadline_exceeded(deployment: Object) -> str | None:
     conditions = deployment.get("status", {}).get("conditions") or []
     late = (c for c in conditions if c["type"] == "Progressing" and c.get("reason") == "ProgressDeadlineExceeded")
     condition = next(late, None)
-    return str(condition.get("message", "")) or "deadline exceeded" if condition and _observed(deployment) else None
+    return str(condition.get("message", "")) or "deadline exceeded" if condition and _is_observed(deployment) else None

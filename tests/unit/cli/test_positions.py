@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from modelmonitor_trainer.cli.main import main
-from modelmonitor_trainer.cli.positions import position_of
+from modelmonitor_trainer.cli.positions import find_position
 
 MONITOR = textwrap.dedent("""\
     # Documents of other kinds may come first.
@@ -66,7 +66,7 @@ def test_each_problem_has_a_line(tmp_path, capsys):
 
 
 def test_positions():
-    assert position_of(MONITOR, "ModelMonitor", ()) == (4, 1)
-    assert position_of(MONITOR, "ModelMonitor", ("spec", "model", "features", 1)) == (18, 9)
-    assert position_of(MONITOR, "ModelMonitor", ("spec", "nowhere", "at all")) == (7, 1)
-    assert position_of(MONITOR, "Deployment", ()) is None
+    assert find_position(MONITOR, "ModelMonitor", ()) == (4, 1)
+    assert find_position(MONITOR, "ModelMonitor", ("spec", "model", "features", 1)) == (18, 9)
+    assert find_position(MONITOR, "ModelMonitor", ("spec", "nowhere", "at all")) == (7, 1)
+    assert find_position(MONITOR, "Deployment", ()) is None

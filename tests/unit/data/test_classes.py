@@ -13,8 +13,8 @@ from modelmonitor_api.spec import Task
 from modelmonitor_trainer.data.classes import (
     Spellings,
     check_binary,
+    class_indices,
     class_names,
-    class_places,
     class_texts,
     merge_names,
     require_known,
@@ -52,7 +52,7 @@ def chunked(values, kind=None):
 def test_classes(values, kind, names):
     target = chunked(values, kind)
     assert class_names(target, "y") == names
-    places = class_places(target, "y", names)
+    places = class_indices(target, "y", names)
     assert {place for place in places.tolist() if place >= 0} == set(range(len(names)))
     assert class_names(target.dictionary_encode(), "y") == names
 
@@ -82,7 +82,7 @@ def test_a_fraction_is_the_same_class_as_float32():
     ],
 )
 def test_outcomes_meet_the_classes_in_another_spelling(classes, outcomes):
-    assert class_places(outcomes, "y", classes).tolist() == [0, 1]
+    assert class_indices(outcomes, "y", classes).tolist() == [0, 1]
     assert not unknown_outcomes(outcomes, "y", classes)
 
 
@@ -100,12 +100,12 @@ def test_outcomes_meet_the_classes_in_another_spelling(classes, outcomes):
     ],
 )
 def test_an_outcome_that_is_no_class_has_no_place(classes, outcome):
-    assert Spellings(classes).place_of(outcome) == -1
+    assert Spellings(classes).index_of(outcome) == -1
 
 
 def test_capitals_decide_where_classes_differ_in_them_alone():
-    assert [Spellings(["A", "a", "B"]).place_of(text) for text in ("A", "a", "b")] == [0, 1, 2]
-    assert Spellings(["cat", "CAT"]).place_of("Cat") == -1
+    assert [Spellings(["A", "a", "B"]).index_of(text) for text in ("A", "a", "b")] == [0, 1, 2]
+    assert Spellings(["cat", "CAT"]).index_of("Cat") == -1
 
 
 names = st.lists(
@@ -118,7 +118,7 @@ def test_every_name_is_one_of_the_merged_classes(given_names):
     merged = merge_names(given_names)
     assert merge_names(merged) == merged
     assert set(merged) <= set(given_names)
-    assert all(Spellings(merged).place_of(name) >= 0 for name in given_names)
+    assert all(Spellings(merged).index_of(name) >= 0 for name in given_names)
 
 
 @pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.list_(pa.int64())])
@@ -155,4 +155,4 @@ def test_outcomes_that_are_no_classes_are_named_with_both_spellings():
 
 def test_dates_are_refused_before_they_are_classes():
     with pytest.raises(BadData, match="date32"):
-        class_places(chunked([dt.date(2024, 1, 1)]), "y", ["0", "1"])
+        class_indices(chunked([dt.date(2024, 1, 1)]), "y", ["0", "1"])

@@ -27,10 +27,10 @@ def test_leading_zeros_can_be_missing(uri, day, padded_month, padded_day, hour):
     template = PartitionTemplate.parse(uri)
     prefix = template.expand(day, padded_month=padded_month, padded_day=padded_day)
     full = f"{prefix}{hour if padded_day else f'{hour:02d}'}{uri.partition('%H')[2]}" if "%H" in uri else prefix
-    place = template.place(f"{full}x/part.parquet")
-    assert place is not None
-    assert (place.day, place.matches, place.rest) == (day, True, "x/part.parquet")
-    assert place.hour == (hour if "%H" in uri else None)
+    location = template.locate(f"{full}x/part.parquet")
+    assert location is not None
+    assert (location.day, location.matches, location.rest) == (day, True, "x/part.parquet")
+    assert location.hour == (hour if "%H" in uri else None)
     month = [day.replace(day=number) for number in range(1, 29)]
     assert any(full.startswith(listed) for listed in template.prefixes([*month, day]))
     assert any(full.startswith(listed) for listed in template.prefixes([day]))
@@ -55,7 +55,7 @@ def test_a_listing_of_a_month_costs_two_requests_at_most(uri, day):
     ],
 )
 def test_what_is_a_day(template, uri, expected):
-    assert (PartitionTemplate.parse(template).place(uri) is not None) is expected
+    assert (PartitionTemplate.parse(template).locate(uri) is not None) is expected
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ def test_what_is_a_day(template, uri, expected):
     ],
 )
 def test_what_follows_the_hour_must_match(uri, hour, matches):
-    place = PartitionTemplate.parse("s3://b/%Y-%m-%d/hour=%H/type=a/").place(uri)
-    assert place is not None
-    assert (place.hour, place.matches) == (hour, matches)
+    location = PartitionTemplate.parse("s3://b/%Y-%m-%d/hour=%H/type=a/").locate(uri)
+    assert location is not None
+    assert (location.hour, location.matches) == (hour, matches)
 
 
 def test_a_template_can_begin_with_an_underscore():
     template = PartitionTemplate.parse("s3://b/_rows/_%Y-%m-%d")
     for name, expected in {"": False, ".parquet": False, "/part.parquet": False, "/_SUCCESS": True}.items():
-        place = template.place(f"s3://b/_rows/_2013-01-02{name}")
-        assert place is not None
-        assert template.is_marker(place) is expected, name
+        location = template.locate(f"s3://b/_rows/_2013-01-02{name}")
+        assert location is not None
+        assert template.is_marker(location) is expected, name

@@ -155,13 +155,13 @@ def _notes_on_batches(drift: DriftResult, rows: ProfiledPair, wording: Wording) 
         return []
     names = [batch.block.label for batch in rows.reference.blocks]
     notes = [
-        _named(
+        _name_batches(
             tests,
             "odd",
             names,
             f"These {wording.clusters} of the reference are unlike all others, and do not count as ordinary variation",
         ),
-        _named(
+        _name_batches(
             tests,
             "change_points",
             names,
@@ -185,7 +185,7 @@ def _notes_on_batches(drift: DriftResult, rows: ProfiledPair, wording: Wording) 
     return [note for note in notes if note]
 
 
-def _named(tests: dict[str, ColumnTest], what: str, names: list[str], text: str) -> str:
+def _name_batches(tests: dict[str, ColumnTest], what: str, names: list[str], text: str) -> str:
     """Return a note that names batches, and the columns that they were found in."""
     columns_by_batch: dict[int, list[str]] = {}
     for column, test in tests.items():

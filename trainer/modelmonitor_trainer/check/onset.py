@@ -18,7 +18,7 @@ def onset_of(data: ProfiledData, drift: DriftResult | None, performance: Sequenc
     """Return the first day after the change that a check has found; None if it found none, or compared files.
 
     Where no single column shows the change (relations between columns, or a score without enough periods), it is the
-    last day that was looked at: a later day than the true one makes a training wait, an earlier one would let it train
+    last day of the window: a later day than the true one makes a training wait, an earlier one would let it train
     on the data from before the change.
     """
     window = data.source.current_window
@@ -26,9 +26,9 @@ def onset_of(data: ProfiledData, drift: DriftResult | None, performance: Sequenc
         return None
     dropped = [result for result in performance if result.dropped]
     columns = [column for column in drift.columns if column.drifted] if drift else []
-    found = find_onset([*_of_columns(data, columns), *_of_scores(dropped)])
-    if found is not None:
-        return max(found, window[0])
+    onset = find_onset([*_of_columns(data, columns), *_of_scores(dropped)])
+    if onset is not None:
+        return max(onset, window[0])
     if dropped:
         return data.source.monitor.mature if data.source.monitor else window[1]
     return window[1] if drift is not None and any(family.drifted for family in drift.relations) else None

@@ -157,10 +157,10 @@ def damage_of_model(registry: ModelRegistry, version: str) -> str:
 
 def logged_predictor(column: str, classes: Sequence[str] = ("0", "1")) -> Predictor:
     """Return the predictions in a column of the rows."""
-    return Predictor((column,), tuple(classes), lambda rows: _logged(rows.column(column), column))
+    return Predictor((column,), tuple(classes), lambda rows: _logged_predictions(rows.column(column), column))
 
 
-def _logged(values: pa.ChunkedArray, name: str) -> Floats:
+def _logged_predictions(values: pa.ChunkedArray, name: str) -> Floats:
     try:
         return numbers_of(values.cast(pa.float64()))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -172,12 +172,12 @@ def _logged(values: pa.ChunkedArray, name: str) -> Floats:
 
 def true_outcomes(target: pa.ChunkedArray, name: str, task: Task, classes: Sequence[str]) -> Array:
     """Return outcomes as indices into `classes` (-1 for an unknown class), or as values; (n,)."""
-    from modelmonitor_trainer.data.classes import class_places
+    from modelmonitor_trainer.data.classes import class_indices
     from modelmonitor_trainer.data.model_arrays import true_values
 
     if task is Task.REGRESSION:
         return true_values(target, name)
-    return class_places(target, name, classes)
+    return class_indices(target, name, classes)
 
 
 def usable_rows(truth: Array, scores: Array, task: Task) -> Array:

@@ -155,11 +155,11 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
 def _with_positions(path: str, text: str, error: InvalidSpec) -> str:
     """Return the problems of a spec with the lines and columns at which they are."""
     from modelmonitor_api.names import KIND
-    from modelmonitor_trainer.cli.positions import position_of
+    from modelmonitor_trainer.cli.positions import find_position
 
     lines = []
     for problem in error.problems:
-        position = position_of(text, KIND, ("spec", *problem.path))
+        position = find_position(text, KIND, ("spec", *problem.path))
         where = f"{path}:{position[0]}:{position[1]}" if position else path
         lines.append(f"{where}: {problem}")
     return "\n".join(lines) or f"{path}: {error}"

@@ -7,7 +7,7 @@ import yaml
 from modelmonitor_api.resource import Path
 
 
-def position_of(text: str, kind: str, path: Path) -> tuple[int, int] | None:
+def find_position(text: str, kind: str, path: Path) -> tuple[int, int] | None:
     """Return line and column of a value, from 1.
 
     Parameters
@@ -34,15 +34,15 @@ def position_of(text: str, kind: str, path: Path) -> tuple[int, int] | None:
 def _position(node: yaml.Node, path: Path) -> tuple[int, int]:
     mark = node.start_mark
     for part in path:
-        found = _children(node).get(part)
-        if found is None:
+        child = _children(node).get(part)
+        if child is None:
             break
-        mark, node = found[0].start_mark, found[1]
+        mark, node = child[0].start_mark, child[1]
     return mark.line + 1, mark.column + 1
 
 
 def _children(node: yaml.Node | None) -> dict[str | int, tuple[yaml.Node, yaml.Node]]:
-    """Return key or index → the node that marks its place, and the value."""
+    """Return key or index → the node at its position, and the value."""
     if isinstance(node, yaml.MappingNode):
         return {key.value: (key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)}
     if isinstance(node, yaml.SequenceNode):

@@ -109,13 +109,13 @@ def _print_inventory(inventory: Inventory) -> None:
     pointer = inventory.pointer
     if pointer is None:
         return
-    for line in _decided(pointer):
+    for line in _describe_decisions(pointer):
         print(f"\n{line}")
     if pointer.previous is not None:
         print(f"\nmodelmonitor rollback leads to {pointer.previous}")
 
 
-def _decided(pointer: Pointer) -> list[str]:
+def _describe_decisions(pointer: Pointer) -> list[str]:
     """Return what a person has decided about the champion, in sentences."""
     from modelmonitor_api.status import format_time
 
@@ -296,7 +296,7 @@ def _print_restorable(problem: str, restorable: Pointer | None, restored: Pointe
         until = "" if period.until is None else f" to {format_time(period.until)}"
         message = f": {period.tenure.message}" if period.tenure.message else ""
         print(f"  {period.tenure.version} from {format_time(period.since)}{until}{message}")
-    for line in _decided(restorable):
+    for line in _describe_decisions(restorable):
         print(f"  {line}")
     if restored is None:
         print("\nNothing was changed. To write it, repeat the command with --apply.\n")

@@ -107,7 +107,7 @@ def is_utf8(values: pa.Array) -> bool:
 
 def _words_of_text(values: pa.Array) -> pa.StringArray:
     if not is_utf8(values):
-        values = _decoded(values.cast(pa.large_binary() if not pa.types.is_string(values.type) else pa.binary()))
+        values = _decode(values.cast(pa.large_binary() if not pa.types.is_string(values.type) else pa.binary()))
     words = values if pa.types.is_string(values.type) else pc.cast(values, pa.string())
     if not len(words):
         return words
@@ -145,12 +145,12 @@ def _with_plain_uuids(words: pa.StringArray) -> pa.StringArray:
 def _may_be_padded(words: pa.StringArray) -> bool:
     """Whether a word begins or ends with a blank, or with a character beyond ASCII, which can be one.
 
-    To look at two bytes of each word costs less than to trim all of them.
+    Comparing two bytes of each word costs less than trimming all of them.
     """
-    _, places, data = words.buffers()
+    _, offsets, data = words.buffers()
     if data is None or not data.size or not len(words):
         return False
-    ends = np.frombuffer(places, dtype=np.int32)[words.offset : words.offset + len(words) + 1]
+    ends = np.frombuffer(offsets, dtype=np.int32)[words.offset : words.offset + len(words) + 1]
     filled = ends[1:] > ends[:-1]
     characters = np.frombuffer(data, dtype=np.uint8)
     for edge in (characters[ends[:-1][filled]], characters[ends[1:][filled] - 1]):
@@ -198,8 +198,8 @@ def _words_of_uuids(values: pa.FixedSizeBinaryArray) -> pa.StringArray:
     start, end = values.offset * _UUID_BYTES, (values.offset + len(values)) * _UUID_BYTES
     data = values.buffers()[1]
     digits = b"" if data is None else data[start:end].to_pybytes().hex().encode()
-    places = np.arange(len(values) + 1, dtype=np.int32) * (2 * _UUID_BYTES)
-    words = pa.StringArray.from_buffers(len(values), pa.py_buffer(places), pa.py_buffer(digits))
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * (2 * _UUID_BYTES)
+    words = pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(digits))
     words = pc.replace_substring_regex(words, _UUID, _UUID_PARTS)
     return pc.if_else(pc.is_valid(values), words, pa.scalar(None, pa.string()))
 
@@ -213,7 +213,7 @@ def _text_or_hex(value: bytes | None) -> str | None:
         return "0x" + value.hex()
 
 
-def _decoded(values: pa.Array) -> pa.StringArray:
+def _decode(values: pa.Array) -> pa.StringArray:
     """Return bytes that were written as text without being UTF-8."""
     return _from_python([None if value is None else _in_fallback(value) for value in values.to_pylist()])
 

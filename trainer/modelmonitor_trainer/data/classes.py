@@ -70,9 +70,9 @@ def class_texts(target: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 def _float_texts(target: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return floats as their shortest decimal: 0.1 is 0.1 as float32, too."""
     values = target.to_numpy(zero_copy_only=False)
-    distinct, places = np.unique(values, return_inverse=True)
+    distinct, codes = np.unique(values, return_inverse=True)
     names = [None if not np.isfinite(v) else str(int(v)) if v == int(v) else str(v) for v in distinct]
-    return pa.chunked_array([pa.array(names, pa.string()).take(pa.array(places.reshape(-1)))])
+    return pa.chunked_array([pa.array(names, pa.string()).take(pa.array(codes.reshape(-1)))])
 
 
 def class_names(target: pa.ChunkedArray, name: str) -> list[str]:
@@ -113,17 +113,17 @@ class Spellings:
 
     classes: Sequence[str]
 
-    def place_of(self, text: str) -> int:
+    def index_of(self, text: str) -> int:
         """Return the index of the class of an outcome, -1 if it is none of them."""
         classes = list(self.classes)
         if text in classes:
             return classes.index(text)
         yes_no = _yes_no(classes)
         if yes_no:
-            word = _YES_NO.get(_folded(text))
+            word = _YES_NO.get(_fold(text))
             matches = [index for index, name in enumerate(classes) if yes_no[name] == word]
         else:
-            matches = [index for index, name in enumerate(classes) if _folded(name) == _folded(text)]
+            matches = [index for index, name in enumerate(classes) if _fold(name) == _fold(text)]
         return matches[0] if len(matches) == 1 else -1
 
 
@@ -137,16 +137,16 @@ def class_counts(target: pa.ChunkedArray, name: str) -> dict[str, int]:
 def with_new_classes(known: Sequence[str], target: pa.ChunkedArray, name: str) -> tuple[str, ...]:
     """Return classes followed by those of a target that are none of them, which a model cannot predict."""
     spellings = Spellings(known)
-    return (*known, *(text for text in class_names(target, name) if spellings.place_of(text) < 0))
+    return (*known, *(text for text in class_names(target, name) if spellings.index_of(text) < 0))
 
 
-def class_places(target: pa.ChunkedArray, name: str, classes: Sequence[str]) -> Ints:
+def class_indices(target: pa.ChunkedArray, name: str, classes: Sequence[str]) -> Ints:
     """Return the index of each row's class in `classes`, -1 for any other; (n,)."""
     coded = class_texts(target, name).combine_chunks().dictionary_encode()
     spellings = Spellings(classes)
-    places = np.array([*(spellings.place_of(text) for text in coded.dictionary.to_pylist()), -1], dtype=np.int64)
-    indices: Ints = coded.indices.fill_null(len(places) - 1).to_numpy(zero_copy_only=False)
-    return places[indices]
+    class_of_code = np.array([*(spellings.index_of(text) for text in coded.dictionary.to_pylist()), -1], dtype=np.int64)
+    codes: Ints = coded.indices.fill_null(len(class_of_code) - 1).to_numpy(zero_copy_only=False)
+    return class_of_code[codes]
 
 
 def unknown_outcomes(target: pa.ChunkedArray, name: str, classes: Sequence[str]) -> Counter[str]:
@@ -154,7 +154,7 @@ def unknown_outcomes(target: pa.ChunkedArray, name: str, classes: Sequence[str])
     coded = class_texts(target, name).combine_chunks()
     spellings = Spellings(classes)
     counted = zip(*(pc.value_counts(coded).field(part).to_pylist() for part in ("values", "counts")), strict=True)
-    return Counter({text: rows for text, rows in counted if text is not None and spellings.place_of(text) < 0})
+    return Counter({text: rows for text, rows in counted if text is not None and spellings.index_of(text) < 0})
 
 
 def require_known(unknown: Mapping[str, int], rows: int, name: str, classes: Sequence[str], task: Task) -> None:
@@ -234,11 +234,11 @@ def is_yes_no(names: Iterable[str]) -> bool:
 
 def _yes_no(names: Sequence[str]) -> dict[str, str]:
     """Return classes as 0 and 1; nothing if one of them is neither."""
-    words = {name: _YES_NO.get(_folded(name), "") for name in names}
+    words = {name: _YES_NO.get(_fold(name), "") for name in names}
     return words if all(words.values()) else {}
 
 
-def _folded(text: str) -> str:
+def _fold(text: str) -> str:
     return _WHOLE.sub(r"\1", text.strip()).casefold()
 
 

@@ -88,7 +88,7 @@ class CsvReader:
         batches = iter([only]) if only is not None else self._source.with_progress(self._batches, second_pass=True)
         comma = ("numbers have decimal commas",) if self._decimal == "," and self._options.decimal is None else ()
         recognized = (*self._dialect.recognized, *comma, *notes_on([*self._styles.items()]))
-        return Opened(schema, rows, self._converted(batches), recognized, self._all_remarks())
+        return Opened(schema, rows, self._convert_columns(batches), recognized, self._all_remarks())
 
     def _header(self) -> tuple[list[str], pa.Schema]:
         """Return the names of all columns, and the schema that the first block suggests."""
@@ -117,7 +117,7 @@ class CsvReader:
             if self._retype(texts, points):
                 continue
             if self._marks is None:
-                self._remarks, self._marks = self._decided(texts, points)
+                self._remarks, self._marks = self._decide_marks(texts, points)
                 if "," in self._marks.values():
                     # Arrow reads these faster than text.
                     self._decimal = ","
@@ -149,7 +149,7 @@ class CsvReader:
         self._types |= dict.fromkeys(unsure, pa.string()) | dict.fromkeys(unmarked, pa.float64())
         return bool(unsure | unmarked)
 
-    def _decided(
+    def _decide_marks(
         self, texts: Mapping[str, StyleGuess], points: Mapping[str, PointGuess]
     ) -> tuple[dict[str, frozenset[str]], dict[str, str]]:
         """Return what the marks of numbers show, and the decimal mark of each column that has marks.
@@ -254,7 +254,7 @@ class CsvReader:
                     guesses[name].add(batch.column(index))
             yield batch
 
-    def _converted(self, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    def _convert_columns(self, batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, pa.ChunkedArray]]:
         for name, values in values_of(batches, [*self._types]):
             if not pa.types.is_dictionary(values.type):
                 yield name, values

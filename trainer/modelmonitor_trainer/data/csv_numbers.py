@@ -72,7 +72,7 @@ class NumberStyle:
         pyarrow.ArrowInvalid
             If a word is of another style.
         """
-        bare = self.bare(_cleaned(words, nulls))
+        bare = self.bare(_clean(words, nulls))
         if self.thousands:
             bare = pc.replace_substring(bare, self.thousands, "")
         if self.decimal != ".":
@@ -128,10 +128,10 @@ class StyleGuess:
     def add(self, values: pa.Array) -> None:
         """Leave out the styles that some values are not written in."""
         # The first values show of nearly all columns of text that they are no numbers.
-        self._leave_out(_cleaned(values.slice(0, _FEW), self.nulls).drop_null())
+        self._leave_out(_clean(values.slice(0, _FEW), self.nulls).drop_null())
         if self.styles == ():
             return
-        words = self._leave_out(_cleaned(values.unique(), self.nulls).drop_null())
+        words = self._leave_out(_clean(values.unique(), self.nulls).drop_null())
         if self.styles:
             words = self.styles[0].bare(words)
             self._marks |= {mark for mark in ".," if pc.any(pc.match_substring(words, mark)).as_py()}
@@ -215,7 +215,7 @@ def _is_currency(sign: str) -> bool:
     return not sign or sign in _CURRENCIES or (len(sign) == 1 and unicodedata.category(sign) == "Sc")
 
 
-def _cleaned(words: pa.Array, nulls: Collection[str]) -> pa.StringArray:
+def _clean(words: pa.Array, nulls: Collection[str]) -> pa.StringArray:
     """Return words trimmed, with plain blanks and signs; those that mean NULL are it, even if they are quoted."""
     words = pc.utf8_trim_whitespace(pc.cast(words, pa.string()))
     words = pc.replace_substring_regex(pc.replace_substring(words, "\u2212", "-"), _BLANKS, " ")

@@ -219,8 +219,8 @@ def _of_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if _any(pc.match_substring(keys, ".0")):
         keys = pc.replace_substring_regex(keys, r"^([+-]?\d+)\.0+$", r"\1")
     if _any(pc.is_in(lengths, value_set=pa.array(_UUID_LENGTHS, lengths.type))):
-        keys = _replaced(keys, _HEX_ID, pc.utf8_lower)
-        keys = _replaced(
+        keys = _replace_keys(keys, _HEX_ID, pc.utf8_lower)
+        keys = _replace_keys(
             keys, _UUID, lambda texts: pc.replace_substring_regex(pc.utf8_lower(texts), r"urn:uuid:|[{}-]", "")
         )
     return keys
@@ -276,8 +276,8 @@ def _of_fixed_bytes(array: pa.FixedSizeBinaryArray) -> pa.StringArray:
     text = ~controls.any(axis=1) & (codes[:, 0] != 0)
     if not text.any():
         return keys
-    places = np.flatnonzero(text)
-    written = pa.array([_text_or_hex(array[int(place)].as_py()) for place in places], pa.string())
+    indices = np.flatnonzero(text)
+    written = pa.array([_text_or_hex(array[int(index)].as_py()) for index in indices], pa.string())
     return pc.replace_with_mask(keys, pa.array(text), written)
 
 
@@ -300,10 +300,10 @@ def _of_times(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _numbers_in_text(keys: pa.ChunkedArray) -> pa.ChunkedArray:
-    keys = _replaced(
+    keys = _replace_keys(
         keys, _WHOLE, lambda texts: pc.replace_substring_regex(texts, r"^\+?(-?)0*(\d+?)(\.0*)?$", r"\1\2")
     )
-    return _replaced(keys, _FRACTION, lambda texts: _of_objects(texts, lambda value: _decimal_text(Decimal(value))))
+    return _replace_keys(keys, _FRACTION, lambda texts: _of_objects(texts, lambda value: _decimal_text(Decimal(value))))
 
 
 def _times_in_text(keys: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -313,7 +313,7 @@ def _times_in_text(keys: pa.ChunkedArray) -> pa.ChunkedArray:
         except ValueError:
             return texts
 
-    return _replaced(keys, _TIME, convert)
+    return _replace_keys(keys, _TIME, convert)
 
 
 def utc_times(texts: Sequence[str]) -> list[dt.datetime]:
@@ -330,12 +330,12 @@ def utc_times(texts: Sequence[str]) -> list[dt.datetime]:
 
 def _bytes_in_text(keys: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return text without the prefixes of bytes: ``0x``, and a backslash with an x as PostgreSQL writes it."""
-    return _replaced(
+    return _replace_keys(
         keys, r"^(0x|\\x)[0-9a-fA-F]+$", lambda found: pc.utf8_lower(pc.replace_substring_regex(found, r"^..", ""))
     )
 
 
-def _replaced(
+def _replace_keys(
     keys: pa.ChunkedArray, pattern: str, convert: Callable[[pa.ChunkedArray], pa.ChunkedArray]
 ) -> pa.ChunkedArray:
     """Return keys with those that match a pattern converted."""

@@ -54,21 +54,21 @@ def _infer_json(
             rows, only = count_rows(source.with_progress(batches))
         except pa.ArrowInvalid:
             continue
-        return _selected(typed, columns), batches, rows, only
+        return _select_fields(typed, columns), batches, rows, only
     # Fields appear or change after the first block: Arrow infers them only for an object as a whole.
     source.require_at_most(WHOLE_BYTES, "its fields change after the first rows, and it is too large to read at once")
     data = _NULL_LINES.sub(b"{}", b"".join(blocks_of(source)))
     table = pyarrow.json.read_json(
         pa.BufferReader(data), read_options=pyarrow.json.ReadOptions(block_size=text_blocks.BLOCK_BYTES)
     )
-    selected = _selected(table.schema, columns)
+    selected = _select_fields(table.schema, columns)
     parts = table.select(selected.names).slice(0, head).to_batches()
     return selected, lambda: iter(parts), sum(part.num_rows for part in parts), None
 
 
 def _json_batches(source: TextSource, schema: pa.Schema, columns: Sequence[str] | None, head: int | None) -> Batches:
     def batches() -> Iterator[pa.RecordBatch]:
-        names = _selected(schema, columns).names
+        names = _select_fields(schema, columns).names
         return first_rows((batch.select(names) for batch in _json(source, schema)), head)
 
     return batches
@@ -119,7 +119,7 @@ def blocks_of(source: TextSource) -> Iterator[bytes]:
             yield _FIRST_NULL.sub(b"{}", rest)
 
 
-def _selected(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+def _select_fields(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
     if columns is None:
         return schema
     return pa.schema([schema.field(name) for name in dict.fromkeys(columns) if name in schema.names])

@@ -116,11 +116,11 @@ class LabelTable:
         """Return the labels of several tables; at least one."""
         versions = [part.versions for part in parts if part.versions is not None]
         return cls(
-            _joined([part.keys for part in parts]),
-            _joined([part.values for part in parts]),
+            _join_chunks([part.keys for part in parts]),
+            _join_chunks([part.values for part in parts]),
             np.concatenate([part.days for part in parts]),
             np.concatenate([part.arrival for part in parts]),
-            _joined(versions) if versions else None,
+            _join_chunks(versions) if versions else None,
             sum(part.read for part in parts),
             frozenset().union(*(part.kinds for part in parts)),
         )
@@ -184,8 +184,8 @@ def read_labels(
     """
     objects = [info for _, infos in days for info in infos]
     dates = tuple(day for day, infos in days for _ in infos)
-    found = (columns, dates, objects_key(objects, fmt))
-    labels, key = _RECENT_LABELS.get(found, lambda: _read_labels(store, days, columns, fmt))
+    identity = (columns, dates, objects_key(objects, fmt))
+    labels, key = _RECENT_LABELS.get(identity, lambda: _read_labels(store, days, columns, fmt))
     if reader is not None:
         reader.merge(key)
     return labels
@@ -283,5 +283,5 @@ def _versions_in_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
         )
 
 
-def _joined(parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
+def _join_chunks(parts: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
     return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=parts[0].type)

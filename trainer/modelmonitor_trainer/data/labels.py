@@ -176,7 +176,7 @@ def load(
     features = read_table(store, objects, columns, manifest.fmt, text=as_text, derive=derive)
     days = _days(days_within(manifest.features, window), features.num_rows)
     if key is None:
-        return _with_groups(_labelled(features.drop_columns(KEY), features.column(KEY), days, usual), spec)
+        return _with_groups(_labelled_rows(features.drop_columns(KEY), features.column(KEY), days, usual), spec)
     assert spec.data.labels is not None
     delay = dt.timedelta(days=spec.data.labels.delay_days)
     period = window[0] - dt.timedelta(days=EARLY_DAYS), window[1] + delay
@@ -340,7 +340,7 @@ def _mature(days: Ints, labelled: Ints, min_share: float) -> Ints:
     return numbers[shares >= min_share]
 
 
-def _labelled(features: pa.Table, target: pa.ChunkedArray, days: Ints, usual: float) -> Dataset:
+def _labelled_rows(features: pa.Table, target: pa.ChunkedArray, days: Ints, usual: float) -> Dataset:
     """Return the rows with a value in their target column, except on days with less than half of the usual share."""
     known = has_value(target).to_numpy(zero_copy_only=False) if len(target) else np.zeros(0, dtype=bool)
     numbers, counts = np.unique(days, return_counts=True)

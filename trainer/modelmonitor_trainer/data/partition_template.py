@@ -18,7 +18,7 @@ _DIGITS = {"Y": r"\d{4}", "m": r"\d{1,2}", "d": r"\d{1,2}", "H": r"\d{1,2}"}
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Where an object of a partition is.
 
     Attributes
@@ -90,7 +90,7 @@ class PartitionTemplate:
 
     def expand(self, day: dt.date, *, padded_month: bool = True, padded_day: bool = True) -> str:
         """Return the prefix of a day's partition, with or without leading zeros."""
-        return _filled(self.of_day, day, padded_month, padded_day)
+        return _fill(self.of_day, day, padded_month, padded_day)
 
     def prefixes(self, days: Iterable[dt.date]) -> list[str]:
         """Return prefixes that together begin the URIs of all objects of some days of one month.
@@ -103,13 +103,13 @@ class PartitionTemplate:
         prefixes = set()
         for month in (True, False):
             for day in (True, False):
-                expanded = [_filled(self._day_folder, d, month, day) for d in known]
+                expanded = [_fill(self._day_folder, d, month, day) for d in known]
                 matching = [uri for d, uri in zip(known, expanded, strict=True) if self._is_of(uri, d)]
                 if matching:
                     prefixes.add(os.path.commonprefix(matching))  # noqa: RUF071 - a prefix of keys is one of characters
         return sorted(p for p in prefixes if not any(p != other and p.startswith(other) for other in prefixes))
 
-    def place(self, uri: str) -> Place | None:
+    def locate(self, uri: str) -> Location | None:
         """Return where an object is, or None if it belongs to no day."""
         match = self._whole.match(uri)
         before = match or self._day.match(uri)
@@ -122,18 +122,18 @@ class PartitionTemplate:
             return None  # not a date, for example 2013-02-30
         hour = numbers.get("H")
         if hour is not None and hour > 23:
-            return Place(day, None, uri[before.end() :], matches=False)
-        return Place(day, hour, uri[before.end() :], matches=match is not None)
+            return Location(day, None, uri[before.end() :], matches=False)
+        return Location(day, hour, uri[before.end() :], matches=match is not None)
 
-    def is_marker(self, place: Place) -> bool:
+    def is_marker(self, location: Location) -> bool:
         """Whether an object below a partition is a marker or unfinished output; the template itself may say _."""
-        whole = self.uri if place.matches else self._day_folder
-        path = place.rest if whole.endswith("/") else f"x{place.rest}"
+        whole = self.uri if location.matches else self._day_folder
+        path = location.rest if whole.endswith("/") else f"x{location.rest}"
         return is_marker(path)
 
     def _is_of(self, uri: str, day: dt.date) -> bool:
-        place = self.place(uri)
-        return place is not None and place.day == day
+        location = self.locate(uri)
+        return location is not None and location.day == day
 
     @cached_property
     def _whole(self) -> re.Pattern[str]:
@@ -144,7 +144,7 @@ class PartitionTemplate:
         return re.compile(expression_of(self._day_folder))
 
 
-def _filled(template: str, day: dt.date, padded_month: bool, padded_day: bool) -> str:
+def _fill(template: str, day: dt.date, padded_month: bool, padded_day: bool) -> str:
     """Return a template with the numbers of a day, with or without leading zeros."""
     month, number = (f"{day.month:02d}", f"{day.day:02d}")
     parts = {

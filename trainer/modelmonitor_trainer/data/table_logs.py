@@ -92,14 +92,16 @@ def files_of_tables(store: Store, folder: str, objects: Sequence[ObjectInfo]) ->
         removed = [info for info in objects if _is_file_of(table, info.uri) and info.uri not in table.live]
         left_out += [LeftOut(LeftOutReason.REMOVED_FROM_TABLE, info.uri, info.size) for info in removed]
     names = {item.name for item in left_out}
-    return TableFiles(tuple(info for info in objects if info.uri not in names), (*left_out, *_lost(tables, objects)))
+    return TableFiles(
+        tuple(info for info in objects if info.uri not in names), (*left_out, *_lost_files(tables, objects))
+    )
 
 
 def _is_file_of(table: DeltaTable, uri: str) -> bool:
     return uri.startswith(f"{table.root}/") and _LOG_FOLDER not in uri and uri.endswith(".parquet")
 
 
-def _lost(tables: Iterable[DeltaTable], objects: Sequence[ObjectInfo]) -> Iterator[LeftOut]:
+def _lost_files(tables: Iterable[DeltaTable], objects: Sequence[ObjectInfo]) -> Iterator[LeftOut]:
     """Yield the current files that do not exist, in folders of which the listing has other files."""
     present = {info.uri for info in objects}
     folders = {uri.rpartition("/")[0] for uri in present}
@@ -113,12 +115,12 @@ def _refuse_tables_within(objects: Iterable[ObjectInfo]) -> None:
     for info in objects:
         iceberg = _ICEBERG.fullmatch(info.uri)
         if iceberg:
-            raise _unsupported(iceberg[1], "an Iceberg table")
+            raise _unsupported_table(iceberg[1], "an Iceberg table")
         if "/.hoodie/" in info.uri:
-            raise _unsupported(info.uri.partition("/.hoodie/")[0], "a Hudi table")
+            raise _unsupported_table(info.uri.partition("/.hoodie/")[0], "a Hudi table")
 
 
-def _unsupported(root: str, what: str) -> BadConfiguration:
+def _unsupported_table(root: str, what: str) -> BadConfiguration:
     return BadConfiguration(
         f"{root}/ is {what}, whose folder holds files that it has removed, and whose manifests cannot be read here; "
         f"{_EXPORT}"
@@ -140,9 +142,9 @@ def _roots_above(store: Store, folder: str) -> set[str]:
             if f"{root}{_LOG_FOLDER}" in store.children(f"{root}/_delta_log"):
                 roots.add(root)
             if f"{root}/.hoodie/" in store.children(f"{root}/.hoodie"):
-                raise _unsupported(root, "a Hudi table")
+                raise _unsupported_table(root, "a Hudi table")
             if any(_ICEBERG.fullmatch(uri) for uri in _children_of(store, root, "metadata")):
-                raise _unsupported(root, "an Iceberg table")
+                raise _unsupported_table(root, "an Iceberg table")
     return roots
 
 
@@ -204,7 +206,7 @@ def read_delta_table(store: Store, root: str) -> DeltaTable:
     commits, checkpoints, others = _log_of(store, root)
     start = max((version for version, parts in checkpoints.items() if parts), default=-1)
     if others and start < 0 and 0 not in commits:
-        raise _refused(root, "has checkpoints of version 2 only")
+        raise _refused_table(root, "has checkpoints of version 2 only")
     state = _State(root)
     try:
         for uri in checkpoints.get(start, []):
@@ -267,13 +269,13 @@ def _require_no_gap(root: str, versions: Sequence[int], start: int) -> None:
 
 def _require_supported(state: _State) -> None:
     if state.configuration.get("delta.columnMapping.mode", "none") not in {"none", ""}:
-        raise _refused(state.root, "maps the names of its columns (delta.columnMapping.mode)")
+        raise _refused_table(state.root, "maps the names of its columns (delta.columnMapping.mode)")
     if any(added.get("deletionVector") for added in state.files.values()):
-        raise _refused(state.root, "marks rows as deleted (deletion vectors)")
+        raise _refused_table(state.root, "marks rows as deleted (deletion vectors)")
     elsewhere = next((uri for uri in state.files if not uri.startswith(f"{state.root}/")), None)
     if elsewhere is not None:
-        raise _refused(state.root, f"lists the file {elsewhere} of another folder")
+        raise _refused_table(state.root, f"lists the file {elsewhere} of another folder")
 
 
-def _refused(root: str, why: str) -> BadConfiguration:
+def _refused_table(root: str, why: str) -> BadConfiguration:
     return BadConfiguration(f"the Delta table {root}/ {why}, which is not supported; {_EXPORT}")

@@ -335,7 +335,7 @@ def _read_object(
             parts: dict[str, list[pa.Array]] = {name: [] for name in wanted}
             for name, values in opened.chunks:
                 parts[name] += values.chunks
-            table = pa.table({name: _chunked(parts[name], opened.types[name]) for name in wanted})
+            table = pa.table({name: _join_chunks(parts[name], opened.types[name]) for name in wanted})
         return _plain(table, text), opened.remarks
     with store.open(info) as file:
         parquet = pq.ParquetFile(file, page_checksum_verification=True)
@@ -352,7 +352,7 @@ def _read_object(
     return _plain(table.select(wanted), text), {}
 
 
-def _chunked(parts: Sequence[pa.Array], kind: pa.DataType) -> pa.ChunkedArray:
+def _join_chunks(parts: Sequence[pa.Array], kind: pa.DataType) -> pa.ChunkedArray:
     decoded = [part.dictionary_decode() if pa.types.is_dictionary(part.type) else part for part in parts]
     return pa.chunked_array(decoded, decoded[0].type if decoded else kind)
 

@@ -92,7 +92,7 @@ def numbers_of(column: pa.ChunkedArray) -> Floats:
 def are_numbers(chunks: Iterable[pa.Array]) -> bool:
     """Whether all values of a column of text are numbers or missing."""
     for chunk in chunks:
-        parsed = _parsed(chunk if pa.types.is_dictionary(chunk.type) else encode(chunk))
+        parsed = _parse_words(chunk if pa.types.is_dictionary(chunk.type) else encode(chunk))
         if parsed.truth or pc.any(parsed.strays).as_py():
             return False
     return True
@@ -100,8 +100,8 @@ def are_numbers(chunks: Iterable[pa.Array]) -> bool:
 
 def _numbers_in(array: pa.Array) -> pa.DoubleArray:
     coded = array if pa.types.is_dictionary(array.type) else encode(array)
-    return _parsed(coded).values.take(coded.indices)
+    return _parse_words(coded).values.take(coded.indices)
 
 
-def _parsed(coded: pa.DictionaryArray) -> TextNumbers:
+def _parse_words(coded: pa.DictionaryArray) -> TextNumbers:
     return text_numbers(words_of(coded.dictionary))

@@ -151,7 +151,7 @@ def survey_partitions(store: Store, uri_template: str, start: dt.date, end: dt.d
             objects |= {
                 info.uri: info
                 for info in store.list(prefix)
-                if (place := template.place(info.uri)) and start <= place.day <= end
+                if (location := template.locate(info.uri)) and start <= location.day <= end
             }
     files = files_of_tables(store, template.folder, [objects[uri] for uri in sorted(objects)]) if objects else None
     return _by_day(template, files.objects, files.left_out) if files else PartitionSurvey(())
@@ -163,17 +163,17 @@ def _by_day(
     by_day: dict[dt.date, list[ObjectInfo]] = {}
     others = []
     for info in objects:
-        place = template.place(info.uri)
-        if place is None:
+        location = template.locate(info.uri)
+        if location is None:
             continue
-        if template.is_marker(place):
+        if template.is_marker(location):
             others.append(LeftOut(LeftOutReason.MARKER, info.uri, info.size))
-        elif not place.matches:
+        elif not location.matches:
             others.append(LeftOut(LeftOutReason.OUTSIDE_PATTERN, info.uri, info.size))
         elif is_document(info.uri):
             others.append(LeftOut(LeftOutReason.NOT_DATA, info.uri, info.size))
         else:
-            by_day.setdefault(place.day, []).append(info)
+            by_day.setdefault(location.day, []).append(info)
     return PartitionSurvey(
         tuple(Partition(day, template.expand(day), tuple(by_day[day])) for day in sorted(by_day)),
         (*left_out, *others),
@@ -202,13 +202,13 @@ def days_after(store: Store, uri_template: str, last: dt.date) -> list[dt.date]:
     Objects are listed once per month that has such days, however many these are.
     """
     later = sorted(takewhile(lambda day: day > last, _days_downwards(store, uri_template)))
-    found: list[dt.date] = []
+    present: list[dt.date] = []
     for _, group in groupby(later, key=lambda day: (day.year, day.month)):
         days = list(group)
         wanted = set(days)
         surveyed = partitions(store, uri_template, days[0], days[-1])
-        found += [partition.day for partition in surveyed if partition.day in wanted]
-    return found
+        present += [partition.day for partition in surveyed if partition.day in wanted]
+    return present
 
 
 def last_whole_day(now: dt.datetime) -> dt.date:
@@ -242,8 +242,8 @@ def _reason_of(name: str, literal: str) -> LeftOutReason:
 def hours_of(uri_template: str, objects: Iterable[ObjectInfo]) -> frozenset[int]:
     """Return the hours of a day that have objects; none if the template has no %H."""
     template = PartitionTemplate.parse(uri_template)
-    places = (template.place(info.uri) for info in objects) if template.has_hours else ()
-    return frozenset(place.hour for place in places if place is not None and place.hour is not None)
+    locations = (template.locate(info.uri) for info in objects) if template.has_hours else ()
+    return frozenset(location.hour for location in locations if location is not None and location.hour is not None)
 
 
 def live_window(spec: ModelMonitorSpec, latest: dt.date | None, today: dt.date) -> Window:

@@ -127,7 +127,7 @@ def _has_values(values: Array) -> bool:
 def _compare(
     names: Sequence[str], reference: Labelled, current: Labelled, classes: int, *, independent: bool
 ) -> list[Hypothesis]:
-    sides = _prepared(names, reference, current, classes)
+    sides = _prepare(names, reference, current, classes)
     alone = {name: _gains(sides, [index]) for index, name in enumerate(names)}
     best = sorted(names, key=lambda name: -float(alone[name][0].mean()))[:PAIRED]
     gains = [(f"{name} alone", *alone[name]) for name in names]
@@ -141,10 +141,10 @@ def _compare(
     return [_subject(name, sides, (before, now), independent=independent) for name, before, now in gains]
 
 
-def _prepared(names: Sequence[str], reference: Labelled, current: Labelled, classes: int) -> _Sides:
+def _prepare(names: Sequence[str], reference: Labelled, current: Labelled, classes: int) -> _Sides:
     encoded, categorical = [], []
     for name in names:
-        one, other, is_category = _encoded(reference.columns[name], current.columns[name])
+        one, other, is_category = _encode(reference.columns[name], current.columns[name])
         encoded.append((one, other))
         categorical.append(is_category)
     both = tuple(np.column_stack([pair[side] for pair in encoded]) for side in (0, 1))
@@ -160,7 +160,7 @@ def _prepared(names: Sequence[str], reference: Labelled, current: Labelled, clas
     )
 
 
-def _encoded(reference: Array, current: Array) -> tuple[Floats, Floats, bool]:
+def _encode(reference: Array, current: Array) -> tuple[Floats, Floats, bool]:
     """Return a column as numbers: categories by their rank of frequency in the reference, others as missing."""
     if reference.dtype.kind == "f":
         return reference, current, False

@@ -65,8 +65,8 @@ def distances_of_batches(column: ColumnResult, test: ColumnTest) -> BatchDistanc
     }
     # An odd batch is not part of what it is compared with.
     own = np.where(odd[:, None], 0, reference)
-    before = _distances(reference, _expected(totals, groups[0]) - own, ordered=series.ordered)
-    now = _distances(current, _expected(totals, groups[1]), ordered=series.ordered)
+    before = _distances(reference, _expected_counts(totals, groups[0]) - own, ordered=series.ordered)
+    now = _distances(current, _expected_counts(totals, groups[1]), ordered=series.ordered)
     ordinary = before[~odd & ~np.isnan(before)]
     # As np.quantile, which (with np.unique) imports numpy.ma; a check does without.
     ranks = np.arange(ordinary.size)
@@ -74,7 +74,7 @@ def distances_of_batches(column: ColumnResult, test: ColumnTest) -> BatchDistanc
     return BatchDistances(before, now, usual)
 
 
-def _expected(totals: dict[int, Counts], groups: npt.NDArray[np.int64]) -> Counts:
+def _expected_counts(totals: dict[int, Counts], groups: npt.NDArray[np.int64]) -> Counts:
     return np.stack([totals[group] for group in groups.tolist()]) if groups.size else np.zeros((0, 1), dtype=np.int64)
 
 

@@ -73,7 +73,7 @@ def _unlike_the_others(features: Sequence[Feature], window: WindowProfile, stack
         *row_count_violations(tested, reference),
     ]
     names = [block.block.name for block in days]
-    return [ended for violation in violations if (ended := _ended(violation, names)) is not None]
+    return [ended for violation in violations if (ended := _cut_violation(violation, names)) is not None]
 
 
 def _odd_days(features: Sequence[Feature], days: Sequence[BatchProfile]) -> np.typing.NDArray[np.bool_]:
@@ -106,7 +106,7 @@ def _runs(days: np.typing.NDArray[np.bool_]) -> int:
     return int(np.count_nonzero(days & ~np.concatenate([[False], days[:-1]])))
 
 
-def _ended(violation: Violation, names: Sequence[str]) -> Violation | None:
+def _cut_violation(violation: Violation, names: Sequence[str]) -> Violation | None:
     """Return a violation without the days through the last one."""
     blocks = set(violation.blocks)
     for name in reversed(names):

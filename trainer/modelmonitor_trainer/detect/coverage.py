@@ -122,14 +122,14 @@ class Coverage:
 
     def sentences(self) -> tuple[str, ...]:
         """Return a sentence for each reason and side."""
-        return tuple(_sentence(items) for part in self.parts.values() for items in _grouped(part.left_out))
+        return tuple(_sentence(items) for part in self.parts.values() for items in _group(part.left_out))
 
     def notes(self) -> list[tuple[str, list[str]]]:
         """Return the sentences that are worth a note, with the names in them."""
         return [
             (_sentence(items), [item.name for item in items])
             for part in self.parts.values()
-            for items in _grouped(part.left_out)
+            for items in _group(part.left_out)
             if items[0].reason not in _EXPECTED | _LABELS
         ]
 
@@ -193,7 +193,7 @@ def require_coverage(verdict: Verdict, coverage: Coverage, minimum: float) -> Ve
     if verdict.name != "NoDrift" or coverage.share >= minimum:
         return verdict
     name, part = min(coverage.counting.items(), key=lambda item: item[1].share)
-    why = " ".join(_sentence(items) for items in _grouped(part.left_out) if _counts(items[0].reason))
+    why = " ".join(_sentence(items) for items in _group(part.left_out) if _counts(items[0].reason))
     text = (
         f"No drift found in what was compared, but that is {percent(part.share)} of the {name}, less than "
         f"sensitivity.minimumCoverage ({percent(minimum)}). {why}"
@@ -215,7 +215,7 @@ def coverage_to_json(coverage: Coverage, minimum: float) -> dict[str, Any]:
                 "compared": part.current
                 if name in {"columns", "labels"}
                 else {"reference": part.reference, "current": part.current},
-                "leftOut": [_group_to_json(items) for items in _grouped(part.left_out)],
+                "leftOut": [_group_to_json(items) for items in _group(part.left_out)],
             }
             for name, part in coverage.parts.items()
         },
@@ -248,7 +248,7 @@ def _group_to_json(items: Sequence[LeftOut]) -> dict[str, Any]:
     }
 
 
-def _grouped(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
+def _group(left_out: Iterable[LeftOut]) -> list[list[LeftOut]]:
     """Return what was left out by reason and side, in the order of the reasons."""
     order = {reason: index for index, reason in enumerate(LeftOutReason)}
 

@@ -327,7 +327,7 @@ def _test_columns(
             map(independent_rows, series) if independent else fit_variation(series, calendars.get(role, _NO_BATCHES))
         )
         for index, comparison, tests, stability in tested:
-            done = tuple(_clustered(what, evidence, next(variations)) for what, evidence, _ in tests)
+            done = tuple(_with_clusters(what, evidence, next(variations)) for what, evidence, _ in tests)
             results[index] = ColumnResult(comparison, done, *stability)
     return [results[index] for index in range(len(comparisons))]
 
@@ -352,7 +352,7 @@ def _evidence(comparison: Comparison) -> tuple[list[tuple[str, Evidence, Series]
     return tests, stability
 
 
-def _clustered(what: str, evidence: Evidence, variation: Variation) -> ColumnTest:
+def _with_clusters(what: str, evidence: Evidence, variation: Variation) -> ColumnTest:
     """Return a test with batches as clusters: a wider interval and a larger p-value."""
     between = variation.between()
     widened = replace(

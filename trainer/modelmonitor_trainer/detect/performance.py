@@ -132,7 +132,7 @@ def judge(
         if result.unmatched:
             text += f", and {result.unmatched:,} rows have no label yet, or are of days with too few labels"
         return PerformanceResult(**(vars(result) | {"rows": rows, "message": text}))
-    truth, predicted = _joined(filled)
+    truth, predicted = _concatenate(filled)
     now = or_none(score, truth, predicted)
     if now is None:
         text = f"{title} is not defined on the {rows} labelled rows (a single class?)"
@@ -181,7 +181,7 @@ def _quantile(level: float, freedom: float) -> float:
 
 
 def _rows_resampled(days: Sequence[Rows], grouping: Grouping) -> float:
-    truth, predicted = _joined(days)
+    truth, predicted = _concatenate(days)
     return _deviation(grouping(truth, predicted, np.arange(truth.size)), int(truth.size))
 
 
@@ -223,10 +223,10 @@ def _squares_of_days(days: Sequence[Rows], grouping: Grouping, score: float, siz
 
 
 def _grouped_by_day(days: Sequence[Rows], grouping: Grouping) -> GroupedRows:
-    return grouping(*_joined(days), np.repeat(np.arange(len(days)), [day[0].size for day in days]))
+    return grouping(*_concatenate(days), np.repeat(np.arange(len(days)), [day[0].size for day in days]))
 
 
-def _joined(days: Sequence[Rows]) -> tuple[Array, Array]:
+def _concatenate(days: Sequence[Rows]) -> tuple[Array, Array]:
     return np.concatenate([day[0] for day in days]), np.concatenate([day[1] for day in days])
 
 

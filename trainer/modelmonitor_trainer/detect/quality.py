@@ -196,7 +196,7 @@ def missing_partitions(
     days, arrived = list(days), set(arrived)
     if not arrived:
         return []
-    missed = [day for day in days if day > min(arrived) and day not in arrived and _expected(day, reference_days)]
+    missed = [day for day in days if day > min(arrived) and day not in arrived and _is_expected(day, reference_days)]
     if not missed:
         return []
     stale = missed[-1] == days[-1]
@@ -347,7 +347,7 @@ def has_one_value(profile: ColumnProfile) -> bool:
     return filled == 1 and (not profile.counts[-1] or len(profile.others) == 1)
 
 
-def _expected(day: dt.date, reference_days: Sequence[dt.date]) -> bool:
+def _is_expected(day: dt.date, reference_days: Sequence[dt.date]) -> bool:
     """Whether data are expected on such a day, according to the reference."""
     if not reference_days:
         return True

@@ -71,7 +71,7 @@ def ks_bounds(reference: Counts, current: Counts, edges: Floats) -> tuple[float,
         The statistic of the rows is between them. They are equal if it is reached at bins of a single value (or
         without rows).
     """
-    below_r, below_c = _cumulated(reference), _cumulated(current)
+    below_r, below_c = _cumulative_shares(reference), _cumulative_shares(current)
     at_edges = np.abs(below_r - below_c)
     low = float(at_edges.max())
     left_r, right_r, left_c, right_c = below_r[:-1], below_r[1:], below_c[:-1], below_c[1:]
@@ -88,7 +88,7 @@ def ks_bounds(reference: Counts, current: Counts, edges: Floats) -> tuple[float,
     return low, max(low, float(undecided.max())) if undecided.size else low
 
 
-def _cumulated(counts: Counts) -> Floats:
+def _cumulative_shares(counts: Counts) -> Floats:
     return np.concatenate([[0.0], np.cumsum(counts, dtype=np.float64) / max(1, int(counts.sum()))])
 
 

@@ -54,7 +54,7 @@ class Change:
     offset: float = 0.0
 
 
-def _known() -> tuple[Change, ...]:
+def _known_changes() -> tuple[Change, ...]:
     both = (
         ("°C", "°F", 5 / 9, -160 / 9),
         ("K", "°C", 1.0, 273.15),
@@ -78,7 +78,7 @@ def _known() -> tuple[Change, ...]:
     return (*changes, Change("the opposite sign", -1.0))
 
 
-KNOWN_CHANGES = _known()
+KNOWN_CHANGES = _known_changes()
 
 
 @dataclass(frozen=True)

@@ -60,16 +60,16 @@ def decide(
     """
     dropped = " ".join(as_sentence(result.message) for result in performance if result.dropped)
     if violations:
-        return Verdict("Corrupted", Reason.CORRUPTED, _corrupted(violations, wording))
+        return Verdict("Corrupted", Reason.CORRUPTED, _describe_violations(violations, wording))
     if drift is not None and (drift.drifted or drift.changed_relations):
-        return Verdict("Drift", Reason.DRIFT, _joined(_drifted(drift), dropped))
+        return Verdict("Drift", Reason.DRIFT, _join_sentences(_describe_drift(drift), dropped))
     if drift is None or not any(column.tests for column in drift.columns):
         why = nothing_to_compare or "no column could be compared: one side has no values"
-        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(as_sentence(why), dropped))
+        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _join_sentences(as_sentence(why), dropped))
     if drift.inconclusive or drift.inconclusive_relations:
         text = why_inconclusive(drift, float(sensitivity.detectable_effect), rows, wording)
-        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _joined(text, dropped))
-    return Verdict("NoDrift", Reason.NO_DRIFT, _joined(dropped, _quiet(drift, sensitivity, rows)))
+        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _join_sentences(text, dropped))
+    return Verdict("NoDrift", Reason.NO_DRIFT, _join_sentences(dropped, _quiet(drift, sensitivity, rows)))
 
 
 def with_champion(decided: Verdict, problem: str) -> Verdict:
@@ -85,10 +85,10 @@ def with_champion(decided: Verdict, problem: str) -> Verdict:
     if not problem:
         return decided
     if decided.name in {"Corrupted", "Drift"}:
-        return Verdict(decided.name, decided.reason, _joined(decided.message, problem))
+        return Verdict(decided.name, decided.reason, _join_sentences(decided.message, problem))
     inconclusive = decided.reason is Reason.INCONCLUSIVE
     reason = Reason.INCONCLUSIVE if inconclusive else Reason.CHAMPION_UNUSABLE
-    return Verdict("ChampionUnusable", reason, _joined(problem, decided.message))
+    return Verdict("ChampionUnusable", reason, _join_sentences(problem, decided.message))
 
 
 def with_drop(decided: Verdict, performance: Sequence[PerformanceResult]) -> Verdict:
@@ -127,13 +127,13 @@ def evidence_in_words(column: ColumnResult) -> str:
     )
 
 
-def _corrupted(violations: Sequence[Violation], wording: Wording) -> str:
+def _describe_violations(violations: Sequence[Violation], wording: Wording) -> str:
     shown = "; ".join(violation.message for violation in violations[:3])
     more = f"; and {len(violations) - 3} more" if len(violations) > 3 else ""
     return wording.corrupted.format(violations=shown + more)
 
 
-def _drifted(drift: DriftResult) -> str:
+def _describe_drift(drift: DriftResult) -> str:
     drifted = drift.drifted
     sentences = []
     if drifted:
@@ -156,5 +156,5 @@ def _quiet(drift: DriftResult, sensitivity: Sensitivity, rows: tuple[int, int]) 
     return f"{text} Not compared: {listed(others, 3)}." if others else text
 
 
-def _joined(*sentences: str) -> str:
+def _join_sentences(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)

@@ -107,11 +107,11 @@ def _partitions_of(uri: str, objects: Iterable[ObjectInfo]) -> Partitions:
     days: dict[dt.date, list[ObjectInfo]] = {}
     others = []
     for info in objects:
-        place = template.place(info.uri)
-        if place is None or not place.matches or template.is_marker(place) or is_document(info.uri):
+        location = template.locate(info.uri)
+        if location is None or not location.matches or template.is_marker(location) or is_document(info.uri):
             others.append(info.uri)
         else:
-            days.setdefault(place.day, []).append(info)
+            days.setdefault(location.day, []).append(info)
     if not days:
         raise NotFound(f"there is no partition under {uri}; check the location")
     return Partitions(uri, dict(sorted(days.items())), tuple(others))
@@ -139,9 +139,9 @@ def _with_hours(template: str, objects: Sequence[ObjectInfo]) -> str:
     days = PartitionTemplate(template)
     names = set()
     for info in objects:
-        place = days.place(info.uri)
-        if place is not None:
-            name, slash, _ = place.rest.partition("/")
+        location = days.locate(info.uri)
+        if location is not None:
+            name, slash, _ = location.rest.partition("/")
             match = _HOUR.fullmatch(name)
             if not slash or match is None or int(match[2]) > 23:
                 return template

@@ -60,7 +60,7 @@ def bootstrap_labels(
         drawn[:, stratum] = generator.multinomial(total, counts[stratum] / total, size=REPLICATES)
     old = _scores_of_tables(metric, cells[0], cells[1], drawn, binary=binary)
     new = _scores_of_tables(metric, cells[0], cells[2], drawn, binary=binary)
-    return _defined(new - old)
+    return _defined_replicates(new - old)
 
 
 def _scores_of_tables(metric: Metric, truth: Array, predicted: Array, tables: Floats, *, binary: bool) -> Floats:
@@ -104,7 +104,7 @@ def bootstrap_means(
                 means[start : start + size, column] += group[:, column][drawn].sum(axis=1) / rows
     half = parts.shape[1] // 2
     difference = _from_means(metric, means[:, half:]) - _from_means(metric, means[:, :half])
-    return _defined(sign(metric) * difference)
+    return _defined_replicates(sign(metric) * difference)
 
 
 def _contributions(metric: Metric, truth: Array, scores: Array) -> list[Floats]:
@@ -206,7 +206,7 @@ class RankedRows:
         return np.asarray((hits * precision).sum(axis=1) / positives)
 
 
-def _defined(replicates: Floats) -> Floats:
+def _defined_replicates(replicates: Floats) -> Floats:
     """Return the replicates that have a value.
 
     Raises

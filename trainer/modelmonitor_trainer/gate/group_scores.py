@@ -144,7 +144,7 @@ class MeansOfGroups(GroupScores):
 
     def scores(self, times: Floats) -> Floats:
         """Return the score of each resample."""
-        means = _divided(times @ self.sums, times @ self.rows)
+        means = _divide(times @ self.sums, times @ self.rows)
         return np.sqrt(means) if self.root else means
 
 
@@ -208,9 +208,9 @@ class TablesOfGroups(GroupScores):
             either = (actual + claimed)[:, 0]
             return np.divide(2 * hits[:, 0], either, out=np.zeros_like(either), where=either > 0)
         parts = (2 * hits, actual + claimed) if self.metric is Metric.F1 else (hits, actual)
-        of_class = _divided(*parts)
+        of_class = _divide(*parts)
         present = np.isfinite(of_class)
-        return _divided(np.where(present, of_class, 0.0).sum(axis=1), present.sum(axis=1).astype(np.float64))
+        return _divide(np.where(present, of_class, 0.0).sum(axis=1), present.sum(axis=1).astype(np.float64))
 
 
 def _areas(truth: Array, predicted: Array, groups: Ints) -> GroupScores:
@@ -265,7 +265,7 @@ class PairsOfGroups(GroupScores):
     def scores(self, times: Floats) -> Floats:
         """Return the score of each resample."""
         won = np.einsum("rg,rg->r", times @ self.won, times)
-        return _divided(won, (times @ self.positive) * (times @ self.negative))
+        return _divide(won, (times @ self.positive) * (times @ self.negative))
 
 
 @dataclass(frozen=True)
@@ -339,10 +339,10 @@ class MeanOfClasses(GroupScores):
         """Return the score of each resample."""
         of_class = np.stack([part.scores(times) for part in self.parts], axis=1)
         present = np.isfinite(of_class)
-        return _divided(np.where(present, of_class, 0.0).sum(axis=1), present.sum(axis=1).astype(np.float64))
+        return _divide(np.where(present, of_class, 0.0).sum(axis=1), present.sum(axis=1).astype(np.float64))
 
 
-def _divided(numerator: Floats, denominator: Floats) -> Floats:
+def _divide(numerator: Floats, denominator: Floats) -> Floats:
     """Return the quotients, NaN where the denominator is zero."""
     return np.divide(numerator, denominator, out=np.full_like(denominator, np.nan), where=denominator > 0)
 

@@ -151,7 +151,7 @@ def fit_in_batches(
         warnings.simplefilter("always")
         try:
             columns.fit(merged(frame(sample, features), features))
-            for arrays, truth, order in _shuffled(source, seed):
+            for arrays, truth, order in _shuffle_batches(source, seed):
                 rows = respelled(frame(arrays, features), columns)
                 refuse_missing(pipeline, rows)
                 _partial_fit(inner, columns.transform(rows)[order], truth[order], classes_seen, class_weights)
@@ -165,7 +165,7 @@ def fit_in_batches(
     return Model(pipeline, tuple(features), task, tuple(classes), ignored, relevant)
 
 
-def _shuffled(source: Source, seed: int) -> Iterator[tuple[Mapping[str, Array], Array, Ints]]:
+def _shuffle_batches(source: Source, seed: int) -> Iterator[tuple[Mapping[str, Array], Array, Ints]]:
     """Yield the batches of every pass in a random order, each with a random order of its rows."""
     for number in range(passes_over(source.rows)):
         generator = np.random.default_rng([seed, number])

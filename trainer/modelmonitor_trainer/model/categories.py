@@ -37,7 +37,7 @@ def merged(rows: pd.DataFrame, features: Sequence[Feature]) -> pd.DataFrame:
         counts = np.bincount(codes[codes >= 0], minlength=len(words)).tolist()
         known = merge_spellings(dict(zip(map(str, words), counts, strict=True)))
         if len(known) < len(words):
-            changed[feature.name] = _taken(_resolved(Vocabulary.of(list(known)), words), codes)
+            changed[feature.name] = _taken(_resolve_words(Vocabulary.of(list(known)), words), codes)
     return rows.assign(**changed) if changed else rows
 
 
@@ -64,12 +64,12 @@ def respelled(rows: pd.DataFrame, columns: ColumnTransformer) -> pd.DataFrame:
             own = dict(zip(words_of(pa.array(known, pa.string())).to_pylist(), known, strict=True)) | dict(
                 zip(known, known, strict=True)
             )
-            resolved = _resolved(Vocabulary.of(known), words)
+            resolved = _resolve_words(Vocabulary.of(known), words)
             changed[column] = _taken([own.get(word, word) for word in resolved], codes)
     return rows.assign(**changed) if changed else rows
 
 
-def _resolved(vocabulary: Vocabulary, words: Array) -> list[str]:
+def _resolve_words(vocabulary: Vocabulary, words: Array) -> list[str]:
     """Return words as a vocabulary spells them."""
     return list(vocabulary.resolve_aliases(pa.array([str(word) for word in words], pa.string())).to_pylist())
 

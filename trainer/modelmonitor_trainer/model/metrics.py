@@ -263,7 +263,7 @@ def aligned(scores: Floats, own: Sequence[str], classes: Sequence[str]) -> Float
     result = np.zeros((len(scores), len(classes)))
     spellings = Spellings(own)
     for column, name in enumerate(classes):
-        place = spellings.place_of(name)
-        if place >= 0:
-            result[:, column] = scores[:, place]
+        index = spellings.index_of(name)
+        if index >= 0:
+            result[:, column] = scores[:, index]
     return result

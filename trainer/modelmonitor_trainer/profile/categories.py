@@ -58,18 +58,18 @@ class Vocabulary:
     @classmethod
     def of(cls, known: Sequence[str], allowed: Iterable[str] | None = None, buckets: int = 0) -> Vocabulary:
         """Return the vocabulary of some known categories."""
-        permitted = None if allowed is None else shorten(_permitted(allowed))
+        permitted = None if allowed is None else shorten(_permitted_texts(allowed))
         hashes = hashes_of(checksums_of(known))
         return cls(_strings(known), permitted, hashes, buckets, _aliases(known), _numerals(known))
 
     def resolve_aliases(self, words: pa.StringArray) -> pa.StringArray:
         """Return `words` with other spellings of the known categories replaced by these."""
         if self.aliases:
-            words = _replaced(words, words, self.aliases)
+            words = _replace_words(words, words, self.aliases)
         if self.numerals:
             unknown = pc.if_else(pc.is_in(words, value_set=self.known), pa.scalar(None, pa.string()), words)
             decimals = [None if word is None else numeral(word) for word in unknown.to_pylist()]
-            words = _replaced(words, pa.array(decimals, pa.string()), self.numerals)
+            words = _replace_words(words, pa.array(decimals, pa.string()), self.numerals)
         return words
 
 
@@ -84,7 +84,7 @@ def merge_spellings(counts: Mapping[str, int]) -> dict[str, int]:
     return {max(words, key=lambda word: (counts[word], word)): sum(counts[word] for word in words) for words in spelled}
 
 
-def _replaced(words: pa.StringArray, keys: pa.StringArray, replacements: Mapping[str, str]) -> pa.StringArray:
+def _replace_words(words: pa.StringArray, keys: pa.StringArray, replacements: Mapping[str, str]) -> pa.StringArray:
     """Return words, or the replacement of their key where there is one."""
     indices = pc.index_in(keys, value_set=_strings([*replacements]))
     return pc.coalesce(_strings([*replacements.values()]).take(indices), words)
@@ -105,7 +105,7 @@ def _numerals(known: Sequence[str]) -> dict[str, str]:
     return {decimal: words[0] for decimal, words in spellings.items() if len(words) == 1}
 
 
-def _permitted(allowed: Iterable[str]) -> pa.StringArray:
+def _permitted_texts(allowed: Iterable[str]) -> pa.StringArray:
     """Return allowed values as canonical text, in every spelling if they are true and false."""
     words: list[str] = words_of(_strings(sorted(allowed))).to_pylist()
     decimals = [decimal for word in words if (decimal := numeral(word)) is not None]

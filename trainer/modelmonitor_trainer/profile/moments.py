@@ -111,8 +111,8 @@ def moments_of(columns: Sequence[Floats], scales: Sequence[Scale]) -> Moments:
     scales
         One per column.
     """
-    values = np.column_stack([_clipped(column, scale) for column, scale in zip(columns, scales, strict=True)])
-    ranks = np.column_stack([_ranked(column, scale) for column, scale in zip(columns, scales, strict=True)])
+    values = np.column_stack([_clip(column, scale) for column, scale in zip(columns, scales, strict=True)])
+    ranks = np.column_stack([_rank(column, scale) for column, scale in zip(columns, scales, strict=True)])
     pairs = np.triu_indices(len(scales), 1)
     mask = (~np.isnan(values)).astype(np.float64)
     return Moments((mask.T @ mask)[pairs], _sums(values, mask, pairs), _sums(ranks, mask, pairs))
@@ -153,7 +153,7 @@ def correlations(rows: Floats, sums: Floats) -> tuple[Floats, Floats]:
         return np.clip(r, -1, 1), np.where(varies, influence / rows**2, np.nan)
 
 
-def _clipped(column: Floats, scale: Scale) -> Floats:
+def _clip(column: Floats, scale: Scale) -> Floats:
     # Halves first: sums of the largest doubles are infinite.
     middle, half = scale.low / 2 + scale.high / 2, scale.high / 2 - scale.low / 2
     if not half:  # half of the smallest double is zero
@@ -162,7 +162,7 @@ def _clipped(column: Floats, scale: Scale) -> Floats:
     return clipped
 
 
-def _ranked(column: Floats, scale: Scale) -> Floats:
+def _rank(column: Floats, scale: Scale) -> Floats:
     missing = np.isnan(column)
     cells = np.searchsorted(scale.edges, np.where(missing, scale.low, column), side="right")
     return np.where(missing, np.nan, scale.ranks[cells])

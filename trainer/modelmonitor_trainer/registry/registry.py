@@ -163,7 +163,7 @@ class ModelRegistry(ModelVersions):
             raise ChampionChanged(instead_of, pointer)
         if pointer is not None and pointer.pin is not None and not manually:
             raise ChampionPinned(pointer, pointer.pin)
-        dated = self._dated(pointer, record, now)
+        dated = self._date_change(pointer, record, now)
         tenure = _tenure(record, "Promoted", by, message or record.message, instead_of, dated.since)
         if manually:
             tenure = tenure.model_copy(update={"reason": Reason.REQUESTED.value})
@@ -229,7 +229,7 @@ class ModelRegistry(ModelVersions):
             record = self.reserve(version)
             self.verify_model(record)
             message = f"rolled back from {pointer.version}"
-            dated = self._dated(pointer, record, now)
+            dated = self._date_change(pointer, record, now)
             tenure = _tenure(record, "RolledBack", by, message, pointer.version, dated.since)
             try:
                 return self._replace_pointer(dated, etag, tenure.model_copy(update={"reason": reason})), True
@@ -274,7 +274,7 @@ class ModelRegistry(ModelVersions):
         else:
             self.store.write(self.layout.champion, data, if_match=etag, content_type=JSON)
 
-    def _dated(self, pointer: Pointer | None, record: VersionRecord, now: dt.datetime) -> DatedChange:
+    def _date_change(self, pointer: Pointer | None, record: VersionRecord, now: dt.datetime) -> DatedChange:
         """Return when the tenure of a version begins, and the pointer that it replaces, with its times corrected."""
         if pointer is None or not needs_store_clock(pointer, now):
             return date_change(pointer, now)

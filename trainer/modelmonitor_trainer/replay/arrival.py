@@ -64,8 +64,8 @@ def has_arrived(info: ObjectInfo, feed: Feed, arrival: Arrival, now: dt.datetime
     """
     if arrival is Arrival.MODIFIED:
         return info.last_modified <= now
-    place = _template(feed.uri).place(info.uri)
-    return place is None or place.day <= last_whole_day(now) - dt.timedelta(days=feed.delay_days)
+    location = _template(feed.uri).locate(info.uri)
+    return location is None or location.day <= last_whole_day(now) - dt.timedelta(days=feed.delay_days)
 
 
 @lru_cache(maxsize=16)

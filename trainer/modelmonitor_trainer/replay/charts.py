@@ -142,20 +142,20 @@ def scores_over_time(result: ReplayResult) -> LineChart | None:
         return None
     length = (result.periods[0][1] - result.periods[0][0]).days + 1
     window = max(1, _SMOOTHED_DAYS // length)
-    series = [_smoothed(np.array(policy.served, dtype=float), window) for policy in chosen]
+    series = [_smooth(np.array(policy.served, dtype=float), window) for policy in chosen]
     reach = _reach(np.array(chosen[0].served, dtype=float), window)
     ends = series[0] - reach, series[0] + reach
     low, high = float(np.min([*series, ends[0]])), float(np.max([*series, ends[1]]))
     margin = 0.05 * (high - low) or 0.01
     low, high = low - margin, high + margin
     middles = [start + (end - start) / 2 for start, end in result.periods]
-    places = [_place(day, result) for day in middles]
+    positions = [_day_position(day, result) for day in middles]
     styles = _styles(result)
     lines = tuple(
-        Line(policy.name, policy.kind.value, styles[policy.name], (_points(places, values, low, high),))
+        Line(policy.name, policy.kind.value, styles[policy.name], (_points(positions, values, low, high),))
         for policy, values in zip(chosen, series, strict=True)
     )
-    around = [*places, *reversed(places)]
+    around = [*positions, *reversed(positions)]
     band = _points(around, np.concatenate([ends[1], ends[0][::-1]]), low, high)
     return LineChart(lines, number(high), number(low), _months(result), band=band)
 
@@ -173,10 +173,10 @@ def regret_by_price(result: ReplayResult) -> LineChart | None:
     highest = max(float(series.max()) for series in values.values()) or 1.0
     highest = min(highest, 2.5 * float(np.median([series.max() for series in values.values()])))
     logs = np.log(np.array(curve.prices))
-    places = [WIDTH * float((x - logs[0]) / (logs[-1] - logs[0])) for x in logs]
+    positions = [WIDTH * float((x - logs[0]) / (logs[-1] - logs[0])) for x in logs]
     kinds, styles = {policy.name: policy.kind.value for policy in result.policies}, _styles(result)
     lines = [
-        Line(name, kinds[name], styles[name], (_points(places, np.minimum(series, highest), 0.0, highest),))
+        Line(name, kinds[name], styles[name], (_points(positions, np.minimum(series, highest), 0.0, highest),))
         for name, series in values.items()
     ]
     ticks = tuple(
@@ -223,7 +223,7 @@ def _styles(result: ReplayResult) -> dict[str, int]:
     return {policy.name: number % _STYLES for number, policy in enumerate(result.policies)}
 
 
-def _smoothed(values: Floats, window: int) -> Floats:
+def _smooth(values: Floats, window: int) -> Floats:
     """Return centred means over a window, which is shorter at the ends."""
     sums = np.cumsum(np.concatenate([[0.0], values]))
     index = np.arange(values.size)
@@ -234,7 +234,7 @@ def _smoothed(values: Floats, window: int) -> Floats:
 
 def _reach(values: Floats, window: int) -> Floats:
     """Return half the width of the 95 % interval of each mean over a window, of periods that are independent."""
-    squares = np.maximum(0.0, _smoothed(values**2, window) - _smoothed(values, window) ** 2)
+    squares = np.maximum(0.0, _smooth(values**2, window) - _smooth(values, window) ** 2)
     index = np.arange(values.size)
     low, high = np.maximum(0, index - window // 2), np.minimum(values.size, index + (window + 1) // 2)
     counts = np.maximum(2, high - low)
@@ -242,12 +242,12 @@ def _reach(values: Floats, window: int) -> Floats:
     return reach
 
 
-def _points(places: Sequence[float], values: Floats, low: float, high: float) -> str:
+def _points(positions: Sequence[float], values: Floats, low: float, high: float) -> str:
     heights = HEIGHT * (high - values) / (high - low)
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(places, heights, strict=True))
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(positions, heights, strict=True))
 
 
-def _place(day: dt.date, result: ReplayResult) -> float:
+def _day_position(day: dt.date, result: ReplayResult) -> float:
     span = max(1, (result.last - result.first).days + 1)
     return WIDTH * ((day - result.first).days + 0.5) / span
 
@@ -268,7 +268,7 @@ def _months(result: ReplayResult) -> tuple[tuple[float, str], ...]:
         day = (day + dt.timedelta(days=32)).replace(day=1)
     step = max(1, -(-len(firsts) // 12))
     return tuple(
-        (100 * _place(day, result) / WIDTH, f"{day:%b %Y}" if day.month == 1 or index == 0 else f"{day:%b}")
+        (100 * _day_position(day, result) / WIDTH, f"{day:%b %Y}" if day.month == 1 or index == 0 else f"{day:%b}")
         for index, day in enumerate(firsts[::step])
     )
 
@@ -281,9 +281,11 @@ def _tenures(result: ReplayResult) -> tuple[Block, ...]:
     for index in range(1, len(models) + 1):
         if index == len(models) or models[index] != models[start]:
             first, last = result.periods[start][0], result.periods[index - 1][1]
-            x = _place(first, result)
+            x = _day_position(first, result)
             blocks.append(
-                Block(x, _place(last, result) - x, f"turn-{len(blocks) % 2}", f"{models[start]}: {first} to {last}")
+                Block(
+                    x, _day_position(last, result) - x, f"turn-{len(blocks) % 2}", f"{models[start]}: {first} to {last}"
+                )
             )
             start = index
     return tuple(blocks)

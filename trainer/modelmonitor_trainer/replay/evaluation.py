@@ -14,7 +14,7 @@ import numpy as np
 
 from modelmonitor_api.spec import Metric, ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array, Floats, Ints
-from modelmonitor_trainer.data.classes import class_places, with_new_classes
+from modelmonitor_trainer.data.classes import class_indices, with_new_classes
 from modelmonitor_trainer.data.labels import Dataset, load
 from modelmonitor_trainer.data.manifest import freeze
 from modelmonitor_trainer.data.model_arrays import feature_arrays, true_values
@@ -177,7 +177,7 @@ def _value(spec: ModelMonitorSpec, metric: Metric, rows: Dataset, candidate: Can
         if model.task is Task.MULTICLASS_CLASSIFICATION:
             classes = with_new_classes(list(classes), rows.target, target)
             predicted = aligned(predicted, model.classes, classes)
-        truth = class_places(rows.target, target, classes)
+        truth = class_indices(rows.target, target, classes)
         known = truth >= 0
         truth, predicted = truth[known], predicted[known]
     try:

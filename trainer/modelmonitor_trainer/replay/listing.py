@@ -50,17 +50,17 @@ class Listing:
 
     def children(self, prefix: str, visible: Visible) -> list[str]:
         """Return the objects and folders one level below `prefix` that are visible, or hold a visible object."""
-        found: list[str] = []
+        names: list[str] = []
         index = bisect_left(self._uris, prefix)
         while index < len(self.objects) and self._uris[index].startswith(prefix):
             uri = self._uris[index]
             slash = uri.find("/", len(prefix))
             child = uri if slash < 0 else uri[: slash + 1]
             if visible(self.objects[index]):
-                found.append(child)
+                names.append(child)
             elif slash >= 0:
                 index += 1
                 continue
             # The rest of a folder adds nothing.
             index = index + 1 if slash < 0 else bisect_left(self._uris, child + _LAST)
-        return found
+        return names

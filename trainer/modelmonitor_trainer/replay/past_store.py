@@ -105,8 +105,8 @@ class PastStore(Store):
     def list(self, prefix_uri: str) -> builtins.list[ObjectInfo]:
         if not self._is_data(prefix_uri):
             located = self._results.locate(prefix_uri)
-            found = self._store.list(located)
-            return [replace(info, uri=prefix_uri + info.uri.removeprefix(located)) for info in found]
+            objects = self._store.list(located)
+            return [replace(info, uri=prefix_uri + info.uri.removeprefix(located)) for info in objects]
         return [info for info in self._data.listing.below(prefix_uri) if self._is_there(info)]
 
     def children(self, prefix_uri: str) -> builtins.list[str]:
@@ -119,8 +119,8 @@ class PastStore(Store):
         if not self._is_data(uri):
             info = self._store.head(self._results.locate(uri))
             return info and replace(info, uri=uri)
-        found = self._data.listing.find(uri)
-        return found if found is not None and self._is_there(found) else None
+        info = self._data.listing.find(uri)
+        return info if info is not None and self._is_there(info) else None
 
     def read(self, uri: str, *, etag: str | None = None) -> bytes:
         self._require_arrived(uri)

@@ -162,5 +162,5 @@ def _require_partitions(data: PastData, own: Setting, period: Range) -> None:
 def _days(data: PastData, own: Setting) -> list[dt.date]:
     """Return the days that have a partition of live rows."""
     template = PartitionTemplate.parse(own.spec.data.live.uri)
-    places = (template.place(info.uri) for info in data.listing.below(template.folder))
-    return sorted({place.day for place in places if place is not None})
+    locations = (template.locate(info.uri) for info in data.listing.below(template.folder))
+    return sorted({location.day for location in locations if location is not None})

@@ -208,11 +208,11 @@ def _bars(plan: CategoricalPlan, reference: Counts, current: Counts) -> Bars:
     p = reference / max(1, int(reference.sum()))
     q = current / max(1, int(current.sum()))
     named = len(plan.categories)
-    largest = sorted(range(named), key=lambda place: -max(p[place], q[place]))
-    moved = sorted(range(named), key=lambda place: -abs(p[place] - q[place]))
+    largest = sorted(range(named), key=lambda index: -max(p[index], q[index]))
+    moved = sorted(range(named), key=lambda index: -abs(p[index] - q[index]))
     chosen = {*largest[:_BARS], *moved[:_BARS]}
-    order = [place for place in largest if place in chosen]
-    bars = [Bar(plan.categories[place], float(p[place]), float(q[place]), is_value=True) for place in order]
+    order = [index for index in largest if index in chosen]
+    bars = [Bar(plan.categories[index], float(p[index]), float(q[index]), is_value=True) for index in order]
     rest_p, rest_q = 1 - sum(bar.reference for bar in bars), 1 - sum(bar.current for bar in bars)
     if named > len(bars) or max(float(p[-1]), float(q[-1])) > 0:
         both = reference.sum() > 0, current.sum() > 0

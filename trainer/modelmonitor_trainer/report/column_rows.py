@@ -145,7 +145,7 @@ def rows_of(result: CheckResult) -> list[ColumnRow]:
     compared = {row.name for row in rows}
     others = [item for item in left_out if item.name not in compared]
     rows += [ColumnRow(item.name, "", "left-out", (_reason(item),)) for item in others[:_LEFT_OUT]]
-    return _ordered(rows)
+    return _with_orders(rows)
 
 
 def unlisted(result: CheckResult, rows: Sequence[ColumnRow]) -> int:
@@ -184,7 +184,7 @@ def _row(column: ColumnResult, index: int, axis: float, result: CheckResult, lef
         missing=(_share(reference.missing, reference.rows), _share(current.missing, current.rows)),
         missing_bars=_missing_bars(shown, reference, current),
         facts=tuple(_facts(column.comparison.plan, reference, current)),
-        unknown=_unknown(current),
+        unknown=_other_values(current),
     )
 
 
@@ -260,7 +260,7 @@ def _signs(sides: Sequence[NumericProfile]) -> str:
     return "±∞" if negative and positive else "−∞" if negative else "+∞"
 
 
-def _unknown(current: NumericProfile | CategoricalProfile) -> tuple[str, ...]:
+def _other_values(current: NumericProfile | CategoricalProfile) -> tuple[str, ...]:
     others = current.others if isinstance(current, CategoricalProfile) else {}
     return tuple(sorted(others, key=lambda value: -others[value])[:3])
 
@@ -270,7 +270,7 @@ def _reason(item: LeftOut) -> str:
     return f"{item.reason.meaning.removesuffix('.')}{detail}."
 
 
-def _ordered(rows: Sequence[ColumnRow]) -> list[ColumnRow]:
+def _with_orders(rows: Sequence[ColumnRow]) -> list[ColumnRow]:
     """Return rows with their positions in each order of sorting."""
     keys: dict[str, Callable[[ColumnRow], Any]] = {
         "effect": lambda row: -row.shown.evidence.effect if row.shown else 1.0,
@@ -282,7 +282,7 @@ def _ordered(rows: Sequence[ColumnRow]) -> list[ColumnRow]:
         for key, order in keys.items()
     }
     for index, row in enumerate(rows):
-        row.orders.update({"evidence": index} | {key: places[index] for key, places in positions.items()})
+        row.orders.update({"evidence": index} | {key: ranks[index] for key, ranks in positions.items()})
     return list(rows)
 
 

@@ -86,7 +86,7 @@ def heat_line_of(
     starts = []
     for side, (values, of_side) in enumerate(zip(sides, names, strict=True)):
         starts.append(len(cells) + _GAP * side)
-        for first, merged, name in _merged(values, of_side):
+        for first, merged, name in _merge_cells(values, of_side):
             title = f"{name}: {'no rows' if merged is None else f'distance {merged:.3f}'}"
             cells.append(Cell(starts[-1] + first, _level(merged, usual, detectable), title))
     reference_cells = starts[1] - _GAP
@@ -101,7 +101,7 @@ def heat_line_of(
     )
 
 
-def _merged(values: Sequence[float], names: Sequence[str]) -> list[tuple[int, float | None, str]]:
+def _merge_cells(values: Sequence[float], names: Sequence[str]) -> list[tuple[int, float | None, str]]:
     """Return position, largest distance and name of each cell of a side."""
     size = -(-len(values) // MOST_CELLS)
     merged = []

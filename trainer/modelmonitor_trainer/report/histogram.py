@@ -66,15 +66,15 @@ class _Cumulative:
 
     Attributes
     ----------
-    places
+    points
         The edges, and the outermost values: the outer cells are open, and what lies in them reaches up to these.
     below
-        Share of values below each place.
+        Share of values below each point.
     rows
         Number of values.
     """
 
-    places: Floats
+    points: Floats
     below: Floats
     rows: int
 
@@ -83,29 +83,29 @@ class _Cumulative:
         """Return the distribution of a profile; infinities are in the outer cells, and are left out."""
         counts = finite_counts(profile)
         ends = [end for end in (profile.minimum, profile.maximum) if np.isfinite(end)]
-        places = np.concatenate([[min([*ends, edges[0]])], edges, [max([*ends, edges[-1]])]])
+        points = np.concatenate([[min([*ends, edges[0]])], edges, [max([*ends, edges[-1]])]])
         below = np.concatenate([[0.0], np.cumsum(counts) / max(1, int(counts.sum()))])
-        return cls(places, below, int(counts.sum()))
+        return cls(points, below, int(counts.sum()))
 
     def quantile(self, share: float) -> float:
         """Return the value below which `share` of the values are."""
         after = max(1, int(np.searchsorted(self.below, share)))
         left, right = self.below[after - 1], self.below[after]
         part = (share - left) / (right - left) if right > left else 1.0
-        return float(self.places[after - 1] + part * (self.places[after] - self.places[after - 1]))
+        return float(self.points[after - 1] + part * (self.points[after] - self.points[after - 1]))
 
     def shares(self, cuts: Floats) -> Floats:
         """Return the share of values in each bin; the outer bins take what lies beyond."""
         with np.errstate(over="ignore", invalid="ignore"):
             # Slopes between neighbouring numbers of the smallest size are infinite.
-            at = np.nan_to_num(np.interp(cuts, self.places, self.below), nan=0.0)
+            at = np.nan_to_num(np.interp(cuts, self.points, self.below), nan=0.0)
         at[0], at[-1] = 0.0, self.below[-1]
         shares: Floats = np.diff(at)
         return shares
 
     def beyond(self, low: float, high: float) -> tuple[float, float]:
         """Return the shares of values below and above the ends of an axis."""
-        at = np.interp((low, high), self.places, self.below)
+        at = np.interp((low, high), self.points, self.below)
         return float(at[0]), float(self.below[-1] - at[1])
 
 
@@ -131,12 +131,12 @@ def histogram_of(
     low, high = _ends_of([side for side in sides if side.rows])
     steps = _steps_of(edges, reference.counts + current.counts, low, high)
     if steps is None:
-        cuts, shares = _binned(sides, low, high)
+        cuts, shares = _bin_sides(sides, low, high)
         ends = (low, high)
     else:
         # The bins lie around the values, which are the labels.
         cuts, shares = steps.cuts, [side.shares(steps.cuts) for side in sides]
-        largest = max(float(side.places[-1]) for side in sides)
+        largest = max(float(side.points[-1]) for side in sides)
         ends = (float(cuts[0]) + steps.step / 2, min(float(cuts[-1]) - steps.step / 2, largest))
     top = max(float(share.max()) for share in shares) or 1.0
     before, now = (share / top for share in shares)
@@ -176,7 +176,7 @@ def _ends_of(sides: Sequence[_Cumulative]) -> tuple[float, float]:
         min(low, max(last.quantile(_FEW), min(low - reach, last.quantile(_SOME)))),
         max(high, min(last.quantile(1 - _FEW), max(high + reach, last.quantile(1 - _SOME)))),
     )
-    smallest, largest = min(side.places[0] for side in sides), max(side.places[-1] for side in sides)
+    smallest, largest = min(side.points[0] for side in sides), max(side.points[-1] for side in sides)
     close = _CLOSE * (high - low)
     low = float(smallest) if low - smallest <= close else low
     high = float(largest) if largest - high <= close else high
@@ -213,15 +213,15 @@ def _steps_of(edges: Floats, counts: Counts, low: float, high: float) -> _Steps 
     return _Steps(cuts, step)
 
 
-def _binned(sides: Sequence[_Cumulative], low: float, high: float) -> tuple[Floats, list[Floats]]:
+def _bin_sides(sides: Sequence[_Cumulative], low: float, high: float) -> tuple[Floats, list[Floats]]:
     """Return the cuts between bins, and the share of each side in every bin."""
-    made = []
+    candidates = []
     for bins in _BINS:
         cuts = np.linspace(low, high, bins + 1)
         shares = [side.shares(cuts) for side in sides]
-        made.append((max(_gaps(share) for share in shares), cuts, shares))
-    fewest = min(gaps for gaps, _, _ in made)
-    _, cuts, shares = next(item for item in made if item[0] <= fewest + _GAPS)
+        candidates.append((max(_gaps(share) for share in shares), cuts, shares))
+    fewest = min(gaps for gaps, _, _ in candidates)
+    _, cuts, shares = next(item for item in candidates if item[0] <= fewest + _GAPS)
     return cuts, shares
 
 
@@ -247,7 +247,7 @@ def _steps(heights: Floats, first: int = 0, of: int | None = None) -> str:
     """Return the steps of some bins, the first of which is number `first` of all."""
     step = WIDTH / (of or heights.size)
     parts = []
-    for place, height in enumerate(heights, first):
+    for index, height in enumerate(heights, first):
         y = HEIGHT * (1 - float(height))
-        parts.append(f"V{y:.1f}H{(place + 1) * step:.1f}")
+        parts.append(f"V{y:.1f}H{(index + 1) * step:.1f}")
     return "".join(parts)

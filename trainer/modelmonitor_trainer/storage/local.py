@@ -144,7 +144,7 @@ class LocalStore(Store):
         path = path_of(uri)
         with _translated_errors(uri):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(path.parent):
+            with _lock_folder(path.parent):
                 if request.if_absent and path.exists():
                     raise PreconditionFailed(f"{uri} already exists and is not overwritten")
                 if if_match is not None and (not path.exists() or self._info(path).etag != if_match):
@@ -223,7 +223,7 @@ def _files_below(folder: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder; no file is left behind."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -58,12 +58,12 @@ def _refuse(name: str, values: Floats, dataset: Dataset, decisive: bool, advice:
     why = "is too large to calculate with"
     if decisive and not extreme.any():
         extreme, why = _outliers(values), "would decide the fit alone"
-    places = np.flatnonzero(extreme)
-    if not places.size:
+    rows = np.flatnonzero(extreme)
+    if not rows.size:
         return
-    day = dataset.days[places[0]].astype("datetime64[D]")
-    more = f" and {places.size - 1} more" if places.size > 1 else ""
-    raise BadData(f"column {name!r} is {values[places[0]]:.6g} in a row of {day}{more}, which {why}; {advice}")
+    day = dataset.days[rows[0]].astype("datetime64[D]")
+    more = f" and {rows.size - 1} more" if rows.size > 1 else ""
+    raise BadData(f"column {name!r} is {values[rows[0]]:.6g} in a row of {day}{more}, which {why}; {advice}")
 
 
 def _outliers(values: Floats) -> Array:

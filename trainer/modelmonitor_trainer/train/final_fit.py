@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from modelmonitor_api.spec import FinalFit, Strategy, Task
-from modelmonitor_trainer.data.classes import class_places, with_new_classes
+from modelmonitor_trainer.data.classes import class_indices, with_new_classes
 from modelmonitor_trainer.data.labels import Dataset, load
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.data.model_arrays import true_values
@@ -111,9 +111,9 @@ class Recipe:
         else:
             # A class that only the hold-out has cannot be learnt by continuing.
             every = with_new_classes(list(classes), dataset.target, spec.model.target)
-            places = class_places(dataset.target, spec.model.target, every)
-            known = (places >= 0) & (places < len(classes))
-            dataset, truth = dataset.filter(known), places[known]
+            indices = class_indices(dataset.target, spec.model.target, every)
+            known = (indices >= 0) & (indices < len(classes))
+            dataset, truth = dataset.filter(known), indices[known]
         rows = replace(self.rows, train=dataset, train_truth=truth)
         return train_by_strategy(spec, rows, self.source).model
 

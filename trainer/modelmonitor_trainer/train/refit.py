@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec, Parameter, Task
-from modelmonitor_trainer.data.classes import class_places
+from modelmonitor_trainer.data.classes import class_indices
 from modelmonitor_trainer.data.labels import Dataset
 from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS
 from modelmonitor_trainer.data.model_arrays import true_values
@@ -46,7 +46,7 @@ def fit_window(spec: ModelMonitorSpec, rows: Dataset, chosen: Sequence[Parameter
             GateReason.TOO_FEW_ROWS,
             f"{rows.rows:,} labelled rows of {len(classes) or 'any'} classes are too few to train on",
         )
-    truth = true_values(rows.target, target) if task is Task.REGRESSION else class_places(rows.target, target, classes)
+    truth = true_values(rows.target, target) if task is Task.REGRESSION else class_indices(rows.target, target, classes)
     return fit(
         with_parameters(estimator, tuple(chosen)),
         spec.model.features,

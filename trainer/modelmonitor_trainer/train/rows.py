@@ -15,7 +15,7 @@ from modelmonitor_trainer.data.classes import (
     Spellings,
     check_binary,
     class_counts,
-    class_places,
+    class_indices,
     in_words,
     merge_names,
     with_new_classes,
@@ -161,7 +161,7 @@ def _encode_rows(
     classes = with_new_classes(known, holdout.target, name)
     if task is Task.BINARY_CLASSIFICATION:
         check_binary(classes, name)
-    truths = class_places(train.target, name, classes), class_places(holdout.target, name, classes)
+    truths = class_indices(train.target, name, classes), class_indices(holdout.target, name, classes)
     return Rows(train, holdout, classes, len(known), *truths, seen)
 
 
@@ -180,18 +180,18 @@ def classes_of_window(task: Task, name: str, train: Dataset, counts: Mapping[str
     spellings = Spellings(names)
     rows = Counter[int]()
     for text, count in counts.items():
-        rows[spellings.place_of(text)] += count
-    usual = sorted(place for place, _ in rows.most_common(2))
-    if sum(rows.values()) - sum(rows[place] for place in usual) > STRAY_SHARE * sum(rows.values()):
+        rows[spellings.index_of(text)] += count
+    usual = sorted(index for index, _ in rows.most_common(2))
+    if sum(rows.values()) - sum(rows[index] for index in usual) > STRAY_SHARE * sum(rows.values()):
         check_binary(names, name)
-    return [names[place] for place in usual]
+    return [names[index] for index in usual]
 
 
 def without_strays(task: Task, name: str, dataset: Dataset, known: Sequence[str]) -> Dataset:
     """Return the rows of a binary task whose outcome is one of the two classes, unless many rows have another one."""
     if task is not Task.BINARY_CLASSIFICATION or len(known) < 2:
         return dataset
-    stray = class_places(dataset.target, name, known) < 0
+    stray = class_indices(dataset.target, name, known) < 0
     if not stray.any() or stray.mean() > STRAY_SHARE:
         return dataset
     kept = dataset.filter(~stray)
@@ -241,9 +241,9 @@ def refuse_other_classes(champion: VersionRecord | None, rows: Rows) -> None:
     """
     if champion is None or not champion.classes or not rows.classes:
         return
-    places = [Spellings(champion.classes).place_of(name) for name in rows.classes]
+    indices = [Spellings(champion.classes).index_of(name) for name in rows.classes]
     several = champion.task is Task.MULTICLASS_CLASSIFICATION
-    if max(places) >= 0 if several else places == list(range(len(places))):
+    if max(indices) >= 0 if several else indices == list(range(len(indices))):
         return
     raise InconclusiveTraining(
         GateReason.INCOMPARABLE,

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from modelmonitor_api.spec import ModelMonitorSpec, Strategy, Task
-from modelmonitor_trainer.data.classes import Spellings, class_counts, class_places
+from modelmonitor_trainer.data.classes import Spellings, class_counts, class_indices
 from modelmonitor_trainer.data.labels import Dataset, JoinReport, load
 from modelmonitor_trainer.data.manifest import Manifest, days_within
 from modelmonitor_trainer.data.model_arrays import true_values
@@ -109,15 +109,15 @@ def stream_rows(
     def read(index: int) -> Batch:
         dataset = load(store, manifest, windows[index], spec)
         if rows.known_classes:
-            places = class_places(dataset.target, spec.model.target, rows.known_classes)
-            dataset = dataset.filter(places >= 0)
+            indices = class_indices(dataset.target, spec.model.target, rows.known_classes)
+            dataset = dataset.filter(indices >= 0)
         return Batch(arrays_of(dataset, spec), _truth(dataset, spec, rows.known_classes))
 
     per_class = np.zeros(len(rows.known_classes), dtype=np.int64)
     for name, count in counts.items():
-        place = Spellings(rows.known_classes).place_of(name)
-        if place >= 0:
-            per_class[place] += count
+        index = Spellings(rows.known_classes).index_of(name)
+        if index >= 0:
+            per_class[index] += count
     total_rows = int(per_class.sum()) if rows.known_classes else sample.report.matched
     return StreamedRows(rows, Source(len(windows), read, total_rows, per_class))
 
@@ -156,7 +156,7 @@ def train_in_batches(spec: ModelMonitorSpec, streamed: StreamedRows) -> Training
 def _truth(dataset: Dataset, spec: ModelMonitorSpec, classes: Sequence[str]) -> np.ndarray:
     if spec.model.task is Task.REGRESSION:
         return true_values(dataset.target, spec.model.target)
-    return class_places(dataset.target, spec.model.target, classes)
+    return class_indices(dataset.target, spec.model.target, classes)
 
 
 def _sample(dataset: Dataset, share: float, generator: np.random.Generator) -> Dataset:

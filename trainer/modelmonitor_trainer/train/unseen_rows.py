@@ -133,8 +133,8 @@ def _is_distinctive(rows: Fingerprints) -> bool:
     hashes, days = rows.rows[order], rows.days[order]
     new = np.ones(order.size, dtype=bool)
     new[1:] = (hashes[1:] != hashes[:-1]) | (days[1:] != days[:-1])
-    _, place, counts = np.unique(days, return_inverse=True, return_counts=True)
-    return bool(np.median(np.bincount(place, weights=new) / counts) >= _DISTINCT)
+    _, day_index, counts = np.unique(days, return_inverse=True, return_counts=True)
+    return bool(np.median(np.bincount(day_index, weights=new) / counts) >= _DISTINCT)
 
 
 def _hashes(values: pa.ChunkedArray) -> Array:
@@ -143,5 +143,5 @@ def _hashes(values: pa.ChunkedArray) -> Array:
     coded = coded if pa.types.is_dictionary(coded.type) else coded.dictionary_encode()
     words = pc.cast(coded.dictionary, pa.string()).to_numpy(zero_copy_only=False)
     distinct = np.append(pd.util.hash_array(words.astype(object)), _NULL).astype(np.uint64)
-    places: Array = coded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False).astype(np.int64)
-    return distinct[places]
+    codes: Array = coded.indices.fill_null(len(words)).to_numpy(zero_copy_only=False).astype(np.int64)
+    return distinct[codes]

@@ -122,15 +122,15 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
         scored, counted = _scored_days(outcomes, batches, score, unusable)
         started = [replace(result, **_label_counts(counted)) for result in started]
         if labelling is not None:
-            labelling = replace(labelling, unscored=_unscored(joined.batches if joined else (), scored))
+            labelling = replace(labelling, unscored=_count_unscored(joined.batches if joined else (), scored))
         unusable.require_usable()
     except BadJoinKey:
         raise  # labels of that type never meet their rows, so the monitor must be changed
     except NotScored as late:
         # Without stored scores, the model and the rows are read before the labels.
-        return _failed(unlabelled, late.error)
+        return _failed_result(unlabelled, late.error)
     except (BadData, BadConfiguration) as error:
-        return _failed(started, error, labelling)
+        return _failed_result(started, error, labelling)
     level = level_of(source.sensitivity, source.checks_per_day)
     independent = source.sensitivity.independent_rows
     note = unusable.note()
@@ -169,7 +169,7 @@ def _scores_of_rows(predictor: Predictor) -> Callable[[LabelledBatch], Array]:
     return lambda batch: np.asarray(predictor.scores(batch.rows))
 
 
-def _failed(
+def _failed_result(
     results: Sequence[PerformanceResult], error: ModelMonitorError, labelling: Labelling | None = None
 ) -> DetectorResult:
     """Return results without a score, because the champion or the data cannot be used; raise any other error."""
@@ -194,7 +194,7 @@ def _other_task(monitor: MonitorData) -> str:
     return f"the champion cannot be used: {other}; a training replaces it" if other else ""
 
 
-def _unscored(batches: Sequence[LabelledBatch], scored: Sequence[ScoredDay]) -> int:
+def _count_unscored(batches: Sequence[LabelledBatch], scored: Sequence[ScoredDay]) -> int:
     """Return how many labelled rows are not scored; those that are not drawn count like those that are."""
     usable = {day.day: int(day.truth.size) for day in scored}
     unscored = 0.0

@@ -111,8 +111,8 @@ def infer_columns(
     before = _with_later(store, reference, fmt, before, known or {})
     types = _with_values(store, [*reference[1:], *current], fmt, before, now)
     asked = {name for name in [*named.values(), *options.types] if name is not None}
-    only = _resolved("--columns", options.only, types, reference[0])
-    ignored = _resolved("--ignore", options.ignored, {**types, **now.types}, reference[0])
+    only = _resolve_columns("--columns", options.only, types, reference[0])
+    ignored = _resolve_columns("--ignore", options.ignored, {**types, **now.types}, reference[0])
     for option, column in [*named.items(), *(("--type", name) for name in options.types)]:
         if column is not None and column not in types:
             raise BadConfiguration(f"{option} {column!r} is not a column of {reference[0].uri}")
@@ -222,7 +222,9 @@ def _with_values(
     return types
 
 
-def _resolved(option: str, given: Iterable[str], types: Mapping[str, pa.DataType], info: ObjectInfo) -> frozenset[str]:
+def _resolve_columns(
+    option: str, given: Iterable[str], types: Mapping[str, pa.DataType], info: ObjectInfo
+) -> frozenset[str]:
     """Return the columns that an option names, each by itself or several separated by commas.
 
     Raises

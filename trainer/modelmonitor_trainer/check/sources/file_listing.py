@@ -141,7 +141,7 @@ def _with_formats(
     """
     documents = [] if requested else [info for info in objects if is_document(info.uri)]
     rest = [info for info in objects if info not in documents]
-    formats = formats_of(store, rest) if kind is None else {info.uri: _declared(kind, info) for info in rest}
+    formats = formats_of(store, rest) if kind is None else {info.uri: _declared_format(kind, info) for info in rest}
     if kind is None and formats and not any(formats.values()) and suffix_of(next(iter(formats))) == ".json":
         raise BadConfiguration(f"{next(iter(formats))} is not JSON Lines; write one object per line")
     if kind is None and formats and not any(formats.values()):
@@ -173,6 +173,6 @@ def _with_formats(
     return FileListing(folder, chosen, data, (*left_out, *unread), keys)
 
 
-def _declared(kind: DataFormat, info: ObjectInfo) -> DataFormat | None:
+def _declared_format(kind: DataFormat, info: ObjectInfo) -> DataFormat | None:
     """Return the declared format of an object; None of an empty one that only stands for a folder."""
     return kind if info.size or suffix_of(info.uri) in FORMATS else None

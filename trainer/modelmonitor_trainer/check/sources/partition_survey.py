@@ -73,7 +73,7 @@ def left_out_of_monitor(
     if monitor.champion is None and spec.data.reference is not None:
         yield from overlapping_days((spec.data.reference.start, spec.data.reference.end), window)
     yield from _hours(uri, reference, live)
-    yield from _undeclared(store, spec, live)
+    yield from _undeclared_columns(store, spec, live)
 
 
 def _hours(uri: str, reference: Sequence[Batch], live: Sequence[Batch]) -> Iterator[LeftOut]:
@@ -93,14 +93,14 @@ def _usual(days: Iterable[frozenset[int]]) -> frozenset[int]:
     return frozenset(hour for hour, count in counts.items() if count >= _USUAL * len(known))
 
 
-def _undeclared(store: Store, spec: ModelMonitorSpec, live: Sequence[Batch]) -> Iterator[LeftOut]:
+def _undeclared_columns(store: Store, spec: ModelMonitorSpec, live: Sequence[Batch]) -> Iterator[LeftOut]:
     """Yield the columns of the newest live object, and the keys of folders, that the spec does not declare."""
     declared = {feature.name for feature in spec.model.features}
     declared |= {spec.model.target, spec.model.prediction_column or "", *spec.model.slices}
     declared |= {spec.data.labels.join_key} if spec.data.labels else set()
     objects = [info for batch in live for info in batch.objects]
     template = PartitionTemplate.parse(spec.data.live.uri)
-    rests = [place.rest for info in objects if (place := template.place(info.uri)) is not None]
+    rests = [location.rest for info in objects if (location := template.locate(info.uri)) is not None]
     values: dict[str, list[str | None]] = {}
     for rest in rests:
         for key, value in folder_keys(rest).items():

@@ -75,7 +75,7 @@ def coalesce_ranges(spans: Iterable[Span], cut_before: Sequence[ByteRange] = ())
     blocks: list[ByteRange] = []
     taken = sorted((block.start, block.end) for block in cut_before)
     for span in spans:
-        for start, end in _uncovered(span, taken):
+        for start, end in _uncovered_parts(span, taken):
             last = blocks[-1] if blocks else None
             if last is not None and _can_merge(last, start, end, taken):
                 taken[bisect_left(taken, (last.start, last.end))] = (last.start, end)
@@ -96,7 +96,7 @@ def _can_merge(last: ByteRange, start: int, end: int, taken: Sequence[Span]) -> 
     return following == len(taken) or taken[following][0] >= end
 
 
-def _uncovered(span: Span, taken: Sequence[Span]) -> list[Span]:
+def _uncovered_parts(span: Span, taken: Sequence[Span]) -> list[Span]:
     """Return the parts of a range that are in no block yet: blocks must not overlap."""
     left, (start, end) = [], span
     index = max(0, bisect_right(taken, (start, start)) - 1)
