@@ -16,7 +16,7 @@ from typing import Any
 
 from lakes import CACHE, LAKES, ROOT, Lake
 
-from modelmonitor_trainer.cli.main import read_monitor
+from modelmonitor_trainer.cli.monitor_file import read_monitor
 from modelmonitor_trainer.replay.costs import Prices
 from modelmonitor_trainer.replay.replay import ReplayRequest, replay
 from modelmonitor_trainer.replay.result import ReplayResult

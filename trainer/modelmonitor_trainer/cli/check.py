@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from modelmonitor_trainer.cli.arguments import add_file
 from modelmonitor_trainer.cli.check_options import FILE_OPTIONS, add_options, list_file_options, read_file_format
 from modelmonitor_trainer.cli.files import require_writable, write_text
+from modelmonitor_trainer.cli.monitor_file import read_monitor
 
 if TYPE_CHECKING:
     from modelmonitor_api.messages import CheckRequest, CheckVerdict
@@ -118,7 +119,6 @@ def _check_of_monitor(args: argparse.Namespace) -> CheckResult:
 
 def _request(args: argparse.Namespace) -> CheckRequest:
     from modelmonitor_api.messages import CheckRequest
-    from modelmonitor_trainer.cli.main import read_monitor
 
     monitor, spec = read_monitor(args.file)
     changes = _sensitivity(args)
@@ -209,7 +209,6 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.errors import NotFound
     from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout
     from modelmonitor_trainer.storage.open import open_store
@@ -232,7 +231,6 @@ def _report(args: argparse.Namespace) -> int:
 
 def _validate(args: argparse.Namespace) -> int:
     from modelmonitor_policy.training_calendar import describe_calendar
-    from modelmonitor_trainer.cli.main import read_monitor
 
     monitor, spec = read_monitor(args.file)
     print(f"{args.file}: {monitor.namespace}/{monitor.name} is valid")

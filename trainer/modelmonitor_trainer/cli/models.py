@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelmonitor_trainer.cli.arguments import add_file, add_output
+from modelmonitor_trainer.cli.monitor_file import read_monitor
 from modelmonitor_trainer.cli.registry import local_job, open_registry
 
 if TYPE_CHECKING:
@@ -232,7 +233,6 @@ def _promote(args: argparse.Namespace) -> int:
 
 
 def _pin(args: argparse.Namespace) -> int:
-    from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.registry.manual import handle_pin
 
     now = _now()
@@ -243,7 +243,6 @@ def _pin(args: argparse.Namespace) -> int:
 
 
 def _retire(args: argparse.Namespace) -> int:
-    from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.registry.manual import handle_retirement
 
     now = _now()
@@ -260,7 +259,6 @@ def _run_request(
     handle: Callable[[_Request, str], RunVerdict | None],
 ) -> int:
     """Run a command for a request of the operator or for a YAML file, and print the verdict."""
-    from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.cli.pod import job_name, read_request, run_in_pod, translate_system_errors
     from modelmonitor_trainer.errors import BadConfiguration
 
@@ -295,7 +293,6 @@ def _print(verdict: RunVerdict | None, output: str) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.train.compare import compare
 
     monitor, spec = read_monitor(args.file)

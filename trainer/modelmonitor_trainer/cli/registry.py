@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelmonitor_trainer.cli.arguments import add_file, add_output
+from modelmonitor_trainer.cli.monitor_file import read_monitor
 
 if TYPE_CHECKING:
     from modelmonitor_api.messages import MonitorRef
@@ -66,7 +67,6 @@ def local_job(now: dt.datetime) -> str:
 
 
 def _versions(args: argparse.Namespace) -> int:
-    from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.registry.inventory import take_inventory
 
     times = _times(args.at) if args.at else None
@@ -238,7 +238,6 @@ def _times(text: str) -> tuple[dt.datetime, dt.datetime]:
 
 
 def _repair(args: argparse.Namespace) -> int:
-    from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.registry.repair import choose_champion, diagnose, require_restorable, restore
 
     registry = open_registry(*read_monitor(args.file))

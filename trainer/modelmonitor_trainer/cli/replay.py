@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelmonitor_trainer.cli.arguments import add_file, add_output, day, price
+from modelmonitor_trainer.cli.monitor_file import read_monitor
 
 if TYPE_CHECKING:
     from modelmonitor_trainer.replay.replay import OnProgress, ReplayRequest
@@ -99,7 +100,6 @@ def _replay(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace) -> ReplayRequest:
-    from modelmonitor_trainer.cli.main import read_monitor
     from modelmonitor_trainer.errors import BadConfiguration
     from modelmonitor_trainer.replay.arrival import Arrival
     from modelmonitor_trainer.replay.costs import Prices
