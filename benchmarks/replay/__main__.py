@@ -55,10 +55,10 @@ def measure(lake: Lake, processes: int | None) -> ReplayResult:
 def regret_at(result: ReplayResult, name: str, price: float) -> float | None:
     """Return the regret of a policy at the nearest price that the curve has."""
     curve = result.curve
-    if curve is None or name not in curve.costs:
+    if curve is None or name not in curve.regrets:
         return None
     nearest = min(range(len(curve.prices)), key=lambda index: abs(curve.prices[index] - price))
-    return curve.costs[name][nearest]
+    return curve.regrets[name][nearest]
 
 
 def table(results: dict[str, ReplayResult]) -> str:

@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from modelmonitor_trainer.cli.check_text import text_of
+from modelmonitor_trainer.cli.check_text import render_text
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from unit.check.test_column_rows import check, mixed
 
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
-    return text_of(check(tmp_path_factory.mktemp("text"), mixed), "report.html")
+    return render_text(check(tmp_path_factory.mktemp("text"), mixed), "report.html")
 
 
 def line(text, name):
@@ -35,7 +35,7 @@ def test_missing_values_are_shown_of_both_sides(text):
 
 def test_columns_beyond_the_table_are_counted(tmp_path):
     names = [f"x{number}" for number in range(14)]
-    text = text_of(check(tmp_path, lambda g, _day: {name: g.normal(size=900) for name in names}), "")
+    text = render_text(check(tmp_path, lambda g, _day: {name: g.normal(size=900) for name in names}), "")
     assert "  and 4 more\n" in text
     assert "14 without drift" in text
     assert text.endswith("Add --html FILE for a report page.")
@@ -46,7 +46,7 @@ def test_findings_are_listed_once(tmp_path):
         amounts = g.lognormal(3, 1, 900)
         return {"amount": np.where(np.arange(900) < (4 if day >= 0 else 0), amounts * 1000, amounts)}
 
-    text = text_of(check(tmp_path, table), "")
+    text = render_text(check(tmp_path, table), "")
     assert text.count("Unusual, but not drift") == 1
     assert "\n  amount: the mean is " in text
 
@@ -55,7 +55,7 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path):
     def table(g, _day):
         return {"a\x1b[31m": g.normal(size=300), "b": pa.array(g.normal(size=300))}
 
-    text = text_of(check(tmp_path, table), "")
+    text = render_text(check(tmp_path, table), "")
     assert "\x1b" not in text
     assert line(text, "a?[31m")
 
@@ -63,7 +63,7 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path):
 def test_the_champion_s_score_is_shown_unless_the_verdict_has_it(tmp_path):
     quiet = check(tmp_path, lambda g, _day: {"x": g.normal(size=900)})
     measured = PerformanceResult("performance", "ROCAUC", message="the champion is not scored, because of a class")
-    text = text_of(replace(quiet, performance=(measured,)), "")
+    text = render_text(replace(quiet, performance=(measured,)), "")
     assert "\nChampion: The champion is not scored, because of a class.\n" in text
     said = quiet.verdict.model_copy(update={"message": "The champion is not scored, because of a class."})
-    assert "Champion:" not in text_of(replace(quiet, performance=(measured,), verdict=said), "")
+    assert "Champion:" not in render_text(replace(quiet, performance=(measured,), verdict=said), "")

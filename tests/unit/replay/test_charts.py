@@ -1,6 +1,7 @@
 """Charts and sentences of a replay, from results that no run is needed for."""
 
 import datetime as dt
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,18 +13,18 @@ from modelmonitor_api.names import Reason
 from modelmonitor_api.spec import Metric
 from modelmonitor_policy import StartTraining, plan_job, plan_scheduled_check
 from modelmonitor_trainer.replay.arrival import Arrival
-from modelmonitor_trainer.replay.charts import HEIGHT, WIDTH, decisions_of, regret_by_price, scores_over_time
+from modelmonitor_trainer.replay.charts import HEIGHT, WIDTH, chart_decisions, regret_by_price, scores_over_time
 from modelmonitor_trainer.replay.conclusion import conclude, headline, tone
 from modelmonitor_trainer.replay.costs import Prices, lost_points
 from modelmonitor_trainer.replay.page import render
 from modelmonitor_trainer.replay.result import (
-    CostCurve,
     Counts,
     Estimate,
     PolicyKind,
     PolicyResult,
+    RegretCurve,
     ReplayResult,
-    count,
+    count_outcomes,
 )
 from modelmonitor_trainer.replay.simulation import Event
 from support.monitors import check
@@ -85,13 +86,15 @@ def result(past):
         (900,) * 60,
         (replace(own, events=(*checks, event(3, training, answer))), *policies[1:]),
         Prices(2.0, 1.0, "EUR"),
-        CostCurve((0.1, 1.0, 10.0), {"your monitor": (20.0, 20.0, 25.0), "never retrain": (9.0, 8.0, 0.0)}, (5, 3, 0)),
+        RegretCurve(
+            (0.1, 1.0, 10.0), {"your monitor": (20.0, 20.0, 25.0), "never retrain": (9.0, 8.0, 0.0)}, (5, 3, 0)
+        ),
         ("Labels are seen as they are now.",),
     )
 
 
 def test_alarms_are_counted_when_they_begin(result):
-    counts = count(result.own.events)
+    counts = count_outcomes(result.own.events)
     assert (counts.checks, counts.alarms, counts.alarmed_checks, counts.corrupted) == (5, 2, 3, 1)
     assert (counts.trainings, counts.promoted) == (1, 1)
 
@@ -121,8 +124,23 @@ def test_lines_stay_within_their_chart(result):
     assert 0 < regret.marker < WIDTH
 
 
+def test_policies_that_are_as_cheap_as_the_oracle_are_drawn_at_the_bottom(result):
+    regrets = {name: (0.0, 0.0, 0.0) for name in ("your monitor", "never retrain")} | {"oracle": (0.0, 0.0, 0.0)}
+    for highest in (0.0, 4.0):  # with a median of zero, too
+        curve = RegretCurve((0.1, 1.0, 10.0), regrets | {"every 7 days": (0.0, 0.0, highest)}, (0, 0, 0))
+        policies = (*result.policies, policy("every 7 days", PolicyKind.BASELINE, 100.0, 0.0))
+        chart = regret_by_price(replace(result, curve=curve, policies=policies))
+        assert chart is not None
+        assert all(math.isfinite(float(x)) for line in chart.lines for x in line.points[0].replace(",", " ").split())
+
+
+def test_an_amount_of_nothing_has_no_sign():
+    assert Prices().describe(-1e-12) == Prices().describe(0.0) == "0.00"
+    assert Prices(currency="EUR").describe(-2.5) == "-2.50 EUR"
+
+
 def test_decisions_are_drawn_where_they_were_made(result):
-    decisions = decisions_of(result)
+    decisions = chart_decisions(result)
     assert [block.tone for block in decisions.checks] == ["good", "bad", "bad", "broken", "bad"]
     assert len(decisions.champions) == 2
     assert decisions.trainings[0].title == "2013-01-03: train (DriftDetected): Promoted"

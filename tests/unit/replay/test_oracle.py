@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelmonitor_trainer.replay.oracle import cheapest_schedule, cost_of
+from modelmonitor_trainer.replay.oracle import cheapest_schedule, schedule_cost
 
 
 def every_schedule(first, periods):
@@ -33,11 +33,11 @@ def test_no_schedule_is_cheaper(data):
     best = cheapest_schedule(losses, first, price)
     trainings = [int(np.count_nonzero(np.diff(served))) for served in every_schedule(first, periods)]
     expected = min(
-        cost_of(losses, served, count, price)
+        schedule_cost(losses, served, count, price)
         for served, count in zip(every_schedule(first, periods), trainings, strict=True)
     )
     assert best.cost == pytest.approx(expected)
-    assert cost_of(losses, best.served, best.trainings, price) == pytest.approx(best.cost)
+    assert schedule_cost(losses, best.served, best.trainings, price) == pytest.approx(best.cost)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -8,8 +8,9 @@ import pytest
 from modelmonitor_api.names import Role
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.replay import run as runs
+from modelmonitor_trainer.replay.arrival import Arrival
 from modelmonitor_trainer.replay.replay import replay
-from modelmonitor_trainer.replay.result import outcome_of
+from modelmonitor_trainer.replay.result import describe_outcome
 from unit.replay.conftest import CHANGE
 
 
@@ -18,10 +19,10 @@ def result(past):
     return replay(past.request(processes=2))
 
 
-def told(result):
-    """Return what happened, without times and places."""
+def events(result):
+    """Return what happened, without the locations of results."""
     return [
-        (event.time, event.job.name, outcome_of(event), event.answer.reason, event.answer.message)
+        (event.time, event.job.name, describe_outcome(event), event.answer.reason, event.answer.message)
         for event in result.own.events
     ]
 
@@ -31,7 +32,7 @@ def test_the_loop_is_lived(result):
     checks = [event for event in result.own.events if event.job.role is Role.CHECK]
     trainings = [event for event in result.own.events if event.job.role is Role.TRAIN]
     assert [event.time.hour for event in checks[:3]] == [0, 6, 6]
-    assert outcome_of(trainings[0]) == "Promoted"
+    assert describe_outcome(trainings[0]) == "Promoted"
     assert trainings[0].time.date() == result.first
     assert result.own.counts.promoted >= 2
     assert result.own.counts.checks == len(checks) == 25 + 1
@@ -48,7 +49,7 @@ def test_the_model_that_serves_is_scored(result):
 
 def test_the_number_of_processes_does_not_matter(past, result):
     other = replay(past.request(name="alone", processes=1))
-    assert told(other) == told(result)
+    assert events(other) == events(result)
     assert other.own.served == result.own.served
 
 
@@ -68,11 +69,11 @@ def test_an_interrupted_replay_goes_on(past, result, monkeypatch):
     monkeypatch.setattr(runs._Runner, "_run_here", recording)
 
     def stop(at):
-        events = []
+        seen = []
 
         def on_progress(_name, event):
-            events.append(event)
-            if len(events) == at:
+            seen.append(event)
+            if len(seen) == at:
                 raise Stop
 
         return on_progress
@@ -81,7 +82,7 @@ def test_an_interrupted_replay_goes_on(past, result, monkeypatch):
         with pytest.raises(Stop):
             replay(past.request(name="stopped", processes=1), stop(at))
     resumed = replay(past.request(name="stopped", processes=1))
-    assert told(resumed) == told(result)
+    assert events(resumed) == events(result)
     assert resumed.own.served == result.own.served
     assert len(done) == len(set(done)), "each Job was run once"
 
@@ -92,7 +93,7 @@ def test_a_line_that_was_cut_is_done_again(past, result):
     journal = next((request.folder / "settings").glob("*/*/journal.jsonl"))
     whole = journal.read_bytes()
     journal.write_bytes(whole[:-40])
-    assert told(replay(request)) == told(result)
+    assert events(replay(request)) == events(result)
     assert len(journal.read_bytes().splitlines()) == len(whole.splitlines())
 
 
@@ -114,9 +115,20 @@ def test_the_live_results_are_not_touched(past, result):
     assert result.own.events
 
 
+@pytest.mark.parametrize("change", ["first", "arrival"])
+def test_a_replay_of_something_else_in_the_same_folder_starts_anew(past, change):
+    """Neither the champion nor the journal of another range, or of other arrivals, is used."""
+    fields = {"first": {"first": 46}, "arrival": {"arrival": Arrival.PARTITION}}[change]
+    replay(past.request(name=f"shared {change}", last=54, processes=1))
+    again = replay(past.request(name=f"shared {change}", last=54, processes=1, **fields))
+    assert events(again) == events(replay(past.request(name=f"alone {change}", last=54, processes=1, **fields)))
+    trainings = [event for event in again.own.events if event.job.role is Role.TRAIN]
+    assert trainings[0].answer.reason == "FirstModel"
+
+
 def test_a_range_can_be_extended(past, result):
     request = past.request(name="longer", last=54, processes=1)
     short = replay(request)
     longer = replay(dataclasses.replace(request, period=past.request().period))
-    assert told(longer)[: len(told(short))] == told(short)
-    assert told(longer) == told(result)
+    assert events(longer)[: len(events(short))] == events(short)
+    assert events(longer) == events(result)

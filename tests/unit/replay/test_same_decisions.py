@@ -11,7 +11,7 @@ from modelmonitor_api.messages import Failure, MonitorRef
 from modelmonitor_api.names import FailureReason, Role
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_trainer.replay.jobs import as_read
+from modelmonitor_trainer.replay.jobs import read_back
 from modelmonitor_trainer.replay.simulation import SimulatedMonitor
 from support.monitors import champion, check, failure, run
 from unit.operator.in_memory_cluster import NAMESPACE, START, InMemoryCluster
@@ -106,7 +106,7 @@ def test_any_history(endings, triggers, retraining, watch, in_between):
     meta = cluster.monitors["flights"]["metadata"]
     ref = MonitorRef(namespace=NAMESPACE, name="flights", uid=meta["uid"], generation=1)
     there, here = World(endings), World(endings)
-    replayed = SimulatedMonitor(ref, spec_of(cluster), lambda job, now: as_read(here.answer(job.role, now)))
+    replayed = SimulatedMonitor(ref, spec_of(cluster), lambda job, now: read_back(here.answer(job.role, now)))
 
     async def live():
         await step_cluster(cluster, there, due=False)

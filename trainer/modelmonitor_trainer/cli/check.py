@@ -199,13 +199,13 @@ def _sensitivity(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _print(result: CheckResult, args: argparse.Namespace) -> None:
-    from modelmonitor_trainer.cli.check_text import text_of
+    from modelmonitor_trainer.cli.check_text import render_text
     from modelmonitor_trainer.detect.result import to_json
 
     if args.output == "json":
         print(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=2))
         return
-    print(text_of(result, args.html or result.verdict.report_uri or ""))
+    print(render_text(result, args.html or result.verdict.report_uri or ""))
 
 
 def _report(args: argparse.Namespace) -> int:

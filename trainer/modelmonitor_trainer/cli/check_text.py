@@ -16,7 +16,7 @@ _SHOWN = 10
 _MARKS = {Verdict.DRIFT: "*", Verdict.INCONCLUSIVE: "?", Verdict.NO_DRIFT: " "}
 
 
-def text_of(result: CheckResult, where: str) -> str:
+def render_text(result: CheckResult, where: str) -> str:
     """Return the result as text.
 
     Parameters

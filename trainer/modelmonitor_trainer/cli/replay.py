@@ -81,7 +81,7 @@ def _replay(args: argparse.Namespace) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from modelmonitor_trainer.cli.files import require_writable, write_text
     from modelmonitor_trainer.replay.replay import replay
-    from modelmonitor_trainer.replay.text import text_of
+    from modelmonitor_trainer.replay.text import render_text
 
     request = _request(args)
     if args.html:
@@ -95,7 +95,7 @@ def _replay(args: argparse.Namespace) -> int:
     if args.output == "json":
         print(json.dumps(result.to_json(), ensure_ascii=False, allow_nan=False, indent=2))
     else:
-        print(text_of(result, str(request.folder), args.html))
+        print(render_text(result, str(request.folder), args.html))
     return 0
 
 
@@ -151,7 +151,7 @@ def _progress(request: ReplayRequest) -> Iterator[OnProgress]:
         return
     from tqdm import tqdm
 
-    from modelmonitor_trainer.replay.result import outcome_of
+    from modelmonitor_trainer.replay.result import describe_outcome
 
     days = (request.period.last - request.period.first).days + 1
     with tqdm(total=days, unit="day", file=sys.stderr, leave=False) as bar:
@@ -161,7 +161,7 @@ def _progress(request: ReplayRequest) -> Iterator[OnProgress]:
                 bar.set_description(name)
                 return
             bar.set_description(f"{name}, {event.time:%Y-%m-%d}")
-            bar.set_postfix_str(f"{event.job.role.value}: {outcome_of(event)}", refresh=False)
+            bar.set_postfix_str(f"{event.job.role.value}: {describe_outcome(event)}", refresh=False)
             done = (event.time.date() - request.period.first).days + 1
             if done < bar.n:  # the next setting
                 bar.reset()

@@ -98,6 +98,11 @@ class TrainingWindows:
     train: Window
     holdout: Window
 
+    @classmethod
+    def without_holdout(cls, train: Window) -> TrainingWindows:
+        """Return a training window with an empty hold-out after it."""
+        return cls(train, (train[1] + dt.timedelta(days=1), train[1]))
+
     @property
     def holdout_days(self) -> int:
         """Days of the hold-out window; 0 if the champion was trained on all of them."""

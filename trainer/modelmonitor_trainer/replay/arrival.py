@@ -1,4 +1,4 @@
-"""When the objects of a partition were there: by what the monitor declares, or by their modification times."""
+"""When the objects of a partition arrived: as the monitor declares, or by their modification times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelmonitor_trainer.storage.base import ObjectInfo
 
 
 class Arrival(StrEnum):
-    """What tells when an object arrived.
+    """What determines when an object arrived.
 
     ``Declared``: rows with the end of their partition's day, labels ``data.labels.delayDays`` later. ``Partition``:
     labels with the end of their partition's day, too, for labels that are partitioned by the day of their arrival.
@@ -35,7 +35,7 @@ class Feed:
     uri
         Their template.
     delay_days
-        Days after the end of a partition's day at which it is there.
+        Days from the end of a partition's day to its arrival.
     """
 
     uri: str
@@ -47,7 +47,7 @@ class Feed:
         return PartitionTemplate.parse(self.uri).folder
 
 
-def feeds_of(spec: ModelMonitorSpec, arrival: Arrival) -> tuple[Feed, ...]:
+def list_feeds(spec: ModelMonitorSpec, arrival: Arrival) -> tuple[Feed, ...]:
     """Return the feeds of a monitor: its live rows, and its labels if it has any."""
     labels = spec.data.labels
     live = Feed(spec.data.live.uri)
@@ -57,10 +57,10 @@ def feeds_of(spec: ModelMonitorSpec, arrival: Arrival) -> tuple[Feed, ...]:
 
 
 def has_arrived(info: ObjectInfo, feed: Feed, arrival: Arrival, now: dt.datetime) -> bool:
-    """Return whether an object of a feed was there at a time.
+    """Return whether an object of a feed had arrived at a time.
 
-    Objects that belong to no day, such as documents beside the partitions, are always there unless modification times
-    decide.
+    Objects that belong to no day, such as documents next to the partitions, have always arrived, unless modification
+    times decide.
     """
     if arrival is Arrival.MODIFIED:
         return info.last_modified <= now

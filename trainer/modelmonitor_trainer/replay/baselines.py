@@ -21,7 +21,7 @@ class FixedSchedule:
     Attributes
     ----------
     name
-        Name for people.
+        Display name.
     models
         The models that serve, in order.
     """
@@ -38,7 +38,7 @@ def grid_times(first: dt.date, last: dt.date, days: int) -> list[dt.datetime]:
 
 
 def grid_days(first: dt.date, last: dt.date) -> int:
-    """Return the distance of trainings on the grid: whole weeks, so that there are at most about 26."""
+    """Return the days between trainings on the grid: whole weeks, so that there are at most about 26 trainings."""
     return 7 * max(1, -(-((last - first).days) // (26 * 7)))
 
 
@@ -50,7 +50,7 @@ def fixed_schedules(grid: Sequence[Candidate | None], days: int) -> list[FixedSc
     grid
         The models; None where none could be trained.
     days
-        Distance of the grid.
+        Days between two models of the grid.
     """
     if not grid or grid[0] is None:
         return []
@@ -63,7 +63,7 @@ def fixed_schedules(grid: Sequence[Candidate | None], days: int) -> list[FixedSc
 
 
 def reactive_settings(spec: ModelMonitorSpec) -> list[Setting]:
-    """Return the settings that train on drift or on a drop of the score, and promote whatever was trained."""
+    """Return the settings that train on drift or on a drop of the score, and promote each model that is trained."""
     retraining = spec.retraining.model_copy(update={"min_new_share": "0"})
     promotion = spec.promotion.model_copy(
         update={"watch": spec.promotion.watch.model_copy(update={"action": WatchAction.NONE})}

@@ -14,7 +14,7 @@ from modelmonitor_trainer.data.manifest import freeze
 from modelmonitor_trainer.data.windows import TrainingWindows, last_whole_day, latest_partition
 from modelmonitor_trainer.errors import BadData, ModelMonitorError, NotFound
 from modelmonitor_trainer.model.pipeline import Model
-from modelmonitor_trainer.registry.model_files import dump_model
+from modelmonitor_trainer.registry.model_files import dump_model, load_model
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.replay.past_store import PastStore
 from modelmonitor_trainer.train.inconclusive import InconclusiveTraining
@@ -31,9 +31,9 @@ class Candidate:
     Attributes
     ----------
     key
-        Hash of the fitted model: of two trainings with equal results one is scored.
+        Hash of the fitted model: equal models are scored once.
     title
-        Name for people.
+        Display name.
     since
         When it was trained.
     first_day
@@ -74,8 +74,7 @@ def fit_newest(store: PastStore, spec: ModelMonitorSpec, monitor: MonitorRef, no
     if window is None:
         return None
     try:
-        # No day is held out: the window after the training window is empty.
-        manifest = freeze(store, spec, TrainingWindows(window, (window[1] + _DAY, window[1])))
+        manifest = freeze(store, spec, TrainingWindows.without_holdout(window))
         manifest = without_broken_days(ModelRegistry.of(store, spec, monitor), spec, manifest)
         model = fit_window(spec, load(store, manifest, manifest.train, spec))
     except (InconclusiveTraining, BadData, NotFound):
@@ -87,8 +86,6 @@ def fit_newest(store: PastStore, spec: ModelMonitorSpec, monitor: MonitorRef, no
 
 def promoted_models(registry: ModelRegistry) -> tuple[list[Candidate], list[str]]:
     """Return the models that have been champions, and why others cannot be scored."""
-    from modelmonitor_trainer.registry.model_files import load_model
-
     pointer = registry.serving()
     versions = {period.tenure.version: period for period in pointer.all_periods()} if pointer else {}
     candidates, problems = [], []

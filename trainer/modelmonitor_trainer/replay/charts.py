@@ -12,7 +12,7 @@ import numpy as np
 from modelmonitor_api.messages import CheckVerdict
 from modelmonitor_api.names import Role
 from modelmonitor_trainer.arrays import Floats
-from modelmonitor_trainer.replay.result import PolicyKind, PolicyResult, ReplayResult, outcome_of
+from modelmonitor_trainer.replay.result import PolicyKind, PolicyResult, ReplayResult, describe_outcome
 from modelmonitor_trainer.replay.simulation import Event
 from modelmonitor_trainer.text import number
 
@@ -136,8 +136,8 @@ class Decisions:
 
 
 def scores_over_time(result: ReplayResult) -> LineChart | None:
-    """Return the smoothed score of the most telling policies; None if nothing was scored."""
-    chosen = _drawn(result)
+    """Return the smoothed score of a few policies; None if nothing was scored."""
+    chosen = _choose_policies(result)
     if not chosen or len(result.periods) < 2:
         return None
     length = (result.periods[0][1] - result.periods[0][0]).days + 1
@@ -166,12 +166,13 @@ def regret_by_price(result: ReplayResult) -> LineChart | None:
     if curve is None:
         return None
     own = result.own.name
-    ranked = sorted(curve.costs, key=lambda name: float(np.mean(np.sqrt(np.maximum(0, curve.costs[name])))))
+    ranked = sorted(curve.regrets, key=lambda name: float(np.mean(np.sqrt(np.maximum(0, curve.regrets[name])))))
     names = list(dict.fromkeys([own, *ranked]))[:_STYLES]
     # Regrets grow with the price: a square root shows what happens at low prices, too.
-    values = {name: np.sqrt(np.maximum(0.0, np.array(curve.costs[name]))) for name in names if name in curve.costs}
+    values = {name: np.sqrt(np.maximum(0.0, np.array(curve.regrets[name]))) for name in names if name in curve.regrets}
     highest = max(float(series.max()) for series in values.values()) or 1.0
-    highest = min(highest, 2.5 * float(np.median([series.max() for series in values.values()])))
+    typical = float(np.median([series.max() for series in values.values()]))
+    highest = min(highest, 2.5 * typical) or highest
     logs = np.log(np.array(curve.prices))
     positions = [WIDTH * float((x - logs[0]) / (logs[-1] - logs[0])) for x in logs]
     kinds, styles = {policy.name: policy.kind.value for policy in result.policies}, _styles(result)
@@ -189,13 +190,13 @@ def regret_by_price(result: ReplayResult) -> LineChart | None:
     return LineChart(tuple(lines), result.prices.describe(highest**2), "0", ticks, marker)
 
 
-def decisions_of(result: ReplayResult) -> Decisions:
+def chart_decisions(result: ReplayResult) -> Decisions:
     """Return what the monitor did over time."""
     events = result.own.events
     checks = [event for event in events if event.job.role is Role.CHECK]
     width = max(1.2, WIDTH / max(1, len(checks)))
     strip = tuple(
-        Block(_time(event.time, result), width, _tone(event), f"{event.time:%Y-%m-%d}: {outcome_of(event)}")
+        Block(_time(event.time, result), width, _tone(event), f"{event.time:%Y-%m-%d}: {describe_outcome(event)}")
         for event in checks
     )
     changes = tuple(
@@ -206,7 +207,7 @@ def decisions_of(result: ReplayResult) -> Decisions:
     return Decisions(strip, _tenures(result), changes, _features(checks, width, result), _months(result))
 
 
-def _drawn(result: ReplayResult) -> list[PolicyResult]:
+def _choose_policies(result: ReplayResult) -> list[PolicyResult]:
     """Return the monitor, the oracle, the best of the others, and never retraining."""
     scored = [policy for policy in result.policies if policy.served and policy.cost is not None]
     others = sorted(
@@ -323,9 +324,11 @@ _TONES = {
 
 
 def _tone(event: Event) -> str:
-    return _TONES.get(outcome_of(event), "unsure")
+    return _TONES.get(describe_outcome(event), "unsure")
 
 
 def _title(event: Event) -> str:
     trigger = event.job.trigger.partition(":")[0]
-    return f"{event.time:%Y-%m-%d}: {event.job.role.value}{f' ({trigger})' if trigger else ''}: {outcome_of(event)}"
+    return (
+        f"{event.time:%Y-%m-%d}: {event.job.role.value}{f' ({trigger})' if trigger else ''}: {describe_outcome(event)}"
+    )

@@ -10,6 +10,8 @@ import numpy as np
 
 from modelmonitor_api.messages import MonitorRef
 from modelmonitor_trainer.arrays import Array, Floats, Ints
+from modelmonitor_trainer.data.manifest import freeze
+from modelmonitor_trainer.data.windows import TrainingWindows
 from modelmonitor_trainer.errors import ModelMonitorError
 from modelmonitor_trainer.model.metrics import greater_is_better, title
 from modelmonitor_trainer.registry.registry import ModelRegistry
@@ -18,17 +20,17 @@ from modelmonitor_trainer.replay.baselines import fixed_schedules, grid_days, gr
 from modelmonitor_trainer.replay.candidates import Candidate, fit_newest, promoted_models
 from modelmonitor_trainer.replay.costs import Prices, lost_points
 from modelmonitor_trainer.replay.evaluation import Evaluation, Periods, evaluate
-from modelmonitor_trainer.replay.limits import limits
-from modelmonitor_trainer.replay.oracle import Schedule, cheapest_schedule, cost_of
+from modelmonitor_trainer.replay.limits import describe_limits
+from modelmonitor_trainer.replay.oracle import Schedule, cheapest_schedule, schedule_cost
 from modelmonitor_trainer.replay.past_store import PastStore
 from modelmonitor_trainer.replay.result import (
-    CostCurve,
     Counts,
     Estimate,
     PolicyKind,
     PolicyResult,
+    RegretCurve,
     ReplayResult,
-    count,
+    count_outcomes,
 )
 from modelmonitor_trainer.replay.run import Range, SettingRun
 from modelmonitor_trainer.replay.workers import Workers
@@ -71,7 +73,7 @@ def compare(
     *,
     baselines: bool,
 ) -> ReplayResult:
-    """Return what the settings served, beside baselines and the oracle.
+    """Compare what the settings served with each other, with baselines and with the oracle.
 
     Parameters
     ----------
@@ -84,13 +86,13 @@ def compare(
     prices
         Prices of the costs.
     arrival
-        What told when data arrived.
+        What determined when data arrived.
     baselines
         Whether to compare with baselines and the oracle.
     """
     spec = runs[0].setting.spec
-    policies, candidates, notes = _policies_of_runs(runs, monitor, store)
-    notes = [*limits(spec, arrival), *notes]
+    policies, candidates, notes = _setting_policies(runs, monitor, store)
+    notes = [*describe_limits(spec, arrival), *notes]
     result = ReplayResult(
         monitor=f"{monitor.namespace}/{monitor.name}",
         first=period.first,
@@ -114,7 +116,7 @@ def compare(
     first = max(policy.tenures[0][0] for policy in serving)
     delay = spec.data.labels.delay_days if spec.data.labels else 0
     last = period.last - dt.timedelta(days=delay)
-    length = _length(store.at(period.end), runs[0], first, last)
+    length = _choose_length(store.at(period.end), runs[0], first, last)
     periods = Periods.between(first, last, length)
     if not periods.count:
         return replace(result, notes=(*notes, f"No day after {first} has mature labels, so there is nothing to score."))
@@ -123,7 +125,7 @@ def compare(
     return _with_scores(result, matrix, serving, prices, oracle=baselines)
 
 
-def _policies_of_runs(
+def _setting_policies(
     runs: Sequence[SettingRun], monitor: MonitorRef, store: PastStore
 ) -> tuple[list[_Policy], dict[str, Candidate], list[str]]:
     """Return the policies of settings, their models by key, and why others cannot be scored."""
@@ -142,7 +144,7 @@ def _policies_of_runs(
             if candidate is not None:
                 tenures.append((max(tenure.since.date() + _DAY, candidate.first_day), candidate.key))
         models |= {candidate.key: candidate for candidate in promoted}
-        counts = count(run.events)
+        counts = count_outcomes(run.events)
         policy = PolicyResult(
             name=run.setting.name,
             kind=PolicyKind.SETTING if index else PolicyKind.MONITOR,
@@ -180,14 +182,11 @@ def _fixed_policies(
     return policies, {model.key: model for model in grid if model is not None}
 
 
-def _length(store: PastStore, run: SettingRun, first: dt.date, last: dt.date) -> int:
+def _choose_length(store: PastStore, run: SettingRun, first: dt.date, last: dt.date) -> int:
     """Return the length of an evaluation period in days: the shortest that has enough rows."""
-    from modelmonitor_trainer.data.manifest import freeze
-    from modelmonitor_trainer.data.windows import TrainingWindows
-
     window = first, min(last, first + 27 * _DAY)
     try:
-        manifest = freeze(store, run.setting.spec, TrainingWindows(window, (window[1] + _DAY, window[1])))
+        manifest = freeze(store, run.setting.spec, TrainingWindows.without_holdout(window))
     except ModelMonitorError:
         return 1
     rows = float(np.median([day.rows for day in manifest.features] or [0]))
@@ -267,18 +266,18 @@ def _with_scores(
     scored = []
     for policy in policies:
         name = policy.result.name
-        cost = cost_of(matrix.losses, served[name], paid[name], prices.training)
-        scored.append(_scored(policy.result, matrix, served[name], own, cost, best))
-    silent = [policy for policy in result.policies if policy.name not in served]
+        cost = schedule_cost(matrix.losses, served[name], paid[name], prices.training)
+        scored.append(_with_score(policy.result, matrix, served[name], own, cost, best))
+    unscored = [policy for policy in result.policies if policy.name not in served]
     if best is not None:
         counts = Counts(trainings=best.trainings + 1, promoted=best.trainings + 1)
-        blank = PolicyResult(name="oracle", kind=PolicyKind.ORACLE, counts=counts)
-        scored.append(_scored(blank, matrix, best.served, own, best.cost, best))
+        schedule = PolicyResult(name="oracle", kind=PolicyKind.ORACLE, counts=counts)
+        scored.append(_with_score(schedule, matrix, best.served, own, best.cost, best))
     curve = _curve(matrix, served, paid, prices) if oracle else None
-    return replace(result, policies=(*scored, *silent), curve=curve)
+    return replace(result, policies=(*scored, *unscored), curve=curve)
 
 
-def _scored(
+def _with_score(
     policy: PolicyResult, matrix: _Matrix, served: Ints, own: Floats, cost: float, best: Schedule | None
 ) -> PolicyResult:
     values = matrix.values(served)
@@ -293,23 +292,23 @@ def _scored(
     )
 
 
-def _curve(matrix: _Matrix, served: dict[str, Ints], paid: dict[str, int], prices: Prices) -> CostCurve:
+def _curve(matrix: _Matrix, served: dict[str, Ints], paid: dict[str, int], prices: Prices) -> RegretCurve:
     """Return the regret of each policy at other prices of a training."""
-    unit = prices.training if prices.training > 0 else prices.point_day
+    unit = prices.training or prices.point_day or 1.0
     tried = unit * _PRICE_FACTORS
     oracles = [cheapest_schedule(matrix.losses, matrix.first, float(price)) for price in tried]
-    costs = {
+    regrets = {
         name: tuple(
-            cost_of(matrix.losses, models, paid[name], float(price)) - oracle.cost
+            schedule_cost(matrix.losses, models, paid[name], float(price)) - oracle.cost
             for price, oracle in zip(tried, oracles, strict=True)
         )
         for name, models in served.items()
     }
-    return CostCurve(tuple(map(float, tried)), costs, tuple(oracle.trainings for oracle in oracles))
+    return RegretCurve(tuple(map(float, tried)), regrets, tuple(oracle.trainings for oracle in oracles))
 
 
 def _estimate(values: Array) -> Estimate:
-    """Return the mean with an interval by the circular block bootstrap: neighbouring periods are alike.
+    """Return the mean with an interval by the circular block bootstrap: neighbouring periods resemble each other.
 
     Politis and Romano, "A circular block-resampling procedure for stationary data" (1992), with blocks of n^(1/3).
     """

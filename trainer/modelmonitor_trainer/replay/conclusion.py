@@ -1,4 +1,4 @@
-"""The answer of a replay in one sentence."""
+"""The conclusion of a replay: its headline, and what a reader should take from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from modelmonitor_trainer.replay.result import PolicyKind, PolicyResult, ReplayR
 
 
 def headline(result: ReplayResult) -> str:
-    """Return the answer in a few words."""
+    """Return the conclusion in a few words."""
     best = _best(result)
     if best is None:
         return "What this monitor would have done"
@@ -22,31 +22,34 @@ def conclude(result: ReplayResult) -> str:
     """Return what a reader should take from a replay: what the monitor did, and whether another policy was cheaper."""
     own = result.own
     counts = own.counts
-    did = (
+    summary = (
         f"From {result.first} through {result.last} this monitor would have alarmed {_times(counts.alarms)} in "
         f"{counts.checks:,} checks, trained {_times(counts.trainings)} and promoted {_models(counts.promoted)}"
     )
     if own.mean is None:
-        return f"{did}. Nothing could be scored."
-    did += f"; the served model's {result.metric} was {own.mean.value:.4f} ({own.mean.low:.4f} to {own.mean.high:.4f})"
+        return f"{summary}. Nothing could be scored."
+    summary += (
+        f"; the served model's {result.metric} was {own.mean.value:.4f} ({own.mean.low:.4f} to {own.mean.high:.4f})"
+    )
     best = _best(result)
-    return f"{did}." if best is None else f"{did}. {_cheapest(result, best)}"
+    return f"{summary}." if best is None else f"{summary}. {_compare_costs(result, best)}"
 
 
-def _rivals(result: ReplayResult) -> list[PolicyResult]:
+def _priced(result: ReplayResult) -> list[PolicyResult]:
+    """Return the policies with a cost; the oracle is none that could be chosen."""
     return [policy for policy in result.policies if policy.kind is not PolicyKind.ORACLE and policy.cost is not None]
 
 
 def _best(result: ReplayResult) -> PolicyResult | None:
     """Return the cheapest policy; None if there is nothing to compare. The monitor wins a tie."""
-    rivals = _rivals(result)
-    if len(rivals) < 2 or result.own.cost is None:
+    priced = _priced(result)
+    if len(priced) < 2 or result.own.cost is None:
         return None
-    return min(rivals, key=lambda policy: (policy.cost or 0.0, policy is not result.own))
+    return min(priced, key=lambda policy: (policy.cost or 0.0, policy is not result.own))
 
 
-def _cheapest(result: ReplayResult, best: PolicyResult) -> str:
-    own, rivals = result.own, _rivals(result)
+def _compare_costs(result: ReplayResult, best: PolicyResult) -> str:
+    own, priced = result.own, _priced(result)
     prices = result.prices
     at = (
         f"At {prices.describe(prices.training)} per training and {prices.describe(prices.point_day)} per point of "
@@ -54,11 +57,11 @@ def _cheapest(result: ReplayResult, best: PolicyResult) -> str:
     )
     assert best.cost is not None
     assert own.cost is not None
-    bound = f", {prices.describe(best.regret)} above the cheapest schedule that knew the future" if best.regret else ""
+    gap = f", {prices.describe(best.regret)} above the cheapest schedule that knew the future" if best.regret else ""
     if best is own:
-        return f"{at} it would have been the cheapest of {len(rivals)} policies{bound}."
+        return f"{at} it would have been the cheapest of {len(priced)} policies{gap}."
     return (
-        f"{at} {best.name!r} would have been the cheapest of {len(rivals)} policies{bound}; this monitor would have "
+        f"{at} {best.name!r} would have been the cheapest of {len(priced)} policies{gap}; this monitor would have "
         f"cost {prices.describe(own.cost - best.cost)} more."
     )
 

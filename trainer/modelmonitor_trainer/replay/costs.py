@@ -34,7 +34,8 @@ class Prices:
 
     def describe(self, amount: float) -> str:
         """Return an amount with its currency."""
-        text = f"{amount:,.2f}" if abs(amount) < 100 else f"{amount:,.0f}"
+        # Costs that should be equal can differ by rounding errors; adding zero turns -0.0 into 0.0.
+        text = f"{round(amount, 2) + 0.0:,.2f}" if abs(amount) < 100 else f"{amount:,.0f}"
         return f"{text} {self.currency}".strip()
 
 

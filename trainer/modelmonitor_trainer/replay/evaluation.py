@@ -100,7 +100,7 @@ def evaluate(
     periods
         The periods.
     until
-        What had not arrived by then is not used: the end of the replay.
+        End of the replay: what arrives later is not used.
     """
     size = max(1, _BLOCK_DAYS // periods.days)
     blocks = [range(start, min(start + size, periods.count)) for start in range(0, periods.count, size)]
@@ -136,7 +136,7 @@ def score_block(
     store = store.at(until)
     window = periods.window(block[0])[0], periods.window(block[-1])[1]
     more = sorted({feature.name for candidate in candidates for feature in candidate.model.features})
-    manifest = freeze(store, spec, TrainingWindows(window, (window[1] + _DAY, window[1])))
+    manifest = freeze(store, spec, TrainingWindows.without_holdout(window))
     rows = load(store, manifest, window, spec, more)
     results = []
     for period in block:
@@ -159,13 +159,13 @@ def _scores(spec: ModelMonitorSpec, rows: Dataset, candidates: Sequence[Candidat
         return {}
     metric, scores = spec.promotion.metric, {}
     for candidate in candidates:
-        value = _value(spec, metric, rows, candidate)
+        value = _score(spec, metric, rows, candidate)
         if value is not None:
             scores[candidate.key] = value
     return scores
 
 
-def _value(spec: ModelMonitorSpec, metric: Metric, rows: Dataset, candidate: Candidate) -> float | None:
+def _score(spec: ModelMonitorSpec, metric: Metric, rows: Dataset, candidate: Candidate) -> float | None:
     """Return the score of a model, as the gate would judge it; None if the metric is not defined."""
     model, target = candidate.model, spec.model.target
     predicted = model.scores(feature_arrays(rows.table, model.features))

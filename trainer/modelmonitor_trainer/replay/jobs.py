@@ -1,4 +1,4 @@
-"""Jobs of a replay: the request of a planned Job, done in process, with the answer that its pod would have given."""
+"""Jobs of a replay: the request of a planned Job, handled in process, with the answer that its pod would have given."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from modelmonitor_trainer.registry.manual import handle_promotion, handle_rollba
 from modelmonitor_trainer.storage.base import Store
 
 #: Errors of the machine that replays: a pod would have run elsewhere, so they end a replay.
-OF_THIS_MACHINE = (DiskFull, Interrupted, OutOfMemory, StorageUnavailable)
+MACHINE_ERRORS = (DiskFull, Interrupted, OutOfMemory, StorageUnavailable)
 
 
 def run_job(store: Store, job: PlannedJob, now: dt.datetime) -> Answer:
-    """Do what a Job is asked to do, and return the answer as the operator would read it.
+    """Handle the request of a Job, and return the answer as the operator would read it.
 
     Parameters
     ----------
@@ -43,18 +43,18 @@ def run_job(store: Store, job: PlannedJob, now: dt.datetime) -> Answer:
     Raises
     ------
     ModelMonitorError
-        If this machine cannot go on. Errors of data and configuration are answers.
+        If this machine cannot continue. Errors of data and configuration are answers.
     """
     try:
         answer = _answer(store, job, now)
-    except OF_THIS_MACHINE:
+    except MACHINE_ERRORS:
         raise
     except ModelMonitorError as error:
         answer = failure_of(error)
-    return as_read(answer)
+    return read_back(answer)
 
 
-def as_read(answer: Answer) -> Answer:
+def read_back(answer: Answer) -> Answer:
     """Return an answer as the operator reads it: from a termination message, which may have to be shortened."""
     return decode_answer(encode_answer(answer))
 

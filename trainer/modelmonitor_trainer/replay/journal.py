@@ -1,8 +1,9 @@
-"""Journal of a replay: each Job and its answer, in order, so that an interrupted replay goes on where it stopped."""
+"""Journal of a replay: each Job and its answer, in order, so that an interrupted replay resumes where it stopped."""
 
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from modelmonitor_api.messages import Answer, Malformed, decode_answer, encode_answer
 from modelmonitor_api.status import format_time, parse_time
 from modelmonitor_policy import PlannedJob
-from modelmonitor_trainer.errors import BadData, DiskFull
+from modelmonitor_trainer.errors import BadConfiguration, BadData, DiskFull
 
 
 class Journal:
@@ -23,7 +24,7 @@ class Journal:
     Parameters
     ----------
     path
-        The file; made when the first line is added.
+        The file; created with the first line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,7 +59,9 @@ class Journal:
         Raises
         ------
         DiskFull
-            If the file cannot grow.
+            If there is no space left.
+        BadConfiguration
+            If the file cannot be written for another reason.
         """
         line = {"time": format_time(time), "job": job.name, "seconds": round(seconds, 3)}
         line["answer"] = json.loads(encode_answer(answer))
@@ -68,8 +71,10 @@ class Journal:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(text + "\n")
         except OSError as error:
-            raise DiskFull(
-                f"{self._path} cannot be written ({error.strerror}); free some space, and run again"
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise DiskFull(f"no space is left for {self._path}; free some, and run again") from error
+            raise BadConfiguration(
+                f"{self._path} cannot be written: {error.strerror}; choose another folder with --results"
             ) from error
 
 

@@ -1,8 +1,8 @@
 """Checks ahead of time, on all cores.
 
 A check depends on the data and the champion, and not on the checks before it. So the next checks can be computed while
-nothing replaces the champion; what was computed for another champion is discarded. The results are those of one check
-after the other.
+nothing replaces the champion; what was computed for another champion is discarded. The results are the same as those of
+one check after the other.
 """
 
 from __future__ import annotations

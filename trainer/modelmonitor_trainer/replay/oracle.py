@@ -1,4 +1,4 @@
-"""The cheapest schedule of trainings for someone who knows the future: a bound, and not a rival.
+"""The oracle: the cheapest schedule of trainings in hindsight. It bounds what any policy can reach.
 
 The costs of a schedule are additive over evaluation periods: the price of each training, and the price of what the
 served model loses. So dynamic programming finds the cheapest of all schedules exactly; see Yang and Mathioudakis,
@@ -38,7 +38,7 @@ def cheapest_schedule(losses: Floats, first: Ints, price: float) -> Schedule:
     """Return the cheapest schedule.
 
     A model is trained when it begins to serve, in its first period, and serves until the next one does. The first model
-    is one of those that can serve from the beginning; everyone has one, so its training costs nothing.
+    is one of those that can serve from the beginning. Every policy needs one, so its training costs nothing.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def cheapest_schedule(losses: Floats, first: Ints, price: float) -> Schedule:
     return Schedule(served, int(np.count_nonzero(np.diff(served))), float(to_go[start]))
 
 
-def cost_of(losses: Floats, served: Ints, trainings: int, price: float) -> float:
+def schedule_cost(losses: Floats, served: Ints, trainings: int, price: float) -> float:
     """Return the cost of a schedule.
 
     Parameters

@@ -1,11 +1,11 @@
-"""The page of a replay: the answer first, then scores, decisions, costs, and what was not reconstructed."""
+"""The page of a replay: the conclusion first, then scores, decisions, costs, and what was not reconstructed."""
 
 from __future__ import annotations
 
 from modelmonitor_api.names import Role
-from modelmonitor_trainer.replay.charts import HEIGHT, WIDTH, decisions_of, regret_by_price, scores_over_time
+from modelmonitor_trainer.replay.charts import HEIGHT, WIDTH, chart_decisions, regret_by_price, scores_over_time
 from modelmonitor_trainer.replay.conclusion import conclude, headline, tone
-from modelmonitor_trainer.replay.result import ReplayResult, outcome_of
+from modelmonitor_trainer.replay.result import ReplayResult, describe_outcome
 from modelmonitor_trainer.report.check_page import render_page
 
 #: Rows of the table of events: trainings and changes of the verdict.
@@ -25,7 +25,7 @@ def render(result: ReplayResult) -> str:
             "result": result,
             "scores": scores_over_time(result),
             "regret": regret_by_price(result),
-            "decisions": decisions_of(result),
+            "decisions": chart_decisions(result),
             "events": _events(result),
             "width": WIDTH,
             "height": HEIGHT,
@@ -38,7 +38,7 @@ def _events(result: ReplayResult) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     last = ""
     for event in result.own.events:
-        outcome = outcome_of(event)
+        outcome = describe_outcome(event)
         if event.job.role is Role.CHECK:
             if outcome == last:
                 continue

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.errors import BadConfiguration, NotFound
 from modelmonitor_trainer.registry.layout import profile_name
-from modelmonitor_trainer.replay.arrival import Arrival, Feed, feeds_of, has_arrived
+from modelmonitor_trainer.replay.arrival import Arrival, Feed, has_arrived, list_feeds
 from modelmonitor_trainer.replay.listing import Listing
 from modelmonitor_trainer.storage.base import ObjectInfo, Store, WriteRequest
 
@@ -31,7 +31,7 @@ class PastData:
     Attributes
     ----------
     feeds, arrival
-        The feeds of the monitor, and what tells when their objects arrived.
+        The feeds of the monitor, and what determines when their objects arrived.
     listing
         All objects of the feeds.
     """
@@ -43,7 +43,7 @@ class PastData:
     @classmethod
     def list(cls, store: Store, spec: ModelMonitorSpec, arrival: Arrival) -> PastData:
         """List the data of a monitor."""
-        feeds = feeds_of(spec, arrival)
+        feeds = list_feeds(spec, arrival)
         folders = sorted({feed.folder for feed in feeds})
         return cls(feeds, arrival, Listing.of(info for folder in folders for info in store.list(folder)))
 
@@ -90,7 +90,7 @@ class PastStore(Store):
     store
         The store of the present.
     data, results
-        What was there when, and where results go.
+        What had arrived when, and where results go.
     now
         The time.
     """
@@ -142,16 +142,16 @@ class PastStore(Store):
             yield
 
     def write_behind(self, uri: str, data: bytes) -> None:
-        self._store.write_behind(self._written(uri), data)
+        self._store.write_behind(self._locate_write(uri), data)
 
     def put(self, request: WriteRequest) -> str:
-        return self._store.put(replace(request, uri=self._written(request.uri)))
+        return self._store.put(replace(request, uri=self._locate_write(request.uri)))
 
     def delete(self, uri: str) -> None:
-        self._store.delete(self._written(uri))
+        self._store.delete(self._locate_write(uri))
 
     def require_conditional_writes(self, prefix_uri: str) -> None:
-        self._store.require_conditional_writes(self._written(prefix_uri))
+        self._store.require_conditional_writes(self._locate_write(prefix_uri))
 
     def _is_data(self, uri: str) -> bool:
         # The folder of the replay can be inside that of the data.
@@ -174,7 +174,7 @@ class PastStore(Store):
         if info is None or not self._is_there(info):
             raise NotFound(f"{uri} had not arrived at {self._now:%Y-%m-%d %H:%M} UTC, the simulated time")
 
-    def _written(self, uri: str) -> str:
+    def _locate_write(self, uri: str) -> str:
         """Return where an object is written.
 
         Raises

@@ -1,4 +1,4 @@
-"""A replay: settings run over the past, and what they served is judged beside baselines and an oracle."""
+"""A replay: settings run over the past, and are compared by what they served with baselines and an oracle."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ReplayRequest:
     folder
         Local folder of the results.
     arrival
-        What tells when data arrived.
+        What determines when data arrived.
     baselines
         Whether to compare with never and periodic retraining, with reactions without a gate, and with the oracle.
     prices
@@ -97,7 +97,8 @@ def replay(request: ReplayRequest, on_progress: OnProgress = lambda _name, _even
 def _run(
     request: ReplayRequest, setting: Setting, store: PastStore, workers: Workers, on_progress: OnProgress
 ) -> SettingRun:
-    folder = request.folder / "settings" / setting.key
+    # A Job of another range, or with other arrivals, has the same name and another answer.
+    folder = request.folder / "settings" / setting.key / f"{request.period.first}-{request.arrival.value.lower()}"
     storage = setting.spec.storage.model_copy(update={"results_uri": f"{uri_of(folder)}/"})
     located = replace(setting, spec=setting.spec.model_copy(update={"storage": storage}))
     return run_setting(
@@ -105,7 +106,7 @@ def _run(
         request.monitor,
         request.period,
         store,
-        folder / f"{request.period.first}",
+        folder,
         workers,
         lambda event: on_progress(setting.name, event),
     )

@@ -114,7 +114,7 @@ class PolicyResult:
     processor_seconds
         Processor time of its checks and trainings.
     cost, regret
-        Cost at the given prices, and how far that is above the cheapest schedule; None if nothing was evaluated.
+        Cost at the given prices, and how far it is above that of the oracle; None if nothing was evaluated.
     ending
         Why it does not train at the end, in a sentence.
     """
@@ -151,21 +151,21 @@ class PolicyResult:
 
 
 @dataclass(frozen=True)
-class CostCurve:
-    """Cost of each policy by the price of a training.
+class RegretCurve:
+    """Regret of each policy by the price of a training.
 
     Attributes
     ----------
     prices
         Prices of a training.
-    costs
-        Policy → its cost above the cheapest schedule at each price.
+    regrets
+        Policy → its cost above that of the oracle at each price.
     oracle_trainings
         Trainings of the cheapest schedule at each price.
     """
 
     prices: tuple[float, ...]
-    costs: dict[str, tuple[float, ...]]
+    regrets: dict[str, tuple[float, ...]]
     oracle_trainings: tuple[int, ...]
 
 
@@ -180,7 +180,7 @@ class ReplayResult:
     first, last
         Simulated days.
     arrival
-        What told when data arrived.
+        What determined when data arrived.
     metric
         Display name of the metric.
     greater_is_better
@@ -194,7 +194,7 @@ class ReplayResult:
     prices
         Prices of the costs.
     curve
-        Costs at other prices; None without an oracle.
+        Regret at other prices; None without an oracle.
     notes
         What was not reconstructed, and what limits the figures.
     """
@@ -209,7 +209,7 @@ class ReplayResult:
     rows: tuple[int, ...]
     policies: tuple[PolicyResult, ...]
     prices: Prices
-    curve: CostCurve | None = None
+    curve: RegretCurve | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -240,7 +240,7 @@ class ReplayResult:
             "costByTrainingPrice": self.curve
             and {
                 "prices": list(self.curve.prices),
-                "regret": {name: list(costs) for name, costs in self.curve.costs.items()},
+                "regret": {name: list(values) for name, values in self.curve.regrets.items()},
                 "oracleTrainings": list(self.curve.oracle_trainings),
             },
             "notes": list(self.notes),
@@ -254,7 +254,7 @@ def event_to_json(event: Event) -> dict[str, Any]:
         "time": format_time(event.time),
         "action": event.job.role.value,
         "trigger": event.job.trigger,
-        "outcome": outcome_of(event),
+        "outcome": describe_outcome(event),
         "reason": answer.reason,
         "message": answer.message,
     }
@@ -268,7 +268,7 @@ def event_to_json(event: Event) -> dict[str, Any]:
     return document | ({"report": report} if report else {})
 
 
-def outcome_of(event: Event) -> str:
+def describe_outcome(event: Event) -> str:
     """Return how a Job ended, in one word."""
     answer = event.answer
     if isinstance(answer, Failure):
@@ -276,9 +276,9 @@ def outcome_of(event: Event) -> str:
     return answer.verdict.value if isinstance(answer, CheckVerdict) else str(answer.outcome)
 
 
-def count(events: Sequence[Event]) -> Counts:
+def count_outcomes(events: Sequence[Event]) -> Counts:
     """Return how often each thing happened."""
-    outcomes = [(event.job.role, outcome_of(event)) for event in events]
+    outcomes = [(event.job.role, describe_outcome(event)) for event in events]
     verdicts = [outcome for role, outcome in outcomes if role is Role.CHECK]
     alarming = [verdict in {"Drift", "PerformanceDrop"} for verdict in verdicts]
     started = [now and not before for before, now in zip([False, *alarming], alarming, strict=False)]

@@ -20,7 +20,7 @@ from modelmonitor_trainer.errors import ModelMonitorError, failure_of
 from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.manual import handle_promotion
 from modelmonitor_trainer.registry.registry import ModelRegistry
-from modelmonitor_trainer.replay.jobs import OF_THIS_MACHINE, as_read, run_job
+from modelmonitor_trainer.replay.jobs import MACHINE_ERRORS, read_back, run_job
 from modelmonitor_trainer.replay.journal import Journal
 from modelmonitor_trainer.replay.lookahead import DueCheck, Lookahead
 from modelmonitor_trainer.replay.past_store import PastStore
@@ -69,7 +69,7 @@ class SettingRun:
     status
         The status at the end.
     decision
-        What the condition Training would say at the end.
+        What the condition Training would show at the end.
     seconds
         Processor seconds of all Jobs.
     """
@@ -91,7 +91,7 @@ def run_setting(
     workers: Workers,
     on_event: OnEvent = lambda _: None,
 ) -> SettingRun:
-    """Run a setting over a range, or what an interrupted run has left of it.
+    """Run a setting over a range, or the rest of it after an interrupted run.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def run_setting(
     store
         The store of the past. The results of the setting go below its ``resultsURI``.
     folder
-        Local folder of the setting's journal.
+        Local folder of the run, with its journal.
     workers
         Processes that compute checks ahead.
     on_event
@@ -109,13 +109,13 @@ def run_setting(
     runner = _Runner(setting, monitor, period, store, folder, workers)
     simulated = SimulatedMonitor(monitor, setting.spec, runner.run)
     events = []
-    for event in live(simulated, period):
+    for event in simulate(simulated, period):
         events.append(event)
         on_event(event)
     return SettingRun(setting, monitor, tuple(events), simulated.status, simulated.decision(period.end), runner.seconds)
 
 
-def live(monitor: SimulatedMonitor, period: Range) -> Iterator[Event]:
+def simulate(monitor: SimulatedMonitor, period: Range) -> Iterator[Event]:
     """Yield everything that happens to a monitor in a range."""
     yield from monitor.reconcile(period.start)
     now = period.start
@@ -157,18 +157,18 @@ class _Runner:
         return job.name == plan_scheduled_check(self._monitor, self._setting.spec, now).name
 
     def _check(self, job: PlannedJob, now: dt.datetime) -> tuple[Answer, float]:
-        """Return the answer of a scheduled check; its page is kept where the verdict is another than before."""
+        """Return the answer of a scheduled check; its page is kept where the verdict differs from the one before."""
         pointer = self._store.head(self._champion_uri)
         outcome = self._lookahead.check(DueCheck(job, now), pointer.etag if pointer else "")
         result = outcome.result
-        if isinstance(result, OF_THIS_MACHINE):
+        if isinstance(result, MACHINE_ERRORS):
             raise result
         if isinstance(result, ModelMonitorError):
             return failure_of(result), outcome.seconds
         if result.verdict.verdict == self._last_verdict:
             result = result.without_page()
         write_check(self._store, result)
-        return as_read(result.verdict), outcome.seconds
+        return read_back(result.verdict), outcome.seconds
 
     def _run_here(self, job: PlannedJob, now: dt.datetime) -> tuple[Answer, float]:
         store, started = self._store.at(now), time.process_time()
@@ -178,7 +178,7 @@ class _Runner:
         return answer, time.process_time() - started
 
     def _promote(self, store: PastStore, verdict: RunVerdict, job: PlannedJob, now: dt.datetime) -> RunVerdict:
-        """Promote the version of a training although the gate did not."""
+        """Promote the version of a training that the gate did not promote."""
         if verdict.outcome == RunOutcome.PROMOTED or verdict.version is None:
             return verdict
         spec = self._setting.spec

@@ -23,7 +23,7 @@ class Setting:
     Attributes
     ----------
     name
-        Name for people.
+        Display name.
     spec
         The spec.
     gated
@@ -36,7 +36,7 @@ class Setting:
 
     @property
     def key(self) -> str:
-        """Name of its folder: of two specs with the same name each has one of its own."""
+        """Name of its folder; two specs with the same name have different ones."""
         wire = json.dumps({"spec": self.spec.to_wire(), "gated": self.gated}, sort_keys=True)
         digest = hashlib.sha256(wire.encode()).hexdigest()[:8]
         return f"{re.sub(r'[^a-z0-9]+', '-', self.name.lower()).strip('-') or 'setting'}-{digest}"
@@ -83,7 +83,7 @@ def _with_override(spec: ModelMonitorSpec, path: list[str], value: Any, text: st
 
 
 def _assign(target: Any, path: list[str], value: Any, override: str) -> None:
-    """Replace a value in nested documents; objects on the way are made."""
+    """Replace a value in nested documents; missing objects on the way are created."""
     name, *rest = path
     key: Any = name
     if isinstance(target, list):

@@ -33,7 +33,7 @@ from modelmonitor_policy.training_days import training_days
 #: Runs a Job at a time, and returns its answer.
 JobRunner = Callable[[PlannedJob, dt.datetime], Answer]
 
-#: More passes at one time than any monitor needs: a plan without end is a bug.
+#: More passes at one time than any monitor needs: a plan that never ends is a bug.
 _MAX_PASSES = 50
 
 
@@ -86,7 +86,7 @@ class SimulatedMonitor:
         return facts_of(self.spec, self.monitor.generation, Requests(), self.status, self.jobs)
 
     def decision(self, now: dt.datetime) -> Decision:
-        """Return what the condition Training would say."""
+        """Return what the condition Training would show."""
         return decide(self.facts(), now)
 
     def check(self, due: dt.datetime) -> Iterator[Event]:
@@ -109,7 +109,7 @@ class SimulatedMonitor:
                 return
             for job, observed in started:
                 yield self._end(job, observed, now)
-        raise RuntimeError(f"{self.monitor.name} starts Jobs without end at {now}")
+        raise RuntimeError(f"the plan of {self.monitor.name} at {now} never ends")
 
     def next_event(self, now: dt.datetime) -> tuple[dt.datetime, bool]:
         """Return when something can happen next, and whether that is a scheduled check."""

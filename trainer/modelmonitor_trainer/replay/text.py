@@ -6,7 +6,7 @@ from modelmonitor_trainer.replay.conclusion import conclude
 from modelmonitor_trainer.replay.result import PolicyResult, ReplayResult
 
 
-def text_of(result: ReplayResult, folder: str, page: str | None) -> str:
+def render_text(result: ReplayResult, folder: str, page: str | None) -> str:
     """Return the result as lines of text.
 
     Parameters

@@ -29,7 +29,7 @@ class PastStoreConfig:
     Attributes
     ----------
     config, data, results
-        The store of the present, what was there when, and where results go.
+        The store of the present, what had arrived when, and where results go.
     """
 
     config: StoreConfig
@@ -85,12 +85,12 @@ def _start(store: PastStoreConfig) -> None:
     global _store  # noqa: PLW0603 - the state of a worker process
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    logging.disable(logging.WARNING)  # the process that asked reports what matters
+    logging.disable(logging.WARNING)  # the parent process reports what matters
     _store = store.open()
 
 
 def _end_with_parent() -> None:
-    """End this process once the one that started it is gone, however that ended: it would wait for work for ever."""
+    """End this process once its parent has ended in any way; otherwise it would wait for work forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
