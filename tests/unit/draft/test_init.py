@@ -1,6 +1,7 @@
 """modelmonitor init: what it writes is valid, and fits the data."""
 
 import datetime as dt
+import shlex
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import FeatureType, ModelMonitorSpec, Task
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.draft.columns import Column
-from modelmonitor_trainer.draft.monitor import task_of, windows_for
+from modelmonitor_trainer.draft.monitor import choose_windows, suggest_task
 
 FIRST = dt.date(2013, 1, 1)
 
@@ -108,6 +109,45 @@ def test_the_file_leads_on(tmp_path, capsys):
     assert "exists; choose another file with --output" in err
 
 
+def test_names_and_values_that_yaml_must_escape(tmp_path, capsys):
+    """A line break would end a comment; the file is read as it is meant."""
+    name, unusable = "plan\r\u2028b: {x}", "list\nof: values\u0085x"
+
+    def columns(day, g):
+        words = ["one\rline", "two\u2028lines", "no: {#"] * 40
+        return rows(day, g) | {name: words, unusable: [[1, 2]] * 120}
+
+    land(tmp_path / "data", columns)
+    code, out, _ = run(capsys, "--data", tmp_path / "data")
+    assert code == 0
+    _, spec = drafted(out)
+    assert name in {feature.name for feature in spec.model.features}
+    assert "#   list?of: values?x: list<" in out
+    assert "one?line" in out
+
+
+def test_the_name_is_that_of_the_folder_above_the_data(tmp_path, capsys):
+    land(tmp_path / f"{'Churn ' * 6}of my model" / "rows", rows, days=3)
+    _, out, _ = run(capsys, "--data", next(tmp_path.iterdir()) / "rows")
+    assert drafted(out)[0]["metadata"]["name"] == "churn-churn-churn-churn-churn-churn-of-m"
+
+
+def test_a_file_that_cannot_be_written_is_refused_first(tmp_path, capsys):
+    code, _, err = run(capsys, "--data", tmp_path / "nothing", "-o", tmp_path / "absent" / "monitor.yaml")
+    assert code == 2
+    assert f"there is no folder {tmp_path / 'absent'}; choose another file" in err
+
+
+def test_the_next_commands_can_be_pasted(tmp_path, capsys):
+    land(tmp_path / "data", rows, days=3)
+    path = tmp_path / "my monitor.yaml"
+    _, out, _ = run(capsys, "--data", tmp_path / "data", "-o", path)
+    commands = [shlex.split(line.removeprefix("Next:")) for line in out.splitlines()[1:]]
+    assert [command[:4] for command in commands] == [
+        ["modelmonitor", verb, "-f", str(path)] for verb in ("validate", "replay")
+    ]
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -142,13 +182,13 @@ def test_labels_that_cannot_be_joined(tmp_path, capsys):
     ],
 )
 def test_tasks(kind, type_, distinct, ends, task):
-    assert task_of(Column("y", kind, type_, 0.0, distinct, 0.0, *ends)).value == task
+    assert suggest_task(Column("y", kind, type_, 0.0, distinct, 0.0, *ends)).value == task
 
 
 @pytest.mark.parametrize("per_day", [1, 20, 900, 100_000])
 @pytest.mark.parametrize("days", [1, 10, 60, 400])
 def test_windows_are_valid_and_hold_enough_rows_where_they_can(per_day, days):
-    windows = windows_for(per_day, days)
+    windows = choose_windows(per_day, days)
     assert 1 <= windows.holdout <= 366
     assert 1 <= windows.live <= 366
     assert windows.holdout * per_day >= min(500, 366 * per_day)

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from modelmonitor_api.spec import FeatureType
 
 _BUDGET = re.compile(r"^(\d+)/(\d+)d$")
-#: Verdicts that --fail-on accepts: all but NoDrift.
+#: Verdicts that --fail-on accepts: all but NoDrift. The enum takes a quarter of a second to import.
 FAILURES = ("Drift", "Corrupted", "ChampionUnusable", "PerformanceDrop", "Inconclusive")
 
 
 def add_file(parser: argparse.ArgumentParser) -> None:
     """Add the YAML file of the monitor to a command."""
-    parser.add_argument("-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor")
+    parser.add_argument(
+        "-f", "--file", required=True, metavar="FILE", help="YAML file of the ModelMonitor (- is standard input)"
+    )
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

@@ -16,10 +16,16 @@ def require_writable(path: str) -> None:
     """
     from modelmonitor_trainer.errors import BadConfiguration
 
-    folder = Path(path).absolute().parent
-    if Path(path).is_dir() or not folder.is_dir() or not os.access(path if Path(path).exists() else folder, os.W_OK):
-        why = "it is a folder" if Path(path).is_dir() else f"{folder} is not a writable folder"
-        raise BadConfiguration(f"{path} cannot be written: {why}; choose another file with --html")
+    file, folder = Path(path), Path(path).absolute().parent
+    if file.is_dir():
+        why = "it is a folder"
+    elif not folder.is_dir():
+        why = f"there is no folder {folder}"
+    elif not os.access(file if file.exists() else folder, os.W_OK):
+        why = "it is not writable" if file.exists() else f"the folder {folder} is not writable"
+    else:
+        return
+    raise BadConfiguration(f"{path} cannot be written: {why}; choose another file")
 
 
 def write_text(path: str, text: str) -> None:
@@ -35,4 +41,4 @@ def write_text(path: str, text: str) -> None:
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise BadConfiguration(f"{path} cannot be written: {error.strerror}") from error
+        raise BadConfiguration(f"{path} cannot be written: {error.strerror}; choose another file") from error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modelmonitor_trainer.replay.replay import OnProgress, ReplayRequest
     from modelmonitor_trainer.replay.simulation import Event
 
+#: Members of Arrival, whose module is imported by the command only.
 ARRIVALS = ("Declared", "Partition", "Modified")
 
 
@@ -29,7 +30,7 @@ def add_commands(subparsers: Any) -> None:
         help="run a monitor over past data: what it would have done, and what it would have cost",
         description="Walk the scheduled times over past partitions, with the real checks, decisions, trainings and "
         "promotions. Results go to a folder of their own; the monitor's champion is not touched. An interrupted replay "
-        "goes on where it stopped.",
+        "resumes where it stopped.",
     )
     add_file(command)
     command.add_argument("--from", dest="first", required=True, type=day, metavar="DAY", help="first day, 2013-01-01")
@@ -48,8 +49,8 @@ def add_commands(subparsers: Any) -> None:
     command.add_argument(
         "--policies",
         action="store_true",
-        help="compare with never and periodic retraining, reactions without a gate, and the cheapest schedule that "
-        "knew the future",
+        help="compare with never and periodic retraining, reactions without a gate, and the cheapest schedule in "
+        "hindsight",
     )
     command.add_argument(
         "--arrival",
@@ -121,20 +122,20 @@ def _request(args: argparse.Namespace) -> ReplayRequest:
         if names.count(name) > 1:
             raise BadConfiguration(f"--compare: two files are named {name}; rename one of them")
     return ReplayRequest(
-        monitor,
-        tuple(settings),
-        Range(args.first, args.last),
-        Path(args.results or f"replay-{monitor.name}").absolute(),
-        Arrival(args.arrival),
-        args.policies,
-        Prices(args.training_price, args.metric_price, args.currency),
-        args.processes,
+        monitor=monitor,
+        settings=tuple(settings),
+        period=Range(args.first, args.last),
+        folder=Path(args.results or f"replay-{monitor.name}").absolute(),
+        arrival=Arrival(args.arrival),
+        baselines=args.policies,
+        prices=Prices(args.training_price, args.metric_price, args.currency),
+        processes=args.processes,
     )
 
 
 @contextmanager
 def _without_logs() -> Iterator[None]:
-    """Hide what Jobs log: it is part of their messages."""
+    """Hide the logs of Jobs: their messages contain what matters."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -145,7 +146,7 @@ def _without_logs() -> Iterator[None]:
 
 @contextmanager
 def _progress(request: ReplayRequest) -> Iterator[OnProgress]:
-    """Yield a callback that moves a bar on a terminal, with the simulated day and what happened last."""
+    """Yield a callback that updates a progress bar on a terminal: the simulated day, and the last event."""
     if not sys.stderr.isatty():
         yield lambda _name, _event: None
         return

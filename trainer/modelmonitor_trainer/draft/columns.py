@@ -1,4 +1,4 @@
-"""Columns of the data as a draft needs them: types, ranges, missing values, and what each may be for."""
+"""Columns of the data as a draft needs them: types, ranges, missing values, and the probable use of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import read_table, scan
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
-#: Objects and rows that are looked at.
+#: Numbers of objects and rows that are sampled.
 MAX_OBJECTS, MAX_ROWS = 8, 200_000
 #: Categories beyond which a column of text is not a feature that a model can learn from.
 _MAX_CATEGORIES = 1000
@@ -28,8 +28,8 @@ _PREDICTIONS = re.compile(r"(^|_)(pred(iction|icted)?|score|proba(bility)?|y_hat
 _KEYS = re.compile(r"(^|_)(id|key|uuid|guid)$", re.IGNORECASE)
 
 
-class Part(StrEnum):
-    """What a column may be for."""
+class ColumnUse(StrEnum):
+    """What a column seems to be used for."""
 
     FEATURE = "feature"
     KEY = "key"
@@ -71,19 +71,19 @@ class Column:
     values: tuple[str, ...] = ()
 
     @property
-    def part(self) -> Part:
-        """What the column may be for, by its name and its values."""
+    def use(self) -> ColumnUse:
+        """The probable use of the column, by its name and its values."""
         if self.type is None:
-            return Part.TIME if self.kind.startswith(("timestamp", "date")) else Part.UNUSABLE
+            return ColumnUse.TIME if self.kind.startswith(("timestamp", "date")) else ColumnUse.UNUSABLE
         categorical = self.type is FeatureType.CATEGORICAL
-        parts = (
-            (Part.KEY, _KEYS.search(self.name) and self.unique > 0.9),
-            (Part.PREDICTION, _PREDICTIONS.search(self.name) and not categorical),
-            (Part.TARGET, _TARGETS.search(self.name)),
-            (Part.UNIQUE, self.unique > 0.99 and (categorical or self.kind.startswith("int"))),
-            (Part.UNUSABLE, categorical and self.distinct > _MAX_CATEGORIES),
+        uses = (
+            (ColumnUse.KEY, _KEYS.search(self.name) and self.unique > 0.9),
+            (ColumnUse.PREDICTION, _PREDICTIONS.search(self.name) and not categorical),
+            (ColumnUse.TARGET, _TARGETS.search(self.name)),
+            (ColumnUse.UNIQUE, self.unique > 0.99 and (categorical or self.kind.startswith("int"))),
+            (ColumnUse.UNUSABLE, categorical and self.distinct > _MAX_CATEGORIES),
         )
-        return next((part for part, fits in parts if fits), Part.FEATURE)
+        return next((use for use, fits in uses if fits), ColumnUse.FEATURE)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Sample:
     columns
         Its columns, in order.
     rows
-        Rows that were looked at.
+        Number of rows.
     rows_per_object
         Median number of rows of an object.
     """
@@ -104,13 +104,13 @@ class Sample:
     rows: int
     rows_per_object: float
 
-    def named(self, name: str) -> Column | None:
+    def find(self, name: str) -> Column | None:
         """Return a column; None if there is none."""
         return next((column for column in self.columns if column.name == name), None)
 
-    def of(self, part: Part) -> list[Column]:
-        """Return the columns that may be for something."""
-        return [column for column in self.columns if column.part is part]
+    def used_as(self, use: ColumnUse) -> list[Column]:
+        """Return the columns that seem to have this use."""
+        return [column for column in self.columns if column.use is use]
 
 
 def sample_rows(store: Store, objects: Sequence[ObjectInfo], fmt: AnyFormat) -> Sample:
@@ -133,13 +133,13 @@ def sample_rows(store: Store, objects: Sequence[ObjectInfo], fmt: AnyFormat) -> 
         if chosen and sum(counts[-len(chosen) :]) + rows > MAX_ROWS:
             break
         chosen.insert(0, info)
-    every = [info for info in chosen if _has_all(store, info, fmt, types)] or chosen[-1:]
+    complete = [info for info in chosen if _has_columns(store, info, fmt, types)] or chosen[-1:]
     names = [name for name in types if _is_readable(types[name])]
-    with scan(store, every[-1], None, fmt) as newest:
+    with scan(store, complete[-1], None, fmt) as newest:
         names = [name for name in names if name in newest.types]
-    table = read_table(store, every, names, fmt)
+    table = read_table(store, complete, names, fmt)
     columns = tuple(
-        _column(name, types[name], table.column(name))
+        _describe_column(name, types[name], table.column(name))
         if name in names
         else Column(name, str(types[name]), None, 0, 0, 0)
         for name in types
@@ -147,7 +147,7 @@ def sample_rows(store: Store, objects: Sequence[ObjectInfo], fmt: AnyFormat) -> 
     return Sample(columns, table.num_rows, float(np.median(counts)))
 
 
-def _has_all(store: Store, info: ObjectInfo, fmt: AnyFormat, types: dict[str, pa.DataType]) -> bool:
+def _has_columns(store: Store, info: ObjectInfo, fmt: AnyFormat, types: dict[str, pa.DataType]) -> bool:
     with scan(store, info, None, fmt) as opened:
         return set(types) <= set(opened.types)
 
@@ -156,7 +156,7 @@ def _is_readable(kind: pa.DataType) -> bool:
     return not (pa.types.is_nested(kind) or pa.types.is_null(kind))
 
 
-def _column(name: str, kind: pa.DataType, values: pa.ChunkedArray) -> Column:
+def _describe_column(name: str, kind: pa.DataType, values: pa.ChunkedArray) -> Column:
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), None, values)
     nulls = values.null_count / max(1, len(values))
@@ -170,5 +170,5 @@ def _column(name: str, kind: pa.DataType, values: pa.ChunkedArray) -> Column:
         low, high = (float(end.as_py()) if end.is_valid else None for end in (ends["min"], ends["max"]))
         return Column(name, str(kind), FeatureType.NUMERIC, nulls, len(counted), unique, low, high)
     order = np.argsort(-frequencies, kind="stable")[:20]
-    words = tuple(str(word) for word in counted.field("values").take(pa.array(order)).to_pylist())
-    return Column(name, str(kind), FeatureType.CATEGORICAL, nulls, len(counted), unique, values=words)
+    categories = tuple(str(word) for word in counted.field("values").take(pa.array(order)).to_pylist())
+    return Column(name, str(kind), FeatureType.CATEGORICAL, nulls, len(counted), unique, values=categories)

@@ -6,14 +6,13 @@ import math
 from dataclasses import dataclass
 
 from modelmonitor_api.spec import EstimatorName, FeatureType, Metric, Task
-from modelmonitor_trainer.draft.columns import Column, Part, Sample
+from modelmonitor_trainer.check.target import MAX_CLASS_NUMBERS
+from modelmonitor_trainer.draft.columns import Column, ColumnUse, Sample
 from modelmonitor_trainer.draft.partitions import Partitions
 from modelmonitor_trainer.errors import BadConfiguration
 
-#: Rows that a window should have, so that a change of a few hundredths is seen.
+#: Rows that each window should have, so that a change of a few hundredths is detected.
 _LIVE_ROWS, _HOLDOUT_ROWS, _TRAIN_ROWS = 2000, 1000, 5000
-#: Different values up to which numbers are taken for classes.
-_MAX_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,10 @@ class Draft:
 
     Attributes
     ----------
-    name, rows, sample
-        Name, partitions of the rows, and a sample of them.
-    labels, label_sample
-        Partitions of the labels and a sample; None if the target is a column of the rows.
+    name, rows
+        Name, and partitions of the rows.
+    labels
+        Partitions of the labels; None if the target is a column of the rows.
     target, task, metric, estimator
         What the model predicts, and how it is trained and judged.
     key
@@ -64,9 +63,7 @@ class Draft:
 
     name: str
     rows: Partitions
-    sample: Sample
     labels: Partitions | None
-    label_sample: Sample | None
     target: str
     task: Task
     metric: Metric
@@ -98,35 +95,33 @@ def draft_monitor(
     """
     key = _key(sample, label_sample) if label_sample is not None else None
     column = _target(sample, label_sample, key, target)
-    task = task_of(column)
-    prediction = next((each.name for each in sample.of(Part.PREDICTION) if each.name != column.name), None)
+    task = suggest_task(column)
+    prediction = next((each.name for each in sample.used_as(ColumnUse.PREDICTION) if each.name != column.name), None)
     usable = [
         each
         for each in sample.columns
-        if each.part in {Part.FEATURE, Part.TARGET} and each.name not in {column.name, key, prediction}
+        if each.use in {ColumnUse.FEATURE, ColumnUse.TARGET} and each.name not in {column.name, key, prediction}
     ]
     per_day = sample.rows_per_object * max(1.0, sum(map(len, rows.days.values())) / len(rows.days))
     delay = max(0, (rows.last - labels.last).days) if labels is not None else 0
     return Draft(
-        name,
-        rows,
-        sample,
-        labels,
-        label_sample,
-        column.name,
-        task,
-        _METRICS[task],
-        _REGRESSOR if task is Task.REGRESSION else _CLASSIFIER,
-        key,
-        delay,
-        prediction if task is not Task.MULTICLASS_CLASSIFICATION else None,
-        tuple(usable),
-        tuple(
+        name=name,
+        rows=rows,
+        labels=labels,
+        target=column.name,
+        task=task,
+        metric=_METRICS[task],
+        estimator=_REGRESSOR if task is Task.REGRESSION else _CLASSIFIER,
+        key=key,
+        delay=delay,
+        prediction=prediction if task is not Task.MULTICLASS_CLASSIFICATION else None,
+        features=tuple(usable),
+        left_out=tuple(
             each for each in sample.columns if each not in usable and each.name not in {column.name, key, prediction}
         ),
-        windows_for(per_day, (rows.last - rows.first).days + 1 - delay),
-        per_day,
-        target is None,
+        windows=choose_windows(per_day, (rows.last - rows.first).days + 1 - delay),
+        rows_per_day=per_day,
+        guessed=target is None,
     )
 
 
@@ -139,18 +134,18 @@ _METRICS = {
 }
 
 
-def task_of(target: Column) -> Task:
+def suggest_task(target: Column) -> Task:
     """Return the task that the values of a target suggest."""
     numbers = target.type is FeatureType.NUMERIC
     if target.distinct == 2 and (not numbers or (target.low, target.high) == (0.0, 1.0)):
         return Task.BINARY_CLASSIFICATION
     whole = target.kind.startswith(("int", "uint"))
-    if not numbers or (whole and target.distinct <= _MAX_CLASSES):
+    if not numbers or (whole and target.distinct <= MAX_CLASS_NUMBERS):
         return Task.MULTICLASS_CLASSIFICATION
     return Task.REGRESSION
 
 
-def windows_for(rows_per_day: float, days: int) -> Windows:
+def choose_windows(rows_per_day: float, days: int) -> Windows:
     """Return windows of whole weeks where there are enough days, and of enough rows where that is possible.
 
     Parameters
@@ -160,41 +155,41 @@ def windows_for(rows_per_day: float, days: int) -> Windows:
     days
         Days with mature labels.
 
-    >>> windows_for(900, 365)
+    >>> choose_windows(900, 365)
     Windows(live=28, train=90, holdout=14, every=30)
-    >>> windows_for(900, 30)
+    >>> choose_windows(900, 30)
     Windows(live=7, train=15, holdout=4, every=7)
     """
 
-    def needed(rows: int) -> int:
+    def days_for(rows: int) -> int:
         return math.ceil(rows / max(rows_per_day, 1.0))
 
     live = 28 if days >= 120 else 14 if days >= 60 else 7
     holdout = min(14, max(1, days // 7))
     train = min(90, max(1, days // 2))
     return Windows(
-        max(live, min(needed(_LIVE_ROWS), 366)),
-        max(train, min(needed(_TRAIN_ROWS), 3650)),
-        max(holdout, min(needed(_HOLDOUT_ROWS), 366)),
+        max(live, min(days_for(_LIVE_ROWS), 366)),
+        max(train, min(days_for(_TRAIN_ROWS), 3650)),
+        max(holdout, min(days_for(_HOLDOUT_ROWS), 366)),
         30 if days >= 60 else 7,
     )
 
 
 def _key(rows: Sample, labels: Sample) -> str:
-    """Return the column that rows and labels have in common, the one with the most different values.
+    """Return the column that rows and labels have in common: a key if there is one, with the most distinct values.
 
     Raises
     ------
     BadConfiguration
         If there is none.
     """
-    common = [column for column in rows.columns if labels.named(column.name) is not None and column.distinct > 1]
+    common = [column for column in rows.columns if labels.find(column.name) is not None and column.distinct > 1]
     if not common:
         names = ", ".join(column.name for column in labels.columns)
         raise BadConfiguration(
             f"rows and labels have no column in common (the labels have {names}), so they cannot be joined"
         )
-    return max(common, key=lambda column: (column.part is Part.KEY, column.distinct)).name
+    return max(common, key=lambda column: (column.use is ColumnUse.KEY, column.distinct)).name
 
 
 def _target(rows: Sample, labels: Sample | None, key: str | None, target: str | None) -> Column:
@@ -215,9 +210,9 @@ def _target(rows: Sample, labels: Sample | None, key: str | None, target: str | 
                 f"--target {target!r} is not a column of the {'labels' if labels else 'rows'}; they have {names}"
             )
         return column
-    candidates = [column for column in known if column.part is Part.TARGET]
+    candidates = [column for column in known if column.use is ColumnUse.TARGET]
     if labels is not None:
-        candidates += [column for column in known if column.part is not Part.TARGET]
+        candidates += [column for column in known if column.use is not ColumnUse.TARGET]
     if not candidates:
         raise BadConfiguration(f"which column does the model predict? Name it with --target; the columns are {names}")
     return candidates[0]

@@ -72,23 +72,23 @@ def find_partitions(store: Store, uri: str) -> Partitions:
         If no day is recognized in their names.
     """
     if "%Y" in uri:
-        return _partitions_of(uri, store.list(PartitionTemplate.parse(uri).folder))
+        return _match_partitions(uri, store.list(PartitionTemplate.parse(uri).folder))
     folder = uri.rstrip("/") + "/"
     objects = [info for info in store.list(folder) if not is_marker(info.uri.removeprefix(folder))]
     objects = [info for info in objects if not is_document(info.uri)]
     if not objects:
         raise NotFound(f"there are no data under {folder}; check the location")
-    templates = Counter(template for info in objects if (template := _template_of(info.uri, folder)) is not None)
+    templates = Counter(template for info in objects if (template := _derive_template(info.uri, folder)) is not None)
     if not templates:
         raise BadConfiguration(
             f"no day is recognized in the names of the {len(objects):,} objects under {folder}, such as "
             f"{objects[0].uri.removeprefix(folder)}; a monitor reads one partition a day, for example "
             "date=2013-01-31/part.parquet. To compare two sets of files, use modelmonitor check"
         )
-    return _partitions_of(_with_hours(templates.most_common(1)[0][0], objects), objects)
+    return _match_partitions(_with_hours(templates.most_common(1)[0][0], objects), objects)
 
 
-def format_of(store: Store, objects: Sequence[ObjectInfo]) -> DataFormat:
+def most_common_format(store: Store, objects: Sequence[ObjectInfo]) -> DataFormat:
     """Return the format of objects: that of most of them.
 
     Raises
@@ -102,7 +102,7 @@ def format_of(store: Store, objects: Sequence[ObjectInfo]) -> DataFormat:
     return formats.most_common(1)[0][0]
 
 
-def _partitions_of(uri: str, objects: Iterable[ObjectInfo]) -> Partitions:
+def _match_partitions(uri: str, objects: Iterable[ObjectInfo]) -> Partitions:
     template = PartitionTemplate.parse(uri)
     days: dict[dt.date, list[ObjectInfo]] = {}
     others = []
@@ -117,8 +117,8 @@ def _partitions_of(uri: str, objects: Iterable[ObjectInfo]) -> Partitions:
     return Partitions(uri, dict(sorted(days.items())), tuple(others))
 
 
-def _template_of(uri: str, folder: str) -> str | None:
-    """Return the template of the day in a name; None if no day is recognized."""
+def _derive_template(uri: str, folder: str) -> str | None:
+    """Return the template that a name matches; None if no day is recognized in it."""
     path = uri.removeprefix(folder)
     for pattern in _DAYS:
         for match in pattern.finditer(path):

@@ -57,7 +57,7 @@ def _compare_costs(result: ReplayResult, best: PolicyResult) -> str:
     )
     assert best.cost is not None
     assert own.cost is not None
-    gap = f", {prices.describe(best.regret)} above the cheapest schedule that knew the future" if best.regret else ""
+    gap = f", {prices.describe(best.regret)} above the cheapest schedule in hindsight" if best.regret else ""
     if best is own:
         return f"{at} it would have been the cheapest of {len(priced)} policies{gap}."
     return (

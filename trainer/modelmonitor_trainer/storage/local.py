@@ -48,6 +48,11 @@ def uri_of(path: Path) -> str:
     return f"{_SCHEME}{path.absolute()}"
 
 
+def to_uri(location: str) -> str:
+    """Return a URI as it is, and the file URI of a path; a slash at the end stays."""
+    return location if "://" in location else uri_of(Path(location)) + ("/" if location.endswith("/") else "")
+
+
 @contextlib.contextmanager
 def _translated_errors(uri: str) -> Iterator[None]:
     """Translate errors of the operating system."""

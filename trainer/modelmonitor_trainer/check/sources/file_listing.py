@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_api.spec import DataFormat
@@ -16,7 +15,7 @@ from modelmonitor_trainer.data.path_pattern import Match, PathPattern
 from modelmonitor_trainer.data.table_logs import files_of_tables
 from modelmonitor_trainer.errors import BadConfiguration, NotFound
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
-from modelmonitor_trainer.storage.local import uri_of
+from modelmonitor_trainer.storage.local import to_uri
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def list_files(store: Store, where: str, declared: FileFormat | None = None) -> 
     BadConfiguration
         If none has a known format, or they belong to a table that is not supported.
     """
-    uri = where if "://" in where else uri_of(Path(where)) + ("/" if where.endswith("/") else "")
+    uri = to_uri(where)
     pattern = PathPattern.of(uri)
     kind = declared.kind if declared is not None else None
     # The name of a local file may look like a pattern. On S3 a rejected listing is more informative than a HEAD.
