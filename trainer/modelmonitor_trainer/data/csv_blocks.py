@@ -18,7 +18,8 @@ import pyarrow.csv
 from modelmonitor_api.spec import CSVOptions
 from modelmonitor_trainer.data import text_blocks
 from modelmonitor_trainer.data.arrow_types import is_bytes
-from modelmonitor_trainer.data.csv_dialect import Dialect, legacy_encoding, recognize
+from modelmonitor_trainer.data.csv_dialect import Dialect, recognize
+from modelmonitor_trainer.data.csv_encoding import legacy_encoding
 from modelmonitor_trainer.data.csv_numbers import NumberStyle, PointGuess, StyleGuess, notes_on, without_nulls
 from modelmonitor_trainer.data.decimal_marks import Marks, mark_by_itself, undeclared
 from modelmonitor_trainer.data.parquet import refuse_repeated

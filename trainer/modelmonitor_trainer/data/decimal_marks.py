@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from modelmonitor_trainer.data.csv_dialect import Undeclared
 from modelmonitor_trainer.data.remarks import COMMA, COMMA_OR_THOUSANDS, GROUPED, POINT, POINT_OR_THOUSANDS
+from modelmonitor_trainer.data.undeclared import Undeclared
 
 #: Column → remarks on how its values are written (:mod:`~modelmonitor_trainer.data.remarks`).
 Remarks = Mapping[str, frozenset[str]]

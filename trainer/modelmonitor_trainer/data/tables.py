@@ -18,12 +18,12 @@ from modelmonitor_api.spec import DataFormat
 from modelmonitor_trainer.data.arrow_floats import doubles_of
 from modelmonitor_trainer.data.arrow_types import is_bytes, is_number, is_text, plain_type
 from modelmonitor_trainer.data.canonical import canonical
-from modelmonitor_trainer.data.csv_dialect import Undeclared
 from modelmonitor_trainer.data.csv_jsonl import csv_header, open_text
 from modelmonitor_trainer.data.decimal_marks import Marks, Remarks, decide_marks, differ_from_own, undeclared
 from modelmonitor_trainer.data.object_format import AnyFormat, csv_options, format_at, marks_at, with_marks
 from modelmonitor_trainer.data.parquet import Part, open_file, pandas_index, refuse_repeated, spans_of
 from modelmonitor_trainer.data.path_columns import path_columns, repeated
+from modelmonitor_trainer.data.undeclared import Undeclared
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
 from modelmonitor_trainer.storage.base import ObjectInfo, Store, plan_reads
