@@ -39,6 +39,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
+def one_line(message: object) -> str:
+    r"""Return a library's message as one line of at most 300 characters.
+
+    >>> one_line(ValueError("two\n  lines"))
+    'two lines'
+    """
+    return " ".join(str(message).split())[:300]
+
+
 def number(value: float, digits: int = 4) -> str:
     """Return a number as people write it: `digits` significant ones at least, and separators between thousands.
 

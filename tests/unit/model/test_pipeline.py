@@ -8,14 +8,9 @@ from modelmonitor_api.spec import Estimator, EstimatorName, Feature, Metric, Tas
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.gate.baseline import baseline_scores
 from modelmonitor_trainer.model.columns import frame
-from modelmonitor_trainer.model.pipeline import (
-    ESTIMATORS,
-    build,
-    checked_parameters,
-    effective_parameters,
-    fit,
-    library_versions,
-)
+from modelmonitor_trainer.model.environment import library_versions
+from modelmonitor_trainer.model.estimators import ESTIMATORS, build, checked_parameters
+from modelmonitor_trainer.model.pipeline import effective_parameters, fit
 from modelmonitor_trainer.registry.model_files import TRUSTED_TYPES, dump_model, read_pipeline
 
 FEATURES = [

@@ -15,7 +15,7 @@ from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.gate import interval
-from modelmonitor_trainer.model.pipeline import installed_digest
+from modelmonitor_trainer.model.environment import installed_digest
 from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.registry.manual import handle_promotion, handle_rollback
 from modelmonitor_trainer.registry.registry import ModelRegistry

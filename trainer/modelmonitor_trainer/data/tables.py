@@ -15,14 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modelmonitor_api.spec import DataFormat
-from modelmonitor_trainer.data.arrow_floats import doubles_of
-from modelmonitor_trainer.data.arrow_types import is_bytes, is_number, is_text, plain_type
-from modelmonitor_trainer.data.canonical import canonical
+from modelmonitor_trainer.data.arrow_types import is_number, is_text
 from modelmonitor_trainer.data.csv_jsonl import csv_header, open_text
 from modelmonitor_trainer.data.decimal_marks import Marks, Remarks, decide_marks, differ_from_own, undeclared
 from modelmonitor_trainer.data.object_format import AnyFormat, csv_options, format_at, marks_at, with_marks
 from modelmonitor_trainer.data.parquet import Part, open_file, pandas_index, refuse_repeated, spans_of
 from modelmonitor_trainer.data.path_columns import path_columns, repeated
+from modelmonitor_trainer.data.plain_tables import concatenate, join_chunks, plain_table
 from modelmonitor_trainer.data.undeclared import Undeclared
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.progress import ProgressCallback, no_progress
@@ -107,8 +106,8 @@ def read_table(
     Returns
     -------
     pyarrow.Table
-        All rows of all objects, in canonical form (:func:`plain`). Integers become floats if another object has floats.
-        A column that is entirely NULL in one object takes its type from the others.
+        All rows of all objects, in canonical form (:mod:`~.plain_tables`). Integers become floats if another object has
+        floats. A column that is entirely NULL in one object takes its type from the others.
 
     Raises
     ------
@@ -126,7 +125,7 @@ def read_table(
             table = part.select(list(dict.fromkeys(columns)))
             for name, values in added.items():
                 table = table.append_column(name, values)
-            whole = table if whole is None else _concatenate(whole, table, info.uri)
+            whole = table if whole is None else concatenate(whole, table, info.uri)
     if whole is None:
         return pa.table({name: pa.nulls(0) for name in (*columns, *derived)})
     return whole
@@ -335,8 +334,8 @@ def _read_object(
             parts: dict[str, list[pa.Array]] = {name: [] for name in wanted}
             for name, values in opened.chunks:
                 parts[name] += values.chunks
-            table = pa.table({name: _join_chunks(parts[name], opened.types[name]) for name in wanted})
-        return _plain(table, text), opened.remarks
+            table = pa.table({name: join_chunks(parts[name], opened.types[name]) for name in wanted})
+        return plain_table(table, text), opened.remarks
     with store.open(info) as file:
         parquet = pq.ParquetFile(file, page_checksum_verification=True)
         values = path_columns(info.uri, columns, parquet.schema_arrow.names, text)
@@ -349,66 +348,10 @@ def _read_object(
         table = parquet.read(columns=stored)
     for name, value in values.items():
         table = table.append_column(name, pa.repeat(value, table.num_rows))
-    return _plain(table.select(wanted), text), {}
-
-
-def _join_chunks(parts: Sequence[pa.Array], kind: pa.DataType) -> pa.ChunkedArray:
-    decoded = [part.dictionary_decode() if pa.types.is_dictionary(part.type) else part for part in parts]
-    return pa.chunked_array(decoded, decoded[0].type if decoded else kind)
+    return plain_table(table.select(wanted), text), {}
 
 
 def _require(uri: str, columns: Sequence[str], present: Sequence[str]) -> None:
     for name in columns:
         if name not in present:
             raise MissingColumn(uri, name, present)
-
-
-def _plain(table: pa.Table, text: Collection[str]) -> pa.Table:
-    """Return `table` in canonical form and without metadata, so that tables of several objects agree."""
-    names = table.column_names
-    return pa.table({name: plain(table.column(name), text=name in text) for name in names})
-
-
-def plain(column: pa.ChunkedArray, *, text: bool) -> pa.ChunkedArray:
-    """Return a column in canonical form: text if it is declared as that, fractions as doubles, no dictionaries."""
-    kind = plain_type(column.type)
-    if pa.types.is_null(kind) or pa.types.is_nested(kind):
-        return column
-    if text or is_bytes(kind):
-        return canonical(column)
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if is_text(kind):
-        return column.cast(pa.string())
-    if pa.types.is_decimal(kind) or pa.types.is_floating(kind):
-        return pa.chunked_array([doubles_of(chunk) for chunk in column.chunks], pa.float64())
-    return column
-
-
-def _with_integers(table: pa.Table, name: str) -> pa.Table:
-    """Return a table with the truth values of a column as 0 and 1."""
-    column = table.column(name)
-    if not pa.types.is_boolean(column.type):
-        return table
-    return table.set_column(table.column_names.index(name), name, column.cast(pa.int64()))
-
-
-def _concatenate(whole: pa.Table, part: pa.Table, uri: str) -> pa.Table:
-    for name in whole.column_names:
-        # Arrow unifies numbers of all widths, but not truth values with numbers.
-        kinds = {table.schema.field(name).type for table in (whole, part)}
-        if pa.bool_() in kinds and any(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds):
-            whole, part = (_with_integers(table, name) for table in (whole, part))
-    try:
-        return pa.concat_tables([whole, part], promote_options="permissive")
-    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
-        for name in whole.column_names:
-            before, here = whole.schema.field(name).type, part.schema.field(name).type
-            try:
-                pa.unify_schemas([pa.schema([(name, before)]), pa.schema([(name, here)])], promote_options="permissive")
-            except (pa.ArrowTypeError, pa.ArrowInvalid):
-                raise BadData(
-                    f"{uri}: column {name!r} is {here}, and {before} in earlier objects. "
-                    "Write it again with the same type"
-                ) from error
-        raise

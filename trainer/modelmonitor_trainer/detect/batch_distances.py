@@ -17,13 +17,12 @@ from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.batches import merge_bins
 from modelmonitor_trainer.detect.calendar import Calendar
+from modelmonitor_trainer.detect.column_series import distribution_series, missing_series
 from modelmonitor_trainer.detect.distances import distances, points_of
 from modelmonitor_trainer.detect.drift import (
     DISTRIBUTION,
     ColumnResult,
     ColumnTest,
-    distribution_series,
-    missing_series,
 )
 
 #: Share of the ordinary batches of the reference whose distance is usual.

@@ -12,13 +12,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from modelmonitor_api.outcomes import DoubtReason, Verdict
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.batches import Series
 from modelmonitor_trainer.detect.calendar import Calendar
+from modelmonitor_trainer.detect.column_series import distribution_series, missing_series
 from modelmonitor_trainer.detect.equivalence import Doubt, doubts_about
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.hypotheses import decide as decide_family
@@ -31,7 +30,6 @@ from modelmonitor_trainer.detect.statistics import (
     compare_rates,
     detectable_effect,
     population_stability,
-    rare_categories,
     rows_needed,
 )
 from modelmonitor_trainer.detect.variation import Variation, fit_variation, independent_rows
@@ -362,27 +360,6 @@ def _with_clusters(what: str, evidence: Evidence, variation: Variation) -> Colum
         p_value=max(evidence.p_value, variation.p_value()),
     )
     return ColumnTest(what, widened, variation)
-
-
-def distribution_series(plan: ColumnPlan, reference: ColumnWindow, current: ColumnWindow) -> Series:
-    """Return the distribution of a column as a series.
-
-    Rare categories are pooled as in the test.
-    """
-    if isinstance(plan, NumericPlan):
-        return Series(reference.counts, current.counts, ordered=True)
-    rare = rare_categories(reference.total.counts, current.total.counts)
-    before, now = (
-        np.concatenate([side.counts[:, ~rare], side.counts[:, rare].sum(axis=1, keepdims=True)], axis=1)
-        for side in (reference, current)
-    )
-    return Series(before, now, ordered=False)
-
-
-def missing_series(reference: ColumnWindow, current: ColumnWindow) -> Series:
-    """Return the missing and present rows of a column as a series of two bins."""
-    before, now = (np.stack([side.missing, side.rows - side.missing], axis=1) for side in (reference, current))
-    return Series(before, now, ordered=False)
 
 
 def _mostly_new(comparison: Comparison) -> bool:

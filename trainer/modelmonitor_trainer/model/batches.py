@@ -27,15 +27,14 @@ from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.model.categories import merged, respelled
 from modelmonitor_trainer.model.columns import frame
+from modelmonitor_trainer.model.estimators import build, checked_parameters
 from modelmonitor_trainer.model.pipeline import (
     UNKNOWN_CATEGORIES,
     Model,
-    build,
-    checked_parameters,
     features_with_values,
-    one_line,
     refuse_missing,
 )
+from modelmonitor_trainer.text import one_line
 
 #: Estimators with ``partial_fit``.
 STREAMING = (EstimatorName.SGD_CLASSIFIER, EstimatorName.SGD_REGRESSOR)

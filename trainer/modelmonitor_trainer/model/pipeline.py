@@ -8,9 +8,6 @@ The same rows, parameters and seed give the same model, whose predictions are eq
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.pipeline import Pipeline
@@ -32,53 +23,19 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from modelmonitor_api.spec import (
     Calibration,
-    CategoricalEncoding,
     ClassWeights,
     Estimator,
-    EstimatorName,
     Feature,
-    FeatureType,
     Task,
 )
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.model.categories import merged, respelled
-from modelmonitor_trainer.model.columns import columns_step, frame, missing_numbers
+from modelmonitor_trainer.model.columns import frame, missing_numbers
+from modelmonitor_trainer.model.estimators import build
 from modelmonitor_trainer.model.folds import last_days
-from modelmonitor_trainer.text import listed
+from modelmonitor_trainer.text import listed, one_line
 
-#: Allow-list of estimators: no other class is instantiated from a spec.
-ESTIMATORS: Mapping[EstimatorName, type[Any]] = {
-    EstimatorName.HIST_GRADIENT_BOOSTING_CLASSIFIER: HistGradientBoostingClassifier,
-    EstimatorName.HIST_GRADIENT_BOOSTING_REGRESSOR: HistGradientBoostingRegressor,
-    EstimatorName.LOGISTIC_REGRESSION: LogisticRegression,
-    EstimatorName.RANDOM_FOREST_CLASSIFIER: RandomForestClassifier,
-    EstimatorName.RANDOM_FOREST_REGRESSOR: RandomForestRegressor,
-    EstimatorName.RIDGE: Ridge,
-    EstimatorName.SGD_CLASSIFIER: SGDClassifier,
-    EstimatorName.SGD_REGRESSOR: SGDRegressor,
-}
-_BOOSTING = frozenset({EstimatorName.HIST_GRADIENT_BOOSTING_CLASSIFIER, EstimatorName.HIST_GRADIENT_BOOSTING_REGRESSOR})
-_LINEAR = frozenset(
-    {
-        EstimatorName.LOGISTIC_REGRESSION,
-        EstimatorName.RIDGE,
-        EstimatorName.SGD_CLASSIFIER,
-        EstimatorName.SGD_REGRESSOR,
-    }
-)
-
-#: Parameters that cannot be set in estimator.parameters, and what to use instead.
-_RESERVED = {
-    "random_state": "set retraining.randomSeed",
-    "categorical_features": "it follows from the types of the features and preprocessing.categoricalEncoding",
-    "warm_start": "set retraining.strategy to WarmStart",
-    "class_weight": "set retraining.estimator.classWeights",
-    "verbose": "the log belongs to the pod",
-}
-
-#: Losses with which SGDClassifier predicts probabilities.
-_PROBABILISTIC_LOSSES = ("log_loss", "modified_huber")
 #: Share of the training days that is used for calibration.
 CALIBRATION_SHARE = 0.2
 #: Rows beyond which boosting stops early by itself.
@@ -292,86 +249,6 @@ def _fit_calibrated(
     return Pipeline([("columns", pipeline["columns"]), ("model", calibrated)])
 
 
-def build(estimator: Estimator, features: Sequence[Feature], *, seed: int) -> Pipeline:
-    """Return the unfitted pipeline of a declared estimator.
-
-    Numeric features are imputed, then scaled, as declared in ``preprocessing``. Categories become codes or columns;
-    rare ones share one, and a category that was not in the training rows counts as missing. The boosting estimators
-    are told which columns are codes, so that they treat them as unordered.
-
-    Raises
-    ------
-    BadConfiguration
-        If a parameter is unknown, reserved, or has a value that the estimator rejects.
-    """
-    steps = estimator.preprocessing
-    codes = steps.categorical_encoding is CategoricalEncoding.ORDINAL
-    parameters = checked_parameters(estimator)
-    if estimator.name in _BOOSTING:
-        categorical = sum(feature.type is FeatureType.CATEGORICAL for feature in features)
-        first = len(features) - categorical
-        parameters["categorical_features"] = list(range(first, len(features))) if codes else None
-        bins = parameters.get("max_bins", 255)
-        if codes and categorical and steps.max_categories > bins:
-            raise BadConfiguration(
-                f"retraining.estimator: preprocessing.maxCategories is {steps.max_categories} and max_bins {bins}; "
-                "the estimator needs a bin for each category, so lower the first or raise the second"
-            )
-    if (
-        estimator.name is EstimatorName.SGD_CLASSIFIER
-        and parameters.setdefault("loss", "log_loss") not in _PROBABILISTIC_LOSSES
-    ):
-        raise BadConfiguration(
-            f"retraining.estimator.parameters: SGDClassifier predicts no probabilities with loss "
-            f"{parameters['loss']!r}, which metrics and comparisons need; use {' or '.join(_PROBABILISTIC_LOSSES)}"
-        )
-    kind = ESTIMATORS[estimator.name]
-    if "random_state" in inspect.signature(kind).parameters:
-        parameters["random_state"] = seed
-    model = kind(**parameters)
-    try:
-        # The only way to make scikit-learn validate values without fitting; otherwise an invalid value would only
-        # fail after the data are read.
-        model._validate_params()  # noqa: SLF001
-    except ValueError as error:
-        raise BadConfiguration(f"retraining.estimator: {one_line(error)}") from error
-    columns = columns_step(
-        steps,
-        features,
-        takes_nan=estimator.name not in _LINEAR,
-        classifies=estimator.name.is_classifier,
-        seed=seed,
-    )
-    return Pipeline([("columns", columns), ("model", model)])
-
-
-def checked_parameters(estimator: Estimator) -> dict[str, Any]:
-    """Return the declared parameters as Python values.
-
-    Raises
-    ------
-    BadConfiguration
-        If a parameter is unknown, reserved or repeated.
-    """
-    known = set(inspect.signature(ESTIMATORS[estimator.name]).parameters)
-    decoded: dict[str, Any] = {}
-    for parameter in estimator.parameters:
-        if parameter.name in _RESERVED:
-            raise BadConfiguration(
-                f"retraining.estimator.parameters: {parameter.name} cannot be set here; {_RESERVED[parameter.name]}"
-            )
-        if parameter.name not in known:
-            offered = ", ".join(sorted(known - set(_RESERVED)))
-            raise BadConfiguration(
-                f"retraining.estimator.parameters: {estimator.name} has no parameter {parameter.name!r}; "
-                f"it has {offered}"
-            )
-        if parameter.name in decoded:
-            raise BadConfiguration(f"retraining.estimator.parameters: {parameter.name} is set twice; remove one")
-        decoded[parameter.name] = parameter.decoded()
-    return decoded
-
-
 def effective_parameters(model: Model) -> dict[str, Any]:
     """Return all parameters of the estimator that are plain data, including defaults, for the record."""
     return {
@@ -379,29 +256,6 @@ def effective_parameters(model: Model) -> dict[str, Any]:
         for name, value in inner_estimator(model.pipeline).get_params(deep=False).items()
         if _is_plain(value)
     }
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that determine a model."""
-    names = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow", "skops")
-    return {name: importlib.metadata.version(name) for name in names}
-
-
-def installed_digest() -> str:
-    """Return the SHA-256 of all installed distributions: their names, versions and lists of files.
-
-    A pod does not know the digest of its own image. This digest identifies the code that trained the model,
-    ModelMonitor itself included; equal images give equal digests.
-    """
-    digest = hashlib.sha256()
-    distributions = {
-        (dist.name, dist.version, dist.read_text("RECORD") or "")
-        for dist in importlib.metadata.distributions()
-        if dist.name
-    }
-    for name, version, files in sorted(distributions):
-        digest.update(f"{name} {version} {hashlib.sha256(files.encode()).hexdigest()}\n".encode())
-    return digest.hexdigest()
 
 
 def refuse_missing(pipeline: Pipeline, rows: pd.DataFrame) -> None:
@@ -428,8 +282,3 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(_is_plain(item) for item in value)
     return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and np.isfinite(value))
-
-
-def one_line(message: object) -> str:
-    """Return a library's message as one line of at most 300 characters."""
-    return " ".join(str(message).split())[:300]

@@ -21,16 +21,16 @@ from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.model.categories import merged
 from modelmonitor_trainer.model.columns import frame
+from modelmonitor_trainer.model.estimators import build
 from modelmonitor_trainer.model.folds import time_folds
 from modelmonitor_trainer.model.metrics import Undefined, metric_value, sign
 from modelmonitor_trainer.model.pipeline import (
-    build,
     features_with_values,
     fit_weights,
-    one_line,
     refuse_missing,
     without_early_stopping,
 )
+from modelmonitor_trainer.text import one_line
 
 #: Combinations that are recorded and shown.
 _SHOWN = 20

@@ -22,9 +22,9 @@ from modelmonitor_trainer.model.pipeline import (
     Model,
     fit_weights,
     inner_estimator,
-    one_line,
     refuse_missing,
 )
+from modelmonitor_trainer.text import one_line
 
 
 def continue_training(

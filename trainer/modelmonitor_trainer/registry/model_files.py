@@ -21,10 +21,11 @@ from modelmonitor_api.spec import Feature, Task
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.data.model_arrays import feature_arrays
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound, UnusableModel
-from modelmonitor_trainer.model.pipeline import Model, one_line
+from modelmonitor_trainer.model.pipeline import Model
 from modelmonitor_trainer.registry.layout import MODEL_FILE
 from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.registry.registry import ModelRegistry
+from modelmonitor_trainer.text import one_line
 
 _LOG = logging.getLogger(__name__)
 

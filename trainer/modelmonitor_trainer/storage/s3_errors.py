@@ -31,6 +31,7 @@ from modelmonitor_trainer.errors import (
     StorageUnavailable,
 )
 from modelmonitor_trainer.storage.conditional_writes import REQUIREMENTS
+from modelmonitor_trainer.text import one_line
 
 _ENDPOINT = "its endpoint (spec.storage.endpoint, or AWS_ENDPOINT_URL)"
 _REFUSED = {
@@ -64,7 +65,7 @@ def translate_error(error: BotoCoreError | ClientError, uri: str, endpoint: str)
             "account with an identity"
         )
     if isinstance(error, (ParamValidationError, NoRegionError)):
-        return BadConfiguration(f"{uri} is not a valid S3 location: {_one_line(error)}")
+        return BadConfiguration(f"{uri} is not a valid S3 location: {one_line(error)}")
     return StorageUnavailable(_connection_message(error, uri, endpoint))
 
 
@@ -73,7 +74,7 @@ def _connection_message(error: BotoCoreError, uri: str, endpoint: str) -> str:
     hint = f"({type(error).__name__}); check the network, the object store and {_ENDPOINT}"
     if isinstance(error, SSLError):
         return (
-            f"the certificate of {endpoint} is not trusted for {uri}: {_one_line(error)}; correct the endpoint or its "
+            f"the certificate of {endpoint} is not trusted for {uri}: {one_line(error)}; correct the endpoint or its "
             "certificate, or set AWS_CA_BUNDLE to the file of its authority"
         )
     if isinstance(error, (ReadTimeoutError, ConnectTimeoutError)):
@@ -82,11 +83,7 @@ def _connection_message(error: BotoCoreError, uri: str, endpoint: str) -> str:
         return f"{endpoint} closed the connection mid-response for {uri} on every attempt {hint}"
     if isinstance(error, (BotoConnectionError, HTTPClientError)):
         return f"{endpoint} cannot be reached for {uri} {hint}"
-    return f"{uri} cannot be accessed at {endpoint}: {_one_line(error)}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    return f"{uri} cannot be accessed at {endpoint}: {one_line(error)}"
 
 
 def _translate_response(error: ClientError, uri: str, endpoint: str) -> ModelMonitorError:

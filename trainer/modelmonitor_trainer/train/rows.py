@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelmonitor_api.reasons import GateReason
-from modelmonitor_api.spec import KeyScope, ModelMonitorSpec, Task
+from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.data.classes import (
     STRAY_SHARE,
@@ -20,16 +20,14 @@ from modelmonitor_trainer.data.classes import (
     merge_names,
     with_new_classes,
 )
-from modelmonitor_trainer.data.join_keys import require_clear_owners
-from modelmonitor_trainer.data.labels import Dataset, JoinReport, load
-from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest
+from modelmonitor_trainer.data.labels import Dataset, load
+from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.data.model_arrays import feature_arrays, texts, true_values
-from modelmonitor_trainer.detect.quality import CONTRADICTIONS
-from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.extreme_values import refuse_extremes
 from modelmonitor_trainer.train.inconclusive import InconclusiveTraining, RowsRead
+from modelmonitor_trainer.train.row_requirements import require_reports, require_rows, require_usable_rows
 from modelmonitor_trainer.train.run import Run
 from modelmonitor_trainer.train.unseen_rows import Fingerprints, Seen, without_seen_rows
 
@@ -140,16 +138,16 @@ def _encode_rows(
     spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, trained: Fingerprints, counts: Mapping[str, int] | None
 ) -> Rows:
     """Return the rows of both windows; see :func:`encode_rows`."""
-    _require_reports(spec, train, holdout)
+    require_reports(spec, train, holdout)
     name, task = spec.model.target, spec.model.task
     known: list[str] = []
     if task is not Task.REGRESSION:
         known = classes_of_window(task, name, train, counts)
         train, holdout = (without_strays(task, name, dataset, known) for dataset in (train, holdout))
     for window, dataset in (("training window", train), ("hold-out", holdout)):
-        _require_usable_rows(spec, window, dataset.report)
+        require_usable_rows(spec, window, dataset.report)
     holdout, seen = without_seen_rows(spec, trained, holdout)
-    _require_rows(spec, train, holdout, seen)
+    require_rows(spec, train, holdout, seen)
     if task is Task.REGRESSION:
         return Rows(train, holdout, (), 0, true_values(train.target, name), true_values(holdout.target, name), seen)
     if len(known) < 2:
@@ -261,152 +259,3 @@ def slice_values(dataset: Dataset, columns: Sequence[str]) -> dict[str, Array]:
 def arrays_of(dataset: Dataset, spec: ModelMonitorSpec) -> dict[str, Array]:
     """Return the features of the spec as arrays: feature → (n,)."""
     return feature_arrays(dataset.table, spec.model.features)
-
-
-def _require_reports(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset) -> None:
-    for window, dataset in (("training window", train), ("hold-out", holdout)):
-        _require_row_keys(spec, window, dataset.report)
-        _require_agreement(spec, window, dataset.report)
-    for window, dataset in (("training window", train), ("hold-out", holdout)):
-        _require_labels(spec, window, dataset.report)
-    _require_train_rows(spec, train)
-
-
-def _require_row_keys(spec: ModelMonitorSpec, window: str, report: JoinReport) -> None:
-    """Require that the join key identifies a row; otherwise labels of different rows would contradict each other.
-
-    Raises
-    ------
-    InconclusiveTraining
-        If too many rows repeat a key.
-    """
-    labels = spec.data.labels
-    if labels is None or report.repeated_rows <= (1 - float(spec.sensitivity.minimum_coverage)) * report.feature_rows:
-        return
-    other_days = (
-        ", or set data.labels.keyScope to Partition if rows of other days with the same key are other rows"
-        if labels.key_scope is KeyScope.WINDOW
-        else ""
-    )
-    raise InconclusiveTraining(
-        GateReason.TOO_MANY_LEFT_OUT,
-        f"{report.repeated_rows:,} of {report.feature_rows:,} rows of the {window} repeat the key of another row, so "
-        f"data.labels.joinKey ({labels.join_key}) does not identify a row; join by a column that does{other_days}",
-    )
-
-
-def _require_usable_rows(spec: ModelMonitorSpec, window: str, report: JoinReport) -> None:
-    """Require that few rows are left out because of faults in the data.
-
-    Raises
-    ------
-    InconclusiveTraining
-        If the share that can be used is below ``sensitivity.minimumCoverage``.
-    """
-    faulty = report.repeated_rows + report.contradictory + report.stray
-    if faulty <= (1 - float(spec.sensitivity.minimum_coverage)) * report.feature_rows:
-        return
-    raise InconclusiveTraining(
-        GateReason.TOO_MANY_LEFT_OUT,
-        f"{faulty:,} of {report.feature_rows:,} rows of the {window} cannot be used ({report.repeated_rows:,} repeat a "
-        f"key, {report.contradictory:,} have contradicting labels, {report.stray:,} have an unknown outcome), and "
-        f"sensitivity.minimumCoverage is {spec.sensitivity.minimum_coverage}; correct the data, or lower it",
-    )
-
-
-def _require_train_rows(spec: ModelMonitorSpec, train: Dataset) -> None:
-    if train.rows < MIN_TRAIN_ROWS:
-        raise InconclusiveTraining(
-            GateReason.TOO_FEW_ROWS,
-            f"{train.rows:,} labelled rows (of {train.report.feature_rows:,}) are too few to train on, at least "
-            f"{MIN_TRAIN_ROWS} are needed; {_advice(spec, train)}",
-        )
-
-
-def _require_rows(spec: ModelMonitorSpec, train: Dataset, holdout: Dataset, seen: Seen) -> None:
-    _require_train_rows(spec, train)
-    needed = spec.promotion.min_holdout_rows
-    if holdout.rows >= needed:
-        return
-    if seen.ungrouped + seen.entities + seen.copies > holdout.rows:
-        parts = [
-            f"{seen.copies:,} are copies of other rows" if seen.copies else "",
-            f"{seen.entities:,} are of a {seen.column!r} that was trained on" if seen.entities else "",
-            f"{seen.ungrouped:,} have no {seen.column!r}" if seen.ungrouped else "",
-        ]
-        advice = (
-            "data.groupColumn is for groups that end: if all of them return every day, remove it"
-            if seen.entities > seen.copies + seen.ungrouped
-            else "Raise promotion.holdoutDays, or check how rows are written"
-        )
-        raise InconclusiveTraining(
-            GateReason.TOO_FEW_ROWS,
-            f"{holdout.rows:,} hold-out rows that no model was trained on are too few to compare models: "
-            f"{' and '.join(filter(None, parts))}; promotion.minHoldoutRows is {needed:,}. {advice}",
-        )
-    raise InconclusiveTraining(
-        GateReason.TOO_FEW_ROWS,
-        f"{holdout.rows:,} labelled hold-out rows (of {holdout.report.feature_rows:,}) are too few to compare "
-        f"models, promotion.minHoldoutRows is {needed:,}; {_advice(spec, holdout)}",
-    )
-
-
-def _require_agreement(spec: ModelMonitorSpec, window: str, report: JoinReport) -> None:
-    """Refuse labels of which too many contradict each other, as a check does.
-
-    Raises
-    ------
-    BadData
-        With the number of rows.
-    """
-    if spec.data.labels is None:
-        return
-    if report.corrected or report.contradictory:
-        _LOG.info(
-            "%s: %s labels replaced a different one, %s rows with contradicting labels are left out",
-            window,
-            f"{report.corrected:,}",
-            f"{report.contradictory:,}",
-        )
-    labels, labelled = spec.data.labels, report.matched + report.immature + report.contradictory
-    require_clear_owners(labels.join_key, report.ambiguous, labelled, labels.delay_days)
-    if report.contradictory > float(labels.max_contradictions) * labelled:
-        raise BadData(
-            f"{report.contradictory:,} of {labelled:,} labelled rows of the {window} have labels that contradict each "
-            f"other, which is more than data.labels.maxContradictions ({labels.max_contradictions}); {CONTRADICTIONS}"
-        )
-
-
-def _require_labels(spec: ModelMonitorSpec, window: str, report: JoinReport) -> None:
-    """Require a minimum share of labelled rows, because labels that arrive early are not representative."""
-    labelled = report.matched + report.immature
-    rows = labelled + report.unlabelled
-    # If no label matches any row, the cause is not the label delay.
-    if spec.data.labels is None or not labelled or labelled >= float(spec.data.labels.min_share) * rows:
-        return
-    raise InconclusiveTraining(
-        GateReason.TOO_FEW_ROWS,
-        f"{labelled:,} of {rows:,} rows of the {window} have a label, which is less than data.labels.minShare "
-        f"({spec.data.labels.min_share}); wait for more labels, raise data.labels.delayDays, or lower the share if "
-        "only a sample of rows is labelled",
-    )
-
-
-def _advice(spec: ModelMonitorSpec, dataset: Dataset) -> str:
-    """Return the probable cause of few labelled rows, and what to change."""
-    report, labels = dataset.report, spec.data.labels
-    if labels and report.matched < report.feature_rows / 2 and report.orphaned_labels > report.matched:
-        return (
-            f"most labels match no row: is data.labels.joinKey ({labels.join_key}) the right column, and are labels in "
-            "partitions from the day of their rows on?"
-        )
-    if report.immature > report.matched:
-        return (
-            f"{report.immature:,} labelled rows are left out, because too few rows of their days have a label yet; wait"
-            f"{', or raise data.labels.delayDays' if labels else ' for more outcomes'}"
-        )
-    if report.matched < report.feature_rows / 2 and labels is None:
-        return f"most rows have no {spec.model.target!r}; check the column, or wait for outcomes"
-    if report.matched < report.feature_rows / 2:
-        return "most rows have no label yet, raise data.labels.delayDays or wait"
-    return "wait for more data, or raise promotion.holdoutDays"

@@ -22,8 +22,9 @@ from modelmonitor_trainer.data.tables import absent_columns
 from modelmonitor_trainer.errors import BadConfiguration, UnusableModel
 from modelmonitor_trainer.gate.warm_start_guard import RefitComparison, compare_with_refit
 from modelmonitor_trainer.model.batches import Source
+from modelmonitor_trainer.model.estimators import build
 from modelmonitor_trainer.model.metrics import aligned
-from modelmonitor_trainer.model.pipeline import build, effective_parameters
+from modelmonitor_trainer.model.pipeline import effective_parameters
 from modelmonitor_trainer.model.search import check_search
 from modelmonitor_trainer.registry.digest import fitted_digest
 from modelmonitor_trainer.registry.layout import EVALUATED_FILE, MODEL_FILE

@@ -15,7 +15,7 @@ from modelmonitor_trainer.data.manifest import Manifest, days_within
 from modelmonitor_trainer.data.windows import Window
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.gate.evaluation import GateResult
-from modelmonitor_trainer.model.pipeline import installed_digest, library_versions
+from modelmonitor_trainer.model.environment import installed_digest, library_versions
 from modelmonitor_trainer.registry.layout import (
     CARD_FILE,
     CARD_PAGE_FILE,

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from modelmonitor_api.spec import DataFormat, Feature, FeatureType
-from modelmonitor_trainer.data.arrow_types import is_bytes, is_date, is_uuid, kind_of, plain_type
-from modelmonitor_trainer.data.canonical import are_uuids, is_utf8
+from modelmonitor_trainer.check.sources.text_columns import (
+    find_dates,
+    find_numbers,
+    is_number_type,
+    notes_on_wrong_numbers,
+    split_binary,
+)
+from modelmonitor_trainer.data.arrow_types import is_date, is_text, kind_of, plain_type
 from modelmonitor_trainer.data.column_names import SeenColumn
-from modelmonitor_trainer.data.dates import are_dates
 from modelmonitor_trainer.data.object_format import AnyFormat, format_at
-from modelmonitor_trainer.data.tables import Unreadable, header_of, is_text, scan
-from modelmonitor_trainer.data.text_numbers import MISSING_IN_NUMBERS, are_numbers
+from modelmonitor_trainer.data.tables import Unreadable, header_of, scan
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 from modelmonitor_trainer.text import listed
 
 #: Maximum length of the name of a column, as in the spec.
 _LONGEST_NAME = 253
-#: Maximum number of distinct values of a text column that are inspected. If this share of them are numbers, the others
-#: are errors.
-_WORDS, _NEARLY_ALL = 1000, 0.95
-#: Rows of a column of bytes that are inspected for text.
-_BYTES = 1000
-#: Rows of a column of text that are inspected for dates.
-_DATE_ROWS = 1000
 #: Maximum number of columns named in a note.
 _NAMED = 10
 #: How pandas reads back an index that it wrote into CSV.
@@ -64,7 +61,7 @@ class Inferred:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _FileColumns:
     """Columns of a file: types, those of an index, and what was recognized of how it is written."""
 
     types: Mapping[str, pa.DataType] = field(default_factory=dict)
@@ -107,16 +104,11 @@ def infer_columns(
     options = options or ColumnOptions()
     for side in (reference, current):
         _require_distinct_names(store, side[0], fmt)
-    before, now = _seen(store, reference[0], fmt), _seen_if_readable(store, current[0], fmt)
+    before, now = _inspect(store, reference[0], fmt), _inspect_if_readable(store, current[0], fmt)
     before = _with_later(store, reference, fmt, before, known or {})
     types = _with_values(store, [*reference[1:], *current], fmt, before, now)
     asked = {name for name in [*named.values(), *options.types] if name is not None}
-    only = _resolve_columns("--columns", options.only, types, reference[0])
-    ignored = _resolve_columns("--ignore", options.ignored, {**types, **now.types}, reference[0])
-    for option, column in [*named.items(), *(("--type", name) for name in options.types)]:
-        if column is not None and column not in types:
-            raise BadConfiguration(f"{option} {column!r} is not a column of {reference[0].uri}")
-    _refuse_contradictions(named, options.types, only, ignored)
+    only, ignored = _resolve_options(named, options, types, now.types, reference[0])
     index = tuple(dict.fromkeys([*before.index, *now.index]))
     kept = asked | only
     types = {
@@ -124,19 +116,17 @@ def infer_columns(
         for name, kind in types.items()
         if name in asked or (name not in ignored and (name in only if only else name not in index))
     }
-    types, binary = _without_binary(store, reference[0], fmt, types, kept)
-    elsewhere = {**(numbers or {}), **{name: kind for name, kind in now.types.items() if _is_number_type(kind)}}
-    types |= _numbers_as_text(store, (reference[0], current[0]), fmt, types, elsewhere)
+    types, binary = split_binary(store, reference[0], fmt, types, kept)
+    elsewhere = {**(numbers or {}), **{name: kind for name, kind in now.types.items() if is_number_type(kind)}}
+    types |= find_numbers(store, (reference[0], current[0]), fmt, types, elsewhere)
     text = [name for name, kind in types.items() if is_text(kind) and name not in asked]
-    dates = _dates_in_text(store, reference[0], current[0], fmt, text)
+    dates = find_dates(store, reference[0], current[0], fmt, text)
     columns, notes = _comparable(types, dates, frozenset(name for name in named.values() if name is not None))
     if not columns:
         raise BadData(f"{reference[0].uri} has no column of numbers or text")
     columns = _with_types(columns, types, options.types)
     comparable = {column.name for column in columns}
-    for option, column in named.items():
-        if column is not None and column not in comparable:
-            raise BadConfiguration(f"{option} {column!r} is {types[column]}; it must be a column of numbers or text")
+    _require_comparable(named, comparable, types)
     notes += _note("Not compared, because they are bytes that are not text", binary)
     left_out = [name for name in index if name in before.types and name not in kept | ignored and not only]
     notes += _note("Left out, because pandas wrote them as the index of its rows (--columns compares them)", left_out)
@@ -146,32 +136,32 @@ def infer_columns(
     if format_at(fmt, reference[0].uri) is DataFormat.CSV:
         texts = [c.name for c in columns if is_text(types[c.name]) and c.type is FeatureType.CATEGORICAL]
         texts = [name for name in texts if name not in options.types]
-        notes += tuple(_numbers_with_errors(store, reference[0], texts, fmt))
+        notes += tuple(notes_on_wrong_numbers(store, reference[0], texts, fmt))
     return Inferred(tuple(columns), notes)
 
 
-def _seen(store: Store, info: ObjectInfo, fmt: AnyFormat) -> _Seen:
+def _inspect(store: Store, info: ObjectInfo, fmt: AnyFormat) -> _FileColumns:
     with scan(store, info, None, fmt) as opened:
         index = opened.index
         if format_at(fmt, info.uri) is DataFormat.CSV:
             # Without a name, it is an index as well; a name is needed to compare a column.
             index = tuple(name for name in opened.types if _UNNAMED.fullmatch(name))
-        return _Seen(dict(opened.types), index, opened.recognized)
+        return _FileColumns(dict(opened.types), index, opened.recognized)
 
 
-def _seen_if_readable(store: Store, info: ObjectInfo, fmt: AnyFormat) -> _Seen:
+def _inspect_if_readable(store: Store, info: ObjectInfo, fmt: AnyFormat) -> _FileColumns:
     """Return the columns of a file; none if it is unreadable, which is reported when its rows are read."""
     try:
-        return _seen(store, info, fmt)
+        return _inspect(store, info, fmt)
     except Unreadable as error:
         if error.undeclared:
             raise
-        return _Seen()
+        return _FileColumns()
 
 
 def _with_later(
-    store: Store, reference: Sequence[ObjectInfo], fmt: AnyFormat, first: _Seen, known: Mapping[str, SeenColumn]
-) -> _Seen:
+    store: Store, reference: Sequence[ObjectInfo], fmt: AnyFormat, first: _FileColumns, known: Mapping[str, SeenColumn]
+) -> _FileColumns:
     """Return the columns of the first reference file, and those that later files have in addition."""
     types = dict(first.types)
     missing = [name for name in known if name not in types]
@@ -179,37 +169,14 @@ def _with_later(
     for info in reversed(reference[1:]):
         if not missing:
             break
-        seen = _seen_if_readable(store, info, fmt)
+        seen = _inspect_if_readable(store, info, fmt)
         types |= {name: seen.types[name] for name in missing if name in seen.types}
         missing = [name for name in missing if name not in types]
     return replace(first, types=types)
 
 
-def _dates_in_text(
-    store: Store, reference: ObjectInfo, current: ObjectInfo, fmt: AnyFormat, names: Sequence[str]
-) -> frozenset[str]:
-    """Return the columns of text that are dates in both files, as far as they have them."""
-    sides = [_words(store, info, fmt, names) for info in (reference, current)] if names else []
-    filled = [{name: words for name, words in side.items() if words} for side in sides]
-    return frozenset(
-        name
-        for name in names
-        if any(name in side for side in filled) and all(are_dates(side[name]) for side in filled if name in side)
-    )
-
-
-def _words(store: Store, info: ObjectInfo, fmt: AnyFormat, names: Sequence[str]) -> dict[str, list[str]]:
-    """Return some values of columns of text; nothing of a file that cannot be read, or of a column of another type."""
-    words: dict[str, list[str]] = {}
-    with contextlib.suppress(Unreadable), scan(store, info, names, fmt, text=names, head=_DATE_ROWS) as opened:
-        for name, values in opened.chunks:
-            if is_text(values.type):
-                words.setdefault(name, []).extend(word for word in values.slice(0, _DATE_ROWS).to_pylist() if word)
-    return words
-
-
 def _with_values(
-    store: Store, others: Sequence[ObjectInfo], fmt: AnyFormat, before: _Seen, now: _Seen
+    store: Store, others: Sequence[ObjectInfo], fmt: AnyFormat, before: _FileColumns, now: _FileColumns
 ) -> dict[str, pa.DataType]:
     """Return the types of the columns of the first file; of one without values, that of the first file with some."""
     types = {name: now.types.get(name, kind) if pa.types.is_null(kind) else kind for name, kind in before.types.items()}
@@ -217,7 +184,7 @@ def _with_values(
         unknown = [name for name, kind in types.items() if pa.types.is_null(kind)]
         if not unknown:
             break
-        seen = _seen_if_readable(store, info, fmt).types
+        seen = _inspect_if_readable(store, info, fmt).types
         types |= {name: seen[name] for name in unknown if name in seen}
     return types
 
@@ -240,6 +207,44 @@ def _resolve_columns(
     return frozenset(names)
 
 
+def _resolve_options(
+    named: Mapping[str, str | None],
+    options: ColumnOptions,
+    types: Mapping[str, pa.DataType],
+    current: Mapping[str, pa.DataType],
+    info: ObjectInfo,
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the columns of --columns and of --ignore.
+
+    Raises
+    ------
+    BadConfiguration
+        If an option names a column that does not exist, or two contradict each other.
+    """
+    only = _resolve_columns("--columns", options.only, types, info)
+    ignored = _resolve_columns("--ignore", options.ignored, {**types, **current}, info)
+    for option, column in [*named.items(), *(("--type", name) for name in options.types)]:
+        if column is not None and column not in types:
+            raise BadConfiguration(f"{option} {column!r} is not a column of {info.uri}")
+    _refuse_contradictions(named, options.types, only, ignored)
+    return only, ignored
+
+
+def _require_comparable(
+    named: Mapping[str, str | None], comparable: Collection[str], types: Mapping[str, pa.DataType]
+) -> None:
+    """Require that columns such as the target can be compared.
+
+    Raises
+    ------
+    BadConfiguration
+        Naming the option, the column and its type.
+    """
+    for option, column in named.items():
+        if column is not None and column not in comparable:
+            raise BadConfiguration(f"{option} {column!r} is {types[column]}; it must be a column of numbers or text")
+
+
 def _refuse_contradictions(
     named: Mapping[str, str | None], types: Iterable[str], only: frozenset[str], ignored: frozenset[str]
 ) -> None:
@@ -254,63 +259,6 @@ def _refuse_contradictions(
     for option, name in asked:
         if name in ignored:
             raise BadConfiguration(f"{option} and --ignore both name {name!r}; remove one of them")
-
-
-def _without_binary(
-    store: Store, info: ObjectInfo, fmt: AnyFormat, types: Mapping[str, pa.DataType], kept: Iterable[str]
-) -> tuple[dict[str, pa.DataType], list[str]]:
-    """Return the columns without those of bytes that are not text, and the names of these."""
-    suspects = [name for name, kind in types.items() if is_bytes(kind) and name not in kept]
-    binary = [name for name in suspects if _is_fixed(types[name]) and not is_uuid(types[name])]
-    rest = [name for name in suspects if name not in binary]
-    if rest:
-        with scan(store, info, rest, fmt, head=_BYTES) as opened:
-            for name, values in opened.chunks:
-                if name not in binary and not all(_are_text(chunk) for chunk in values.chunks):
-                    binary.append(name)
-    return {name: kind for name, kind in types.items() if name not in binary}, binary
-
-
-def _numbers_as_text(
-    store: Store,
-    files: Sequence[ObjectInfo],
-    fmt: AnyFormat,
-    types: Mapping[str, pa.DataType],
-    elsewhere: Mapping[str, pa.DataType],
-) -> dict[str, pa.DataType]:
-    """Return the columns whose text is numbers in some files, and which others have as numbers, with the type there."""
-    suspects = [
-        name
-        for name, kind in types.items()
-        if kind_of(kind) == "text" and name in elsewhere and _is_number_type(elsewhere[name])
-    ]
-    for info in files if suspects else ():
-        chunks: dict[str, list[pa.Array]] = {}
-        with contextlib.suppress(Unreadable), scan(store, info, suspects, fmt) as opened:
-            for name, values in opened.chunks:
-                if kind_of(values.type) == "text":
-                    chunks.setdefault(name, []).extend(values.chunks)
-        suspects = [name for name in suspects if name not in chunks or are_numbers(chunks[name])]
-    return {name: elsewhere[name] for name in suspects}
-
-
-def _is_number_type(kind: pa.DataType) -> bool:
-    return kind_of(kind) == "number" and not pa.types.is_boolean(plain_type(kind))
-
-
-def _is_fixed(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_fixed_size_binary(plain_type(kind)))
-
-
-def _are_text(values: pa.Array) -> bool:
-    """Whether bytes are text, or UUIDs, which are compared as text."""
-    values = values.dictionary if pa.types.is_dictionary(values.type) else values
-    if are_uuids(values):
-        return True
-    try:
-        return is_utf8(values.cast(pa.large_binary()).cast(pa.large_string()))
-    except pa.ArrowInvalid:
-        return False
 
 
 def _comparable(
@@ -367,7 +315,7 @@ def _notes_on_differences(
     )
 
 
-def _notes_on_writing(seen: Mapping[str, _Seen]) -> Iterator[str]:
+def _notes_on_writing(seen: Mapping[str, _FileColumns]) -> Iterator[str]:
     """Yield notes on what was recognized of how files are written."""
     uris: dict[tuple[str, ...], list[str]] = {}
     for uri, columns in seen.items():
@@ -385,42 +333,6 @@ def _note(what: str, names: Sequence[str]) -> tuple[str, ...]:
         return ()
     # A separator at the end of each line makes a column without a name.
     return (f"{what}: {listed([name or 'one without a name' for name in names], _NAMED)}.",)
-
-
-def _numbers_with_errors(store: Store, info: ObjectInfo, names: Sequence[str], fmt: AnyFormat) -> Iterator[str]:
-    """Yield notes on text columns whose values are numbers with a few exceptions."""
-    if not names:
-        return
-    suspects: dict[str, str] | None = None
-    with scan(store, info, names, fmt, text=names) as opened:
-        for name, values in opened.chunks:
-            words = [word for chunk in values.chunks for word in chunk.dictionary.drop_null().to_pylist()]
-            if suspects is None or name not in suspects:
-                inspected = words[:_WORDS]
-                numbers = sum(map(_is_number, inspected))
-                if suspects is None:
-                    suspects = {}
-                if len(inspected) >= 1 / (1 - _NEARLY_ALL) and _NEARLY_ALL * len(inspected) <= numbers:
-                    suspects[name] = ""
-                elif not suspects and name == names[-1]:
-                    return
-            if suspects.get(name) == "":
-                wrong = next((word for word in words if not _is_number(word)), "")
-                if wrong:
-                    suspects[name] = wrong
-                    yield (
-                        f"{name} is compared as text: {wrong[:40]!r} in {info.uri} is not a number, but nearly all "
-                        "other values are. Correct it, or remove the row, to compare the column as numbers; if it is a "
-                        "missing value, name it with --null-values."
-                    )
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return word.strip().lower() in MISSING_IN_NUMBERS
-    return True
 
 
 def _require_distinct_names(store: Store, info: ObjectInfo, fmt: AnyFormat) -> None:
