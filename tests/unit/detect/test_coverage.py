@@ -18,7 +18,7 @@ from modelmonitor_trainer.detect.coverage import (
     objects_part,
     require_coverage,
 )
-from modelmonitor_trainer.detect.verdict import Verdict
+from modelmonitor_trainer.detect.verdict import ExplainedVerdict
 
 R = LeftOutReason
 
@@ -89,7 +89,7 @@ def test_a_share_is_a_share(reasons, count, size, minimum):
     json.dumps(coverage_to_json(coverage, minimum), allow_nan=False)
 
 
-QUIET = Verdict("NoDrift", Reason.NO_DRIFT, "No significant change.")
+QUIET = ExplainedVerdict("NoDrift", Reason.NO_DRIFT, "No significant change.")
 
 
 def coverage_of(*left_out):
@@ -110,12 +110,12 @@ def test_too_little_coverage_is_not_no_drift():
 
 @pytest.mark.parametrize("name", ["Drift", "Corrupted", "Inconclusive"])
 def test_other_verdicts_stay(name):
-    verdict = Verdict(name, Reason.DRIFT, "why")
+    verdict = ExplainedVerdict(name, Reason.DRIFT, "why")
     assert require_coverage(verdict, coverage_of(file(R.UNKNOWN_FORMAT)), 1) == verdict
 
 
 def test_a_drop_of_the_score_stays_the_reason():
-    dropped = Verdict("NoDrift", Reason.PERFORMANCE_DROP, "It scores worse.")
+    dropped = ExplainedVerdict("NoDrift", Reason.PERFORMANCE_DROP, "It scores worse.")
     decided = require_coverage(dropped, coverage_of(file(R.UNKNOWN_FORMAT)), 0.9)
     assert (decided.name, decided.reason) == ("Inconclusive", Reason.PERFORMANCE_DROP)
 

@@ -4,10 +4,10 @@ import pytest
 
 from modelmonitor_api.names import Reason
 from modelmonitor_trainer.detect.labelling import LabelledDay, Labelling, require_labels
-from modelmonitor_trainer.detect.verdict import Verdict
+from modelmonitor_trainer.detect.verdict import ExplainedVerdict
 
 NO_ROW = "no row of their day, or of the days before, has their key."
-QUIET = Verdict("NoDrift", Reason.NO_DRIFT, "nothing")
+QUIET = ExplainedVerdict("NoDrift", Reason.NO_DRIFT, "nothing")
 
 
 def labelling(rows=500, unlabelled=0, immature=0, **more):
@@ -39,7 +39,7 @@ def test_when_labels_allow_silence(labels, verdict):
 
 @pytest.mark.parametrize("name", ["Drift", "Corrupted", "Inconclusive", "PerformanceDrop"])
 def test_other_verdicts_stay(name):
-    verdict = Verdict(name, Reason(name), "message")
+    verdict = ExplainedVerdict(name, Reason(name), "message")
     assert require_labels(verdict, labelling(unlabelled=500)) == verdict
 
 

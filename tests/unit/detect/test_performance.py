@@ -9,7 +9,7 @@ from scipy import stats
 from modelmonitor_api.names import Reason
 from modelmonitor_api.spec import Metric
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
-from modelmonitor_trainer.detect.verdict import Verdict, with_drop
+from modelmonitor_trainer.detect.verdict import ExplainedVerdict, with_drop
 from modelmonitor_trainer.gate.interval import score_deviation
 
 
@@ -156,5 +156,5 @@ def test_a_score_without_a_promotion_score_is_reported():
 )
 def test_a_drop_is_a_verdict_where_there_is_no_graver_one(name, dropped, expected):
     results = [PerformanceResult("a", "ROCAUC"), PerformanceResult("b", "F1", dropped=dropped)]
-    verdict = with_drop(Verdict(name, Reason(name), "message"), results)
+    verdict = with_drop(ExplainedVerdict(name, Reason(name), "message"), results)
     assert (verdict.name, verdict.reason, verdict.message) == (*expected, "message")

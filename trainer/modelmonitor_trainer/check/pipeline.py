@@ -37,13 +37,13 @@ from modelmonitor_trainer.check.sources.files import Files, require_one_type, re
 from modelmonitor_trainer.check.values import values_of
 from modelmonitor_trainer.data.tables import refuse_undecided
 from modelmonitor_trainer.detect.calendar import Calendar
-from modelmonitor_trainer.detect.coverage import require_coverage
+from modelmonitor_trainer.detect.coverage import Coverage, require_coverage
 from modelmonitor_trainer.detect.drift import DriftResult, find_drift
 from modelmonitor_trainer.detect.findings import Finding, find_unusual
 from modelmonitor_trainer.detect.labelling import require_labels, with_labels
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
-from modelmonitor_trainer.detect.verdict import decide, with_champion, with_drop
+from modelmonitor_trainer.detect.verdict import ExplainedVerdict, decide, with_champion, with_drop
 from modelmonitor_trainer.profile.engine import Engine
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.text import as_sentence
@@ -221,19 +221,8 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
     with ctx.stopwatch.step("coverage"):
         coverage = replace(coverage_of(findings.data), values=values_of(ctx, findings.data))
     coverage = with_labels(coverage, findings.labelling)
-    decided = decide(
-        drift,
-        findings.violations,
-        findings.performance,
-        data.sensitivity,
-        rows=rows,
-        wording=data.wording,
-        nothing_to_compare=data.nothing_to_compare,
-    )
-    decided = require_coverage(decided, coverage, float(data.sensitivity.minimum_coverage))
     problem = next((as_sentence(result.message) for result in findings.performance if result.unusable), "")[:1024]
-    decided = require_labels(decided, findings.labelling)
-    decided = with_champion(with_drop(decided, findings.performance), problem)
+    decided = _decide(findings, coverage, rows, problem)
     verdict = CheckVerdict(
         verdict=decided.name,
         reason=decided.reason.value,
@@ -250,14 +239,6 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         watch=watch.finding,
     )
     unusual = _unusual(ctx, findings.data, drift)
-    notes = (
-        *notes_on(drift, findings.data.rows, data.wording),
-        *(finding.sentence for finding in unusual),
-        *findings.notes,
-        *(findings.labelling.notes() if findings.labelling else ()),
-        *data.notes,
-    )
-    notes = with_coverage_notes(notes, coverage)
     return CheckResult(
         verdict=verdict,
         monitor=monitor.ref if monitor else None,
@@ -269,7 +250,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         violations=findings.violations,
         performance=findings.performance,
         detectors=tuple(outcome_of(spec, findings) for spec in data.detectors),
-        notes=(*notes, *((watch.note,) if watch.note else ())),
+        notes=(*_notes(findings, unusual, coverage), *((watch.note,) if watch.note else ())),
         findings=unusual,
         coverage=coverage,
         timings=ctx.stopwatch.seconds,
@@ -277,6 +258,45 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         wording=data.wording,
         watch_uri=watch.uri,
     )
+
+
+def _decide(findings: Findings, coverage: Coverage, rows: tuple[int, int], problem: str) -> ExplainedVerdict:
+    """Return the verdict: of the tests, then of what was not compared, then of the champion.
+
+    Parameters
+    ----------
+    findings, coverage
+        What the detectors have found, and what was compared.
+    rows
+        Of the reference and of the current window.
+    problem
+        Why the champion cannot be used; empty if it can.
+    """
+    data = findings.data.source
+    decided = decide(
+        findings.drift,
+        findings.violations,
+        findings.performance,
+        data.sensitivity,
+        rows=rows,
+        wording=data.wording,
+        nothing_to_compare=data.nothing_to_compare,
+    )
+    decided = require_coverage(decided, coverage, float(data.sensitivity.minimum_coverage))
+    decided = require_labels(decided, findings.labelling)
+    return with_champion(with_drop(decided, findings.performance), problem)
+
+
+def _notes(findings: Findings, unusual: Sequence[Finding], coverage: Coverage) -> tuple[str, ...]:
+    data = findings.data.source
+    notes = (
+        *notes_on(findings.drift, findings.data.rows, data.wording),
+        *(finding.sentence for finding in unusual),
+        *findings.notes,
+        *(findings.labelling.notes() if findings.labelling else ()),
+        *data.notes,
+    )
+    return with_coverage_notes(notes, coverage)
 
 
 def _is_change(verdict: str) -> bool:

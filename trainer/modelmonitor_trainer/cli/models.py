@@ -32,7 +32,18 @@ def add_commands(subparsers: Any) -> None:
         help="train although the monitor is suspended, in a dry run, or its newest check found corrupted data",
     )
     train.set_defaults(run=_train)
+    _add_compare(subparsers)
+    _add_promotions(subparsers)
+    _add_decisions(subparsers)
+    prepare = _command(subparsers, "train-prepare", "freeze the data and prepare the input of a custom trainer")
+    prepare.set_defaults(run=_prepare)
+    conclude = _command(subparsers, "train-conclude", "evaluate and store the model of a custom trainer")
+    conclude.set_defaults(run=_conclude)
+    for command in (prepare, conclude):
+        command.add_argument("--work", default=_WORK, metavar="DIR", help=f"shared folder (default {_WORK})")
 
+
+def _add_compare(subparsers: Any) -> None:
     compare = subparsers.add_parser(
         "compare",
         help="score two versions on the newest rows that neither has seen",
@@ -45,6 +56,8 @@ def add_commands(subparsers: Any) -> None:
     add_output(compare)
     compare.set_defaults(run=_compare)
 
+
+def _add_promotions(subparsers: Any) -> None:
     promote = _command(subparsers, "promote", "make a version the champion that awaits approval, or that you choose")
     promote.add_argument("--version", dest="wanted", default="", metavar="VERSION", help="which version")
     promote.add_argument(
@@ -56,6 +69,9 @@ def add_commands(subparsers: Any) -> None:
     rollback.add_argument("--to", default="previous", metavar="VERSION", help="which version (default previous)")
     rollback.set_defaults(run=_rollback)
 
+
+def _add_decisions(subparsers: Any) -> None:
+    """Add the commands by which people hold or retire a champion."""
     pin = subparsers.add_parser(
         "pin",
         help="hold the champion: neither a training nor an automatic rollback replaces it",
@@ -80,13 +96,6 @@ def add_commands(subparsers: Any) -> None:
     add_file(retire)
     add_output(retire)
     retire.set_defaults(run=_retire)
-
-    prepare = _command(subparsers, "train-prepare", "freeze the data and prepare the input of a custom trainer")
-    prepare.set_defaults(run=_prepare)
-    conclude = _command(subparsers, "train-conclude", "evaluate and store the model of a custom trainer")
-    conclude.set_defaults(run=_conclude)
-    for command in (prepare, conclude):
-        command.add_argument("--work", default=_WORK, metavar="DIR", help=f"shared folder (default {_WORK})")
 
 
 def _command(subparsers: Any, name: str, help_text: str) -> argparse.ArgumentParser:

@@ -159,14 +159,8 @@ def load(
     BadJoinKey
         If the join key cannot identify rows.
     """
-    text = [feature.name for feature in spec.model.features if feature.type is FeatureType.CATEGORICAL]
     key = spec.data.labels.join_key if spec.data.labels else None
-    group = [spec.data.group_column] if spec.data.group_column else []
-    columns = list(
-        dict.fromkeys([*(feature.name for feature in spec.model.features), *spec.model.slices, *group, *more])
-    )
-    numeric = {feature.name for feature in spec.model.features if feature.type is FeatureType.NUMERIC}
-    as_text = [*text, *(name for name in spec.model.slices if name not in numeric), *([key] if key else [])]
+    columns, as_text = _columns(spec, more)
     reader, target = KeyReader(key or ""), spec.model.target
     # The key can be a feature, too.
     derive: dict[str, tuple[str, Converter]] = {
@@ -202,6 +196,17 @@ def load(
     dataset = joined(declared.key_scope)
     scope = scope_of(declared.key_scope, dataset.report.recurring / max(1, features.num_rows), declared.delay_days)
     return _with_groups(dataset if scope is declared.key_scope else joined(scope), spec)
+
+
+def _columns(spec: ModelMonitorSpec, more: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return the columns of the live rows to read, and those that are text."""
+    features = spec.model.features
+    numeric = {feature.name for feature in features if feature.type is FeatureType.NUMERIC}
+    group = [spec.data.group_column] if spec.data.group_column else []
+    key = [spec.data.labels.join_key] if spec.data.labels else []
+    columns = dict.fromkeys([*(feature.name for feature in features), *spec.model.slices, *group, *more])
+    text = [feature.name for feature in features if feature.type is FeatureType.CATEGORICAL]
+    return [*columns], [*text, *(name for name in spec.model.slices if name not in numeric), *key]
 
 
 def _with_groups(dataset: Dataset, spec: ModelMonitorSpec) -> Dataset:

@@ -10,7 +10,7 @@ from typing import Any
 from modelmonitor_api.names import Reason
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_trainer.data.left_out import LeftOut, SideName
-from modelmonitor_trainer.detect.verdict import Verdict
+from modelmonitor_trainer.detect.verdict import ExplainedVerdict
 from modelmonitor_trainer.text import listed, percent
 
 #: Maximum number of names of one reason in the JSON, and in a sentence.
@@ -185,7 +185,7 @@ def _share(compared: float, left_out: float) -> float:
     return compared / total if total and left_out else 1.0
 
 
-def require_coverage(verdict: Verdict, coverage: Coverage, minimum: float) -> Verdict:
+def require_coverage(verdict: ExplainedVerdict, coverage: Coverage, minimum: float) -> ExplainedVerdict:
     """Return Inconclusive instead of NoDrift if less than `minimum` was compared.
 
     What was not compared can differ in any way: a share u of unread rows can move any distance by u.
@@ -199,7 +199,7 @@ def require_coverage(verdict: Verdict, coverage: Coverage, minimum: float) -> Ve
         f"sensitivity.minimumCoverage ({percent(minimum)}). {why}"
     )
     reason = verdict.reason if verdict.reason is Reason.PERFORMANCE_DROP else Reason.INCONCLUSIVE
-    return Verdict("Inconclusive", reason, f"{text} {verdict.message}")
+    return ExplainedVerdict("Inconclusive", reason, f"{text} {verdict.message}")
 
 
 def coverage_to_json(coverage: Coverage, minimum: float) -> dict[str, Any]:

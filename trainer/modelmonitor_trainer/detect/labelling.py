@@ -13,7 +13,7 @@ from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.detect.coverage import Coverage, Part
 from modelmonitor_trainer.detect.performance import MIN_ROWS
-from modelmonitor_trainer.detect.verdict import Verdict
+from modelmonitor_trainer.detect.verdict import ExplainedVerdict
 from modelmonitor_trainer.text import as_sentence, percent
 
 #: A note states the share of labelled rows if it is smaller, or if more of the labels find no row.
@@ -153,7 +153,7 @@ def with_labels(coverage: Coverage, labelling: Labelling | None) -> Coverage:
     return replace(coverage, labels=labelling.part) if labelling is not None and labelling.rows else coverage
 
 
-def require_labels(verdict: Verdict, labelling: Labelling | None) -> Verdict:
+def require_labels(verdict: ExplainedVerdict, labelling: Labelling | None) -> ExplainedVerdict:
     """Return Inconclusive instead of NoDrift if a score is expected and labels do not allow one.
 
     That is so with enough rows of mature days, but too few whose label counts for a score, or less than
@@ -165,4 +165,4 @@ def require_labels(verdict: Verdict, labelling: Labelling | None) -> Verdict:
         return verdict
     why = labelling.problem or labelling.shortfall
     text = f"No drift found, but the predictions cannot be compared with labels. {as_sentence(why)}"
-    return Verdict("Inconclusive", Reason.INCONCLUSIVE, f"{text} {verdict.message}")
+    return ExplainedVerdict("Inconclusive", Reason.INCONCLUSIVE, f"{text} {verdict.message}")

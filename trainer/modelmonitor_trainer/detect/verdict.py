@@ -23,8 +23,8 @@ Name = Literal["NoDrift", "Drift", "Corrupted", "ChampionUnusable", "Performance
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A verdict: its name, its reason, and its message."""
+class ExplainedVerdict:
+    """A verdict with its reason and its message."""
 
     name: Name
     reason: Reason
@@ -40,7 +40,7 @@ def decide(
     rows: tuple[int, int],
     wording: Wording,
     nothing_to_compare: str = "",
-) -> Verdict:
+) -> ExplainedVerdict:
     """Return the verdict of a check.
 
     Parameters
@@ -60,19 +60,19 @@ def decide(
     """
     dropped = " ".join(as_sentence(result.message) for result in performance if result.dropped)
     if violations:
-        return Verdict("Corrupted", Reason.CORRUPTED, _describe_violations(violations, wording))
+        return ExplainedVerdict("Corrupted", Reason.CORRUPTED, _describe_violations(violations, wording))
     if drift is not None and (drift.drifted or drift.changed_relations):
-        return Verdict("Drift", Reason.DRIFT, _join_sentences(_describe_drift(drift), dropped))
+        return ExplainedVerdict("Drift", Reason.DRIFT, _join_sentences(_describe_drift(drift), dropped))
     if drift is None or not any(column.tests for column in drift.columns):
         why = nothing_to_compare or "no column could be compared: one side has no values"
-        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _join_sentences(as_sentence(why), dropped))
+        return ExplainedVerdict("Inconclusive", Reason.INCONCLUSIVE, _join_sentences(as_sentence(why), dropped))
     if drift.inconclusive or drift.inconclusive_relations:
         text = why_inconclusive(drift, float(sensitivity.detectable_effect), rows, wording)
-        return Verdict("Inconclusive", Reason.INCONCLUSIVE, _join_sentences(text, dropped))
-    return Verdict("NoDrift", Reason.NO_DRIFT, _join_sentences(dropped, _quiet(drift, sensitivity, rows)))
+        return ExplainedVerdict("Inconclusive", Reason.INCONCLUSIVE, _join_sentences(text, dropped))
+    return ExplainedVerdict("NoDrift", Reason.NO_DRIFT, _join_sentences(dropped, _quiet(drift, sensitivity, rows)))
 
 
-def with_champion(decided: Verdict, problem: str) -> Verdict:
+def with_champion(decided: ExplainedVerdict, problem: str) -> ExplainedVerdict:
     """Return the verdict ChampionUnusable in place of NoDrift, Inconclusive or PerformanceDrop.
 
     Parameters
@@ -85,13 +85,13 @@ def with_champion(decided: Verdict, problem: str) -> Verdict:
     if not problem:
         return decided
     if decided.name in {"Corrupted", "Drift"}:
-        return Verdict(decided.name, decided.reason, _join_sentences(decided.message, problem))
+        return ExplainedVerdict(decided.name, decided.reason, _join_sentences(decided.message, problem))
     inconclusive = decided.reason is Reason.INCONCLUSIVE
     reason = Reason.INCONCLUSIVE if inconclusive else Reason.CHAMPION_UNUSABLE
-    return Verdict("ChampionUnusable", reason, _join_sentences(problem, decided.message))
+    return ExplainedVerdict("ChampionUnusable", reason, _join_sentences(problem, decided.message))
 
 
-def with_drop(decided: Verdict, performance: Sequence[PerformanceResult]) -> Verdict:
+def with_drop(decided: ExplainedVerdict, performance: Sequence[PerformanceResult]) -> ExplainedVerdict:
     """Return the verdict PerformanceDrop in place of NoDrift or Inconclusive if the champion's score has dropped.
 
     The reason is still Inconclusive if there were too few data to rule out drift.
@@ -99,7 +99,7 @@ def with_drop(decided: Verdict, performance: Sequence[PerformanceResult]) -> Ver
     if decided.name not in {"NoDrift", "Inconclusive"} or not any(result.dropped for result in performance):
         return decided
     reason = Reason.INCONCLUSIVE if decided.name == "Inconclusive" else Reason.PERFORMANCE_DROP
-    return Verdict("PerformanceDrop", reason, decided.message)
+    return ExplainedVerdict("PerformanceDrop", reason, decided.message)
 
 
 def probability(value: float) -> str:
