@@ -23,7 +23,7 @@ from modelmonitor_trainer.replay.result import ReplayResult
 from modelmonitor_trainer.replay.run import Range
 from modelmonitor_trainer.replay.settings import Setting, with_overrides
 
-#: Settings of the monitor beside its defaults.
+#: Settings of the monitor that differ from its defaults.
 VARIANTS = {
     "with the hold-out": ("promotion.finalFit=WithHoldout",),
     "hold-out of 7 days": ("promotion.holdoutDays=7", "promotion.finalFit=WithHoldout"),
@@ -69,7 +69,7 @@ def table(results: dict[str, ReplayResult]) -> str:
         "This page is written by `make bench-replay`. Each data set is replayed day by day with the real checks,",
         "trainings and promotions. A cost is the number of trainings times their price, and a point of the metric",
         "(0.01) that the served model lacks for a day costs 1. Regret is the cost above the cheapest schedule that",
-        "knew the future: the smaller the better, and 0 is a bound that nobody can reach in advance.",
+        "knew the future: the smaller the better, and 0 is a bound that no policy reaches without that knowledge.",
         "",
     ]
     for lake in LAKES:

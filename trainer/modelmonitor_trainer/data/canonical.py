@@ -32,7 +32,7 @@ _UUID = (
     r"([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4}))([0-9a-f]{12})\}?$"
 )
 _UUID_PARTS = r"\1-\2\5-\3\6-\4\7-\8"
-#: Text of 32 decimal digits is a number, unless there are UUIDs beside it.
+#: Text of 32 decimal digits is a number, unless the column has UUIDs, too.
 _DIGITS = r"^[0-9]{32}$"
 _NUMERAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?")
 

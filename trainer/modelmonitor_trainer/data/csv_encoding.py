@@ -16,7 +16,7 @@ _MARKS = (
 )
 #: Characters of Western European text besides letters.
 _WESTERN_SIGNS = frozenset("€£§°´’‘“”„–—…«»·²½ºª©®™¿¡×\xa0")
-#: Largest share of bytes beyond ASCII that have another one beside them, in text of Western Europe.
+#: Largest share of bytes beyond ASCII that have another one next to them, in text of Western Europe.
 _NEIGHBOURS = 0.3
 
 
@@ -41,7 +41,7 @@ def recognize_encoding(head: bytes) -> str:
 
 
 def legacy_encoding(data: bytes) -> str:
-    """Return the encoding of text that is not UTF-8, if that can be told.
+    """Return the encoding of text that is not UTF-8, if it can be recognized.
 
     Raises
     ------

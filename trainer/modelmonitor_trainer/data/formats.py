@@ -1,4 +1,4 @@
-"""Formats of objects: from their names, and from their content where the name does not tell."""
+"""Formats of objects: from their names, and from their content where the name does not show it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _THREADS = 8
 
 
 def format_of_object(store: Store, info: ObjectInfo) -> DataFormat | None:
-    """Return the format of an object; None if neither its name nor its content tells it.
+    """Return the format of an object; None if neither its name nor its content shows it.
 
     Athena, Hive and Redshift write Parquet files without a suffix, and Spark names JSON Lines ``.json``.
     """
@@ -35,7 +35,7 @@ def format_of_object(store: Store, info: ObjectInfo) -> DataFormat | None:
 
 def formats_of(store: Store, objects: Sequence[ObjectInfo]) -> dict[str, DataFormat | None]:
     """Return URI → format of some objects."""
-    # Of a remote store, each object whose name does not tell its format is a request.
+    # Of a remote store, each object whose name does not show its format is a request.
     with ThreadPoolExecutor(_THREADS) as pool:
         formats = list(pool.map(lambda info: format_of_object(store, info), objects))
     return {info.uri: fmt for info, fmt in zip(objects, formats, strict=True)}

@@ -18,7 +18,7 @@ class FileFormat:
     Attributes
     ----------
     kind
-        Format of all objects; None if the suffix of each tells it.
+        Format of all objects; None for that of each suffix.
     csv
         What is declared of CSV objects.
     known
@@ -43,7 +43,7 @@ def declared_format(data: Data) -> AnyFormat:
 
 
 def format_at(fmt: AnyFormat, uri: str) -> DataFormat:
-    """Return the format of an object; Parquet if neither a declaration nor its suffix tells it."""
+    """Return the format of an object; Parquet if neither a declaration nor its suffix determines it."""
     if isinstance(fmt, DataFormat):
         return fmt
     return fmt.kind or fmt.known.get(uri) or FORMATS.get(suffix_of(uri), DataFormat.PARQUET)

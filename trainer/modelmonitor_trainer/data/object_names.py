@@ -1,4 +1,4 @@
-"""What the name of an object tells: a marker of a job, a format, the ``key=value`` folders above it."""
+"""What the name of an object shows: a marker of a job, a format, the ``key=value`` folders above it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remarks on how the values of a column are written, which profiles keep beside the kinds of their types."""
+"""Remarks on how the values of a column are written, which profiles keep in addition to the kinds of their types."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def is_easy_problem(metric: Metric, truth: Array, champion: Array) -> bool:
     Parameters
     ----------
     metric
-        Metric of the comparison, which tells regression from classification.
+        Metric of the comparison; it shows whether the task is a regression.
     truth, champion : (n,), (n,) or (n, k)
         True outcomes, and scores of the champion.
     """

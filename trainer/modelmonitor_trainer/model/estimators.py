@@ -57,7 +57,7 @@ def build(estimator: Estimator, features: Sequence[Feature], *, seed: int) -> Pi
 
     Numeric features are imputed, then scaled, as declared in ``preprocessing``. Categories become codes or columns;
     rare ones share one, and a category that was not in the training rows counts as missing. The boosting estimators
-    are told which columns are codes, so that they treat them as unordered.
+    get the list of columns that are codes, so that they treat them as unordered.
 
     Raises
     ------

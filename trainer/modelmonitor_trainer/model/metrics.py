@@ -230,7 +230,7 @@ def padded(scores: Floats, classes: int) -> Floats:
 
 
 def class_of_few(metric: Metric, truth: Array, *, binary: bool) -> int | None:
-    """Return the rows of the rarer class of a binary task, which limit how well models can be told apart.
+    """Return the rows of the rarer class of a binary task, which limit how well models can be distinguished.
 
     None for other tasks, and if there is one class only: then most metrics are not defined.
     """

@@ -109,7 +109,7 @@ def choose_champion(
 def restore(registry: ModelRegistry, diagnosis: Diagnosis) -> Pointer | None:
     """Write what can be restored, and return the restored pointer; None if there is nothing to restore.
 
-    A damaged pointer is kept beside the new one. A repair that was interrupted can be repeated.
+    A damaged pointer is kept in `damaged/`. A repair that was interrupted can be repeated.
 
     Raises
     ------

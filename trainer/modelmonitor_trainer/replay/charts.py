@@ -18,7 +18,7 @@ from modelmonitor_trainer.text import number
 
 #: Size of a chart, in units of its view box.
 WIDTH, HEIGHT = 960.0, 240.0
-#: Policies whose score is drawn: more lines cannot be told apart.
+#: Policies whose score is drawn: more lines cannot be distinguished.
 _LINES = 4
 #: Days over which scores are averaged in the chart.
 _SMOOTHED_DAYS = 28

@@ -41,7 +41,7 @@ def load_best(run: Run, champion: LoadedModel | None, columns: Collection[str]) 
             return None
         loaded = load_model(run.registry, record.version)
     except ModelMonitorError as error:
-        # It is one more safeguard: the training goes on with the champion.
+        # It is one more safeguard: without it, the training compares with the champion only.
         _LOG.warning("the challenger is not compared with the best champion so far: %s", error)
         return None
     missing = set(loaded.columns) - set(columns)

@@ -78,7 +78,7 @@ def refuse_known_model(run: Run, digest: str | None, champion: Pointer | None) -
         The training.
     digest
         Digest of the trained model, see :attr:`~modelmonitor_trainer.registry.records.VersionRecord.model_sha256`;
-        None for a model without files, which cannot be told from others.
+        None for a model without files, which cannot be distinguished from others.
     champion
         The champion; None if there is none.
 
