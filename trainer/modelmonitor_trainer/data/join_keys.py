@@ -331,7 +331,7 @@ def utc_times(texts: Sequence[str]) -> list[dt.datetime]:
 def _bytes_in_text(keys: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return text without the prefixes of bytes: ``0x``, and a backslash with an x as PostgreSQL writes it."""
     return _replace_keys(
-        keys, r"^(0x|\\x)[0-9a-fA-F]+$", lambda found: pc.utf8_lower(pc.replace_substring_regex(found, r"^..", ""))
+        keys, r"^(0x|\\x)[0-9a-fA-F]+$", lambda keys: pc.utf8_lower(pc.replace_substring_regex(keys, r"^..", ""))
     )
 
 

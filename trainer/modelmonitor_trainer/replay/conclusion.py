@@ -35,21 +35,21 @@ def conclude(result: ReplayResult) -> str:
     return f"{summary}." if best is None else f"{summary}. {_compare_costs(result, best)}"
 
 
-def _priced(result: ReplayResult) -> list[PolicyResult]:
+def _with_cost(result: ReplayResult) -> list[PolicyResult]:
     """Return the policies with a cost; the oracle is none that could be chosen."""
     return [policy for policy in result.policies if policy.kind is not PolicyKind.ORACLE and policy.cost is not None]
 
 
 def _best(result: ReplayResult) -> PolicyResult | None:
     """Return the cheapest policy; None if there is nothing to compare. The monitor wins a tie."""
-    priced = _priced(result)
-    if len(priced) < 2 or result.own.cost is None:
+    compared = _with_cost(result)
+    if len(compared) < 2 or result.own.cost is None:
         return None
-    return min(priced, key=lambda policy: (policy.cost or 0.0, policy is not result.own))
+    return min(compared, key=lambda policy: (policy.cost or 0.0, policy is not result.own))
 
 
 def _compare_costs(result: ReplayResult, best: PolicyResult) -> str:
-    own, priced = result.own, _priced(result)
+    own, compared = result.own, _with_cost(result)
     prices = result.prices
     at = (
         f"At {prices.describe(prices.training)} per training and {prices.describe(prices.point_day)} per point of "
@@ -59,9 +59,9 @@ def _compare_costs(result: ReplayResult, best: PolicyResult) -> str:
     assert own.cost is not None
     gap = f", {prices.describe(best.regret)} above the cheapest schedule in hindsight" if best.regret else ""
     if best is own:
-        return f"{at} it would have been the cheapest of {len(priced)} policies{gap}."
+        return f"{at} it would have been the cheapest of {len(compared)} policies{gap}."
     return (
-        f"{at} {best.name!r} would have been the cheapest of {len(priced)} policies{gap}; this monitor would have "
+        f"{at} {best.name!r} would have been the cheapest of {len(compared)} policies{gap}; this monitor would have "
         f"cost {prices.describe(own.cost - best.cost)} more."
     )
 
