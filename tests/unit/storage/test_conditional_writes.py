@@ -8,6 +8,7 @@ from modelmonitor_trainer.storage.local import LocalStore, uri_of
 from modelmonitor_trainer.storage.s3 import RetryPolicy, S3Store
 from support.faulty import Fault, faulty_proxy
 from support.killed import Killed, KilledStore, count_calls
+from support.processes import PATIENCE
 from support.s3_standin import IGNORE, standin_store
 
 PREFIX = "s3://bucket/results/ns/mon/probes/"
@@ -36,7 +37,9 @@ def proxy(standin):
 
 
 def opened(endpoint):
-    return S3Store(endpoint, "us-east-1", patience=RetryPolicy(connect_seconds=5, read_seconds=5, attempts=3))
+    return S3Store(
+        endpoint, "us-east-1", patience=RetryPolicy(connect_seconds=PATIENCE, read_seconds=PATIENCE, attempts=3)
+    )
 
 
 def test_a_store_that_fulfils_conditions_passes_and_keeps_nothing(standin):
