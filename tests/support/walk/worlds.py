@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,14 @@ DELAY = 3
 ROWS = 200
 CHANNELS = ("branch", "mail", "phone", "web")
 NUMERIC = ("amount", "age", "load")
+
+
+class Draw(IntEnum):
+    """Independent draws of the rows of a day."""
+
+    MONITOR = 0
+    JUDGE = 1
+    ORACLE = 2
 
 
 class Kind(StrEnum):
@@ -118,7 +126,7 @@ class World:
         """Possible outcomes."""
         return ("a", "b", "c") if self.kind is Kind.NEW_CLASS else ("0", "1")
 
-    def rows(self, day: int, count: int = ROWS, *, fresh: bool = False) -> tuple[dict[str, Array], Array]:
+    def rows(self, day: int, count: int = ROWS, draw: Draw = Draw.MONITOR) -> tuple[dict[str, Array], Array]:
         """Return true features and outcomes of a day.
 
         Parameters
@@ -127,10 +135,10 @@ class World:
             The day.
         count
             Number of rows.
-        fresh
-            Whether to draw others than those that the monitor sees.
+        draw
+            Which rows: those that the monitor sees, or others.
         """
-        generator = np.random.default_rng([self.seed, HISTORY + day, int(fresh)])
+        generator = np.random.default_rng([self.seed, HISTORY + day, draw])
         state = self.state(day)
         values: Floats = generator.normal(size=(count, 3)) + np.array(state.means)
         channel = generator.choice(len(CHANNELS), count, p=(0.1, 0.2, 0.3, 0.4))
@@ -140,9 +148,9 @@ class World:
         columns: dict[str, Array] = {name: values[:, index] for index, name in enumerate(NUMERIC)}
         return columns | {"channel": np.array(CHANNELS)[channel]}, np.array(self.classes)[outcome]
 
-    def table(self, first: int, last: int, count: int) -> tuple[pa.Table, Array]:
-        """Return fresh rows and outcomes from one day through another, with the columns that are written then."""
-        drawn = [self.rows(day, count, fresh=True) for day in range(first, last + 1)]
+    def table(self, first: int, last: int, count: int, draw: Draw) -> tuple[pa.Table, Array]:
+        """Return rows and outcomes from one day through another, with the columns that are still written then."""
+        drawn = [self.rows(day, count, draw) for day in range(first, last + 1)]
         names = [name for name in drawn[0][0] if name != "load" or self.lost is None or last < self.lost]
         table = pa.table({name: np.concatenate([columns[name] for columns, _ in drawn]) for name in names})
         return table, np.concatenate([outcomes for _, outcomes in drawn])
