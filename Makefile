@@ -129,6 +129,10 @@ bench-trust: install ## Measure false alarms and power, compared with other tool
 bench-replay: install ## Measure what retraining policies cost on four real data sets (needs npm; an hour).
 	$(BIN)/python benchmarks/replay --write docs/explanation/replay.md
 
+.PHONY: bench-loop
+bench-loop: install ## Live a year in worlds that are known, five of each (an hour of processor time; SEEDS=1 is shorter).
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/loop --seeds $(or $(SEEDS),5) --write docs/explanation/loop.md --record
+
 ##@ Cluster
 .PHONY: binaries-api
 binaries-api: ## Build what the API-server tests start: an API server, etcd, kubectl, helm, an S3 server.

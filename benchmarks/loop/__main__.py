@@ -48,9 +48,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="write the table to this file")
     parser.add_argument("--record", action="store_true", help="append the figures to benchmarks/history.jsonl")
     options = parser.parse_args()
-    tasks = [
-        (kind, seed, options.days) for seed in range(options.seeds) for kind in Kind if options.only in kind.value
-    ]
+    tasks = [(kind, seed, options.days) for seed in range(options.seeds) for kind in Kind if options.only in kind.value]
     summaries: list[Summary] = []
     started, seconds = time.monotonic(), 0.0
     with ProcessPoolExecutor(options.processes, mp_context=multiprocessing.get_context("fork")) as pool:

@@ -71,9 +71,7 @@ def _labels(ids: list[str], outcomes: Array) -> dict[str, Any]:
 
 def _put(path: Path, columns: dict[str, Any], day: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(
-        pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()}), path
-    )
+    pq.write_table(pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()}), path)
     arrived = dt.datetime.combine(day_of(day), dt.time(0, 5), dt.UTC).timestamp()
     os.utime(path, (arrived, arrived))
 
