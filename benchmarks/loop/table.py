@@ -25,6 +25,38 @@ _HEADER = (
     "never retrain", "served", "hindsight",
 )  # fmt: skip
 
+_INTRODUCTION = """\
+# The loop
+
+How a monitor does that is left alone, in worlds in which everything is known. This page is written by `make bench-loop`.
+
+Each world below is lived day by day with the real check, plan, training and promotion gate on a simulated clock, for
+{days} days. Lives of each world, with other rows: {seeds}. There are {rows} rows a day with four features, labels
+arrive after {delay} days, the model is a logistic regression, and all settings of checks, trainings and promotion have
+their defaults. The monitor begins with enough history for a first model."""
+_LEGEND = """\
+Alarms, trainings and promotions are means per life.
+
+- **alarms**: series of checks that found drift or a drop of the score. **false**: those at which all days of the live
+  window and of the reference were of the same world.
+- **trainings**: those after the first model. **promoted**: those whose version became the champion.
+- **wrong**: promotions of a model that is worse than its predecessor beyond the margin, on 40,000 new rows of the world
+  of the hold-out. The gate lets such a model pass with a probability of 5 % or less. **regretted**: the same in the
+  world of the 28 days after the promotion, which the gate cannot know while the world goes on changing.
+- **days to learn**: median number of days from a sudden change to the promotion of a model that was trained on enough
+  days from after it (`retraining.minNewShare`). In brackets: after how many days the calendar and the label delay allow
+  the first such training.
+- **never retrain**, **served**, **hindsight**: mean true score over all weeks of the first model, of what the monitor
+  served, and of a model that was trained before each week on other rows of that very week, as many as a training window
+  has. No policy can know what the last one knows."""
+_JUDGEMENT = """\
+Over all lives, {wrong} of {judged} promotions were wrong, and there were {false} false alarms; the budget
+(`sensitivity.falseAlarms`) allows {tolerated:.1f} on the days on which nothing had changed.
+
+The invariants of `tests/support/walk/invariants.py` are tested for each day: each training has a cause and holds the
+change that it responds to; the budget is kept, and not spent twice on the same data; each day has a verdict; corrupted
+days are reported; a changed world is not called `NoDrift`; a change that lasts is learnt."""
+
 
 def beyond(summaries: Sequence[Summary]) -> list[str]:
     """Return what does not hold, as sentences."""
@@ -33,33 +65,20 @@ def beyond(summaries: Sequence[Summary]) -> list[str]:
 
 def markdown(summaries: Sequence[Summary]) -> str:
     """Return the page."""
-    seeds, days = len({summary.seed for summary in summaries}), max(summary.days for summary in summaries)
     kinds = [kind for kind in Kind if any(summary.kind is kind for summary in summaries)]
-    rows = [_row(kind, [summary for summary in summaries if summary.kind is kind]) for kind in kinds]
-    return "\n".join(
-        [
-            "# The loop",
-            "",
-            "How a monitor does that is left alone, in worlds in which everything is known.",
-            "",
-            f"`make bench-loop` lives each world below day by day for {days} days, from {seeds} seed{'s'[: seeds > 1]}, "
-            "with the real check, plan, training and promotion gate on a simulated clock. There are",
-            f"{ROWS} rows a day with four features, labels arrive after {DELAY} days, the model is a logistic "
-            "regression, and all settings of checks, trainings and",
-            "promotion have their defaults. The monitor begins with enough history for a first model.",
-            "",
-            *(f"- **{kind}**: {_TITLES[kind]}" for kind in kinds),
-            "",
-            f"| {' | '.join(_HEADER)} |",
-            f"|---|{'--:|' * (len(_HEADER) - 1)}",
-            *rows,
-            "",
-            *_legend(),
-            "",
-            *_judgement(summaries),
-            "",
-        ]
+    introduction = _INTRODUCTION.format(
+        days=max(summary.days for summary in summaries),
+        seeds=len({summary.seed for summary in summaries}),
+        rows=ROWS,
+        delay=DELAY,
     )
+    table = [
+        f"| {' | '.join(_HEADER)} |",
+        f"|---|{'--:|' * (len(_HEADER) - 1)}",
+        *(_row(kind, [summary for summary in summaries if summary.kind is kind]) for kind in kinds),
+    ]
+    worlds = "\n".join(f"- **{kind}**: {_TITLES[kind]}" for kind in kinds)
+    return "\n\n".join([introduction, worlds, "\n".join(table), _LEGEND, _judgement(summaries)]) + "\n"
 
 
 def _row(kind: Kind, lives: Sequence[Summary]) -> str:
@@ -96,39 +115,15 @@ def _mean(lives: Sequence[Summary], name: str) -> float:
     return float(np.mean([getattr(life.served, name).mean() for life in lives]))
 
 
-def _legend() -> list[str]:
-    return [
-        "Alarms, trainings and promotions are means per life.",
-        "",
-        "- **alarms**: series of checks that found drift or a drop of the score; **false**: those at which live window",
-        "  and reference were of the same world.",
-        "- **trainings**: after the first model. **promoted**: those whose version became the champion.",
-        "- **wrong**: promotions of a model that is worse than its predecessor beyond the margin, on 40,000 new rows of",
-        "  the world of the hold-out. The gate states 5 % or less. **regretted**: the same in the world of the 28 days",
-        "  after the promotion, which the gate cannot know where the world goes on changing.",
-        "- **days to learn**: median days from a sudden change to the promotion of a model that was trained on enough",
-        "  days from after it (`retraining.minNewShare`). In brackets the days after which calendar and label delay",
-        "  allow the first such training.",
-        "- **never retrain**, **served**, **hindsight**: mean true score of the weeks, of the first model, of what the",
-        "  monitor served, and of a model that was trained on as many other rows of that very week before it began. No",
-        "  policy can reach the last one.",
-    ]
-
-
-def _judgement(summaries: Sequence[Summary]) -> list[str]:
+def _judgement(summaries: Sequence[Summary]) -> str:
     judged = [promotion for summary in summaries for promotion in summary.promotions]
-    false, tolerated = sum(s.false_alarms for s in summaries), sum(s.tolerated for s in summaries)
-    lines = [
-        f"Over all lives, {sum(promotion.wrong for promotion in judged)} of {len(judged)} promotions were wrong, and "
-        f"there were {false} false alarms; the budget",
-        f"(`sensitivity.falseAlarms`) allows {tolerated:.1f} on the days without a change.",
-        "The invariants of `tests/support/walk/invariants.py` are tested after each day: "
-        "each training has a cause and holds the",
-        "change that it responds to, the budget is kept and not spent on the same data, each day has a verdict, "
-        "corrupted days are reported,",
-        "a changed world is not called `NoDrift`, and a change that lasts is learnt.",
-    ]
+    text = _JUDGEMENT.format(
+        wrong=sum(promotion.wrong for promotion in judged),
+        judged=len(judged),
+        false=sum(summary.false_alarms for summary in summaries),
+        tolerated=sum(summary.tolerated for summary in summaries),
+    )
     problems = beyond(summaries)
-    if problems:
-        lines += ["", "What did not hold:", "", *(f"- {sentence}" for sentence in problems)]
-    return lines
+    if not problems:
+        return text
+    return "\n".join([text, "", "What did not hold:", "", *(f"- {sentence}" for sentence in problems)])

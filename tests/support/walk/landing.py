@@ -87,7 +87,7 @@ def spec_of(world: World, folder: Path, *, without: str | None = None) -> ModelM
         A feature that is no longer declared.
     """
     base = uri_of(folder)
-    numeric = [{"name": "amount", "type": "Numeric", "minimum": "-20", "maximum": "20"}]
+    numeric: list[dict[str, Any]] = [{"name": "amount", "type": "Numeric", "minimum": "-20", "maximum": "20"}]
     numeric += [{"name": name, "type": "Numeric"} for name in ("age", "load")]
     features = [*numeric, {"name": "channel", "type": "Categorical", "allowedValues": list(CHANNELS)}]
     several = world.kind is Kind.NEW_CLASS

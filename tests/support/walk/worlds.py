@@ -25,6 +25,7 @@ DELAY = 3
 ROWS = 200
 CHANNELS = ("branch", "mail", "phone", "web")
 NUMERIC = ("amount", "age", "load")
+_Three = tuple[float, float, float]
 
 
 class Draw(IntEnum):
@@ -61,8 +62,8 @@ class State:
         Share of the rows with a high load whose outcome is a third class.
     """
 
-    means: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    weights: tuple[float, float, float] = (1.2, -0.6, 0.5)
+    means: _Three = (0.0, 0.0, 0.0)
+    weights: _Three = (1.2, -0.6, 0.5)
     third: float = 0.0
 
 
@@ -162,23 +163,8 @@ class World:
 
 _SHIFTED = State(means=(1.0, 0.0, 0.0), weights=(-1.2, -0.6, 0.5))
 _GRADUAL_DAYS, _BACK_AFTER, _PERIOD = 60, 45, 120
-
-
-def _between(share: float) -> State:
-    """Return a state between the first one and the shifted one."""
-    first = State()
-    if share in {0, 1}:
-        return _SHIFTED if share else first
-    return replace(
-        first,
-        means=tuple(a + share * (b - a) for a, b in zip(first.means, _SHIFTED.means, strict=True)),
-        weights=tuple(a + share * (b - a) for a, b in zip(first.weights, _SHIFTED.weights, strict=True)),
-    )
-
-
-def _season(day: int) -> State:
-    wave = np.sin(2 * np.pi * day / _PERIOD)
-    return State(means=(0.0, 0.0, 0.8 * wave), weights=(1.2, -0.6, 0.5 + 0.7 * wave))
+#: Distance of the first days of the two corrupted weeks.
+_WEEKS_APART = 40
 
 
 def world(kind: Kind, seed: int, days: int, onset: int | None = None) -> World:
@@ -191,33 +177,64 @@ def world(kind: Kind, seed: int, days: int, onset: int | None = None) -> World:
     onset
         When what happens begins; a sixth of the days after the first by default.
     """
-    start = days // 6 if onset is None else onset
-    plain = World(kind, seed, days, lambda _: State())
-    match kind:
-        case Kind.STATIONARY:
-            return plain
-        case Kind.SUDDEN:
-            return replace(plain, state=lambda day: _between(day >= start), changes=(Change(start),))
-        case Kind.GRADUAL:
-            return replace(
-                plain,
-                state=lambda day: _between(min(max((day - start + 1) / _GRADUAL_DAYS, 0), 1)),
-                changes=(Change(start, sudden=False),),
-            )
-        case Kind.SEASON:
-            return replace(plain, state=_season, changes=(Change(0, sudden=False),))
-        case Kind.BACK:
-            end = start + _BACK_AFTER
-            return replace(
-                plain,
-                state=lambda day: _between(start <= day < end),
-                changes=(Change(start, end - 1), Change(end)),
-            )
-        case Kind.CORRUPTED:
-            return replace(plain, corrupted=frozenset([*range(start, start + 7), *range(start + 40, start + 47)]))
-        case Kind.CORRECTED:
-            return replace(plain, wrong=0.15)
-        case Kind.NEW_CLASS:
-            return replace(plain, state=lambda day: State(third=0.8 * (day >= start)), changes=(Change(start),))
-        case Kind.LOST_FEATURE:
-            return replace(plain, lost=start)
+    return _MADE[kind](World(kind, seed, days, lambda _: State()), days // 6 if onset is None else onset)
+
+
+def _sudden(plain: World, start: int) -> World:
+    return replace(plain, state=lambda day: _between(day >= start), changes=(Change(start),))
+
+
+def _gradual(plain: World, start: int) -> World:
+    def state(day: int) -> State:
+        return _between(min(max((day - start + 1) / _GRADUAL_DAYS, 0), 1))
+
+    return replace(plain, state=state, changes=(Change(start, sudden=False),))
+
+
+def _season(plain: World, _: int) -> World:
+    def state(day: int) -> State:
+        wave = float(np.sin(2 * np.pi * day / _PERIOD))
+        return State(means=(0.0, 0.0, 0.8 * wave), weights=(1.2, -0.6, 0.5 + 0.7 * wave))
+
+    return replace(plain, state=state, changes=(Change(0, sudden=False),))
+
+
+def _back(plain: World, start: int) -> World:
+    end = start + _BACK_AFTER
+    changes = (Change(start, end - 1), Change(end))
+    return replace(plain, state=lambda day: _between(start <= day < end), changes=changes)
+
+
+def _corrupted(plain: World, start: int) -> World:
+    weeks = (range(first, first + 7) for first in (start, start + _WEEKS_APART))
+    return replace(plain, corrupted=frozenset(day for week in weeks for day in week))
+
+
+def _new_class(plain: World, start: int) -> World:
+    return replace(plain, state=lambda day: State(third=0.8 * (day >= start)), changes=(Change(start),))
+
+
+_MADE: dict[Kind, Callable[[World, int], World]] = {
+    Kind.STATIONARY: lambda plain, _: plain,
+    Kind.SUDDEN: _sudden,
+    Kind.GRADUAL: _gradual,
+    Kind.SEASON: _season,
+    Kind.BACK: _back,
+    Kind.CORRUPTED: _corrupted,
+    Kind.CORRECTED: lambda plain, _: replace(plain, wrong=0.15),
+    Kind.NEW_CLASS: _new_class,
+    Kind.LOST_FEATURE: lambda plain, start: replace(plain, lost=start),
+}
+
+
+def _between(share: float) -> State:
+    """Return a state between the first one and the shifted one."""
+    first, last = State(), _SHIFTED
+    if share in {0, 1}:
+        return last if share else first
+
+    def mixed(one: _Three, other: _Three) -> _Three:
+        a, b, c = ((1 - share) * x + share * y for x, y in zip(one, other, strict=True))
+        return a, b, c
+
+    return replace(first, means=mixed(first.means, last.means), weights=mixed(first.weights, last.weights))

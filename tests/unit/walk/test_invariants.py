@@ -2,12 +2,12 @@
 
 import datetime as dt
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from modelmonitor_api.messages import CheckVerdict, MonitorRef
-from modelmonitor_api.names import Role
+from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.outcomes import RunOutcome
 from modelmonitor_api.status import Champion, ModelMonitorStatus
 from modelmonitor_policy import Decision, PlannedJob, plan_scheduled_check
@@ -23,7 +23,7 @@ from support.walk.worlds import DELAY, Kind, world
 ONSET, DAYS = 5, 70
 #: A training on a day ends this many days before it: the hold-out, the label delay, and the day itself.
 BEFORE = 14 + DELAY + 1
-DECISION = Decision(Action.NOTHING, "NotTriggered", "No trigger is active.")
+DECISION = Decision(Action.NOTHING, Reason.NOT_TRIGGERED, "No trigger is active.")
 _REF = MonitorRef(namespace="default", name="walk", uid="walk")
 
 
@@ -58,7 +58,7 @@ class Script:
                 job = PlannedJob(
                     f"train-{day}-{number}", Role.TRAIN, steps[-1].event.job.request, trigger=f"{trigger}: ."
                 )
-                answer = run(outcome.value, train_end=day_of(end))
+                answer = run(cast(Any, outcome), train_end=day_of(end))
                 steps.append(Step(Event(time, job, answer), self.spec, status(champions), status(after), DECISION))
                 champions = after
         return Life(self.world, tuple(steps), None)  # type: ignore[arg-type]
@@ -67,7 +67,7 @@ class Script:
         time = dt.datetime.combine(day_of(day), dt.time(6), dt.UTC)
         answer = self.verdicts.get(day, self._verdict(day))
         if isinstance(answer, str):
-            answer = check(answer, time=time)
+            answer = check(cast(Any, answer), time=time)
         job = plan_scheduled_check(_REF, self.spec, time)
         return Step(Event(time, job, answer), self.spec, status(now), status(now), DECISION)
 
