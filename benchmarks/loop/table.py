@@ -28,7 +28,7 @@ _HEADER = (
 _INTRODUCTION = """\
 # The loop
 
-How a monitor does that is left alone, in worlds in which everything is known. This page is written by `make bench-loop`.
+How a monitor does that is left alone, in worlds in which everything is known. `make bench-loop` writes this page.
 
 Each world below is lived day by day with the real check, plan, training and promotion gate on a simulated clock, for
 {days} days. Lives of each world, with other rows: {seeds}. There are {rows} rows a day with four features, labels
