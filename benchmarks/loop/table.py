@@ -55,7 +55,12 @@ Over all lives, {wrong} of {judged} promotions were wrong, and there were {false
 
 The invariants of `tests/support/walk/invariants.py` are tested for each day: each training has a cause and holds the
 change that it responds to; the budget is kept, and not spent twice on the same data; each day has a verdict; corrupted
-days are reported; a changed world is not called `NoDrift`; a change that lasts is learnt."""
+days are reported; a changed world is not called `NoDrift`; a change that lasts is learnt; the champion watch reports a
+new champion that turns out to be far worse than its predecessor.
+
+Where a change is undone before the model that has learnt it is promoted, the loop can serve less than the first model
+would have: the hold-out still holds more days of the old change than of the return. The champion watch reports it, and
+by default (`promotion.watch.action: Report`) leaves the rollback to a person. The worlds have no person."""
 
 
 def beyond(summaries: Sequence[Summary]) -> list[str]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from modelmonitor_api.outcomes import Verdict
 from support.walk.bounds import too_many, too_often
 from support.walk.invariants import earliest, learnt_on, sudden, violations
-from support.walk.judge import Promotion, Served, promotions, served
+from support.walk.judge import AFTER, Promotion, Served, promotions, served
 from support.walk.landing import number_of
 from support.walk.life import Life, Step
-from support.walk.worlds import Kind
+from support.walk.worlds import DELAY, Kind
+
+#: Deficit beyond the margin that a month of the champion watch cannot miss.
+_FAR_WORSE = 0.03
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def summarize(life: Life) -> Summary:
     budget = life.spec.sensitivity.false_alarms
     starts = alarms(life)
     steady = [step for step in life.checks if nothing_has_changed(life, step)]
+    judged = promotions(life)
     retrained = [step for step in life.trainings if step.before.champion is not None]
     return Summary(
         life.world.kind,
@@ -83,11 +85,11 @@ def summarize(life: Life) -> Summary:
         sum(nothing_has_changed(life, step) for step in starts),
         len(retrained),
         sum(step.promoted for step in retrained),
-        tuple(promotions(life)),
+        tuple(judged),
         tuple(_learning(life)),
         served(life),
         float(life.spec.promotion.confidence),
-        tuple(violations(life)),
+        (*violations(life), *unreported_regrets(life, judged)),
     )
 
 
@@ -115,6 +117,28 @@ def nothing_has_changed(life: Life, step: Step) -> bool:
     return not lost and len({life.world.state(day) for day in [*range(start, end + 1), *live]}) == 1
 
 
+def unreported_regrets(life: Life, judged: Sequence[Promotion]) -> list[str]:
+    """Return the promotions that turned out to be far worse, without a report of the champion watch.
+
+    The gate cannot know that the world changes back; the watch sees it once labels of the days after it have arrived.
+    """
+    sentences = []
+    for promotion in judged:
+        due = promotion.day + AFTER + DELAY
+        if promotion.later > -promotion.margin - _FAR_WORSE or due >= life.world.days:
+            continue
+        steps = [step for step in life.steps if promotion.day < step.day <= due]
+        watches = [step.after.last_check.watch for step in steps if step.after.last_check is not None]
+        replaced = any(step.after.champion.version != promotion.version for step in steps if step.after.champion)
+        if not replaced and not any(watch.worse for watch in watches if watch and watch.champion == promotion.version):
+            sentences.append(
+                f"{life.world.name}: {promotion.version}, promoted on day {promotion.day}, was worse by "
+                f"{-promotion.later:.3f} in the weeks that followed, and the champion watch did not report it "
+                f"({unreported_regrets.__name__})"
+            )
+    return sentences
+
+
 def _learning(life: Life) -> list[Learning]:
     learning = []
     for change in sudden(life):
@@ -135,8 +159,3 @@ def beyond_chance(summaries: Sequence[Summary]) -> list[str]:
     if too_often(false, tolerated):
         sentences.append(f"{false} false alarms; the budget allows {tolerated:.1f}")
     return sentences
-
-
-def mean_of(values: Sequence[float]) -> float:
-    """Return the mean, NaN of nothing."""
-    return float(np.mean(values)) if values else float("nan")

@@ -16,8 +16,10 @@ from modelmonitor_trainer.replay.simulation import Event
 from support.monitors import check, failure, run
 from support.walk import invariants
 from support.walk.bounds import too_many, too_often
+from support.walk.judge import Promotion
 from support.walk.landing import day_of, spec_of
 from support.walk.life import Life, Step
+from support.walk.summary import unreported_regrets
 from support.walk.worlds import DELAY, Kind, world
 
 ONSET, DAYS = 5, 70
@@ -172,3 +174,11 @@ def test_what_chance_allows():
     assert not too_many(0, 0, 0.05)
     assert not too_often(3, 1.0)
     assert too_often(6, 1.0)
+
+
+def test_a_worse_champion_that_is_not_reported(script):
+    life = script.life()
+    regretted = Promotion(20, champion(0, 0).version, "v0", 0.1, -0.1, 0.005)
+    assert "was worse by 0.100" in unreported_regrets(life, [regretted])[0]
+    assert unreported_regrets(life, [replace(regretted, later=0.0)]) == []
+    assert unreported_regrets(life, [replace(regretted, day=DAYS - 5)]) == [], "labels have not arrived"
