@@ -19,7 +19,7 @@ from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.replay.arrival import Arrival
 from modelmonitor_trainer.replay.jobs import run_job
 from modelmonitor_trainer.replay.past_store import PastData, PastStore, ResultsFolder
-from modelmonitor_trainer.replay.run import Range, live
+from modelmonitor_trainer.replay.run import Range, simulate
 from modelmonitor_trainer.replay.simulation import Event, SimulatedMonitor
 from modelmonitor_trainer.storage.open import StoreConfig
 from support.walk.landing import day_of, land, number_of, spec_of
@@ -165,6 +165,6 @@ def _steps(world: World, folder: Path, monitor: SimulatedMonitor) -> Iterator[St
 
 def _observed(monitor: SimulatedMonitor, first: int, last: int) -> Iterator[Step]:
     before = monitor.status
-    for event in live(monitor, Range(day_of(first), day_of(last))):
+    for event in simulate(monitor, Range(day_of(first), day_of(last))):
         yield Step(event, monitor.spec, before, monitor.status, monitor.decision(event.time))
         before = monitor.status

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,8 @@ def test_the_live_results_are_not_touched(past, result):
 @pytest.mark.parametrize("change", ["first", "arrival"])
 def test_a_replay_of_something_else_in_the_same_folder_starts_anew(past, change):
     """Neither the champion nor the journal of another range, or of other arrivals, is used."""
-    fields = {"first": {"first": 46}, "arrival": {"arrival": Arrival.PARTITION}}[change]
+    changes: dict[str, Any] = {"first": {"first": 46}, "arrival": {"arrival": Arrival.PARTITION}}
+    fields = changes[change]
     replay(past.request(name=f"shared {change}", last=54, processes=1))
     again = replay(past.request(name=f"shared {change}", last=54, processes=1, **fields))
     assert events(again) == events(replay(past.request(name=f"alone {change}", last=54, processes=1, **fields)))
