@@ -125,7 +125,8 @@ def test_lines_stay_within_their_chart(result):
 
 
 def test_policies_that_are_as_cheap_as_the_oracle_are_drawn_at_the_bottom(result):
-    regrets: dict[str, tuple[float, ...]] = dict.fromkeys(("your monitor", "never retrain"), (0.0, 0.0, 0.0)) | {
+    names = ("your monitor", "never retrain", "oracle")
+    regrets: dict[str, tuple[float, ...]] = {name: (0.0, 0.0, 0.0) for name in names}
         "oracle": (0.0, 0.0, 0.0)
     }
     for highest in (0.0, 4.0):  # with a median of zero, too
