@@ -126,9 +126,7 @@ def test_lines_stay_within_their_chart(result):
 
 def test_policies_that_are_as_cheap_as_the_oracle_are_drawn_at_the_bottom(result):
     names = ("your monitor", "never retrain", "oracle")
-    regrets: dict[str, tuple[float, ...]] = {name: (0.0, 0.0, 0.0) for name in names}
-        "oracle": (0.0, 0.0, 0.0)
-    }
+    regrets: dict[str, tuple[float, ...]] = dict.fromkeys(names, (0.0, 0.0, 0.0))
     for highest in (0.0, 4.0):  # with a median of zero, too
         curve = RegretCurve((0.1, 1.0, 10.0), regrets | {"every 7 days": (0.0, 0.0, highest)}, (0, 0, 0))
         policies = (*result.policies, policy("every 7 days", PolicyKind.BASELINE, 100.0, 0.0))
