@@ -156,6 +156,13 @@ def test_every_target_is_explained() -> None:
     assert all(re.search(rf"^  {target} +\S", shown.stdout, re.MULTILINE) for target in TARGETS)
 
 
+def test_every_script_is_explained() -> None:
+    text = (ROOT / "hack" / "README.md").read_text()
+    names = {path.name for path in (ROOT / "hack").iterdir() if path.name not in {"README.md", "__pycache__", "mlflow"}}
+    missing = {name for name in names if f"`{name}" not in text}
+    assert not missing
+
+
 def test_every_script_that_the_makefile_runs_exists() -> None:
     scripts = re.findall(r"^\t@?(hack/[\w./-]+)", MAKEFILE, re.MULTILINE)
     assert "hack/offline/binaries.sh" in scripts
