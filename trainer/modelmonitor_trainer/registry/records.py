@@ -120,17 +120,13 @@ class VersionRecord(Message):
     def reference(self) -> tuple[dt.date, dt.date]:
         """The days that checks compare with: the training window, from the change within it on.
 
-        The model has learnt both worlds, but it serves the newer one. If there are less than MIN_REFERENCE_DAYS from
-        after the change, they say too little, and the whole window counts.
+        The model has learnt the days before and after the change, and it serves those after it. Fewer than
+        MIN_REFERENCE_DAYS after the change are too few to compare with; then the whole window counts.
         """
         start, end = self.train.start, self.train.end
         if self.change_point is not None and (end - self.change_point).days + 1 >= MIN_REFERENCE_DAYS:
             start = max(start, self.change_point)
         return start, end
-
-    def essential_files(self) -> list[StoredFile]:
-        """Return the files without which the version cannot serve, or its data cannot be named."""
-        return [stored for stored in self.files if is_essential(stored.name)]
 
     @property
     def model_sha256(self) -> str | None:
