@@ -130,7 +130,7 @@ bench-replay: install ## Measure what retraining policies cost on four real data
 	$(BIN)/python benchmarks/replay --write docs/explanation/replay.md
 
 .PHONY: bench-loop
-bench-loop: install ## Live a year in worlds that are known, five of each (an hour of processor time; SEEDS=1 is shorter).
+bench-loop: install ## Live a year in worlds that are known, five lives of each (75 minutes of processor time; SEEDS=1: 15).
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/loop --seeds $(or $(SEEDS),5) --write docs/explanation/loop.md --record
 
 ##@ Cluster
