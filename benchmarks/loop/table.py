@@ -33,7 +33,10 @@ How a monitor does that is left alone, in worlds in which everything is known. `
 Each world below is lived day by day with the real check, plan, training and promotion gate on a simulated clock, for
 {days} days. Lives of each world, with other rows: {seeds}. There are {rows} rows a day with four features, labels
 arrive after {delay} days, the model is a logistic regression, and all settings of checks, trainings and promotion have
-their defaults. The monitor begins with enough history for a first model."""
+their defaults. The monitor begins with enough history for a first model.
+
+Worlds with the same seed are made of the same random draws, so the quiet ones differ only where something happens in
+them: their rows are not further evidence about false alarms. More seeds are."""
 _LEGEND = """\
 Alarms, trainings and promotions are means per life.
 
