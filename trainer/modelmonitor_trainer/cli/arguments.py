@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modelmonitor_api.spec import FeatureType
 
 _BUDGET = re.compile(r"^(\d+)/(\d+)d$")
-#: Verdicts that --fail-on accepts: all but NoDrift. The enum takes a quarter of a second to import.
+#: Verdicts that --fail-on accepts: all but NoDrift. Importing the enum would make --help slow; a test compares both.
 FAILURES = ("Drift", "Corrupted", "ChampionUnusable", "PerformanceDrop", "Inconclusive")
 
 
