@@ -1,6 +1,7 @@
 """A monitor over ninety days of rows whose relationship changes, for replays."""
 
 import datetime as dt
+import os
 
 import numpy as np
 import pytest
@@ -41,6 +42,13 @@ class Past(World):
         """Return the request of a replay from one day of the year through another."""
         days = Range(FIRST + dt.timedelta(days=first - 1), FIRST + dt.timedelta(days=last - 1))
         return ReplayRequest(MONITOR, (Setting("own", self.parsed()),), days, self.folder / name, **fields)
+
+
+def write_and_read(store, name):
+    """A function for worker processes, in a module that they can import, however pytest was started."""
+    uri = f"{store._results.root}{name}"
+    store.write(uri, name.encode())
+    return store.read(uri), os.getpid()
 
 
 @pytest.fixture(scope="session")

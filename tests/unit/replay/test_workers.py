@@ -14,17 +14,12 @@ from modelmonitor_trainer.replay.past_store import PastData, ResultsFolder
 from modelmonitor_trainer.replay.workers import PastStoreConfig, Workers
 from modelmonitor_trainer.storage.open import StoreConfig
 from support.processes import wait_until
+from unit.replay.conftest import write_and_read
 
 
 def config(past):
     data = PastData.list(past.store, past.parsed(), Arrival.DECLARED)
     return PastStoreConfig(StoreConfig(), data, ResultsFolder(f"{past.base}/replay/", f"{past.base}/replay/profiles/"))
-
-
-def write_and_read(store, name):
-    uri = f"{store._results.root}{name}"
-    store.write(uri, name.encode())
-    return store.read(uri), os.getpid()
 
 
 def test_functions_run_elsewhere_with_the_store(past):
