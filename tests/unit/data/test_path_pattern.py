@@ -76,6 +76,8 @@ def test_a_pattern_matches_the_files_that_a_shell_matches(tree, parts):
         ("_temporary/*/a.csv", ["_temporary/0/a.csv"]),
         ("*/a.csv", ["archive/a.csv", "d=1/a.csv", "d=2/a.csv", "_d=3/a.csv"]),
         ("d=[12]/*", ["d=1/a.csv", "d=2/a.csv"]),
+        ("[[x]x].csv", ["[x].csv"]),
+        ("[[a]*.csv", ["a.csv", "ab.csv", "[x].csv"]),
         ("**/old/*", ["archive/old/a.csv"]),
         ("archive/**", ["archive/a.csv", "archive/old/a.csv"]),
         ("archive/**/a.csv", ["archive/a.csv", "archive/old/a.csv"]),

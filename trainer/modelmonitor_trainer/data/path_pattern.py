@@ -87,7 +87,8 @@ def _name(part: str) -> str:
         elif char == "?":
             result.append("[^/]")
         elif char == "[" and end > 0:
-            inside = part[index + 1 : end].replace("\\", r"\\").replace("^", r"\^")
+            # Characters that mean nothing in a set of a shell, and something else in one of Python.
+            inside = re.sub(r"([\\^\[&~|])", r"\\\1", part[index + 1 : end])
             negated = inside.startswith("!")
             result.append(f"[^/{inside[1:]}]" if negated else f"(?!/)[{inside}]")
             index = end
