@@ -9,6 +9,7 @@ from typing import Any
 from modelmonitor_api import names
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict, TrainRequest
 from modelmonitor_api.names import KIND, PLURAL, ConditionType, Reason, Role
+from modelmonitor_api.status import Champion
 from support import jobs, monitors
 from support.client import Client, Object
 from support.processes import PATIENCE, wait_until
@@ -176,8 +177,10 @@ class Scene:
         return sorted(jobs.request_of(job, TrainRequest).number for job in self.jobs(Role.TRAIN, name))
 
     def drift(self, token: str, name: str = "flights") -> Object:
-        """Request a check by annotation and finish it with the verdict Drift."""
-        return self.request_check(token, monitors.check("Drift", champion=monitors.champion()), name)
+        """Request a check by annotation and finish it with the verdict Drift, of the champion if there is one."""
+        present = self.status(name).get("champion")
+        champion = Champion.model_validate(present) if present else monitors.champion()
+        return self.request_check(token, monitors.check("Drift", champion=champion), name)
 
     # Events
 
