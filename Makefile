@@ -126,7 +126,7 @@ bench-trust: install ## Measure false alarms and power, compared with other tool
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/gate --append docs/explanation/trust.md
 
 .PHONY: bench-replay
-bench-replay: install ## Measure what retraining policies cost on four real data sets (needs npm; an hour).
+bench-replay: install ## Measure what retraining policies cost on four real data sets (needs npm).
 	$(BIN)/python benchmarks/replay --write docs/explanation/replay.md
 
 .PHONY: bench-loop

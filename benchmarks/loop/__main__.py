@@ -18,16 +18,15 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(_ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from table import beyond, markdown  # noqa: E402
+from table import beyond, markdown
 
-from support.walk.life import live_in  # noqa: E402
-from support.walk.summary import Summary, summarize  # noqa: E402
-from support.walk.worlds import Kind, world  # noqa: E402
+from support.walk.life import live_in
+from support.walk.summary import Summary, summarize
+from support.walk.worlds import Kind, world
 
-_HISTORY = _ROOT / "benchmarks" / "history.jsonl"
+_HISTORY = Path(__file__).resolve().parents[1] / "history.jsonl"
 
 
 def run(kind: Kind, seed: int, days: int) -> tuple[Summary, float]:

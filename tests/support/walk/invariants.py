@@ -30,13 +30,13 @@ def every_training_has_a_cause(life: Life) -> Iterator[str]:
     for step in life.trainings:
         trigger, check = step.event.job.trigger.partition(":")[0], newest_check(life, step)
         champion = step.before.champion
-        found = {
+        causes = {
             Reason.NO_CHAMPION: champion is None and bool(check.rows.current),
             Reason.DRIFT_DETECTED: check.verdict is Verdict.DRIFT,
             Reason.PERFORMANCE_DROP: check.performance_dropped,
             Reason.CHANGE_PARTLY_LEARNT: champion is not None and champion.change_point is not None,
         }
-        if not found.get(Reason(trigger), False):
+        if not causes.get(Reason(trigger), False):
             yield f"day {step.day}: a training started by {trigger}, but the newest check was {check.verdict}"
         if check.verdict is Verdict.CORRUPTED:
             yield f"day {step.day}: a training started although the newest check found corrupted data"

@@ -65,5 +65,5 @@ def test_the_champion_s_score_is_shown_unless_the_verdict_has_it(tmp_path):
     measured = PerformanceResult("performance", "ROCAUC", message="the champion is not scored, because of a class")
     text = render_text(replace(quiet, performance=(measured,)), "")
     assert "\nChampion: The champion is not scored, because of a class.\n" in text
-    said = quiet.verdict.model_copy(update={"message": "The champion is not scored, because of a class."})
-    assert "Champion:" not in render_text(replace(quiet, performance=(measured,), verdict=said), "")
+    unscored = quiet.verdict.model_copy(update={"message": "The champion is not scored, because of a class."})
+    assert "Champion:" not in render_text(replace(quiet, performance=(measured,), verdict=unscored), "")

@@ -12,7 +12,7 @@ from modelmonitor_trainer.check.detectors import performance
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.registry import model_files
 from modelmonitor_trainer.storage.local import path_of
-from unit.train.conftest import World
+from unit.train.conftest import World, champion_world
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +23,7 @@ def _new_process(monkeypatch):
 @pytest.fixture
 def world(tmp_path):
     """A world with a champion, which later days follow."""
-    world = World(tmp_path)
-    world.spec["data"]["live"]["windowDays"] = 12
-    world.land(1, 18)
-    assert world.train().outcome == "Promoted"
-    world.land(19, 30)
-    return world
+    return champion_world(tmp_path)
 
 
 @pytest.fixture

@@ -9,18 +9,13 @@ import pytest
 
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.storage.local import path_of
-from unit.train.conftest import World
+from unit.train.conftest import World, champion_world
 
 
 @pytest.fixture
 def world(tmp_path):
     """A world with a champion, which later days follow."""
-    world = World(tmp_path)
-    world.spec["data"]["live"]["windowDays"] = 12
-    world.land(1, 18)
-    assert world.train().outcome == "Promoted"
-    world.land(19, 30)
-    return world
+    return champion_world(tmp_path)
 
 
 def check(world, capsys, *arguments):

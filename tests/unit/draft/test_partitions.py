@@ -37,32 +37,32 @@ def put(folder, names):
 def test_layouts(tmp_path, name, template):
     put(tmp_path, [name.format(day) for day in DAYS])
     put(tmp_path, ["_SUCCESS", "README.md"])
-    found = find_partitions(open_store(None), uri_of(tmp_path))
-    assert found.template == f"{uri_of(tmp_path)}/{template}"
-    assert tuple(found.days) == DAYS
-    assert (found.first, found.last) == (DAYS[0], DAYS[-1])
+    partitions = find_partitions(open_store(None), uri_of(tmp_path))
+    assert partitions.template == f"{uri_of(tmp_path)}/{template}"
+    assert tuple(partitions.days) == DAYS
+    assert (partitions.first, partitions.last) == (DAYS[0], DAYS[-1])
 
 
 def test_most_objects_decide_and_the_others_are_named(tmp_path):
     put(tmp_path, [f"date={day}/a.parquet" for day in DAYS] + ["export-2013-02-03.parquet"])
-    found = find_partitions(open_store(None), uri_of(tmp_path))
-    assert found.template.endswith("/date=%Y-%m-%d/")
-    assert found.others == (f"{uri_of(tmp_path)}/export-2013-02-03.parquet",)
+    partitions = find_partitions(open_store(None), uri_of(tmp_path))
+    assert partitions.template.endswith("/date=%Y-%m-%d/")
+    assert partitions.others == (f"{uri_of(tmp_path)}/export-2013-02-03.parquet",)
 
 
 def test_a_template_is_taken_as_it_is(tmp_path):
     put(tmp_path, [f"rows/{day}/a.parquet" for day in DAYS])
-    found = find_partitions(open_store(None), f"{uri_of(tmp_path)}/rows/%Y-%m-%d/")
-    assert tuple(found.days) == DAYS
+    partitions = find_partitions(open_store(None), f"{uri_of(tmp_path)}/rows/%Y-%m-%d/")
+    assert tuple(partitions.days) == DAYS
 
 
 def test_a_sample_is_spread_over_all_days(tmp_path):
     days = [dt.date(2013, 1, 1) + dt.timedelta(days=index) for index in range(20)]
     put(tmp_path, [f"{day}/a.parquet" for day in days])
-    found = find_partitions(open_store(None), uri_of(tmp_path))
-    names = [info.uri.split("/")[-2] for info in found.sample(3)]
+    partitions = find_partitions(open_store(None), uri_of(tmp_path))
+    names = [info.uri.split("/")[-2] for info in partitions.sample(3)]
     assert names == ["2013-01-01", "2013-01-11", "2013-01-20"]
-    assert len(found.sample(100)) == 20
+    assert len(partitions.sample(100)) == 20
 
 
 def test_names_without_a_day(tmp_path):

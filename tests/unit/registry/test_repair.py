@@ -42,6 +42,13 @@ def lose_pointer(registry):
     return pointer
 
 
+def restored_pointer(registry, diagnosis):
+    """Restore the pointer, and return it."""
+    pointer = restore(registry, diagnosis)
+    assert pointer is not None
+    return pointer
+
+
 def lose_copies(registry):
     for uri in registry.store.children(registry.layout.tenures):
         registry.store.delete(uri)
@@ -143,8 +150,7 @@ def test_a_restored_champion_keeps_its_pin(make_registry, damage):
     else:
         registry.store.write(registry.layout.champion, pointer.replace(b'"history"', b'"histories"'))
         registry.store.delete(registry.layout.decisions)
-    restored = restore(registry, diagnose(registry))
-    assert restored is not None
+    restored = restored_pointer(registry, diagnose(registry))
     assert restored.pin == pin
     assert registry.champion() == restored
 
@@ -154,8 +160,7 @@ def test_a_released_champion_is_not_restored_as_pinned(make_registry):
     registry.decide(pin=Decision(since=NOW, by="a", comment="audit"))
     registry.decide(pin=None)
     lose_pointer(registry)
-    restored = restore(registry, diagnose(registry))
-    assert restored is not None
+    restored = restored_pointer(registry, diagnose(registry))
     assert restored.pin is None
 
 
@@ -165,15 +170,13 @@ def test_a_retirement_is_restored_for_the_version_that_was_retired(make_registry
     registry.decide(retired=retired)
     before = registry.serving()
     registry.store.delete(registry.layout.champion)
-    restored = restore(registry, diagnose(registry))
-    assert restored is not None
+    restored = restored_pointer(registry, diagnose(registry))
     assert restored == before
     assert registry.champion() is None
     # The next version ends the retirement, and the copy says so.
     registry.promote(stored(registry, 3), instead_of=None, by="train-3", now=at(4))
     registry.store.delete(registry.layout.champion)
-    restored = restore(registry, diagnose(registry))
-    assert restored is not None
+    restored = restored_pointer(registry, diagnose(registry))
     assert restored.retired is None
 
 
@@ -184,8 +187,7 @@ def test_a_person_who_chooses_the_champion_keeps_its_pin(make_registry):
     other = registry.champion().previous
     lose_pointer(registry)
     chosen = choose_champion(registry, diagnose(registry), other, by="local", now=at(9))
-    restored = restore(registry, chosen)
-    assert restored is not None
+    restored = restored_pointer(registry, chosen)
     assert restored.pin == pin
 
 

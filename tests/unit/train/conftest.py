@@ -158,6 +158,16 @@ class World:
         return str(path)
 
 
+def champion_world(folder):
+    """Return a world with a champion, which later days follow."""
+    world = World(folder)
+    world.spec["data"]["live"]["windowDays"] = 12
+    world.land(1, 18)
+    assert world.train().outcome == "Promoted"
+    world.land(19, 30)
+    return world
+
+
 _installed_digest = functools.cache(installed_digest)
 
 

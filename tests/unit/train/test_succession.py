@@ -25,8 +25,8 @@ def chain(world):
 @pytest.mark.parametrize(("champion", "best"), [(0, None), (1, None), (2, 1), (3, 1)])
 def test_the_best_champion_is_the_last_that_was_better(chain, champion, best):
     registry, records = chain
-    found = best_champion(records[champion], registry.find_version)
-    assert (found.version if found else None) == (None if best is None else records[best].version)
+    best_record = best_champion(records[champion], registry.find_version)
+    assert (best_record.version if best_record else None) == (None if best is None else records[best].version)
 
 
 def test_without_a_champion_there_is_no_best(chain):
@@ -37,9 +37,9 @@ def test_the_best_champion_is_known_when_the_versions_in_between_are_gone(chain)
     registry, records = chain
     last = stored(registry, 5, reason="NotWorse", compared_with=records[3].version, best_champion=records[1].version)
     left = {record.version: record for record in (records[1], last)}
-    found = best_champion(last, left.get)
-    assert found is not None
-    assert found.version == records[1].version
+    best_record = best_champion(last, left.get)
+    assert best_record is not None
+    assert best_record.version == records[1].version
 
 
 @pytest.mark.parametrize(

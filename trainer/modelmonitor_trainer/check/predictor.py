@@ -67,7 +67,10 @@ class Predictor:
         if self.model is None:
             raise UnusableModel(f"the prediction column {missing[0]!r} is not written")
         columns, model = tuple(name for name in self.columns if name not in missing), self.model
-        scores = lambda rows: model().predict_scores(rows, absent=missing)  # noqa: E731 - an attribute
+
+        def scores(rows: pa.Table) -> Array:
+            return model().predict_scores(rows, absent=missing)
+
         return replace(self, columns=columns, scores=scores, absent=missing)
 
 
