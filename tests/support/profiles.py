@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +40,16 @@ def _profile(plan: NumericPlan | CategoricalPlan, column: pa.ChunkedArray) -> Co
     counter = Counters((plan,)).counter("column")
     counter.add(column)
     return counter.profile()
+
+
+def assert_same(one: object, other: object) -> None:
+    """Compare every number of two profiles; NaN equals NaN, and the order within a set does not matter."""
+    assert type(one) is type(other)
+    assert is_dataclass(one)
+    assert is_dataclass(other)
+    assert not isinstance(one, type)
+    assert not isinstance(other, type)
+    np.testing.assert_equal(asdict(one), asdict(other))
 
 
 def set_part_bytes(size: int) -> None:

@@ -21,6 +21,7 @@ from modelmonitor_trainer.profile.window import profile_objects, profile_window,
 from modelmonitor_trainer.storage.local import uri_of
 from modelmonitor_trainer.storage.open import open_store
 from support.narrowing import as_type
+from support.profiles import assert_same
 
 FEATURES = (
     Feature(name="x", type="Numeric", minimum="-2", maximum="2"),
@@ -68,8 +69,7 @@ def batch_per_object(objects):
 def same(one, other):
     assert (one.rows, set(one.columns)) == (other.rows, set(other.columns))
     for name in one.columns:
-        assert repr(one.columns[name]) == repr(other.columns[name])
-        assert np.array_equal(one.columns[name].counts, other.columns[name].counts)
+        assert_same(one.columns[name], other.columns[name])
 
 
 def test_a_cached_profile_equals_the_computed_one(lake):

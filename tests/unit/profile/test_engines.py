@@ -33,7 +33,7 @@ from modelmonitor_trainer.profile.window import profile_objects, profile_window
 from modelmonitor_trainer.profile.window_moments import window_moments
 from modelmonitor_trainer.storage.open import StoreConfig, open_store
 from support.narrowing import as_type
-from support.profiles import KillingStore, set_part_bytes
+from support.profiles import KillingStore, assert_same, set_part_bytes
 
 PARQUET, CSV, JSON_LINES = DataFormat.PARQUET, DataFormat.CSV, DataFormat.JSON_LINES
 FEATURES = [Feature(name=name, type=FeatureType.NUMERIC) for name in ("x", "y")]
@@ -110,7 +110,7 @@ def test_the_stored_bytes_do_not_depend_on_the_engine(tmp_path, engine, fmt):
     assert sorted(name.rpartition(".")[2] for name in expected) == ["moments"] * 3 + ["profile"] * 3
     assert result == expected
     assert again == moments
-    assert repr(window) == repr(reference)
+    assert_same(window, reference)
     # From the cache, without another read of the objects.
     for info in objects:
         store.delete(info.uri)
@@ -145,7 +145,7 @@ def test_a_task_and_a_part_are_small_whatever_the_file(tmp_path):
     assert (part, part.footer) == (first.others[0], None)
     assert len(pickle.dumps(first.others[0])) < 1_000
     again = pickle.loads(pickle.dumps(task.others(first)[0])).run(store)
-    assert repr(again) == repr(task.others(first)[0].run(store))
+    assert_same(again, task.others(first)[0].run(store))
 
 
 class Recording(Executor):
