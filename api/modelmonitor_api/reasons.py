@@ -63,6 +63,7 @@ class Reason(DocumentedEnum):
     NO_CHAMPION = "NoChampion", "The monitor has no champion, so a first model is trained."
     DRIFT_DETECTED = "DriftDetected", "Checks reported drift, and triggers.onDrift is true."
     DRIFT_NOT_RULED_OUT = "DriftNotRuledOut", "As many checks as triggers.afterInconclusiveChecks were Inconclusive."
+    EXPECTED_GAIN = "ExpectedGain", "The gain expected from a newer model exceeds the price of a training (spec.costs)."
     PERIOD_ELAPSED = "PeriodElapsed", "triggers.everyDays have passed since the last training."
     ENOUGH_NEW_ROWS = "EnoughNewRows", "triggers.everyNewRows have arrived since the champion's training data."
     CHANGE_PARTLY_LEARNT = (

@@ -38,6 +38,7 @@ Text = Annotated[str, Field(max_length=1024)]
 #: Maximum lengths of the lists in a status.
 MAX_HISTORY = 10
 MAX_RECENT_JOBS = 20
+MAX_COMPARISONS = 12
 MAX_TOP_FEATURES = 5
 
 
@@ -152,6 +153,16 @@ class ScoreComparison(Message):
     holdout_rows: int | None = Field(None, description="Number of rows in the hold-out.", ge=0)
 
 
+class AgeComparison(Message):
+    """What a training learnt about age: a newer model against a champion with older data."""
+
+    time: Time = Field(description="Time at which the training ended.")
+    days: int = Field(description="How many days later the challenger's training window ended.", ge=1)
+    difference: Text = Field(description="Improvement of the challenger over the champion; negative if it is worse.")
+    low: Text = Field(description="Lower bound of the confidence interval of the difference.")
+    high: Text = Field(description="Upper bound of the confidence interval of the difference.")
+
+
 class LastTraining(Message):
     """The newest training."""
 
@@ -176,6 +187,9 @@ class LastTraining(Message):
     report_uri: Text | None = Field(None, description="URI of the report page.")
     train_end: dt.date | None = Field(None, description="Last day of its training window, included.")
     failures: int = Field(0, description="Number of consecutive failed trainings.", ge=0)
+    rejections: int = Field(
+        0, description="Number of consecutive trainings whose models were rejected; failed ones do not count.", ge=0
+    )
     generation: int | None = Field(None, description="Generation of the spec when the training started.")
 
 
@@ -271,6 +285,11 @@ class ModelMonitorStatus(Message):
         default_factory=list,
         description="Start times of trainings, newest first; counted by spec.retraining.budget.",
         max_length=100,
+    )
+    comparisons: list[AgeComparison] = Field(
+        default_factory=list,
+        description="Comparisons of newer with older models, newest first; triggers.onExpectedGain learns from them.",
+        max_length=MAX_COMPARISONS,
     )
     training_windows: TrainingDays | None = Field(
         None, description="Days that a training would use now; absent before the first check."

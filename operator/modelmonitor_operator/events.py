@@ -75,7 +75,7 @@ _QUIET = frozenset(
     {Reason.NOT_CHECKED_YET.value, Reason.NOT_TRIGGERED.value, Reason.ACTIVE.value, Reason.IN_FLIGHT.value}
     | {Reason.NOT_WORSE_THAN_PREDECESSOR.value}
     | {reason.value for reason in (Reason.NO_CHAMPION, Reason.DRIFT_DETECTED, Reason.PERFORMANCE_DROP)}
-    | {Reason.DRIFT_NOT_RULED_OUT.value}
+    | {Reason.DRIFT_NOT_RULED_OUT.value, Reason.EXPECTED_GAIN.value}
     | {reason.value for reason in (Reason.PERIOD_ELAPSED, Reason.ENOUGH_NEW_ROWS, Reason.REQUESTED)}
     | {reason.value for reason in (Reason.PROMOTED, Reason.REJECTED, Reason.AWAITING_APPROVAL)}
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import Champion, LastCheck, LastTraining, ModelMonitorStatus
+from modelmonitor_api.status import AgeComparison, Champion, LastCheck, LastTraining, ModelMonitorStatus
 from modelmonitor_policy.champion_watch import current_watch, describe_watch
 from modelmonitor_policy.observations import (
     ChampionObservation,
@@ -40,6 +40,8 @@ class Facts:
         Number of the newest training; 0 if there has been none.
     trainings
         Start times of trainings, in any order; the retraining budget counts them.
+    comparisons
+        What trainings learnt about age, newest first.
     champion
         The model in production.
     in_flight
@@ -64,6 +66,7 @@ class Facts:
     training: TrainingObservation | None = None
     last_number: int = 0
     trainings: tuple[dt.datetime, ...] = ()
+    comparisons: tuple[AgeComparison, ...] = ()
     champion: ChampionObservation | None = None
     in_flight: JobInFlight | None = None
     requests: Requests = field(default_factory=Requests)
@@ -107,6 +110,7 @@ def facts_of(
         training=_training(status.last_training),
         last_number=_last_number(status, jobs),
         trainings=tuple(status.trainings),
+        comparisons=tuple(status.comparisons),
         champion=_champion(status.champion),
         in_flight=next((JobInFlight(job.role, job.name) for job in jobs if job.may_change_champion), None),
         requests=requests.pending(status.handled_requests),
@@ -143,7 +147,14 @@ def _champion(champion: Champion | None) -> ChampionObservation | None:
     if champion is None:
         return None
     train_end = _day_before(champion.data_end)
-    return ChampionObservation(champion.version, champion.since, train_end, champion.change_point, champion.pinned)
+    return ChampionObservation(
+        version=champion.version,
+        since=champion.since,
+        train_end=train_end,
+        change_point=champion.change_point,
+        pinned=champion.pinned,
+        score=float(champion.score) if champion.score is not None else None,
+    )
 
 
 def _day_before(end: dt.datetime | None) -> dt.date | None:
@@ -163,6 +174,7 @@ def _training(training: LastTraining | None) -> TrainingObservation | None:
         message=training.message,
         outcome=training.outcome,
         train_end=training.train_end,
+        rejections=training.rejections,
     )
 
 

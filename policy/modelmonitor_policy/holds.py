@@ -127,6 +127,43 @@ def tried_already(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Ho
     )
 
 
+#: Triggers that come back while nothing gets better. Periods and numbers of rows are declared, and are kept to.
+_RECURRING = _RESPONSES | {Reason.NO_CHAMPION, Reason.CHANGE_PARTLY_LEARNT, Reason.DRIFT_NOT_RULED_OUT}
+#: Hold-outs to wait for after rejections in a row: 1, 2, 4, 8.
+MAX_HOLDOUTS = 8
+
+
+def rejected_before(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """After a rejection, wait for a hold-out of new days, and for twice as many after each further one.
+
+    A comparison on nearly the same days would repeat the last one, and each repetition is a chance to be promoted by
+    luck. Without a champion, the wait does not grow.
+    """
+    check, champion, training, spec = facts.check, facts.champion, facts.training, facts.spec
+    if trigger.reason not in _RECURRING or check is None or check.newest_day is None or training is None:
+        return None
+    tried = training.train_end
+    if not training.rejections or tried is None or training.generation != facts.generation:
+        return None
+    if check.drift_onset is not None and check.drift_onset > tried:
+        return None  # another change, which the rejected model had not seen
+    champion_end = champion.train_end if champion is not None else None
+    end = plan_training(spec, check.newest_day, champion_end=champion_end).train.end
+    holdouts = min(1 << (training.rejections - 1), MAX_HOLDOUTS) if champion is not None else 1
+    required = holdouts * spec.promotion.holdout_days
+    if (end - tried).days >= required:
+        return None
+    enough = day_with(spec, tried + dt.timedelta(days=1), required)
+    rejected = "last training was" if training.rejections == 1 else f"last {training.rejections} trainings were"
+    return Hold(
+        Reason.WAITING_FOR_NEW_DATA,
+        f"Waiting until {format_time(known_from(spec, enough))} for newer data: the {rejected} rejected, on days "
+        f"through {tried}, and another would end {max(0, (end - tried).days)} days later; {required} are needed "
+        f"(promotion.holdoutDays is {spec.promotion.holdout_days}; the wait doubles after each rejection of a "
+        f"challenger). Pending: {trigger.message}.",
+    )
+
+
 def nothing_new(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
     """Do not train on the days that the champion was trained on, unless the spec has changed since."""
     check, champion, training = facts.check, facts.champion, facts.training
@@ -246,6 +283,7 @@ HOLDS: tuple[HoldRule, ...] = (
     corrupted,
     waiting_for_new_data,
     tried_already,
+    rejected_before,
     nothing_new,
     backing_off,
     cooling_down,

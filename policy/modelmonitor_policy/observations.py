@@ -115,6 +115,8 @@ class TrainingObservation:
         How it ended, in one word; None while it runs.
     train_end
         Last day of its training window; None where it is not known.
+    rejections
+        Number of consecutive trainings whose models were rejected, including this one.
     """
 
     reason: str
@@ -125,6 +127,7 @@ class TrainingObservation:
     message: str = ""
     outcome: str | None = None
     train_end: dt.date | None = None
+    rejections: int = 0
 
     @property
     def failed(self) -> bool:
@@ -146,6 +149,8 @@ class ChampionObservation:
         First day after a change within its training window; None where there is none.
     pinned
         Why it is pinned in the registry; None if it is not.
+    score
+        Its score on the hold-out of its promotion; None where it is not known.
     """
 
     version: str
@@ -153,6 +158,7 @@ class ChampionObservation:
     train_end: dt.date | None = None
     change_point: dt.date | None = None
     pinned: str | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True)

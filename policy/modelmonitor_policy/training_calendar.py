@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from modelmonitor_api.spec import ModelMonitorSpec, TrainingWindow
+from modelmonitor_api.spec import FinalFit, ModelMonitorSpec, TrainingWindow
 from modelmonitor_policy.schedule import next_time
 
 _DAY = dt.timedelta(days=1)
@@ -91,6 +91,17 @@ def plan_training(
     if change is not None and spec.retraining.window is TrainingWindow.SINCE_DRIFT and change <= train_end:
         train_start = max(train_start, change)
     return TrainingCalendar(Days(train_start, train_end), Days(start, end), Days(end + _DAY, newest))
+
+
+def fits_with_holdout(spec: ModelMonitorSpec) -> bool:
+    """Return whether the model that serves has learnt from the hold-out of its promotion, too.
+
+    It is the default of the built-in trainer; a custom trainer fits its model itself.
+    """
+    declared = spec.promotion.final_fit
+    if declared is None:
+        return spec.retraining.estimator is not None
+    return declared is FinalFit.WITH_HOLDOUT
 
 
 def days_required(spec: ModelMonitorSpec, before: int = 0) -> int:

@@ -8,11 +8,13 @@ from typing import Any
 
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
 from modelmonitor_api.names import Reason, Role
-from modelmonitor_api.outcomes import TrainingOutcome, Verdict
+from modelmonitor_api.outcomes import RunOutcome, TrainingOutcome, Verdict
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.status import (
+    MAX_COMPARISONS,
     MAX_HISTORY,
     MAX_RECENT_JOBS,
+    AgeComparison,
     Champion,
     ChampionWatch,
     HistoryEntry,
@@ -143,6 +145,7 @@ def _record_training_start(status: ModelMonitorStatus, job: JobObservation) -> M
         start_time=job.started,
         message=message,
         failures=last.failures if last is not None else 0,
+        rejections=last.rejections if last is not None else 0,
         generation=status.observed_generation,
     )
     entry = HistoryEntry(time=job.started, action=Reason.TRAINING_STARTED, reason=reason, message=message)
@@ -239,7 +242,9 @@ def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: d
             "report_uri": verdict.report_uri,
             "comparison": _comparison(verdict),
             "train_end": verdict.train_end,
+            "rejections": _rejections(last, verdict),
         }
+        status = _add_comparison(status, verdict, finished)
         status = _with_champion(status, verdict.champion)
         if reason in _NOTHING_NEW:  # it could change nothing, so it uses nothing of the budget
             status = _update(status, trainings=[start for start in status.trainings if start != last.start_time])
@@ -250,6 +255,28 @@ def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: d
     update |= {"completion_time": finished, "outcome": outcome, "message": message, "image_id": job.image_id}
     entry = HistoryEntry(time=finished, action=action, reason=reason, message=message, version=version)
     return _add_history(_update(status, last_training=last.model_copy(update=update)), entry)
+
+
+def _rejections(last: LastTraining, verdict: RunVerdict) -> int:
+    """Return the number of rejections in a row: what ends without a comparison neither counts nor ends the row."""
+    if verdict.outcome is RunOutcome.REJECTED and verdict.comparison is not None:
+        return last.rejections + 1
+    passed = verdict.outcome in {RunOutcome.PROMOTED, RunOutcome.AWAITING_APPROVAL}
+    return 0 if passed else last.rejections
+
+
+def _add_comparison(status: ModelMonitorStatus, verdict: RunVerdict, finished: dt.datetime) -> ModelMonitorStatus:
+    """Record what a training says about age: its challenger has newer data than the champion of before."""
+    scores, champion = _comparison(verdict), status.champion
+    if scores is None or scores.difference is None or scores.low is None or scores.high is None:
+        return status
+    if champion is None or champion.data_end is None or verdict.train_end is None:
+        return status
+    days = (verdict.train_end - (champion.data_end - dt.timedelta(microseconds=1)).astimezone(dt.UTC).date()).days
+    if days < 1:
+        return status
+    learnt = AgeComparison(time=finished, days=days, difference=scores.difference, low=scores.low, high=scores.high)
+    return _update(status, comparisons=[learnt, *status.comparisons][:MAX_COMPARISONS])
 
 
 def _comparison(verdict: RunVerdict) -> ScoreComparison | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from modelmonitor_api.names import ANNOTATION_RETRAIN_REQUESTED, Reason
 from modelmonitor_api.status import format_time
+from modelmonitor_policy.expected_gain import last_day_learnt, last_day_tried, learn_decay, point_of
 from modelmonitor_policy.facts import Facts
 from modelmonitor_policy.observations import CheckObservation
 from modelmonitor_policy.training_calendar import Days, days_required, plan_training
@@ -146,6 +147,32 @@ def period(facts: Facts, now: dt.datetime) -> ActiveTrigger | None:
     )
 
 
+def expected_gain(facts: Facts, _: dt.datetime) -> ActiveTrigger | None:
+    """What the champion's age is expected to have cost exceeds the price of a training."""
+    check, champion, costs = fresh_check(facts, Reason.EXPECTED_GAIN), facts.champion, facts.spec.costs
+    if not facts.spec.triggers.on_expected_gain or costs is None or check is None or check.newest_day is None:
+        return None
+    if champion is None or champion.train_end is None:
+        return None
+    calendar = plan_training(facts.spec, check.newest_day, champion_end=champion.train_end)
+    since = champion.train_end
+    if facts.training is not None and facts.training.train_end is not None:
+        since = max(since, last_day_tried(facts.spec, facts.training.train_end))
+    days = (last_day_learnt(facts.spec, calendar) - since).days
+    promotion, price = facts.spec.promotion, float(costs.training)
+    point = point_of(promotion.metric, champion.score)
+    decay = learn_decay(facts.comparisons, point=point, confidence=float(promotion.confidence))
+    loss = decay.loss(days) * float(costs.metric_point_day)
+    if days <= 0 or loss < price:
+        return None
+    return ActiveTrigger(
+        Reason.EXPECTED_GAIN,
+        f"{days} days of labelled rows are newer than the last training, and without them the champion is expected to "
+        f"have cost {loss:.4g}: models lose {decay.expected_rate:.3g} points a day, by {decay.comparisons} "
+        f"comparisons. A training costs {price:g} (spec.costs)",
+    )
+
+
 def new_rows(facts: Facts, _: dt.datetime) -> ActiveTrigger | None:
     """Enough rows have arrived since the champion's training data."""
     check, required = fresh_check(facts, Reason.ENOUGH_NEW_ROWS), facts.spec.triggers.every_new_rows
@@ -186,6 +213,7 @@ TRIGGERS: tuple[Trigger, ...] = (
     drift,
     partly_learnt,
     lasting_doubt,
+    expected_gain,
     period,
     new_rows,
 )

@@ -47,6 +47,7 @@ from modelmonitor_api.spec.promotion import (
     WatchAction,
 )
 from modelmonitor_api.spec.retraining import (
+    Costs,
     Retention,
     Retraining,
     RetrainingMode,
@@ -63,6 +64,7 @@ __all__ = [
     "CategoricalEncoding",
     "CheckPod",
     "ClassWeights",
+    "Costs",
     "Data",
     "DataFormat",
     "Detector",

@@ -12,7 +12,7 @@ from modelmonitor_api.spec.detection import Detector, DetectorType, Metric, Sens
 from modelmonitor_api.spec.model import Model, Task
 from modelmonitor_api.spec.pods import CheckPod
 from modelmonitor_api.spec.promotion import FinalFit, Promotion
-from modelmonitor_api.spec.retraining import Retraining, Triggers
+from modelmonitor_api.spec.retraining import Costs, Retraining, Triggers
 
 S3_ONLY = "in a cluster, every URI must start with s3:// (file:// is for the command line only)"
 
@@ -77,6 +77,11 @@ class ModelMonitorSpec(Resource):
         Sensitivity(), description="How many false alarms are acceptable, and the smallest change that matters."
     )
     triggers: Triggers = Field(Triggers(), description="Conditions that start a training.")
+    costs: Costs | None = Field(
+        None,
+        description="Prices of a training and of a worse model: triggers.onExpectedGain weighs them, and modelmonitor "
+        "replay compares settings by them. If omitted, nothing is weighed.",
+    )
     retraining: Retraining = Field(description="How challengers are trained, and how often.")
     promotion: Promotion = Field(description="Promotion gate, champion watch and rollout.")
 
@@ -118,9 +123,16 @@ class ModelMonitorSpec(Resource):
             ),
         ),
         Rule(
+            cel="!self.triggers.onExpectedGain || has(self.costs)",
+            message="triggers.onExpectedGain needs spec.costs: the price of a training, and that of a worse model",
+            holds=lambda self: not self.triggers.on_expected_gain or self.costs is not None,
+        ),
+        Rule(
             cel="!has(self.promotion.finalFit) || self.promotion.finalFit == 'None' || has(self.retraining.estimator)",
             message="promotion.finalFit WithHoldout needs retraining.estimator: a custom trainer fits its model itself",
-            holds=lambda self: self.promotion.final_fit is FinalFit.NONE or self.retraining.estimator is not None,
+            holds=lambda self: (
+                self.promotion.final_fit is not FinalFit.WITH_HOLDOUT or self.retraining.estimator is not None
+            ),
         ),
         Rule(
             # All containers of a pod share the identity of its service account, including that of a custom image.

@@ -107,12 +107,13 @@ class Promotion(Resource):
         ge=1,
         le=366,
     )
-    final_fit: FinalFit = Field(
-        FinalFit.NONE,
-        description="What the model that serves is fitted to. None: the training window, as the model that was "
-        "compared. WithHoldout: once the challenger has passed, the same recipe and seed are fitted once more to a "
-        "window of the same length that ends with the hold-out, so that the newest labelled days are not lost. The "
-        "comparison then speaks of the recipe, and the champion watch judges the model that serves.",
+    final_fit: FinalFit | None = Field(
+        None,
+        description="What the model that serves is fitted to. WithHoldout: once the challenger has passed, the same "
+        "recipe and seed are fitted once more to a window of the same length that ends with the hold-out, so that the "
+        "newest labelled days are not lost. The comparison then speaks of the recipe, and the champion watch judges "
+        "the model that serves. None: the training window, as the model that was compared. If omitted, WithHoldout "
+        "with retraining.estimator, and None with a custom trainer.",
     )
     min_holdout_positives: int = Field(
         10,

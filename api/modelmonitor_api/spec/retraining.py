@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from modelmonitor_api.resource import MAX_COUNT, Fraction, Resource, Rule
+from modelmonitor_api.resource import MAX_COUNT, Fraction, NonNegative, Resource, Rule
 from modelmonitor_api.spec.detection import RateLimit
 from modelmonitor_api.spec.estimator import WARM_STARTABLE, Calibration, Estimator
 from modelmonitor_api.spec.pods import Trainer
@@ -38,6 +38,24 @@ class Triggers(Resource):
         "rows alone do not start one.",
         ge=1,
         le=MAX_COUNT,
+    )
+    on_expected_gain: bool = Field(
+        False,
+        description="Whether to train when the gain expected from a newer model exceeds the price of a training. How "
+        "fast a model loses with age is learnt from the comparisons of this monitor's own trainings; spec.costs has "
+        "the prices.",
+    )
+
+
+class Costs(Resource):
+    """Prices, in any currency.
+
+    A point is 0.01 of promotion.metric, or 1 % of the champion's error where the metric has the units of the target.
+    """
+
+    training: NonNegative = Field(description="Price of a training.")
+    metric_point_day: NonNegative = Field(
+        description="Price of a point of promotion.metric that the served model lacks for a day."
     )
 
 

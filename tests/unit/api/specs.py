@@ -164,6 +164,7 @@ INVALID = {
         custom_trainer(storage__credentialsSecretRef=None),
         "share the identity of its service account",
     ),
+    "expected gain without prices": (spec(triggers__onExpectedGain=True), "onExpectedGain needs spec.costs"),
     "final fit of a custom trainer": (
         custom_trainer(promotion={"metric": "ROCAUC", "finalFit": "WithHoldout"}),
         "a custom trainer fits its model itself",

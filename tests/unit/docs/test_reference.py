@@ -23,7 +23,6 @@ CONDITIONS_PAGE = (DOCS / "reference" / "conditions.md").read_text()
 #: Files that this run cannot write: those of a custom trainer or a final fit, and a deletion that has been withdrawn.
 NOT_WRITTEN = {
     "versions/<version>/model/…",
-    "versions/<version>/evaluated.skops",
     "versions/<version>/deleting.json",
     "damaged/champion-<hash>.json",
     "decisions.json",

@@ -146,6 +146,40 @@ def test_a_lasting_change_is_not_answered_every_day(newest: int, waits: bool) ->
     assert decide(replace(later, requests=retrain()), NOW).reason is Reason.REQUESTED
 
 
+@pytest.mark.parametrize(("rejections", "needed"), [(1, 14), (2, 28), (3, 56), (4, 112), (9, 112)])
+def test_the_wait_doubles_after_each_rejection(rejections: int, needed: int) -> None:
+    """A comparison on nearly the same hold-out is another chance to be promoted by luck, and costs as much."""
+    tried, share = CHANGE + 100 * DAY, {"minNewShare": "0"}
+    declared = spec(schedule="0 6 * * *", retraining=share)
+    before = training(DAY, reason="DriftDetected", train_end=tried, outcome="Rejected", rejections=rejections)
+    # Labels are 2 days late, and the hold-out follows the training window.
+    last = tried + (needed - 1 + 16) * DAY
+    known = facts(spec=declared, champion=CHAMPION, check=changed(last), training=before)
+    decision = decide(known, NOW)
+    assert decision.reason is Reason.WAITING_FOR_NEW_DATA
+    assert f"{needed} are needed" in decision.message
+    assert decide(replace(known, check=changed(last + DAY)), NOW).reason is Reason.DRIFT_DETECTED
+    assert decide(replace(known, check=changed(last, onset=tried + DAY)), NOW).reason is Reason.DRIFT_DETECTED
+    assert decide(replace(known, generation=2), NOW).reason is Reason.DRIFT_DETECTED
+    assert decide(replace(known, requests=retrain()), NOW).reason is Reason.REQUESTED
+
+
+def test_a_first_model_that_was_rejected_waits_for_one_new_holdout() -> None:
+    tried = CHANGE + 100 * DAY
+    before = training(DAY, train_end=tried, outcome="Rejected", rejections=5)
+    known = facts(spec=SPEC, champion=None, check=replace(check(), newest_day=tried + 29 * DAY), training=before)
+    assert decide(known, NOW).reason is Reason.WAITING_FOR_NEW_DATA
+    later = replace(known, check=replace(check(), newest_day=tried + 30 * DAY))
+    assert decide(later, NOW).reason is Reason.NO_CHAMPION
+
+
+def test_a_declared_period_is_kept_after_rejections() -> None:
+    periodic = spec(schedule="0 6 * * *", triggers={"everyDays": 7})
+    tried = training(8 * DAY, train_end=CHANGE + 100 * DAY, outcome="Rejected", rejections=3)
+    known = facts(spec=periodic, champion=CHAMPION, training=tried)
+    assert decide(known, NOW).reason is Reason.PERIOD_ELAPSED
+
+
 def test_nothing_trains_on_the_days_of_the_champion() -> None:
     newest = CHAMPION.train_end
     assert newest is not None

@@ -15,6 +15,7 @@ from modelmonitor_policy.training_calendar import (
     day_with,
     days_required,
     describe_calendar,
+    fits_with_holdout,
     known_from,
     plan_training,
 )
@@ -123,6 +124,13 @@ RESPONSE = (
     "A training responds to a change from day 33 after it on, when 18 days of its window are from after the change "
     "(retraining.minNewShare is 0.2)."
 )
+
+
+def test_by_default_the_built_in_trainer_fits_with_the_holdout() -> None:
+    assert fits_with_holdout(spec())
+    assert not fits_with_holdout(spec(promotion={"metric": "ROCAUC", "finalFit": "None"}))
+    custom = spec().retraining.model_copy(update={"estimator": None})
+    assert not fits_with_holdout(spec().model_copy(update={"retraining": custom}))
 
 
 def test_the_calendar_is_described_in_days_before_the_newest() -> None:

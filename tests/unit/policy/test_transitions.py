@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmonitor_api.names import FailureReason, Reason, Role
-from modelmonitor_api.status import MAX_HISTORY, MAX_RECENT_JOBS, Champion, ChampionWatch, ModelMonitorStatus
+from modelmonitor_api.status import (
+    MAX_COMPARISONS,
+    MAX_HISTORY,
+    MAX_RECENT_JOBS,
+    Champion,
+    ChampionWatch,
+    ModelMonitorStatus,
+)
 from modelmonitor_policy import (
     INITIAL_CHECK,
     AutoRollback,
@@ -28,7 +35,7 @@ from modelmonitor_policy import (
     record_intent,
 )
 from support import monitors
-from unit.policy.factories import HOUR, NOW
+from unit.policy.factories import DAY, HOUR, NOW
 
 EMPTY = ModelMonitorStatus(observed_generation=4)
 MINUTE = dt.timedelta(minutes=1)
@@ -73,6 +80,44 @@ def test_a_training_is_recorded_when_it_starts_with_the_request_that_it_serves()
     assert status.last_training.completion_time is None
     assert (status.handled_requests.retrain, status.trainings) == ("please", [NOW])
     assert apply_job_results(status, [training(2)]) == status, "an older training is not the newest one"
+
+
+def test_a_training_records_what_it_says_about_age() -> None:
+    """Whatever its outcome: how many days newer its rows were than those of the champion, and how much better."""
+    first = monitors.champion("v1").model_copy(update={"data_end": NOW - 40 * DAY})
+    before = EMPTY.model_copy(update={"champion": first})
+    verdict = monitors.run("Rejected", champion=None, train_end=(NOW - 16 * DAY).date())
+    status = apply_job_results(before, [training(1, verdict, ended=HOUR)])
+    [learnt] = status.comparisons
+    assert (learnt.days, learnt.difference, learnt.low, learnt.high) == (24, "0.0100", "0.0020", "0.0180")
+    for number in range(2, 20):
+        status = apply_job_results(status, [training(number, verdict, ended=number * HOUR)])
+    assert len(status.comparisons) == MAX_COMPARISONS
+    assert status.comparisons[0].time == NOW + 19 * HOUR
+
+
+def test_rejections_in_a_row_are_counted() -> None:
+    outcomes = [
+        (monitors.run("Rejected"), 1),
+        (monitors.failure(), 1),
+        (monitors.run("Rejected"), 2),
+        (monitors.run("Inconclusive", comparison=None), 2),
+        (monitors.run("Promoted"), 0),
+        (monitors.run("Rejected"), 1),
+    ]
+    status = EMPTY
+    for number, (answer, rejections) in enumerate(outcomes, start=1):
+        status = apply_job_results(status, [training(number, answer, ended=number * HOUR)])
+        assert status.last_training is not None
+        assert status.last_training.rejections == rejections
+
+
+@pytest.mark.parametrize("train_end", [None, (NOW - 60 * DAY).date()], ids=["custom trainer", "older rows"])
+def test_a_training_on_rows_that_are_not_newer_says_nothing_about_age(train_end: dt.date | None) -> None:
+    first = monitors.champion("v1").model_copy(update={"data_end": NOW - 40 * DAY})
+    verdict = monitors.run("Rejected", champion=None, train_end=train_end)
+    status = apply_job_results(EMPTY.model_copy(update={"champion": first}), [training(1, verdict, ended=HOUR)])
+    assert status.comparisons == []
 
 
 def test_a_verdict_replaces_a_failure_and_counts_consecutive_drifts() -> None:

@@ -12,7 +12,7 @@ from unit.train.conftest import FIRST
 
 @pytest.fixture
 def asking(world):
-    world.spec["promotion"]["finalFit"] = "WithHoldout"
+    del world.spec["promotion"]["finalFit"]  # the default
     return world
 
 
@@ -79,7 +79,7 @@ def test_the_same_model_again_is_nothing_new(asking):
     assert record.compared_sha256 == record.evaluated.fitted_sha256
 
 
-def test_by_default_the_model_that_was_compared_serves(world):
+def test_without_a_final_fit_the_model_that_was_compared_serves(world):
     record = world.registry.version(world.train().version)
     assert record.evaluated is None
     assert json.loads(record.model_dump_json(by_alias=True))["evaluated"] is None

@@ -16,6 +16,8 @@ from modelmonitor_trainer.cli.arguments import add_file, add_output, day, price
 from modelmonitor_trainer.cli.monitor_file import read_monitor
 
 if TYPE_CHECKING:
+    from modelmonitor_api.spec import Costs
+    from modelmonitor_trainer.replay.costs import Prices
     from modelmonitor_trainer.replay.replay import OnProgress, ReplayRequest
     from modelmonitor_trainer.replay.simulation import Event
 
@@ -61,13 +63,18 @@ def add_commands(subparsers: Any) -> None:
         help="when data arrived: labels data.labels.delayDays after their partition's day (Declared, the default), or "
         "with that day (Partition), or all objects when they were written (Modified, the meaning of --arrival alone)",
     )
-    command.add_argument("--training-price", type=price, default=1.0, metavar="N", help="price of a training")
+    command.add_argument(
+        "--training-price",
+        type=price,
+        metavar="N",
+        help="price of a training (default: spec.costs.training, or 1)",
+    )
     command.add_argument(
         "--metric-price",
         type=price,
-        default=1.0,
         metavar="N",
-        help="price of a point of the metric (0.01) that the served model lacks for a day",
+        help="price of a point of the metric (0.01) that the served model lacks for a day (default: "
+        "spec.costs.metricPointDay, or 1)",
     )
     command.add_argument("--currency", default="", metavar="TEXT", help="unit of the prices")
     command.add_argument("--html", metavar="FILE", help="write the page to FILE")
@@ -103,7 +110,6 @@ def _replay(args: argparse.Namespace) -> int:
 def _request(args: argparse.Namespace) -> ReplayRequest:
     from modelmonitor_trainer.errors import BadConfiguration
     from modelmonitor_trainer.replay.arrival import Arrival
-    from modelmonitor_trainer.replay.costs import Prices
     from modelmonitor_trainer.replay.replay import ReplayRequest
     from modelmonitor_trainer.replay.run import Range
     from modelmonitor_trainer.replay.settings import Setting, with_overrides
@@ -128,9 +134,21 @@ def _request(args: argparse.Namespace) -> ReplayRequest:
         folder=Path(args.results or f"replay-{monitor.name}").absolute(),
         arrival=Arrival(args.arrival),
         baselines=args.policies,
-        prices=Prices(args.training_price, args.metric_price, args.currency),
+        prices=_prices(args, settings[0].spec.costs),
         processes=args.processes,
     )
+
+
+def _prices(args: argparse.Namespace, costs: Costs | None) -> Prices:
+    """Return the prices of the command line, or else those of the monitor, or 1."""
+    from modelmonitor_trainer.replay.costs import Prices
+
+    training, point_day = args.training_price, args.metric_price
+    if training is None:
+        training = float(costs.training) if costs is not None else 1.0
+    if point_day is None:
+        point_day = float(costs.metric_point_day) if costs is not None else 1.0
+    return Prices(training, point_day, args.currency)
 
 
 @contextmanager

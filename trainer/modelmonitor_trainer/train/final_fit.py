@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 from dataclasses import dataclass, replace
 
-from modelmonitor_api.spec import FinalFit, Strategy, Task
+from modelmonitor_api.spec import Strategy, Task
 from modelmonitor_trainer.data.classes import class_indices, with_new_classes
 from modelmonitor_trainer.data.labels import Dataset, load
 from modelmonitor_trainer.data.manifest import Manifest
@@ -85,11 +85,9 @@ class Recipe:
         Returns
         -------
         FinalModel
-            None if ``promotion.finalFit`` does not ask for one, or the new fit is worse on the rows that it was fitted
-            to than the compared one on rows that it had not seen: then something is wrong with it.
+            None if the new fit is worse on the rows that it was fitted to than the compared one on rows that it had not
+            seen: then something is wrong with it.
         """
-        if self.run.spec.promotion.final_fit is FinalFit.NONE:
-            return None
         window = final_window(self.manifest)
         dataset = load(self.run.store, self.manifest, window, self.run.spec)
         model = self._fit(dataset)

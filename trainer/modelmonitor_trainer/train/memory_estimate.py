@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from modelmonitor_api.quantity import parse_quantity
 from modelmonitor_api.spec import CategoricalEncoding, FeatureType, ModelMonitorSpec
+from modelmonitor_policy.training_calendar import fits_with_holdout
 from modelmonitor_trainer.data.labels import Dataset
 from modelmonitor_trainer.data.manifest import Manifest, days_within
 from modelmonitor_trainer.errors import BadConfiguration
@@ -26,6 +27,8 @@ BASE_BYTES = 300 * 2**20
 #: of the preprocessing. Measured are 53 for boosting, which needs least; the estimate is lower, so that no training
 #: that could fit is refused.
 CELL_BYTES = 48
+#: Bytes per cell of the training window that a final fit keeps while it reads its own window: its Arrow array.
+KEPT_BYTES = 8
 #: Bytes per cell that one-hot encoding makes: a double, and most of a copy in scaling and fitting. Measured are 15.
 ENCODED_BYTES = 14
 #: Files of the kernel with the memory limit of a container: control groups version 2 and version 1.
@@ -44,6 +47,8 @@ class MemoryEstimate:
         Columns that are read.
     encoded, train_rows
         Columns that one-hot encoding makes, and the rows that are encoded at once; 0 while they are unknown.
+    fits_again
+        Whether a final fit follows, while the rows of the comparison are kept.
     """
 
     rows: int
@@ -51,11 +56,13 @@ class MemoryEstimate:
     columns: int
     encoded: int = 0
     train_rows: int = 0
+    fits_again: bool = False
 
     @property
     def bytes(self) -> int:
         """Memory of a training on all rows at once."""
-        read = (self.rows + self.holdout_rows) * self.columns * CELL_BYTES
+        bytes_per_cell = CELL_BYTES + (KEPT_BYTES if self.fits_again else 0)
+        read = (self.rows + self.holdout_rows) * self.columns * bytes_per_cell
         return BASE_BYTES + read + self.train_rows * self.encoded * ENCODED_BYTES
 
 
@@ -65,7 +72,8 @@ def estimate_memory(spec: ModelMonitorSpec, manifest: Manifest) -> MemoryEstimat
         sum(day.rows for day in days_within(manifest.features, window)) for window in (manifest.train, manifest.holdout)
     )
     keys = 1 if spec.data.labels is not None else 0
-    return MemoryEstimate(rows, holdout, len(spec.model.features) + len(spec.model.slices) + 1 + keys)
+    columns = len(spec.model.features) + len(spec.model.slices) + 1 + keys
+    return MemoryEstimate(rows, holdout, columns, fits_again=fits_with_holdout(spec))
 
 
 def encoded_columns(spec: ModelMonitorSpec, rows: Dataset) -> int:

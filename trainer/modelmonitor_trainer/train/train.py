@@ -16,7 +16,8 @@ from typing import Any
 from modelmonitor_api.messages import RunVerdict, TrainRequest
 from modelmonitor_api.outcomes import ModelKind
 from modelmonitor_api.reasons import GateReason
-from modelmonitor_api.spec import FinalFit, Strategy
+from modelmonitor_api.spec import Strategy
+from modelmonitor_policy.training_calendar import fits_with_holdout
 from modelmonitor_trainer.data.manifest import Manifest, feature_columns, objects_of
 from modelmonitor_trainer.data.tables import absent_columns
 from modelmonitor_trainer.errors import BadConfiguration, UnusableModel
@@ -243,7 +244,7 @@ def _train_challenger(
 
 def _fits_again(run: Run, source: Source | None) -> bool:
     """Whether the model that serves is fitted with the hold-out; windows that are read in batches are fitted once."""
-    return run.spec.promotion.final_fit is FinalFit.WITH_HOLDOUT and source is None
+    return fits_with_holdout(run.spec) and source is None
 
 
 def _guard_warm_start(run: Run, rows: Rows, result: TrainingResult) -> tuple[TrainingResult, RefitComparison | None]:
