@@ -19,6 +19,20 @@ def test_fields_are_replaced(past):
     assert with_overrides(past.parsed(), []) == past.parsed()
 
 
+def test_fields_that_need_each_other_are_replaced_together(past):
+    spec = with_overrides(
+        past.parsed(), ["triggers.onExpectedGain=true", "costs.training=10", "costs.metricPointDay=0.5"]
+    )
+    assert (spec.costs.training, spec.costs.metric_point_day) == ("10", "0.5")
+
+
+def test_the_override_that_is_wrong_is_named(past):
+    with pytest.raises(BadConfiguration, match=r"^--set triggers.everyDays=0: spec.triggers.everyDays"):
+        with_overrides(past.parsed(), ["promotion.holdoutDays=7", "triggers.everyDays=0"])
+    with pytest.raises(BadConfiguration, match=r"onExpectedGain needs spec\.costs"):
+        with_overrides(past.parsed(), ["triggers.onExpectedGain=true"])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from modelmonitor_api.resource import InvalidSpec, parse
+from modelmonitor_api.resource import InvalidSpec, Problem, parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.errors import BadConfiguration
 
@@ -57,29 +57,58 @@ def with_overrides(spec: ModelMonitorSpec, overrides: Iterable[str]) -> ModelMon
     BadConfiguration
         If there is no such field, or the value is invalid.
     """
-    for override in overrides:
-        path, equals, text = override.partition("=")
+    wire, given = spec.to_wire(), [_Override.parse(override) for override in overrides]
+    for override in given:
+        _assign(wire, override.path, override.value, override.written)
+    try:
+        return parse(ModelMonitorSpec, wire)
+    except InvalidSpec as error:
+        # Decimals are strings in the API, which YAML reads as numbers.
+        decimals = [override for override in given if override.is_number and _concerning(error, override)]
+        if not decimals:
+            raise _refused(given, error) from error
+    for override in decimals:
+        _assign(wire, override.path, override.text, override.written)
+    try:
+        return parse(ModelMonitorSpec, wire)
+    except InvalidSpec as error:
+        raise _refused(given, error) from error
+
+
+@dataclass(frozen=True)
+class _Override:
+    """A field and its value, as they are written, and as YAML reads the value."""
+
+    written: str
+    path: list[str]
+    text: str
+    value: Any
+
+    @classmethod
+    def parse(cls, written: str) -> _Override:
+        path, equals, text = written.partition("=")
         if not equals or not path:
-            raise BadConfiguration(f"--set {override}: write it as sensitivity.minimumEffect=0.05")
+            raise BadConfiguration(f"--set {written}: write it as sensitivity.minimumEffect=0.05")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise BadConfiguration(f"--set {override}: the value is not YAML") from error
-        spec = _with_override(spec, path.removeprefix("spec.").split("."), value, text, override)
-    return spec
+            raise BadConfiguration(f"--set {written}: the value is not YAML") from error
+        return cls(written, path.removeprefix("spec.").split("."), text, value)
+
+    @property
+    def is_number(self) -> bool:
+        return isinstance(self.value, int | float) and not isinstance(self.value, bool)
 
 
-def _with_override(spec: ModelMonitorSpec, path: list[str], value: Any, text: str, override: str) -> ModelMonitorSpec:
-    # Decimals are strings in the API, which YAML reads as numbers.
-    problem: InvalidSpec | None = None
-    for tried in dict.fromkeys([value, text]) if isinstance(value, int | float) else [value]:
-        wire = spec.to_wire()
-        _assign(wire, path, tried, override)
-        try:
-            return parse(ModelMonitorSpec, wire)
-        except InvalidSpec as error:
-            problem = problem or error
-    raise BadConfiguration(f"--set {override}: {problem}") from problem
+def _concerning(error: InvalidSpec, override: _Override) -> list[Problem]:
+    """Return the problems with the value of an override."""
+    return [problem for problem in error.problems if [str(part) for part in problem.path] == override.path]
+
+
+def _refused(given: Sequence[_Override], error: InvalidSpec) -> BadConfiguration:
+    """Return the error that names the override that is to blame; all of them where it cannot be told."""
+    blamed = [override for override in given if _concerning(error, override)] or given
+    return BadConfiguration(f"--set {' --set '.join(override.written for override in blamed)}: {error}")
 
 
 def _assign(target: Any, path: list[str], value: Any, override: str) -> None:
