@@ -1,4 +1,7 @@
-"""Journal of a replay: each Job and its answer, in order, so that an interrupted replay resumes where it stopped."""
+"""Journal of a replay: each Job and its answer, in order, so that an interrupted replay resumes where it stopped.
+
+Recorded answers hold for the data that they were given for, so a digest of these is kept beside them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from modelmonitor_api.messages import Answer, Malformed, decode_answer, encode_a
 from modelmonitor_api.status import format_time, parse_time
 from modelmonitor_policy import PlannedJob
 from modelmonitor_trainer.errors import BadConfiguration, BadData, DiskFull
+from modelmonitor_trainer.replay.past_store import PastData
 
 
 class Journal:
@@ -76,6 +80,40 @@ class Journal:
             raise BadConfiguration(
                 f"{self._path} cannot be written: {error.strerror}; choose another folder with --results"
             ) from error
+
+
+def require_same_data(path: Path, data: PastData, end: dt.datetime) -> None:
+    """Require the data that the recorded Jobs have seen, and record those of this range.
+
+    Parameters
+    ----------
+    path
+        File with the digest of the data, and the time up to which they had arrived; created if it does not exist.
+    data
+        The data as they are now.
+    end
+        End of the range.
+
+    Raises
+    ------
+    BadData
+        If objects that had arrived by then have been replaced, removed or added since.
+    """
+    if path.exists():
+        try:
+            recorded = json.loads(path.read_text(encoding="utf-8"))
+            seen, digest = parse_time(recorded["end"]), recorded["digest"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadData(f"{path} is damaged; choose another folder with --results, or delete this one") from error
+        if data.digest(seen) != digest:
+            raise BadData(
+                f"the data that had arrived by {seen:%Y-%m-%d} have changed since {path.parent} was written; choose "
+                "another folder with --results, or delete this one"
+            )
+        if end <= seen:
+            return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"end": format_time(end), "digest": data.digest(end)}), encoding="utf-8")
 
 
 _Line = tuple[str, dt.datetime, Answer, float]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import datetime as dt
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -59,6 +60,14 @@ class PastData:
             key=lambda feed: len(feed.folder),
         )
         return has_arrived(info, feed, self.arrival, now)
+
+    def digest(self, now: dt.datetime) -> str:
+        """Return a short digest of the objects that had arrived at a time: other data have another one."""
+        content = hashlib.sha256()
+        for info in self.listing.objects:
+            if self.is_there(info, now):
+                content.update(f"{info.uri}\0{info.etag}\0{info.size}\n".encode())
+        return content.hexdigest()[:8]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from modelmonitor_trainer.replay.arrival import Arrival
 from modelmonitor_trainer.replay.baselines import reactive_settings
 from modelmonitor_trainer.replay.comparison import compare
 from modelmonitor_trainer.replay.costs import Prices
+from modelmonitor_trainer.replay.journal import require_same_data
 from modelmonitor_trainer.replay.past_store import PastData, PastStore, ResultsFolder
 from modelmonitor_trainer.replay.result import ReplayResult
 from modelmonitor_trainer.replay.run import Range, SettingRun, run_setting
@@ -80,7 +81,7 @@ def replay(request: ReplayRequest, on_progress: OnProgress = lambda _name, _even
     store = PastStoreConfig(config, data, ResultsFolder(root, f"{root}shared-profiles/"))
     settings = [*request.settings, *(reactive_settings(own.spec) if request.baselines else [])]
     with Workers(store, request.processes) as workers:
-        runs = [_run(request, setting, store.open(), workers, on_progress) for setting in settings]
+        runs = [_run(request, setting, data, store.open(), workers, on_progress) for setting in settings]
         on_progress("evaluation", None)
         return compare(
             request.monitor,
@@ -95,10 +96,16 @@ def replay(request: ReplayRequest, on_progress: OnProgress = lambda _name, _even
 
 
 def _run(
-    request: ReplayRequest, setting: Setting, store: PastStore, workers: Workers, on_progress: OnProgress
+    request: ReplayRequest,
+    setting: Setting,
+    data: PastData,
+    store: PastStore,
+    workers: Workers,
+    on_progress: OnProgress,
 ) -> SettingRun:
     # A Job of another range, or with other arrivals, has the same name and another answer.
     folder = request.folder / "settings" / setting.key / f"{request.period.first}-{request.arrival.value.lower()}"
+    require_same_data(folder / "data.json", data, request.period.end)
     storage = setting.spec.storage.model_copy(update={"results_uri": f"{uri_of(folder)}/"})
     located = replace(setting, spec=setting.spec.model_copy(update={"storage": storage}))
     return run_setting(
