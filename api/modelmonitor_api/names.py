@@ -87,7 +87,7 @@ class ConditionType(DocumentedEnum):
     STALLED = "Stalled", "The spec must be changed before the monitor can work; the message explains how."
     RECONCILING = "Reconciling", "The operator is applying the newest spec."
     DRIFT_DETECTED = "DriftDetected", "The newest check found drift. Unknown without a verdict of Drift or NoDrift."
-    TRAINING = "Training", "A training is running. If False, the reason is why none is, or how the last one ended."
+    TRAINING = "Training", "A training is running or about to start. If False, the reason is why none is, or how the last one ended."
     SUSPENDED = "Suspended", "spec.suspend is true."
     ROLLED_OUT = "RolledOut", "The Deployment of spec.promotion.rollout serves the champion."
     PINNED = "Pinned", "The champion is pinned: neither a training nor a rollback replaces it automatically."

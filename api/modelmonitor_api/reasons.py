@@ -58,6 +58,10 @@ class Reason(DocumentedEnum):
     )
     PERFORMANCE_DROP = "PerformanceDrop", "The champion scores significantly worse than at its promotion."
     NOT_CHECKED_YET = "NotCheckedYet", "No check has completed yet."
+    CHECK_NOT_STARTED = (
+        "CheckNotStarted",
+        "The first check cannot start: no container of its Job has run, and the message names the cause.",
+    )
     CHECK_FAILED = "CheckFailed", "The newest check failed and has no verdict. The previous verdict is kept."
     # Triggers of a training
     NO_CHAMPION = "NoChampion", "The monitor has no champion, so a first model is trained."
@@ -96,6 +100,8 @@ class Reason(DocumentedEnum):
     AWAITING_APPROVAL = "AwaitingApproval", "The challenger passed the gate and waits for approval."
     ROLLED_BACK = "RolledBack", "An earlier version became the champion again."
     TRAINING_STARTED = "TrainingStarted", "A training Job was created."
+    PENDING = "Pending", "The Job exists, and no container of it has started yet."
+    QUEUED = "Queued", "The Job is suspended by a queue such as Kueue, and starts when the queue admits it."
     TRAINING_FAILED = "TrainingFailed", "A training ended without a verdict."
     CHECK_STARTED = "CheckStarted", "A requested check Job was created."
     ROLLBACK_STARTED = "RollbackStarted", "A rollback Job was created."
@@ -187,3 +193,12 @@ class FailureReason(DocumentedEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded", "The Job exceeded its activeDeadlineSeconds."
     OUT_OF_MEMORY = "OutOfMemory", "The container exceeded its memory limit."
     NO_VERDICT = "NoVerdict", "The pod ended without a termination message."
+    # Set by the operator for a Job that cannot start
+    IMAGE_NOT_PULLED = "ImageNotPulled", "The image of a container cannot be pulled, or its name is invalid."
+    CONTAINER_CONFIG_ERROR = "ContainerConfigError", "A container refers to a Secret or a key that does not exist."
+    CONTAINER_NOT_STARTED = "ContainerNotStarted", "The container runtime cannot create or start a container."
+    UNSCHEDULABLE = "Unschedulable", "No node can take the pod."
+    POD_REFUSED = (
+        "PodRefused",
+        "The API server refuses the pod: a quota, an admission policy, or a missing service account.",
+    )

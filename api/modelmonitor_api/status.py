@@ -40,6 +40,7 @@ MAX_HISTORY = 10
 MAX_RECENT_JOBS = 20
 MAX_COMPARISONS = 12
 MAX_TOP_FEATURES = 5
+MAX_WAITING_JOBS = 5
 
 
 class Condition(Message):
@@ -129,6 +130,18 @@ class LastCheckFailure(Message):
     job_name: Text = Field(description="Name of the Job.")
     reason: Text = Field(description="Reason for the failure, in one CamelCase word.")
     message: Text = Field(description="Explanation in one sentence.")
+
+
+class WaitingJob(Message):
+    """A Job of which a container cannot start, or none has started yet."""
+
+    job_name: Text = Field(description="Name of the Job.")
+    uid: str = Field(description="UID of the Job.", max_length=64)
+    role: Text = Field(description="Purpose of the Job: check, train, rollback or promote.")
+    reason: Text = Field(
+        description="Cause, in one CamelCase word; Pending where none is known, Queued while a queue suspends the Job."
+    )
+    message: Text = Field(description="Cause, and what to change.")
 
 
 class RecentJob(Message):
@@ -274,6 +287,11 @@ class ModelMonitorStatus(Message):
     last_check: LastCheck | None = Field(None, description="Newest check that has a verdict.")
     last_check_failure: LastCheckFailure | None = Field(
         None, description="Failed check after the newest verdict. Removed with the next verdict."
+    )
+    waiting_jobs: list[WaitingJob] = Field(
+        default_factory=list,
+        description="Jobs of which a container cannot start, and trainings of which none has started yet.",
+        max_length=MAX_WAITING_JOBS,
     )
     recent_jobs: list[RecentJob] = Field(
         default_factory=list,

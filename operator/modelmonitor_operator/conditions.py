@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import Literal, NamedTuple
 
-from modelmonitor_api.names import ConditionType, Reason
+from modelmonitor_api.names import ConditionType, Reason, Role
 from modelmonitor_api.outcomes import TrainingOutcome
 from modelmonitor_api.status import Condition, ModelMonitorStatus
 from modelmonitor_policy import Action, Decision, Requests
 from modelmonitor_policy.champion_watch import current_watch, describe_watch
+from modelmonitor_policy.waiting import find_waiting
 
 Truth = Literal["True", "False", "Unknown"]
 
@@ -97,22 +98,37 @@ def of_status(status: ModelMonitorStatus) -> list[Finding]:
 def _drift_detected(status: ModelMonitorStatus) -> Finding:
     check, failure = status.last_check, status.last_check_failure
     kind = ConditionType.DRIFT_DETECTED
+    waiting = find_waiting(status, Role.CHECK)
+    if check is None and failure is None:
+        if waiting is None:
+            return Finding(kind, "Unknown", Reason.NOT_CHECKED_YET, "No check has ended yet")
+        return Finding(kind, "Unknown", Reason.CHECK_NOT_STARTED, f"{waiting.reason}: {waiting.message}")
+    # A verdict stays what it is until the next check has ended; what keeps that one from starting is added.
+    added = f" The next check cannot start: {waiting.message}" if waiting is not None else ""
     if failure is not None:
-        return Finding(kind, "Unknown", Reason.CHECK_FAILED, f"{failure.reason}: {failure.message}")
-    if check is None:
-        return Finding(kind, "Unknown", Reason.NOT_CHECKED_YET, "No check has ended yet")
+        return Finding(kind, "Unknown", Reason.CHECK_FAILED, f"{failure.reason}: {failure.message}{_stop(added)}")
+    assert check is not None
     truths: dict[str, Truth] = {Reason.DRIFT: "True", Reason.NO_DRIFT: "False"}
-    return Finding(kind, truths.get(check.verdict, "Unknown"), check.verdict, check.message)
+    return Finding(kind, truths.get(check.verdict, "Unknown"), check.verdict, f"{check.message}{added}")
+
+
+def _stop(added: str) -> str:
+    return f".{added}" if added else ""
 
 
 def of_training(status: ModelMonitorStatus, decision: Decision | None) -> Finding:
     """Return the condition Training, from the newest training and the newest decision."""
     kind, last = ConditionType.TRAINING, status.last_training
     if last is not None and last.completion_time is None:
-        message = f"Job {last.job_name} is running. {last.message}".strip()
-        return Finding(kind, "True", last.reason or Reason.TRAINING_STARTED, message)
+        waiting = find_waiting(status, Role.TRAIN)
+        if waiting is not None and waiting.reason != Reason.PENDING:
+            return Finding(kind, "False", waiting.reason, f"{waiting.message.rstrip('.')}. {last.message}".strip())
+        state = f"Job {last.job_name} is running." if waiting is None else waiting.message
+        return Finding(kind, "True", last.reason or Reason.TRAINING_STARTED, f"{state} {last.message}".strip())
     if decision is not None and decision.action is Action.HOLD:
-        return Finding(kind, "False", decision.reason, decision.message)
+        stuck = find_waiting(status, Role.ROLLBACK) or find_waiting(status, Role.PROMOTE)
+        cause = f" {stuck.message}." if decision.reason is Reason.IN_FLIGHT and stuck is not None else ""
+        return Finding(kind, "False", decision.reason, f"{decision.message}{cause}")
     if last is not None and last.outcome is not None:
         reason = Reason.TRAINING_FAILED if last.outcome == TrainingOutcome.FAILED else last.outcome
         return Finding(kind, "False", reason, last.message)

@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 
 from modelmonitor_api import names
-from modelmonitor_api.names import ConditionType, Reason
+from modelmonitor_api.names import ConditionType, FailureReason, Reason
 from modelmonitor_api.status import Condition, HandledRequests, ModelMonitorStatus, format_time
 from modelmonitor_operator.gateway import Object
 
@@ -17,6 +17,7 @@ _WARNINGS = frozenset(
         Reason.OBJECT_REFUSED.value,
         Reason.DRIFT.value,
         Reason.CORRUPTED.value,
+        Reason.CHECK_NOT_STARTED.value,
         Reason.CHECK_FAILED.value,
         Reason.TRAINING_FAILED.value,
         Reason.ROLLBACK_FAILED.value,
@@ -26,6 +27,11 @@ _WARNINGS = frozenset(
         Reason.ROLLOUT_BLOCKED.value,
         Reason.CORRUPTED_DATA.value,
         Reason.WORSE_THAN_PREDECESSOR.value,
+        FailureReason.IMAGE_NOT_PULLED.value,
+        FailureReason.CONTAINER_CONFIG_ERROR.value,
+        FailureReason.CONTAINER_NOT_STARTED.value,
+        FailureReason.UNSCHEDULABLE.value,
+        FailureReason.POD_REFUSED.value,
     }
 )
 #: Conditions whose transitions are posted; the other conditions carry no further information.

@@ -75,6 +75,7 @@ RIGHTS = (
     Verb("batch", "jobs", "create"),
     Verb("", "pods", "list"),
     Verb("", "events", "create"),
+    Verb("", "events", "list"),
 )
 
 #: Additional permissions where champions are rolled out to Deployments.
@@ -97,6 +98,9 @@ class Gateway(Protocol):
 
     async def list_pods(self, namespace: str, selector: str) -> list[Object]:
         """Return the pods of `namespace` that match a label selector."""
+
+    async def list_events(self, namespace: str, uid: str) -> list[Object]:
+        """Return the events about the object with a UID."""
 
     async def get_monitor(self, namespace: str, name: str) -> Object | None:
         """Return a monitor, or None if it does not exist."""

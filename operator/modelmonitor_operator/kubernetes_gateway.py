@@ -89,6 +89,10 @@ class KubernetesGateway:
         """Return the pods of `namespace` that match a label selector."""
         return await self._list(_path(_CORE, "pods", namespace), selector)
 
+    async def list_events(self, namespace: str, uid: str) -> list[Object]:
+        """Return the events about the object with a UID."""
+        return await self._list(_path(_CORE, "events", namespace), "", f"involvedObject.uid={uid}")
+
     async def get_monitor(self, namespace: str, name: str) -> Object | None:
         """Return a monitor, or None if it does not exist."""
         return await self._get(_path(_MONITORS, PLURAL, namespace, name))
@@ -159,17 +163,17 @@ class KubernetesGateway:
         except NotFound:
             return None
 
-    async def _list(self, path: str, selector: str) -> list[Object]:
+    async def _list(self, path: str, selector: str, fields: str = "") -> list[Object]:
         """Return all items, page by page; if the pages have expired, read the list again in one piece."""
         try:
-            return [item async for item in self._pages(path, selector, PAGE_SIZE)]
+            return [item async for item in self._pages(path, selector, fields, PAGE_SIZE)]
         except _Expired:
-            return [item async for item in self._pages(path, selector, 0)]
+            return [item async for item in self._pages(path, selector, fields, 0)]
 
-    async def _pages(self, path: str, selector: str, limit: int) -> Any:
+    async def _pages(self, path: str, selector: str, fields: str, limit: int) -> Any:
         token = ""
         while True:
-            query = {"labelSelector": selector, "limit": str(limit or ""), "continue": token}
+            query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(limit or ""), "continue": token}
             page = await self._request("GET", path, query={key: value for key, value in query.items() if value})
             for item in page["items"]:
                 yield item

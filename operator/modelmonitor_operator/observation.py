@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from modelmonitor_api import names
 from modelmonitor_api.messages import Failure, Malformed, decode_answer
 from modelmonitor_api.names import FailureReason, Role
 from modelmonitor_api.status import parse_time
-from modelmonitor_operator.gateway import Gateway, Object
+from modelmonitor_operator.gateway import Forbidden, Gateway, Object
+from modelmonitor_operator.job_start import (
+    field_of,
+    find_failed_start,
+    find_refusal,
+    is_start_error,
+    needs_events,
+    needs_pods,
+    observe_wait,
+)
 from modelmonitor_operator.manifests import selector
 from modelmonitor_operator.manifests.pod import TRUSTED_CONTAINERS
 from modelmonitor_policy.observations import Answer, JobObservation
 
 
-async def observe_jobs(gateway: Gateway, monitor: Object, known: Collection[str]) -> tuple[JobObservation, ...]:
+async def observe_jobs(
+    gateway: Gateway, monitor: Object, known: Collection[str], now: dt.datetime
+) -> tuple[JobObservation, ...]:
     """Return a monitor's Jobs: ended ones first, in the order of their ends.
 
     Every Job with the monitor's labels counts, including those of ``kubectl create job --from=cronjob/…``.
@@ -24,27 +35,39 @@ async def observe_jobs(gateway: Gateway, monitor: Object, known: Collection[str]
     Parameters
     ----------
     gateway
-        Access to the API server. Pods are listed once, and only if a Job has ended.
+        Access to the API server. Pods are listed once, and only if a Job has ended or none of its pods has become
+        ready; events only for a Job without pods.
     monitor
         The ModelMonitor.
     known
         UIDs of Jobs whose results are part of the status.
+    now
+        The time.
     """
     namespace, labels = monitor["metadata"]["namespace"], selector(monitor)
     jobs = [job for job in await gateway.list_jobs(namespace, labels) if _role(job) is not None]
-    ended = [job for job in jobs if _end(job) is not None and job["metadata"]["uid"] not in known]
-    pods = await gateway.list_pods(namespace, labels) if ended else []
-    pods_by_job = {job["metadata"]["uid"]: _pods_of(job, pods) for job in ended}
-    observations = [_observe(job, pods_by_job.get(job["metadata"]["uid"])) for job in jobs]
+    new = [job for job in jobs if _end(job) is None or job["metadata"]["uid"] not in known]
+    listed = any(_end(job) is not None or needs_pods(job) for job in new)
+    pods = await gateway.list_pods(namespace, labels) if listed else []
+    observations = [_observe(job, None) for job in jobs if job not in new]
+    for job in new:
+        own = _pods_of(job, pods)
+        events = await _events_about(gateway, job, own)
+        if _end(job) is not None:
+            observations.append(_observe(job, own, events))
+        else:
+            observations.append(dataclasses.replace(_observe(job, None), waiting=observe_wait(job, own, events, now)))
     return tuple(sorted(observations, key=lambda job: (job.finished is None, job.finished or job.started, job.name)))
 
 
 def observe_started_job(job: Object) -> JobObservation:
     """Return a Job that has just been created, or that existed under the name of one to be created.
 
-    It counts as running: whether it has ended is left to the next :func:`observe_jobs`.
+    It counts as running, or as waiting for its pod: whether it has ended is left to the next :func:`observe_jobs`.
     """
-    return dataclasses.replace(_observe(job, None), finished=None)
+    started = parse_time(job["metadata"]["creationTimestamp"])
+    wait = None if _end(job) is not None or needs_pods(job) else observe_wait(job, [], [], started)
+    return dataclasses.replace(_observe(job, None), finished=None, waiting=wait)
 
 
 def belongs_to(child: Object, monitor: Object) -> bool:
@@ -62,8 +85,18 @@ def belongs_to_predecessor(child: Object, monitor: Object) -> bool:
     )
 
 
-def _observe(job: Object, pods: list[Object] | None) -> JobObservation:
-    """Return the observation of a Job; `pods` are given if it has just ended."""
+async def _events_about(gateway: Gateway, job: Object, pods: list[Object]) -> list[Object]:
+    """Return the events about a Job; none where its pods are explanation enough."""
+    if not (needs_events(job, pods) or (not pods and _passed_deadline(job))):
+        return []
+    try:
+        return await gateway.list_events(job["metadata"]["namespace"], job["metadata"]["uid"])
+    except Forbidden:  # with a role of an older version the cause stays unknown, and everything else works
+        return []
+
+
+def _observe(job: Object, pods: list[Object] | None, events: Sequence[Object] = ()) -> JobObservation:
+    """Return the observation of a Job; `pods` and `events` are given if it has just ended."""
     metadata = job["metadata"]
     annotations = metadata.get("annotations", {})
     number = metadata["labels"].get(names.LABEL_NUMBER, "")
@@ -73,7 +106,7 @@ def _observe(job: Object, pods: list[Object] | None) -> JobObservation:
         role=Role(metadata["labels"][names.LABEL_ROLE]),
         started=parse_time(metadata["creationTimestamp"]),
         finished=_end(job),
-        answer=None if pods is None else _answer(job, pods),
+        answer=None if pods is None else _answer(job, pods, events),
         number=int(number) if number.isdigit() else None,
         token=annotations.get(names.ANNOTATION_TOKEN),
         trigger=annotations.get(names.ANNOTATION_TRIGGER, ""),
@@ -106,7 +139,7 @@ def _pods_of(job: Object, pods: list[Object]) -> list[Object]:
     return sorted(owned, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
 
 
-def _answer(job: Object, pods: list[Object]) -> Answer:
+def _answer(job: Object, pods: list[Object], events: Sequence[Object]) -> Answer:
     """Return the result of an ended Job; the most informative source wins."""
     name = job["metadata"]["name"]
     failed = _true_condition(job, "Failed")
@@ -116,13 +149,11 @@ def _answer(job: Object, pods: list[Object]) -> Answer:
         verdicts = [answer for answer in answers if not isinstance(answer, Failure)]
         no_verdict = _failure(FailureReason.NO_VERDICT, f"Job {name} completed, but its pod left no verdict")
         return next(iter([*verdicts, *failures]), no_verdict)
-    if failed.get("reason") == "DeadlineExceeded":
-        seconds = job["spec"].get("activeDeadlineSeconds")
-        return _failure(
-            FailureReason.DEADLINE_EXCEEDED,
-            f"Job {name} ran longer than its deadline of {seconds} seconds; raise "
-            f"spec.{_field(job)}.activeDeadlineSeconds, reduce its data, or give it more CPUs",
-        )
+    if _passed_deadline(job):
+        return _failure_at_deadline(job, events)
+    not_started = find_failed_start(job, pods)
+    if not_started is not None:
+        return _failure(FailureReason(not_started.reason), not_started.message)
     terminated = [state for pod in pods for state in _terminated_containers(pod)]
     killed = next((container for container, state in terminated if state.get("reason") == "OOMKilled"), None)
     if killed is not None:
@@ -132,11 +163,29 @@ def _answer(job: Object, pods: list[Object]) -> Answer:
     return _failure(FailureReason.NO_VERDICT, _log_advice(job, failed.get("message", "no reason given"), terminated))
 
 
+def _failure_at_deadline(job: Object, events: Sequence[Object]) -> Failure:
+    """Return why a Job did not end in time: the Job controller deletes its pod, so that only events can tell."""
+    refusal = find_refusal(job, events)
+    if refusal is not None:
+        return _failure(FailureReason(refusal.reason), f"It did not start before its deadline. {refusal.message}")
+    return _failure(
+        FailureReason.DEADLINE_EXCEEDED,
+        f"Job {job['metadata']['name']} did not end within its deadline of "
+        f"{job['spec'].get('activeDeadlineSeconds')} seconds; raise spec.{field_of(job)}.activeDeadlineSeconds, "
+        "reduce its data, or give it more CPUs",
+    )
+
+
+def _passed_deadline(job: Object) -> bool:
+    failed = _true_condition(job, "Failed")
+    return failed is not None and failed.get("reason") == "DeadlineExceeded"
+
+
 def _pod_answer(pod: Object) -> Answer | None:
     """Return what the trusted containers of a pod returned; a custom trainer cannot return a verdict."""
     for container, state in _terminated_containers(pod):
         text = state.get("message")
-        if text and container in TRUSTED_CONTAINERS:
+        if text and container in TRUSTED_CONTAINERS and not is_start_error(state):
             try:
                 return decode_answer(text)
             except Malformed as error:
@@ -160,18 +209,13 @@ def _statuses(pod: Object) -> list[Object]:
     return [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]
 
 
-def _field(job: Object) -> str:
-    """Return the part of the spec that configures a Job's pod."""
-    return "retraining.trainer" if _role(job) is Role.TRAIN else "check"
-
-
 def _memory_advice(job: Object, container: str) -> str:
     pod = job["spec"]["template"]["spec"]
     containers = [*pod["containers"], *pod.get("initContainers", [])]
     limits = {c["name"]: c.get("resources", {}).get("limits", {}).get("memory") for c in containers}
     return (
         f"Job {job['metadata']['name']} ran out of memory, with a limit of {limits.get(container) or 'the node'}; "
-        f"raise spec.{_field(job)}.resources.limits.memory"
+        f"raise spec.{field_of(job)}.resources.limits.memory"
     )
 
 

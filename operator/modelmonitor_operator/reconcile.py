@@ -44,6 +44,7 @@ from modelmonitor_policy import (
     known_jobs,
     plan,
     record_intent,
+    record_waiting_jobs,
 )
 from modelmonitor_policy.schedule import next_time
 from modelmonitor_policy.training_days import training_days
@@ -84,8 +85,8 @@ class _State:
 
     def after(self, intent: Intent, job: JobObservation, now: dt.datetime) -> _State:
         """Return the state after an intent has been executed by starting `job`."""
-        status = record_intent(self.status, intent, job, now)
-        return dataclasses.replace(self, status=status, jobs=(*self.jobs, job))
+        status, jobs = record_intent(self.status, intent, job, now), (*self.jobs, job)
+        return dataclasses.replace(self, status=record_waiting_jobs(status, jobs), jobs=jobs)
 
     def facts(self, monitor: Monitor) -> Facts:
         """Return the facts to plan from."""
@@ -137,11 +138,12 @@ class Reconciler:
 
     async def _observe(self, resource: Object, old: ModelMonitorStatus, now: dt.datetime) -> _State:
         """Return the monitor with the results of its Jobs in its status."""
-        jobs = await observe_jobs(self._gateway, resource, known_jobs(old))
+        jobs = await observe_jobs(self._gateway, resource, known_jobs(old), now)
         # The generation first: a training is recorded with the one that it is started for.
         generation = resource["metadata"].get("generation", 1)
         status = apply_job_results(old.model_copy(update={"observed_generation": generation}), jobs)
-        return _State(resource, fail_lost_training(status, jobs, now), jobs)
+        status = record_waiting_jobs(fail_lost_training(status, jobs, now), jobs)
+        return _State(resource, status, jobs)
 
     async def _act(self, state: _State, now: dt.datetime) -> tuple[_State, list[Finding]]:
         """Execute what is due; return the state with the conditions. A refusal is a condition, not an error."""

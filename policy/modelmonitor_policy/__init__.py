@@ -26,6 +26,7 @@ from modelmonitor_policy.plan import INITIAL_CHECK, plan, wake_at
 from modelmonitor_policy.planned_jobs import PlannedJob, check_request, plan_job, plan_scheduled_check
 from modelmonitor_policy.requests import Requests
 from modelmonitor_policy.transitions import apply_job_results, fail_lost_training, known_jobs, record_intent
+from modelmonitor_policy.waiting import record_waiting_jobs
 
 __version__: str
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "plan_job",
     "plan_scheduled_check",
     "record_intent",
+    "record_waiting_jobs",
     "wake_at",
 ]
 

@@ -6,9 +6,30 @@ import datetime as dt
 from dataclasses import dataclass
 
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
-from modelmonitor_api.names import Role
+from modelmonitor_api.names import Reason, Role
 
 Answer = CheckVerdict | RunVerdict | Failure
+
+
+@dataclass(frozen=True)
+class JobWait:
+    """Why a container of a Job has not started.
+
+    Attributes
+    ----------
+    reason
+        In one CamelCase word: a failure reason, or Pending or Queued where nothing is wrong yet.
+    message
+        The cause, and what to change.
+    """
+
+    reason: str
+    message: str
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the Job cannot start before something is changed."""
+        return self.reason not in {Reason.PENDING, Reason.QUEUED}
 
 
 @dataclass(frozen=True)
@@ -34,6 +55,8 @@ class JobObservation:
         Why a training was started, as "Reason: message".
     image_id
         Image that did the work, by digest, as reported by the kubelet. None where no pod is known.
+    waiting
+        Why a container of it has not started; None for a Job that runs or has ended.
     """
 
     name: str
@@ -46,6 +69,7 @@ class JobObservation:
     token: str | None = None
     trigger: str = ""
     image_id: str | None = None
+    waiting: JobWait | None = None
 
     @property
     def may_change_champion(self) -> bool:

@@ -35,6 +35,7 @@ from modelmonitor_policy.intents import (
     StartTraining,
 )
 from modelmonitor_policy.observations import Answer, JobObservation
+from modelmonitor_policy.waiting import explain_missing_start
 
 #: Reasons of trainings whose data or model were known before.
 _NOTHING_NEW = frozenset({GateReason.SAME_DATA, GateReason.SAME_MODEL, GateReason.LEFT_BY_ROLLBACK})
@@ -159,6 +160,7 @@ def _apply_end(status: ModelMonitorStatus, job: JobObservation, finished: dt.dat
     recent = [RecentJob(uid=job.uid, time=finished), *status.recent_jobs]
     recent = sorted(recent, key=_order, reverse=True)[:MAX_RECENT_JOBS]
     status = _update(status, recent_jobs=recent)
+    job = explain_missing_start(status, job)
     match job.role:
         case Role.CHECK:
             return _apply_check(status, job, finished)

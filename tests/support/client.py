@@ -32,6 +32,7 @@ _KINDS: Mapping[str, tuple[str, str, bool]] = {
     "Job": ("batch/v1", "jobs", True),
     "Namespace": ("v1", "namespaces", False),
     "Pod": ("v1", "pods", True),
+    "ResourceQuota": ("v1", "resourcequotas", True),
     "Role": ("rbac.authorization.k8s.io/v1", "roles", True),
     "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings", True),
     "Secret": ("v1", "secrets", True),

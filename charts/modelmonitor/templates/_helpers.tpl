@@ -77,7 +77,8 @@ they cannot differ. */}}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list]
+# Events about a Job name the quota or the policy that refuses its pods.
 - apiGroups: [""]
   resources: [events]
-  verbs: [create]
+  verbs: [create, list]
 {{- end }}

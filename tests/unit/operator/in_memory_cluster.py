@@ -52,6 +52,7 @@ class InMemoryCluster:
         self.deployments: dict[str, Object] = {}
         self.pods: list[Object] = []
         self.events: list[Object] = []
+        self.job_events: list[Object] = []
         self.writes: list[tuple[str, str]] = []
         self.kill_at: int | None = None
         self.kill_side: Literal["before", "after"] = "before"
@@ -187,6 +188,10 @@ class InMemoryCluster:
     async def list_pods(self, namespace: str, selector: str) -> list[Object]:
         assert namespace == NAMESPACE
         return await self._answer(lambda: _selected(self.pods, selector))
+
+    async def list_events(self, namespace: str, uid: str) -> list[Object]:
+        assert namespace == NAMESPACE
+        return await self._answer(lambda: [e for e in self.job_events if e["involvedObject"]["uid"] == uid])
 
     async def get_monitor(self, namespace: str, name: str) -> Object | None:
         assert namespace == NAMESPACE

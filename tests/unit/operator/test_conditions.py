@@ -6,8 +6,15 @@ import datetime as dt
 
 import pytest
 
-from modelmonitor_api.names import ConditionType, Reason
-from modelmonitor_api.status import Champion, LastTraining, ModelMonitorStatus
+from modelmonitor_api.names import ConditionType, Reason, Role
+from modelmonitor_api.status import (
+    Champion,
+    LastCheck,
+    LastCheckFailure,
+    LastTraining,
+    ModelMonitorStatus,
+    WaitingJob,
+)
 from modelmonitor_operator import conditions
 from modelmonitor_operator.conditions import Finding, set_conditions
 from modelmonitor_policy import Action, Decision, Requests
@@ -72,3 +79,42 @@ NOTHING = Decision(Action.NOTHING, Reason.NOT_TRIGGERED, "No trigger is active."
 def test_training(training: LastTraining | None, decision: Decision | None, expected: tuple[str, str, str]) -> None:
     finding = conditions.of_training(ModelMonitorStatus(last_training=training), decision)
     assert (finding.status, finding.reason, finding.message) == expected
+
+
+def waiting(role: Role, reason: str, message: str) -> WaitingJob:
+    """Return a Job that has not started."""
+    return WaitingJob(job_name="a", uid="a", role=role, reason=reason, message=message)
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (waiting(Role.TRAIN, "Pending", "Not yet."), ("True", "NoChampion", "Not yet. The first one.")),
+        (waiting(Role.TRAIN, "Queued", "Queued."), ("False", "Queued", "Queued. The first one.")),
+        (waiting(Role.TRAIN, "Unschedulable", "No node"), ("False", "Unschedulable", "No node. The first one.")),
+        (
+            waiting(Role.CHECK, "Unschedulable", "No node"),
+            ("True", "NoChampion", "Job train-1 is running. The first one."),
+        ),
+    ],
+)
+def test_a_training_that_has_not_started(job: WaitingJob, expected: tuple[str, str, str]) -> None:
+    status = ModelMonitorStatus(last_training=RUNNING, waiting_jobs=[job])
+    finding = conditions.of_training(status, HELD)
+    assert (finding.status, finding.reason, finding.message) == expected
+
+
+def test_a_check_that_cannot_start() -> None:
+    blocked = waiting(Role.CHECK, "ImageNotPulled", "No image")
+    verdict = LastCheck(time=NOW, job_name="b", verdict="NoDrift", message="Nothing.")
+    failure = LastCheckFailure(time=NOW, job_name="b", reason="BadData", message="Bad")
+    statuses = [
+        ModelMonitorStatus(waiting_jobs=[blocked]),
+        ModelMonitorStatus(waiting_jobs=[blocked], last_check=verdict),
+        ModelMonitorStatus(waiting_jobs=[blocked], last_check=verdict, last_check_failure=failure),
+    ]
+    assert [conditions.of_status(status)[0][1:] for status in statuses] == [
+        ("Unknown", "CheckNotStarted", "ImageNotPulled: No image"),
+        ("False", "NoDrift", "Nothing. The next check cannot start: No image"),
+        ("Unknown", "CheckFailed", "BadData: Bad. The next check cannot start: No image"),
+    ]

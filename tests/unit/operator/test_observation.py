@@ -31,7 +31,7 @@ async def observed(cluster: InMemoryCluster, role: Role = Role.CHECK) -> JobObse
     monitor = await cluster.get_monitor(NAMESPACE, "flights")
     assert monitor is not None
     [observation] = [
-        observation for observation in await observe_jobs(cluster, monitor, ()) if observation.role is role
+        observation for observation in await observe_jobs(cluster, monitor, (), cluster.now) if observation.role is role
     ]
     return observation
 
@@ -224,3 +224,52 @@ async def test_no_message_crashes_the_operator(text: str) -> None:
     cluster.finish(await checked(cluster), text or None)
     await cluster.settle()
     assert cluster.condition("DriftDetected") == ("Unknown", "CheckFailed")
+
+
+async def test_a_pod_that_never_started_is_explained_while_it_waits_and_at_its_deadline() -> None:
+    cluster = InMemoryCluster()
+    name = await checked(cluster)
+    job = cluster.jobs[name]
+    job["status"] = {"startTime": "2013-04-02T12:00:00Z", "active": 1, "ready": 0}
+    state = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "s3" not found'}}
+    cluster.pods = [
+        {
+            "metadata": {"name": "p", "labels": job["metadata"]["labels"], "ownerReferences": [job["metadata"]]},
+            "spec": job["spec"]["template"]["spec"],
+            "status": {"containerStatuses": [{"name": names.CONTAINER_NAME, "state": state}]},
+        }
+    ]
+    await cluster.settle()
+    assert cluster.condition("DriftDetected") == ("Unknown", "CheckNotStarted")
+    cluster.pods.clear()  # as the Job controller does at the deadline
+    failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
+    job["status"] = {"failed": 1, "conditions": [failed | {"lastTransitionTime": "2013-04-02T12:15:00Z"}]}
+    await cluster.reconcile()
+    assert cluster.status()["lastCheckFailure"]["reason"] == "ContainerConfigError"
+    assert "the Secret 's3' does not exist" in cluster.status()["lastCheckFailure"]["message"]
+    assert cluster.condition("DriftDetected") == ("Unknown", "CheckFailed")
+
+
+async def test_the_events_of_a_job_without_pods_are_read_at_its_deadline() -> None:
+    cluster = InMemoryCluster()
+    name = await checked(cluster)
+    job = cluster.jobs[name]
+    message = 'Error creating: pods "x" is forbidden: exceeded quota: small'
+    cluster.job_events = [
+        {"reason": "FailedCreate", "involvedObject": {"uid": job["metadata"]["uid"]}, "message": message}
+    ]
+    failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
+    job["status"] = {"conditions": [failed | {"lastTransitionTime": "2013-04-02T12:15:00Z"}]}
+    observation = await observed(cluster)
+    assert isinstance(observation.answer, Failure)
+    assert observation.answer.reason == FailureReason.POD_REFUSED
+
+
+async def test_a_program_that_cannot_be_executed_is_no_malformed_verdict() -> None:
+    cluster = InMemoryCluster()
+    name = await checked(cluster)
+    cluster.finish(name, "exec: no such file", failed="BackoffLimitExceeded", reason="StartError", exitCode=128)
+    observation = await observed(cluster)
+    assert isinstance(observation.answer, Failure)
+    assert observation.answer.reason == FailureReason.CONTAINER_NOT_STARTED
+    assert "exec: no such file" in observation.answer.message
