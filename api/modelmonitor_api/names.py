@@ -40,6 +40,8 @@ ANNOTATION_REQUEST = f"{GROUP}/request"
 ANNOTATION_TRIGGER = f"{GROUP}/trigger"
 #: On a Job started by an annotation: the token of the request.
 ANNOTATION_TOKEN = f"{GROUP}/token"
+#: On a Job: the generation of the spec that it was created for.
+ANNOTATION_GENERATION = f"{GROUP}/generation"
 #: On a CronJob: the hash of the applied manifest, so that an unchanged one is not written again.
 ANNOTATION_APPLIED = f"{GROUP}/applied-hash"
 
@@ -87,7 +89,10 @@ class ConditionType(DocumentedEnum):
     STALLED = "Stalled", "The spec must be changed before the monitor can work; the message explains how."
     RECONCILING = "Reconciling", "The operator is applying the newest spec."
     DRIFT_DETECTED = "DriftDetected", "The newest check found drift. Unknown without a verdict of Drift or NoDrift."
-    TRAINING = "Training", "A training is running or about to start. If False, the reason is why none is, or how the last one ended."
+    TRAINING = (
+        "Training",
+        "A training is running or about to start. If False, the reason is why none is, or how the last one ended.",
+    )
     SUSPENDED = "Suspended", "spec.suspend is true."
     ROLLED_OUT = "RolledOut", "The Deployment of spec.promotion.rollout serves the champion."
     PINNED = "Pinned", "The champion is pinned: neither a training nor a rollback replaces it automatically."

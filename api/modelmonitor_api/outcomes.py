@@ -162,6 +162,7 @@ class TrainingOutcome(DocumentedEnum):
     AWAITING_APPROVAL = RunOutcome.AWAITING_APPROVAL.value, RunOutcome.AWAITING_APPROVAL.meaning
     NOTHING_NEW = RunOutcome.NOTHING_NEW.value, RunOutcome.NOTHING_NEW.meaning
     FAILED = "Failed", "The training ended without a verdict."
+    NOT_STARTED = "NotStarted", "The spec changed before a container of its Job ran; it counts for nothing."
 
 
 class ColumnTestKind(DocumentedEnum):

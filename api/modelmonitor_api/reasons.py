@@ -102,6 +102,7 @@ class Reason(DocumentedEnum):
     TRAINING_STARTED = "TrainingStarted", "A training Job was created."
     PENDING = "Pending", "The Job exists, and no container of it has started yet."
     QUEUED = "Queued", "The Job is suspended by a queue such as Kueue, and starts when the queue admits it."
+    NOT_STARTED = "NotStarted", "A training was replaced, because the spec changed before a container of its Job ran."
     TRAINING_FAILED = "TrainingFailed", "A training ended without a verdict."
     CHECK_STARTED = "CheckStarted", "A requested check Job was created."
     ROLLBACK_STARTED = "RollbackStarted", "A rollback Job was created."

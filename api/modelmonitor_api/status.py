@@ -91,7 +91,9 @@ class LastCheck(Message):
     """The newest check that has a verdict."""
 
     time: Time = Field(description="Time at which the check was due.")
+    start_time: Time | None = Field(None, description="Time at which the Job was created; a later Job is newer.")
     completion_time: Time | None = Field(None, description="Time at which the Job ended.")
+    generation: int | None = Field(None, description="Generation of the spec that was checked.")
     job_name: Text = Field(description="Name of the Job.")
     verdict: Text = Field(
         description="Verdict: NoDrift, Drift, Corrupted, ChampionUnusable, PerformanceDrop or Inconclusive."
@@ -130,6 +132,9 @@ class LastCheckFailure(Message):
     job_name: Text = Field(description="Name of the Job.")
     reason: Text = Field(description="Reason for the failure, in one CamelCase word.")
     message: Text = Field(description="Explanation in one sentence.")
+    start_time: Time | None = Field(None, description="Time at which the Job was created.")
+    generation: int | None = Field(None, description="Generation of the spec that the Job was created for.")
+    failures: int = Field(1, description="Number of consecutive failed checks.", ge=1)
 
 
 class WaitingJob(Message):
@@ -138,6 +143,8 @@ class WaitingJob(Message):
     job_name: Text = Field(description="Name of the Job.")
     uid: str = Field(description="UID of the Job.", max_length=64)
     role: Text = Field(description="Purpose of the Job: check, train, rollback or promote.")
+    token: Text | None = Field(None, description="Token of the request that the Job serves.")
+    generation: int | None = Field(None, description="Generation of the spec that the Job was created for.")
     reason: Text = Field(
         description="Cause, in one CamelCase word; Pending where none is known, Queued while a queue suspends the Job."
     )

@@ -73,6 +73,7 @@ RIGHTS = (
     Verb("batch", "jobs", "list"),
     Verb("batch", "jobs", "watch"),
     Verb("batch", "jobs", "create"),
+    Verb("batch", "jobs", "delete"),  # of a Job that has not started, and was created for an older spec
     Verb("", "pods", "list"),
     Verb("", "events", "create"),
     Verb("", "events", "list"),
@@ -122,6 +123,9 @@ class Gateway(Protocol):
 
     async def create_job(self, job: Object) -> Object:
         """Create a Job and return it; Conflict if the name is taken."""
+
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a Job and its pods; no error if there is no Job of that UID."""
 
     async def patch_status(self, namespace: str, name: str, resource_version: str, patch: Object) -> Object:
         """Merge `patch` into the status of a monitor; Conflict if it is no longer at `resource_version`."""

@@ -130,6 +130,14 @@ class KubernetesGateway:
             body=job,
         )
 
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a Job and its pods; no error if there is no Job of that UID."""
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            await self._request("DELETE", _path(_BATCH, "jobs", namespace, name), body=options)
+        except (NotFound, Conflict):
+            return
+
     async def patch_status(self, namespace: str, name: str, resource_version: str, patch: Object) -> Object:
         """Merge `patch` into the status of a monitor; Conflict if it is no longer at `resource_version`."""
         return await self._request(

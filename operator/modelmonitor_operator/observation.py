@@ -100,6 +100,7 @@ def _observe(job: Object, pods: list[Object] | None, events: Sequence[Object] = 
     metadata = job["metadata"]
     annotations = metadata.get("annotations", {})
     number = metadata["labels"].get(names.LABEL_NUMBER, "")
+    generation = annotations.get(names.ANNOTATION_GENERATION, "")
     return JobObservation(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -110,6 +111,7 @@ def _observe(job: Object, pods: list[Object] | None, events: Sequence[Object] = 
         number=int(number) if number.isdigit() else None,
         token=annotations.get(names.ANNOTATION_TOKEN),
         trigger=annotations.get(names.ANNOTATION_TRIGGER, ""),
+        generation=int(generation) if generation.isdigit() else None,
         image_id=next((image for pod in pods or () if (image := _image_id(pod))), None),
     )
 

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from modelmonitor_api.names import Reason
 from modelmonitor_api.resource import InvalidSpec
-from modelmonitor_api.status import ModelMonitorStatus, Rollout
+from modelmonitor_api.status import ModelMonitorStatus, Rollout, WaitingJob
 from modelmonitor_operator import conditions, manifests
 from modelmonitor_operator.conditions import Finding
 from modelmonitor_operator.diff import is_up_to_date, merge_patch
@@ -48,6 +48,7 @@ from modelmonitor_policy import (
 )
 from modelmonitor_policy.schedule import next_time
 from modelmonitor_policy.training_days import training_days
+from modelmonitor_policy.waiting import find_lost_jobs, find_stale_jobs, restore_requests
 
 _log = logging.getLogger(__name__)
 
@@ -73,11 +74,25 @@ class _State:
         Its status as far as the pass has come.
     jobs
         Its Jobs, including those that the pass has started.
+    lost
+        Jobs for an older spec that were deleted before they could start.
     """
 
     resource: Object
     status: ModelMonitorStatus
     jobs: tuple[JobObservation, ...]
+    lost: tuple[WaitingJob, ...] = ()
+
+    @classmethod
+    def observed(
+        cls, resource: Object, status: ModelMonitorStatus, jobs: tuple[JobObservation, ...], now: dt.datetime
+    ) -> _State:
+        """Return the state with what follows from the Jobs that exist, and from those that do not any more."""
+        lost = find_lost_jobs(status, jobs, resource["metadata"].get("generation", 1))
+        # Before the results: the next training, which can exist already, replaces the lost one in the status.
+        status = restore_requests(fail_lost_training(status, jobs, now), lost)
+        status = apply_job_results(status, jobs)
+        return cls(resource, record_waiting_jobs(status, jobs), jobs, lost)
 
     def with_status(self, **fields: Any) -> _State:
         """Return the state with some fields of the status replaced."""
@@ -91,7 +106,7 @@ class _State:
     def facts(self, monitor: Monitor) -> Facts:
         """Return the facts to plan from."""
         requests = Requests.from_annotations(monitor.annotations)
-        return facts_of(monitor.spec, monitor.generation, requests, self.status, self.jobs)
+        return facts_of(monitor.spec, monitor.generation, requests, self.status, self.jobs, self.lost)
 
 
 class Reconciler:
@@ -141,9 +156,8 @@ class Reconciler:
         jobs = await observe_jobs(self._gateway, resource, known_jobs(old), now)
         # The generation first: a training is recorded with the one that it is started for.
         generation = resource["metadata"].get("generation", 1)
-        status = apply_job_results(old.model_copy(update={"observed_generation": generation}), jobs)
-        status = record_waiting_jobs(fail_lost_training(status, jobs, now), jobs)
-        return _State(resource, status, jobs)
+        status = old.model_copy(update={"observed_generation": generation})
+        return _State.observed(resource, status, jobs, now)
 
     async def _act(self, state: _State, now: dt.datetime) -> tuple[_State, list[Finding]]:
         """Execute what is due; return the state with the conditions. A refusal is a condition, not an error."""
@@ -169,12 +183,25 @@ class Reconciler:
         spec = monitor.spec
         due = None if spec.suspend else next_time(spec.schedule, spec.time_zone, now)
         state = state.with_status(next_check_time=due, rollout=await self._roll_out(monitor, state.status, now))
+        state = await self._delete_stale_jobs(state, now)
         for intent in plan(state.facts(monitor), now):
             job = manifests.job_of(monitor, self._settings, intent)
             state = state.after(intent, await self._create_or_adopt(job, state.resource), now)
         # Decided again after the execution: the condition names the Jobs that have just been started.
         facts = state.facts(monitor)
         return state.with_status(training_windows=training_days(facts)), decide(facts, now)
+
+    async def _delete_stale_jobs(self, state: _State, now: dt.datetime) -> _State:
+        """Delete Jobs that were created for an older spec and have not started, so that others can replace them."""
+        metadata = state.resource["metadata"]
+        stale = find_stale_jobs(state.status, state.jobs, metadata.get("generation", 1))
+        for job in stale:
+            await self._gateway.delete_job(metadata["namespace"], job.name, job.uid)
+        if not stale:
+            return state
+        jobs = tuple(job for job in state.jobs if job not in stale)
+        after = _State.observed(state.resource, state.status, jobs, now)
+        return dataclasses.replace(after, lost=(*state.lost, *after.lost))
 
     async def _apply_cron_job(self, monitor: Monitor, resource: Object) -> None:
         wanted = manifests.cron_job(monitor, self._settings)
@@ -215,6 +242,8 @@ class Reconciler:
             existing = await self._gateway.get_job(namespace, name)
         if existing is None:
             raise Unavailable(f"Job {name} existed a moment ago and is gone")
+        if "deletionTimestamp" in existing["metadata"]:
+            raise Unavailable(f"Job {name} is being deleted")
         if not belongs_to(existing, resource):
             raise NameCollision(_collision("Job", name))
         return observe_started_job(existing)

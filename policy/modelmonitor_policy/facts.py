@@ -8,10 +8,19 @@ from dataclasses import dataclass, field
 
 from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import AgeComparison, Champion, LastCheck, LastTraining, ModelMonitorStatus
+from modelmonitor_api.status import (
+    AgeComparison,
+    Champion,
+    LastCheck,
+    LastCheckFailure,
+    LastTraining,
+    ModelMonitorStatus,
+    WaitingJob,
+)
 from modelmonitor_policy.champion_watch import current_watch, describe_watch
 from modelmonitor_policy.observations import (
     ChampionObservation,
+    CheckFailureObservation,
     CheckObservation,
     JobInFlight,
     JobObservation,
@@ -34,6 +43,12 @@ class Facts:
         Whether a check has been started.
     check
         The newest check that returned a verdict.
+    check_failure
+        The newest check, if it has failed.
+    checking
+        Whether a check has not ended.
+    lost_check
+        Name of the Job of a check that was deleted before it could start; None if there is none.
     training
         The newest training.
     last_number
@@ -63,6 +78,9 @@ class Facts:
     generation: int
     ever_checked: bool = True
     check: CheckObservation | None = None
+    check_failure: CheckFailureObservation | None = None
+    checking: bool = False
+    lost_check: str | None = None
     training: TrainingObservation | None = None
     last_number: int = 0
     trainings: tuple[dt.datetime, ...] = ()
@@ -87,6 +105,7 @@ def facts_of(
     requests: Requests,
     status: ModelMonitorStatus,
     jobs: Iterable[JobObservation],
+    lost: Iterable[WaitingJob] = (),
 ) -> Facts:
     """Return the facts of a monitor.
 
@@ -100,6 +119,8 @@ def facts_of(
         The status, after the results of `jobs` have been applied to it.
     jobs
         The monitor's Jobs.
+    lost
+        Jobs that were deleted before they could start.
     """
     jobs = tuple(jobs)
     return Facts(
@@ -107,6 +128,9 @@ def facts_of(
         generation=generation,
         ever_checked=_ever_checked(status, jobs),
         check=_check(status.last_check),
+        check_failure=_check_failure(status.last_check_failure),
+        checking=any(job.role is Role.CHECK and job.finished is None for job in jobs),
+        lost_check=next((job.job_name for job in lost if job.role == Role.CHECK), None),
         training=_training(status.last_training),
         last_number=_last_number(status, jobs),
         trainings=tuple(status.trainings),
@@ -140,7 +164,15 @@ def _check(check: LastCheck | None) -> CheckObservation | None:
         message=check.message,
         newest_day=_day_before(check.data_end),
         drift_onset=check.drift_onset,
+        job_name=check.job_name,
+        generation=check.generation,
     )
+
+
+def _check_failure(failure: LastCheckFailure | None) -> CheckFailureObservation | None:
+    if failure is None:
+        return None
+    return CheckFailureObservation(failure.time, failure.job_name, failure.reason, failure.failures, failure.generation)
 
 
 def _champion(champion: Champion | None) -> ChampionObservation | None:

@@ -208,7 +208,7 @@ def cooling_down(facts: Facts, trigger: ActiveTrigger, now: dt.datetime) -> Hold
     training, seconds = facts.training, facts.spec.retraining.cooldown_seconds
     if training is None or trigger.manual or (facts.champion is None and training.failed):
         return None
-    if training.outcome == TrainingOutcome.NOTHING_NEW:
+    if training.outcome in {TrainingOutcome.NOTHING_NEW, TrainingOutcome.NOT_STARTED}:
         return None  # it trained nothing
     until = training.start + dt.timedelta(seconds=seconds)
     if now >= until:

@@ -57,6 +57,8 @@ class JobObservation:
         Image that did the work, by digest, as reported by the kubelet. None where no pod is known.
     waiting
         Why a container of it has not started; None for a Job that runs or has ended.
+    generation
+        Generation of the spec that it was created for; None where it is not known.
     """
 
     name: str
@@ -70,6 +72,7 @@ class JobObservation:
     trigger: str = ""
     image_id: str | None = None
     waiting: JobWait | None = None
+    generation: int | None = None
 
     @property
     def may_change_champion(self) -> bool:
@@ -103,6 +106,10 @@ class CheckObservation:
         The last day of the live window; None where the check could not determine it.
     drift_onset
         First day after the change that was found; None where it is not known.
+    job_name
+        Name of its Job.
+    generation
+        Generation of the spec that was checked; None where it is not known.
     """
 
     time: dt.datetime
@@ -115,6 +122,33 @@ class CheckObservation:
     message: str = ""
     newest_day: dt.date | None = None
     drift_onset: dt.date | None = None
+    job_name: str = ""
+    generation: int | None = None
+
+
+@dataclass(frozen=True)
+class CheckFailureObservation:
+    """A failed check that is newer than the newest verdict.
+
+    Attributes
+    ----------
+    time
+        When its Job ended.
+    job_name
+        Name of its Job.
+    reason
+        Reason of the failure.
+    failures
+        Number of consecutive failed checks, including this one.
+    generation
+        Generation of the spec that its Job was created for; None where it is not known.
+    """
+
+    time: dt.datetime
+    job_name: str
+    reason: str
+    failures: int = 1
+    generation: int | None = None
 
 
 @dataclass(frozen=True)

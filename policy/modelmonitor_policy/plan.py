@@ -16,6 +16,7 @@ from modelmonitor_policy.auto_rollback import find_auto_rollback
 from modelmonitor_policy.decision import Action, decide
 from modelmonitor_policy.facts import Facts
 from modelmonitor_policy.intents import Intent, StartCheck, StartPromotion, StartRollback, StartTraining
+from modelmonitor_policy.repetition import repeat_at, repetition_token
 from modelmonitor_policy.requests import version_of
 
 #: Token of a new monitor's first check, which does not wait for the schedule.
@@ -39,24 +40,33 @@ def plan(facts: Facts, now: dt.datetime) -> tuple[Intent, ...]:
     """
     rollback_or_promotion = _requested_change(facts) or find_auto_rollback(facts)
     if rollback_or_promotion is not None:
-        return (*_checks(facts), rollback_or_promotion)
+        return (*_checks(facts, now), rollback_or_promotion)
     training = _training(facts, now)
-    return (*_checks(facts), training) if training is not None else _checks(facts)
+    return (*_checks(facts, now), training) if training is not None else _checks(facts, now)
 
 
 def wake_at(facts: Facts, now: dt.datetime) -> dt.datetime | None:
     """Return when time alone can change the plan; None where only an event can."""
+    repeated = repeat_at(facts)
+    if repeated is not None and repeated <= now:
+        repeated = None
     if _requested_change(facts) or find_auto_rollback(facts):
-        return None
-    return decide(facts, now).wake_at
+        return repeated
+    times = [time for time in (repeated, decide(facts, now).wake_at) if time is not None]
+    return min(times, default=None)
 
 
-def _checks(facts: Facts) -> tuple[StartCheck, ...]:
+def _checks(facts: Facts, now: dt.datetime) -> tuple[StartCheck, ...]:
     if facts.spec.suspend:
         return ()
-    initial = () if facts.ever_checked else (StartCheck(INITIAL_CHECK, requested=False),)
     token = facts.requests.check
-    return initial if token is None else (*initial, StartCheck(token, requested=True))
+    requested = () if token is None else (StartCheck(token, requested=True),)
+    if not facts.ever_checked:
+        return (StartCheck(INITIAL_CHECK, requested=False), *requested)
+    repetition = repetition_token(facts, now)
+    if requested or repetition is None:  # a check that a user requests is a repetition as well
+        return requested
+    return (StartCheck(repetition, requested=False),)
 
 
 def _requested_change(facts: Facts) -> StartRollback | StartPromotion | None:

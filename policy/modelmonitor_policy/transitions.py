@@ -35,7 +35,7 @@ from modelmonitor_policy.intents import (
     StartTraining,
 )
 from modelmonitor_policy.observations import Answer, JobObservation
-from modelmonitor_policy.waiting import explain_missing_start
+from modelmonitor_policy.waiting import explain_missing_start, find_lost_jobs
 
 #: Reasons of trainings whose data or model were known before.
 _NOTHING_NEW = frozenset({GateReason.SAME_DATA, GateReason.SAME_MODEL, GateReason.LEFT_BY_ROLLBACK})
@@ -68,10 +68,16 @@ def known_jobs(status: ModelMonitorStatus) -> frozenset[str]:
 def fail_lost_training(
     status: ModelMonitorStatus, jobs: Iterable[JobObservation], now: dt.datetime
 ) -> ModelMonitorStatus:
-    """Return the status with the current training failed if its Job has been deleted."""
-    last = status.last_training
+    """Return the status with the current training failed if its Job has been deleted.
+
+    One that was for an older spec and had not started counts for nothing: the trigger that started it is active again.
+    """
+    last, jobs = status.last_training, tuple(jobs)
     if last is None or last.completion_time is not None or any(job.number == last.number for job in jobs):
         return status
+    lost = find_lost_jobs(status, jobs, status.observed_generation or 0)
+    if any(waiting.job_name == last.job_name for waiting in lost):
+        return _withdraw_training(status, last, now)
     message = f"Job {last.job_name} was deleted before it ended"
     update = {
         "outcome": TrainingOutcome.FAILED.value,
@@ -81,6 +87,14 @@ def fail_lost_training(
     }
     entry = HistoryEntry(time=now, action=Reason.TRAINING_FAILED, reason=Reason.JOB_DELETED, message=message)
     return _add_history(_update(status, last_training=last.model_copy(update=update)), entry)
+
+
+def _withdraw_training(status: ModelMonitorStatus, last: LastTraining, now: dt.datetime) -> ModelMonitorStatus:
+    message = f"Job {last.job_name} was for an older spec and is replaced: it had not started"
+    update = {"outcome": TrainingOutcome.NOT_STARTED.value, "message": message, "completion_time": now}
+    entry = HistoryEntry(time=now, action=Reason.NOT_STARTED, reason=last.reason, message=message)
+    trainings = [start for start in status.trainings if start != last.start_time]
+    return _add_history(_update(status, last_training=last.model_copy(update=update), trainings=trainings), entry)
 
 
 def record_intent(
@@ -173,11 +187,13 @@ def _apply_end(status: ModelMonitorStatus, job: JobObservation, finished: dt.dat
 def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.datetime) -> ModelMonitorStatus:
     verdict = job.answer
     if not isinstance(verdict, CheckVerdict):
-        reason, message = _failure(verdict)
-        failure = LastCheckFailure(time=finished, job_name=job.name, reason=reason, message=message)
-        return _update(status, last_check_failure=failure)
+        return _apply_check_failure(status, job, finished)
     champion = _later_champion(status.champion, verdict.champion)
-    before = status.last_check
+    before, failed = status.last_check, status.last_check_failure
+    if before is not None and _is_newer(before.start_time, job):
+        return _update(status, champion=champion)
+    if failed is not None and not _is_newer(failed.start_time, job):
+        failed = None
     if before is not None and _version(champion) != _version(status.champion):
         before = _start_over(before)  # a person has changed the champion on a command line
     # A check that began before a promotion compared with the previous champion, so it starts no count.
@@ -185,6 +201,8 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
     drifts = before.consecutive_drifts if before is not None else 0
     inconclusive = before.consecutive_inconclusive if before is not None else 0
     check = LastCheck(
+        start_time=job.started,
+        generation=job.generation,
         time=verdict.time,
         completion_time=finished,
         job_name=job.name,
@@ -203,7 +221,32 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
         consecutive_drifts=drifts + 1 if counts and verdict.verdict == Reason.DRIFT.value else 0,
         consecutive_inconclusive=inconclusive + 1 if counts and verdict.verdict == Reason.INCONCLUSIVE.value else 0,
     )
-    return _update(status, last_check=check, last_check_failure=None, champion=champion)
+    return _update(status, last_check=check, last_check_failure=failed, champion=champion)
+
+
+def _apply_check_failure(status: ModelMonitorStatus, job: JobObservation, finished: dt.datetime) -> ModelMonitorStatus:
+    """Return the status after a failed check; one that began before the newest result says nothing new."""
+    check, before = status.last_check, status.last_check_failure
+    if check is not None and _is_newer(check.start_time, job):
+        return status
+    if before is not None and _is_newer(before.start_time, job):
+        return status
+    reason, message = _failure(job.answer)
+    failure = LastCheckFailure(
+        time=finished,
+        job_name=job.name,
+        reason=reason,
+        message=message,
+        start_time=job.started,
+        generation=job.generation,
+        failures=before.failures + 1 if before is not None else 1,
+    )
+    return _update(status, last_check_failure=failure)
+
+
+def _is_newer(start: dt.datetime | None, job: JobObservation) -> bool:
+    """Whether a result is of a Job that was created after `job`: Jobs can end in another order."""
+    return start is not None and start > job.started
 
 
 def _drift_onset(before: LastCheck | None, verdict: CheckVerdict) -> dt.date | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelmonitor_api.names import ANNOTATION_RETRAIN_REQUESTED, Reason
+from modelmonitor_api.outcomes import TrainingOutcome
 from modelmonitor_api.status import format_time
 from modelmonitor_policy.expected_gain import last_day_learnt, last_day_tried, learn_decay, point_of
 from modelmonitor_policy.facts import Facts
@@ -35,12 +36,12 @@ def fresh_check(facts: Facts, reason: Reason) -> CheckObservation | None:
     """Return the newest check if it can trigger a training for `reason`.
 
     At most one completed training responds to a verdict: the check must be newer than the last training. A training
-    that *failed* for the same reason does not count as a response.
+    that *failed* for the same reason does not count as a response, nor one that has not started.
     """
     check, training = facts.check, facts.training
     if check is None or training is None:
         return check
-    if training.failed and training.reason == reason:
+    if (training.failed and training.reason == reason) or training.outcome == TrainingOutcome.NOT_STARTED:
         return check
     return check if check.time > (training.completion or training.start) else None
 
@@ -129,7 +130,9 @@ def period_end(facts: Facts) -> dt.datetime | None:
     training = facts.training
     if training is None:
         since = facts.champion.since
-    elif training.failed and training.reason == Reason.PERIOD_ELAPSED:
+    elif training.reason == Reason.PERIOD_ELAPSED and (
+        training.failed or training.outcome == TrainingOutcome.NOT_STARTED
+    ):
         return training.start  # the period has elapsed, and the training that it triggered did not succeed
     else:
         since = max(training.start, facts.champion.since)

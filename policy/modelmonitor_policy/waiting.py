@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from modelmonitor_api.messages import Failure
 from modelmonitor_api.names import FailureReason, Reason, Role
 from modelmonitor_api.status import MAX_WAITING_JOBS, ModelMonitorStatus, WaitingJob
+from modelmonitor_policy.intents import RollbackCause
 from modelmonitor_policy.observations import JobObservation
 
 #: Ends of a Job that say nothing of a pod that never ran: the Job controller deletes it at the deadline.
@@ -34,6 +35,49 @@ def find_waiting(status: ModelMonitorStatus, role: Role) -> WaitingJob | None:
     return next((job for job in reversed(status.waiting_jobs) if job.role == role), None)
 
 
+def find_stale_jobs(
+    status: ModelMonitorStatus, jobs: Iterable[JobObservation], generation: int
+) -> tuple[JobObservation, ...]:
+    """Return the Jobs to replace: created for an older spec, and not started yet.
+
+    Only Jobs that the status remembers count, so that an operator that is stopped after the deletion knows of it.
+    """
+    remembered = {waiting.uid for waiting in status.waiting_jobs}
+    return tuple(
+        job
+        for job in jobs
+        if job.uid in remembered
+        and job.finished is None
+        and job.waiting is not None
+        and job.generation is not None
+        and job.generation < generation
+    )
+
+
+def find_lost_jobs(
+    status: ModelMonitorStatus, jobs: Iterable[JobObservation], generation: int
+) -> tuple[WaitingJob, ...]:
+    """Return the Jobs for an older spec that the status remembers as waiting, and that do not exist any more."""
+    existing = {job.uid for job in jobs}
+    return tuple(
+        waiting
+        for waiting in status.waiting_jobs
+        if waiting.uid not in existing and waiting.generation is not None and waiting.generation < generation
+    )
+
+
+def restore_requests(status: ModelMonitorStatus, lost: Iterable[WaitingJob]) -> ModelMonitorStatus:
+    """Return the status with the requests pending again that lost Jobs served; lost checks are repeated instead."""
+    handled = status.handled_requests
+    for job in lost:
+        field = {Role.TRAIN: "retrain", Role.ROLLBACK: "rollback", Role.PROMOTE: "promote"}.get(Role(job.role))
+        if field is not None and job.token is not None and getattr(handled, field) == job.token:
+            handled = handled.model_copy(update={field: None})
+        if handled.watch is not None and (job.token or "").endswith(f"#{RollbackCause.WATCH}-of-{handled.watch}"):
+            handled = handled.model_copy(update={"watch": None})
+    return status if handled == status.handled_requests else status.model_copy(update={"handled_requests": handled})
+
+
 def is_blocked(waiting: WaitingJob) -> bool:
     """Whether a waiting Job cannot start before something is changed."""
     return waiting.reason not in {Reason.PENDING, Reason.QUEUED}
@@ -54,7 +98,13 @@ def explain_missing_start(status: ModelMonitorStatus, job: JobObservation) -> Jo
 def _remember(before: WaitingJob | None, job: JobObservation) -> WaitingJob:
     assert job.waiting is not None
     waiting = WaitingJob(
-        job_name=job.name, uid=job.uid, role=job.role, reason=job.waiting.reason, message=job.waiting.message
+        job_name=job.name,
+        uid=job.uid,
+        role=job.role,
+        token=job.token,
+        generation=job.generation,
+        reason=job.waiting.reason,
+        message=job.waiting.message,
     )
     # The kubelet alternates between the cause of a failed pull and the mere fact that it waits to pull again.
     pulled_before = before is not None and before.reason == waiting.reason == FailureReason.IMAGE_NOT_PULLED

@@ -51,3 +51,20 @@ def test_a_quota_that_refuses_every_pod_is_named(scene: Scene) -> None:
     assert "PodRefused" in condition["message"]
     assert "exceeded quota: none" in condition["message"]
     assert "raise the ResourceQuota" in condition["message"]
+
+
+def test_a_corrected_spec_replaces_a_check_that_waits_for_a_secret(scene: Scene) -> None:
+    scene.create(monitor(storage={"credentialsSecretRef": {"name": "wrong"}}))
+    old = scene.running_job(Role.CHECK)
+    keep_waiting(scene.cluster, pod_of(scene.cluster, old), "CreateContainerConfigError", 'secret "wrong" not found')
+    scene.wait_condition(ConditionType.DRIFT_DETECTED, "Unknown", Reason.CHECK_NOT_STARTED)
+    scene.patch({"spec": {"storage": {"credentialsSecretRef": {"name": "s3"}}}})
+    scene.wait_condition(ConditionType.DRIFT_DETECTED, "Unknown", Reason.NOT_CHECKED_YET)
+    new = scene.running_job(Role.CHECK)
+    assert new["metadata"]["uid"] != old["metadata"]["uid"]
+    [container] = new["spec"]["template"]["spec"]["containers"]
+    assert container["envFrom"] == [{"secretRef": {"name": "s3"}}]
+    scene.finish(Role.CHECK, monitors.failure(FailureReason.CREDENTIALS_REFUSED))
+    scene.wait_condition(ConditionType.DRIFT_DETECTED, "Unknown", Reason.CHECK_FAILED)
+    scene.patch({"spec": {"storage": {"credentialsSecretRef": {"name": "other"}}}})
+    assert scene.running_job(Role.CHECK)["metadata"]["uid"] != new["metadata"]["uid"]

@@ -66,7 +66,8 @@ they cannot differ. */}}
   verbs: [get, list, watch, create, patch]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create]
+  # A Job that has not started is deleted when the spec that it was created for has changed.
+  verbs: [get, list, watch, create, delete]
 {{- if .Values.rollouts.enabled }}
 # spec.promotion.rollout updates the environment of Deployments.
 - apiGroups: [apps]

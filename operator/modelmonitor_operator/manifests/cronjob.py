@@ -45,7 +45,10 @@ def cron_job(monitor: Monitor, settings: Settings) -> Object:
             ),
             "successfulJobsHistoryLimit": 3,
             "failedJobsHistoryLimit": 3,
-            "jobTemplate": {"metadata": {"labels": check["metadata"]["labels"]}, "spec": check["spec"]},
+            "jobTemplate": {
+                "metadata": {key: check["metadata"][key] for key in ("labels", "annotations")},
+                "spec": check["spec"],
+            },
         },
     }
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]

@@ -26,7 +26,7 @@ def job_of(monitor: Monitor, settings: Settings, intent: Intent) -> Object:
     metadata = manifest["metadata"]
     metadata["name"] = planned.name
     annotations = {names.ANNOTATION_TRIGGER: planned.trigger, names.ANNOTATION_TOKEN: planned.token}
-    metadata["annotations"] = {name: value for name, value in annotations.items() if value}
+    metadata["annotations"] |= {name: value for name, value in annotations.items() if value}
     if planned.number is not None:
         metadata["labels"][names.LABEL_NUMBER] = str(planned.number)
     manifest["spec"]["ttlSecondsAfterFinished"] = TTL_SECONDS
@@ -76,6 +76,7 @@ def unnamed_job(monitor: Monitor, settings: Settings, role: Role, request: Reque
         "metadata": {
             "namespace": monitor.namespace,
             "labels": dict(labels),
+            "annotations": {names.ANNOTATION_GENERATION: str(monitor.generation)},
             "ownerReferences": [owner_reference(monitor)],
         },
         "spec": job_spec,

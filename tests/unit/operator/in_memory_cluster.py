@@ -249,6 +249,16 @@ class InMemoryCluster:
 
         return await self._answer(create, "create_job")
 
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        assert namespace == NAMESPACE
+
+        def delete() -> None:
+            if name in self.jobs and self.jobs[name]["metadata"]["uid"] == uid:
+                del self.jobs[name]
+                self.writes.append(("delete", name))
+
+        await self._answer(delete, "delete_job")
+
     async def patch_status(self, namespace: str, name: str, resource_version: str, patch: Object) -> Object:
         assert namespace == NAMESPACE
 

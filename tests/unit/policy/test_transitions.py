@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 from typing import Any
@@ -294,3 +295,37 @@ def test_jobs_that_ended_together_are_forgotten_together() -> None:
     assert status.last_check is not None
     assert status.last_check.job_name == f"later-{MAX_RECENT_JOBS - 2}"
     assert apply_job_results(status, [*together, *later]) == status
+
+
+def dated(created: dt.timedelta, ended: dt.timedelta, answer: Any, name: str) -> Any:
+    """Return a check by when it was created and ended."""
+    return dataclasses.replace(job(Role.CHECK, answer, ended=ended, name=name), started=NOW + created)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "verdict", "failed"),
+    [
+        pytest.param(monitors.failure(), monitors.check("Drift"), "Drift", None, id="a stale failure"),
+        pytest.param(monitors.check("NoDrift"), monitors.check("Drift"), "Drift", None, id="a stale verdict"),
+        pytest.param(monitors.check("NoDrift"), monitors.failure(), "NoDrift", "new", id="an older verdict stays"),
+        pytest.param(monitors.failure(), monitors.failure(), None, "new", id="a stale failure after another"),
+    ],
+)
+def test_a_job_that_ends_late_does_not_overwrite_a_newer_result(
+    older: Any, newer: Any, verdict: str | None, failed: str | None
+) -> None:
+    status = apply_job_results(
+        EMPTY, [dated(MINUTE, 2 * MINUTE, newer, "new"), dated(0 * MINUTE, 15 * MINUTE, older, "old")]
+    )
+    assert (status.last_check.verdict if status.last_check else None) == verdict
+    assert (status.last_check_failure.job_name if status.last_check_failure else None) == failed
+    assert len(status.recent_jobs) == 2
+
+
+def test_failures_in_a_row_are_counted() -> None:
+    jobs = [dated(n * HOUR, n * HOUR + MINUTE, monitors.failure(), str(n)) for n in range(3)]
+    status = apply_job_results(EMPTY, jobs)
+    assert status.last_check_failure is not None
+    assert status.last_check_failure.failures == 3
+    status = apply_job_results(status, [dated(4 * HOUR, 5 * HOUR, monitors.check(), "4")])
+    assert status.last_check_failure is None

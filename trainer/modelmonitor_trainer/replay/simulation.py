@@ -128,6 +128,7 @@ class SimulatedMonitor:
             number=job.number,
             token=job.token,
             trigger=job.trigger,
+            generation=self.monitor.generation,
         )
         self.jobs.append(observed)
         return observed
