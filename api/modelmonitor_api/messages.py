@@ -16,7 +16,15 @@ from modelmonitor_api.outcomes import RunOutcome, Verdict
 from modelmonitor_api.reasons import FailureReason, Reason
 from modelmonitor_api.resource import Message, Resource
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import MAX_TOP_FEATURES, Champion, ChampionWatch, FeatureEvidence, RowCounts, Time
+from modelmonitor_api.status import (
+    MAX_TOP_FEATURES,
+    Champion,
+    ChampionWatch,
+    FeatureEvidence,
+    FirstTrainingData,
+    RowCounts,
+    Time,
+)
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -121,6 +129,9 @@ class CheckVerdict(_Answer):
     drift_onset: dt.date | None = Field(
         None,
         description="First day after the change: estimated if the live window begins before it, else its first day.",
+    )
+    first_training: FirstTrainingData | None = Field(
+        None, description="What a first training would find, until there is a champion."
     )
     top_features: list[FeatureEvidence] = Field(
         default_factory=list, description="Features with the strongest evidence of drift.", max_length=MAX_TOP_FEATURES

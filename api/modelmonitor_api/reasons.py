@@ -87,6 +87,10 @@ class Reason(DocumentedEnum):
         "WaitingForNewData",
         "A training window would not yet hold retraining.minNewShare of days from after the change.",
     )
+    WAITING_FOR_FIRST_DATA = (
+        "WaitingForFirstData",
+        "There are too few days or rows, or no labels, for a first training; the message says from when on there are.",
+    )
     NOTHING_NEW = "NothingNew", "A training would use the same data as the champion's."
     BACKING_OFF = "BackingOff", "Recent trainings failed. The next attempt is 1 to 32 hours after the last failure."
     COOLING_DOWN = "CoolingDown", "retraining.cooldownSeconds have not passed since the last training started."

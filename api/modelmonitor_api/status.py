@@ -21,6 +21,11 @@ def parse_time(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
 
 
+def day_before(end: dt.datetime | None) -> dt.date | None:
+    """Return the last day before a time at which days end."""
+    return None if end is None else (end - dt.timedelta(microseconds=1)).astimezone(dt.UTC).date()
+
+
 def _time(value: Any) -> Any:
     return parse_time(value) if isinstance(value, str) else value
 
@@ -70,6 +75,19 @@ class RowCounts(Message):
     current: int = Field(description="Number of rows in the live window.", ge=0)
 
 
+class FirstTrainingData(Message):
+    """What a first training would find, as far as a check can see it."""
+
+    first_day: dt.date | None = Field(None, description="First day with rows.")
+    newest_labels: dt.date | None = Field(
+        None, description="Newest day with labels; absent if there is none, or if labels are columns of the rows."
+    )
+    train_rows: int | None = Field(
+        None, description="Number of rows in the training window; absent if that begins before the live window.", ge=0
+    )
+    holdout_rows: int | None = Field(None, description="Number of rows in the hold-out; absent likewise.", ge=0)
+
+
 class ChampionWatch(Message):
     """A new champion compared with its predecessor on later rows that neither was trained on."""
 
@@ -114,6 +132,9 @@ class LastCheck(Message):
         description="First day after the change that the newest checks have found: the earliest estimate since the "
         "last NoDrift.",
     )
+    first_training: FirstTrainingData | None = Field(
+        None, description="What a first training would find, until there is a champion."
+    )
     top_features: list[FeatureEvidence] = Field(
         default_factory=list, description="Features with the strongest evidence of drift.", max_length=MAX_TOP_FEATURES
     )
@@ -123,6 +144,11 @@ class LastCheck(Message):
     )
     consecutive_drifts: int = Field(0, description="Number of consecutive checks with the verdict Drift.")
     consecutive_inconclusive: int = Field(0, description="Number of consecutive checks with the verdict Inconclusive.")
+
+    @property
+    def newest_day(self) -> dt.date | None:
+        """Last day of the live window; None where the check could not determine it."""
+        return day_before(self.data_end)
 
 
 class LastCheckFailure(Message):
@@ -206,6 +232,8 @@ class LastTraining(Message):
     comparison: ScoreComparison | None = Field(None, description="Scores of challenger and champion.")
     report_uri: Text | None = Field(None, description="URI of the report page.")
     train_end: dt.date | None = Field(None, description="Last day of its training window, included.")
+    outcome_reason: Text | None = Field(None, description="Reason of the outcome, in one CamelCase word.")
+    newest_day: dt.date | None = Field(None, description="Newest day with rows when the training started.")
     failures: int = Field(0, description="Number of consecutive failed trainings.", ge=0)
     rejections: int = Field(
         0, description="Number of consecutive trainings whose models were rejected; failed ones do not count.", ge=0

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from modelmonitor_api.messages import MAX_REQUEST_BYTES, encode
-from modelmonitor_api.names import MAX_MONITOR_NAME
 from modelmonitor_api.resource import InvalidSpec, parse
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.spec.monitor import S3_ONLY
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.monitor import Monitor
-from modelmonitor_policy import check_request
-from modelmonitor_policy.schedule import validate_schedule
+from modelmonitor_policy.validation import validate_name, validate_spec
 
 
 def validate_monitor(resource: Object) -> Monitor:
@@ -28,12 +25,10 @@ def validate_monitor(resource: Object) -> Monitor:
         With a sentence that names the field, the problem, and what to change.
     """
     metadata = resource["metadata"]
-    if len(metadata["name"]) > MAX_MONITOR_NAME:
-        raise InvalidSpec(f"metadata.name must not be longer than {MAX_MONITOR_NAME} characters")
+    validate_name(metadata["name"])
     spec = parse(ModelMonitorSpec, resource.get("spec") or {})
     if not spec.only_s3():
         raise InvalidSpec(f"spec: {S3_ONLY}")
-    validate_schedule(spec.schedule, spec.time_zone)
     monitor = Monitor(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -43,10 +38,5 @@ def validate_monitor(resource: Object) -> Monitor:
         annotations=metadata.get("annotations", {}),
         spec=spec,
     )
-    size = len(encode(check_request(monitor.ref, monitor.spec)).encode())
-    if size > MAX_REQUEST_BYTES:
-        raise InvalidSpec(
-            f"spec: its JSON form has {size} bytes, and a pod can receive at most {MAX_REQUEST_BYTES}; "
-            "shorten the list of features"
-        )
+    validate_spec(monitor.ref, monitor.spec)
     return monitor

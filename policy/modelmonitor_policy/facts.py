@@ -16,6 +16,7 @@ from modelmonitor_api.status import (
     LastTraining,
     ModelMonitorStatus,
     WaitingJob,
+    day_before,
 )
 from modelmonitor_policy.champion_watch import current_watch, describe_watch
 from modelmonitor_policy.observations import (
@@ -162,7 +163,8 @@ def _check(check: LastCheck | None) -> CheckObservation | None:
         consecutive_drifts=check.consecutive_drifts,
         consecutive_inconclusive=check.consecutive_inconclusive,
         message=check.message,
-        newest_day=_day_before(check.data_end),
+        newest_day=check.newest_day,
+        first_training=check.first_training,
         drift_onset=check.drift_onset,
         job_name=check.job_name,
         generation=check.generation,
@@ -178,7 +180,7 @@ def _check_failure(failure: LastCheckFailure | None) -> CheckFailureObservation 
 def _champion(champion: Champion | None) -> ChampionObservation | None:
     if champion is None:
         return None
-    train_end = _day_before(champion.data_end)
+    train_end = day_before(champion.data_end)
     return ChampionObservation(
         version=champion.version,
         since=champion.since,
@@ -187,11 +189,6 @@ def _champion(champion: Champion | None) -> ChampionObservation | None:
         pinned=champion.pinned,
         score=float(champion.score) if champion.score is not None else None,
     )
-
-
-def _day_before(end: dt.datetime | None) -> dt.date | None:
-    """Return the last day before a time at which days end."""
-    return None if end is None else (end - dt.timedelta(microseconds=1)).astimezone(dt.UTC).date()
 
 
 def _training(training: LastTraining | None) -> TrainingObservation | None:
@@ -207,6 +204,8 @@ def _training(training: LastTraining | None) -> TrainingObservation | None:
         outcome=training.outcome,
         train_end=training.train_end,
         rejections=training.rejections,
+        outcome_reason=training.outcome_reason,
+        newest_day=training.newest_day,
     )
 
 

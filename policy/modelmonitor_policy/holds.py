@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from modelmonitor_api.names import ANNOTATION_PIN, ANNOTATION_RETRAIN_REQUESTED, Reason
 from modelmonitor_api.outcomes import TrainingOutcome
+from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import RetrainingMode
 from modelmonitor_api.status import format_time
 from modelmonitor_policy.facts import Facts
+from modelmonitor_policy.first_training import find_obstacle
 from modelmonitor_policy.training_calendar import day_with, days_required, known_from, plan_training
 from modelmonitor_policy.triggers import ActiveTrigger, days_tried
 
@@ -208,8 +210,9 @@ def cooling_down(facts: Facts, trigger: ActiveTrigger, now: dt.datetime) -> Hold
     training, seconds = facts.training, facts.spec.retraining.cooldown_seconds
     if training is None or trigger.manual or (facts.champion is None and training.failed):
         return None
-    if training.outcome in {TrainingOutcome.NOTHING_NEW, TrainingOutcome.NOT_STARTED}:
-        return None  # it trained nothing
+    trained_nothing = training.outcome in {TrainingOutcome.NOTHING_NEW, TrainingOutcome.NOT_STARTED}
+    if trained_nothing or training.outcome_reason == GateReason.TOO_FEW_ROWS:
+        return None
     until = training.start + dt.timedelta(seconds=seconds)
     if now >= until:
         return None
@@ -276,11 +279,40 @@ def manual_mode(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold
     )
 
 
+def waiting_for_first_data(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Do not start a first training that cannot succeed by what the newest check has seen."""
+    if facts.champion is not None or facts.check is None or trigger.manual:
+        return None
+    obstacle = find_obstacle(facts.spec, facts.check)
+    if obstacle is None:
+        return None
+    return Hold(Reason.WAITING_FOR_FIRST_DATA, f"{obstacle} Pending: {trigger.message}.")
+
+
+def waiting_for_more_data(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Do not repeat a training that had too few rows before there are newer days."""
+    check, training = facts.check, facts.training
+    if training is None or check is None or trigger.manual or training.outcome_reason != GateReason.TOO_FEW_ROWS:
+        return None
+    if training.generation != facts.generation or training.newest_day is None or check.newest_day is None:
+        return None
+    if check.newest_day > training.newest_day:
+        return None
+    after = training.newest_day + dt.timedelta(days=1)
+    return Hold(
+        Reason.WAITING_FOR_FIRST_DATA if facts.champion is None else Reason.WAITING_FOR_NEW_DATA,
+        f"Waiting until {format_time(known_from(facts.spec, after))} for the rows of {after}: the last training had "
+        f"too few. {training.message} Pending: {trigger.message}.",
+    )
+
+
 HOLDS: tuple[HoldRule, ...] = (
     suspended,
     in_flight,
     pinned,
     corrupted,
+    waiting_for_first_data,
+    waiting_for_more_data,
     waiting_for_new_data,
     tried_already,
     rejected_before,

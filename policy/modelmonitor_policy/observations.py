@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
 from modelmonitor_api.names import Reason, Role
+from modelmonitor_api.status import FirstTrainingData
 
 Answer = CheckVerdict | RunVerdict | Failure
 
@@ -106,6 +107,8 @@ class CheckObservation:
         The last day of the live window; None where the check could not determine it.
     drift_onset
         First day after the change that was found; None where it is not known.
+    first_training
+        What a first training would find; None where the check could not determine it.
     job_name
         Name of its Job.
     generation
@@ -122,6 +125,7 @@ class CheckObservation:
     message: str = ""
     newest_day: dt.date | None = None
     drift_onset: dt.date | None = None
+    first_training: FirstTrainingData | None = None
     job_name: str = ""
     generation: int | None = None
 
@@ -175,6 +179,10 @@ class TrainingObservation:
         Last day of its training window; None where it is not known.
     rejections
         Number of consecutive trainings whose models were rejected, including this one.
+    outcome_reason
+        Reason of the outcome; None while it runs.
+    newest_day
+        The newest day with rows when it started; None where it is not known.
     """
 
     reason: str
@@ -186,6 +194,8 @@ class TrainingObservation:
     outcome: str | None = None
     train_end: dt.date | None = None
     rejections: int = 0
+    outcome_reason: str | None = None
+    newest_day: dt.date | None = None
 
     @property
     def failed(self) -> bool:

@@ -13,6 +13,9 @@ from fractions import Fraction
 from modelmonitor_api.spec import FinalFit, ModelMonitorSpec, TrainingWindow
 from modelmonitor_policy.schedule import next_time
 
+#: Smallest number of rows that a model is trained on.
+MIN_TRAIN_ROWS = 100
+
 _DAY = dt.timedelta(days=1)
 
 

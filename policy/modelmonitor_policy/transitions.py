@@ -39,6 +39,8 @@ from modelmonitor_policy.waiting import explain_missing_start, find_lost_jobs
 
 #: Reasons of trainings whose data or model were known before.
 _NOTHING_NEW = frozenset({GateReason.SAME_DATA, GateReason.SAME_MODEL, GateReason.LEFT_BY_ROLLBACK})
+#: Reasons of trainings that count neither against the budget nor for the cooldown: they trained nothing.
+_UNCOUNTED = _NOTHING_NEW | {GateReason.TOO_FEW_ROWS}
 #: The retraining budget counts trainings, and its period can be long.
 MAX_TRAININGS = 100
 
@@ -162,6 +164,7 @@ def _record_training_start(status: ModelMonitorStatus, job: JobObservation) -> M
         failures=last.failures if last is not None else 0,
         rejections=last.rejections if last is not None else 0,
         generation=status.observed_generation,
+        newest_day=status.last_check.newest_day if status.last_check is not None else None,
     )
     entry = HistoryEntry(time=job.started, action=Reason.TRAINING_STARTED, reason=reason, message=message)
     trainings = [job.started, *status.trainings][:MAX_TRAININGS]
@@ -215,6 +218,7 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
         new_rows=verdict.new_rows,
         data_end=verdict.data_end,
         drift_onset=_drift_onset(before, verdict) if counts else None,
+        first_training=verdict.first_training,
         top_features=verdict.top_features,
         report_uri=verdict.report_uri,
         watch=verdict.watch or _previous_watch(status, verdict.champion),
@@ -291,13 +295,22 @@ def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: d
         }
         status = _add_comparison(status, verdict, finished)
         status = _with_champion(status, verdict.champion)
-        if reason in _NOTHING_NEW:  # it could change nothing, so it uses nothing of the budget
-            status = _update(status, trainings=[start for start in status.trainings if start != last.start_time])
+        counts = reason not in _UNCOUNTED
     else:
         reason, message = _failure(verdict)
         action, outcome, version = Reason.TRAINING_FAILED, TrainingOutcome.FAILED.value, None
         update = {"failures": last.failures + 1}
-    update |= {"completion_time": finished, "outcome": outcome, "message": message, "image_id": job.image_id}
+        # Without a champion there is nothing to wait for: the delays between failed attempts are limit enough.
+        counts = status.champion is not None
+    if not counts:
+        status = _update(status, trainings=[start for start in status.trainings if start != last.start_time])
+    update |= {
+        "outcome_reason": reason,
+        "completion_time": finished,
+        "outcome": outcome,
+        "message": message,
+        "image_id": job.image_id,
+    }
     entry = HistoryEntry(time=finished, action=action, reason=reason, message=message, version=version)
     return _add_history(_update(status, last_training=last.model_copy(update=update)), entry)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from modelmonitor_api.resource import Resource
+from modelmonitor_api.quantity import parse_quantity
+from modelmonitor_api.resource import Resource, Rule
 
 #: A Kubernetes quantity, such as 500m or 2Gi.
 Quantity = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
@@ -19,11 +21,26 @@ class ResourceList(Resource):
     memory: Quantity | None = Field(None, description="Memory, for example 2Gi. If omitted, not set.")
 
 
+def _within_limit(requirements: ResourceRequirements, kind: str) -> bool:
+    requested, limit = getattr(requirements.requests, kind), getattr(requirements.limits, kind)
+    return requested is None or limit is None or parse_quantity(requested) <= parse_quantity(limit)
+
+
 class ResourceRequirements(Resource):
     """Resource requests and limits of a pod."""
 
     requests: ResourceList = Field(ResourceList(), description="Resources that the scheduler reserves.")
     limits: ResourceList = Field(ResourceList(), description="Maximum resources that the pod can use.")
+
+    rules: ClassVar[tuple[Rule, ...]] = tuple(
+        Rule(
+            cel=f"!has(self.requests) || !has(self.limits) || !has(self.requests.{kind}) || !has(self.limits.{kind})"
+            f" || quantity(self.requests.{kind}).compareTo(quantity(self.limits.{kind})) <= 0",
+            message=f"requests.{kind} must not be above limits.{kind}",
+            holds=partial(_within_limit, kind=kind),
+        )
+        for kind in ("cpu", "memory")
+    )
 
 
 #: Value of an environment variable, bounded to keep the resource small.

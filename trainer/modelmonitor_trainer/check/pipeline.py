@@ -14,7 +14,7 @@ from modelmonitor_api.messages import CheckRequest, CheckVerdict
 from modelmonitor_api.outcomes import Verdict
 from modelmonitor_api.spec import DataFormat, DetectorType, Sensitivity
 from modelmonitor_api.spec import Detector as DetectorSpec
-from modelmonitor_api.status import MAX_TOP_FEATURES, RowCounts
+from modelmonitor_api.status import MAX_TOP_FEATURES, FirstTrainingData, RowCounts
 from modelmonitor_trainer.check import detectors as _detectors  # noqa: F401 - registers all detectors
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.coverage import coverage_of
@@ -236,6 +236,7 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         drift_onset=onset_of(findings.data, drift, findings.performance) if _is_change(decided.name) else None,
         top_features=top_features(drift.columns, MAX_TOP_FEATURES) if drift else [],
         champion=monitor.champion_status if monitor else None,
+        first_training=_describe_first_training(ctx, findings.data),
         watch=watch.finding,
     )
     unusual = _unusual(ctx, findings.data, drift)
@@ -330,6 +331,15 @@ def _watch_champion(ctx: CheckContext, findings: Findings) -> WatchResult:
 
     with ctx.stopwatch.step("champion watch"):
         return watch_champion(ctx, monitor)
+
+
+def _describe_first_training(ctx: CheckContext, data: ProfiledData) -> FirstTrainingData | None:
+    if data.source.monitor is None or data.source.champion is not None:
+        return None
+    from modelmonitor_trainer.check.sources.monitor import describe_first_training
+
+    with ctx.stopwatch.step("first training"):
+        return describe_first_training(ctx, data)
 
 
 def _count_new_rows(ctx: CheckContext, data: ProfiledData) -> int | None:

@@ -19,6 +19,7 @@ from modelmonitor_trainer.cli.monitor_file import read_monitor
 
 if TYPE_CHECKING:
     from modelmonitor_api.messages import CheckRequest, CheckVerdict
+    from modelmonitor_api.spec import ModelMonitorSpec
     from modelmonitor_trainer.detect.result import CheckResult
 
 
@@ -42,6 +43,9 @@ def add_commands(subparsers: Any) -> None:
         "validate", help="validate a monitor's YAML file, and print the calendar of its trainings"
     )
     validate.add_argument("-f", "--file", required=True, metavar="FILE", help="the file (- is standard input)")
+    validate.add_argument(
+        "--data", action="store_true", help="also compare the columns of the newest rows and labels with the spec"
+    )
     validate.set_defaults(run=_validate)
 
 
@@ -233,8 +237,50 @@ def _validate(args: argparse.Namespace) -> int:
     from modelmonitor_policy.training_calendar import describe_calendar
 
     monitor, spec = read_monitor(args.file)
+    _validate_estimator(spec)
+    questions = _compare_with_data(args.file, spec) if args.data else []
     print(f"{args.file}: {monitor.namespace}/{monitor.name} is valid")
+    for question in questions:
+        print(f"Check {question}.")
     if not spec.only_s3():
         print("It uses file:// URIs, so it works on the command line only: in a cluster every URI must be s3://.")
     print("\n".join(describe_calendar(spec)))
     return 0
+
+
+def _validate_estimator(spec: ModelMonitorSpec) -> None:
+    """Let scikit-learn validate the values of the estimator's parameters."""
+    if spec.retraining.estimator is not None:
+        from modelmonitor_trainer.model.estimators import build
+
+        build(spec.retraining.estimator, spec.model.features, seed=0)
+
+
+def _compare_with_data(path: str, spec: ModelMonitorSpec) -> list[str]:
+    """Compare the columns of the newest rows and labels with the spec; return what is doubtful.
+
+    Raises
+    ------
+    BadConfiguration
+        With every column that is missing, or that is of another type.
+    NotFound
+        If there are no rows.
+    """
+    from modelmonitor_trainer.check.sources.declared_columns import find_missing, find_type_problems, types_of_newest
+    from modelmonitor_trainer.data.windows import batches_of_partitions, latest_partition, partitions
+    from modelmonitor_trainer.errors import BadConfiguration, NotFound
+    from modelmonitor_trainer.storage.open import open_store
+
+    store = open_store(spec.storage)
+    types = []
+    for uri in (spec.data.live.uri, *((spec.data.labels.uri,) if spec.data.labels else ())):
+        day = latest_partition(store, uri)
+        if day is None:
+            raise NotFound(f"there is no partition under {uri}; check the URI, or wait for data to arrive")
+        types.append(types_of_newest(store, spec, batches_of_partitions(partitions(store, uri, day, day))))
+    rows, labels = types[0], types[1] if len(types) > 1 else None
+    problems, questions = find_type_problems(spec, rows or {})
+    problems = [*find_missing(spec, rows, labels), *problems]
+    if problems:
+        raise BadConfiguration("\n".join(f"{path}: spec.{problem}" for problem in problems))
+    return questions

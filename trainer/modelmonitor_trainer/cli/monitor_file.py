@@ -36,7 +36,7 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
     from modelmonitor_api.names import API_VERSION, KIND
     from modelmonitor_api.resource import InvalidSpec, parse
     from modelmonitor_api.spec import ModelMonitorSpec
-    from modelmonitor_policy.schedule import validate_schedule
+    from modelmonitor_policy.validation import validate_spec
     from modelmonitor_trainer.errors import BadConfiguration
 
     try:
@@ -59,11 +59,12 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
         raise BadConfiguration(f"{path}: metadata.name is missing; give the monitor a name")
     try:
         spec = parse(ModelMonitorSpec, monitor.get("spec") or {})
-        validate_schedule(spec.schedule, spec.time_zone)
+        namespace = str(metadata.get("namespace") or "default")
+        ref = MonitorRef(namespace=namespace, name=str(metadata["name"]), uid="local")
+        validate_spec(ref, spec)
     except InvalidSpec as error:
         raise BadConfiguration(_with_positions(path, text, error)) from error
-    namespace = str(metadata.get("namespace") or "default")
-    return MonitorRef(namespace=namespace, name=str(metadata["name"]), uid="local"), spec
+    return ref, spec
 
 
 def _with_positions(path: str, text: str, error: InvalidSpec) -> str:

@@ -25,9 +25,6 @@ from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 SCHEMA_VERSION = 1
 
-#: Smallest number of rows that a model is trained on.
-MIN_TRAIN_ROWS = 100
-
 
 @dataclass(frozen=True)
 class PinnedObject:

@@ -197,7 +197,13 @@ def latest_partition(store: Store, uri_template: str, *, until: dt.date | None =
     until
         Ignore days after this one: the current day, to which data are still being written, and days of the future.
     """
-    days = (day for day in _days_downwards(store, uri_template) if until is None or day <= until)
+    days = (day for day in _days(store, uri_template) if until is None or day <= until)
+    return next((day for day in days if partitions(store, uri_template, day, day)), None)
+
+
+def earliest_partition(store: Store, uri_template: str, *, until: dt.date) -> dt.date | None:
+    """Return the oldest day that has a partition, or None; it costs as much as :func:`latest_partition`."""
+    days = takewhile(lambda day: day <= until, _days(store, uri_template, newest_first=False))
     return next((day for day in days if partitions(store, uri_template, day, day)), None)
 
 
@@ -206,7 +212,7 @@ def days_after(store: Store, uri_template: str, last: dt.date) -> list[dt.date]:
 
     Objects are listed once per month that has such days, however many these are.
     """
-    later = sorted(takewhile(lambda day: day > last, _days_downwards(store, uri_template)))
+    later = sorted(takewhile(lambda day: day > last, _days(store, uri_template)))
     present: list[dt.date] = []
     for _, group in groupby(later, key=lambda day: (day.year, day.month)):
         days = list(group)
@@ -311,12 +317,12 @@ def training_windows(
     return TrainingWindows(train=(train.start, train.end), holdout=(holdout.start, holdout.end))
 
 
-def _days_downwards(store: Store, uri_template: str) -> Iterator[dt.date]:
-    """Yield the days that have a folder or object, newest first."""
+def _days(store: Store, uri_template: str, *, newest_first: bool = True) -> Iterator[dt.date]:
+    """Yield the days that have a folder or object, in order."""
     template = PartitionTemplate.parse(uri_template)
     base = template.folder.removesuffix("/")
     seen = set()
-    for numbers in _matches_downwards(store, base, template.components, {}):
+    for numbers in _matches(store, base, template.components, {}, newest_first):
         try:
             day = dt.date(numbers["Y"], numbers["m"], numbers["d"])
         except ValueError:
@@ -326,10 +332,10 @@ def _days_downwards(store: Store, uri_template: str) -> Iterator[dt.date]:
             yield day
 
 
-def _matches_downwards(
-    store: Store, base: str, components: list[str], known: dict[str, int]
+def _matches(
+    store: Store, base: str, components: list[str], known: dict[str, int], greatest_first: bool
 ) -> Iterator[dict[str, int]]:
-    """Yield the values of the directives in `components` below `base`, the greatest first."""
+    """Yield the values of the directives in `components` below `base`, in order."""
     component, *rest = components
     literal = component.partition("%")[0]
     pattern = re.compile(expression_of(component))
@@ -341,9 +347,9 @@ def _matches_downwards(
             numbers = {key: int(text) for key, text in match.groupdict().items()}
             if all(known.get(key, number) == number for key, number in numbers.items()):
                 matches[match[0] if not rest else name] = known | numbers
-    for name, numbers in sorted(matches.items(), key=lambda item: _order(item[1]), reverse=True):
+    for name, numbers in sorted(matches.items(), key=lambda item: _order(item[1]), reverse=greatest_first):
         if rest:
-            yield from _matches_downwards(store, f"{base}/{name}", rest, numbers)
+            yield from _matches(store, f"{base}/{name}", rest, numbers, greatest_first)
         else:
             yield numbers
 

@@ -15,7 +15,9 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.pipeline import Pipeline
 
+from modelmonitor_api.resource import InvalidSpec
 from modelmonitor_api.spec import CategoricalEncoding, Estimator, EstimatorName, Feature, FeatureType
+from modelmonitor_policy.estimator_parameters import validate_parameters
 from modelmonitor_trainer.errors import BadConfiguration
 from modelmonitor_trainer.model.columns import columns_step
 from modelmonitor_trainer.text import one_line
@@ -40,14 +42,6 @@ _LINEAR = frozenset(
         EstimatorName.SGD_REGRESSOR,
     }
 )
-#: Parameters that cannot be set in estimator.parameters, and what to use instead.
-_RESERVED = {
-    "random_state": "set retraining.randomSeed",
-    "categorical_features": "it follows from the types of the features and preprocessing.categoricalEncoding",
-    "warm_start": "set retraining.strategy to WarmStart",
-    "class_weight": "set retraining.estimator.classWeights",
-    "verbose": "the log belongs to the pod",
-}
 #: Losses with which SGDClassifier predicts probabilities.
 _PROBABILISTIC_LOSSES = ("log_loss", "modified_huber")
 
@@ -113,20 +107,8 @@ def checked_parameters(estimator: Estimator) -> dict[str, Any]:
     BadConfiguration
         If a parameter is unknown, reserved or repeated.
     """
-    known = set(inspect.signature(ESTIMATORS[estimator.name]).parameters)
-    decoded: dict[str, Any] = {}
-    for parameter in estimator.parameters:
-        if parameter.name in _RESERVED:
-            raise BadConfiguration(
-                f"retraining.estimator.parameters: {parameter.name} cannot be set here; {_RESERVED[parameter.name]}"
-            )
-        if parameter.name not in known:
-            offered = ", ".join(sorted(known - set(_RESERVED)))
-            raise BadConfiguration(
-                f"retraining.estimator.parameters: {estimator.name} has no parameter {parameter.name!r}; "
-                f"it has {offered}"
-            )
-        if parameter.name in decoded:
-            raise BadConfiguration(f"retraining.estimator.parameters: {parameter.name} is set twice; remove one")
-        decoded[parameter.name] = parameter.decoded()
-    return decoded
+    try:
+        validate_parameters(estimator)
+    except InvalidSpec as error:
+        raise BadConfiguration(str(error)) from error
+    return {parameter.name: parameter.decoded() for parameter in estimator.parameters}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec, Parameter, Task
+from modelmonitor_policy.training_calendar import MIN_TRAIN_ROWS
 from modelmonitor_trainer.data.classes import class_indices
 from modelmonitor_trainer.data.labels import Dataset
-from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS
 from modelmonitor_trainer.data.model_arrays import true_values
 from modelmonitor_trainer.model.pipeline import Model, fit
 from modelmonitor_trainer.model.search import with_parameters

@@ -6,9 +6,9 @@ import logging
 
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import KeyScope, ModelMonitorSpec
+from modelmonitor_policy.training_calendar import MIN_TRAIN_ROWS
 from modelmonitor_trainer.data.join_keys import require_clear_owners
 from modelmonitor_trainer.data.labels import Dataset, JoinReport
-from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS
 from modelmonitor_trainer.detect.quality import CONTRADICTIONS
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.train.inconclusive import InconclusiveTraining

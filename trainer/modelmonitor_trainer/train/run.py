@@ -17,7 +17,8 @@ from modelmonitor_api.messages import RunVerdict, TrainRequest, encode
 from modelmonitor_api.names import short_hash
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS, Manifest, days_within, freeze
+from modelmonitor_policy.training_calendar import MIN_TRAIN_ROWS
+from modelmonitor_trainer.data.manifest import Manifest, days_within, freeze
 from modelmonitor_trainer.data.windows import last_whole_day, latest_partition, training_windows
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.registry.layout import RunLayout

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Estimator, ModelMonitorSpec, Parameter, Strategy
+from modelmonitor_policy.training_calendar import MIN_TRAIN_ROWS
 from modelmonitor_trainer.arrays import Array, Ints
-from modelmonitor_trainer.data.manifest import MIN_TRAIN_ROWS
 from modelmonitor_trainer.errors import BadData, NotFound
 from modelmonitor_trainer.model.pipeline import Model, fit
 from modelmonitor_trainer.model.search import SearchResult, search, with_parameters

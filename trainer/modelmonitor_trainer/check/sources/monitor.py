@@ -10,6 +10,8 @@ from functools import partial
 
 from modelmonitor_api.messages import CheckRequest
 from modelmonitor_api.spec import DataFormat, DetectorType, Feature, FeatureType, ModelMonitorSpec, Task
+from modelmonitor_api.status import FirstTrainingData
+from modelmonitor_policy.training_calendar import Days, plan_training
 from modelmonitor_trainer.check import predictor
 from modelmonitor_trainer.check.context import CheckContext
 from modelmonitor_trainer.check.data import (
@@ -23,6 +25,7 @@ from modelmonitor_trainer.check.data import (
     text_columns,
 )
 from modelmonitor_trainer.check.sources.champion import find_champion
+from modelmonitor_trainer.check.sources.declared_columns import require_declared_columns
 from modelmonitor_trainer.check.sources.partition_survey import SideSurvey, left_out_of_monitor, survey
 from modelmonitor_trainer.data.object_format import declared_format
 from modelmonitor_trainer.data.recent_values import RecentValues, objects_key
@@ -32,6 +35,7 @@ from modelmonitor_trainer.data.windows import (
     Window,
     batches_of_partitions,
     days_of,
+    earliest_partition,
     last_whole_day,
     latest_partition,
     live_window,
@@ -93,6 +97,8 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
     arrived = labelled.batches
     current = survey(store, spec.data.live.uri, window, "current")
     live = current.batches
+    if champion is None:
+        require_declared_columns(store, spec, live, arrived)
     labels = _label_windows(store, monitor, period, arrived)
     return CheckData(
         detectors=tuple(spec.effective_detectors()),
@@ -155,6 +161,31 @@ def count_new_rows(ctx: CheckContext, data: ProfiledData) -> int | None:
         earlier = partitions(ctx.store, monitor.spec.data.live.uri, unknown[0], unknown[-1])
         total += sum(_rows_of(ctx, [info for partition in earlier for info in partition.objects]))
     return total
+
+
+def describe_first_training(ctx: CheckContext, data: ProfiledData) -> FirstTrainingData | None:
+    """Return what a first training would find; None with a champion.
+
+    Rows are counted where the check has read them: in days of the live window.
+    """
+    monitor, window = data.source.monitor, data.source.current_window
+    if monitor is None or monitor.champion is not None or window is None:
+        return None
+    spec, last = monitor.spec, monitor.last_day
+    first = earliest_partition(ctx.store, spec.data.live.uri, until=last)
+    labels = latest_partition(ctx.store, spec.data.labels.uri, until=last) if spec.data.labels else None
+    calendar = plan_training(spec, window[1], newest_labels=labels)
+    rows = {profile.block.day: profile.rows for profile in data.rows.current.blocks}
+
+    def count(days: Days) -> int | None:
+        start = days.start if first is None else max(days.start, first)
+        if start < window[0]:
+            return None
+        return sum(rows.get(day, 0) for day in days_of((start, days.end)))
+
+    return FirstTrainingData(
+        first_day=first, newest_labels=labels, train_rows=count(calendar.train), holdout_rows=count(calendar.holdout)
+    )
 
 
 #: Rows of objects that this process has counted; a key takes some hundred bytes.
