@@ -298,13 +298,13 @@ def _columns() -> Iterator[Schema]:
         ("Drift", _condition(ConditionType.DRIFT_DETECTED, "reason"), "string", 0, "Verdict of the newest check."),
         ("Last-Check", ".status.lastCheck.time", "date", 0, "Time since the newest check that has a verdict."),
         ("Champion", ".status.champion.version", "string", 0, "Model version in production."),
-        ("Last-Trained", ".status.lastTraining.startTime", "date", 0, "Time since the start of the newest training."),
+        ("Last-Trained", ".status.lastModelTime", "date", 0, "Time since a training made a model."),
         ("Suspended", ".spec.suspend", "boolean", 0, "Whether checks and trainings are suspended."),
         ("Age", ".metadata.creationTimestamp", "date", 0, "Age of the monitor."),
         ("Schedule", ".spec.schedule", "string", 1, "Schedule of checks."),
         # A string, because kubectl would show the age of a date, and this one is in the future.
         ("Next", ".status.nextCheckTime", "string", 1, "Time at which the next check is due."),
-        ("Reason", _condition(ConditionType.READY, "reason"), "string", 1, "Reason of the condition Ready."),
+        ("Reason", ".status.reason", "string", 1, "Why it does not check or train; otherwise the state of training."),
     ):
         yield {"name": name, "type": kind, "jsonPath": path, "priority": priority, "description": description}
 

@@ -318,6 +318,11 @@ class ModelMonitorStatus(Message):
         max_length=16,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
+    reason: Text | None = Field(
+        None,
+        description="Why the monitor does not check or train, in one CamelCase word: the reason of Ready if that is "
+        "not True, else Suspended, else why there is no verdict, else the reason of Training.",
+    )
     next_check_time: Time | None = Field(None, description="Time at which the next check is due.")
     last_check: LastCheck | None = Field(None, description="Newest check that has a verdict.")
     last_check_failure: LastCheckFailure | None = Field(
@@ -334,6 +339,7 @@ class ModelMonitorStatus(Message):
         max_length=MAX_RECENT_JOBS,
     )
     last_training: LastTraining | None = Field(None, description="Newest training.")
+    last_model_time: Time | None = Field(None, description="Time at which a training last made a model.")
     trainings: list[Time] = Field(
         default_factory=list,
         description="Start times of trainings, newest first; counted by spec.retraining.budget.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from modelmonitor_api.names import ConditionType, Reason, Role
@@ -49,7 +50,27 @@ def set_conditions(
             observed_generation=generation,
         )
     ordered = [before[kind.value] for kind in ConditionType if kind.value in before]
-    return status.model_copy(update={"conditions": ordered})
+    return status.model_copy(update={"conditions": ordered, "reason": _standstill(before)})
+
+
+def _standstill(conditions: Mapping[str, Condition]) -> str | None:
+    """Return why a monitor does not check or train, or else the state of its training."""
+    ready, suspended, drift, training = (
+        conditions.get(kind.value)
+        for kind in (
+            ConditionType.READY,
+            ConditionType.SUSPENDED,
+            ConditionType.DRIFT_DETECTED,
+            ConditionType.TRAINING,
+        )
+    )
+    if ready is not None and ready.status != "True":
+        return ready.reason
+    if suspended is not None and suspended.status == "True":
+        return suspended.reason
+    if drift is not None and drift.reason in {Reason.CHECK_NOT_STARTED, Reason.CHECK_FAILED}:
+        return drift.reason
+    return training.reason if training is not None else None
 
 
 def of_suspension(suspended: bool) -> Finding:

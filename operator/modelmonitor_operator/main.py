@@ -122,7 +122,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     # The reconcile loop posts its own events; Kopf would post one for each log line.
     settings.posting.enabled = False
     # Kopf logs every successful handler and every probe.
-    for chatty in ("kopf.objects", "aiohttp.access"):
+    for chatty in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # No leader election: deterministic names of Jobs serve as locks.
     settings.peering.standalone = True

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modelmonitor_api.names import Reason
+from modelmonitor_api.names import ConditionType, Reason
 from modelmonitor_api.resource import InvalidSpec
 from modelmonitor_api.status import ModelMonitorStatus, Rollout, WaitingJob
 from modelmonitor_operator import conditions, manifests
@@ -55,6 +55,20 @@ _log = logging.getLogger(__name__)
 ROLLOUTS_DISABLED = (
     "The operator is not allowed to change Deployments: install the chart with rollouts.enabled=true, or remove "
     "spec.promotion.rollout"
+)
+
+
+#: Conditions whose changes are logged: the decisions about a monitor, and what they are based on.
+_LOGGED = frozenset(
+    {
+        ConditionType.READY.value,
+        ConditionType.DRIFT_DETECTED.value,
+        ConditionType.TRAINING.value,
+        ConditionType.SUSPENDED.value,
+        ConditionType.ROLLED_OUT.value,
+        ConditionType.PINNED.value,
+        ConditionType.CHAMPION_HEALTHY.value,
+    }
 )
 
 
@@ -257,11 +271,27 @@ class Reconciler:
             return
         metadata, patch = resource["metadata"], merge_patch(resource.get("status") or {}, wire)
         await self._gateway.patch_status(metadata["namespace"], metadata["name"], metadata["resourceVersion"], patch)
+        _log_changes(f"{metadata['namespace']}/{metadata['name']}", old, new)
         for event in events_between(old, new, resource, now):
             try:
                 await self._gateway.create_event(event)
             except GatewayError as error:  # events are best effort: the status is what counts
                 _log.warning("event %s was not posted: %s", event["reason"], error)
+
+
+def _log_changes(monitor: str, old: ModelMonitorStatus, new: ModelMonitorStatus) -> None:
+    """Log what was decided and why, with the facts: one line for each decision, none while nothing changes."""
+    recorded = {(entry.time, entry.action) for entry in old.history}
+    for entry in reversed(new.history):
+        if (entry.time, entry.action) not in recorded:
+            version = f" {entry.version}" if entry.version else ""
+            _log.info("%s: %s%s (%s): %s", monitor, entry.action, version, entry.reason, entry.message)
+    before = {condition.type: (condition.status, condition.reason, condition.message) for condition in old.conditions}
+    for condition in new.conditions:
+        kind = condition.type
+        if kind not in _LOGGED or before.get(kind) == (condition.status, condition.reason, condition.message):
+            continue
+        _log.info("%s: %s=%s (%s): %s", monitor, kind, condition.status, condition.reason, condition.message)
 
 
 def _collision(kind: str, name: str) -> str:

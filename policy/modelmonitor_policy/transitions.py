@@ -295,6 +295,8 @@ def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: d
         }
         status = _add_comparison(status, verdict, finished)
         status = _with_champion(status, verdict.champion)
+        if version is not None and verdict.outcome is not RunOutcome.NOTHING_NEW:
+            status = _update(status, last_model_time=finished)
         counts = reason not in _UNCOUNTED
     else:
         reason, message = _failure(verdict)

@@ -118,3 +118,23 @@ def test_a_check_that_cannot_start() -> None:
         ("False", "NoDrift", "Nothing. The next check cannot start: No image"),
         ("Unknown", "CheckFailed", "BadData: Bad. The next check cannot start: No image"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("findings", "reason"),
+    [
+        ([], None),
+        ([Finding(ConditionType.TRAINING, "False", "CoolingDown", "")], "CoolingDown"),
+        ([Finding(ConditionType.DRIFT_DETECTED, "True", "Drift", "")], "BudgetExhausted"),
+        ([Finding(ConditionType.DRIFT_DETECTED, "Unknown", "CheckFailed", "")], "CheckFailed"),
+        ([Finding(ConditionType.SUSPENDED, "True", "Suspended", "")], "Suspended"),
+        (
+            [Finding(READY, "False", "InvalidSpec", ""), Finding(ConditionType.SUSPENDED, "True", "Suspended", "")],
+            "InvalidSpec",
+        ),
+    ],
+)
+def test_the_reason_of_a_standstill(findings: list[Finding], reason: str | None) -> None:
+    training = Finding(ConditionType.TRAINING, "False", "BudgetExhausted", "")
+    base = [] if reason is None or findings[0].type is ConditionType.TRAINING else [training]
+    assert set_conditions(ModelMonitorStatus(), [*base, *findings], 1, NOW).reason == reason

@@ -387,3 +387,20 @@ async def test_the_count_of_consecutive_drifts_starts_over_with_a_new_champion(c
 
 def test_names_are_those_of_the_monitor() -> None:
     assert NAMESPACE not in names.cron_job_name("flights")
+
+
+async def test_decisions_are_logged_once_and_nothing_else(
+    cluster: InMemoryCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    await champion_promoted(cluster)
+    lines = [record.getMessage() for record in caplog.records]
+    assert any(line.startswith("demo/flights: TrainingStarted (NoChampion): There is no champion") for line in lines)
+    assert any(line.startswith("demo/flights: Promoted v1-0a1b2c3d") for line in lines)
+    assert "lastModelTime" in cluster.status()
+    assert cluster.status()["reason"] == "Promoted"
+    caplog.clear()
+    for _ in range(3):
+        cluster.pass_time(minutes=2)
+        await cluster.reconcile()
+    assert caplog.records == []
