@@ -17,11 +17,13 @@ from modelmonitor_api.reasons import FailureReason, Reason
 from modelmonitor_api.resource import Message, Resource
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.status import (
+    MAX_DECISIONS,
     MAX_TOP_FEATURES,
     Champion,
     ChampionWatch,
     FeatureEvidence,
     FirstTrainingData,
+    RecordedDecision,
     RowCounts,
     Time,
 )
@@ -48,12 +50,16 @@ class MonitorRef(Resource):
     name: str = Field(description="Name of the monitor.")
     uid: str = Field(description="UID of the monitor.")
     generation: int = Field(1, description="Generation of the spec.")
+    cluster: str | None = Field(None, description="Identifies the cluster; absent on a command line.", max_length=64)
 
 
 class _Request(Resource):
     schema_version: Literal[1] = SCHEMA_VERSION
     monitor: MonitorRef = Field(description="The monitor.")
     spec: ModelMonitorSpec = Field(description="Spec of the monitor when the pod was created.")
+    decisions: list[RecordedDecision] | None = Field(
+        None, description="Newest decisions, which the pod writes to the ledger.", max_length=MAX_DECISIONS
+    )
 
 
 class CheckRequest(_Request):

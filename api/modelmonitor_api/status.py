@@ -46,6 +46,7 @@ MAX_RECENT_JOBS = 20
 MAX_COMPARISONS = 12
 MAX_TOP_FEATURES = 5
 MAX_WAITING_JOBS = 5
+MAX_DECISIONS = 20
 
 
 class Condition(Message):
@@ -296,6 +297,22 @@ class HistoryEntry(Message):
     version: Text | None = Field(None, description="Model version concerned.")
 
 
+class RecordedDecision(Message):
+    """A decision about a monitor, or an outcome, for the ledger on S3."""
+
+    time: Time = Field(description="Time of the decision.")
+    action: Text = Field(description="What was decided, or the outcome; Held for a training that was held back.")
+    reason: Text = Field("", description="Reason, in one CamelCase word.")
+    message: Text = Field("", description="The facts, in a sentence.")
+    version: Text | None = Field(None, description="Model version concerned.")
+    seconds: int | None = Field(
+        None,
+        description="Cost: how long the Job of the training existed. Of a training that was held back, as long as the "
+        "newest one took.",
+        ge=0,
+    )
+
+
 class HandledRequests(Message):
     """Tokens of the requests by annotation that have been handled."""
 
@@ -360,4 +377,10 @@ class ModelMonitorStatus(Message):
     )
     history: list[HistoryEntry] = Field(
         default_factory=list, description="Latest decisions and outcomes, newest first.", max_length=MAX_HISTORY
+    )
+    decisions: list[RecordedDecision] = Field(
+        default_factory=list,
+        description="Newest decisions, suppressed ones included, newest first. The next pod writes them to the ledger "
+        "under storage.resultsURI, which keeps all.",
+        max_length=MAX_DECISIONS,
     )

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import stamina
@@ -14,7 +15,7 @@ import urllib3
 from kubernetes import client, config
 
 from modelmonitor_api import GROUP, PLURAL, VERSION
-from modelmonitor_api.names import FIELD_MANAGER
+from modelmonitor_api.names import FIELD_MANAGER, short_hash
 from modelmonitor_operator.gateway import Conflict, Forbidden, GatewayError, Invalid, NotFound, Object, Unavailable
 
 CONNECT_SECONDS = 5.0
@@ -59,6 +60,14 @@ def connect() -> client.ApiClient:
     configuration.retries = False  # retried by this module, which honours Retry-After
     configuration.connection_pool_maxsize = POOL_SIZE
     return client.ApiClient(configuration)
+
+
+def identify_cluster(api: client.ApiClient) -> str:
+    """Return an identifier of the cluster that stays the same: a hash of its certificate authority, or of its URL."""
+    authority = api.configuration.ssl_ca_cert
+    if not authority:
+        return short_hash(str(api.configuration.host))
+    return short_hash(Path(authority).read_text(encoding="utf-8", errors="replace").strip())
 
 
 class KubernetesGateway:

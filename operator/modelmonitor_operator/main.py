@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ import kopf
 
 from modelmonitor_api import names
 from modelmonitor_operator.gateway import Gateway, GatewayError
-from modelmonitor_operator.kubernetes_gateway import KubernetesGateway, connect
+from modelmonitor_operator.kubernetes_gateway import KubernetesGateway, connect, identify_cluster
 from modelmonitor_operator.reconcile import Reconciler
 from modelmonitor_operator.settings import Settings
 from modelmonitor_operator.workqueue import WorkQueue
@@ -135,7 +136,9 @@ def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
 
 def run(settings: Settings, liveness: str = "http://0.0.0.0:8080/healthz") -> None:
     """Run the operator until it is stopped."""
-    operator = Operator(settings, KubernetesGateway(connect()))
+    api = connect()
+    settings = dataclasses.replace(settings, cluster=identify_cluster(api))
+    operator = Operator(settings, KubernetesGateway(api))
     kopf.run(
         registry=operator.registry(),
         standalone=True,

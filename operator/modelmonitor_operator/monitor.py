@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_api.status import RecordedDecision
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Monitor:
         From its metadata.
     spec
         The parsed spec.
+    decisions
+        Newest decisions, for the ledger that its pods write.
     """
 
     namespace: str
@@ -27,6 +30,7 @@ class Monitor:
     labels: dict[str, str]
     annotations: dict[str, str]
     spec: ModelMonitorSpec
+    decisions: tuple[RecordedDecision, ...] = ()
 
     @property
     def ref(self) -> MonitorRef:

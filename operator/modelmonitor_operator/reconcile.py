@@ -46,6 +46,7 @@ from modelmonitor_policy import (
     record_intent,
     record_waiting_jobs,
 )
+from modelmonitor_policy.decision_record import record_decisions
 from modelmonitor_policy.schedule import next_time
 from modelmonitor_policy.training_days import training_days
 from modelmonitor_policy.waiting import find_lost_jobs, find_stale_jobs, restore_requests
@@ -192,7 +193,8 @@ class Reconciler:
 
     async def _execute(self, state: _State, now: dt.datetime) -> tuple[_State, Decision]:
         """Validate the spec, apply the CronJob and the rollout, and execute the plan."""
-        monitor = validate_monitor(state.resource)
+        decisions = tuple(state.status.decisions)
+        monitor = dataclasses.replace(validate_monitor(state.resource), decisions=decisions)
         await self._apply_cron_job(monitor, state.resource)
         spec = monitor.spec
         due = None if spec.suspend else next_time(spec.schedule, spec.time_zone, now)
@@ -203,7 +205,9 @@ class Reconciler:
             state = state.after(intent, await self._create_or_adopt(job, state.resource), now)
         # Decided again after the execution: the condition names the Jobs that have just been started.
         facts = state.facts(monitor)
-        return state.with_status(training_windows=training_days(facts)), decide(facts, now)
+        decision = decide(facts, now)
+        state = state.with_status(training_windows=training_days(facts))
+        return dataclasses.replace(state, status=record_decisions(state.status, decision, now)), decision
 
     async def _delete_stale_jobs(self, state: _State, now: dt.datetime) -> _State:
         """Delete Jobs that were created for an older spec and have not started, so that others can replace them."""

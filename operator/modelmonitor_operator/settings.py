@@ -35,6 +35,9 @@ class Settings:
         Least severe messages that are logged (LOG_LEVEL): debug, info, warning or error.
     log_format
         Format of the log (LOG_FORMAT): json or plain.
+    cluster
+        Identifies the cluster, so that monitors of two clusters do not share results; from the API server's
+        certificate authority, not from the environment.
     """
 
     trainer_image: str
@@ -45,6 +48,7 @@ class Settings:
     rollouts: bool = False
     log_level: str = "info"
     log_format: str = "json"
+    cluster: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -44,6 +44,8 @@ def unnamed_job(monitor: Monitor, settings: Settings, role: Role, request: Reque
     spec = monitor.spec
     pod = spec.retraining.trainer if role is Role.TRAIN else spec.check
     labels = labels_of(monitor, role)
+    ref = request.monitor.model_copy(update={"cluster": settings.cluster})
+    request = request.model_copy(update={"monitor": ref, "decisions": list(monitor.decisions) or None})
     template = pod_template(PodPurpose(spec=spec, role=role, request=encode(request), labels=labels), settings)
     job_spec: dict[str, Any] = {
         "backoffLimit": pod.backoff_limit,

@@ -20,7 +20,7 @@ from unit.operator.in_memory_cluster import NAMESPACE, START, InMemoryCluster
 CHECKS: tuple[Any, ...] = ("NoDrift", "Drift", "Drift", "PerformanceDrop", "Corrupted", "Inconclusive", "Failed")
 TRAININGS: tuple[Any, ...] = ("Promoted", "Promoted", "Rejected", "Inconclusive", "AwaitingApproval", "Failed")
 #: Fields that only the cluster knows: UIDs and images of its Jobs, conditions, and the state of a Deployment.
-OF_THE_CLUSTER = {"reason", "conditions", "recentJobs", "rollout", "waitingJobs"}
+OF_THE_CLUSTER = {"reason", "decisions", "conditions", "recentJobs", "rollout", "waitingJobs"}
 
 
 class World:

@@ -90,7 +90,7 @@ def _exit_code(verdict: CheckVerdict, fail_on: Collection[str]) -> int:
 
 
 def _check_in_pod(args: argparse.Namespace) -> int:
-    from modelmonitor_trainer.cli.pod import job_name, read_request, run_in_pod
+    from modelmonitor_trainer.cli.pod import announce, job_name, read_request, run_in_pod
 
     def work() -> CheckVerdict:
         from modelmonitor_api.messages import CheckRequest
@@ -102,6 +102,7 @@ def _check_in_pod(args: argparse.Namespace) -> int:
         request = read_request(args.request)
         if not isinstance(request, CheckRequest):
             raise BadConfiguration(f"{args.request} is a request of kind {request.kind}, not Check")
+        announce(request)
         store = open_store(request.spec.storage)
         verdict, _ = publish_check(store, request, job=job_name(), now=dt.datetime.now(dt.UTC))
         print(printable(f"{verdict.verdict}: {verdict.message}"), file=sys.stderr)

@@ -268,13 +268,14 @@ def _run_request(
     handle: Callable[[_Request, str], RunVerdict | None],
 ) -> int:
     """Run a command for a request of the operator or for a YAML file, and print the verdict."""
-    from modelmonitor_trainer.cli.pod import job_name, read_request, run_in_pod, translate_system_errors
+    from modelmonitor_trainer.cli.pod import announce, job_name, read_request, run_in_pod, translate_system_errors
     from modelmonitor_trainer.errors import BadConfiguration
 
     def in_pod() -> RunVerdict | None:
         request = read_request(args.request)
         if not isinstance(request, kind):
             raise BadConfiguration(f"{args.request} is a {request.kind} request, which this command does not handle")
+        announce(request)
         verdict = handle(request, job_name())
         _print(verdict, args.output)
         return verdict

@@ -5,6 +5,7 @@ The termination message is the result of the pod: a verdict, or the reason for w
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import logging
 import os
@@ -65,6 +66,26 @@ def read_request(path: str | Path) -> AnyRequest:
         raise BadConfiguration(
             f"{path}: {error}. Are the operator and the trainer image of the same release?"
         ) from error
+
+
+def announce(request: AnyRequest) -> None:
+    """Claim the results prefix for the monitor, and write the operator's decisions to the ledger.
+
+    Raises
+    ------
+    BadConfiguration
+        If the prefix belongs to a monitor of another cluster.
+    """
+    from modelmonitor_trainer.registry.layout import ResultsLayout
+    from modelmonitor_trainer.registry.ledger import write_decisions
+    from modelmonitor_trainer.registry.ownership import claim
+    from modelmonitor_trainer.storage.open import open_store
+
+    if request.monitor.cluster is None and not request.decisions:
+        return
+    store, layout = open_store(request.spec.storage), ResultsLayout.of(request.spec, request.monitor)
+    claim(store, layout, request.monitor, dt.datetime.now(dt.UTC))
+    write_decisions(store, layout, request.monitor, request.decisions or ())
 
 
 def run_in_pod(

@@ -16,6 +16,8 @@ documentation of the prefix::
         checks/<uid>/<due>Z-<job>/…                one check: report, verdict
         profiles/…                                 cached profiles of objects, and their plans
         scores/<version>/…                         cached scores of a version on labelled rows
+        ledger/<uid>/<time>Z-<hash>.json           decisions of the operator; each file has the newest at its time
+        owner.json                                 the monitor and the cluster that write here
         damaged/champion-<hash>.json               a champion pointer that a repair replaced
         probes/…                                   short-lived objects that test conditional writes
 """
@@ -245,6 +247,15 @@ class ResultsLayout:
     def decisions(self) -> str:
         """Copy of the decisions about the champion."""
         return f"{self.root}decisions.json"
+
+    @property
+    def owner(self) -> str:
+        """The monitor and the cluster that write here."""
+        return f"{self.root}owner.json"
+
+    def ledger(self, uid: str, newest: dt.datetime, key: str) -> str:
+        """Return a part of the ledger, by the time of its newest decision and a hash of its content."""
+        return f"{self.root}ledger/{uid}/{newest.astimezone(dt.UTC).strftime(_DUE_FORMAT)}Z-{key}.json"
 
     def damaged_champion(self, key: str) -> str:
         """Return where a repair keeps a damaged champion pointer; `key` is a hash of its content."""
