@@ -322,7 +322,9 @@ def test_the_operator_has_no_more_rights_than_it_needs(
     assert not allowed("get", "", "pods", "log")
     assert not allowed("create", "", "pods", "exec")
     assert not allowed("create", "", "pods")
-    assert not allowed("delete", "batch", "jobs")
+    assert allowed("delete", "batch", "jobs")  # those of an older spec that have not started
+    assert not allowed("deletecollection", "batch", "jobs")
+    assert not allowed("delete", "batch", "cronjobs")
     assert not allowed("update", names.GROUP, names.PLURAL)
     assert not allowed("delete", names.GROUP, names.PLURAL)
 

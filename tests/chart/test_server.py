@@ -121,7 +121,7 @@ def test_the_operator_has_rights_only_in_the_namespaces_that_it_manages(cluster:
     for resource in ("secrets", "configmaps", "pods/log", "pods/exec", "serviceaccounts/token"):
         assert not any(is_allowed(cluster, "team-a", "", resource, verb) for verb in ("get", "list", "create"))
     assert not is_allowed(cluster, "team-a", "modelmonitor.io", "modelmonitors", "delete")
-    assert not is_allowed(cluster, "team-a", "batch", "jobs", "delete")
+    assert not is_allowed(cluster, "team-a", "batch", "cronjobs", "delete")
 
 
 @pytest.mark.usefixtures("_rights")
