@@ -23,6 +23,7 @@ def test_fields_that_need_each_other_are_replaced_together(past):
     spec = with_overrides(
         past.parsed(), ["triggers.onExpectedGain=true", "costs.training=10", "costs.metricPointDay=0.5"]
     )
+    assert spec.costs is not None
     assert (spec.costs.training, spec.costs.metric_point_day) == ("10", "0.5")
 
 
