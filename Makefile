@@ -129,6 +129,10 @@ bench-trust: install ## Measure false alarms and power, compared with other tool
 bench-replay: install ## Measure what retraining policies cost on four real data sets (needs npm).
 	$(BIN)/python benchmarks/replay --write docs/explanation/replay.md
 
+.PHONY: bench-operator
+bench-operator: install binaries-api ## Measure the operator with many monitors on a real API server (SIZES="1000 10000", an hour).
+	$(BIN)/python benchmarks/operator $(SIZES) --write docs/explanation/operator.md --record
+
 .PHONY: bench-loop
 bench-loop: install ## Live a year in worlds that are known, five lives of each (75 minutes of processor time; SEEDS=1: 15).
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/loop --seeds $(or $(SEEDS),5) --write docs/explanation/loop.md --record

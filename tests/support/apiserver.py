@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import secrets
 from base64 import encodebytes
+from collections.abc import Sequence
 from pathlib import Path
 
 from generate.crd import custom_resource_definition
 from support.client import ApiRefused, Client, Credentials
 from support.processes import Process, ProcessEnded, free_port, program, wait_until
 
-_CONTROLLERS = (
+#: The controllers that tests need: those of Jobs, of Deployments and of deletion.
+CONTROLLERS = (
     "job-controller",
     "cronjob-controller",
     "deployment-controller",
@@ -32,6 +34,10 @@ class ApiServer:
     ----------
     folder
         An empty folder for data, certificates, logs and kubeconfigs.
+    controllers
+        Controllers of kube-controller-manager that run.
+    arguments
+        Further arguments of kube-apiserver.
 
     Attributes
     ----------
@@ -43,11 +49,18 @@ class ApiServer:
         Kubeconfig of the administrator.
     client : Client
         Client with administrator rights.
+    pids : dict of str to int
+        Process ID of each program, as first started.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, controllers: Sequence[str] = CONTROLLERS, arguments: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
+        self._controllers = controllers
+        self._arguments = arguments
         self.token = secrets.token_hex(16)
+        self.pids: dict[str, int] = {}
         self._processes: list[Process] = []
         try:
             self._start()
@@ -73,7 +86,7 @@ class ApiServer:
         self._run(
             "kube-controller-manager",
             f"--kubeconfig={self.kubeconfig}",
-            f"--controllers={','.join(_CONTROLLERS)}",
+            f"--controllers={','.join(self._controllers)}",
             "--leader-elect=false",
             "--secure-port=0",
             "--concurrent-gc-syncs=4",
@@ -111,12 +124,14 @@ class ApiServer:
             # No controller creates the default service account here, and no test creates a Service.
             "--disable-admission-plugins=ServiceAccount",
             "--profiling=false",
+            *self._arguments,
         )
         return f"https://127.0.0.1:{port}"
 
     def _run(self, name: str, *arguments: str) -> Process:
         process = Process([program(name), *arguments], log=self.folder / f"{name}.log")
         self._processes.append(process)
+        self.pids[name] = process.pid
         return process
 
     def restart(self) -> None:
@@ -156,13 +171,15 @@ class ApiServer:
         self._processes.clear()
 
 
-def start_api_server(folder: Path) -> ApiServer:
+def start_api_server(
+    folder: Path, *, controllers: Sequence[str] = CONTROLLERS, arguments: Sequence[str] = ()
+) -> ApiServer:
     """Start an API server in a subfolder of `folder`; retry if another program took one of its ports."""
     for attempt in range(1, _ATTEMPTS + 1):
         attempt_folder = folder / f"attempt-{attempt}"
         attempt_folder.mkdir()
         try:
-            return ApiServer(attempt_folder)
+            return ApiServer(attempt_folder, controllers=controllers, arguments=arguments)
         except ProcessEnded as error:
             if attempt == _ATTEMPTS or "address already in use" not in str(error):
                 raise
