@@ -98,6 +98,7 @@ class Reason(DocumentedEnum):
     TOO_FEW_NEW_ROWS = "TooFewNewRows", "Fewer new rows have arrived than retraining.minNewRows requires."
     DRY_RUN = "DryRun", "A training would have started, but retraining.mode is DryRun."
     MANUAL_MODE = "ManualMode", "A training would have started, but retraining.mode is Manual."
+    TRAINING_QUEUED = "TrainingQueued", "As many trainings run as the operator permits. It starts when its turn comes."
     # Starts and ends of Jobs
     PROMOTED = "Promoted", "The version became the champion."
     REJECTED = "Rejected", "The challenger did not pass the promotion gate. The champion stays."

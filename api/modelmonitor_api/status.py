@@ -255,6 +255,13 @@ class TrainingDays(Message):
     )
 
 
+class QueuedTraining(Message):
+    """A training that has been decided and waits for others to end."""
+
+    time: Time = Field(description="Time of the decision; trainings start in this order.")
+    message: Text = Field(description="The limits that it waits for.")
+
+
 class Champion(Message):
     """The model version in production."""
 
@@ -369,6 +376,9 @@ class ModelMonitorStatus(Message):
     )
     training_windows: TrainingDays | None = Field(
         None, description="Days that a training would use now; absent before the first check."
+    )
+    queued_training: QueuedTraining | None = Field(
+        None, description="Training that waits because as many run as the operator permits."
     )
     champion: Champion | None = Field(None, description="Model version in production.")
     rollout: Rollout | None = Field(None, description="Rollout of the champion to its Deployment.")

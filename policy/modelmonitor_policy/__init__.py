@@ -25,6 +25,7 @@ from modelmonitor_policy.observations import JobObservation
 from modelmonitor_policy.plan import INITIAL_CHECK, plan, wake_at
 from modelmonitor_policy.planned_jobs import PlannedJob, check_request, plan_job, plan_scheduled_check
 from modelmonitor_policy.requests import Requests
+from modelmonitor_policy.training_queue import TrainingLimits, TrainingTurn, find_startable
 from modelmonitor_policy.transitions import apply_job_results, fail_lost_training, known_jobs, record_intent
 from modelmonitor_policy.waiting import record_waiting_jobs
 
@@ -44,11 +45,14 @@ __all__ = [
     "StartPromotion",
     "StartRollback",
     "StartTraining",
+    "TrainingLimits",
+    "TrainingTurn",
     "apply_job_results",
     "check_request",
     "decide",
     "facts_of",
     "fail_lost_training",
+    "find_startable",
     "known_jobs",
     "plan",
     "plan_job",

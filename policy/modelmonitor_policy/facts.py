@@ -15,6 +15,7 @@ from modelmonitor_api.status import (
     LastCheckFailure,
     LastTraining,
     ModelMonitorStatus,
+    QueuedTraining,
     WaitingJob,
     day_before,
 )
@@ -73,6 +74,8 @@ class Facts:
         The failed rollout of the champion, where there is a version to go back to.
     rollback_tokens
         Tokens of the rollback Jobs that exist.
+    queued
+        The training that waits for others to end, if any.
     """
 
     spec: ModelMonitorSpec
@@ -93,6 +96,7 @@ class Facts:
     watch_answered: str | None = None
     rollout_failure: RolloutFailure | None = None
     rollback_tokens: frozenset[str] = frozenset()
+    queued: QueuedTraining | None = None
 
     @property
     def pin(self) -> str | None:
@@ -143,6 +147,7 @@ def facts_of(
         watch_answered=status.handled_requests.watch,
         rollout_failure=_rollout_failure(status),
         rollback_tokens=frozenset(job.token for job in jobs if job.role is Role.ROLLBACK and job.token is not None),
+        queued=status.queued_training,
     )
 
 

@@ -279,6 +279,17 @@ def manual_mode(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold
     )
 
 
+def queued(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
+    """Wait until as many other trainings have ended as the limits of the operator require."""
+    if facts.queued is None:
+        return None
+    return Hold(
+        Reason.TRAINING_QUEUED,
+        f"Queued since {format_time(facts.queued.time)}: {facts.queued.message} (maxConcurrentTrainings of the chart). "
+        f"Trainings start in the order of their decisions. Pending: {trigger.message}.",
+    )
+
+
 def waiting_for_first_data(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> Hold | None:
     """Do not start a first training that cannot succeed by what the newest check has seen."""
     if facts.champion is not None or facts.check is None or trigger.manual:
@@ -323,6 +334,7 @@ HOLDS: tuple[HoldRule, ...] = (
     too_few_new_rows,
     dry_run,
     manual_mode,
+    queued,
 )
 
 
