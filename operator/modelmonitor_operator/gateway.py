@@ -6,11 +6,44 @@ Objects are plain dictionaries, as on the wire. The client library is used in
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from enum import Enum
+from typing import Any, NamedTuple, Protocol
+
+from modelmonitor_api import names
 
 #: An object of the Kubernetes API, as JSON.
 Object = dict[str, Any]
+
+
+class Kind(Enum):
+    """A kind of object that is listed and watched: its API version, kind, plural, and the label selector."""
+
+    MONITOR = (names.API_VERSION, names.KIND, names.PLURAL, "")
+    CRON_JOB = ("batch/v1", "CronJob", "cronjobs", f"{names.LABEL_MANAGED_BY}={names.FIELD_MANAGER}")
+    JOB = ("batch/v1", "Job", "jobs", f"{names.LABEL_MANAGED_BY}={names.FIELD_MANAGER}")
+    DEPLOYMENT = ("apps/v1", "Deployment", "deployments", names.LABEL_MONITOR)
+
+    def __init__(self, api_version: str, kind: str, plural: str, selector: str) -> None:
+        self.api_version = api_version
+        self.kind = kind
+        self.plural = plural
+        self.selector = selector
+
+
+class Page(NamedTuple):
+    """A part of a list, with the version of the whole list."""
+
+    items: list[Object]
+    version: str
+
+
+class Change(NamedTuple):
+    """An event of a watch: its type (ADDED, MODIFIED, DELETED, BOOKMARK) and the object."""
+
+    type: str
+    resource: Object
 
 
 class GatewayError(Exception):
@@ -23,6 +56,10 @@ class NotFound(GatewayError):
 
 class Conflict(GatewayError):
     """The object already exists, or it has changed since it was read."""
+
+
+class Expired(GatewayError):
+    """The version to continue from is too old: the list must be read again from its start."""
 
 
 class Invalid(GatewayError):
@@ -91,8 +128,14 @@ ROLLOUT_RIGHTS = (
 class Gateway(Protocol):
     """A Kubernetes API; every method can raise a GatewayError."""
 
-    async def list_monitors(self, namespace: str | None) -> list[Object]:
-        """Return the monitors of `namespace`, or of all namespaces."""
+    def list_pages(self, kind: Kind, namespace: str | None, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+        """Return the objects of a kind in `namespace` (None: all), page by page; Expired if the pages have expired."""
+
+    def watch(self, kind: Kind, namespace: str | None, version: str) -> AsyncIterator[Change]:
+        """Return the changes since `version` until the server ends the watch; Expired if the version is too old.
+
+        Unavailable if the connection fails, or nothing arrives for so long that it must have failed.
+        """
 
     async def list_jobs(self, namespace: str | None, selector: str) -> list[Object]:
         """Return the Jobs of `namespace` (None: all) that match a label selector."""

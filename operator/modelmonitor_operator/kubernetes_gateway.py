@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+import random
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,7 +21,19 @@ from kubernetes import client, config
 
 from modelmonitor_api import GROUP, PLURAL, VERSION
 from modelmonitor_api.names import FIELD_MANAGER, short_hash
-from modelmonitor_operator.gateway import Conflict, Forbidden, GatewayError, Invalid, NotFound, Object, Unavailable
+from modelmonitor_operator.gateway import (
+    Change,
+    Conflict,
+    Expired,
+    Forbidden,
+    GatewayError,
+    Invalid,
+    Kind,
+    NotFound,
+    Object,
+    Page,
+    Unavailable,
+)
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -24,18 +41,30 @@ READ_SECONDS = 30.0
 ATTEMPTS = 5
 RETRY_SECONDS = 30.0
 MAX_RETRY_AFTER_SECONDS = 20.0
-PAGE_SIZE = 500
-#: Connections that are kept open; more than the work queue has workers.
+#: Objects in a page of a list: whole ones, and their metadata alone.
+PAGE_SIZE = 100
+METADATA_PAGE_SIZE = 1000
+#: Connections that are kept open, and requests that are sent at the same time, watches apart.
 POOL_SIZE = 16
+THREADS = 12
+#: The server ends a watch after about this time, and the client after it has been silent for the other: the server
+#: sends a bookmark about every minute.
+WATCH_SECONDS = 300
+SILENT_SECONDS = 75.0
+#: Events of a watch that have been received and not handled; beyond that, the connection waits.
+BUFFERED_LINES = 100
 
 _MONITORS = f"/apis/{GROUP}/{VERSION}"
 _BATCH = "/apis/batch/v1"
 _APPS = "/apis/apps/v1"
 _CORE = "/api/v1"
+_JSON = "application/json"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 _ERRORS: Mapping[int, type[GatewayError]] = {
     HTTPStatus.NOT_FOUND: NotFound,
     HTTPStatus.CONFLICT: Conflict,
+    HTTPStatus.GONE: Expired,
     HTTPStatus.FORBIDDEN: Forbidden,
     HTTPStatus.BAD_REQUEST: Invalid,
     HTTPStatus.UNPROCESSABLE_ENTITY: Invalid,
@@ -81,14 +110,44 @@ class KubernetesGateway:
 
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gateway")
 
     def close(self) -> None:
         """Close the connections."""
+        self._threads.shutdown(wait=False)
         self._api.close()
 
-    async def list_monitors(self, namespace: str | None) -> list[Object]:
-        """Return the monitors of `namespace`, or of all namespaces."""
-        return await self._list(_path(_MONITORS, PLURAL, namespace), "")
+    async def list_pages(
+        self, kind: Kind, namespace: str | None, *, metadata_only: bool = False
+    ) -> AsyncIterator[Page]:
+        """Return the objects of a kind in `namespace` (None: all), page by page; Expired if the pages have expired."""
+        limit = METADATA_PAGE_SIZE if metadata_only else PAGE_SIZE
+        accept = _METADATA_LIST if metadata_only else _JSON
+        path = _path(f"/apis/{kind.api_version}", kind.plural, namespace)
+        async for page in self._pages(path, kind.selector, limit=limit, accept=accept):
+            yield Page(page["items"], page["metadata"]["resourceVersion"])
+
+    async def watch(self, kind: Kind, namespace: str | None, version: str) -> AsyncIterator[Change]:
+        """Return the changes since `version` until the server ends the watch; Expired if the version is too old.
+
+        Unavailable if the connection fails, or nothing arrives for so long that it must have failed.
+        """
+        path = _path(f"/apis/{kind.api_version}", kind.plural, namespace)
+        # Spread, so that the watches do not begin again at the same time.
+        seconds = int(WATCH_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - not for secrets
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+            **({"labelSelector": kind.selector} if kind.selector else {}),
+        }
+        async with _Stream(partial(self._open, path, query)) as lines:
+            async for line in lines:
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _failure(f"WATCH {path}", event["object"].get("code", 0), event["object"].get("message", ""))
+                yield Change(event["type"], event["object"])
 
     async def list_jobs(self, namespace: str | None, selector: str) -> list[Object]:
         """Return the Jobs of `namespace` (None: all) that match a label selector."""
@@ -183,18 +242,21 @@ class KubernetesGateway:
     async def _list(self, path: str, selector: str, fields: str = "") -> list[Object]:
         """Return all items, page by page; if the pages have expired, read the list again in one piece."""
         try:
-            return [item async for item in self._pages(path, selector, fields, PAGE_SIZE)]
-        except _Expired:
-            return [item async for item in self._pages(path, selector, fields, 0)]
+            return [item async for page in self._pages(path, selector, fields) for item in page["items"]]
+        except Expired:
+            return [item async for page in self._pages(path, selector, fields, 0) for item in page["items"]]
 
-    async def _pages(self, path: str, selector: str, fields: str, limit: int) -> Any:
+    async def _pages(
+        self, path: str, selector: str, fields: str = "", limit: int = PAGE_SIZE, accept: str = _JSON
+    ) -> AsyncIterator[Object]:
         token = ""
         while True:
             query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(limit or ""), "continue": token}
-            page = await self._request("GET", path, query={key: value for key, value in query.items() if value})
-            for item in page["items"]:
-                yield item
+            given = {key: value for key, value in query.items() if value}
+            page = await self._request("GET", path, query=given, accept=accept)
             token = page["metadata"].get("continue", "")
+            yield page
+            page.clear()  # at most one page is in memory
             if not token:
                 return
 
@@ -205,42 +267,123 @@ class KubernetesGateway:
         *,
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> Object:
+        send = partial(self._send, method, path, query or {}, body, content_type, accept)
+        loop = asyncio.get_running_loop()
         async for attempt in stamina.retry_context(on=_retry, attempts=ATTEMPTS, timeout=RETRY_SECONDS):
             with attempt:
-                return await asyncio.to_thread(self._send, method, path, query or {}, body, content_type)
+                return await loop.run_in_executor(self._threads, send)
         raise AssertionError("a retried block returns or raises")
 
-    def _send(self, method: str, path: str, query: Mapping[str, str], body: Object | None, content_type: str) -> Object:
-        request = self._api.param_serialize(
-            method,
-            path,
-            query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Content-Type": content_type},
-            auth_settings=["BearerToken"],
-        )
-        _, url, headers, _, _ = request
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Object | None,
+        content_type: str,
+        accept: str,
+    ) -> Object:
         # Encoded here, because the client encodes bodies of content type JSON only, and that of an apply patch is YAML.
         data = None if body is None else json.dumps(body).encode()
-        try:
-            response = self._api.rest_client.pool_manager.request(
-                method,
-                url,
-                body=data,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"{method} {path}: {error}") from error
-        if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        headers = {"Accept": accept, "Content-Type": content_type}
+        response = self._call(method, path, query, headers, READ_SECONDS, body=data)
+        if _is_success(response):
             answer: Object = json.loads(response.data)
             return answer
         raise _error(f"{method} {path}", response)
 
+    def _open(self, path: str, query: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        """Begin a watch and return its response, whose body has yet to be read."""
+        response = self._call("GET", path, query, {"Accept": _JSON}, SILENT_SECONDS, preload_content=False)
+        if _is_success(response):
+            return response
+        response.read(65536, cache_content=True)
+        raise _error(f"WATCH {path}", response)
 
-class _Expired(GatewayError):
-    """The remaining pages of a list have expired."""
+    def _call(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], read: float, **options: Any
+    ) -> urllib3.BaseHTTPResponse:
+        request = self._api.param_serialize(
+            method, path, query_params=list(query.items()), header_params=dict(headers), auth_settings=["BearerToken"]
+        )
+        _, url, complete, _, _ = request
+        timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=read)
+        try:
+            response: urllib3.BaseHTTPResponse = self._api.rest_client.pool_manager.request(
+                method, url, headers=complete, timeout=timeout, **options
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{method} {path}: {error}") from error
+        return response
+
+
+class _Stream:
+    """The lines of a response that arrive over minutes, read by a thread of their own.
+
+    Parameters
+    ----------
+    begin
+        Sends the request and returns the response.
+    """
+
+    def __init__(self, begin: Callable[[], urllib3.BaseHTTPResponse]) -> None:
+        self._begin = begin
+        self._loop = asyncio.get_running_loop()
+        self._lines: asyncio.Queue[bytes | GatewayError | None] = asyncio.Queue()
+        self._room = threading.Semaphore(BUFFERED_LINES)
+        self._response: urllib3.BaseHTTPResponse | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> AsyncIterator[bytes]:
+        # A daemon: a read that waits does not keep the process from exiting.
+        threading.Thread(target=self._read, name="watch", daemon=True).start()
+        return self._received()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closed = True
+        self._room.release()  # ends the wait of the thread
+        if self._response is not None:
+            with contextlib.suppress(RuntimeError, ValueError):  # it has been read to its end
+                self._response.shutdown()  # ends the read of the thread
+
+    async def _received(self) -> AsyncIterator[bytes]:
+        while (line := await self._lines.get()) is not None:
+            self._room.release()
+            if isinstance(line, GatewayError):
+                raise line
+            yield line
+
+    def _read(self) -> None:
+        try:
+            self._response = self._begin()
+            if self._closed:
+                return
+            for line in _lines(self._response):
+                self._give(line)
+            self._give(None)
+        except GatewayError as error:
+            self._give(error)
+        except Exception as error:  # noqa: BLE001 - however a connection ends, it has ended
+            self._give(Unavailable(f"a watch was interrupted: {error}"))
+        finally:
+            if self._response is not None:
+                self._response.close()
+
+    def _give(self, line: bytes | GatewayError | None) -> None:
+        self._room.acquire()
+        if not self._closed:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed
+                self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    for chunk in response.stream(65536):
+        *complete, rest = (rest + chunk).split(b"\n")
+        yield from filter(None, complete)
 
 
 def _path(root: str, plural: str, namespace: str | None, name: str = "") -> str:
@@ -254,14 +397,18 @@ def _error(call: str, response: urllib3.BaseHTTPResponse) -> GatewayError:
         details = json.loads(response.data).get("message", "")
     except (ValueError, AttributeError):  # not from the API server, but a page of a proxy in between
         details = response.data[:200].decode(errors="replace")
-    message = f"{call}: {response.status} {details or response.reason}"
-    if response.status == HTTPStatus.GONE:
-        return _Expired(message)
-    kind = _ERRORS.get(response.status)
-    if kind is not None:
-        return kind(message)
     after = response.headers.get("Retry-After", "")
-    return Unavailable(message, float(after) if after.isdigit() else None)
+    return _failure(call, response.status, details or response.reason or "", float(after) if after.isdigit() else None)
+
+
+def _failure(call: str, status: int, details: str, after: float | None = None) -> GatewayError:
+    message = f"{call}: {status} {details}"
+    kind = _ERRORS.get(status)
+    return kind(message) if kind is not None else Unavailable(message, after)
+
+
+def _is_success(response: urllib3.BaseHTTPResponse) -> bool:
+    return HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def _retry(error: Exception) -> bool | float:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from modelmonitor_api.names import ConditionType, Reason
 from modelmonitor_api.resource import InvalidSpec
-from modelmonitor_api.status import ModelMonitorStatus, Rollout, WaitingJob
+from modelmonitor_api.status import ModelMonitorStatus, QueuedTraining, Rollout, WaitingJob
 from modelmonitor_operator import conditions, manifests
 from modelmonitor_operator.conditions import Finding
 from modelmonitor_operator.diff import is_up_to_date, merge_patch
@@ -30,6 +30,7 @@ from modelmonitor_operator.monitor import Monitor
 from modelmonitor_operator.observation import belongs_to, belongs_to_predecessor, observe_jobs, observe_started_job
 from modelmonitor_operator.rollout import blocked, next_step
 from modelmonitor_operator.settings import Settings
+from modelmonitor_operator.training_slots import TrainingSlots
 from modelmonitor_operator.validation import validate_monitor
 from modelmonitor_policy import (
     Decision,
@@ -37,6 +38,7 @@ from modelmonitor_policy import (
     Intent,
     JobObservation,
     Requests,
+    StartTraining,
     apply_job_results,
     decide,
     facts_of,
@@ -58,6 +60,9 @@ ROLLOUTS_DISABLED = (
     "spec.promotion.rollout"
 )
 
+
+#: After this time it is tried again what another owner or the API server stands in the way of.
+_REFUSED_AGAIN = dt.timedelta(minutes=5)
 
 #: Conditions whose changes are logged: the decisions about a monitor, and what they are based on.
 _LOGGED = frozenset(
@@ -91,12 +96,15 @@ class _State:
         Its Jobs, including those that the pass has started.
     lost
         Jobs for an older spec that were deleted before they could start.
+    wake_at
+        When time alone can change what the pass has decided; None where only an event can.
     """
 
     resource: Object
     status: ModelMonitorStatus
     jobs: tuple[JobObservation, ...]
     lost: tuple[WaitingJob, ...] = ()
+    wake_at: dt.datetime | None = None
 
     @classmethod
     def observed(
@@ -135,6 +143,8 @@ class Reconciler:
         Settings of the operator.
     clock
         Returns the time, with its time zone.
+    slots
+        Slots of concurrent trainings; without them, their number is not limited.
     """
 
     def __init__(
@@ -142,13 +152,15 @@ class Reconciler:
         gateway: Gateway,
         settings: Settings,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        slots: TrainingSlots | None = None,
     ) -> None:
+        self._slots = slots
         self._gateway = gateway
         self._settings = settings
         self._clock = clock
 
-    async def reconcile(self, namespace: str, name: str) -> None:
-        """Reconcile one monitor.
+    async def reconcile(self, namespace: str, name: str) -> dt.datetime | None:
+        """Reconcile one monitor; return when to do so again if nothing happens until then, None if never.
 
         Raises
         ------
@@ -157,7 +169,7 @@ class Reconciler:
         """
         resource = await self._gateway.get_monitor(namespace, name)
         if resource is None or "deletionTimestamp" in resource["metadata"]:
-            return
+            return None
         now = self._clock().replace(microsecond=0)
         old = _read_status(resource)
         state = await self._observe(resource, old, now)
@@ -165,6 +177,7 @@ class Reconciler:
         generation = resource["metadata"].get("generation", 1)
         new = conditions.set_conditions(state.status, findings, generation, now)
         await self._write(resource, old, new, now)
+        return _next_pass(state, now)
 
     async def _observe(self, resource: Object, old: ModelMonitorStatus, now: dt.datetime) -> _State:
         """Return the monitor with the results of its Jobs in its status."""
@@ -182,8 +195,10 @@ class Reconciler:
         except InvalidSpec as error:
             findings = conditions.of_rejected_monitor(state.status, Reason.INVALID_SPEC, str(error))
         except NameCollision as error:
+            state = dataclasses.replace(state, wake_at=now + _REFUSED_AGAIN)
             findings = conditions.of_rejected_monitor(state.status, Reason.NAME_COLLISION, str(error))
         except (Invalid, Forbidden) as error:
+            state = dataclasses.replace(state, wake_at=now + _REFUSED_AGAIN)
             message = f"The API server rejected an object of this monitor: {error}"
             findings = conditions.of_rejected_monitor(state.status, Reason.OBJECT_REFUSED, message)
         suspended = (state.resource.get("spec") or {}).get("suspend") is True
@@ -200,14 +215,29 @@ class Reconciler:
         due = None if spec.suspend else next_time(spec.schedule, spec.time_zone, now)
         state = state.with_status(next_check_time=due, rollout=await self._roll_out(monitor, state.status, now))
         state = await self._delete_stale_jobs(state, now)
+        state = self._queue_training(state, monitor, now)
         for intent in plan(state.facts(monitor), now):
             job = manifests.job_of(monitor, self._settings, intent)
             state = state.after(intent, await self._create_or_adopt(job, state.resource), now)
         # Decided again after the execution: the condition names the Jobs that have just been started.
         facts = state.facts(monitor)
         decision = decide(facts, now)
+        times = [time for time in (due, decision.wake_at) if time is not None]
+        state = dataclasses.replace(state, wake_at=min(times, default=None))
         state = state.with_status(training_windows=training_days(facts))
         return dataclasses.replace(state, status=record_decisions(state.status, decision, now)), decision
+
+    def _queue_training(self, state: _State, monitor: Monitor, now: dt.datetime) -> _State:
+        """Record a training that is due and must wait for others; forget one that may start or is no longer due."""
+        before = state.status.queued_training
+        state = state.with_status(queued_training=None)
+        due = any(isinstance(intent, StartTraining) for intent in plan(state.facts(monitor), now))
+        if self._slots is None or not due:
+            return state
+        since = before.time if before is not None else now
+        if self._slots.take((monitor.namespace, monitor.name), since):
+            return state
+        return state.with_status(queued_training=QueuedTraining(time=since, message=self._slots.limits.describe()))
 
     async def _delete_stale_jobs(self, state: _State, now: dt.datetime) -> _State:
         """Delete Jobs that were created for an older spec and have not started, so that others can replace them."""
@@ -281,6 +311,13 @@ class Reconciler:
                 await self._gateway.create_event(event)
             except GatewayError as error:  # events are best effort: the status is what counts
                 _log.warning("event %s was not posted: %s", event["reason"], error)
+
+
+def _next_pass(state: _State, now: dt.datetime) -> dt.datetime | None:
+    """Return when the monitor is due again: soon while a Job has not ended."""
+    if any(job.finished is None for job in state.jobs):
+        return now
+    return state.wake_at
 
 
 def _log_changes(monitor: str, old: ModelMonitorStatus, new: ModelMonitorStatus) -> None:

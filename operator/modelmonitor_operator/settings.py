@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from modelmonitor_policy import TrainingLimits
+
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = ("json", "plain")
+_UNLIMITED = TrainingLimits()
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Settings:
         Pull secrets of those pods, in the namespace of the monitor (IMAGE_PULL_SECRETS, comma-separated).
     resync_seconds
         Seconds between two reconciliations of every monitor without an event (RESYNC_SECONDS).
+    training_limits
+        How many trainings run at the same time (MAX_CONCURRENT_TRAININGS and MAX_CONCURRENT_TRAININGS_PER_NAMESPACE).
     rollouts
         Whether champions can be rolled out to Deployments (ROLLOUTS, true or false).
     log_level
@@ -49,6 +54,7 @@ class Settings:
     log_level: str = "info"
     log_format: str = "json"
     cluster: str | None = None
+    training_limits: TrainingLimits = _UNLIMITED
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -66,6 +72,12 @@ class Settings:
         if not (resync.replace(".", "", 1).isdigit() and float(resync) > 0):
             raise ValueError(f"RESYNC_SECONDS is {resync!r}; it must be a number greater than 0")
 
+        def count(name: str) -> int:
+            value = environment.get(name) or "0"
+            if not value.isdigit():
+                raise ValueError(f"{name} is {value!r}; it must be a whole number, and 0 means no limit")
+            return int(value)
+
         def choice(name: str, default: str, choices: tuple[str, ...]) -> str:
             value = environment.get(name) or default
             match = {item.lower(): item for item in choices}.get(value.lower())
@@ -82,6 +94,9 @@ class Settings:
             rollouts=choice("ROLLOUTS", str(cls.rollouts), ("true", "false")) == "true",
             log_level=choice("LOG_LEVEL", cls.log_level, _LOG_LEVELS),
             log_format=choice("LOG_FORMAT", cls.log_format, _LOG_FORMATS),
+            training_limits=TrainingLimits(
+                count("MAX_CONCURRENT_TRAININGS"), count("MAX_CONCURRENT_TRAININGS_PER_NAMESPACE")
+            ),
         )
 
 

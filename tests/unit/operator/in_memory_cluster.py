@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import datetime as dt
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Literal, TypeVar
 
 from modelmonitor_api import names
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict, encode_answer
 from modelmonitor_api.names import Role
 from modelmonitor_api.status import format_time
-from modelmonitor_operator.gateway import Conflict, Object
+from modelmonitor_operator.cache import ObjectCache
+from modelmonitor_operator.cached_gateway import CachedGateway, Unsettled
+from modelmonitor_operator.gateway import Change, Conflict, Kind, Object, Page
 from modelmonitor_operator.reconcile import Reconciler
 from modelmonitor_operator.settings import Settings
 from support.monitors import merged, monitor
@@ -143,8 +146,26 @@ class InMemoryCluster:
         self.now += dt.timedelta(**duration)
 
     async def reconcile(self, name: str = "flights") -> None:
-        """Let an operator that has just started reconcile a monitor."""
+        """Let an operator that has just started reconcile a monitor.
+
+        A pass on the cache alone never claims that nothing is to be done when a pass on the API server writes.
+        """
+        settled = await self._is_settled(name)
+        writes = len(self.writes)
         await Reconciler(self, SETTINGS, lambda: self.now).reconcile(NAMESPACE, name)
+        assert not settled or self.writes[writes:] == [], "the pass on the cache has overlooked what is to be done"
+
+    async def _is_settled(self, name: str) -> bool:
+        """Return whether a pass on a cache that is up to date gets to its end."""
+        cache = ObjectCache()
+        for kind in Kind:
+            for resource in self._objects(kind):
+                cache.put(kind, resource)
+        try:
+            await Reconciler(CachedGateway(cache), SETTINGS, lambda: self.now).reconcile(NAMESPACE, name)
+        except Unsettled:
+            return False
+        return True
 
     async def settle(self, name: str = "flights") -> None:
         """Reconcile until nothing is written, as the watch events of the operator's own writes would."""
@@ -177,9 +198,38 @@ class InMemoryCluster:
 
     # What the operator sees: the methods of a Gateway
 
-    async def list_monitors(self, namespace: str | None) -> list[Object]:
+    async def list_pages(
+        self, kind: Kind, namespace: str | None, *, metadata_only: bool = False
+    ) -> AsyncIterator[Page]:
         assert namespace in {None, NAMESPACE}
-        return await self._answer(lambda: list(self.monitors.values()))
+        items = await self._answer(lambda: list(self._objects(kind)))
+        if metadata_only:
+            items = [{"metadata": item["metadata"]} for item in items]
+        yield Page(items, str(next(self._numbers)))
+
+    async def watch(self, kind: Kind, namespace: str | None, version: str) -> AsyncIterator[Change]:
+        assert namespace in {None, NAMESPACE}
+        versions = {item["metadata"]["uid"]: item for item in self._objects(kind)}
+        known = {uid: int(item["metadata"]["resourceVersion"]) for uid, item in versions.items()}
+        known = {uid: number for uid, number in known.items() if number <= int(version)}
+        while True:
+            objects = {item["metadata"]["uid"]: copy.deepcopy(item) for item in self._objects(kind)}
+            for uid, item in objects.items():
+                number = int(item["metadata"]["resourceVersion"])
+                if known.get(uid) != number:
+                    yield Change("MODIFIED" if uid in known else "ADDED", item)
+                    known[uid] = number
+            await asyncio.sleep(0.001)
+
+    def _objects(self, kind: Kind) -> Iterable[Object]:
+        kinds = {
+            Kind.MONITOR: self.monitors,
+            Kind.CRON_JOB: self.cron_jobs,
+            Kind.JOB: self.jobs,
+            Kind.DEPLOYMENT: self.deployments,
+        }
+        objects = kinds[kind].values()
+        return [each for each in objects if kind is not Kind.DEPLOYMENT or names.LABEL_MONITOR in _labels(each)]
 
     async def list_jobs(self, namespace: str | None, selector: str) -> list[Object]:
         assert namespace in {None, NAMESPACE}
@@ -297,6 +347,11 @@ class InMemoryCluster:
 
     def _touch(self, changed: Object) -> None:
         changed["metadata"]["resourceVersion"] = str(next(self._numbers))
+
+
+def _labels(resource: Object) -> Object:
+    labels: Object = resource["metadata"].get("labels") or {}
+    return labels
 
 
 def _selected(objects: Any, selector: str) -> list[Object]:

@@ -13,7 +13,16 @@ import stamina
 from kubernetes import client, config
 
 from modelmonitor_operator import kubernetes_gateway
-from modelmonitor_operator.gateway import Conflict, Forbidden, GatewayError, Invalid, NotFound, Unavailable
+from modelmonitor_operator.gateway import (
+    Conflict,
+    Expired,
+    Forbidden,
+    GatewayError,
+    Invalid,
+    Kind,
+    NotFound,
+    Unavailable,
+)
 from modelmonitor_operator.kubernetes_gateway import KubernetesGateway
 
 Script = list[tuple[int, Any, dict[str, str]]]
@@ -120,16 +129,98 @@ async def test_lists_are_read_in_pages(server: Server, gateway: KubernetesGatewa
     first = {"items": [{"n": 1}], "metadata": {"continue": "a+b="}}
     server.respond_with((200, first), (200, {"items": [{"n": 2}], "metadata": {}}))
     assert await gateway.list_jobs("demo", "a=b,c") == [{"n": 1}, {"n": 2}]
-    assert server.requests[0][1] == "/apis/batch/v1/namespaces/demo/jobs?labelSelector=a%3Db%2Cc&limit=500"
-    assert server.requests[1][1].endswith("&limit=500&continue=a%2Bb%3D")
+    assert server.requests[0][1] == "/apis/batch/v1/namespaces/demo/jobs?labelSelector=a%3Db%2Cc&limit=100"
+    assert server.requests[1][1].endswith("&limit=100&continue=a%2Bb%3D")
 
 
 async def test_a_list_whose_pages_have_expired_is_read_at_once(server: Server, gateway: KubernetesGateway) -> None:
     first = {"items": [{"n": 1}], "metadata": {"continue": "old"}}
     complete = {"items": [{"n": 1}, {"n": 2}], "metadata": {}}
     server.respond_with((200, first), refusal(410, "expired"), (200, complete))
-    assert await gateway.list_monitors(None) == [{"n": 1}, {"n": 2}]
-    assert server.requests[2][1] == "/apis/modelmonitor.io/v1alpha1/modelmonitors"
+    assert await gateway.list_jobs(None, "a=b") == [{"n": 1}, {"n": 2}]
+    assert server.requests[2][1] == "/apis/batch/v1/jobs?labelSelector=a%3Db"
+
+
+def a_page(*names: str, token: str = "") -> dict[str, Any]:
+    """Return a page of a list."""
+    return {"items": [{"metadata": {"name": name}} for name in names], "metadata": {"continue": token} | VERSION}
+
+
+VERSION = {"resourceVersion": "7"}
+
+
+async def test_a_kind_is_listed_in_pages_with_its_selector(server: Server, gateway: KubernetesGateway) -> None:
+    server.respond_with((200, a_page("a", token="more")), (200, a_page("b")))
+    pages = [page async for page in gateway.list_pages(Kind.JOB, "demo")]
+    assert [[item["metadata"]["name"] for item in page.items] for page in pages] == [["a"], ["b"]]
+    assert {page.version for page in pages} == {"7"}
+    selector = "labelSelector=app.kubernetes.io/managed-by%3Dmodelmonitor-operator"
+    assert server.requests[0][1] == f"/apis/batch/v1/namespaces/demo/jobs?{selector}&limit=100"
+
+
+async def test_metadata_alone_are_listed_in_larger_pages(server: Server, gateway: KubernetesGateway) -> None:
+    server.respond_with((200, a_page("a")))
+    assert len([page async for page in gateway.list_pages(Kind.MONITOR, None, metadata_only=True)]) == 1
+    assert server.requests[0][1] == "/apis/modelmonitor.io/v1alpha1/modelmonitors?limit=1000"
+    assert server.requests[0][2]["accept"].startswith("application/json;as=PartialObjectMetadataList")
+
+
+async def test_pages_that_have_expired_are_reported(server: Server, gateway: KubernetesGateway) -> None:
+    server.respond_with((200, a_page("a", token="old")), refusal(410, "expired"))
+    with pytest.raises(Expired):
+        _ = [page async for page in gateway.list_pages(Kind.JOB, None)]
+
+
+def events(*changes: tuple[str, Any]) -> bytes:
+    """Return the body of a watch."""
+    return b"".join(json.dumps({"type": kind, "object": body}).encode() + b"\n" for kind, body in changes)
+
+
+async def test_a_watch_gives_changes_until_the_server_ends_it(server: Server, gateway: KubernetesGateway) -> None:
+    job, bookmark = {"metadata": {"name": "a"}}, {"metadata": {"resourceVersion": "9"}}
+    server.respond_with((200, events(("ADDED", job), ("BOOKMARK", bookmark))))
+    changes = [change async for change in gateway.watch(Kind.JOB, None, "7")]
+    assert changes == [("ADDED", job), ("BOOKMARK", bookmark)]
+    path, _, query = server.requests[0][1].partition("?")
+    assert path == "/apis/batch/v1/jobs"
+    assert {"watch=true", "allowWatchBookmarks=true", "resourceVersion=7"} < set(query.split("&"))
+
+
+async def test_more_changes_than_are_buffered_arrive_in_their_order(server: Server, gateway: KubernetesGateway) -> None:
+    count = 5 * kubernetes_gateway.BUFFERED_LINES
+    server.respond_with((200, events(*[("ADDED", {"metadata": {"name": str(number)}}) for number in range(count)])))
+    seen = 0
+    async for change in gateway.watch(Kind.JOB, None, "7"):
+        assert change.resource["metadata"]["name"] == str(seen)
+        seen += 1
+    assert seen == count
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        ((200, events(("ERROR", {"code": 410, "message": "too old"}))), Expired),
+        ((200, events(("ERROR", {"code": 500, "message": "etcd"}))), Unavailable),
+        (refusal(410, "too old"), Expired),
+        (refusal(403, "no"), Forbidden),
+        (refusal(503, "later"), Unavailable),
+    ],
+)
+async def test_errors_of_a_watch_are_raised(
+    server: Server, gateway: KubernetesGateway, response: Any, error: type[GatewayError]
+) -> None:
+    server.respond_with(response)
+    with pytest.raises(error, match="WATCH /apis/batch/v1/jobs"):
+        _ = [change async for change in gateway.watch(Kind.JOB, None, "7")]
+
+
+async def test_a_silent_watch_is_given_up(
+    server: Server, gateway: KubernetesGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubernetes_gateway, "SILENT_SECONDS", 0.2)
+    server.respond_with((200, b"", {"Content-Length": "100"}))  # promises a body that never arrives
+    with pytest.raises(Unavailable, match="a watch was interrupted"):
+        await anext(gateway.watch(Kind.JOB, None, "7"))
 
 
 async def test_a_missing_object_is_none(server: Server, gateway: KubernetesGateway) -> None:
@@ -190,7 +281,7 @@ async def test_retry_after_is_read(server: Server, gateway: KubernetesGateway) -
     with stamina.set_testing(True, attempts=1):
         server.respond_with((429, {"message": "slow down"}, {"Retry-After": "7"}))
         with pytest.raises(Unavailable) as raised:
-            await gateway.list_monitors("demo")
+            await gateway.list_pods("demo", "a")
     assert raised.value.retry_after == 7
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import kopf
@@ -10,7 +11,8 @@ import pytest
 
 from modelmonitor_api import names
 from modelmonitor_operator.__main__ import main
-from modelmonitor_operator.gateway import Unavailable
+from modelmonitor_operator.controller import Controller
+from modelmonitor_operator.gateway import Kind, Page, Unavailable
 from modelmonitor_operator.main import Operator, configure
 from modelmonitor_operator.settings import Settings
 from support.asynchronous import wait_until
@@ -18,17 +20,9 @@ from support.processes import PATIENCE
 from unit.operator.in_memory_cluster import NAMESPACE, InMemoryCluster
 
 
-def test_only_jobs_of_the_operator_are_watched() -> None:
-    """The format of the key matters: Kopf silently ignores one that it does not know."""
+def test_kopf_neither_scans_the_cluster_nor_posts_events() -> None:
     settings = kopf.OperatorSettings()
     configure(settings)
-    for plural in ("jobs", "cronjobs"):
-        resource = kopf.Resource("batch", "v1", plural)
-        assert list(settings.watching.label_selectors.collect(resource)) == [
-            f"{names.LABEL_MANAGED_BY}={names.FIELD_MANAGER}"
-        ]
-    monitors = kopf.Resource(names.GROUP, names.VERSION, names.PLURAL)
-    assert list(settings.watching.label_selectors.collect(monitors)) == []
     assert settings.scanning.disabled
     assert not settings.posting.enabled
 
@@ -43,6 +37,12 @@ class Clock:
         return self.seconds
 
 
+def make_operator(cluster: InMemoryCluster, clock: Clock, **settings: Any) -> Operator:
+    """Return an operator of a cluster, which is not started."""
+    given = Settings(trainer_image="trainer", **settings)
+    return Operator(given, Controller(given, cluster, lambda: cluster.now, clock))
+
+
 async def test_a_monitor_is_reconciled_without_any_event() -> None:
     cluster, clock, applied = InMemoryCluster(), Clock(), asyncio.Event()
     cluster.add()
@@ -53,14 +53,14 @@ async def test_a_monitor_is_reconciled_without_any_event() -> None:
         return await apply(cron_job)
 
     cluster.apply_cron_job = notify  # type: ignore[method-assign]  # notifies the test of the call
-    operator = Operator(Settings(trainer_image="trainer", namespaces=(NAMESPACE,)), cluster, clock)
+    operator = make_operator(cluster, clock, namespaces=(NAMESPACE,))
     clock.seconds = 100  # the age is 0 again only after a resync
     assert await operator._resync_age() == 100
     await operator._start(settings=kopf.OperatorSettings())
     try:
         async with asyncio.timeout(PATIENCE):
             await applied.wait()
-        await wait_until(lambda: operator._last_resync == 100, "the end of the resync")
+        await wait_until(lambda: operator._controller.resync_age() == 0, "the end of the resync")
         assert await operator._resync_age() == 0
     finally:
         await operator._stop()
@@ -69,12 +69,14 @@ async def test_a_monitor_is_reconciled_without_any_event() -> None:
 async def test_an_operator_without_a_successful_resync_becomes_unhealthy() -> None:
     cluster, clock, tried = InMemoryCluster(), Clock(), asyncio.Event()
 
-    async def fail(namespace: str | None) -> list[Any]:
-        tried.set()
-        raise Unavailable(f"no monitors of {namespace}")
+    async def fail(kind: Kind, namespace: str | None, **_: bool) -> AsyncIterator[Page]:
+        for part in ("monitors", "children"):
+            tried.set()
+            raise Unavailable(f"no {kind.plural} of {namespace}: {part}")
+        yield Page([], "1")
 
-    cluster.list_monitors = fail  # type: ignore[method-assign]  # an API server that cannot be reached
-    operator = Operator(Settings(trainer_image="trainer", resync_seconds=3600), cluster, clock)
+    cluster.list_pages = fail  # type: ignore[method-assign]  # an API server that cannot be reached
+    operator = make_operator(cluster, clock, resync_seconds=3600)
     await operator._start(settings=kopf.OperatorSettings())
     try:
         async with asyncio.timeout(PATIENCE):
@@ -90,7 +92,7 @@ async def test_an_operator_without_a_successful_resync_becomes_unhealthy() -> No
 
 def test_no_handler_writes_to_objects() -> None:
     """Handlers of changes would write annotations, timers and daemons finalizers; events do neither."""
-    registry = Operator(Settings(trainer_image="trainer"), InMemoryCluster()).registry()
+    registry = make_operator(InMemoryCluster(), Clock()).registry()
     resource = kopf.Resource(names.GROUP, names.VERSION, names.PLURAL)
     assert registry._watching.has_handlers(resource)
     for kind in (registry._changing, registry._spawning, registry._indexing):

@@ -22,7 +22,7 @@ def cluster() -> InMemoryCluster:
 async def test_a_cron_job_of_another_owner_is_not_changed(cluster: InMemoryCluster) -> None:
     cluster.add()
     foreign = {
-        "metadata": {"name": "flights-check", "uid": "x", "resourceVersion": "1"},
+        "metadata": {"namespace": "demo", "name": "flights-check", "uid": "x", "resourceVersion": "1"},
         "spec": {"schedule": "1 1 * * *"},
     }
     cluster.cron_jobs["flights-check"] = foreign
@@ -55,7 +55,8 @@ async def test_a_job_of_another_owner_is_not_changed(cluster: InMemoryCluster) -
     await cluster.settle()
     uid = cluster.monitors["flights"]["metadata"]["uid"]
     name = names.training_job_name("flights", uid, 1)
-    foreign = {"metadata": {"name": name, "uid": "x", "labels": {}, "creationTimestamp": "2013-01-01T00:00:00Z"}}
+    metadata = {"namespace": "demo", "name": name, "uid": "x", "resourceVersion": "1", "labels": {}}
+    foreign = {"metadata": metadata | {"creationTimestamp": "2013-01-01T00:00:00Z"}}
     cluster.jobs[name] = foreign
     [job] = cluster.of_role(Role.CHECK)
     cluster.finish(job["metadata"]["name"], check(time=cluster.now, champion=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from modelmonitor_operator.settings import Settings
+from modelmonitor_policy import TrainingLimits
 
 VALUES = Path(__file__).parents[3] / "charts" / "modelmonitor" / "values.yaml"
 
@@ -21,6 +23,7 @@ VALUES = Path(__file__).parents[3] / "charts" / "modelmonitor" / "values.yaml"
         ({"TRAINER_IMAGE": "x", "RESYNC_SECONDS": "often"}, "RESYNC_SECONDS"),
         ({"TRAINER_IMAGE": "x", "JOB_IMAGE_PULL_POLICY": "Sometimes"}, "JOB_IMAGE_PULL_POLICY"),
         ({"TRAINER_IMAGE": "x", "ROLLOUTS": "perhaps"}, "ROLLOUTS"),
+        ({"TRAINER_IMAGE": "x", "MAX_CONCURRENT_TRAININGS": "-1"}, "MAX_CONCURRENT_TRAININGS is '-1'"),
         ({"TRAINER_IMAGE": "x", "LOG_FORMAT": "yaml"}, "LOG_FORMAT"),
         ({"TRAINER_IMAGE": "x", "LOG_LEVEL": "chatty"}, "LOG_LEVEL"),
     ],
@@ -41,14 +44,18 @@ def test_settings_from_the_environment() -> None:
             "ROLLOUTS": "true",
             "LOG_LEVEL": "DEBUG",
             "LOG_FORMAT": "plain",
+            "MAX_CONCURRENT_TRAININGS": "8",
+            "MAX_CONCURRENT_TRAININGS_PER_NAMESPACE": "2",
         }
     )
-    assert settings == Settings("trainer:1", ("demo", "other"), "Never", ("a", "b"), 15.0, True, "debug", "plain")
+    expected = Settings("trainer:1", ("demo", "other"), "Never", ("a", "b"), 15.0, True, "debug", "plain")
+    assert settings == replace(expected, training_limits=TrainingLimits(8, 2))
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
     names = ("WATCH_NAMESPACES", "IMAGE_PULL_SECRETS", "JOB_IMAGE_PULL_POLICY", "RESYNC_SECONDS", "ROLLOUTS")
-    empty = dict.fromkeys((*names, "LOG_LEVEL", "LOG_FORMAT"), "")
+    limits = ("MAX_CONCURRENT_TRAININGS", "MAX_CONCURRENT_TRAININGS_PER_NAMESPACE")
+    empty = dict.fromkeys((*names, *limits, "LOG_LEVEL", "LOG_FORMAT"), "")
     assert Settings.from_environment({"TRAINER_IMAGE": "x"} | empty) == Settings("x")
 
 
@@ -63,6 +70,9 @@ def test_every_default_is_that_of_the_chart() -> None:
         rollouts=values["rollouts"]["enabled"],
         log_level=values["logLevel"],
         log_format=values["logFormat"],
+        training_limits=TrainingLimits(
+            values["maxConcurrentTrainings"]["total"], values["maxConcurrentTrainings"]["perNamespace"]
+        ),
     )
     assert Settings("x") == of_the_chart
     assert Settings.from_environment({"TRAINER_IMAGE": "x"}) == of_the_chart

@@ -11,14 +11,17 @@ from contextlib import asynccontextmanager
 import pytest
 
 from modelmonitor_operator import workqueue as queue_module
-from modelmonitor_operator.workqueue import WorkQueue
+from modelmonitor_operator.workqueue import FAIR_SHARE, Priority, WorkQueue
 from support.asynchronous import wait_until
 
 
 @asynccontextmanager
 async def running(work: Callable[[str], Awaitable[None]], workers: int = 4) -> AsyncIterator[WorkQueue[str]]:
-    """Run a queue while the context is entered. Keys can be added before any of them is processed."""
-    queue = WorkQueue(work, workers)
+    """Run a queue while the context is entered. Keys can be added before any of them is processed.
+
+    The group of a key is its part before the slash.
+    """
+    queue = WorkQueue(work, workers, group=lambda key: key.partition("/")[0], jitter=lambda: 1.0)
     task = asyncio.create_task(queue.run())
     try:
         yield queue
@@ -90,3 +93,88 @@ async def test_a_failed_key_is_retried_with_increasing_delays_and_blocks_no_othe
     # A busy machine makes a pause longer, never shorter; the clock may be a little coarse.
     pauses = [b - a for a, b in itertools.pairwise(tries)]
     assert all(pause >= delay * 0.9 for pause, delay in zip(pauses, (0.01, 0.02, 0.04), strict=True)), pauses
+
+
+async def order_of(*keys: tuple[str, Priority]) -> list[str]:
+    """Return the order in which one worker processes keys that are added at the same time."""
+    order: list[str] = []
+
+    async def work(key: str) -> None:
+        order.append(key)
+
+    async with running(work, workers=1) as queue:
+        for key, priority in keys:
+            queue.add(key, priority)
+        await wait_until(lambda: len(order) == len({key for key, _ in keys}), "all keys")
+    return order
+
+
+async def test_a_change_overtakes_new_monitors_and_the_resync() -> None:
+    keys = [(f"old/{n}", Priority.RESYNC) for n in range(50)] + [(f"new/{n}", Priority.NEW) for n in range(50)]
+    order = await order_of(*keys, ("edited/a", Priority.CHANGE))
+    assert order[0] == "edited/a"
+
+
+async def test_a_key_that_waits_gets_the_higher_priority_and_is_processed_once() -> None:
+    resync = [(f"{n}/x", Priority.RESYNC) for n in range(20)]
+    order = await order_of(*resync, ("19/x", Priority.CHANGE), ("19/x", Priority.RESYNC))
+    assert order[0] == "19/x"
+    assert len(order) == 20
+
+
+async def test_no_priority_waits_for_ever() -> None:
+    changes = [(f"changed/{n}", Priority.CHANGE) for n in range(100)]
+    order = await order_of(*changes, ("new/a", Priority.NEW), ("old/a", Priority.RESYNC))
+    assert order.index("new/a") < FAIR_SHARE
+    assert order.index("old/a") < 2 * FAIR_SHARE
+
+
+async def test_a_group_with_many_keys_does_not_delay_the_others() -> None:
+    many = [(f"many/{n}", Priority.NEW) for n in range(1000)]
+    order = await order_of(*many, ("one/a", Priority.NEW), ("two/a", Priority.NEW))
+    assert order.index("one/a") <= 2
+    assert order.index("two/a") <= 3
+    assert [key for key in order if key.startswith("many")] == [key for key, _ in many]
+
+
+async def test_a_key_that_fails_for_ever_comes_after_changes() -> None:
+    order: list[str] = []
+    queue: WorkQueue[str]
+
+    async def work(key: str) -> None:
+        order.append(key)
+        if key == "bad":
+            raise RuntimeError("never")
+
+    async with running(work, workers=1) as queue:
+        queue.add("bad")
+        await wait_until(lambda: order == ["bad"], "the first attempt")
+        queue.add("bad", Priority.RESYNC)  # a resync, which does not shorten the delay
+        assert len(queue) == 0
+        queue._retry("bad")
+        for number in range(3):
+            queue.add(f"good/{number}")
+        await wait_until(lambda: len(order) == 5, "all keys")
+        assert order[1:4] == ["good/0", "good/1", "good/2"]
+
+
+async def test_delays_are_bounded_spread_and_as_long_as_the_server_asks() -> None:
+    class BusyError(Exception):
+        retry_after: float | None = None
+
+    factors = iter([0.5, 1.5, 1.0, 1.0, 1.0])
+    queue: WorkQueue[str] = WorkQueue(lambda _: asyncio.sleep(0), jitter=lambda: next(factors))
+    now = asyncio.get_running_loop().time()
+
+    def delay(failures: int, retry_after: float | None = None) -> float:
+        error = BusyError("x")
+        error.retry_after = retry_after
+        queue._failures["a"] = failures
+        queue._retry_later("a", error)
+        return queue._retries["a"].when() - now
+
+    assert [round(delay(failures), 1) for failures in (0, 3, 100)] == [0.5, 12.0, 300.0]
+    assert round(delay(0, retry_after=30), 1) == 30
+    assert round(delay(0, retry_after=86400), 1) == 300
+    queue.forget("a")
+    assert queue._retries == {}

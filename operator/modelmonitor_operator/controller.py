@@ -1,0 +1,234 @@
+"""The controller: what is known of all monitors, which of them are due, and the passes of the reconcile loop."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable
+
+from modelmonitor_api.names import ConditionType
+from modelmonitor_api.status import parse_time
+from modelmonitor_operator.agenda import Agenda
+from modelmonitor_operator.cache import Key, ObjectCache, has_ended, key_of, monitor_of
+from modelmonitor_operator.cached_gateway import CachedGateway, RecordingGateway, Unsettled
+from modelmonitor_operator.gateway import Conflict, Gateway, GatewayError, Kind, Object
+from modelmonitor_operator.reconcile import Reconciler
+from modelmonitor_operator.settings import Settings
+from modelmonitor_operator.training_slots import TrainingSlots
+from modelmonitor_operator.watches import Watch
+from modelmonitor_operator.workqueue import Priority, WorkQueue
+
+_log = logging.getLogger(__name__)
+
+#: Monitors that are reconciled at the same time: an upper bound of the requests in progress, watches apart.
+WORKERS = 10
+#: A monitor counts as new for this long.
+_NEW = dt.timedelta(minutes=15)
+#: An operator without a complete cache starts all the same after this time, and asks the API server instead.
+SYNC_SECONDS = 120.0
+
+
+class Controller:
+    """Runs passes for monitors that have changed, whose children have changed, or that are due.
+
+    Parameters
+    ----------
+    settings
+        Settings of the operator.
+    gateway
+        Access to the API server.
+    clock
+        Returns the time, with its time zone.
+    monotonic
+        Clock for the age of the last resync, in seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        gateway: Gateway,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._clock = clock
+        self._monotonic = monotonic
+        self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
+        self.cache = ObjectCache()
+        self._agenda: Agenda[Key] = Agenda(dt.timedelta(seconds=settings.resync_seconds))
+        self.queue: WorkQueue[Key] = WorkQueue(
+            self.process, WORKERS, expected=(GatewayError,), group=lambda key: key[0]
+        )
+        self._slots = TrainingSlots(self.cache, settings.training_limits)
+        self._settled = Reconciler(CachedGateway(self.cache), settings, clock, self._slots)
+        self._listing = asyncio.Lock()
+        kinds = [Kind.CRON_JOB, Kind.JOB, *([Kind.DEPLOYMENT] if settings.rollouts else [])]
+        self._watches = [
+            Watch(gateway, self.cache, kind, namespace, self._on_child, self._listing)
+            for kind in kinds
+            for namespace in self._namespaces
+        ]
+        self._listed: set[str | None] = set()
+        self._synced = asyncio.Event()
+        self._last_resync = monotonic()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start to watch, to resync and to work."""
+        runs = [self._work(), self._resync(), *(watch.run() for watch in self._watches)]
+        self._tasks = [asyncio.create_task(run) for run in runs]
+
+    async def stop(self) -> None:
+        """Stop."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def resync_age(self) -> float:
+        """Return the seconds since the last successful resync.
+
+        Raises
+        ------
+        RuntimeError
+            If a part of the controller has ended, which never happens in normal operation.
+        """
+        for task in self._tasks:
+            if task.done():
+                raise RuntimeError(f"a task of the controller has ended: {task}")
+        return self._monotonic() - self._last_resync
+
+    def see_monitor(self, resource: Object, *, deleted: bool = False, listed: bool = False) -> None:
+        """Take note of a monitor that Kopf's watch shows; `listed` if it is from a list and may be old news."""
+        key = key_of(resource)
+        if deleted:
+            # A monitor of the same name that was created afterwards stays.
+            if (self.cache.version(Kind.MONITOR, key) or 0) <= int(resource["metadata"]["resourceVersion"]):
+                self._forget(key)
+        elif self.cache.put(Kind.MONITOR, resource):
+            status = resource.get("status") or {}
+            edited = status.get("observedGeneration") != resource["metadata"].get("generation", 1)
+            known = Priority.RESYNC if listed and not edited else Priority.CHANGE
+            self.queue.add(key, known if status.get("conditions") else Priority.NEW)
+
+    def _on_child(self, kind: Kind, child: Object) -> None:
+        """Enqueue the monitor of a child that has changed; children outlive their monitor for a moment."""
+        monitor = monitor_of(child)
+        if kind is Kind.JOB:
+            self._start_queued()
+        if monitor is not None and self.cache.version(Kind.MONITOR, monitor) is not None:
+            waited_for = kind is not Kind.JOB or has_ended(child)
+            self.queue.add(monitor, Priority.CHANGE if waited_for else Priority.RESYNC)
+
+    def _forget(self, key: Key) -> None:
+        self.cache.remove(Kind.MONITOR, key)
+        self._agenda.forget(key)
+        self.queue.forget(key)
+
+    def _start_queued(self) -> None:
+        """Enqueue the monitors whose trainings waited for a slot, as far as there are slots."""
+        for key in self._slots.next():
+            self.queue.add(key, Priority.CHANGE)
+
+    async def process(self, key: Key) -> None:
+        """Run a pass: on the cache, and on the API server if that does not suffice."""
+        try:
+            await self._pass(key)
+        finally:
+            if self._slots.give_back(key):
+                self._start_queued()
+
+    async def _pass(self, key: Key) -> None:
+        resource = self.cache.get(Kind.MONITOR, key)
+        if resource is not None and not self._is_new(resource):
+            try:
+                wake_at = await self._settled.reconcile(*key)
+            except Unsettled as error:
+                _log.debug("%s is read from the API server: %s", key, error)
+            else:
+                self._agenda.set(key, wake_at, self._clock())
+                return
+        gateway = RecordingGateway(self._gateway, self.cache, new=resource is not None and self._is_new(resource))
+        try:
+            wake_at = await Reconciler(gateway, self._settings, self._clock, self._slots).reconcile(*key)
+        except Conflict:
+            self.cache.remove(Kind.MONITOR, key)  # so that the next pass reads it
+            raise
+        if self.cache.version(Kind.MONITOR, key) is None:
+            self._forget(key)
+        elif gateway.writes:
+            # What was written may be the beginning of more. The watch will bring nothing new of it.
+            self.queue.add(key, Priority.RESYNC)
+        else:
+            # It depends on something that no watch shows, such as a Deployment that does not exist yet.
+            now = self._clock()
+            self._agenda.set(key, wake_at if self._is_stalled(key) else now, now)
+
+    def _is_stalled(self, key: Key) -> bool:
+        """Whether a monitor waits for a user, so that there is no hurry to try again."""
+        status = (self.cache.get(Kind.MONITOR, key) or {}).get("status") or {}
+        conditions = {each["type"]: each["status"] for each in status.get("conditions", ())}
+        return conditions.get(ConditionType.STALLED) == "True"
+
+    def _is_new(self, resource: Object) -> bool:
+        """Whether a monitor has just been created: no pass has written its status, and it has no Jobs.
+
+        The status of an older one may have been lost. Its Jobs are then read from the API server.
+        """
+        metadata = resource["metadata"]
+        age = self._clock() - parse_time(metadata["creationTimestamp"])
+        has_jobs = any(True for _ in self.cache.jobs_of(metadata["uid"]))
+        return not (resource.get("status") or has_jobs) and age < _NEW
+
+    async def _work(self) -> None:
+        """Process keys once all is known; before that, every pass would ask the API server."""
+        try:
+            async with asyncio.timeout(SYNC_SECONDS):
+                await self._synced.wait()
+                for watch in self._watches:
+                    await watch.synced.wait()
+        except TimeoutError:
+            _log.warning("not all objects could be listed within %.0f s", SYNC_SECONDS)
+        await self.queue.run()
+
+    async def _resync(self) -> None:
+        """Compare the known monitors with a list, and enqueue those that are due, periodically."""
+        while True:
+            try:
+                for namespace in self._namespaces:
+                    await self._list(namespace)
+                self._last_resync = self._monotonic()
+                self._synced.set()
+            except GatewayError as error:
+                _log.warning("the monitors could not be listed, next attempt at the next resync: %s", error)
+            self._start_queued()
+            for key in self._agenda.due(self.cache.keys(Kind.MONITOR), self._clock()):
+                self.queue.add(key, Priority.RESYNC)
+            await asyncio.sleep(self._settings.resync_seconds)
+
+    async def _list(self, namespace: str | None) -> None:
+        """Read whole monitors at the start, and then only their metadata, to find what the watch has missed."""
+        before = {key: self.cache.version(Kind.MONITOR, key) for key in self.cache.keys(Kind.MONITOR, namespace)}
+        listed: set[Key] = set()
+        whole = namespace not in self._listed
+        async with self._listing:
+            async for page in self._gateway.list_pages(Kind.MONITOR, namespace, metadata_only=not whole):
+                for resource in page.items:
+                    key = key_of(resource)
+                    listed.add(key)
+                    if whole:
+                        self.see_monitor(resource, listed=True)
+                    elif self._is_newer(resource, key):
+                        self.cache.remove(Kind.MONITOR, key)  # so that the pass reads it from the API server
+                        self.queue.add(key, Priority.CHANGE)
+                page.items.clear()
+        self._listed.add(namespace)
+        for key, version in before.items():
+            if key not in listed and self.cache.version(Kind.MONITOR, key) == version:
+                self._forget(key)
+
+    def _is_newer(self, resource: Object, key: Key) -> bool:
+        known = self.cache.version(Kind.MONITOR, key)
+        return known is None or known < int(resource["metadata"]["resourceVersion"])

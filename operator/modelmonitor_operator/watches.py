@@ -1,0 +1,122 @@
+"""Watches of the children of monitors: each lists a kind in pages, then follows its changes, and repairs itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from modelmonitor_operator.cache import Key, ObjectCache, key_of
+from modelmonitor_operator.gateway import Expired, Gateway, GatewayError, Kind, Object
+
+_log = logging.getLogger(__name__)
+
+FIRST_DELAY = 1.0
+MAX_DELAY = 60.0
+#: Seconds after which the list is read again although the watch is alive, in case it has lost a change.
+RELIST_SECONDS = 1800.0
+
+
+class Watch:
+    """Keeps a kind of object in the cache.
+
+    Parameters
+    ----------
+    gateway
+        Access to the API server.
+    cache
+        Where the objects are stored.
+    kind, namespace
+        What is watched; in all namespaces if `namespace` is None.
+    notify
+        Is called with each object that has changed or is gone.
+    listing
+        Lock that is held while a list is read, so that one page is in memory at a time.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        cache: ObjectCache,
+        kind: Kind,
+        namespace: str | None,
+        notify: Callable[[Kind, Object], None],
+        listing: asyncio.Lock,
+    ) -> None:
+        self._listing = listing
+        self._gateway = gateway
+        self._cache = cache
+        self._kind = kind
+        self._namespace = namespace
+        self._notify = notify
+        self._failures = 0
+        #: Set once the list has been read for the first time.
+        self.synced = asyncio.Event()
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        while True:
+            try:
+                version = await self._list()
+                self.synced.set()
+                await self._follow(version)
+            except Expired:
+                continue
+            except GatewayError as error:
+                await self._pause(error)
+
+    async def _list(self) -> str:
+        """Read the list into the cache and return its version."""
+        listed: set[Key] = set()
+        version = ""
+        before = {key: self._cache.version(self._kind, key) for key in self._cache.keys(self._kind, self._namespace)}
+        async with self._listing:
+            async for page in self._gateway.list_pages(self._kind, self._namespace):
+                version = page.version
+                for resource in page.items:
+                    listed.add(key_of(resource))
+                    self._put(resource)
+                page.items.clear()
+        for key, known in before.items():
+            # One that was created while the list was read is not in it.
+            if key not in listed and self._cache.version(self._kind, key) == known:
+                self._remove(key)
+        return version
+
+    async def _follow(self, version: str) -> None:
+        """Follow the changes since `version` until it is time to list again."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + RELIST_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - not for secrets
+        while loop.time() < end:
+            try:
+                async for change in self._gateway.watch(self._kind, self._namespace, version):
+                    self._failures = 0
+                    version = change.resource["metadata"]["resourceVersion"]
+                    if change.type == "DELETED":
+                        self._remove(key_of(change.resource))
+                    elif change.type != "BOOKMARK":
+                        self._put(change.resource)
+            except Expired:
+                return
+            except GatewayError as error:
+                await self._pause(error)
+
+    def _put(self, resource: Object) -> None:
+        if self._cache.put(self._kind, resource):
+            self._notify(self._kind, resource)
+
+    def _remove(self, key: Key) -> None:
+        resource = self._cache.get(self._kind, key)
+        if resource is not None:
+            self._cache.remove(self._kind, key)
+            self._notify(self._kind, resource)
+
+    async def _pause(self, error: GatewayError) -> None:
+        """Wait before the next attempt: longer after each failure, and not at the same time as other watches."""
+        delay = min(FIRST_DELAY * 2 ** min(self._failures, 10), MAX_DELAY)
+        delay = max(delay, getattr(error, "retry_after", None) or 0.0)
+        self._failures += 1
+        if self._failures > 1:  # once is normal: the connection was silent or was closed
+            _log.warning("the watch of %s failed %d times: %s", self._kind.plural, self._failures, error)
+        await asyncio.sleep(min(delay, MAX_DELAY) * random.uniform(0.5, 1.0))  # noqa: S311 - not for secrets
