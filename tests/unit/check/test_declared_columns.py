@@ -8,9 +8,11 @@ import pytest
 from modelmonitor_trainer.check.sources.declared_columns import find_missing, find_type_problems
 from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.errors import BadConfiguration
+from support.monitors import monitor
 from unit.policy.factories import spec
 
 ROWS = {"temp": pa.float64(), "carrier": pa.string(), "id": pa.int64(), "origin": pa.string()}
+DATA = monitor()["spec"]["data"]
 LABELS = {"id": pa.int64(), "late": pa.bool_()}
 
 
@@ -25,6 +27,12 @@ LABELS = {"id": pa.int64(), "late": pa.bool_()}
         ({}, ROWS | {"id_": pa.int64()}, {"flight": pa.int64(), "late": pa.bool_()}, "data.labels.joinKey: the newest"),
         ({}, {**ROWS, "id": pa.int64()} | {}, {"id": pa.int64(), "lte": pa.bool_()}, "model.target: the newest"),
         ({"model": {"predictionColumn": "score"}}, ROWS, LABELS, "model.predictionColumn"),
+        (
+            {"data": {**DATA, "labels": {**DATA["labels"], "versionColumn": "updated"}}},
+            ROWS,
+            LABELS,
+            "data.labels.versionColumn",
+        ),
     ],
 )
 def test_missing_columns(changes, rows, labels, words):

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from modelmonitor_operator.gateway import (
     NotFound,
     Unavailable,
 )
-from modelmonitor_operator.kubernetes_gateway import KubernetesGateway
+from modelmonitor_operator.kubernetes_gateway import KubernetesGateway, identify_cluster
 
 Script = list[tuple[int, Any, dict[str, str]]]
 
@@ -52,7 +53,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(text)
 
-            do_GET = do_POST = do_PATCH = _serve  # noqa: N815 - names that http.server looks for
+            do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - names that http.server looks for
 
             def log_message(self, *_: Any) -> None:
                 return
@@ -290,3 +291,36 @@ def test_without_a_cluster_the_operator_reports_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
     with pytest.raises(config.ConfigException):
         kubernetes_gateway.connect()
+
+
+async def test_events_are_selected_by_the_uid_of_their_object(server: Server, gateway: KubernetesGateway) -> None:
+    server.respond_with((200, {"items": [{"reason": "FailedCreate"}], "metadata": {}}))
+    assert await gateway.list_events("demo", "u-1") == [{"reason": "FailedCreate"}]
+    method, path, _, _ = server.requests[0]
+    assert (method, path.partition("?")[0]) == ("GET", "/api/v1/namespaces/demo/events")
+    assert "fieldSelector=involvedObject.uid%3Du-1" in path
+
+
+@pytest.mark.parametrize("status", [200, 404, 409])
+async def test_a_job_is_deleted_with_its_pods_unless_another_has_its_name(
+    server: Server, gateway: KubernetesGateway, status: int
+) -> None:
+    server.respond_with((status, {"message": "the UID in the precondition does not match"}))
+    await gateway.delete_job("demo", "flights-check", "u-1")
+    method, path, _, body = server.requests[0]
+    assert (method, path) == ("DELETE", "/apis/batch/v1/namespaces/demo/jobs/flights-check")
+    assert body == {"propagationPolicy": "Background", "preconditions": {"uid": "u-1"}}
+
+
+def test_a_cluster_is_identified_by_its_certificate_authority(tmp_path: Path) -> None:
+    authorities = [tmp_path / name for name in ("one.crt", "copy.crt", "other.crt")]
+    for path, text in zip(authorities, ("one", "one\n", "other"), strict=True):
+        path.write_text(text)
+    configurations = [client.Configuration() for _ in authorities]
+    for configuration, path in zip(configurations, authorities, strict=True):
+        configuration.ssl_ca_cert = str(path)
+    one, copy, other = (identify_cluster(client.ApiClient(each)) for each in configurations)
+    assert one == copy != other
+    without = client.Configuration()
+    without.host = "http://blue.invalid"
+    assert identify_cluster(client.ApiClient(without)) not in {one, other}

@@ -80,6 +80,8 @@ def find_missing(
             problems.append(_missing(field, name, near, rows, spec.data.live.uri))
     if labels is not None and spec.data.labels is not None:
         wanted = [("data.labels.joinKey", spec.data.labels.join_key), ("model.target", spec.model.target)]
+        if spec.data.labels.version_column is not None:
+            wanted.append(("data.labels.versionColumn", spec.data.labels.version_column))
         for field, name in wanted:
             if name not in labels:
                 near = get_close_matches(name, list(labels), 1, 0.6)
