@@ -139,8 +139,10 @@ def test_a_queued_training_is_waited_for(scene: Scene) -> None:
     scene.annotate(names.ANNOTATION_RETRAIN_REQUESTED, "2")
     scene.settle()
     assert len(scene.jobs(Role.TRAIN)) == 1
-    assert scene.condition(ConditionType.TRAINING)["status"] == "True"
+    queued = scene.wait_condition(ConditionType.TRAINING, "False", Reason.QUEUED)
+    assert "until a queue admits it" in queued["message"]
     scene.cluster.patch("Job", training["metadata"]["name"], scene.namespace, {"spec": {"suspend": False}})
+    scene.wait_condition(ConditionType.TRAINING, "True", Reason.REQUESTED)
     scene.finish(Role.TRAIN, monitors.run("Rejected"))
     assert request_of(scene.running_job(Role.TRAIN), TrainRequest).number == 2
 
