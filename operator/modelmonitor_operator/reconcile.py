@@ -49,6 +49,7 @@ from modelmonitor_policy import (
     record_waiting_jobs,
 )
 from modelmonitor_policy.decision_record import record_decisions
+from modelmonitor_policy.repetition import repeat_at
 from modelmonitor_policy.schedule import next_time
 from modelmonitor_policy.training_days import training_days
 from modelmonitor_policy.waiting import find_lost_jobs, find_stale_jobs, restore_requests
@@ -222,7 +223,7 @@ class Reconciler:
         # Decided again after the execution: the condition names the Jobs that have just been started.
         facts = state.facts(monitor)
         decision = decide(facts, now)
-        times = [time for time in (due, decision.wake_at) if time is not None]
+        times = [time for time in (due, decision.wake_at, repeat_at(facts)) if time is not None]
         state = dataclasses.replace(state, wake_at=min(times, default=None))
         state = state.with_status(training_windows=training_days(facts))
         return dataclasses.replace(state, status=record_decisions(state.status, decision, now)), decision

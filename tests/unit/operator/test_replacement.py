@@ -16,9 +16,11 @@ from modelmonitor_api.names import (
 )
 from modelmonitor_api.status import RowCounts
 from modelmonitor_operator.gateway import Object
+from modelmonitor_operator.reconcile import Reconciler
+from modelmonitor_policy.repetition import FIRST_DELAY
 from support.monitors import check, failure
 from unit.operator.first_check import first_check
-from unit.operator.in_memory_cluster import InMemoryCluster, Killed
+from unit.operator.in_memory_cluster import NAMESPACE, SETTINGS, InMemoryCluster, Killed
 
 
 def request_of(job: Object) -> Request:
@@ -157,3 +159,14 @@ async def test_a_failed_check_is_repeated_for_a_new_spec_at_once_and_without_one
     cluster.finish(third["metadata"]["name"], check("NoDrift", champion=None))
     await cluster.settle()
     assert "lastCheckFailure" not in cluster.status()
+
+
+async def test_a_failed_check_makes_the_monitor_due_again_when_it_is_repeated() -> None:
+    cluster = InMemoryCluster()
+    cluster.add()
+    await cluster.settle()
+    [first] = cluster.of_role(Role.CHECK)
+    cluster.finish(first["metadata"]["name"], failure(FailureReason.STORAGE_UNAVAILABLE), failed="BackoffLimitExceeded")
+    await cluster.settle()
+    due = await Reconciler(cluster, SETTINGS, lambda: cluster.now).reconcile(NAMESPACE, "flights")
+    assert due == cluster.now + FIRST_DELAY
