@@ -55,7 +55,7 @@ _EXPLANATION = """\
   s, … 300 s, spread at random, and not before the API server permits it (`Retry-After`).
 - **Time is in an agenda.** A pass returns when time alone can change its result: the next check, the end of a
   cooldown. The resync starts passes for the monitors that are due. It also compares the versions of all monitors
-  with a list of their metadata, in pages of 1,000, to find what a watch has missed.
+  with a list of their metadata, in pages, to find what a watch has missed.
 - **Silent watches are noticed.** The API server sends a bookmark every minute. A watch without one for 75 s starts
   again where it ended, or with a new list if that is too long ago.
 

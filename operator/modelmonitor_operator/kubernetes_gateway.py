@@ -43,7 +43,7 @@ RETRY_SECONDS = 30.0
 MAX_RETRY_AFTER_SECONDS = 20.0
 #: Objects in a page of a list: whole ones, and their metadata alone.
 PAGE_SIZE = 100
-METADATA_PAGE_SIZE = 1000
+METADATA_PAGE_SIZE = 250
 #: Connections that are kept open, and requests that are sent at the same time, watches apart.
 POOL_SIZE = 16
 THREADS = 12

@@ -162,7 +162,7 @@ async def test_a_kind_is_listed_in_pages_with_its_selector(server: Server, gatew
 async def test_metadata_alone_are_listed_in_larger_pages(server: Server, gateway: KubernetesGateway) -> None:
     server.respond_with((200, a_page("a")))
     assert len([page async for page in gateway.list_pages(Kind.MONITOR, None, metadata_only=True)]) == 1
-    assert server.requests[0][1] == "/apis/modelmonitor.io/v1alpha1/modelmonitors?limit=1000"
+    assert server.requests[0][1] == "/apis/modelmonitor.io/v1alpha1/modelmonitors?limit=250"
     assert server.requests[0][2]["accept"].startswith("application/json;as=PartialObjectMetadataList")
 
 
