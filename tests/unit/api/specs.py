@@ -164,6 +164,14 @@ INVALID = {
         custom_trainer(storage__credentialsSecretRef=None),
         "share the identity of its service account",
     ),
+    "processors beyond the limit": (
+        spec(check__resources={"requests": {"cpu": "2"}, "limits": {"cpu": "1500m"}}),
+        "requests.cpu must not be above limits.cpu",
+    ),
+    "memory beyond the limit": (
+        spec(check__resources={"requests": {"memory": "2Gi"}, "limits": {"memory": "2G"}}),
+        "requests.memory must not be above limits.memory",
+    ),
     "expected gain without prices": (spec(triggers__onExpectedGain=True), "onExpectedGain needs spec.costs"),
     "final fit of a custom trainer": (
         custom_trainer(promotion={"metric": "ROCAUC", "finalFit": "WithHoldout"}),

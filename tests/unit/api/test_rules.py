@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import modelmonitor_api.spec
 from generate.crd import resource_schema
 from modelmonitor_api import ModelMonitorSpec
 from modelmonitor_api.names import KIND
+from modelmonitor_api.quantity import parse_quantity
 from modelmonitor_api.resource import InvalidSpec, Rule, parse
 from modelmonitor_api.spec import EstimatorName, Metric, Task
 from modelmonitor_api.spec.monitor import S3_ONLY, metric_fits
@@ -36,10 +38,20 @@ def defaulted(value: Any, schema: dict[str, Any]) -> Any:
     return value
 
 
+#: The library has no quantities, as the API server does.
+QUANTITIES = re.compile(r"quantity\(([\w.]+)\)\.compareTo\(quantity\(([\w.]+)\)\)")
+
+
+def _compared(one: str, other: str) -> int:
+    difference = parse_quantity(one) - parse_quantity(other)
+    return (difference > 0) - (difference < 0)
+
+
 def refusals(value: Any, schema: dict[str, Any]) -> Iterator[str]:
     """Yield the messages of the CEL rules that `value` violates, at every level."""
     for rule in schema.get("x-kubernetes-validations", ()):
-        if not cel.evaluate(rule["rule"], {"self": value}):
+        expression = QUANTITIES.sub(r"compared(\1, \2)", rule["rule"])
+        if not cel.evaluate(expression, {"self": value, "compared": _compared}):
             yield rule["message"]
     if isinstance(value, dict):
         for name, item in value.items():

@@ -42,8 +42,8 @@ def test_missing_columns(changes, rows, labels, words):
 
 def test_a_check_leaves_features_without_a_similar_column_to_the_contract():
     rows = {name: kind for name, kind in ROWS.items() if name != "temp"}
-    assert find_missing(spec(), rows, LABELS, only_misspelt_features=True) == []
-    [problem] = find_missing(spec(), rows | {"tempp": pa.float64()}, LABELS, only_misspelt_features=True)
+    assert find_missing(spec(), rows, LABELS, only_misspelt=True) == []
+    [problem] = find_missing(spec(), rows | {"tempp": pa.float64()}, LABELS, only_misspelt=True)
     assert "did you mean 'tempp'?" in problem
 
 

@@ -36,8 +36,8 @@ def require_declared_columns(
     BadConfiguration
         With the field of each column that is missing, and the nearest name.
     """
-    rows, outcomes = types_of_newest(store, spec, live), types_of_newest(store, spec, labels)
-    problems = find_missing(spec, rows, outcomes, only_misspelt_features=True)
+    rows, outcomes = _types_ever(store, spec, live), _types_ever(store, spec, labels)
+    problems = find_missing(spec, rows, outcomes, only_misspelt=True)
     if problems:
         raise BadConfiguration("; ".join(problems))
 
@@ -53,8 +53,14 @@ def types_of_newest(store: Store, spec: ModelMonitorSpec, batches: Sequence[Batc
     return None
 
 
+def _types_ever(store: Store, spec: ModelMonitorSpec, batches: Sequence[Batch]) -> Types | None:
+    """Return the columns of the newest and the oldest object: one that came or went is a change, and no misspelling."""
+    newest, oldest = types_of_newest(store, spec, batches), types_of_newest(store, spec, batches[:1])
+    return newest if oldest is None or newest is None else {**oldest, **newest}
+
+
 def find_missing(
-    spec: ModelMonitorSpec, rows: Types | None, labels: Types | None, *, only_misspelt_features: bool = False
+    spec: ModelMonitorSpec, rows: Types | None, labels: Types | None, *, only_misspelt: bool = False
 ) -> list[str]:
     """Return a sentence for each declared column that the data lack.
 
@@ -64,8 +70,9 @@ def find_missing(
         The monitor's spec.
     rows, labels
         Columns of the newest objects; None where they are not known.
-    only_misspelt_features
-        Whether to leave out features without a similar column: a check reports them as violations of the contract.
+    only_misspelt
+        Whether to leave out a target among the rows, since outcomes can be absent at first, and features without a
+        similar column, which a check reports as violations of the contract.
     """
     declared = [] if rows is None else _columns_of_rows(spec)
     features = {feature.name for feature in spec.model.features}
@@ -76,8 +83,9 @@ def find_missing(
         if name in rows:
             continue
         near = get_close_matches(name, [column for column in rows if column not in used], 1, 0.75)
-        if name not in features or not only_misspelt_features or near:
-            problems.append(_missing(field, name, near, rows, spec.data.live.uri))
+        if only_misspelt and (name == spec.model.target or (name in features and not near)):
+            continue
+        problems.append(_missing(field, name, near, rows, spec.data.live.uri))
     if labels is not None and spec.data.labels is not None:
         wanted = [("data.labels.joinKey", spec.data.labels.join_key), ("model.target", spec.model.target)]
         if spec.data.labels.version_column is not None:
