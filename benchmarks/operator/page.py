@@ -124,10 +124,10 @@ def _panel(title: str, series: list[tuple[str, str]], runs: Sequence[dict[str, A
         number = f"{run['monitors']:,}"
         parts.append(f'<text x="{x(run["monitors"]):.1f}" y="228" text-anchor="middle" fill="#555">{number}</text>')
     for points, colour in zip(values.values(), _COLOURS, strict=False):
-        places = [(x(run["monitors"]), y(value)) for run, value in zip(runs, points, strict=False)]
-        line = " ".join(f"{a:.1f},{b:.1f}" for a, b in places)
+        positions = [(x(run["monitors"]), y(value)) for run, value in zip(runs, points, strict=False)]
+        line = " ".join(f"{a:.1f},{b:.1f}" for a, b in positions)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in places]
+        parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in positions]
     for row, ((label, _), colour) in enumerate(zip(values.items(), _COLOURS, strict=False)):
         parts.append(f'<text x="{left + 60 + 80 * row}" y="250" fill="{colour}">● {label}</text>')
     return "".join(parts)

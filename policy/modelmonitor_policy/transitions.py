@@ -11,10 +11,8 @@ from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.outcomes import RunOutcome, TrainingOutcome, Verdict
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.status import (
-    MAX_COMPARISONS,
     MAX_HISTORY,
     MAX_RECENT_JOBS,
-    AgeComparison,
     Champion,
     ChampionWatch,
     HistoryEntry,
@@ -23,7 +21,6 @@ from modelmonitor_api.status import (
     LastTraining,
     ModelMonitorStatus,
     RecentJob,
-    ScoreComparison,
 )
 from modelmonitor_policy.intents import (
     AutoRollback,
@@ -35,6 +32,7 @@ from modelmonitor_policy.intents import (
     StartTraining,
 )
 from modelmonitor_policy.observations import Answer, JobObservation
+from modelmonitor_policy.training_results import compare_scores, count_rejections, learn_from
 from modelmonitor_policy.waiting import explain_missing_start, find_lost_jobs
 
 #: Reasons of trainings whose data or model were known before.
@@ -289,11 +287,11 @@ def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: d
             "failures": 0,
             "version": version,
             "report_uri": verdict.report_uri,
-            "comparison": _comparison(verdict),
+            "comparison": compare_scores(verdict),
             "train_end": verdict.train_end,
-            "rejections": _rejections(last, verdict),
+            "rejections": count_rejections(last, verdict),
         }
-        status = _add_comparison(status, verdict, finished)
+        status = _update(status, comparisons=learn_from(status, verdict, finished))
         status = _with_champion(status, verdict.champion)
         if version is not None and verdict.outcome is not RunOutcome.NOTHING_NEW:
             status = _update(status, last_model_time=finished)
@@ -315,42 +313,6 @@ def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: d
     }
     entry = HistoryEntry(time=finished, action=action, reason=reason, message=message, version=version)
     return _add_history(_update(status, last_training=last.model_copy(update=update)), entry)
-
-
-def _rejections(last: LastTraining, verdict: RunVerdict) -> int:
-    """Return the number of rejections in a row: what ends without a comparison neither counts nor ends the row."""
-    if verdict.outcome is RunOutcome.REJECTED and verdict.comparison is not None:
-        return last.rejections + 1
-    passed = verdict.outcome in {RunOutcome.PROMOTED, RunOutcome.AWAITING_APPROVAL}
-    return 0 if passed else last.rejections
-
-
-def _add_comparison(status: ModelMonitorStatus, verdict: RunVerdict, finished: dt.datetime) -> ModelMonitorStatus:
-    """Record what a training says about age: its challenger has newer data than the champion of before."""
-    scores, champion = _comparison(verdict), status.champion
-    if scores is None or scores.difference is None or scores.low is None or scores.high is None:
-        return status
-    if champion is None or champion.data_end is None or verdict.train_end is None:
-        return status
-    days = (verdict.train_end - (champion.data_end - dt.timedelta(microseconds=1)).astimezone(dt.UTC).date()).days
-    if days < 1:
-        return status
-    learnt = AgeComparison(time=finished, days=days, difference=scores.difference, low=scores.low, high=scores.high)
-    return _update(status, comparisons=[learnt, *status.comparisons][:MAX_COMPARISONS])
-
-
-def _comparison(verdict: RunVerdict) -> ScoreComparison | None:
-    """Return the scores of a verdict as text: the API has no floating-point numbers."""
-    comparison = verdict.comparison
-    if comparison is None:
-        return None
-    scores = {name: getattr(comparison, name) for name in ("challenger", "champion", "difference", "low", "high")}
-    return ScoreComparison(
-        metric=comparison.name,
-        train_rows=verdict.train_rows,
-        holdout_rows=verdict.holdout_rows,
-        **{name: f"{value:.4f}" for name, value in scores.items() if value is not None},
-    )
 
 
 def _apply_rollback_or_promotion(

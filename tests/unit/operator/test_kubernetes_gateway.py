@@ -13,7 +13,7 @@ import pytest
 import stamina
 from kubernetes import client, config
 
-from modelmonitor_operator import kubernetes_gateway
+from modelmonitor_operator import kubernetes_gateway, line_stream
 from modelmonitor_operator.gateway import (
     Conflict,
     Expired,
@@ -188,7 +188,7 @@ async def test_a_watch_gives_changes_until_the_server_ends_it(server: Server, ga
 
 
 async def test_more_changes_than_are_buffered_arrive_in_their_order(server: Server, gateway: KubernetesGateway) -> None:
-    count = 5 * kubernetes_gateway.BUFFERED_LINES
+    count = 5 * line_stream.BUFFERED_LINES
     server.respond_with((200, events(*[("ADDED", {"metadata": {"name": str(number)}}) for number in range(count)])))
     seen = 0
     async for change in gateway.watch(Kind.JOB, None, "7"):
