@@ -82,6 +82,20 @@ def test_ordinary_variation_is_not_a_change_of_unit(maker):
         assert violations_of(days[:40], days[40:]) == []
 
 
+@pytest.mark.parametrize(("reference_days", "gap"), [(60, 108), (30, 90), (60, 200), (90, 120)])
+def test_a_season_after_a_gap_is_not_a_change_of_unit(reference_days, gap):
+    """Winter is the reference, summer comes without the days between: a hot day is not a winter one in kilometres."""
+    for seed in range(20):
+        g = np.random.default_rng(seed)
+        season = [55 - 25 * np.cos(2 * np.pi * (day - 15) / 365) for day in range(365)]
+        days = [g.normal(mean + g.normal(0, 6), 6, 200) for mean in season]
+        plan = NumericPlan("x", fit_edges(np.concatenate(days[:reference_days]), 256))
+        start = reference_days + gap
+        days[start] = g.normal(season[start] + 12, 9, 200)  # a hot day
+        current = window(days[start : start + 14], plan, start)
+        assert unit_changes([FEATURE], current, window(days[:reference_days], plan)) == []
+
+
 def test_outliers_are_not_a_change_of_unit():
     g = np.random.default_rng(0)
     days = [g.normal(10, 1, 200) for _ in range(30)]

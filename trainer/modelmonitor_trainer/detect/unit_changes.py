@@ -31,7 +31,8 @@ MIN_VALUES = 50
 _MIN_DISTANCE = 0.75
 #: Smallest step from the day before, in units of the largest step so far.
 _MIN_STEP = 2.0
-#: Without a day before, smallest distance of the mean from the range of means, in units of that range.
+#: Without a day before, smallest distance of the mean from the range of means, in units of that range. After a gap, a
+#: season can have moved the mean by as much again for each length of the reference.
 _MIN_OUTSIDE = 1.0
 #: After inverting the formula, the range of values can be exceeded by this share of it.
 _MARGIN = 0.1
@@ -167,13 +168,23 @@ def _hits(
         profile = _usable(block, name)
         if profile is None or block.block.name in overlapping or len(history) < MIN_BLOCKS:
             continue
-        change = _change(profile, before, history.history(), usual)
+        change = _change(profile, before, history.history(), usual, _gap(block, reference))
         if change is not None:
             hits.append((block, profile, change))
         else:
             history.append(profile)
             before = profile
     return hits
+
+
+def _gap(block: BatchProfile, reference: WindowProfile) -> float:
+    """Return the days between a batch and the reference, in lengths of the reference; 0 if they are not known."""
+    days = [other.block.day for other in reference.blocks if other.block.day is not None]
+    if block.block.day is None or not days:
+        return 0.0
+    first, last = min(days), max(days)
+    between = max((first - block.block.day).days, (block.block.day - last).days) - 1
+    return max(0, between) / ((last - first).days + 1)
 
 
 def _has_values(block: BatchProfile, name: str) -> bool:
@@ -222,7 +233,7 @@ class _Batches:
 
 
 def _change(
-    profile: NumericProfile, before: NumericProfile | None, ordinary: _History, usual: NumericProfile
+    profile: NumericProfile, before: NumericProfile | None, ordinary: _History, usual: NumericProfile, gap: float
 ) -> Change | None:
     """Return the known change that explains a batch; None if it is normal, or none does."""
     smallest, spread, largest = ordinary.spreads
@@ -234,7 +245,7 @@ def _change(
     else:
         # The closest mean so far replaces the day before, and this batch must be much farther away.
         origin, like = float(np.clip(profile.mean, low, high)), usual
-        if abs(profile.mean - origin) <= _MIN_OUTSIDE * ordinary.width:
+        if abs(profile.mean - origin) <= (_MIN_OUTSIDE + gap) * ordinary.width:
             return None
     if abs(profile.mean - origin) <= _MIN_STEP * ordinary.step or _distance(profile, like) < _MIN_DISTANCE:
         return None
