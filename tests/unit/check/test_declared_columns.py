@@ -47,6 +47,13 @@ def test_a_check_leaves_features_without_a_similar_column_to_the_contract():
     assert "did you mean 'tempp'?" in problem
 
 
+def test_a_column_that_was_renamed_is_corrupted_data_and_not_a_misspelt_name(world):
+    world.land_days(39, 40, lambda rows: {"kind_" if name == "kind" else name: rows[name] for name in rows})
+    verdict, _ = world.check()
+    assert verdict.verdict == "Corrupted"
+    assert "kind" in verdict.message
+
+
 def test_types():
     problems, questions = find_type_problems(spec(), {"temp": pa.string(), "carrier": pa.float64()})
     assert "'temp' is declared Numeric and holds text" in problems[0]

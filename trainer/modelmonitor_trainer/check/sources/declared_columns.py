@@ -36,8 +36,12 @@ def require_declared_columns(
     BadConfiguration
         With the field of each column that is missing, and the nearest name.
     """
-    rows, outcomes = _types_ever(store, spec, live), _types_ever(store, spec, labels)
+    rows, outcomes = types_of_newest(store, spec, live), types_of_newest(store, spec, labels)
     problems = find_missing(spec, rows, outcomes, only_misspelt=True)
+    if problems:
+        # A column that came or went is a change, and not a misspelt name.
+        before, outcomes_before = types_of_newest(store, spec, live[:1]), types_of_newest(store, spec, labels[:1])
+        problems = find_missing(spec, _either(rows, before), _either(outcomes, outcomes_before), only_misspelt=True)
     if problems:
         raise BadConfiguration("; ".join(problems))
 
@@ -53,10 +57,9 @@ def types_of_newest(store: Store, spec: ModelMonitorSpec, batches: Sequence[Batc
     return None
 
 
-def _types_ever(store: Store, spec: ModelMonitorSpec, batches: Sequence[Batch]) -> Types | None:
-    """Return the columns of the newest and the oldest object: one that came or went is a change, and no misspelling."""
-    newest, oldest = types_of_newest(store, spec, batches), types_of_newest(store, spec, batches[:1])
-    return newest if oldest is None or newest is None else {**oldest, **newest}
+def _either(newest: Types | None, oldest: Types | None) -> Types | None:
+    """Return the columns of either object; None if those of the newest are not known."""
+    return newest if newest is None or oldest is None else {**oldest, **newest}
 
 
 def find_missing(
