@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -25,17 +26,26 @@ from modelmonitor_trainer.replay.settings import Setting, with_overrides
 
 #: Settings of the monitor that differ from its defaults.
 VARIANTS = {
-    "with the hold-out": ("promotion.finalFit=WithHoldout",),
-    "hold-out of 7 days": ("promotion.holdoutDays=7", "promotion.finalFit=WithHoldout"),
+    "no final fit": ("promotion.finalFit=None",),
+    "hold-out of 7 days": ("promotion.holdoutDays=7",),
+    "expected gain alone, at a price of 10": (
+        "triggers.onExpectedGain=true",
+        "triggers.onDrift=false",
+        "triggers.onPerformance=false",
+        "costs.training=10",
+        "costs.metricPointDay=1",
+    ),
 }
 #: Prices of a training, in points of the metric and days.
 PRICES = (0.1, 1.0, 10.0, 100.0)
 
 
-def measure(lake: Lake, processes: int | None) -> ReplayResult:
+def measure(lake: Lake, processes: int | None, *, resume: bool) -> ReplayResult:
     """Replay a data set with all settings and policies."""
     folder = CACHE / lake.name
     folder.mkdir(parents=True, exist_ok=True)
+    if not resume:  # of another version of the code
+        shutil.rmtree(folder / "replay" / "settings", ignore_errors=True)
     monitor, spec = read_monitor(str(lake.write(folder)))
     settings = [Setting("ModelMonitor", spec)]
     settings += [Setting(name, with_overrides(spec, changes)) for name, changes in VARIANTS.items()]
@@ -71,6 +81,9 @@ def table(results: dict[str, ReplayResult]) -> str:
         "(0.01) that the served model lacks for a day costs 1. Regret is the cost above the cheapest schedule that",
         "knew the future: the smaller the better, and 0 is a bound that no policy reaches without that knowledge.",
         "",
+        "`ModelMonitor` has default settings, and no period. The lines below it change what they name. The other",
+        "policies promote whatever they train: after drift, after a drop of the score, or every so many days.",
+        "",
     ]
     for lake in LAKES:
         if lake.name in results:
@@ -104,10 +117,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only data sets whose name contains this text")
     parser.add_argument("--write", type=Path, help="write the tables to this file")
     parser.add_argument("--processes", type=int, help="number of processes (default: all cores)")
+    parser.add_argument("--resume", action="store_true", help="go on where an interrupted run of this code stopped")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
     chosen = [lake for lake in LAKES if options.only in lake.name]
-    results = {lake.name: measure(lake, options.processes) for lake in chosen}
+    results = {lake.name: measure(lake, options.processes, resume=options.resume) for lake in chosen}
     text = table(results)
     sys.stdout.write(text)
     if options.write:

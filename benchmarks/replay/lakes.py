@@ -84,7 +84,6 @@ class Lake:
             "storage": {"resultsURI": f"file://{rows.parent}/results/"},
             "data": {"live": {"uri": f"file://{rows}/date=%Y-%m-%d/", "windowDays": 28}},
             "model": {"task": "BinaryClassification", "target": "target", "features": features},
-            "triggers": {"everyDays": 30},
             "retraining": {"estimator": {"name": "HistGradientBoostingClassifier"}},
             "promotion": {"metric": "LogLoss"},
         }
@@ -204,7 +203,6 @@ LAKES = (
         {
             "schedule": "0 6 * * 1",
             "data": {"live": {"windowDays": 180}},
-            "triggers": {"everyDays": 180},
             "retraining": {"windowDays": 1095, "minNewRows": 500},
             "promotion": {"holdoutDays": 90},
         },
