@@ -36,6 +36,7 @@ VARIANTS = {
         "costs.metricPointDay=1",
     ),
 }
+HISTORY = ROOT / "benchmarks" / "history.jsonl"
 #: Prices of a training, in points of the metric and days.
 PRICES = (0.1, 1.0, 10.0, 100.0)
 
@@ -71,66 +72,91 @@ def regret_at(result: ReplayResult, name: str, price: float) -> float | None:
     return curve.regrets[name][nearest]
 
 
-def table(results: dict[str, ReplayResult]) -> str:
-    """Return the tables of all data sets as Markdown."""
-    lines = [
-        "# What retraining policies cost",
-        "",
-        "This page is written by `make bench-replay`. Each data set is replayed day by day with the real checks,",
-        "trainings and promotions. A cost is the number of trainings times their price, and a point of the metric",
-        "(0.01) that the served model lacks for a day costs 1. Regret is the cost above the cheapest schedule that",
-        "knew the future: the smaller the better, and 0 is a bound that no policy reaches without that knowledge.",
-        "",
-        "`ModelMonitor` has default settings, and no period. The lines below it change what they name. The other",
-        "policies promote whatever they train: after drift, after a drop of the score, or every so many days.",
-        "",
+def record_of(lake: Lake, result: ReplayResult, seconds: float) -> dict[str, Any]:
+    """Return what the history keeps of a data set."""
+    policies = [
+        {
+            "name": policy.name,
+            "mean": round(policy.mean.value, 4),
+            "trainings": policy.counts.trainings,
+            "promoted": policy.counts.promoted,
+            "regrets": [round(regret_at(result, policy.name, price) or 0.0, 1) for price in PRICES],
+        }
+        for policy in result.policies
+        if policy.mean is not None
     ]
-    for lake in LAKES:
-        if lake.name in results:
-            lines += _table_of(lake, results[lake.name])
-    return "\n".join(lines) + "\n"
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime()),
+        "set": f"replay, {lake.name}",
+        "seconds": round(seconds),
+        "metric": str(result.metric),
+        "policies": policies,
+    }
 
 
-def _table_of(lake: Lake, result: ReplayResult) -> list[str]:
+def latest_records() -> dict[str, dict[str, Any]]:
+    """Return the newest record of each data set."""
+    records = [json.loads(line) for line in HISTORY.read_text(encoding="utf-8").splitlines()]
+    return {record["set"]: record for record in records if record.get("set", "").startswith("replay, ")}
+
+
+def page(records: dict[str, dict[str, Any]]) -> str:
+    """Return the page of the documentation, with a table for each data set that has been measured."""
+    tables = [_table(lake, records[f"replay, {lake.name}"]) for lake in LAKES if f"replay, {lake.name}" in records]
+    return "\n".join([*_HEAD, *(line for table in tables for line in table)]).rstrip() + "\n"
+
+
+_HEAD = (
+    "# What retraining policies cost",
+    "",
+    "This page is written by `make bench-replay`. Each data set is replayed day by day with the real checks,",
+    "trainings and promotions. A cost is the number of trainings times their price, and a point of the metric",
+    "(0.01) that the served model lacks for a day costs 1. Regret is the cost above the cheapest schedule that",
+    "knew the future: the smaller the better, and 0 is a bound that no policy reaches without that knowledge.",
+    "",
+    "`ModelMonitor` has default settings, and no period. The lines below it change what they name. The other",
+    "policies promote whatever they train: after drift, after a drop of the score, or every so many days.",
+    "",
+)
+
+
+def _table(lake: Lake, record: dict[str, Any]) -> list[str]:
     head = [f"regret at {price:g}" for price in PRICES]
     lines = [
         f"## {lake.name}",
         "",
-        f"{lake.what[:1].upper()}{lake.what[1:]}; {lake.first} through {lake.last}.",
+        f"{lake.what[:1].upper()}{lake.what[1:]}; {lake.first} through {lake.last}. Measured on {record['time'][:10]}.",
         "",
-        f"| policy | {result.metric} | trainings | promoted | {' | '.join(head)} |",
+        f"| policy | {record['metric']} | trainings | promoted | {' | '.join(head)} |",
         "|---|--:|--:|--:|" + "--:|" * len(PRICES),
     ]
-    for policy in result.policies:
-        if policy.mean is None:
-            continue
-        regrets = [regret_at(result, policy.name, price) for price in PRICES]
-        cells = ["0.0" if regret is None else f"{regret:,.1f}" for regret in regrets]
-        counts = f"{policy.counts.trainings} | {policy.counts.promoted}"
-        lines.append(f"| {policy.name} | {policy.mean.value:.4f} | {counts} | {' | '.join(cells)} |")
+    for policy in record["policies"]:
+        cells = [f"{regret:,.1f}" for regret in policy["regrets"]]
+        counts = f"{policy['trainings']} | {policy['promoted']}"
+        lines.append(f"| {policy['name']} | {policy['mean']:.4f} | {counts} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
 def main() -> int:
     """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="only data sets whose name contains this text")
-    parser.add_argument("--write", type=Path, help="write the tables to this file")
+    names = [lake.name for lake in LAKES]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="measure these data sets")
+    parser.add_argument("--write", type=Path, help="write the newest tables of all data sets to this file")
     parser.add_argument("--processes", type=int, help="number of processes (default: all cores)")
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted run of this code stopped")
     options = parser.parse_args()
     logging.disable(logging.WARNING)
-    chosen = [lake for lake in LAKES if options.only in lake.name]
-    results = {lake.name: measure(lake, options.processes, resume=options.resume) for lake in chosen}
-    text = table(results)
-    sys.stdout.write(text)
+    for lake in LAKES:
+        if lake.name in options.only:
+            started = time.monotonic()
+            result = measure(lake, options.processes, resume=options.resume)
+            record = record_of(lake, result, time.monotonic() - started)
+            with HISTORY.open("a", encoding="utf-8") as history:
+                history.write(json.dumps(record) + "\n")
+            sys.stdout.write("\n".join(_table(lake, record)) + "\n")
     if options.write:
-        options.write.write_text(text, encoding="utf-8")
-    record: dict[str, Any] = {"benchmark": "replay", "date": time.strftime("%Y-%m-%d")}
-    for name, result in results.items():
-        record[name] = {policy.name: policy.regret for policy in result.policies if policy.regret is not None}
-    with (ROOT / "benchmarks" / "history.jsonl").open("a", encoding="utf-8") as history:
-        history.write(json.dumps(record) + "\n")
+        options.write.write_text(page(latest_records()), encoding="utf-8")
     return 0
 
 
