@@ -1,7 +1,7 @@
 """Regret of policies on real data: `make bench-replay`.
 
-Each data set is replayed with the default settings, with other settings, and with the policies that need no monitor; the
-table shows what each costs above the cheapest schedule in hindsight, at several prices of a training.
+Each data set is replayed with the default settings, with other settings, and with the policies that need no monitor;
+the table shows what each costs above the cheapest schedule in hindsight, at several prices of a training.
 """
 
 from __future__ import annotations
