@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_api.status import AgeComparison
 from modelmonitor_policy import Facts, Requests
 from modelmonitor_policy.observations import (
     ChampionObservation,
@@ -86,19 +87,29 @@ checks = st.builds(
     new_rows=st.none() | st.integers(0, 10**6),
     current_rows=st.none() | st.integers(0, 10**6),
     consecutive_drifts=st.integers(0, 5),
+    newest_day=st.none() | st.integers(0, 60).map(lambda ago: (NOW - ago * DAY).date()),
+    drift_onset=st.none() | st.integers(0, 200).map(lambda ago: (NOW - ago * DAY).date()),
 )
 trainings = st.builds(
-    lambda reason, start, hours, failures, generation: TrainingObservation(
-        reason, start, None if hours is None else start + hours * HOUR, failures, generation
+    lambda reason, start, hours, failures, generation, train_end, rejections: TrainingObservation(
+        reason,
+        start,
+        None if hours is None else start + hours * HOUR,
+        failures,
+        generation,
+        train_end=train_end,
+        rejections=rejections,
     ),
     st.sampled_from(list(Reason)),
     times,
     st.none() | st.integers(0, 48),
     st.integers(0, 9),
     st.none() | st.integers(1, 3),
+    st.none() | st.integers(0, 300).map(lambda ago: (NOW - ago * DAY).date()),
+    st.integers(0, 9),
 )
 specs = st.builds(
-    lambda suspend, mode, cooldown, count, days, rows, consecutive, every, watching: spec(
+    lambda suspend, mode, cooldown, count, days, rows, consecutive, every, weighs, watching: spec(
         suspend=suspend,
         retraining={
             "mode": mode,
@@ -107,7 +118,8 @@ specs = st.builds(
             "minNewRows": rows,
         },
         sensitivity={"consecutiveChecks": consecutive},
-        triggers={"everyDays": every},
+        triggers={"everyDays": every, "onExpectedGain": weighs},
+        costs={"training": "5", "metricPointDay": "1"},
         promotion={"watch": {"action": watching}},
     ),
     st.booleans(),
@@ -118,10 +130,26 @@ specs = st.builds(
     st.sampled_from([0, 1000]),
     st.integers(1, 3),
     st.integers(1, 60),
+    st.booleans(),
     st.sampled_from(["Rollback", "Report", "None"]),
 )
 tokens = st.none() | st.sampled_from(["token", "previous", "v1-00000000#2"])
-champions = st.builds(ChampionObservation, version=st.just(CHAMPION.version), since=times | st.just(CHAMPION.since))
+days = st.none() | st.integers(0, 300).map(lambda ago: (NOW - ago * DAY).date())
+champions = st.builds(
+    ChampionObservation,
+    version=st.just(CHAMPION.version),
+    since=times | st.just(CHAMPION.since),
+    train_end=days,
+    score=st.none() | st.floats(0, 1),
+)
+comparisons = st.builds(
+    lambda ago, difference, width: AgeComparison(
+        time=NOW, days=ago, difference=f"{difference}", low=f"{difference - width}", high=f"{difference + width}"
+    ),
+    st.integers(1, 300),
+    st.floats(-0.1, 0.1),
+    st.floats(0, 0.1),
+)
 any_facts = st.builds(
     Facts,
     spec=specs,
@@ -131,6 +159,7 @@ any_facts = st.builds(
     training=st.none() | trainings,
     last_number=st.integers(0, 99),
     trainings=st.lists(times, max_size=8).map(tuple),
+    comparisons=st.lists(comparisons, max_size=3).map(tuple),
     champion=st.none() | champions,
     in_flight=st.none()
     | st.builds(

@@ -88,7 +88,9 @@ def finish(cluster, world, name):
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     endings=st.lists(st.integers(0, 41), min_size=3, max_size=25),
-    triggers=st.fixed_dictionaries({"onDrift": st.booleans(), "everyDays": st.sampled_from([None, 5, 30])}),
+    triggers=st.fixed_dictionaries(
+        {"onDrift": st.booleans(), "everyDays": st.sampled_from([None, 5, 30]), "onExpectedGain": st.booleans()}
+    ),
     retraining=st.fixed_dictionaries(
         {
             "cooldownSeconds": st.sampled_from([0, 86400]),
@@ -102,7 +104,8 @@ def finish(cluster, world, name):
 )
 def test_any_history(endings, triggers, retraining, watch, in_between):
     cluster = InMemoryCluster()
-    cluster.add(triggers=triggers, retraining=retraining, promotion={"watch": {"action": watch}})
+    costs = {"training": "1", "metricPointDay": "1"}
+    cluster.add(triggers=triggers, costs=costs, retraining=retraining, promotion={"watch": {"action": watch}})
     meta = cluster.monitors["flights"]["metadata"]
     ref = MonitorRef(namespace=NAMESPACE, name="flights", uid=meta["uid"], generation=1)
     there, here = World(endings), World(endings)
