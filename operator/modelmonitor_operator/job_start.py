@@ -202,7 +202,9 @@ def _suspended(job: Object) -> bool:
 
 def _has_run(job: Object) -> bool:
     status = job.get("status", {})
-    return bool(status.get("failed") or status.get("succeeded"))
+    # A pod that has just ended is not active any more, and not counted yet.
+    uncounted = status.get("uncountedTerminatedPods") or {}
+    return bool(status.get("failed") or status.get("succeeded") or any(uncounted.values()))
 
 
 def _container_started(pod: Object) -> bool:

@@ -143,6 +143,11 @@ def test_the_name_of_the_pod_that_differs_in_each_attempt_does_not_change_the_me
         pytest.param(job(), [pod(running={})], id="running, not ready yet"),
         pytest.param(job(), [pod("train", terminated={"exitCode": 0})], id="between two init containers"),
         pytest.param(job(status={"startTime": STARTED, "failed": 1}), [], id="before the next attempt"),
+        pytest.param(
+            job(status={"startTime": STARTED, "ready": 0, "uncountedTerminatedPods": {"succeeded": ["pod-1"]}}),
+            [],
+            id="just ended, not counted yet",
+        ),
     ],
 )
 def test_a_job_that_has_started_does_not_wait(job: Object, pods: list[Object]) -> None:
