@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import io
 import os
 import subprocess
@@ -18,10 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.names import ExitCode
 from modelmonitor_trainer.cli.main import main
-from modelmonitor_trainer.errors import PreconditionFailed
+from modelmonitor_trainer.errors import CredentialsRefused, PreconditionFailed
+from modelmonitor_trainer.registry.layout import ResultsLayout
+from modelmonitor_trainer.registry.ownership import claim
 from modelmonitor_trainer.storage import s3
+from modelmonitor_trainer.storage.open import StoreConfig
 from support.faulty import Fault, FaultyProxy, S3Request, faulty_proxy, silent_store
 from support.processes import PATIENCE, Process, free_port, wait_until
 from support.s3 import S3Server
@@ -115,6 +120,19 @@ def test_wrong_or_missing_credentials(check: Check, bucket: str) -> None:
     assert f"s3://{bucket}/" in message
     message = sentence(check(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""), ExitCode.BAD_CONFIGURATION)
     assert "there are no usable credentials for s3://" in message
+
+
+def test_a_pod_whose_credentials_are_wrong_names_the_secret(
+    s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first request is for the owner of the prefix; the answer to a HEAD request has no reason."""
+    environment = {**s3_server.environment, "AWS_SECRET_ACCESS_KEY": "of-last-year"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    store = StoreConfig(endpoint=s3_server.endpoint, region=s3_server.region).open()
+    monitor = MonitorRef(namespace="ml", name="flights", uid="u-1", cluster="c-1")
+    with pytest.raises(CredentialsRefused, match="correct the Secret"):
+        claim(store, ResultsLayout(f"s3://{bucket}/results/ml/flights/"), monitor, dt.datetime.now(dt.UTC))
 
 
 def test_a_bucket_that_does_not_exist(check: Check) -> None:

@@ -7,7 +7,7 @@ import json
 
 from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.status import format_time, parse_time
-from modelmonitor_trainer.errors import BadConfiguration, PreconditionFailed
+from modelmonitor_trainer.errors import BadConfiguration, NotFound, PreconditionFailed
 from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.storage.base import JSON, Store
 
@@ -32,10 +32,12 @@ def claim(store: Store, layout: ResultsLayout, monitor: MonitorRef, now: dt.date
     record = {"uid": monitor.uid, "cluster": monitor.cluster, "seen": format_time(now)}
     data = json.dumps(record, indent=1).encode()
     try:
-        if store.head(layout.owner) is None:
+        try:
+            # Not a HEAD request first: its refusal would not say what is wrong with the credentials.
+            content, etag = store.read_versioned(layout.owner)
+        except NotFound:
             store.write(layout.owner, data, if_absent=True, content_type=JSON)
             return
-        content, etag = store.read_versioned(layout.owner)
         owner, seen = _parse(content)
         mine = {monitor.uid, monitor.cluster} & set(owner)
         if not mine and now - seen < ABANDONED:
