@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import random
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
+
+from modelmonitor_operator.backoff import spread
 
 Key = TypeVar("Key")
 
@@ -20,22 +21,22 @@ class Agenda(Generic[Key]):
     ----------
     resync
         Time between two resyncs.
-    spread
+    factor
         Factor of the longest time, so that keys of the same pass are not due at the same time.
     """
 
     def __init__(
         self,
         resync: dt.timedelta,
-        spread: Callable[[], float] = lambda: random.uniform(0.5, 1.0),  # noqa: S311 - not for secrets
+        factor: Callable[[], float] = lambda: spread(0.5, 1.0),
     ) -> None:
         self._longest = LONGEST_RESYNCS * resync
-        self._spread = spread
+        self._factor = factor
         self._times: dict[Key, float] = {}
 
     def set(self, key: Key, wake_at: dt.datetime | None, now: dt.datetime) -> None:
         """Set the next time of `key` after a pass: `wake_at`, or the longest time if that is sooner or it is None."""
-        latest = now + self._longest * self._spread()
+        latest = now + self._longest * self._factor()
         self._times[key] = min(wake_at or latest, latest).timestamp()
 
     def forget(self, key: Key) -> None:

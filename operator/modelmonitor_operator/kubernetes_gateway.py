@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,6 +18,7 @@ from kubernetes import client, config
 
 from modelmonitor_api import GROUP, PLURAL, VERSION
 from modelmonitor_api.names import FIELD_MANAGER, short_hash
+from modelmonitor_operator.backoff import spread
 from modelmonitor_operator.gateway import (
     Change,
     Conflict,
@@ -131,7 +131,7 @@ class KubernetesGateway:
         """
         path = _path(f"/apis/{kind.api_version}", kind.plural, namespace)
         # Spread, so that the watches do not begin again at the same time.
-        seconds = int(WATCH_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - not for secrets
+        seconds = int(WATCH_SECONDS * spread(0.8, 1.2))
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",

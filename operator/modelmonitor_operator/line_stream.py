@@ -61,7 +61,7 @@ class LineStream:
             self._give(None)
         except GatewayError as error:
             self._give(error)
-        except Exception as error:  # noqa: BLE001 - however a connection ends, it has ended
+        except Exception as error:  # noqa: BLE001 - the reader would wait for ever for what is lost here
             self._give(Unavailable(f"a watch was interrupted: {error}"))
         finally:
             if self._response is not None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 
+from modelmonitor_operator.backoff import delay_after, spread
 from modelmonitor_operator.cache import Key, ObjectCache, key_of
 from modelmonitor_operator.gateway import Expired, Gateway, GatewayError, Kind, Object
 
@@ -87,7 +87,7 @@ class Watch:
     async def _follow(self, version: str) -> None:
         """Follow the changes since `version` until it is time to list again."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + RELIST_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - not for secrets
+        end = loop.time() + RELIST_SECONDS * spread(0.75, 1.25)
         while loop.time() < end:
             try:
                 async for change in self._gateway.watch(self._kind, self._namespace, version):
@@ -114,9 +114,8 @@ class Watch:
 
     async def _pause(self, error: GatewayError) -> None:
         """Wait before the next attempt: longer after each failure, and not at the same time as other watches."""
-        delay = min(FIRST_DELAY * 2 ** min(self._failures, 10), MAX_DELAY)
-        delay = max(delay, getattr(error, "retry_after", None) or 0.0)
         self._failures += 1
         if self._failures > 1:  # once is normal: the connection was silent or was closed
             _log.warning("the watch of %s failed %d times: %s", self._kind.plural, self._failures, error)
-        await asyncio.sleep(min(delay, MAX_DELAY) * random.uniform(0.5, 1.0))  # noqa: S311 - not for secrets
+        factor = spread(0.5, 1.0)
+        await asyncio.sleep(delay_after(self._failures, error, first=FIRST_DELAY, longest=MAX_DELAY, factor=factor))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import random
 from collections.abc import Awaitable, Callable, Hashable
 from enum import IntEnum
 from typing import Generic, TypeVar
+
+from modelmonitor_operator.backoff import delay_after, spread
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -84,7 +85,7 @@ class WorkQueue(Generic[Key]):
         workers: int = 4,
         expected: tuple[type[Exception], ...] = (),
         group: Callable[[Key], Hashable] = lambda _: None,
-        jitter: Callable[[], float] = lambda: random.uniform(0.75, 1.25),  # noqa: S311 - not for secrets
+        jitter: Callable[[], float] = lambda: spread(0.75, 1.25),
     ) -> None:
         self._work = work
         self._workers = workers
@@ -169,8 +170,7 @@ class WorkQueue(Generic[Key]):
 
     def _retry_later(self, key: Key, error: Exception) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = min(FIRST_DELAY * 2 ** min(failures - 1, 16), MAX_DELAY) * self._jitter()
-        delay = min(max(delay, getattr(error, "retry_after", None) or 0.0), MAX_DELAY)
+        delay = delay_after(failures, error, first=FIRST_DELAY, longest=MAX_DELAY, factor=self._jitter())
         traceback = None if isinstance(error, self._expected) else error
         _log.warning("%s failed %d times, next attempt in %.0f s: %s", key, failures, delay, error, exc_info=traceback)
         pending = self._retries.pop(key, None)

@@ -15,7 +15,7 @@ def test_a_key_without_a_time_is_due_at_once() -> None:
 
 
 def test_a_key_is_due_when_its_time_has_come() -> None:
-    agenda: Agenda[str] = Agenda(MINUTE, spread=lambda: 1.0)
+    agenda: Agenda[str] = Agenda(MINUTE, factor=lambda: 1.0)
     agenda.set("a", NOW + 5 * MINUTE, NOW)
     assert agenda.due(["a"], NOW + 4 * MINUTE) == []
     assert agenda.due(["a"], NOW + 5 * MINUTE) == ["a"]
@@ -25,7 +25,7 @@ def test_a_key_is_due_when_its_time_has_come() -> None:
 
 def test_every_key_is_due_now_and_then_and_not_all_at_once() -> None:
     factors = iter([0.5, 1.0])
-    agenda: Agenda[str] = Agenda(MINUTE, spread=lambda: next(factors))
+    agenda: Agenda[str] = Agenda(MINUTE, factor=lambda: next(factors))
     agenda.set("a", None, NOW)
     agenda.set("b", NOW + dt.timedelta(days=365), NOW)
     assert agenda.due(["a", "b"], NOW + LONGEST_RESYNCS * MINUTE / 2) == ["a"]

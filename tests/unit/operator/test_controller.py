@@ -227,7 +227,7 @@ async def test_a_watch_that_fails_or_expires_is_repaired(monkeypatch: pytest.Mon
         async for change in watch(kind, namespace, version):
             yield change
 
-    cluster.watch = failing  # type: ignore[method-assign]  # a connection that breaks
+    monkeypatch.setattr(cluster, "watch", failing)
     async with running(cluster, resync_seconds=3600) as controller:
         await wait_until(lambda: is_ready(cluster) and not errors, "a ready monitor, and all failures")
         [job] = cluster.of_role(Role.CHECK)
@@ -237,7 +237,7 @@ async def test_a_watch_that_fails_or_expires_is_repaired(monkeypatch: pytest.Mon
         assert controller.resync_age() >= 0
 
 
-async def test_what_was_deleted_while_a_watch_was_down_is_noticed_by_its_list() -> None:
+async def test_what_was_deleted_while_a_watch_was_down_is_noticed_by_its_list(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = InMemoryCluster()
     cluster.add()
 
@@ -245,7 +245,7 @@ async def test_what_was_deleted_while_a_watch_was_down_is_noticed_by_its_list() 
         await asyncio.Event().wait()
         yield Change(kind.kind, {"namespace": namespace, "version": version})
 
-    cluster.watch = blind  # type: ignore[method-assign]  # a watch that shows nothing
+    monkeypatch.setattr(cluster, "watch", blind)
     async with running(cluster, resync_seconds=3600) as controller:
         await wait_until(lambda: is_ready(cluster), "a ready monitor")
         await idle(controller)
@@ -267,7 +267,7 @@ async def test_the_operator_works_without_a_complete_cache(monkeypatch: pytest.M
         async for page in pages(kind, namespace, metadata_only=metadata_only):
             yield page
 
-    cluster.list_pages = without_jobs  # type: ignore[method-assign]  # a kind that cannot be listed
+    monkeypatch.setattr(cluster, "list_pages", without_jobs)
     async with running(cluster):
         await wait_until(lambda: is_ready(cluster), "a ready monitor")
 

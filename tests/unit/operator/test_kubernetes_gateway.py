@@ -53,7 +53,7 @@ class Server:
                 self.end_headers()
                 self.wfile.write(text)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - names that http.server looks for
+            do_GET = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - names of the base class
 
             def log_message(self, *_: Any) -> None:
                 return

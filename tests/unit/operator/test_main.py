@@ -66,7 +66,7 @@ async def test_a_monitor_is_reconciled_without_any_event() -> None:
         await operator._stop()
 
 
-async def test_an_operator_without_a_successful_resync_becomes_unhealthy() -> None:
+async def test_an_operator_without_a_successful_resync_becomes_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster, clock, tried = InMemoryCluster(), Clock(), asyncio.Event()
 
     async def fail(kind: Kind, namespace: str | None, **_: bool) -> AsyncIterator[Page]:
@@ -75,7 +75,7 @@ async def test_an_operator_without_a_successful_resync_becomes_unhealthy() -> No
             raise Unavailable(f"no {kind.plural} of {namespace}: {part}")
         yield Page([], "1")
 
-    cluster.list_pages = fail  # type: ignore[method-assign]  # an API server that cannot be reached
+    monkeypatch.setattr(cluster, "list_pages", fail)
     operator = make_operator(cluster, clock, resync_seconds=3600)
     await operator._start(settings=kopf.OperatorSettings())
     try:
