@@ -26,7 +26,6 @@ PRIOR_DEVIATION = 0.02
 PERIOD_DEVIATION, PERIOD_WEIGHT = 0.01, 2
 #: A point is a hundredth of the metric, or of the champion's error where the metric has the units of the target.
 POINT = 0.01
-_UNITS_OF_TARGET = frozenset({Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR})
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def _posterior(rates: Sequence[tuple[float, float]], between: float) -> tuple[fl
 
 def point_of(metric: Metric, score: float | None) -> float:
     """Return a point in units of the metric; `score` is the champion's."""
-    if metric in _UNITS_OF_TARGET and score:
+    if metric.in_units_of_target and score:
         return POINT * abs(score)
     return POINT
 

@@ -12,6 +12,7 @@ from modelmonitor_api.status import (
     LastTraining,
     ModelMonitorStatus,
     ScoreComparison,
+    day_before,
 )
 
 
@@ -50,9 +51,10 @@ def learn_from(status: ModelMonitorStatus, verdict: RunVerdict, finished: dt.dat
     scores, champion = compare_scores(verdict), status.champion
     if scores is None or scores.difference is None or scores.low is None or scores.high is None:
         return status.comparisons
-    if champion is None or champion.data_end is None or verdict.train_end is None:
+    champion_end = day_before(champion.data_end) if champion is not None else None
+    if champion_end is None or verdict.train_end is None:
         return status.comparisons
-    days = (verdict.train_end - (champion.data_end - dt.timedelta(microseconds=1)).astimezone(dt.UTC).date()).days
+    days = (verdict.train_end - champion_end).days
     if days < 1:
         return status.comparisons
     learnt = AgeComparison(time=finished, days=days, difference=scores.difference, low=scores.low, high=scores.high)

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Iterable
 
 from modelmonitor_api.messages import Failure
-from modelmonitor_api.names import FailureReason, Reason, Role
+from modelmonitor_api.names import FailureReason, Role
 from modelmonitor_api.status import MAX_WAITING_JOBS, ModelMonitorStatus, WaitingJob
 from modelmonitor_policy.intents import RollbackCause
-from modelmonitor_policy.observations import JobObservation
+from modelmonitor_policy.observations import JobObservation, JobWait
 
 #: Ends of a Job that say nothing of a pod that never ran: the Job controller deletes it at the deadline.
 _SILENT = frozenset({FailureReason.DEADLINE_EXCEEDED, FailureReason.NO_VERDICT})
@@ -78,18 +78,13 @@ def restore_requests(status: ModelMonitorStatus, lost: Iterable[WaitingJob]) -> 
     return status if handled == status.handled_requests else status.model_copy(update={"handled_requests": handled})
 
 
-def is_blocked(waiting: WaitingJob) -> bool:
-    """Whether a waiting Job cannot start before something is changed."""
-    return waiting.reason not in {Reason.PENDING, Reason.QUEUED}
-
-
 def explain_missing_start(status: ModelMonitorStatus, job: JobObservation) -> JobObservation:
     """Return an ended Job with the cause that kept it from starting, where its end alone does not name one."""
     answer = job.answer
     waiting = next((waiting for waiting in status.waiting_jobs if waiting.uid == job.uid), None)
     if waiting is None or not isinstance(answer, Failure) or answer.reason not in _SILENT:
         return job
-    if not is_blocked(waiting):
+    if not JobWait(waiting.reason, waiting.message).blocked:
         return job
     message = f"It did not start before its deadline. {waiting.message}"[:1024]
     return dataclasses.replace(job, answer=Failure(reason=FailureReason(waiting.reason), message=message))

@@ -47,6 +47,11 @@ class Metric(StrEnum):
     MEAN_ABSOLUTE_ERROR = "MeanAbsoluteError"
     ROOT_MEAN_SQUARED_ERROR = "RootMeanSquaredError"
 
+    @property
+    def in_units_of_target(self) -> bool:
+        """Whether its values have the units of the target, so that a margin or a price is a share of an error."""
+        return self in {Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR}
+
 
 class Detector(Resource):
     """A detector of a check."""

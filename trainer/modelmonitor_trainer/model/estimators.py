@@ -86,7 +86,7 @@ def build(estimator: Estimator, features: Sequence[Feature], *, seed: int) -> Pi
     try:
         # The only way to make scikit-learn validate values without fitting; otherwise an invalid value would only
         # fail after the data are read.
-        model._validate_params()  # noqa: SLF001 - scikit-learn has no public way
+        model._validate_params()  # noqa: SLF001 - public methods validate in fit, which needs rows
     except ValueError as error:
         raise BadConfiguration(f"retraining.estimator: {one_line(error)}") from error
     columns = columns_step(

@@ -23,7 +23,6 @@ from modelmonitor_trainer.data.classes import Spellings
 _LOWER_IS_BETTER = frozenset(
     {Metric.LOG_LOSS, Metric.BRIER_SCORE, Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR}
 )
-_UNITS_OF_TARGET = frozenset({Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR})
 _REGRESSION = frozenset({Metric.R2, Metric.MEAN_ABSOLUTE_ERROR, Metric.ROOT_MEAN_SQUARED_ERROR})
 
 #: Probabilities are clipped to this distance from 0 and 1, so that a single row cannot make the log loss infinite.
@@ -68,7 +67,7 @@ def in_units(metric: Metric, declared: float, of: float) -> float:
     Mean absolute and root mean squared error have the units of the target, so an absolute margin such as 0.02 has no
     general meaning. For these two the margin is relative: a share of the error `of` the model compared with.
     """
-    return declared * of if metric in _UNITS_OF_TARGET else declared
+    return declared * of if metric.in_units_of_target else declared
 
 
 #: Largest margin, and largest drop, as a share of what separates the champion from a trivial model.

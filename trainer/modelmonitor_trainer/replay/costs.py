@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelmonitor_api.spec import Metric
+from modelmonitor_policy.expected_gain import POINT
 from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.model.metrics import greater_is_better, in_units
-
-#: A metric point: a hundredth of the metric, or of the first model's error where errors are in units of the target.
-POINT = 0.01
 
 
 @dataclass(frozen=True)
