@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.messages import CheckRequest, RollbackRequest
-from modelmonitor_api.spec import Promotion
+from modelmonitor_api.spec import Metric, Promotion
 from modelmonitor_trainer.check.champion_watch import look_schedule, shared_confidence
 from modelmonitor_trainer.check.pipeline import check_monitor
 from modelmonitor_trainer.check.publish import publish_check
@@ -77,7 +77,7 @@ def test_the_looks_share_the_confidence_and_the_margin_is_the_gates():
     assert margin_of(promotion, champion=0.53, trivial=0.5) == pytest.approx(0.003), "a tenth of what the model gained"
     assert margin_of(promotion, champion=0.4, trivial=0.5) == 0
     assert margin_of(promotion.model_copy(update={"requirement": "Better"}), champion=0.8, trivial=0.5) == 0
-    errors = promotion.model_copy(update={"metric": "RootMeanSquaredError"})
+    errors = promotion.model_copy(update={"metric": Metric.ROOT_MEAN_SQUARED_ERROR})
     assert margin_of(errors, champion=30.0, trivial=60.0) == pytest.approx(0.3), "a share of the champion's error"
 
 
