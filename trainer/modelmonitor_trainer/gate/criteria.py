@@ -9,6 +9,7 @@ from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import Requirement
 from modelmonitor_trainer.gate.comparison import Comparison, figures_of, interval_of, margin_of
+from modelmonitor_trainer.gate.interval import Difference
 from modelmonitor_trainer.gate.leakage import is_easy_problem, is_suspicious_gain, is_too_good
 from modelmonitor_trainer.gate.slices import judge_slices
 from modelmonitor_trainer.model.metrics import MARGIN_SHARE, bounded, in_units, is_regression, sign, title
@@ -117,7 +118,12 @@ def _not_worse_than_best(comparison: Comparison) -> CriterionResult | None:
 
 
 def _better_than_baseline(comparison: Comparison) -> CriterionResult:
-    """Require the interval of the difference to each trivial baseline to lie above zero."""
+    """Require that a challenger is better than the trivial baselines.
+
+    A first model must be shown to be better: the interval lies above zero. Where the champion is compared, that
+    comparison protects what is served, and a better value is enough. A challenger that is shown to be better than the
+    champion needs neither: on days that no model predicts well, the older one would stay for ever.
+    """
     name, metric, baseline = "Better than a trivial baseline", comparison.metric, comparison.baseline
     kind = "mean" if is_regression(metric) else "class shares"
     figures = (
@@ -126,13 +132,27 @@ def _better_than_baseline(comparison: Comparison) -> CriterionResult:
     )
     if comparison.last_period is not None:
         figures += f" and {comparison.last_period.champion:.4f} for a last-period baseline ({kind} of the last days)"
-    for difference in (baseline, comparison.last_period):
-        if difference is not None and difference.low <= 0:
-            sentence = (
-                f"Not shown to be better than a trivial baseline: {figures}; difference {interval_of(difference)}"
-            )
-            return CriterionResult(name, False, sentence, GateReason.NOT_BETTER_THAN_BASELINE)
-    return CriterionResult(name, True, figures, GateReason.NOT_BETTER_THAN_BASELINE)
+    champion = comparison.champion
+    failed = next((difference for difference in _baselines(comparison) if not _beats(difference, champion)), None)
+    if failed is None:
+        return CriterionResult(name, True, figures, GateReason.NOT_BETTER_THAN_BASELINE)
+    if champion is not None and champion.low > 0:
+        figures += "; not required, because it is better than the champion"
+        return CriterionResult(name, True, figures, GateReason.NOT_BETTER_THAN_BASELINE)
+    verb = "Not shown to be better" if champion is None else "Not better"
+    sentence = f"{verb} than a trivial baseline: {figures}; difference {interval_of(failed)}"
+    return CriterionResult(name, False, sentence, GateReason.NOT_BETTER_THAN_BASELINE)
+
+
+def _baselines(comparison: Comparison) -> tuple[Difference, ...]:
+    """Return the differences to the trivial baselines that the comparison has."""
+    both = (comparison.baseline, comparison.last_period)
+    return tuple(difference for difference in both if difference is not None)
+
+
+def _beats(baseline: Difference, champion: Difference | None) -> bool:
+    """Return whether a challenger beats a baseline: significantly, or by its value where the champion is compared."""
+    return (baseline.low if champion is None else baseline.value) > 0
 
 
 def _meets_requirement(comparison: Comparison) -> CriterionResult | None:
