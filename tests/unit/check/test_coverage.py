@@ -1,6 +1,7 @@
 """What a check leaves out is named, on the command line: files, folders, days, hours and columns."""
 
 import datetime as dt
+import gzip
 import json
 import os
 import shutil
@@ -393,16 +394,32 @@ def test_a_folder_whose_name_looks_like_a_pattern(lake):
     assert lake.check(reference="ref [1]", current="cur*")["verdict"] == "NoDrift"
 
 
-def test_empty_files_are_not_left_out_without_a_word(lake):
-    lake.put("ref/0.csv", table(1))
-    lake.put("cur/0.csv", table(2))
-    lake.text("cur/1.csv", b"")
+EMPTY = {".csv": b"", ".csv.gz": gzip.compress(b""), ".jsonl": b"\n"}
+
+
+@pytest.mark.parametrize("suffix", EMPTY)
+@pytest.mark.parametrize("side", ["ref", "cur"])
+def test_empty_files_have_no_rows(lake, side, suffix):
+    """Spark writes empty parts, without a header, of partitions without rows."""
+    kind = suffix.removesuffix(".gz")
+    lake.put(f"ref/1{kind}", table(1))
+    lake.put(f"cur/1{kind}", table(2))
+    for name in ("0", "2"):
+        lake.text(f"{side}/{name}{suffix}", EMPTY[suffix])
     lake.text("cur/folder", b"")
-    for options in ((), ("--format", "CSV")):
+    for options in [()] if kind == ".jsonl" else [(), ("--format", "CSV")]:
         document = lake.check(*options)
-        assert (document["verdict"], document["violations"][0]["kind"]) == ("Corrupted", "Unreadable")
-        assert "cur/1.csv" in document["message"]
-        assert lake.names("objects", document) == {"Marker": ["cur/folder"]}
+        assert (document["verdict"], document["violations"]) == ("NoDrift", []), document["message"]
+        left_out = {"NoRows": [f"{side}/0{suffix}", f"{side}/2{suffix}"], "Marker": ["cur/folder"]}
+        assert lake.names("objects", document) == left_out
+        assert document["coverage"]["columns"]["leftOut"] == []
+
+
+def test_a_side_of_empty_files_has_no_rows(lake):
+    lake.put("ref/0.csv", table(1))
+    lake.text("cur/0.csv", b"")
+    document = lake.check()
+    assert (document["verdict"], document["violations"][0]["kind"]) == ("Corrupted", "NoRows")
 
 
 def test_columns_that_were_not_asked_for_are_not_new(lake):

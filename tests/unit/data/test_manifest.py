@@ -108,6 +108,20 @@ def test_freezing_names_a_missing_column(store, base, tmp_path):
         freeze(store, spec(base), WINDOWS)
 
 
+def test_empty_csv_objects_are_not_pinned(store, tmp_path):
+    """They have no header, but no row of them lacks a column."""
+    for number in range(1, 8):
+        for kind, text in {"rows": "id,x\n1,2.5\n", "labels": "id,y\n1,true\n"}.items():
+            folder = tmp_path / kind / f"date=2013-01-{number:02}"
+            folder.mkdir(parents=True)
+            (folder / "part-0.csv").write_text("" if number != 5 else text)
+            (folder / "part-1.csv").write_text("" if number == 2 else text)
+    manifest = freeze(store, spec(uri_of(tmp_path), format="CSV"), WINDOWS)
+    assert [day.day.day for day in manifest.features] == [1, 3, 4, 5]
+    assert [len(day.objects) for day in manifest.features] == [1, 1, 1, 2]
+    assert (manifest.train, manifest.left_out) == (WINDOWS.train, ())
+
+
 def test_rows_and_labels_are_counted(store, base):
     manifest = freeze(store, spec(base), WINDOWS)
     data = load(store, manifest, manifest.train, spec(base))

@@ -107,11 +107,18 @@ def test_json_lines(put, suffix):
     assert read_table(store, objects, ["b", "a"], JSONL).to_pydict() == {"b": ["x", None], "a": [1.0, 2.5]}
 
 
-@pytest.mark.parametrize(("fmt", "text"), [(CSV, b"a,b\n1\n"), (JSONL, b'{"a": 1'), (CSV, b"")])
+@pytest.mark.parametrize(("fmt", "text"), [(CSV, b"a,b\n1\n"), (JSONL, b'{"a": 1')])
 def test_damaged_text_is_named(put, fmt, text):
     store, objects = put(text, suffix=".txt")
     with pytest.raises(Unreadable, match=rf"0\.txt cannot be read as {fmt.value}"):
         read_table(store, objects, ["a"], fmt)
+
+
+@pytest.mark.parametrize("fmt", [CSV, JSONL])
+def test_an_object_without_text_has_no_rows(put, fmt):
+    store, objects = put(b"\n", suffix=".txt")
+    table = read_table(store, objects, ["a"], fmt)
+    assert (table.column_names, table.num_rows) == (["a"], 0)
 
 
 def test_no_objects_have_no_rows(put):

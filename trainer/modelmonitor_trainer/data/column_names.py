@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import BinaryIO
 
@@ -39,11 +39,14 @@ class SeenColumn:
         How many objects have it.
     number
         Its type in the first object that is known to have numbers in it; None if none is.
+    of
+        How many objects have any column: all that can be read and are not empty.
     """
 
     type: pa.DataType | None
     objects: int
     number: pa.DataType | None = None
+    of: int = 0
 
 
 def columns_of(store: Store, objects: Sequence[ObjectInfo], fmt: AnyFormat) -> dict[str, SeenColumn]:
@@ -53,14 +56,16 @@ def columns_of(store: Store, objects: Sequence[ObjectInfo], fmt: AnyFormat) -> d
     be read has no columns here.
     """
     seen: dict[str, SeenColumn] = {}
+    filled = 0
     parquet = [info for info in objects if format_at(fmt, info.uri) is DataFormat.PARQUET]
     text = [info for info in objects if format_at(fmt, info.uri) is not DataFormat.PARQUET]
     for columns in chain(_of_parquet(store, parquet), _of_text(store, text, fmt)):
+        filled += bool(columns)
         for name, kind in columns.items():
             known = seen.get(name, SeenColumn(None, 0))
             number = kind if kind is not None and is_number(plain_type(kind)) else None
             seen[name] = SeenColumn(known.type or kind, known.objects + 1, known.number or number)
-    return seen
+    return {name: replace(column, of=filled) for name, column in seen.items()}
 
 
 def _of_parquet(store: Store, objects: Sequence[ObjectInfo]) -> list[_Columns]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import BinaryIO
 
+import pyarrow as pa
+
 from modelmonitor_api.spec import CSVOptions, DataFormat
 from modelmonitor_trainer.data.csv_blocks import CsvReader
 from modelmonitor_trainer.data.csv_dialect import recognize
@@ -49,6 +51,8 @@ def open_text(
         Bytes of the object, and the callback for how many have been processed; the first of two passes is half.
     """
     source = TextSource(opener, gzipped=uri.endswith(".gz"), size=size, progress=progress)
+    if _is_empty(source):
+        return Opened(pa.schema([]), 0, iter(()))
     if fmt is DataFormat.CSV:
         return CsvReader(source, columns, text, head, options or CSVOptions(), marks or {}).opened()
     return open_json(source, columns, text, head)
@@ -56,5 +60,14 @@ def open_text(
 
 def csv_header(opener: Callable[[], BinaryIO], uri: str, options: CSVOptions) -> list[str]:
     """Return the names of the columns of a CSV object, repeated ones too."""
-    data, whole = TextSource(opener, gzipped=uri.endswith(".gz"), size=0, progress=no_progress).head()
+    source = TextSource(opener, gzipped=uri.endswith(".gz"), size=0, progress=no_progress)
+    if _is_empty(source):
+        return []
+    data, whole = source.head()
     return list(recognize(data, options, None, whole=whole).names)
+
+
+def _is_empty(source: TextSource) -> bool:
+    """Return whether an object has no text, as the parts that Spark writes of partitions without rows."""
+    data, whole = source.head()
+    return whole and not data.strip(b"\r\n \t\xef\xbb\xbf")

@@ -291,7 +291,8 @@ def _pin(
     numeric |= {spec.model.target} if spec.model.task is Task.REGRESSION else set()
     for partition in partitions(store, uri, *window):
         try:
-            days.append(_pin_day(store, partition, fmt, columns, numeric, types, remarks))
+            day = _pin_day(store, partition, fmt, columns, numeric, types, remarks)
+            days += [day] if day.objects else []
         except (MissingColumn, Unreadable) as problem:
             if problems is None:
                 raise
@@ -313,9 +314,12 @@ def _pin_day(
     pinned = []
     for info in partition.objects:
         with scan(store, info, columns, fmt) as opened:
+            lacking = [name for name in columns if name not in opened.types]
+            if lacking and not opened.rows:  # an empty object has no header
+                continue
+            if lacking:
+                raise MissingColumn(info.uri, lacking[0], list(opened.types))
             for name in columns:
-                if name not in opened.types:
-                    raise MissingColumn(info.uri, name, list(opened.types))
                 # A column that is entirely NULL in one object takes its type from the others.
                 if types.get(name, "null") == "null":
                     types[name] = str(opened.types[name])

@@ -330,6 +330,8 @@ def _read_object(
     wanted = list(dict.fromkeys(columns))
     if format_at(fmt, info.uri) is not DataFormat.PARQUET:
         with scan(store, info, wanted, fmt, text=text) as opened:
+            if not opened.rows:  # an empty object has no header
+                return pa.table({name: pa.array([], opened.types.get(name, pa.null())) for name in wanted}), {}
             _require(info.uri, columns, list(opened.types))
             parts: dict[str, list[pa.Array]] = {name: [] for name in wanted}
             for name, values in opened.chunks:

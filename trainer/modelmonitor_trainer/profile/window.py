@@ -184,13 +184,15 @@ def require_readable(window: WindowProfile, what: str) -> None:
 
 def _profile_batch(batch: Batch, profiles: Sequence[ObjectProfile | Unreadable], plan: Plan) -> BatchProfile:
     good = [profile for profile in profiles if isinstance(profile, ObjectProfile)]
+    # An empty CSV object has no columns, but no row of it lacks one.
+    filled = [profile for profile in good if profile.rows]
     columns: dict[str, ColumnProfile] = {}
     lacking: dict[str, tuple[str, ...]] = {}
     for column in plan:
         having = [profile.columns[column.name] for profile in good if column.name in profile.columns]
         if having:
             columns[column.name] = merge(having)
-        without = tuple(profile.uri for profile in good if column.name not in profile.columns)
+        without = tuple(profile.uri for profile in filled if column.name not in profile.columns)
         if without:
             lacking[column.name] = without
     return BatchProfile(

@@ -134,8 +134,7 @@ def _columns(
     in_files = {option: name for option, name in named.items() if name not in {key.name for key in keys}}
     numbers = {name: column.number for seen in (now, before) for name, column in seen.items() if column.number}
     inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files, files.columns, numbers, before)
-    sizes = len(reference.objects), len(current.objects)
-    left_out = _columns_left_out({column.name for column in inferred.columns}, before, now, sizes)
+    left_out = _columns_left_out({column.name for column in inferred.columns}, before, now)
     left_out += [key for key in keys_left_out if key.name not in before and key.name not in now]
     return (*inferred.columns, *keys), inferred.notes, tuple(left_out)
 
@@ -160,19 +159,16 @@ def _with_task(
 
 
 def _columns_left_out(
-    compared: set[str], reference: Mapping[str, SeenColumn], current: Mapping[str, SeenColumn], files: tuple[int, int]
+    compared: set[str], reference: Mapping[str, SeenColumn], current: Mapping[str, SeenColumn]
 ) -> list[LeftOut]:
-    """Return the columns that are not compared, and those that some of the files lack.
-
-    `files` is the number of files of each side.
-    """
+    """Return the columns that are not compared, and those that some of the files lack."""
     left_out = []
     for name in dict.fromkeys([*reference, *current]):
         before, now = reference.get(name), current.get(name)
         kind = (before and before.type) or (now and now.type)
         detail = str(kind) if kind is not None else ""
         if name in compared:
-            left_out += _lacking(name, before, files[0], "reference") + _lacking(name, now, files[1], "current")
+            left_out += _lacking(name, before, "reference") + _lacking(name, now, "current")
             continue
         if before is None:
             reason = LeftOutReason.NEW_COLUMN
@@ -184,14 +180,14 @@ def _columns_left_out(
     return left_out
 
 
-def _lacking(name: str, column: SeenColumn | None, files: int, side: SideName) -> list[LeftOut]:
+def _lacking(name: str, column: SeenColumn | None, side: SideName) -> list[LeftOut]:
     """Return a column that some of the files of a side lack."""
-    having = column.objects if column is not None else 0
-    if not 0 < having < files:
+    if column is None or column.objects == column.of:
         return []
-    kind = f"{column.type}, " if column is not None and column.type is not None else ""
-    detail = f"{kind}in {having:,} of {files:,} files"
-    return [LeftOut(LeftOutReason.PARTIAL_COLUMN, name, detail=detail, share=1 - having / files, side=side)]
+    kind = f"{column.type}, " if column.type is not None else ""
+    detail = f"{kind}in {column.objects:,} of {column.of:,} files"
+    share = 1 - column.objects / column.of
+    return [LeftOut(LeftOutReason.PARTIAL_COLUMN, name, detail=detail, share=share, side=side)]
 
 
 def _files_left_out(reference: FileListing, current: FileListing) -> tuple[LeftOut, ...]:
