@@ -131,6 +131,8 @@ def test_rows_that_were_used_before_need_more_confidence():
     assert first.confidence == pytest.approx(0.95)
     assert again.confidence == pytest.approx(1 - 0.1 / (14 * 15))
     assert "at 95% confidence" in first.message
+    once = evaluate(replace(fresh, earlier_comparisons=1.0), promotion(), seed=0)
+    assert "at 98.33% confidence (raised, because earlier trainings used these days once)" in once.message
     assert "at 99.95% confidence (raised, because earlier trainings used these days 13 times)" in again.message
 
 

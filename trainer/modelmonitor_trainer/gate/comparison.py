@@ -168,7 +168,8 @@ def _reuse(comparison: Comparison) -> str:
     earlier = comparison.scores.earlier_comparisons
     if not earlier:
         return ""
-    return f" (raised, because earlier trainings used these days {earlier:.2g} times)"
+    often = f"{earlier:.2g} times"
+    return f" (raised, because earlier trainings used these days {'once' if often == '1 times' else often})"
 
 
 def interval_of(difference: Difference) -> str:
