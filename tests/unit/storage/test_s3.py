@@ -213,6 +213,7 @@ class RecordingServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), RecordingHandler)
         self.paths: list[str] = []
+        self.authorizations: list[str] = []
         self.response: tuple[int, dict[str, str], bytes] = (200, {"ETag": '"e"'}, b"stolen")
 
 
@@ -223,6 +224,7 @@ class RecordingHandler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.paths.append(self.path)
+        self.server.authorizations.append(self.headers["Authorization"])
         status, headers, body = self.server.response
         self.send_response(status)
         for name, value in headers.items():
@@ -247,6 +249,15 @@ def servers():
     for server in running:
         server.shutdown()
         server.server_close()
+
+
+def test_every_store_reads_the_credentials_of_its_time(servers, monkeypatch):
+    server = servers[0]
+    for key in ("first", "second"):
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key)
+        S3Store(f"http://127.0.0.1:{server.server_port}", "us-east-1").read(URI)
+        assert f"Credential={key}/" in server.authorizations[-1]
 
 
 def test_a_redirect_to_another_host_is_not_followed(servers, monkeypatch):

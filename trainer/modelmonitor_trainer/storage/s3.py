@@ -128,10 +128,12 @@ class S3Store(Store):
             If the endpoint or the environment is invalid.
         """
         try:
-            return boto3.client(
+            # boto3's default session would keep the credentials of the first store in this process.
+            session = boto3.Session()
+            return session.client(
                 "s3",
                 endpoint_url=endpoint,
-                region_name=region or boto3.Session().region_name or "us-east-1",
+                region_name=region or session.region_name or "us-east-1",
                 config=Config(
                     signature_version="s3v4",
                     connect_timeout=self._patience.connect_seconds,
