@@ -78,6 +78,10 @@ def test_a_pattern_matches_the_files_that_a_shell_matches(tree, parts):
         ("d=[12]/*", ["d=1/a.csv", "d=2/a.csv"]),
         ("[[x]x].csv", ["[x].csv"]),
         ("[[a]*.csv", ["a.csv", "ab.csv", "[x].csv"]),
+        ("{a,b}.*", ["a.csv", "b.parquet"]),
+        ("{archive/old,d=[12]}/*.csv", ["archive/old/a.csv", "d=1/a.csv", "d=2/a.csv"]),
+        ("a{,b}.{csv,parquet}", ["a.csv", "ab.csv"]),
+        ("d={1,{2,3}}/a.csv", ["d=1/a.csv", "d=2/a.csv"]),
         ("**/old/*", ["archive/old/a.csv"]),
         ("archive/**", ["archive/a.csv", "archive/old/a.csv"]),
         ("archive/**/a.csv", ["archive/a.csv", "archive/old/a.csv"]),
@@ -100,4 +104,7 @@ def test_what_a_pattern_selects():
     assert PathPattern("s3://b/date=2024-*/region=*/x=**/p").selected_keys == {"date"}
     assert PathPattern("s3://b/t/pa*").prefix == "s3://b/t/pa"
     assert PathPattern("s3://b/t/pa*").folder == "s3://b/t/"
+    assert PathPattern("s3://b/t/{a,b}/x").prefix == "s3://b/t/"
+    assert PathPattern("s3://b/{a,b}").matched_folder("s3://b/b/x.csv") == "s3://b/b/"
     assert PathPattern.of("s3://b/t/") is None
+    assert PathPattern.of("s3://b/{t}/") is None, "a choice needs a comma, as in a shell"

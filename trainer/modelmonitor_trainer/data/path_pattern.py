@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 #: A name that a wildcard matches: not hidden, as in a shell and in Spark.
 _VISIBLE = r"(?!\.)(?!_(?![^/]*=))"
-_WILDCARD = re.compile(r"[*?[]")
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_WILDCARD = re.compile(rf"[*?[]|{_BRACES.pattern}")
 
 
 class Match(Enum):
@@ -25,8 +27,9 @@ class PathPattern:
     Attributes
     ----------
     uri
-        The pattern: ``*`` and ``?`` match within one name, ``[…]`` one of some characters, ``**`` any number of
-        folders. Wildcards at the start of a name do not match names that begin with ``_`` or a dot.
+        The pattern: ``*`` and ``?`` match within one name, ``[…]`` one of some characters, ``{a,b}`` one of some
+        texts, ``**`` any number of folders. Wildcards at the start of a name do not match names that begin with ``_``
+        or a dot.
     """
 
     uri: str
@@ -47,6 +50,12 @@ class PathPattern:
         """The folder above the first wildcard, with a slash at the end."""
         return self.prefix[: self.prefix.rfind("/") + 1]
 
+    @cached_property
+    def _expressions(self) -> list[str]:
+        """Regular expressions of the paths below :attr:`folder`, one for each choice in braces."""
+        texts = alternatives(self.uri.removeprefix(self.folder).rstrip("/"))
+        return [_expression(text.split("/")) for text in texts]
+
     @property
     def selected_keys(self) -> frozenset[str]:
         """Keys of ``key=value`` folders whose values the pattern restricts, such as ``date`` in ``date=2024-*``."""
@@ -58,17 +67,29 @@ class PathPattern:
         if not uri.startswith(self.folder):
             return None
         path = uri.removeprefix(self.folder)
-        parts = self.uri.removeprefix(self.folder).rstrip("/").split("/")
-        expression = _expression(parts)
-        if not self.uri.endswith("/") and re.fullmatch(expression, path, re.DOTALL):
+        expressions = self._expressions
+        if not self.uri.endswith("/") and any(re.fullmatch(one, path, re.DOTALL) for one in expressions):
             return Match.FILE
-        return Match.BELOW if re.fullmatch(f"{expression}/.*", path, re.DOTALL) else None
+        return Match.BELOW if any(re.fullmatch(f"{one}/.*", path, re.DOTALL) for one in expressions) else None
 
     def matched_folder(self, uri: str) -> str:
         """Return the folder that matches, with a slash at the end, of a URI that is below one."""
-        parts = self.uri.removeprefix(self.folder).rstrip("/").split("/")
-        match = re.match(f"{_expression(parts)}/", uri.removeprefix(self.folder), re.DOTALL)
-        return self.folder + (match[0] if match else "")
+        path = uri.removeprefix(self.folder)
+        matches = (re.match(f"{one}/", path, re.DOTALL) for one in self._expressions)
+        return next((self.folder + match[0] for match in matches if match), self.folder)
+
+
+def alternatives(text: str) -> list[str]:
+    """Return what text with braces stands for; the text itself if it has none.
+
+    >>> alternatives("d=1{0,1}/{a,b{c,}}")
+    ['d=10/a', 'd=10/bc', 'd=10/b', 'd=11/a', 'd=11/bc', 'd=11/b']
+    """
+    match = _BRACES.search(text)
+    if match is None:
+        return [text]
+    chosen = (text[: match.start()] + choice + text[match.end() :] for choice in match[1].split(","))
+    return list(dict.fromkeys(one for text in chosen for one in alternatives(text)))
 
 
 def _expression(parts: list[str]) -> str:
