@@ -40,7 +40,8 @@ def _model_file() -> bytes:
 
 
 def stored(registry: ModelRegistry, number: int, **changes: Any) -> VersionRecord:
-    """Write a complete version and return its record."""
+    """Write a complete version of a training that has begun, and return its record."""
+    registry.store.write(registry.layout.run("u", number).request, b"{}")
     name = f"v{number}-0000000{number}"
     files = [registry.write_file(name, "model.skops", _model_file())[0]]
     files.append(registry.write_file(name, "manifest.json", b"{}")[0])

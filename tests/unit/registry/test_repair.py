@@ -1,6 +1,7 @@
 """A lost or damaged champion pointer is never taken for none, and is restored from what is there."""
 
 import json
+import shutil
 
 import pytest
 
@@ -92,6 +93,17 @@ def test_versions_that_never_served_are_no_evidence(registry):
     registry.store.write(registry.layout.run("u", 1).verdict, b'{"outcome": "AwaitingApproval", "version": "v1"}')
     registry.store.write(registry.layout.run("u", 2).verdict, b"half of a verd")
     assert registry.champion() is None
+
+
+def test_a_version_that_passed_may_have_served_where_no_training_is_left(registry):
+    """Only the versions were restored from a backup."""
+    stored(registry, 1, outcome="Rejected")
+    assert registry.champion() is None
+    stored(registry, 2)
+    assert registry.champion() is None
+    shutil.rmtree(path_of(registry.layout.all_runs))
+    with pytest.raises(PointerLost, match="version.json"):
+        registry.champion()
 
 
 def test_a_pointer_that_appears_meanwhile_is_read(registry):

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from modelmonitor_api.outcomes import GateOutcome
 from modelmonitor_api.status import Champion
 from modelmonitor_trainer.errors import BadData, NotFound
 from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout, RunLayout, VersionLayout
@@ -59,11 +60,15 @@ def _evidence(store: Store, layout: ResultsLayout) -> Iterator[str]:
     """Yield the objects that show that there was a champion, the ones that are found fastest first."""
     yield from reversed(store.children(layout.tenures))
     yield from (seen.uri for seen in observe_runs(store, layout))
+    # Every version has a training. Where no training is left, a version that passed may have served.
+    no_runs = not store.children(layout.all_runs)
     for folder in store.children(layout.versions):
         version = VersionLayout(folder)
         with contextlib.suppress(BadData):
             record = find_record(store, version)
-            if record is not None and record.compared_with is not None:
+            if record is None:
+                continue
+            if record.compared_with is not None or (no_runs and record.outcome is GateOutcome.PASSED):
                 yield version.record
 
 
