@@ -39,6 +39,8 @@ VARIANTS = {
 HISTORY = ROOT / "benchmarks" / "history.jsonl"
 #: Prices of a training, in points of the metric and days.
 PRICES = (0.1, 1.0, 10.0, 100.0)
+#: Price of a training in the table of all data sets: a training costs what a point of the metric lacks in ten days.
+SUMMARY_PRICE = 10.0
 
 
 def measure(lake: Lake, processes: int | None, *, resume: bool) -> ReplayResult:
@@ -102,8 +104,9 @@ def latest_records() -> dict[str, dict[str, Any]]:
 
 def page(records: dict[str, dict[str, Any]]) -> str:
     """Return the page of the documentation, with a table for each data set that has been measured."""
-    tables = [_table(lake, records[f"replay, {lake.name}"]) for lake in LAKES if f"replay, {lake.name}" in records]
-    return "\n".join([*_HEAD, *(line for table in tables for line in table)]).rstrip() + "\n"
+    measured = {lake.name: records[f"replay, {lake.name}"] for lake in LAKES if f"replay, {lake.name}" in records}
+    tables = [_table(lake, measured[lake.name]) for lake in LAKES if lake.name in measured]
+    return "\n".join([*_HEAD, *_summary(measured), *(line for table in tables for line in table)]).rstrip() + "\n"
 
 
 _HEAD = (
@@ -118,6 +121,27 @@ _HEAD = (
     "policies promote whatever they train: after drift, after a drop of the score, or every so many days.",
     "",
 )
+
+
+def _summary(records: dict[str, dict[str, Any]]) -> list[str]:
+    """Return a table of the regret of all policies on all data sets, at one price, the best worst case first."""
+    regrets: dict[str, list[float | None]] = {}
+    for index, record in enumerate(records.values()):
+        for policy in record["policies"]:
+            row = regrets.setdefault(policy["name"], [None] * len(records))
+            row[index] = policy["regrets"][PRICES.index(SUMMARY_PRICE)]
+    regrets.pop("oracle", None)
+    # Periods that are no candidate on every data set cannot be compared over all of them.
+    complete = {name: [value for value in row if value is not None] for name, row in regrets.items() if None not in row}
+    lines = [
+        f"## All data sets, at a price of {SUMMARY_PRICE:g}",
+        "",
+        f"| policy | {' | '.join(records)} | highest |",
+        "|---|" + "--:|" * (len(records) + 1),
+    ]
+    for name, row in sorted(complete.items(), key=lambda item: max(item[1])):
+        lines.append(f"| {name} | {' | '.join(f'{value:,.1f}' for value in row)} | {max(row):,.1f} |")
+    return [*lines, ""]
 
 
 def _table(lake: Lake, record: dict[str, Any]) -> list[str]:

@@ -102,7 +102,7 @@ def test_a_version_that_passed_may_have_served_where_no_training_is_left(registr
     stored(registry, 2)
     assert registry.champion() is None
     shutil.rmtree(path_of(registry.layout.all_runs))
-    with pytest.raises(PointerLost, match="version.json"):
+    with pytest.raises(PointerLost, match=r"version\.json"):
         registry.champion()
 
 
