@@ -39,7 +39,7 @@ class Clock:
 
 def make_operator(cluster: InMemoryCluster, clock: Clock, **settings: Any) -> Operator:
     """Return an operator of a cluster, which is not started."""
-    given = Settings(trainer_image="trainer", **settings)
+    given = Settings(trainer_image="trainer", metrics_port=0, **settings)
     return Operator(given, Controller(given, cluster, lambda: cluster.now, clock))
 
 
