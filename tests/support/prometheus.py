@@ -120,9 +120,12 @@ class Prometheus:
 
     def wait_for(self, expression: str) -> list[Json]:
         """Wait until a query has a result, and return it."""
-        return wait_until(
-            lambda: self._process.ensure_running() and self.query(expression), expression, hint=f"see {self.log}"
-        )
+
+        def result() -> list[Json]:
+            self._process.ensure_running()
+            return self.query(expression)
+
+        return wait_until(result, expression, hint=f"see {self.log}")
 
     def health(self) -> dict[str, str]:
         """Return the last error of each rule; empty if there was none."""

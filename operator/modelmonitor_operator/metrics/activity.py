@@ -15,6 +15,7 @@ from modelmonitor_operator.cache import Key
 from modelmonitor_operator.gateway import GatewayError
 from modelmonitor_operator.metrics import definitions as d
 from modelmonitor_operator.metrics.definitions import Metric
+from modelmonitor_operator.metrics.words import known_word
 
 _MIB = 2**20
 #: Upper bounds of the histograms: seconds of a pass, seconds of a training, and bytes.
@@ -76,17 +77,18 @@ class Activity:
         recorded = {(entry.time, entry.action) for entry in old.decisions}
         for entry in new.decisions:
             if (entry.time, entry.action) not in recorded:
-                self._decisions.labels(entry.action, entry.reason).inc()
+                self._decisions.labels(known_word(entry.action), known_word(entry.reason)).inc()
         before, last = old.last_training, new.last_training
         if last is None or last.completion_time is None or last.outcome is None:
             return
         if before is not None and (before.number, before.completion_time) == (last.number, last.completion_time):
             return
         seconds = max(0.0, (last.completion_time - last.start_time).total_seconds())
-        self._durations.labels(last.outcome).observe(seconds)
+        outcome = known_word(last.outcome)
+        self._durations.labels(outcome).observe(seconds)
         self._training_seconds[key] = self._training_seconds.get(key, 0.0) + seconds
         if last.peak_memory_bytes is not None:
-            self._memory.labels(last.outcome).observe(last.peak_memory_bytes)
+            self._memory.labels(outcome).observe(last.peak_memory_bytes)
 
     def training_seconds(self, key: Key) -> float:
         """Return how long the trainings of a monitor took."""

@@ -16,9 +16,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from modelmonitor_api.names import ConditionType, Reason
+from modelmonitor_api.status import MAX_TOP_FEATURES
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.metrics import definitions as d
 from modelmonitor_operator.metrics.definitions import Metric
+from modelmonitor_operator.metrics.words import column_name, identifier, known_word
 
 #: Values of the labels that are not those of every metric of a monitor, and the value.
 Sample = tuple[tuple[str, ...], float]
@@ -70,8 +72,8 @@ def _read_check(check: Mapping[str, Any], *, features: bool) -> Iterator[tuple[M
     if features:
         listed = check.get("topFeatures")
         effects = {
-            str(each.get("name")): _number(each.get("effect"))
-            for each in (map(_mapping, listed) if isinstance(listed, list) else ())
+            column_name(each.get("name")): _number(each.get("effect"))
+            for each in (map(_mapping, listed[:MAX_TOP_FEATURES]) if isinstance(listed, list) else ())
         }
         yield from _tag(d.FEATURE_EFFECT, [((name,), effect) for name, effect in effects.items()])
 
@@ -79,8 +81,8 @@ def _read_check(check: Mapping[str, Any], *, features: bool) -> Iterator[tuple[M
 def _read_champion(champion: Mapping[str, Any], performance: Mapping[str, Any]) -> Iterator[tuple[Metric, Sample]]:
     if not champion:
         return
-    version, metric = champion.get("version"), champion.get("metric")
-    yield from _tag(d.CHAMPION, [((str(version), str(metric or "")), 1.0)])
+    labels = (identifier(champion.get("version")), identifier(champion.get("metric")))
+    yield from _tag(d.CHAMPION, [(labels, 1.0)])
     yield from _tag(d.CHAMPION_SINCE, _one(_time(champion.get("since"))))
     yield from _tag(d.CHAMPION_DATA_END, _one(_time(champion.get("dataEnd"))))
     yield from _tag(d.PROMISED, _one(_number(champion.get("score"))))
@@ -105,7 +107,7 @@ def _read_training(training: Mapping[str, Any], seconds: float) -> Iterator[tupl
 def _conditions(resource: Object) -> Iterator[tuple[tuple[str, ...], float | None]]:
     for condition in conditions_of(resource):
         if condition["type"] not in _LEFT_OUT:
-            labels = (condition["type"], str(condition.get("reason", "")))
+            labels = (condition["type"], known_word(condition.get("reason")))
             yield labels, _TRUTHS.get(str(condition.get("status")))
 
 
@@ -171,7 +173,7 @@ def _one(value: float | None) -> Iterable[tuple[tuple[str, ...], float | None]]:
 
 def _labelled(word: object) -> Iterable[tuple[tuple[str, ...], float | None]]:
     """Return a sample whose value is its label."""
-    return (((word,), 1.0),) if isinstance(word, str) and word else ()
+    return (((known_word(word),), 1.0),) if word else ()
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -143,6 +143,28 @@ def test_single_columns_have_series_only_if_they_are_asked_for() -> None:
     assert series(resource, features=True)[f"feature_drift_effect_ratio{{feature={name}}}"] == 0.31
 
 
+def test_what_pods_report_adds_no_labels_of_its_own() -> None:
+    """Termination messages are untrusted: a custom trainer must not add series without limit, or publish rows."""
+    secret = "customer 4711 owes 20 €"
+    resource = monitored()
+    state = resource["status"]
+    state["champion"] |= {"version": secret, "metric": secret}
+    state["lastCheck"] |= {"verdict": secret, "reason": secret, "message": secret, "reportURI": secret}
+    state["lastTraining"] |= {"outcome": secret, "reason": secret, "jobName": secret}
+    for each in state["conditions"]:
+        each |= {"reason": secret, "message": secret}
+    text = exposition(resource)
+    assert "4711" not in text
+    found = parse(text)
+    assert found["check_verdict{verdict=Other}"] == 1
+    assert found["champion_info{version=Other,metric=Other}"] == 1
+
+    activity = Activity()
+    entry = RecordedDecision(time=NOW, action=secret, reason=secret)
+    activity.count_changes(("demo", "x"), ModelMonitorStatus(), ModelMonitorStatus(decisions=[entry]))
+    assert registry_series(activity)["decisions_total{action=Other,reason=Other}"] == 1
+
+
 @pytest.mark.parametrize(
     "broken",
     [

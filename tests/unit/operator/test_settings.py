@@ -58,9 +58,9 @@ def test_settings_from_the_environment() -> None:
 
 def test_an_empty_variable_counts_as_not_set() -> None:
     names = ("WATCH_NAMESPACES", "IMAGE_PULL_SECRETS", "JOB_IMAGE_PULL_POLICY", "RESYNC_SECONDS", "ROLLOUTS")
-    names = (*names, "METRICS_PORT", "METRICS_FEATURES")
     limits = ("MAX_CONCURRENT_TRAININGS", "MAX_CONCURRENT_TRAININGS_PER_NAMESPACE")
-    empty = dict.fromkeys((*names, *limits, "LOG_LEVEL", "LOG_FORMAT"), "")
+    metrics = ("METRICS_PORT", "METRICS_FEATURES")
+    empty = dict.fromkeys((*names, *limits, *metrics, "LOG_LEVEL", "LOG_FORMAT"), "")
     assert Settings.from_environment({"TRAINER_IMAGE": "x"} | empty) == Settings("x")
 
 
