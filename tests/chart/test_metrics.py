@@ -129,6 +129,13 @@ def test_every_alert_has_a_runbook(alert: str) -> None:
     assert f"]({page_of(alert)}.md)" in (RUNBOOKS / "index.md").read_text()
 
 
+def test_the_guide_lists_every_alert() -> None:
+    guide = (ROOT / "docs" / "how-to" / "metrics-and-alerts.md").read_text()
+    listed = re.findall(r"^\| `(ModelMonitor\w+)` \|", guide, re.MULTILINE)
+    assert listed == sorted(set(listed), key=listed.index)
+    assert set(listed) == {rule["alert"] for group in ALERTS["groups"] for rule in group["rules"]}
+
+
 def test_every_runbook_has_an_alert() -> None:
     pages = {path.stem for path in RUNBOOKS.glob("*.md")} - {"index"}
     assert pages == {page_of(rule["alert"]) for group in ALERTS["groups"] for rule in group["rules"]}
