@@ -39,6 +39,7 @@ fmt: install ## Format the code.
 manifests: install binaries-api ## Generate the CRD, the plain manifests and the reference pages.
 	hack/manifests.sh
 	$(BIN)/python hack/generate_cli.py >docs/reference/cli.md
+	$(BIN)/python hack/generate_metrics.py >docs/reference/metrics.md
 
 .PHONY: lock
 lock: ## Lock requirements/*.in into requirements/*.txt with hashes (needs uv).
@@ -139,12 +140,14 @@ bench-loop: install ## Live a year in worlds that are known, five lives of each 
 
 ##@ Cluster
 .PHONY: binaries-api
-binaries-api: ## Build what the API-server tests start: an API server, etcd, kubectl, helm, an S3 server.
+binaries-api: ## Build what the API-server tests start: an API server, etcd, kubectl, helm, an S3 server, Prometheus.
 	hack/offline/binaries.sh $(API_BINARIES)
+	hack/offline/prometheus.sh
 
 .PHONY: binaries
 binaries: ## Build all programs for a cluster on a closed machine (hack/offline).
 	hack/offline/binaries.sh
+	hack/offline/prometheus.sh
 
 .PHONY: cluster
 cluster: ## Start or repair the kind cluster.

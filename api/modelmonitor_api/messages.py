@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from modelmonitor_api.outcomes import RunOutcome, Verdict
 from modelmonitor_api.reasons import FailureReason, Reason
 from modelmonitor_api.resource import Message, Resource
+from modelmonitor_api.scores import ServedScore
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.status import (
     MAX_DECISIONS,
@@ -142,6 +143,15 @@ class CheckVerdict(_Answer):
     top_features: list[FeatureEvidence] = Field(
         default_factory=list, description="Features with the strongest evidence of drift.", max_length=MAX_TOP_FEATURES
     )
+    drifted_features: int | None = Field(
+        None, description="Number of columns that have drifted; absent if none were compared.", ge=0
+    )
+    largest_effect: Word | None = Field(
+        None, description="Largest effect of a column, from 0 to 1; absent if none were compared."
+    )
+    performance: ServedScore | None = Field(
+        None, description="Score of the champion on the labelled rows; absent if it was not scored."
+    )
     champion: Champion | None = Field(None, description="Champion at the time of the check.")
     watch: ChampionWatch | None = Field(None, description="New champion compared with its predecessor.")
     report_uri: Location | None = Field(None, description="URI of the report page.")
@@ -172,6 +182,7 @@ class RunVerdict(_Answer):
     train_rows: int | None = Field(None, description="Number of rows in the training data.", ge=0)
     train_end: dt.date | None = Field(None, description="Last day of the training window, included.")
     holdout_rows: int | None = Field(None, description="Number of rows in the hold-out.", ge=0)
+    peak_memory_bytes: int | None = Field(None, description="Peak memory of the training.", ge=0)
     report_uri: Location | None = Field(None, description="URI of the report page.")
 
 

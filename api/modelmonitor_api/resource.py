@@ -10,6 +10,9 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+#: A text of a status.
+Text = Annotated[str, Field(max_length=1024)]
+
 _ACRONYMS = {"uri": "URI", "uid": "UID", "id": "ID", "sha256": "SHA256"}
 
 

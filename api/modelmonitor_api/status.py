@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer
 
 from modelmonitor_api.names import ConditionType
-from modelmonitor_api.resource import Message
+from modelmonitor_api.resource import Message, Text
+from modelmonitor_api.scores import ScoreComparison, ServedScore
 
 
 def format_time(time: dt.datetime) -> str:
@@ -37,8 +38,6 @@ Time = Annotated[
     PlainSerializer(format_time, return_type=str),
     Field(json_schema_extra={"type": "string", "format": "date-time"}),
 ]
-
-Text = Annotated[str, Field(max_length=1024)]
 
 #: Maximum lengths of the lists in a status.
 MAX_HISTORY = 10
@@ -139,6 +138,15 @@ class LastCheck(Message):
     top_features: list[FeatureEvidence] = Field(
         default_factory=list, description="Features with the strongest evidence of drift.", max_length=MAX_TOP_FEATURES
     )
+    drifted_features: int | None = Field(
+        None, description="Number of columns that have drifted; absent if none were compared.", ge=0
+    )
+    largest_effect: Text | None = Field(
+        None, description="Largest effect of a column, from 0 to 1; absent if none were compared."
+    )
+    performance: ServedScore | None = Field(
+        None, description="Score of the champion on the labelled rows; absent if it was not scored."
+    )
     report_uri: Text | None = Field(None, description="URI of the report page.")
     watch: ChampionWatch | None = Field(
         None, description="New champion compared with its predecessor, while spec.promotion.watch is active."
@@ -185,21 +193,6 @@ class RecentJob(Message):
     time: Time = Field(description="Time at which the Job ended.")
 
 
-class ScoreComparison(Message):
-    """Scores of challenger and champion on the hold-out."""
-
-    metric: Text = Field(description="Metric that decided.")
-    challenger: Text = Field(description="Score of the challenger.")
-    champion: Text | None = Field(None, description="Score of the champion; absent if there was none.")
-    difference: Text | None = Field(
-        None, description="Improvement of the challenger over the champion; negative if it is worse."
-    )
-    low: Text | None = Field(None, description="Lower bound of the confidence interval of the difference.")
-    high: Text | None = Field(None, description="Upper bound of the confidence interval of the difference.")
-    train_rows: int | None = Field(None, description="Number of rows in the challenger's training data.", ge=0)
-    holdout_rows: int | None = Field(None, description="Number of rows in the hold-out.", ge=0)
-
-
 class AgeComparison(Message):
     """What a training learnt about age: a newer model against a champion with older data."""
 
@@ -235,6 +228,7 @@ class LastTraining(Message):
     train_end: dt.date | None = Field(None, description="Last day of its training window, included.")
     outcome_reason: Text | None = Field(None, description="Reason of the outcome, in one CamelCase word.")
     newest_day: dt.date | None = Field(None, description="Newest day with rows when the training started.")
+    peak_memory_bytes: int | None = Field(None, description="Peak memory of the training.", ge=0)
     failures: int = Field(0, description="Number of consecutive failed trainings.", ge=0)
     rejections: int = Field(
         0, description="Number of consecutive trainings whose models were rejected; failed ones do not count.", ge=0

@@ -14,6 +14,8 @@ from modelmonitor_operator.agenda import Agenda
 from modelmonitor_operator.cache import Key, ObjectCache, has_ended, key_of, monitor_of
 from modelmonitor_operator.cached_gateway import CachedGateway, RecordingGateway, Unsettled
 from modelmonitor_operator.gateway import Conflict, Gateway, GatewayError, Kind, Object
+from modelmonitor_operator.metrics.activity import Activity
+from modelmonitor_operator.metrics.state import WatchTime
 from modelmonitor_operator.reconcile import Reconciler
 from modelmonitor_operator.settings import Settings
 from modelmonitor_operator.training_slots import TrainingSlots
@@ -43,6 +45,8 @@ class Controller:
         Returns the time, with its time zone.
     monotonic
         Clock for the age of the last resync, in seconds.
+    activity
+        Where the work is counted.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Controller:
         gateway: Gateway,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         monotonic: Callable[[], float] = time.monotonic,
+        activity: Activity | None = None,
     ) -> None:
         self._settings = settings
         self._gateway = gateway
@@ -58,6 +63,7 @@ class Controller:
         self._monotonic = monotonic
         self._namespaces: tuple[str | None, ...] = settings.namespaces or (None,)
         self.cache = ObjectCache()
+        self.activity = Activity() if activity is None else activity
         self._agenda: Agenda[Key] = Agenda(dt.timedelta(seconds=settings.resync_seconds))
         self.queue: WorkQueue[Key] = WorkQueue(
             self.process, WORKERS, expected=(GatewayError,), group=lambda key: key[0]
@@ -71,9 +77,10 @@ class Controller:
             for kind in kinds
             for namespace in self._namespaces
         ]
-        self._listed: set[str | None] = set()
+        self._listed: dict[str | None, float] = {}
         self._synced = asyncio.Event()
         self._last_resync = monotonic()
+        self._started = time.time()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -99,6 +106,11 @@ class Controller:
             if task.done():
                 raise RuntimeError(f"a task of the controller has ended: {task}")
         return self._monotonic() - self._last_resync
+
+    def watch_times(self) -> list[WatchTime]:
+        """Return the watches, and when each last received something; for the monitors, when they were last listed."""
+        listed = [(Kind.MONITOR, each, self._listed.get(each, self._started)) for each in self._namespaces]
+        return [*listed, *((watch.kind, watch.namespace, watch.seen) for watch in self._watches)]
 
     def see_monitor(self, resource: Object, *, deleted: bool = False, listed: bool = False) -> None:
         """Take note of a monitor that Kopf's watch shows; `listed` if it is from a list and may be old news."""
@@ -126,6 +138,7 @@ class Controller:
         self.cache.remove(Kind.MONITOR, key)
         self._agenda.forget(key)
         self.queue.forget(key)
+        self.activity.forget(key)
 
     def _start_queued(self) -> None:
         """Enqueue the monitors whose trainings waited for a slot, as far as there are slots."""
@@ -135,7 +148,8 @@ class Controller:
     async def process(self, key: Key) -> None:
         """Run a pass: on the cache, and on the API server if that does not suffice."""
         try:
-            await self._pass(key)
+            with self.activity.count_errors():
+                await self._pass(key)
         finally:
             if self._slots.give_back(key):
                 self._start_queued()
@@ -144,15 +158,18 @@ class Controller:
         resource = self.cache.get(Kind.MONITOR, key)
         if resource is not None and not self._is_new(resource):
             try:
-                wake_at = await self._settled.reconcile(*key)
+                with self.activity.measure_pass("cache"):
+                    wake_at = await self._settled.reconcile(*key)
             except Unsettled as error:
                 _log.debug("%s is read from the API server: %s", key, error)
             else:
                 self._agenda.set(key, wake_at, self._clock())
                 return
         gateway = RecordingGateway(self._gateway, self.cache, new=resource is not None and self._is_new(resource))
+        reconciler = Reconciler(gateway, self._settings, self._clock, self._slots, self.activity.count_changes)
         try:
-            wake_at = await Reconciler(gateway, self._settings, self._clock, self._slots).reconcile(*key)
+            with self.activity.measure_pass("api_server"):
+                wake_at = await reconciler.reconcile(*key)
         except Conflict:
             self.cache.remove(Kind.MONITOR, key)  # so that the next pass reads it
             raise
@@ -224,7 +241,7 @@ class Controller:
                         self.cache.remove(Kind.MONITOR, key)  # so that the pass reads it from the API server
                         self.queue.add(key, Priority.CHANGE)
                 page.items.clear()
-        self._listed.add(namespace)
+        self._listed[namespace] = time.time()
         for key, version in before.items():
             if key not in listed and self.cache.version(Kind.MONITOR, key) == version:
                 self._forget(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
@@ -58,6 +58,8 @@ _CORE = "/api/v1"
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
+_VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
+
 _ERRORS: Mapping[int, type[GatewayError]] = {
     HTTPStatus.NOT_FOUND: NotFound,
     HTTPStatus.CONFLICT: Conflict,
@@ -103,10 +105,13 @@ class KubernetesGateway:
     ----------
     api
         The client that all requests share.
+    on_request
+        Is called with the verb and the status code of each request, ``error`` if there was no response, in any thread.
     """
 
-    def __init__(self, api: client.ApiClient) -> None:
+    def __init__(self, api: client.ApiClient, on_request: Callable[[str, str], None] = lambda *_: None) -> None:
         self._api = api
+        self._on_request = on_request
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gateway")
 
     def close(self) -> None:
@@ -313,13 +318,27 @@ class KubernetesGateway:
                 method, url, headers=complete, timeout=timeout, **options
             )
         except urllib3.exceptions.HTTPError as error:
+            self._on_request(_verb(method, path, query), "error")
             raise Unavailable(f"{method} {path}: {error}") from error
+        self._on_request(_verb(method, path, query), str(response.status))
         return response
 
 
 def _path(root: str, plural: str, namespace: str | None, name: str = "") -> str:
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"{root}{scope}/{plural}" + (f"/{name}" if name else "")
+
+
+def _verb(method: str, path: str, query: Mapping[str, str]) -> str:
+    """Return the verb of a request as RBAC has it; the API server's own metrics use the same."""
+    if "watch" in query:
+        return "watch"
+    if method == "GET":
+        # Without the version: PLURAL, PLURAL/NAME, or either after namespaces/NAMESPACE.
+        parts = path.strip("/").split("/")[2 if path.startswith(_CORE) else 3 :]
+        named = len(parts) % 2 == 0
+        return "get" if named else "list"
+    return _VERBS[method]
 
 
 def _error(call: str, response: urllib3.BaseHTTPResponse) -> GatewayError:

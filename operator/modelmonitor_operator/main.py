@@ -9,8 +9,12 @@ from typing import Any
 import kopf
 
 from modelmonitor_api import names
+from modelmonitor_operator import __version__
 from modelmonitor_operator.controller import Controller
 from modelmonitor_operator.kubernetes_gateway import KubernetesGateway, connect, identify_cluster
+from modelmonitor_operator.metrics.activity import Activity
+from modelmonitor_operator.metrics.server import MetricsServer
+from modelmonitor_operator.metrics.state import StateCollector
 from modelmonitor_operator.settings import Settings
 
 #: The operator counts as stuck when no resync has succeeded for this many of its periods.
@@ -31,6 +35,10 @@ class Operator:
     def __init__(self, settings: Settings, controller: Controller) -> None:
         self._settings = settings
         self._controller = controller
+        activity = controller.activity
+        self._metrics = MetricsServer(
+            controller.cache, activity.registry, activity.training_seconds, features=settings.feature_metrics
+        )
 
     def registry(self) -> kopf.OperatorRegistry:
         """Return the handlers."""
@@ -45,9 +53,16 @@ class Operator:
 
     async def _start(self, settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)
+        if self._settings.metrics_port:
+            try:
+                await self._metrics.start(self._settings.metrics_port)
+            except OSError as error:
+                message = f"METRICS_PORT={self._settings.metrics_port} cannot be used: {error}"
+                raise kopf.PermanentError(message) from error
         await self._controller.start()
 
     async def _stop(self, **_: Any) -> None:
+        await self._metrics.stop()
         await self._controller.stop()
 
     async def _on_monitor(self, event: kopf.RawEvent, **_: Any) -> None:
@@ -97,7 +112,11 @@ def run(settings: Settings, liveness: str = "http://0.0.0.0:8080/healthz") -> No
     """Run the operator until it is stopped."""
     api = connect()
     settings = dataclasses.replace(settings, cluster=identify_cluster(api))
-    operator = Operator(settings, Controller(settings, KubernetesGateway(api)))
+    activity = Activity()
+    controller = Controller(settings, KubernetesGateway(api, activity.count_request), activity=activity)
+    state = StateCollector(__version__, settings.resync_seconds, controller.queue, controller.watch_times)
+    activity.registry.register(state)
+    operator = Operator(settings, controller)
     kopf.run(
         registry=operator.registry(),
         standalone=True,

@@ -22,6 +22,7 @@ from modelmonitor_api.names import ConditionType, Reason
 from modelmonitor_api.resource import InvalidSpec
 from modelmonitor_api.status import ModelMonitorStatus, QueuedTraining, Rollout, WaitingJob
 from modelmonitor_operator import conditions, manifests
+from modelmonitor_operator.cache import Key
 from modelmonitor_operator.conditions import Finding
 from modelmonitor_operator.diff import is_up_to_date, merge_patch
 from modelmonitor_operator.events import events_between
@@ -146,6 +147,8 @@ class Reconciler:
         Returns the time, with its time zone.
     slots
         Slots of concurrent trainings; without them, their number is not limited.
+    on_change
+        Is called with a monitor's namespace and name and two versions of its status, once the new one is written.
     """
 
     def __init__(
@@ -154,8 +157,10 @@ class Reconciler:
         settings: Settings,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         slots: TrainingSlots | None = None,
+        on_change: Callable[[Key, ModelMonitorStatus, ModelMonitorStatus], None] | None = None,
     ) -> None:
         self._slots = slots
+        self._on_change = on_change
         self._gateway = gateway
         self._settings = settings
         self._clock = clock
@@ -306,6 +311,8 @@ class Reconciler:
             return
         metadata, patch = resource["metadata"], merge_patch(resource.get("status") or {}, wire)
         await self._gateway.patch_status(metadata["namespace"], metadata["name"], metadata["resourceVersion"], patch)
+        if self._on_change is not None:
+            self._on_change((metadata["namespace"], metadata["name"]), old, new)
         _log_changes(f"{metadata['namespace']}/{metadata['name']}", old, new)
         for event in events_between(old, new, resource, now):
             try:

@@ -13,6 +13,7 @@ from modelmonitor_policy import TrainingLimits
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = ("json", "plain")
+_MAX_PORT = 65535
 _UNLIMITED = TrainingLimits()
 
 
@@ -34,6 +35,10 @@ class Settings:
         Seconds between two reconciliations of every monitor without an event (RESYNC_SECONDS).
     training_limits
         How many trainings run at the same time (MAX_CONCURRENT_TRAININGS and MAX_CONCURRENT_TRAININGS_PER_NAMESPACE).
+    metrics_port
+        Port of the metrics for Prometheus (METRICS_PORT); 0 for none.
+    feature_metrics
+        Whether single columns have series (METRICS_FEATURES, true or false).
     rollouts
         Whether champions can be rolled out to Deployments (ROLLOUTS, true or false).
     log_level
@@ -50,6 +55,8 @@ class Settings:
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
     resync_seconds: float = 60.0
+    metrics_port: int = 8081
+    feature_metrics: bool = False
     rollouts: bool = False
     log_level: str = "info"
     log_format: str = "json"
@@ -85,19 +92,31 @@ class Settings:
                 raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
             return match
 
+        def flag(name: str, *, default: bool) -> bool:
+            return choice(name, str(default).lower(), ("true", "false")) == "true"
+
         return cls(
             trainer_image=image,
             namespaces=_names(environment.get("WATCH_NAMESPACES", "")),
             image_pull_policy=choice("JOB_IMAGE_PULL_POLICY", cls.image_pull_policy, _PULL_POLICIES),
             image_pull_secrets=_names(environment.get("IMAGE_PULL_SECRETS", "")),
             resync_seconds=float(resync),
-            rollouts=choice("ROLLOUTS", str(cls.rollouts), ("true", "false")) == "true",
+            metrics_port=_port(environment),
+            feature_metrics=flag("METRICS_FEATURES", default=cls.feature_metrics),
+            rollouts=flag("ROLLOUTS", default=cls.rollouts),
             log_level=choice("LOG_LEVEL", cls.log_level, _LOG_LEVELS),
             log_format=choice("LOG_FORMAT", cls.log_format, _LOG_FORMATS),
             training_limits=TrainingLimits(
                 count("MAX_CONCURRENT_TRAININGS"), count("MAX_CONCURRENT_TRAININGS_PER_NAMESPACE")
             ),
         )
+
+
+def _port(environment: Mapping[str, str]) -> int:
+    value = environment.get("METRICS_PORT") or str(Settings.metrics_port)
+    if not (value.isdigit() and int(value) <= _MAX_PORT):
+        raise ValueError(f"METRICS_PORT is {value!r}; it must be a port, and 0 means no metrics")
+    return int(value)
 
 
 def _names(text: str) -> tuple[str, ...]:

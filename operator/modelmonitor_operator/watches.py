@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from modelmonitor_operator.backoff import delay_after, spread
@@ -47,10 +48,12 @@ class Watch:
         self._listing = listing
         self._gateway = gateway
         self._cache = cache
-        self._kind = kind
-        self._namespace = namespace
+        self.kind = kind
+        self.namespace = namespace
         self._notify = notify
         self._failures = 0
+        #: When the watch last received a list, a change or a bookmark, in seconds since 1970.
+        self.seen = time.time()
         #: Set once the list has been read for the first time.
         self.synced = asyncio.Event()
 
@@ -70,9 +73,9 @@ class Watch:
         """Read the list into the cache and return its version."""
         listed: set[Key] = set()
         version = ""
-        before = {key: self._cache.version(self._kind, key) for key in self._cache.keys(self._kind, self._namespace)}
+        before = {key: self._cache.version(self.kind, key) for key in self._cache.keys(self.kind, self.namespace)}
         async with self._listing:
-            async for page in self._gateway.list_pages(self._kind, self._namespace):
+            async for page in self._gateway.list_pages(self.kind, self.namespace):
                 version = page.version
                 for resource in page.items:
                     listed.add(key_of(resource))
@@ -80,8 +83,9 @@ class Watch:
                 page.items.clear()
         for key, known in before.items():
             # One that was created while the list was read is not in it.
-            if key not in listed and self._cache.version(self._kind, key) == known:
+            if key not in listed and self._cache.version(self.kind, key) == known:
                 self._remove(key)
+        self.seen = time.time()
         return version
 
     async def _follow(self, version: str) -> None:
@@ -90,8 +94,9 @@ class Watch:
         end = loop.time() + RELIST_SECONDS * spread(0.75, 1.25)
         while loop.time() < end:
             try:
-                async for change in self._gateway.watch(self._kind, self._namespace, version):
+                async for change in self._gateway.watch(self.kind, self.namespace, version):
                     self._failures = 0
+                    self.seen = time.time()
                     version = change.resource["metadata"]["resourceVersion"]
                     if change.type == "DELETED":
                         self._remove(key_of(change.resource))
@@ -103,19 +108,19 @@ class Watch:
                 await self._pause(error)
 
     def _put(self, resource: Object) -> None:
-        if self._cache.put(self._kind, resource):
-            self._notify(self._kind, resource)
+        if self._cache.put(self.kind, resource):
+            self._notify(self.kind, resource)
 
     def _remove(self, key: Key) -> None:
-        resource = self._cache.get(self._kind, key)
+        resource = self._cache.get(self.kind, key)
         if resource is not None:
-            self._cache.remove(self._kind, key)
-            self._notify(self._kind, resource)
+            self._cache.remove(self.kind, key)
+            self._notify(self.kind, resource)
 
     async def _pause(self, error: GatewayError) -> None:
         """Wait before the next attempt: longer after each failure, and not at the same time as other watches."""
         self._failures += 1
         if self._failures > 1:  # once is normal: the connection was silent or was closed
-            _log.warning("the watch of %s failed %d times: %s", self._kind.plural, self._failures, error)
+            _log.warning("the watch of %s failed %d times: %s", self.kind.plural, self._failures, error)
         factor = spread(0.5, 1.0)
         await asyncio.sleep(delay_after(self._failures, error, first=FIRST_DELAY, longest=MAX_DELAY, factor=factor))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -104,6 +105,16 @@ class WorkQueue(Generic[Key]):
     def __len__(self) -> int:
         """Return the number of keys that wait."""
         return len(self._waiting)
+
+    @property
+    def failing(self) -> int:
+        """Number of keys whose newest attempt failed."""
+        return len(self._failures)
+
+    def depths(self) -> dict[Priority, int]:
+        """Return the number of keys that wait, by priority."""
+        counts = Counter(list(self._waiting.values()))  # a copy: it is called from another thread
+        return {priority: counts[priority] for priority in Priority}
 
     def add(self, key: Key, priority: Priority = Priority.CHANGE) -> None:
         """Add `key`, to be processed at least once from now; a key that waits already gets the higher priority.

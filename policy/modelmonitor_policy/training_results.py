@@ -6,12 +6,12 @@ import datetime as dt
 
 from modelmonitor_api.messages import RunVerdict
 from modelmonitor_api.outcomes import RunOutcome
+from modelmonitor_api.scores import ScoreComparison
 from modelmonitor_api.status import (
     MAX_COMPARISONS,
     AgeComparison,
     LastTraining,
     ModelMonitorStatus,
-    ScoreComparison,
     day_before,
 )
 

@@ -218,6 +218,9 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
         drift_onset=_drift_onset(before, verdict) if counts else None,
         first_training=verdict.first_training,
         top_features=verdict.top_features,
+        drifted_features=verdict.drifted_features,
+        largest_effect=verdict.largest_effect,
+        performance=verdict.performance,
         report_uri=verdict.report_uri,
         watch=verdict.watch or _previous_watch(status, verdict.champion),
         consecutive_drifts=drifts + 1 if counts and verdict.verdict == Reason.DRIFT.value else 0,
@@ -289,6 +292,7 @@ def _apply_training(status: ModelMonitorStatus, job: JobObservation, finished: d
             "report_uri": verdict.report_uri,
             "comparison": compare_scores(verdict),
             "train_end": verdict.train_end,
+            "peak_memory_bytes": verdict.peak_memory_bytes,
             "rejections": count_rejections(last, verdict),
         }
         status = _update(status, comparisons=learn_from(status, verdict, finished))

@@ -196,7 +196,7 @@ def test_only_one_operator_runs_at_a_time() -> None:
 
 def test_probes_use_the_health_endpoint_of_the_operator() -> None:
     pod_container = container(only(render(), "Deployment"))
-    assert pod_container["ports"] == [{"name": "health", "containerPort": 8080}]
+    assert {"name": "health", "containerPort": 8080} in pod_container["ports"]
     for probe in ("livenessProbe", "startupProbe"):
         assert pod_container[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
     assert pod_container["command"] == ["python", "-m", "modelmonitor_operator"]
@@ -209,6 +209,8 @@ def test_the_environment_sets_what_the_operator_reads() -> None:
         "TRAINER_IMAGE": f"registry.example/modelmonitor/trainer@sha256:{'0123456789abcdef' * 4}",
         "JOB_IMAGE_PULL_POLICY": "IfNotPresent",
         "IMAGE_PULL_SECRETS": "pull,mirror",
+        "METRICS_PORT": "8081",
+        "METRICS_FEATURES": "false",
         "RESYNC_SECONDS": "30",
         "MAX_CONCURRENT_TRAININGS": "8",
         "MAX_CONCURRENT_TRAININGS_PER_NAMESPACE": "2",

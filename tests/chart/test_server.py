@@ -45,6 +45,34 @@ def kubectl(server: ApiServer, *arguments: str, objects: list[Object] | None = N
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def _prometheus_operator(api_server: ApiServer, cluster: Client) -> Iterator[None]:
+    """CustomResourceDefinitions with the names of the Prometheus operator's; they accept any fields."""
+    names = []
+    for kind, plural in (("ServiceMonitor", "servicemonitors"), ("PrometheusRule", "prometheusrules")):
+        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        name = f"{plural}.monitoring.coreos.com"
+        definition = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": name},
+            "spec": {
+                "group": "monitoring.coreos.com",
+                "scope": "Namespaced",
+                "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+                "versions": [
+                    {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}},
+                ],
+            },
+        }
+        cluster.apply(definition)
+        names.append(name)
+    kubectl(api_server, "wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{name}" for name in names))
+    yield
+    for name in names:
+        cluster.delete("CustomResourceDefinition", name)
+
+
 def monitor(fields: Object, namespace: str, name: str = "one") -> Object:
     return {
         "apiVersion": API_VERSION,
@@ -57,6 +85,7 @@ def monitor(fields: Object, namespace: str, name: str = "one") -> Object:
 # The chart
 
 
+@pytest.mark.usefixtures("_prometheus_operator")
 @pytest.mark.parametrize("values", VALUES)
 def test_the_server_accepts_every_object_of_the_chart(api_server: ApiServer, values: str) -> None:
     arguments = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "--filename=-")

@@ -96,13 +96,15 @@ class OperatorProcess:
         self._installation = installation
         self._environment = environment
         self._process: Process | None = None
+        #: Port of its metrics; another one after each start.
+        self.metrics_port = 0
         self.log = folder / "operator.log"
         self.log.touch()
 
     def start(self) -> None:
         """Start it and wait until it is healthy, that is, until it has reconciled all monitors once."""
         assert self._process is None, "the operator is already running"
-        port = free_port()
+        port, self.metrics_port = free_port(), free_port()
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.log.parent),
@@ -112,6 +114,7 @@ class OperatorProcess:
             **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
             **self._installation.environment,
             "LIVENESS_ENDPOINT": f"http://127.0.0.1:{port}/healthz",
+            "METRICS_PORT": str(self.metrics_port),
             **self._environment,
         }
         command = [sys.executable, "-m", "modelmonitor_operator"]

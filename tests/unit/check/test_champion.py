@@ -71,6 +71,10 @@ def test_a_champion_whose_score_has_not_dropped(crowned):
     assert not verdict.performance_dropped
     assert performance.rows == 12 * 150  # the last two days are not mature
     assert performance.low < 0.865 < performance.high
+    served = verdict.performance
+    assert (served.metric, served.rows) == (performance.metric, performance.rows)
+    assert float(served.low) < float(served.score) < float(served.high)
+    assert float(served.promised) == round(performance.promotion_score, 4)
     assert {o.name: o.outcome for o in result.detectors}["performance"] == "Held"
 
 

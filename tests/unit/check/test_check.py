@@ -41,6 +41,8 @@ def test_drift_is_reported_and_written(world):
     assert verdict.verdict == "Drift"
     assert verdict.message.startswith("1 of 4 columns has drifted: x (effect 0.5")
     assert [f.name for f in verdict.top_features if f.drifted] == ["x"]
+    assert verdict.drifted_features == 1
+    assert verdict.largest_effect == max(feature.effect for feature in verdict.top_features)
     page = world.store.read(verdict.report_uri).decode()
     assert verdict.message[:20] in page
     written = json.loads(world.store.read(verdict.result_uri))

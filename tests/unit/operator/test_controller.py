@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ from modelmonitor_operator.gateway import Change, Expired, Forbidden, Kind, Obje
 from modelmonitor_policy import TrainingLimits
 from support import monitors
 from support.asynchronous import wait_until
+from support.processes import PATIENCE
+from unit.operator.first_check import first_check
 from unit.operator.in_memory_cluster import SETTINGS, InMemoryCluster
 
 
@@ -235,6 +238,29 @@ async def test_a_watch_that_fails_or_expires_is_repaired(monkeypatch: pytest.Mon
         job["metadata"]["resourceVersion"] = str(next(cluster._numbers))
         await wait_until(lambda: cluster.status().get("lastCheck") is not None, "the verdict in the status")
         assert controller.resync_age() >= 0
+
+
+async def test_the_work_is_counted_and_watches_have_times() -> None:
+    """A monitor without a champion trains after its first check; its training ends well."""
+    cluster = InMemoryCluster()
+    await first_check(cluster)
+    async with running(cluster, resync_seconds=3600) as controller:
+        [job] = cluster.of_role(Role.TRAIN)
+        cluster.pass_time(minutes=10)
+        cluster.finish(job["metadata"]["name"], monitors.run("Promoted"))
+        controller.queue.add(("demo", "flights"))
+        await wait_until(lambda: cluster.status().get("champion") is not None, "a champion")
+        await idle(controller)
+        count = controller.activity.registry.get_sample_value
+        assert count("modelmonitor_decisions_total", {"action": "Promoted", "reason": "Promoted"}) == 1
+        assert count("modelmonitor_training_duration_seconds_sum", {"outcome": "Promoted"}) == 600
+        assert controller.activity.training_seconds(("demo", "flights")) == 600
+        assert (count("modelmonitor_reconcile_duration_seconds_count", {"source": "api_server"}) or 0) > 0
+        times = {kind: (namespace, seen) for kind, namespace, seen in controller.watch_times()}
+        assert times.keys() == {Kind.MONITOR, Kind.CRON_JOB, Kind.JOB, Kind.DEPLOYMENT}
+        assert all(namespace is None and time.time() - seen < PATIENCE for namespace, seen in times.values())
+        controller.see_monitor(cluster.monitors["flights"], deleted=True)
+        assert controller.activity.training_seconds(("demo", "flights")) == 0, "nothing of a deleted monitor is kept"
 
 
 async def test_what_was_deleted_while_a_watch_was_down_is_noticed_by_its_list(monkeypatch: pytest.MonkeyPatch) -> None:

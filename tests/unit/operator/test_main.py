@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -39,7 +40,7 @@ class Clock:
 
 def make_operator(cluster: InMemoryCluster, clock: Clock, **settings: Any) -> Operator:
     """Return an operator of a cluster, which is not started."""
-    given = Settings(trainer_image="trainer", **settings)
+    given = Settings(trainer_image="trainer", metrics_port=0, **settings)
     return Operator(given, Controller(given, cluster, lambda: cluster.now, clock))
 
 
@@ -105,3 +106,13 @@ def test_the_operator_refuses_to_start_with_invalid_settings(
     monkeypatch.delenv("TRAINER_IMAGE", raising=False)
     assert main() == 2
     assert capsys.readouterr().err.startswith("modelmonitor-operator: TRAINER_IMAGE is not set")
+
+
+async def test_a_metrics_port_that_is_taken_stops_the_operator_with_a_sentence() -> None:
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        given = Settings(trainer_image="trainer", metrics_port=port)
+        operator = Operator(given, Controller(given, InMemoryCluster()))
+        with pytest.raises(kopf.PermanentError, match=rf"METRICS_PORT={port} cannot be used"):
+            await operator._start(settings=kopf.OperatorSettings())
+        await operator._stop()

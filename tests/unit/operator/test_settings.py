@@ -24,6 +24,8 @@ VALUES = Path(__file__).parents[3] / "charts" / "modelmonitor" / "values.yaml"
         ({"TRAINER_IMAGE": "x", "JOB_IMAGE_PULL_POLICY": "Sometimes"}, "JOB_IMAGE_PULL_POLICY"),
         ({"TRAINER_IMAGE": "x", "ROLLOUTS": "perhaps"}, "ROLLOUTS"),
         ({"TRAINER_IMAGE": "x", "MAX_CONCURRENT_TRAININGS": "-1"}, "MAX_CONCURRENT_TRAININGS is '-1'"),
+        ({"TRAINER_IMAGE": "x", "METRICS_PORT": "65536"}, "METRICS_PORT is '65536'"),
+        ({"TRAINER_IMAGE": "x", "METRICS_FEATURES": "some"}, "METRICS_FEATURES"),
         ({"TRAINER_IMAGE": "x", "LOG_FORMAT": "yaml"}, "LOG_FORMAT"),
         ({"TRAINER_IMAGE": "x", "LOG_LEVEL": "chatty"}, "LOG_LEVEL"),
     ],
@@ -41,6 +43,8 @@ def test_settings_from_the_environment() -> None:
             "IMAGE_PULL_SECRETS": "a,b",
             "JOB_IMAGE_PULL_POLICY": "Never",
             "RESYNC_SECONDS": "15",
+            "METRICS_PORT": "9090",
+            "METRICS_FEATURES": "true",
             "ROLLOUTS": "true",
             "LOG_LEVEL": "DEBUG",
             "LOG_FORMAT": "plain",
@@ -48,14 +52,15 @@ def test_settings_from_the_environment() -> None:
             "MAX_CONCURRENT_TRAININGS_PER_NAMESPACE": "2",
         }
     )
-    expected = Settings("trainer:1", ("demo", "other"), "Never", ("a", "b"), 15.0, True, "debug", "plain")
+    expected = Settings("trainer:1", ("demo", "other"), "Never", ("a", "b"), 15.0, 9090, True, True, "debug", "plain")
     assert settings == replace(expected, training_limits=TrainingLimits(8, 2))
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
     names = ("WATCH_NAMESPACES", "IMAGE_PULL_SECRETS", "JOB_IMAGE_PULL_POLICY", "RESYNC_SECONDS", "ROLLOUTS")
     limits = ("MAX_CONCURRENT_TRAININGS", "MAX_CONCURRENT_TRAININGS_PER_NAMESPACE")
-    empty = dict.fromkeys((*names, *limits, "LOG_LEVEL", "LOG_FORMAT"), "")
+    metrics = ("METRICS_PORT", "METRICS_FEATURES")
+    empty = dict.fromkeys((*names, *limits, *metrics, "LOG_LEVEL", "LOG_FORMAT"), "")
     assert Settings.from_environment({"TRAINER_IMAGE": "x"} | empty) == Settings("x")
 
 
@@ -67,6 +72,8 @@ def test_every_default_is_that_of_the_chart() -> None:
         image_pull_policy=values["trainerImage"]["pullPolicy"],
         image_pull_secrets=tuple(secret["name"] for secret in values["imagePullSecrets"]),
         resync_seconds=values["resyncSeconds"],
+        metrics_port=values["metrics"]["port"],
+        feature_metrics=values["metrics"]["features"],
         rollouts=values["rollouts"]["enabled"],
         log_level=values["logLevel"],
         log_format=values["logFormat"],

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmonitor_api.names import FailureReason, Reason, Role
+from modelmonitor_api.scores import ServedScore
 from modelmonitor_api.status import (
     MAX_COMPARISONS,
     MAX_HISTORY,
@@ -72,6 +73,18 @@ def test_a_result_is_applied_once() -> None:
     assert actions(once) == ["TrainingFailed", "TrainingStarted"]
     assert once.last_training is not None
     assert (once.last_training.failures, once.last_training.generation) == (1, 4)
+
+
+def test_what_metrics_show_is_part_of_the_status() -> None:
+    score = ServedScore(metric="ROCAUC", score="0.74", low="0.72", high="0.76", promised="0.81", rows=9000)
+    found = monitors.check("Drift", time=NOW, drifted_features=2, largest_effect="0.31", performance=score)
+    status = apply_job_results(EMPTY, [job(Role.CHECK, found, ended=MINUTE)])
+    assert status.last_check is not None
+    assert (status.last_check.drifted_features, status.last_check.largest_effect) == (2, "0.31")
+    assert status.last_check.performance == score
+    status = apply_job_results(status, [training(1, monitors.run("Rejected", peak_memory_bytes=7), ended=HOUR)])
+    assert status.last_training is not None
+    assert status.last_training.peak_memory_bytes == 7
 
 
 def test_a_training_is_recorded_when_it_starts_with_the_request_that_it_serves() -> None:

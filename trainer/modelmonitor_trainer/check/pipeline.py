@@ -42,7 +42,7 @@ from modelmonitor_trainer.detect.drift import DriftResult, find_drift
 from modelmonitor_trainer.detect.findings import Finding, find_unusual
 from modelmonitor_trainer.detect.labelling import require_labels, with_labels
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
-from modelmonitor_trainer.detect.result import CheckResult, Side, top_features
+from modelmonitor_trainer.detect.result import CheckResult, Side, largest_effect, served_score, top_features
 from modelmonitor_trainer.detect.verdict import ExplainedVerdict, decide, with_champion, with_drop
 from modelmonitor_trainer.profile.engine import Engine
 from modelmonitor_trainer.storage.base import Store
@@ -235,6 +235,9 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
         data_end=_end(window[1]) if window else None,
         drift_onset=onset_of(findings.data, drift, findings.performance) if _is_change(decided.name) else None,
         top_features=top_features(drift.columns, MAX_TOP_FEATURES) if drift else [],
+        drifted_features=len(drift.drifted) if drift else None,
+        largest_effect=largest_effect(drift.columns) if drift else None,
+        performance=served_score(findings.performance),
         champion=monitor.champion_status if monitor else None,
         first_training=_describe_first_training(ctx, findings.data),
         watch=watch.finding,

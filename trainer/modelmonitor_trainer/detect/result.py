@@ -12,6 +12,7 @@ import numpy as np
 from modelmonitor_api.messages import CheckVerdict, MonitorRef
 from modelmonitor_api.outcomes import DetectorStatus
 from modelmonitor_api.resource import camel
+from modelmonitor_api.scores import ServedScore
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_api.status import FeatureEvidence, format_time
 from modelmonitor_trainer.data.dates import SECONDS_PER_DAY, date_text
@@ -182,6 +183,25 @@ def top_features(columns: Sequence[ColumnResult], count: int) -> list[FeatureEvi
                 )
             )
     return shown
+
+
+def largest_effect(columns: Sequence[ColumnResult]) -> str | None:
+    """Return the largest effect of a column, as the status has it; None if no column could be tested."""
+    effects = [column.decisive.evidence.effect for column in columns if column.decisive is not None]
+    return f"{max(effects):.4f}" if effects else None
+
+
+def served_score(results: Sequence[PerformanceResult]) -> ServedScore | None:
+    """Return the champion's score of the first detector that could compute one, as the status has it."""
+    for result in results:
+        if result.score is not None:
+            texts = {
+                name: f"{value:.4f}"
+                for name, value in (("low", result.low), ("high", result.high), ("promised", result.promotion_score))
+                if value is not None
+            }
+            return ServedScore(metric=result.metric, score=f"{result.score:.4f}", rows=result.rows, **texts)
+    return None
 
 
 def _column(column: ColumnResult, result: CheckResult) -> dict[str, Any]:

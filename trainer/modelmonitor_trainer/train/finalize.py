@@ -134,6 +134,7 @@ def promote_and_report(run: Run, record: VersionRecord, now: dt.datetime) -> Run
         train_rows=record.train.rows,
         train_end=record.train.end,
         holdout_rows=record.holdout.rows,
+        peak_memory_bytes=record.peak_memory_bytes,
         report_uri=run.report_uri,
     )
     verdict = write_verdict(run, verdict)

@@ -1,0 +1,1 @@
+"""Prometheus metrics of the monitors and of the operator itself."""
