@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelmonitor_api.names import ConditionType
+from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.status import format_time
 from modelmonitor_policy import Action, Decision, Facts, decide
 from modelmonitor_policy.holds import HOLDS
 from modelmonitor_policy.training_days import training_days
 from modelmonitor_policy.triggers import TRIGGERS, find_trigger, unconfirmed_drift
 from modelmonitor_trainer.cluster.observed import ObservedMonitor
-from modelmonitor_trainer.cluster.page import Block, Row, Tone, duration, relative
+from modelmonitor_trainer.cluster.page import Block, Row, Tone, duration, full_stop, relative
 from modelmonitor_trainer.cluster.status_page import tone_of
-from modelmonitor_trainer.text import as_sentence
 
 #: The message of the policy where there is nothing to say.
 _NO_TRIGGER = "No trigger is active."
@@ -115,13 +115,13 @@ def explanation_blocks(monitor: ObservedMonitor, explanation: Explanation, now: 
         rows.append(Row("", f"Time alone can change this {relative(decision.wake_at, now)}."))
     condition = monitor.condition(ConditionType.TRAINING)
     if condition is not None and condition.status == "True":
-        rows.append(Row("", as_sentence(condition.message), f"A training is running ({condition.reason}).", Tone.GOOD))
+        rows.append(Row("", full_stop(condition.message), f"A training is running ({condition.reason}).", Tone.GOOD))
     return (
         Block(f"{monitor.namespace}/{monitor.name}", tuple(rows)),
         Block("Facts", tuple(_facts(explanation.facts, now))),
         Block("Triggers, in order: the first active one decides", tuple(map(_trigger_row, explanation.triggers))),
         Block("Gates, in order: the first that holds decides", tuple(_hold_rows(explanation))),
-        Block("Trainings and decisions, newest first", tuple(_decisions(monitor))),
+        Block("Trainings and decisions, newest first", tuple(_decisions(monitor, decision))),
     )
 
 
@@ -130,7 +130,8 @@ def _facts(facts: Facts, now: dt.datetime) -> Iterator[Row]:
     if check is None:
         yield Row("Check", "none has returned a verdict")
     else:
-        counts = [f"{check.consecutive_drifts} in a row found drift"] if check.consecutive_drifts else []
+        drifts = check.consecutive_drifts
+        counts = [f"{drifts} checks in a row found drift"] if drifts > 1 else []
         counts += [f"newest day {check.newest_day}"] if check.newest_day else []
         counts += [f"{check.new_rows:,} new rows"] if check.new_rows is not None else []
         counts += [f"change since {check.drift_onset}"] if check.drift_onset else []
@@ -155,6 +156,7 @@ def _facts(facts: Facts, now: dt.datetime) -> Iterator[Row]:
     used = sum(start > now - window for start in facts.trainings)
     yield Row("Budget", f"{used} of {budget.count} trainings used in {budget.per_days} days")
     yield Row("Settings", f"mode {spec.retraining.mode.value}, cooldown {duration(spec.retraining.cooldown_seconds)}")
+    yield Row("Switched on", ", ".join(_switched_on(spec)) or "no trigger, apart from the first training and requests")
     if facts.in_flight is not None:
         yield Row("Running", f"Job {facts.in_flight.job_name} ({facts.in_flight.role.value})")
     days = training_days(facts)
@@ -169,30 +171,37 @@ def _facts(facts: Facts, now: dt.datetime) -> Iterator[Row]:
         yield Row("Drift", unconfirmed)
 
 
+def _switched_on(spec: ModelMonitorSpec) -> list[str]:
+    """Return the triggers that the spec switches on, with their values."""
+    triggers = {name: value for name, value in spec.triggers.to_wire().items() if value is not False}
+    return [name if value is True else f"{name} {value}" for name, value in triggers.items()]
+
+
 def _trigger_row(step: Step) -> Row:
-    mark = "▶" if step.decides else "•" if step.state == "active" else "–"
     tone = Tone.GOOD if step.decides else Tone.PLAIN if step.state == "active" else Tone.DIM
     text = f"{step.rule.rstrip('.')}: {step.message}." if step.message else step.rule
-    return Row(mark, text, tone=tone)
+    return Row("YES" if step.decides else "yes" if step.state == "active" else "no", text, tone=tone)
 
 
 def _hold_rows(explanation: Explanation) -> Iterator[Row]:
     if all(step.state == "not asked" for step in explanation.holds):
-        yield Row("–", "No trigger is active, so no gate is asked.", tone=Tone.DIM)
+        yield Row("", "No trigger is active, so no gate is asked.", tone=Tone.DIM)
         return
     for step in explanation.holds:
         if step.state == "passes":
-            yield Row("✓", step.rule, tone=Tone.DIM)
+            yield Row("pass", step.rule, tone=Tone.DIM)
         else:
-            yield Row("✗", f"{step.rule} {step.message}", tone=Tone.BAD if step.decides else Tone.UNSURE)
+            # The message of the one that decides is at the top of the page.
+            label, tone = ("HOLDS", Tone.BAD) if step.decides else ("holds", Tone.UNSURE)
+            yield Row(label, step.rule if step.decides else f"{step.rule} {step.message}", tone=tone)
 
 
-def _decisions(monitor: ObservedMonitor) -> Iterator[Row]:
+def _decisions(monitor: ObservedMonitor, present: Decision) -> Iterator[Row]:
     """Yield the newest decisions of the record, those that held a training back included."""
     for entry in monitor.status.decisions[:_DECISIONS]:
         time = f"{entry.time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
         reason = f" ({entry.reason})" if entry.reason and entry.reason != entry.action else ""
-        message = as_sentence(entry.message) if entry.message else ""
+        message = "As above." if entry.message == present.message else full_stop(entry.message)
         yield Row(time, message, f"{entry.action}{reason}.", tone_of(entry.action))
 
 

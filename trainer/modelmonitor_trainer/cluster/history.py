@@ -8,9 +8,8 @@ from typing import Any
 
 from modelmonitor_api.status import RecordedDecision
 from modelmonitor_trainer.cluster.observed import ObservedMonitor
-from modelmonitor_trainer.cluster.page import Block, Row, duration
+from modelmonitor_trainer.cluster.page import Block, Row, Tone, duration, full_stop
 from modelmonitor_trainer.cluster.status_page import tone_of
-from modelmonitor_trainer.text import as_sentence
 
 
 def recorded_decisions(monitor: ObservedMonitor) -> list[RecordedDecision]:
@@ -43,9 +42,11 @@ def history_page(name: str, decisions: Sequence[RecordedDecision], source: str) 
         reason = f" ({entry.reason})" if entry.reason and entry.reason != entry.action else ""
         cost = f" [{duration(entry.seconds)}]" if entry.seconds and entry.action != "Held" else ""
         version = f"{entry.version}: " if entry.version and entry.version not in entry.message else ""
-        text = f"{version}{as_sentence(entry.message) if entry.message else ''}{cost}"
+        text = f"{version}{full_stop(entry.message)}{cost}"
         time = f"{entry.time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
         rows.append(Row(time, text, f"{entry.action}{reason}.", tone_of(entry.action)))
+    if not rows:
+        rows.append(Row("", "No decision has been recorded yet.", tone=Tone.DIM))
     count = f"{len(decisions)} decision{'' if len(decisions) == 1 else 's'}"
     return (Block(f"{name}: {count}, newest first ({source}; times in UTC)", tuple(rows)),)
 

@@ -69,13 +69,13 @@ def render(blocks: Iterable[Block], *, width: int, color: bool) -> str:
     Parameters
     ----------
     blocks
-        The blocks; those without a title and rows are left out.
+        The blocks; those without rows are left out.
     width
         Columns of the terminal.
     color
         Whether to write escape sequences of colours.
     """
-    shown = [block for block in blocks if block.title or block.rows]
+    shown = [block for block in blocks if block.rows]
     width = max(MIN_WIDTH, min(width, MAX_WIDTH))
     return "\n\n".join("\n".join(_lines(block, width, color)) for block in shown)
 
@@ -121,6 +121,15 @@ def clean(text: str) -> str:
     'a ?[31mb'
     """
     return printable(" ".join(text.split("\n")).replace("\t", " ").replace("\r", " "))
+
+
+def full_stop(text: str) -> str:
+    """Return a message with a full stop; its first word can be a name, and stays as it is.
+
+    >>> full_stop("temp has drifted"), full_stop("Done.")
+    ('temp has drifted.', 'Done.')
+    """
+    return text if not text or text.endswith((".", "?", "…")) else f"{text}."
 
 
 def sparkline(values: Sequence[float | None], most: float = 1.0) -> str:

@@ -205,14 +205,19 @@ def _follow_training(request: Request, monitor: ObservedMonitor) -> Progress:
 def _why_not_started(request: Request, monitor: ObservedMonitor) -> Progress:
     """Return what a requested training waits for."""
     condition, queued = monitor.condition(ConditionType.TRAINING), monitor.status.queued_training
-    other = next((job for job in monitor.jobs if job.may_change_champion), None)
     if condition is not None and condition.status == "False" and request.token in condition.message:
         return Progress(Stage.WAITING, condition.reason, condition.message)
     if queued is not None:
         return Progress(Stage.WAITING, Reason.TRAINING_QUEUED, queued.message)
-    if other is not None:
-        return Progress(Stage.WAITING, Reason.IN_FLIGHT, f"It waits for Job {other.name} ({other.role.value}).")
-    return Progress(Stage.WAITING, "", "The operator has not started the training yet.")
+    return _waiting_for_other(monitor) or Progress(Stage.WAITING, "", "The operator has not started it yet.")
+
+
+def _waiting_for_other(monitor: ObservedMonitor) -> Progress | None:
+    """Return that a request waits for a Job that can change the champion; None if there is none."""
+    other = next((job for job in monitor.jobs if job.may_change_champion), None)
+    if other is None:
+        return None
+    return Progress(Stage.WAITING, Reason.IN_FLIGHT, f"It waits for Job {other.name} ({other.role.value}).")
 
 
 def _follow_manual(request: Request, monitor: ObservedMonitor) -> Progress:
@@ -222,15 +227,16 @@ def _follow_manual(request: Request, monitor: ObservedMonitor) -> Progress:
         Role.PROMOTE: status.handled_requests.promote,
     }
     if handled[request.role] != request.token:
-        return Progress(Stage.WAITING, "", "The operator has not started it yet; it waits for a running training.")
+        return _waiting_for_other(monitor) or Progress(Stage.WAITING, "", "The operator has not started it yet.")
     ended = _ended_job(monitor, job)
     if ended is None:
         return _waiting(monitor, job) or Progress(Stage.RUNNING, "", f"Job {job} runs.")
     entry = next((entry for entry in status.history if entry.time == ended), None)
     if entry is None:
         return Progress(Stage.RUNNING, "", f"Job {job} has ended.")
-    failed = entry.action in _FAILURES
-    return Progress(Stage.FAILED if failed else Stage.DONE, entry.action, entry.message)
+    if entry.action in _FAILURES:
+        return Progress(Stage.FAILED, entry.action, f"{entry.reason}: {entry.message}")
+    return Progress(Stage.DONE, entry.action, entry.message)
 
 
 def _ended_job(monitor: ObservedMonitor, name: str) -> dt.datetime | None:

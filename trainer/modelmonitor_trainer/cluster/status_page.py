@@ -12,8 +12,8 @@ from modelmonitor_api.outcomes import TrainingOutcome
 from modelmonitor_api.status import LastTraining, format_time
 from modelmonitor_trainer.cluster.caller import Caller
 from modelmonitor_trainer.cluster.observed import FAILED, CheckPoint, ObservedMonitor
-from modelmonitor_trainer.cluster.page import Block, Row, Tone, clean, duration, relative, sparkline
-from modelmonitor_trainer.text import as_sentence, number
+from modelmonitor_trainer.cluster.page import Block, Row, Tone, clean, duration, full_stop, relative, sparkline
+from modelmonitor_trainer.text import number
 
 #: Entries of the time line, and checks of the sparkline.
 _HISTORY = 5
@@ -57,7 +57,7 @@ def _problems(monitor: ObservedMonitor) -> Iterator[Row]:
         text = "No operator has processed it. It watches the namespaces in watchNamespaces of its chart."
         rows.append(Row("", text, "Not processed.", Tone.BAD))
     elif ready is not None and ready.status != "True":
-        rows.append(Row("", as_sentence(ready.message), f"Not ready ({ready.reason}).", Tone.BAD))
+        rows.append(Row("", full_stop(ready.message), f"Not ready ({ready.reason}).", Tone.BAD))
     elif status.observed_generation is not None and status.observed_generation < monitor.generation:
         rows.append(Row("", "The operator has not processed the newest spec yet.", "Outdated.", Tone.UNSURE))
     if monitor.spec is not None and monitor.spec.suspend:
@@ -65,16 +65,16 @@ def _problems(monitor: ObservedMonitor) -> Iterator[Row]:
     failure = status.last_check_failure
     if failure is not None:
         times = f" {failure.failures} times in a row" if failure.failures > 1 else ""
-        rows.append(Row("", as_sentence(failure.message), f"Checks fail{times} ({failure.reason}).", Tone.BAD))
+        rows.append(Row("", full_stop(failure.message), f"Checks fail{times} ({failure.reason}).", Tone.BAD))
     rows += [
-        Row("", as_sentence(job.message), f"A {job.role} Job waits ({job.reason}).", Tone.BAD)
+        Row("", full_stop(job.message), f"A {job.role} Job waits ({job.reason}).", Tone.BAD)
         for job in status.waiting_jobs
         if job.reason not in {Reason.PENDING, Reason.QUEUED}
     ]
     for kind in (ConditionType.CHAMPION_HEALTHY, ConditionType.ROLLED_OUT):
         condition = monitor.condition(kind)
         if condition is not None and condition.status == "False" and condition.reason != Reason.ROLLOUT_PROGRESSING:
-            rows.append(Row("", as_sentence(condition.message), f"{condition.reason}.", Tone.BAD))
+            rows.append(Row("", full_stop(condition.message), f"{condition.reason}.", Tone.BAD))
     yield from rows
     if not rows:
         yield Row("", "The operator keeps it up to date.", "Ready.", Tone.GOOD)
@@ -85,7 +85,7 @@ def _checks(monitor: ObservedMonitor, now: dt.datetime) -> Iterator[Row]:
     if check is None:
         yield Row("Verdict", "No check has returned a verdict yet.", tone=Tone.DIM)
     else:
-        yield Row("Verdict", as_sentence(check.message), f"{check.verdict}.", tone_of(check.verdict))
+        yield Row("Verdict", full_stop(check.message), f"{check.verdict}.", tone_of(check.verdict))
         yield Row("Checked", relative(check.completion_time or check.time, now))
         drifted = [f"{item.name} (effect {item.effect})" for item in check.top_features if item.drifted]
         if drifted:
@@ -151,7 +151,7 @@ def _champion(monitor: ObservedMonitor, now: dt.datetime) -> Iterator[Row]:
             yield Row("Better by", f"{_figure(scores.difference)} than the version before it, {interval}")
     watch = monitor.condition(ConditionType.CHAMPION_HEALTHY)
     if watch is not None and watch.status == "True":
-        yield Row("Watch", as_sentence(watch.message))
+        yield Row("Watch", full_stop(watch.message))
     if monitor.pinned is not None:
         yield Row("Pinned", monitor.pinned, tone=Tone.UNSURE)
     rollout = monitor.status.rollout
@@ -167,11 +167,13 @@ def _training(monitor: ObservedMonitor, now: dt.datetime) -> Iterator[Row]:
         running = condition.status == "True"
         ended = last is not None and last.completion_time is not None and condition.reason == _reason_of(last)
         if running:
-            yield Row("Now", as_sentence(condition.message), f"Trains ({condition.reason}).", Tone.GOOD)
+            yield Row("Now", full_stop(condition.message), f"Trains ({condition.reason}).", Tone.GOOD)
+        elif condition.reason == Reason.AWAITING_APPROVAL and last is not None:
+            yield Row("Now", f"{last.version} passed the gate.", "Waits for your approval.", Tone.UNSURE)
         elif ended or condition.reason == Reason.NOT_TRIGGERED:
             yield Row("Now", "No training is due.")
         else:
-            yield Row("Now", as_sentence(condition.message), f"Does not train ({condition.reason}).", Tone.UNSURE)
+            yield Row("Now", full_stop(condition.message), f"Does not train ({condition.reason}).", Tone.UNSURE)
     if last is None:
         yield Row("Last", "none yet", tone=Tone.DIM)
     elif last.completion_time is None:
@@ -181,9 +183,7 @@ def _training(monitor: ObservedMonitor, now: dt.datetime) -> Iterator[Row]:
         took = duration((last.completion_time - last.start_time).total_seconds())
         outcome = last.outcome or "Ended"
         text = f"Training {last.number} ended {relative(last.completion_time, now)} and took {took}."
-        yield Row(
-            "Last", f"{text} {as_sentence(last.message) if last.message else ''}", f"{outcome}.", tone_of(outcome)
-        )
+        yield Row("Last", f"{text} {full_stop(last.message)}", f"{outcome}.", tone_of(outcome))
     days = status.training_windows
     if days is not None:
         holdout = f"hold-out {days.holdout_start} to {days.holdout_end}"
@@ -200,7 +200,7 @@ def history_blocks(monitor: ObservedMonitor, most: int, title: str) -> tuple[Blo
     for entry in monitor.status.history[:most]:
         reason = f" ({entry.reason})" if entry.reason and entry.reason != entry.action else ""
         version = f"{entry.version}: " if entry.version and entry.version not in entry.message else ""
-        text = f"{version}{as_sentence(entry.message) if entry.message else ''}"
+        text = f"{version}{full_stop(entry.message)}"
         time = f"{entry.time.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
         rows.append(Row(time, text, f"{entry.action}{reason}.", tone_of(entry.action)))
     return (Block(title, tuple(rows)),) if rows else ()

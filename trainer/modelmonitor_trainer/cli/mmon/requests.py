@@ -188,10 +188,9 @@ def _wait(session: Session, name: str, request: Request, timeout: float) -> Prog
 def _print_result(
     args: argparse.Namespace, session: Session, request: Request, progress: Progress, failures: frozenset[str]
 ) -> int:
-    from modelmonitor_trainer.cluster.page import Block, Row
+    from modelmonitor_trainer.cluster.page import Block, Row, full_stop
     from modelmonitor_trainer.cluster.requests import Stage
     from modelmonitor_trainer.cluster.status_page import tone_of
-    from modelmonitor_trainer.text import as_sentence
 
     if args.output == "json":
         print_json(
@@ -204,8 +203,7 @@ def _print_result(
             }
         )
     elif progress.ended:
-        message = as_sentence(progress.message) if progress.message else ""
-        rows = [Row("", message, f"{progress.reason}.", tone_of(progress.reason))]
+        rows = [Row("", full_stop(progress.message), f"{progress.reason}.", tone_of(progress.reason))]
         option = ["--training"] if request.role.value == "train" else []
         if progress.stage is Stage.DONE and request.role.value in {"check", "train"}:
             rows.append(Row("", f"Its page: {session.caller.mmon('report', args.name, *option)}", wrap=False))

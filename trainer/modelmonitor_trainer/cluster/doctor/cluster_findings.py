@@ -21,7 +21,7 @@ from modelmonitor_trainer.text import as_sentence, listed
 
 #: A check that is due later than this is hardly intended: schedules such as 0 0 29 2 *.
 _SCHEDULE_WARNING = dt.timedelta(days=400)
-_KEYS_OF_SECRET = [f"--from-literal={key}=…" for key in REQUIRED_KEYS]
+_KEYS_OF_SECRET = [f"--from-literal={key}=VALUE" for key in REQUIRED_KEYS]
 
 
 def find_in_cluster(
@@ -138,9 +138,10 @@ def _schedule(monitor: ObservedMonitor, evidence: Evidence, now: dt.datetime, ca
         yield unknown("Schedule", f"The CronJob cannot be read: {as_sentence(str(cron_job))}")
     elif cron_job is not None and not spec.suspend:
         yield from _missed(monitor, cron_job, now, caller, written)
-    local = due.astimezone().strftime("%Y-%m-%d %H:%M %Z")
     if not spec.suspend and due - now <= _SCHEDULE_WARNING:
-        yield fine("Schedule", f"{written}: next {relative(due, now)}, {local} here.")
+        here = due.astimezone()
+        local = f", {here:%Y-%m-%d %H:%M %Z} here" if here.utcoffset() else ""
+        yield fine("Schedule", f"{written}: next {relative(due, now)}{local}.")
 
 
 def _missed(
@@ -184,12 +185,12 @@ def _keys(name: str, data: Mapping[str, str], caller: Caller) -> Iterator[Findin
             if key.upper().replace("-", "_") in {*missing, *(m.removeprefix("AWS_") for m in missing)}
         ]
         hint = f" It has {listed(sorted(near), 3)}, which pods do not read." if near else ""
-        patch = ", ".join(f'"{key}": "…"' for key in missing)
+        patch = ", ".join(f'"{key}": "VALUE"' for key in missing)
         mend = caller.kubectl("patch", "secret", name, "-p", f'{{"stringData": {{{patch}}}}}')
         yield problem(subject, f"The Secret {name!r} has no key {' and no key '.join(missing)}.{hint}", mend)
     padded = [key for key in REQUIRED_KEYS if key not in missing and _is_padded(data[key])]
     if padded:
-        patch = ", ".join(f'"{key}": "…"' for key in padded)
+        patch = ", ".join(f'"{key}": "VALUE"' for key in padded)
         mend = caller.kubectl("patch", "secret", name, "-p", f'{{"stringData": {{{patch}}}}}')
         message = f"{' and '.join(padded)} of the Secret {name!r} begins or ends with blanks or a line break"
         yield problem(subject, f"{message}, as echo writes without -n; the object store refuses it.", mend)
@@ -241,7 +242,7 @@ def _permissions(evidence: Evidence, caller: Caller) -> Iterator[Finding]:
         elif permitted:
             yield fine("Your permissions", f"You may {purpose}.")
         else:
-            mend = caller.kubectl("create", "rolebinding", "modelmonitor-users", "--clusterrole=edit", "--user=…")
+            mend = caller.kubectl("create", "rolebinding", "modelmonitor-users", "--clusterrole=edit", "--user=NAME")
             yield warning(
                 "Your permissions", f"You may not {purpose}: that needs the verb patch on modelmonitors.", mend
             )

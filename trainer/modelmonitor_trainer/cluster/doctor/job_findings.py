@@ -13,8 +13,7 @@ from modelmonitor_trainer.cluster.doctor.evidence import Evidence
 from modelmonitor_trainer.cluster.doctor.findings import Finding, fine, problem, warning
 from modelmonitor_trainer.cluster.errors import ClusterError
 from modelmonitor_trainer.cluster.observed import ObservedMonitor
-from modelmonitor_trainer.cluster.page import duration
-from modelmonitor_trainer.text import as_sentence
+from modelmonitor_trainer.cluster.page import duration, full_stop
 
 #: Waiting reasons of containers that end only when something is changed.
 _STUCK = frozenset(
@@ -29,7 +28,7 @@ def find_in_jobs(monitor: ObservedMonitor, evidence: Evidence, now: dt.datetime,
     blocked = [job for job in monitor.status.waiting_jobs if job.reason not in {Reason.PENDING, Reason.QUEUED}]
     for job in blocked:
         mend = mend_of(job.reason, monitor, job.job_name, caller)
-        yield problem(f"Job {job.job_name}", f"It cannot start ({job.reason}). {as_sentence(job.message)}", mend)
+        yield problem(f"Job {job.job_name}", f"It cannot start ({job.reason}). {full_stop(job.message)}", mend)
     yield from _stuck_pods(evidence, {job.job_name for job in blocked}, caller)
     yield from _failed_checks(monitor, caller)
     yield from _failed_training(monitor, caller)
@@ -62,7 +61,7 @@ def _renew(monitor: ObservedMonitor, caller: Caller) -> str:
     reference = monitor.spec.storage.credentials_secret_ref if monitor.spec is not None else None
     if reference is None:
         return "give the service account of spec.storage.serviceAccountName access to the buckets"
-    change = '{"stringData": {"AWS_ACCESS_KEY_ID": "…", "AWS_SECRET_ACCESS_KEY": "…"}}'
+    change = '{"stringData": {"AWS_ACCESS_KEY_ID": "VALUE", "AWS_SECRET_ACCESS_KEY": "VALUE"}}'
     return caller.kubectl("patch", "secret", reference.name, "-p", change)
 
 
@@ -79,9 +78,7 @@ def _stuck_pods(evidence: Evidence, known: set[str], caller: Caller) -> Iterator
         if stuck is not None and job not in known:
             known.add(job)
             name = str(pod["metadata"]["name"])
-            message = (
-                f"It cannot start ({stuck['reason']}). {as_sentence(str(stuck.get('message') or 'no cause given'))}"
-            )
+            message = f"It cannot start ({stuck['reason']}). {full_stop(str(stuck.get('message') or 'no cause given'))}"
             yield problem(f"Pod {name}", message, caller.kubectl("describe", "pod", name))
 
 
@@ -89,10 +86,10 @@ def _failed_checks(monitor: ObservedMonitor, caller: Caller) -> Iterator[Finding
     failure, check = monitor.status.last_check_failure, monitor.status.last_check
     if failure is not None:
         times = f" {failure.failures} times in a row" if failure.failures > 1 else ""
-        message = f"They have failed{times} ({failure.reason}). {as_sentence(failure.message)}"
+        message = f"They have failed{times} ({failure.reason}). {full_stop(failure.message)}"
         yield problem("Checks", message, mend_of(failure.reason, monitor, failure.job_name, caller))
     elif check is not None and check.verdict == Reason.CORRUPTED:
-        message = f"The newest found corrupted data, which blocks training. {as_sentence(check.message)}"
+        message = f"The newest found corrupted data, which blocks training. {full_stop(check.message)}"
         yield problem("Checks", message, caller.mmon("report", monitor.name))
     elif check is not None:
         yield fine("Checks", f"The newest has returned a verdict: {check.verdict}.")
@@ -108,7 +105,7 @@ def _failed_training(monitor: ObservedMonitor, caller: Caller) -> Iterator[Findi
     if last.outcome == TrainingOutcome.FAILED:
         reason = last.outcome_reason or FailureReason.NO_VERDICT.value
         times = f", {last.failures} times in a row" if last.failures > 1 else ""
-        message = f"Training {last.number} failed ({reason}){times}. {as_sentence(last.message or 'no cause given')}"
+        message = f"Training {last.number} failed ({reason}){times}. {full_stop(last.message or 'no cause given')}"
         yield problem("Training", message, mend_of(reason, monitor, last.job_name, caller))
     elif last.outcome == TrainingOutcome.AWAITING_APPROVAL:
         message = f"Training {last.number} made {last.version}, which waits for your approval."
@@ -135,4 +132,4 @@ def _rollout(monitor: ObservedMonitor, caller: Caller) -> Iterator[Finding]:
         return
     if condition.reason in {Reason.ROLLOUT_BLOCKED, Reason.ROLLOUT_FAILED}:
         mend = caller.kubectl("rollout", "status", f"deployment/{rollout.deployment}")
-        yield problem("Rollout", f"{condition.reason}: {as_sentence(condition.message)}", mend)
+        yield problem("Rollout", f"{condition.reason}: {full_stop(condition.message)}", mend)
