@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +59,8 @@ def _training_number(text: str) -> int | str:
 
 def fetch_report(args: argparse.Namespace) -> int:
     """Fetch a page, and open it or write it to a file."""
+    import webbrowser
+
     if args.html:
         require_writable(args.html)
     session = Session.of(args)
@@ -105,5 +105,7 @@ def _fetch(
 
 def _temporary_file(name: str, training: int | str | None) -> str:
     """Return a new file that only the caller can read, because a page shows values of the data."""
+    import tempfile
+
     what = "check" if training is None else "training" if isinstance(training, str) else f"training-{training}"
     return str(Path(tempfile.mkdtemp(prefix="mmon-")) / f"{name}-{what}.html")
