@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,11 +17,15 @@ from modelmonitor_trainer.cluster.doctor.findings import Finding, fine, problem,
 from modelmonitor_trainer.cluster.errors import ClusterError, Missing
 from modelmonitor_trainer.cluster.observed import ObservedMonitor
 from modelmonitor_trainer.cluster.page import duration, relative
-from modelmonitor_trainer.cluster.results import REQUIRED_KEYS
+from modelmonitor_trainer.cluster.results import KEYS, REQUIRED_KEYS
 from modelmonitor_trainer.text import as_sentence, listed
 
 #: A check that is due later than this is hardly intended: schedules such as 0 0 29 2 *.
 _SCHEDULE_WARNING = dt.timedelta(days=400)
+#: Limits of a quota that can keep a check or a training from starting.
+_OF_PODS = re.compile(
+    r"(count/)?(pods|jobs\.batch|cronjobs\.batch)$|(requests\.|limits\.)?(cpu|memory|ephemeral-storage)$"
+)
 _KEYS_OF_SECRET = [f"--from-literal={key}=VALUE" for key in REQUIRED_KEYS]
 
 
@@ -179,12 +184,8 @@ def _keys(name: str, data: Mapping[str, str], caller: Caller) -> Iterator[Findin
     subject = "Credentials"
     missing = [key for key in REQUIRED_KEYS if not data.get(key)]
     if missing:
-        near = [
-            key
-            for key in data
-            if key.upper().replace("-", "_") in {*missing, *(m.removeprefix("AWS_") for m in missing)}
-        ]
-        hint = f" It has {listed(sorted(near), 3)}, which pods do not read." if near else ""
+        others = sorted(set(data) - KEYS)
+        hint = f" It has {listed(others, 3)}, which pods do not read as credentials." if others else ""
         patch = ", ".join(f'"{key}": "VALUE"' for key in missing)
         mend = caller.kubectl("patch", "secret", name, "-p", f'{{"stringData": {{{patch}}}}}')
         yield problem(subject, f"The Secret {name!r} has no key {' and no key '.join(missing)}.{hint}", mend)
@@ -227,7 +228,7 @@ def _quotas(evidence: Evidence, caller: Caller) -> Iterator[Finding]:
     for quota in evidence.quotas:
         status, name = quota.get("status") or {}, str(quota["metadata"]["name"])
         hard, used = status.get("hard") or {}, status.get("used") or {}
-        full = sorted(key for key, limit in hard.items() if limit == used.get(key) and str(limit) != "0")
+        full = sorted(key for key, limit in hard.items() if _OF_PODS.match(key) and limit == used.get(key))
         if full:
             mend = caller.kubectl("describe", "resourcequota", name)
             yield warning("Quota", f"The ResourceQuota {name!r} is used up: {listed(full, 4)}. New pods wait.", mend)
