@@ -140,11 +140,12 @@ def open_results(kubectl: Kubectl, namespace: str, storage: Storage, endpoint: s
     """
     variables, source = _credentials(kubectl, namespace, storage)
     with contextlib.ExitStack() as stack:
-        url, how = endpoint or storage.endpoint, endpoint or storage.endpoint or "Amazon S3"
-        service = None if endpoint else _forwarded_service(kubectl, storage.endpoint, namespace)
+        declared = storage.endpoint or _endpoint_in(variables or {})
+        url, how = endpoint or declared, endpoint or declared or "Amazon S3"
+        service = None if endpoint else _forwarded_service(kubectl, declared, namespace)
         if service is not None:
             port = stack.enter_context(_forward(kubectl, service))
-            url, how = f"{service.scheme}://127.0.0.1:{port}", f"{storage.endpoint} (forwarded to port {port})"
+            url, how = f"{service.scheme}://127.0.0.1:{port}", f"{declared} (forwarded to port {port})"
         stack.enter_context(_environment(variables))
         yield Access(_connect(url, storage.region), how, source)
 
@@ -171,6 +172,11 @@ def _credentials(kubectl: Kubectl, namespace: str, storage: Storage) -> tuple[di
     except Denied:
         return None, f"your own, because you may not read the Secret {reference.name!r}"
     return credentials_in(secret), f"Secret {reference.name!r}"
+
+
+def _endpoint_in(variables: Mapping[str, str]) -> str | None:
+    """Return the endpoint that a Secret sets for the AWS library, where the spec declares none."""
+    return variables.get("AWS_ENDPOINT_URL_S3") or variables.get("AWS_ENDPOINT_URL")
 
 
 def _forwarded_service(kubectl: Kubectl, endpoint: str | None, namespace: str) -> ServiceAddress | None:
@@ -212,14 +218,14 @@ def _environment(variables: Mapping[str, str] | None) -> Iterator[None]:
 
     before = {name: os.environ.pop(name) for name in _REPLACED if name in os.environ}
     os.environ.update(variables)
-    boto3.setup_default_session()  # an earlier one would keep its credentials
+    boto3.DEFAULT_SESSION = None  # an earlier one would keep its credentials
     try:
         yield
     finally:
         for name in variables:
             os.environ.pop(name, None)
         os.environ.update(before)
-        boto3.setup_default_session()
+        boto3.DEFAULT_SESSION = None
 
 
 def _connect(endpoint: str | None, region: str | None) -> Store:
