@@ -16,9 +16,9 @@ from modelmonitor_trainer.cluster.doctor.evidence import Evidence
 from modelmonitor_trainer.cluster.doctor.findings import Finding, fine, problem, unknown, warning
 from modelmonitor_trainer.cluster.errors import ClusterError, Missing
 from modelmonitor_trainer.cluster.observed import ObservedMonitor
-from modelmonitor_trainer.cluster.page import duration, relative
+from modelmonitor_trainer.cluster.page import duration, full_stop, relative
 from modelmonitor_trainer.cluster.results import KEYS, REQUIRED_KEYS
-from modelmonitor_trainer.text import as_sentence, listed
+from modelmonitor_trainer.text import listed
 
 #: A check that is due later than this is hardly intended: schedules such as 0 0 29 2 *.
 _SCHEDULE_WARNING = dt.timedelta(days=400)
@@ -46,7 +46,7 @@ def _operator(monitor: ObservedMonitor, evidence: Evidence, caller: Caller) -> I
     subject, operators = "Operator", evidence.operators
     processed = monitor.status.observed_generation
     if isinstance(operators, ClusterError):
-        message = f"its Deployment cannot be read: {as_sentence(str(operators))}"
+        message = f"its Deployment cannot be read: {full_stop(str(operators))}"
         if processed == monitor.generation:
             yield unknown(subject, f"{message} It has processed the newest spec, so it has run since.")
         else:
@@ -110,10 +110,10 @@ def _spec(monitor: ObservedMonitor, caller: Caller) -> Iterator[Finding]:
             Reason.NAME_COLLISION.value: caller.kubectl("get", "cronjob,job"),
             Reason.OBJECT_REFUSED.value: caller.kubectl("describe", "mmon", monitor.name),
         }.get(ready.reason, edit)
-        yield problem("Spec", f"{ready.reason}: {as_sentence(ready.message)}", mend)
+        yield problem("Spec", f"{ready.reason}: {full_stop(ready.message)}", mend)
     elif monitor.spec is None:
         message = "This version of the command cannot read it"
-        yield warning("Spec", f"{message}: {as_sentence(monitor.spec_problem)}", edit)
+        yield warning("Spec", f"{message}: {full_stop(monitor.spec_problem)}", edit)
     else:
         yield fine("Spec", "It is valid.")
     if monitor.spec is not None and monitor.spec.suspend:
@@ -140,7 +140,7 @@ def _schedule(monitor: ObservedMonitor, evidence: Evidence, now: dt.datetime, ca
         mend = caller.kubectl("describe", "mmon", monitor.name)
         yield problem("Schedule", "The CronJob of the checks does not exist; the operator creates it.", mend)
     elif isinstance(cron_job, ClusterError):
-        yield unknown("Schedule", f"The CronJob cannot be read: {as_sentence(str(cron_job))}")
+        yield unknown("Schedule", f"The CronJob cannot be read: {full_stop(str(cron_job))}")
     elif cron_job is not None and not spec.suspend:
         yield from _missed(monitor, cron_job, now, caller, written)
     if not spec.suspend and due - now <= _SCHEDULE_WARNING:
@@ -175,7 +175,7 @@ def _secret(monitor: ObservedMonitor, evidence: Evidence, caller: Caller) -> Ite
         mend = caller.kubectl("create", "secret", "generic", name, *_KEYS_OF_SECRET)
         yield problem(subject, f"The Secret {name!r} does not exist in namespace {monitor.namespace}.", mend)
     elif isinstance(secret, ClusterError):
-        yield unknown(subject, f"The Secret {name!r} cannot be read: {as_sentence(str(secret))}")
+        yield unknown(subject, f"The Secret {name!r} cannot be read: {full_stop(str(secret))}")
     elif secret is not None:
         yield from _keys(name, secret.get("data") or {}, caller)
 
@@ -216,14 +216,14 @@ def _service_account(monitor: ObservedMonitor, evidence: Evidence, caller: Calle
         mend = caller.kubectl("create", "serviceaccount", name)
         yield problem("Service account", f"{name!r} does not exist in namespace {monitor.namespace}.", mend)
     elif isinstance(evidence.service_account, ClusterError):
-        yield unknown("Service account", as_sentence(str(evidence.service_account)))
+        yield unknown("Service account", full_stop(str(evidence.service_account)))
     else:
         yield fine("Service account", f"{name!r} exists.")
 
 
 def _quotas(evidence: Evidence, caller: Caller) -> Iterator[Finding]:
     if isinstance(evidence.quotas, ClusterError):
-        yield unknown("Quota", as_sentence(str(evidence.quotas)))
+        yield unknown("Quota", full_stop(str(evidence.quotas)))
         return
     for quota in evidence.quotas:
         status, name = quota.get("status") or {}, str(quota["metadata"]["name"])
@@ -239,7 +239,7 @@ def _quotas(evidence: Evidence, caller: Caller) -> Iterator[Finding]:
 def _permissions(evidence: Evidence, caller: Caller) -> Iterator[Finding]:
     for purpose, permitted in evidence.permissions.items():
         if isinstance(permitted, ClusterError):
-            yield unknown("Your permissions", as_sentence(str(permitted)))
+            yield unknown("Your permissions", full_stop(str(permitted)))
         elif permitted:
             yield fine("Your permissions", f"You may {purpose}.")
         else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_trainer.check.sources.declared_columns import find_missing, find_type_problems, types_of_newest
 from modelmonitor_trainer.cluster.doctor.findings import Finding, fine, problem, warning
+from modelmonitor_trainer.cluster.page import full_stop
 from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.partition_template import PartitionTemplate
 from modelmonitor_trainer.data.windows import (
@@ -21,7 +22,7 @@ from modelmonitor_trainer.data.windows import (
 )
 from modelmonitor_trainer.errors import ModelMonitorError
 from modelmonitor_trainer.storage.base import Store
-from modelmonitor_trainer.text import as_sentence, listed
+from modelmonitor_trainer.text import listed
 
 #: Days without new rows after which the data are called old.
 _OLD_DAYS = 3
@@ -49,15 +50,18 @@ def find_in_data(store: Store, spec: ModelMonitorSpec, now: dt.datetime, edit: s
     yield from _reading("Columns", _columns, store, spec, now, edit)
 
 
+#: An examination of the data: of a store, a spec, at a time; with the command that changes the spec.
+_Examination = Callable[[Store, ModelMonitorSpec, dt.datetime, str], Iterator[Finding]]
+
+
 def _reading(
-    subject: str, examine: object, store: Store, spec: ModelMonitorSpec, now: dt.datetime, edit: str
+    subject: str, examine: _Examination, store: Store, spec: ModelMonitorSpec, now: dt.datetime, edit: str
 ) -> Iterator[Finding]:
     """Yield what an examination finds; that the store refuses it is a finding as well."""
-    assert callable(examine)
     try:
         yield from list(examine(store, spec, now, edit))
     except ModelMonitorError as error:
-        yield problem(subject, f"They cannot be read ({error.reason}): {as_sentence(str(error))}", edit)
+        yield problem(subject, f"They cannot be read ({error.reason}): {full_stop(str(error))}", edit)
 
 
 def _partitions(store: Store, spec: ModelMonitorSpec, now: dt.datetime, edit: str) -> Iterator[Finding]:
@@ -70,11 +74,11 @@ def _partitions_of_labels(store: Store, spec: ModelMonitorSpec, now: dt.datetime
 
 
 def _of_uri(subject: str, store: Store, uri: str, now: dt.datetime, field: str, edit: str) -> Iterator[Finding]:
-    misnamed = [item for item in folders_without_day(store, uri) if item.reason is LeftOutReason.NOT_A_DAY]
-    others = [item for item in folders_without_day(store, uri) if item.reason is not LeftOutReason.NOT_A_DAY]
+    folders = folders_without_day(store, uri)
+    misnamed = [item for item in folders if item.reason is LeftOutReason.NOT_A_DAY]
     newest = latest_partition(store, uri, until=last_whole_day(now))
     if newest is None:
-        yield _nothing(subject, store, uri, [*misnamed, *others], field, edit)
+        yield _nothing(subject, store, uri, folders, field, edit)
         return
     start = newest - dt.timedelta(days=27)
     survey = survey_partitions(store, uri, start, newest)
@@ -146,13 +150,18 @@ def _columns(store: Store, spec: ModelMonitorSpec, now: dt.datetime, edit: str) 
         day = latest_partition(store, uri, until=last_whole_day(now))
         if day is None:
             return  # reported with the partitions
-        survey = survey_partitions(store, uri, day, day)
-        types.append(types_of_newest(store, spec, batches_of_partitions(survey.partitions)))
+        newest = survey_partitions(store, uri, day, day).partitions
+        found = types_of_newest(store, spec, batches_of_partitions(newest))
+        if found is None:
+            file = newest[-1].objects[-1].uri
+            yield problem("Columns", f"The newest object cannot be read as a table: {file}.", "write it again")
+            return
+        types.append(found)
     rows, labels = types[0], types[1] if len(types) > 1 else None
-    problems, questions = find_type_problems(spec, rows or {})
+    problems, questions = find_type_problems(spec, rows)
     wrong = [*find_missing(spec, rows, labels), *problems]
-    yield from (problem("Columns", as_sentence(f"spec.{text}"), edit) for text in wrong)
-    yield from (warning("Columns", f"spec.{text}.", edit) for text in questions)
+    yield from (problem("Columns", full_stop(f"spec.{text}"), edit) for text in wrong)
+    yield from (warning("Columns", full_stop(f"spec.{text}"), edit) for text in questions)
     if not wrong and not questions:
         yield fine("Columns", "The newest rows and labels have the columns that the spec declares.")
 
