@@ -77,7 +77,9 @@ def test_empty_misnamed_missing_and_old_partitions(tmp_path: Path) -> None:
     (tmp_path / "rows" / "date=2013-03-20" / "part.parquet").write_bytes(b"")
     findings = find(tmp_path)
     warnings = messages(findings, Severity.WARNING)
-    assert any("1 folders next to its partitions name no day: date=20130310x" in text for text in warnings), warnings
+    assert any(
+        "There is 1 folder beside its partitions whose name is no day: date=20130310x." in text for text in warnings
+    ), warnings
     assert any("Days without a partition among the last 28: 2013-03-15." in text for text in warnings), warnings
     assert any("The newest partition is of 2013-03-20, 13 days ago." in text for text in warnings), warnings
     assert any("hold only empty objects: 2013-03-20." in text for text in messages(findings, Severity.PROBLEM))

@@ -47,8 +47,13 @@ class Kubectl:
     program: str = "kubectl"
 
     def current_namespace(self) -> str:
-        """Return the namespace of the context."""
-        text = self._run("config", "view", "--minify", "--output=jsonpath={..namespace}", local=True)
+        """Return the namespace of the context; default without one, as in kubectl."""
+        try:
+            text = self._run("config", "view", "--minify", "--output=jsonpath={..namespace}", local=True)
+        except ClusterError:
+            if self.context is not None:
+                raise
+            return "default"
         return text.strip() or "default"
 
     def contexts(self) -> list[str]:

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from modelmonitor_trainer.cluster.observed import ObservedMonitor
     from modelmonitor_trainer.cluster.page import Block
 
+_KIND = re.compile(r"^(mmon|modelmonitors?(\.modelmonitor\.io)?)/")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def object_name(text: str) -> str:
-    """Return the name of an object; ``mmon/NAME`` as kubectl prints it is one, too."""
-    name = text.rpartition("/")[2]
+    """Return the name of an object; a monitor can be written as kubectl prints it."""
+    name = _KIND.sub("", text)
     if not _NAME.fullmatch(name):
         raise argparse.ArgumentTypeError(f"{text!r} is not a name of an object: lower case letters, digits, - and .")
     return name

@@ -86,10 +86,12 @@ def _of_uri(subject: str, store: Store, uri: str, now: dt.datetime, field: str, 
     unread = [item for item in survey.left_out if item.reason is not LeftOutReason.MARKER]
     if unread:
         names = listed([_name(item) for item in unread], 3)
-        yield warning(subject, f"{len(unread)} objects of its partitions are not read: {names}.", edit)
+        yield warning(subject, f"{_count(unread, 'object')} in its partitions that no check reads: {names}.", edit)
     if misnamed:
         names = listed([_name(item) for item in misnamed], 3)
-        yield warning(subject, f"{len(misnamed)} folders next to its partitions name no day: {names}.", edit)
+        yield warning(
+            subject, f"{_count(misnamed, 'folder')} beside its partitions whose name is no day: {names}.", edit
+        )
     age = (now.astimezone(dt.UTC).date() - newest).days
     days = {partition.day for partition in survey.partitions}
     gaps = [str(day) for day in _days(min(days), newest) if day not in days]
@@ -168,6 +170,10 @@ def _columns(store: Store, spec: ModelMonitorSpec, now: dt.datetime, edit: str) 
 
 def _days(first: dt.date, last: dt.date) -> Iterator[dt.date]:
     return (first + dt.timedelta(days=number) for number in range((last - first).days + 1))
+
+
+def _count(items: Sequence[LeftOut], noun: str) -> str:
+    return f"There {'is' if len(items) == 1 else 'are'} {len(items)} {noun}{'' if len(items) == 1 else 's'}"
 
 
 def _name(item: LeftOut) -> str:
