@@ -39,6 +39,7 @@ fmt: install ## Format the code.
 manifests: install binaries-api ## Generate the CRD, the plain manifests and the reference pages.
 	hack/manifests.sh
 	$(BIN)/python hack/generate_cli.py >docs/reference/cli.md
+	$(BIN)/python hack/generate_cli.py mmon >docs/reference/mmon.md
 
 .PHONY: lock
 lock: ## Lock requirements/*.in into requirements/*.txt with hashes (needs uv).

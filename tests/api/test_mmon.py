@@ -141,7 +141,7 @@ def test_a_failed_check_ends_the_wait(scene: Scene, mmon: Plugin) -> None:
     assert "CredentialsRefused. the store refused the credentials." in output
     doctor = mmon.json("doctor", "flights", "--no-data", code=10)
     finding = next(each for each in doctor["findings"] if each["subject"] == "Checks")
-    assert finding["mend"].startswith("kubectl patch secret s3 -p")
+    assert finding["fix"].startswith("kubectl patch secret s3 -p")
 
 
 def test_the_gates_are_those_of_the_operator(scene: Scene, mmon: Plugin) -> None:
@@ -220,7 +220,7 @@ def test_the_usual_mistakes_are_found(scene: Scene, mmon: Plugin, lake: Lake, s3
     secret = next(each for each in findings if each["subject"] == "Credentials")
     assert "has no key AWS_SECRET_ACCESS_KEY" in secret["message"]
     assert "It has AWS_SECRET_KEY, which pods do not read" in secret["message"]
-    assert '"AWS_SECRET_ACCESS_KEY"' in secret["mend"]
+    assert '"AWS_SECRET_ACCESS_KEY"' in secret["fix"]
     operator = next(each for each in findings if each["subject"] == "Operator")
     assert operator["severity"] == "Problem", "it runs outside of the cluster here, and has no Deployment"
 

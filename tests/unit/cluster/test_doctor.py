@@ -1,4 +1,4 @@
-"""What ``kubectl mmon doctor`` finds: each of the usual mistakes, with the command that mends it."""
+"""What ``kubectl mmon doctor`` finds: each of the usual mistakes, with the command that fixes it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_healthy_monitor_has_no_findings_but_fine_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "severity", "message", "mend"),
+    ("given", "severity", "message", "fix"),
     [
         ({"operators": []}, PROBLEM, "No Deployment of the operator exists", "helm install modelmonitor "),
         (
@@ -151,15 +151,15 @@ def test_a_healthy_monitor_has_no_findings_but_fine_ones() -> None:
         ),
     ],
 )
-def test_what_is_wrong_around_a_monitor(given: dict[str, Any], severity: Severity, message: str, mend: str) -> None:
+def test_what_is_wrong_around_a_monitor(given: dict[str, Any], severity: Severity, message: str, fix: str) -> None:
     findings = find(observed(last_check=last_check(), spec={"schedule": "0 6 * * *"}), evidence(**given))
     found = [finding for finding in findings if finding.severity is severity and message in finding.message]
     assert found, findings
-    assert found[0].mend.startswith(mend), found[0].mend
+    assert found[0].fix.startswith(fix), found[0].fix
 
 
 @pytest.mark.parametrize(
-    ("status", "severity", "message", "mend"),
+    ("status", "severity", "message", "fix"),
     [
         (
             {"conditions": [condition(ConditionType.READY, "False", "InvalidSpec", "spec.x: wrong")]},
@@ -251,11 +251,11 @@ def test_what_is_wrong_around_a_monitor(given: dict[str, Any], severity: Severit
         ),
     ],
 )
-def test_what_is_wrong_with_a_monitor(status: dict[str, Any], severity: Severity, message: str, mend: str) -> None:
+def test_what_is_wrong_with_a_monitor(status: dict[str, Any], severity: Severity, message: str, fix: str) -> None:
     findings = find(observed(**status), evidence())
     found = [finding for finding in findings if finding.severity is severity and message in finding.message]
     assert found, findings
-    assert found[0].mend.startswith(mend), found[0].mend
+    assert found[0].fix.startswith(fix), found[0].fix
 
 
 def test_a_schedule_with_gaps_is_not_late() -> None:
@@ -290,7 +290,7 @@ def test_problems_come_first_each_with_its_command() -> None:
         "  ✓  Spec: It is valid."
     )
     document = finding_document("ml/flights", findings)
-    assert (document["healthy"], document["findings"][2]["mend"]) == (False, "kubectl create secret")
+    assert (document["healthy"], document["findings"][2]["fix"]) == (False, "kubectl create secret")
 
 
 def test_hostile_texts_are_harmless() -> None:
@@ -298,4 +298,4 @@ def test_hostile_texts_are_harmless() -> None:
     findings = find(observed(waiting_jobs=[waiting]), evidence(operators=Denied(HOSTILE)))
     text = render(finding_blocks(HOSTILE, findings), width=100, color=False)
     assert all(c.isprintable() or c == "\n" for c in text)
-    assert all(c.isprintable() for finding in findings for c in finding.mend)
+    assert all(c.isprintable() for finding in findings for c in finding.fix)

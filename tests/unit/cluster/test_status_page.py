@@ -133,7 +133,7 @@ def waiting(reason: str) -> WaitingJob:
             "kubectl mmon promote flights -n ml              make v7-11111111 the champion",
         ),
         ({"spec": {"suspend": True}}, "  kubectl mmon resume flights -n ml"),
-        ({"conditions": []}, "  kubectl mmon doctor flights -n ml   what is wrong, and what mends it"),
+        ({"conditions": []}, "  kubectl mmon doctor flights -n ml   what is wrong, and how to fix it"),
         (
             {
                 "history": [

@@ -200,11 +200,12 @@ def test_the_columns_of_kubectl_get_are_described() -> None:
     assert {column for column in _printer_columns() if column != "v1alpha1"} - described <= {"Next", "Reason"}
 
 
-def test_the_page_of_the_command_line_is_up_to_date() -> None:
+@pytest.mark.parametrize(("arguments", "name"), [((), "cli.md"), (("mmon",), "mmon.md")])
+def test_the_pages_of_the_command_lines_are_up_to_date(arguments: tuple[str, ...], name: str) -> None:
     printed = subprocess.run(
-        [sys.executable, ROOT / "hack" / "generate_cli.py"], check=True, capture_output=True, text=True
+        [sys.executable, ROOT / "hack" / "generate_cli.py", *arguments], check=True, capture_output=True, text=True
     ).stdout
-    assert printed == (DOCS / "reference" / "cli.md").read_text(), "run `make manifests`"
+    assert printed == (DOCS / "reference" / name).read_text(), "run `make manifests`"
 
 
 def test_the_diagrams_are_up_to_date(tmp_path: Path) -> None:

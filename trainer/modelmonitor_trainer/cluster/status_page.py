@@ -212,7 +212,7 @@ def _next_steps(monitor: ObservedMonitor, caller: Caller) -> Iterator[Row]:
     last, ready = status.last_training, monitor.condition(ConditionType.READY)
     blocked = any(job.reason not in {Reason.PENDING, Reason.QUEUED} for job in status.waiting_jobs)
     if ready is None or ready.status != "True" or status.last_check_failure is not None or blocked:
-        yield Row(caller.mmon("doctor", name), "what is wrong, and what mends it")
+        yield Row(caller.mmon("doctor", name), "what is wrong, and how to fix it")
     if monitor.spec is not None and monitor.spec.suspend:
         yield Row(caller.mmon("resume", name), "check and train again")
     if last is not None and last.outcome == TrainingOutcome.AWAITING_APPROVAL:

@@ -47,9 +47,9 @@ def add_commands(subparsers: Any) -> None:
     doctor = _command(
         subparsers,
         "doctor",
-        "find what is wrong with a monitor in a cluster, and how to mend it",
+        "find what is wrong with a monitor in a cluster, and how to fix it",
         "Find what is wrong with a monitor in a cluster: the operator, the schedule, credentials, quotas, Jobs that do "
-        "not start or fail, partitions and columns on the object store. Each finding has the command that mends it, or "
+        "not start or fail, partitions and columns on the object store. Each finding has the command that fixes it, or "
         "that shows its cause. Nothing is changed. The exit code is 10 if there is a problem.",
     )
     doctor.add_argument("--no-data", action="store_true", help="do not read the object store")

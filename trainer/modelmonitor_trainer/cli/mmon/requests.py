@@ -208,7 +208,7 @@ def _print_result(
         if progress.stage is Stage.DONE and request.role.value in {"check", "train"}:
             rows.append(Row("", f"Its page: {session.caller.mmon('report', args.name, *option)}", wrap=False))
         elif progress.stage is Stage.FAILED:
-            rows.append(Row("", f"What mends it: {session.caller.mmon('doctor', args.name)}", wrap=False))
+            rows.append(Row("", f"To find the cause: {session.caller.mmon('doctor', args.name)}", wrap=False))
         print_blocks([Block("", tuple(rows))])
     else:
         say("It has not ended within --timeout. It goes on: the request stays.")

@@ -73,17 +73,17 @@ def _operator(monitor: ObservedMonitor, evidence: Evidence, caller: Caller) -> I
         wanted = (watching[0].get("spec") or {}).get("replicas", 1)
         where = f"deployment/{metadata['name']}"
         if wanted == 0:
-            mend = caller.cluster_wide("scale", where, "--replicas=1", "-n", metadata["namespace"])
-            yield problem(subject, "It has been scaled to zero, so it decides and starts nothing.", mend)
+            fix = caller.cluster_wide("scale", where, "--replicas=1", "-n", metadata["namespace"])
+            yield problem(subject, "It has been scaled to zero, so it decides and starts nothing.", fix)
         else:
-            mend = caller.cluster_wide("describe", where, "-n", metadata["namespace"])
-            yield problem(subject, "None of its pods is available, so it decides and starts nothing.", mend)
+            fix = caller.cluster_wide("describe", where, "-n", metadata["namespace"])
+            yield problem(subject, "None of its pods is available, so it decides and starts nothing.", fix)
         return
     if processed != monitor.generation:
         metadata = running[0]["metadata"]
-        mend = caller.cluster_wide("logs", f"deployment/{metadata['name']}", "--tail=50", "-n", metadata["namespace"])
+        fix = caller.cluster_wide("logs", f"deployment/{metadata['name']}", "--tail=50", "-n", metadata["namespace"])
         state = "has never processed this monitor" if processed is None else "has not processed the newest spec"
-        yield warning(subject, f"It runs and {state}. If that lasts for a minute, its log has the cause.", mend)
+        yield warning(subject, f"It runs and {state}. If that lasts for a minute, its log has the cause.", fix)
         return
     yield fine(subject, "It runs, watches this namespace, and has processed the newest spec.")
 
@@ -106,11 +106,11 @@ def _spec(monitor: ObservedMonitor, caller: Caller) -> Iterator[Finding]:
     edit = caller.kubectl("edit", "mmon", monitor.name)
     ready = monitor.condition(ConditionType.READY)
     if ready is not None and ready.status != "True":
-        mend = {
+        fix = {
             Reason.NAME_COLLISION.value: caller.kubectl("get", "cronjob,job"),
             Reason.OBJECT_REFUSED.value: caller.kubectl("describe", "mmon", monitor.name),
         }.get(ready.reason, edit)
-        yield problem("Spec", f"{ready.reason}: {full_stop(ready.message)}", mend)
+        yield problem("Spec", f"{ready.reason}: {full_stop(ready.message)}", fix)
     elif monitor.spec is None:
         message = "This version of the command cannot read it"
         yield warning("Spec", f"{message}: {full_stop(monitor.spec_problem)}", edit)
@@ -137,8 +137,8 @@ def _schedule(monitor: ObservedMonitor, evidence: Evidence, now: dt.datetime, ca
         yield warning("Schedule", f"{written} is next due {relative(due, now)}.", edit)
     cron_job = evidence.cron_job
     if isinstance(cron_job, Missing):
-        mend = caller.kubectl("describe", "mmon", monitor.name)
-        yield problem("Schedule", "The CronJob of the checks does not exist; the operator creates it.", mend)
+        fix = caller.kubectl("describe", "mmon", monitor.name)
+        yield problem("Schedule", "The CronJob of the checks does not exist; the operator creates it.", fix)
     elif isinstance(cron_job, ClusterError):
         yield unknown("Schedule", f"The CronJob cannot be read: {full_stop(str(cron_job))}")
     elif cron_job is not None and not spec.suspend:
@@ -161,9 +161,9 @@ def _missed(
     # A schedule can have gaps, so that what was due after the last start is decided by the schedule itself.
     due = next_time(monitor.spec.schedule, monitor.spec.time_zone, parse_time(last))
     if now - due > max(dt.timedelta(minutes=10), shortest_interval(monitor.spec.schedule)):
-        mend = caller.kubectl("describe", "cronjob", str(metadata["name"]))
+        fix = caller.kubectl("describe", "cronjob", str(metadata["name"]))
         late = duration((now - due).total_seconds())
-        yield problem("Schedule", f"{written}: a check was due {late} ago, and the CronJob has not started it.", mend)
+        yield problem("Schedule", f"{written}: a check was due {late} ago, and the CronJob has not started it.", fix)
 
 
 def _secret(monitor: ObservedMonitor, evidence: Evidence, caller: Caller) -> Iterator[Finding]:
@@ -172,8 +172,8 @@ def _secret(monitor: ObservedMonitor, evidence: Evidence, caller: Caller) -> Ite
         return
     name, secret, subject = storage.credentials_secret_ref.name, evidence.secret, "Credentials"
     if isinstance(secret, Missing):
-        mend = caller.kubectl("create", "secret", "generic", name, *_KEYS_OF_SECRET)
-        yield problem(subject, f"The Secret {name!r} does not exist in namespace {monitor.namespace}.", mend)
+        fix = caller.kubectl("create", "secret", "generic", name, *_KEYS_OF_SECRET)
+        yield problem(subject, f"The Secret {name!r} does not exist in namespace {monitor.namespace}.", fix)
     elif isinstance(secret, ClusterError):
         yield unknown(subject, f"The Secret {name!r} cannot be read: {full_stop(str(secret))}")
     elif secret is not None:
@@ -187,14 +187,14 @@ def _keys(name: str, data: Mapping[str, str], caller: Caller) -> Iterator[Findin
         others = sorted(set(data) - KEYS)
         hint = f" It has {listed(others, 3)}, which pods do not read as credentials." if others else ""
         patch = ", ".join(f'"{key}": "VALUE"' for key in missing)
-        mend = caller.kubectl("patch", "secret", name, "-p", f'{{"stringData": {{{patch}}}}}')
-        yield problem(subject, f"The Secret {name!r} has no key {' and no key '.join(missing)}.{hint}", mend)
+        fix = caller.kubectl("patch", "secret", name, "-p", f'{{"stringData": {{{patch}}}}}')
+        yield problem(subject, f"The Secret {name!r} has no key {' and no key '.join(missing)}.{hint}", fix)
     padded = [key for key in REQUIRED_KEYS if key not in missing and _is_padded(data[key])]
     if padded:
         patch = ", ".join(f'"{key}": "VALUE"' for key in padded)
-        mend = caller.kubectl("patch", "secret", name, "-p", f'{{"stringData": {{{patch}}}}}')
+        fix = caller.kubectl("patch", "secret", name, "-p", f'{{"stringData": {{{patch}}}}}')
         message = f"{' and '.join(padded)} of the Secret {name!r} begins or ends with blanks or a line break"
-        yield problem(subject, f"{message}, as echo writes without -n; the object store refuses it.", mend)
+        yield problem(subject, f"{message}, as echo writes without -n; the object store refuses it.", fix)
     if not missing and not padded:
         yield fine(subject, f"The Secret {name!r} has the keys that pods read.")
 
@@ -213,8 +213,8 @@ def _service_account(monitor: ObservedMonitor, evidence: Evidence, caller: Calle
         return
     name = storage.service_account_name
     if isinstance(evidence.service_account, Missing):
-        mend = caller.kubectl("create", "serviceaccount", name)
-        yield problem("Service account", f"{name!r} does not exist in namespace {monitor.namespace}.", mend)
+        fix = caller.kubectl("create", "serviceaccount", name)
+        yield problem("Service account", f"{name!r} does not exist in namespace {monitor.namespace}.", fix)
     elif isinstance(evidence.service_account, ClusterError):
         yield unknown("Service account", full_stop(str(evidence.service_account)))
     else:
@@ -230,8 +230,8 @@ def _quotas(evidence: Evidence, caller: Caller) -> Iterator[Finding]:
         hard, used = status.get("hard") or {}, status.get("used") or {}
         full = sorted(key for key, limit in hard.items() if _OF_PODS.match(key) and limit == used.get(key))
         if full:
-            mend = caller.kubectl("describe", "resourcequota", name)
-            yield warning("Quota", f"The ResourceQuota {name!r} is used up: {listed(full, 4)}. New pods wait.", mend)
+            fix = caller.kubectl("describe", "resourcequota", name)
+            yield warning("Quota", f"The ResourceQuota {name!r} is used up: {listed(full, 4)}. New pods wait.", fix)
         else:
             yield fine("Quota", f"The ResourceQuota {name!r} has room.")
 
@@ -243,7 +243,7 @@ def _permissions(evidence: Evidence, caller: Caller) -> Iterator[Finding]:
         elif permitted:
             yield fine("Your permissions", f"You may {purpose}.")
         else:
-            mend = caller.kubectl("create", "rolebinding", "modelmonitor-users", "--clusterrole=edit", "--user=NAME")
+            fix = caller.kubectl("create", "rolebinding", "modelmonitor-users", "--clusterrole=edit", "--user=NAME")
             yield warning(
-                "Your permissions", f"You may not {purpose}: that needs the verb patch on modelmonitors.", mend
+                "Your permissions", f"You may not {purpose}: that needs the verb patch on modelmonitors.", fix
             )

@@ -153,12 +153,12 @@ def _columns(store: Store, spec: ModelMonitorSpec, now: dt.datetime, edit: str) 
         if day is None:
             return  # reported with the partitions
         newest = survey_partitions(store, uri, day, day).partitions
-        found = types_of_newest(store, spec, batches_of_partitions(newest))
-        if found is None:
+        columns = types_of_newest(store, spec, batches_of_partitions(newest))
+        if columns is None:
             file = newest[-1].objects[-1].uri
             yield problem("Columns", f"The newest object cannot be read as a table: {file}.", "write it again")
             return
-        types.append(found)
+        types.append(columns)
     rows, labels = types[0], types[1] if len(types) > 1 else None
     problems, questions = find_type_problems(spec, rows)
     wrong = [*find_missing(spec, rows, labels), *problems]

@@ -1,4 +1,4 @@
-"""Findings: what is wrong, how it shows, and the command that mends it."""
+"""Findings: what is wrong, how it shows, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ class Finding:
         What was examined, such as the Secret.
     message
         What was found, in a sentence.
-    mend
+    fix
         A command, or what to do; empty if nothing is to be done.
     """
 
     severity: Severity
     subject: str
     message: str
-    mend: str = ""
+    fix: str = ""
 
 
-def problem(subject: str, message: str, mend: str = "") -> Finding:
+def problem(subject: str, message: str, fix: str = "") -> Finding:
     """Return a finding that keeps the monitor from working."""
-    return Finding(Severity.PROBLEM, subject, message, mend)
+    return Finding(Severity.PROBLEM, subject, message, fix)
 
 
-def warning(subject: str, message: str, mend: str = "") -> Finding:
+def warning(subject: str, message: str, fix: str = "") -> Finding:
     """Return a finding that may be intended."""
-    return Finding(Severity.WARNING, subject, message, mend)
+    return Finding(Severity.WARNING, subject, message, fix)
 
 
-def unknown(subject: str, message: str, mend: str = "") -> Finding:
+def unknown(subject: str, message: str, fix: str = "") -> Finding:
     """Return a finding about what could not be examined."""
-    return Finding(Severity.UNKNOWN, subject, message, mend)
+    return Finding(Severity.UNKNOWN, subject, message, fix)
 
 
 def fine(subject: str, message: str) -> Finding:
@@ -86,8 +86,8 @@ def finding_blocks(name: str, findings: Sequence[Finding]) -> tuple[Block, ...]:
     for finding in ordered:
         mark, tone = _MARKS[finding.severity]
         rows.append(Row(mark, finding.message, f"{finding.subject}:", tone))
-        if finding.mend:
-            rows.append(Row("", f"→ {finding.mend}", tone=Tone.BOLD, wrap=False))
+        if finding.fix:
+            rows.append(Row("", f"→ {finding.fix}", tone=Tone.BOLD, wrap=False))
     return (Block(f"{name}: {', '.join(parts)}", tuple(rows)),)
 
 
@@ -97,6 +97,6 @@ def finding_document(name: str, findings: Sequence[Finding]) -> dict[str, Any]:
         "monitor": name,
         "healthy": is_healthy(findings),
         "findings": [
-            {"severity": f.severity.value, "subject": f.subject, "message": f.message, "mend": f.mend} for f in findings
+            {"severity": f.severity.value, "subject": f.subject, "message": f.message, "fix": f.fix} for f in findings
         ],
     }

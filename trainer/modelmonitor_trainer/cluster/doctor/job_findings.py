@@ -27,8 +27,8 @@ def find_in_jobs(monitor: ObservedMonitor, evidence: Evidence, now: dt.datetime,
     """Yield what is wrong with the checks and the trainings of a monitor."""
     blocked = [job for job in monitor.status.waiting_jobs if job.reason not in {Reason.PENDING, Reason.QUEUED}]
     for job in blocked:
-        mend = mend_of(job.reason, monitor, job.job_name, caller)
-        yield problem(f"Job {job.job_name}", f"It cannot start ({job.reason}). {full_stop(job.message)}", mend)
+        fix = fix_of(job.reason, monitor, job.job_name, caller)
+        yield problem(f"Job {job.job_name}", f"It cannot start ({job.reason}). {full_stop(job.message)}", fix)
     yield from _stuck_pods(evidence, {job.job_name for job in blocked}, caller)
     yield from _failed_checks(monitor, caller)
     yield from _failed_training(monitor, caller)
@@ -38,8 +38,8 @@ def find_in_jobs(monitor: ObservedMonitor, evidence: Evidence, now: dt.datetime,
     yield from _rollout(monitor, caller)
 
 
-def mend_of(reason: str, monitor: ObservedMonitor, job: str, caller: Caller) -> str:
-    """Return the command that mends a failure, or the one that shows its cause."""
+def fix_of(reason: str, monitor: ObservedMonitor, job: str, caller: Caller) -> str:
+    """Return the command that fixes a failure, or the one that shows its cause."""
     describe = caller.kubectl("describe", "job", job)
     return {
         FailureReason.IMAGE_NOT_PULLED.value: caller.kubectl("describe", "pod", "-l", f"job-name={job}"),
@@ -87,15 +87,15 @@ def _failed_checks(monitor: ObservedMonitor, caller: Caller) -> Iterator[Finding
     if failure is not None:
         times = f" {failure.failures} times in a row" if failure.failures > 1 else ""
         message = f"They have failed{times} ({failure.reason}). {full_stop(failure.message)}"
-        yield problem("Checks", message, mend_of(failure.reason, monitor, failure.job_name, caller))
+        yield problem("Checks", message, fix_of(failure.reason, monitor, failure.job_name, caller))
     elif check is not None and check.verdict == Reason.CORRUPTED:
         message = f"The newest found corrupted data, which blocks training. {full_stop(check.message)}"
         yield problem("Checks", message, caller.mmon("report", monitor.name))
     elif check is not None:
         yield fine("Checks", f"The newest has returned a verdict: {check.verdict}.")
     else:
-        mend = caller.mmon("check", monitor.name, "--wait")
-        yield warning("Checks", "None has returned a verdict yet.", mend)
+        fix = caller.mmon("check", monitor.name, "--wait")
+        yield warning("Checks", "None has returned a verdict yet.", fix)
 
 
 def _failed_training(monitor: ObservedMonitor, caller: Caller) -> Iterator[Finding]:
@@ -106,7 +106,7 @@ def _failed_training(monitor: ObservedMonitor, caller: Caller) -> Iterator[Findi
         reason = last.outcome_reason or FailureReason.NO_VERDICT.value
         times = f", {last.failures} times in a row" if last.failures > 1 else ""
         message = f"Training {last.number} failed ({reason}){times}. {full_stop(last.message or 'no cause given')}"
-        yield problem("Training", message, mend_of(reason, monitor, last.job_name, caller))
+        yield problem("Training", message, fix_of(reason, monitor, last.job_name, caller))
     elif last.outcome == TrainingOutcome.AWAITING_APPROVAL:
         message = f"Training {last.number} made {last.version}, which waits for your approval."
         yield warning("Training", message, caller.mmon("promote", monitor.name))
@@ -131,5 +131,5 @@ def _rollout(monitor: ObservedMonitor, caller: Caller) -> Iterator[Finding]:
     if rollout is None or condition is None or condition.status == "True":
         return
     if condition.reason in {Reason.ROLLOUT_BLOCKED, Reason.ROLLOUT_FAILED}:
-        mend = caller.kubectl("rollout", "status", f"deployment/{rollout.deployment}")
-        yield problem("Rollout", f"{condition.reason}: {full_stop(condition.message)}", mend)
+        fix = caller.kubectl("rollout", "status", f"deployment/{rollout.deployment}")
+        yield problem("Rollout", f"{condition.reason}: {full_stop(condition.message)}", fix)
