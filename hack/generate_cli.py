@@ -70,7 +70,7 @@ same words for what it does not already do with files: `modelmonitor report NAME
 
 - It runs your kubectl, so your kubeconfig, logins and proxies apply. Nothing is installed in the cluster.
 - It changes a monitor only as [annotations](../concepts/life-of-a-monitor.md) and `spec.suspend` do, with your rights.
-  `manifests/samples/mmon-user.yaml` is a Role with what it needs.
+  `manifests/samples/mmon-user.yaml` has the rules that it needs, as a ClusterRole.
 - `report`, `history --all` and `doctor` read the object store: with the Secret of the monitor if you may read it, or
   else with your own AWS credentials. The port of a store within the cluster is forwarded. `doctor --no-data` does not
   read it.

@@ -67,9 +67,9 @@ def mmon(api_server: ApiServer, namespace: str, tmp_path: Path) -> Plugin:
 
 @pytest.fixture
 def of_user(api_server: ApiServer, cluster: Client, namespace: str, tmp_path: Path) -> Plugin:
-    """The plugin of a service account that has the Role of the sample, and nothing else."""
+    """The plugin of a service account that has the rules of the sample, and nothing else."""
     role = next(item for item in yaml.safe_load_all(SAMPLE.read_text()) if item["metadata"]["name"] == "mmon-user")
-    cluster.create({**role, "metadata": {"name": "mmon-user"}}, namespace)
+    cluster.create({**role, "kind": "Role"}, namespace)
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ann"}}
     cluster.create(account, namespace)
     binding = {

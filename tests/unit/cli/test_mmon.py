@@ -209,7 +209,7 @@ def test_a_report_is_written_to_a_file(
     assert capsys.readouterr().out == f"{target}\n"
     assert target.read_text().endswith("<p>training 4")
     opened: list[str] = []
-    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or False)
+    monkeypatch.setattr("webbrowser.open", opened.append)  # returns nothing: no browser was found
     assert modelmonitor(["report", "flights", "--training", "4"]) == 0
     captured = capsys.readouterr()
     assert opened == [Path(captured.out.strip()).as_uri()]

@@ -139,7 +139,7 @@ def test_progress(request_: Request, status: dict[str, Any], stage: Stage, reaso
     assert (progress.stage, progress.reason) == (stage, reason)
 
 
-def annotations(request: Request) -> dict[str, Any]:
+def annotations_of(request: Request) -> dict[str, Any]:
     return dict(request.patch()["metadata"]["annotations"])
 
 
@@ -150,15 +150,15 @@ def test_the_operator_reads_what_is_requested() -> None:
         (request_rollback("previous", NOW), "rollback"),
         (request_promotion("v2-0badcafe", "the slice is closed", NOW), "promote"),
     ):
-        requests = Requests.from_annotations(annotations(request))
+        requests = Requests.from_annotations(annotations_of(request))
         assert getattr(requests, field) == request.token
     assert version_of(request_promotion("v2-0badcafe", "", NOW).token) == "v2-0badcafe"
     assert request_rollback("v1-0badcafe", NOW).token != request_rollback("v1-0badcafe", NOW.replace(minute=1)).token
 
 
 def test_a_promotion_without_a_reason_removes_that_of_an_earlier_one() -> None:
-    assert annotations(request_promotion("v2", "", NOW))[names.ANNOTATION_PROMOTE_REASON] is None
-    assert annotations(request_promotion("v2", "why", NOW))[names.ANNOTATION_PROMOTE_REASON] == "why"
+    assert annotations_of(request_promotion("v2", "", NOW))[names.ANNOTATION_PROMOTE_REASON] is None
+    assert annotations_of(request_promotion("v2", "why", NOW))[names.ANNOTATION_PROMOTE_REASON] == "why"
 
 
 @pytest.mark.parametrize("version", ["", "v1#x", "../v1", "v" * 65, "v1 2"])
@@ -170,9 +170,9 @@ def test_a_version_is_a_name(version: str) -> None:
 def test_the_version_to_promote_is_the_one_that_awaits_approval() -> None:
     awaiting = training(completion_time=NOW, outcome="AwaitingApproval", version="v7-1")
     assert version_to_promote(observed(last_training=awaiting)) == "v7-1"
-    for status in ({}, {"last_training": training(outcome="Rejected", version="v7-1")}):
+    for last in (None, training(outcome="Rejected", version="v7-1")):
         with pytest.raises(BadConfiguration, match="no version awaits approval"):
-            version_to_promote(observed(**status))
+            version_to_promote(observed(last_training=last))
 
 
 def test_what_nothing_would_serve_is_refused() -> None:
