@@ -15,9 +15,18 @@ from modelmonitor_trainer.cluster.doctor.cluster_findings import find_in_cluster
 from modelmonitor_trainer.cluster.doctor.evidence import Evidence
 from modelmonitor_trainer.cluster.doctor.findings import Finding, Severity, finding_blocks, finding_document, is_healthy
 from modelmonitor_trainer.cluster.doctor.job_findings import find_in_jobs
+from modelmonitor_trainer.cluster.doctor.store_findings import explain_refusal
 from modelmonitor_trainer.cluster.errors import Denied, Missing
 from modelmonitor_trainer.cluster.observed import ObservedMonitor
 from modelmonitor_trainer.cluster.page import render
+from modelmonitor_trainer.cluster.results import MissingSecret
+from modelmonitor_trainer.errors import (
+    BadConfiguration,
+    CredentialsRefused,
+    ModelMonitorError,
+    NotFound,
+    StorageUnavailable,
+)
 from unit.cluster.observed import DAY, HOSTILE, HOUR, NOW, READY, condition, job, last_check, observed
 
 CALLER = Caller("ml", context="prod")
@@ -256,6 +265,57 @@ def test_what_is_wrong_with_a_monitor(status: dict[str, Any], severity: Severity
     found = [finding for finding in findings if finding.severity is severity and message in finding.message]
     assert found, findings
     assert found[0].fix.startswith(fix), found[0].fix
+
+
+def event(name: str, reason: str, age: dt.timedelta = HOUR / 2) -> dict[str, Any]:
+    time = (NOW - age).isoformat()
+    about = {"kind": "CronJob", "name": name}
+    return {"metadata": {}, "involvedObject": about, "reason": reason, "message": "why", "lastTimestamp": time}
+
+
+@pytest.mark.parametrize(
+    ("events", "messages"),
+    [
+        ([event("flights-check", "FailedCreate")] * 2, ["FailedCreate: why."]),
+        ([event("flights-check", "FailedCreate", DAY)], []),
+        ([event("other-check", "FailedCreate"), event("flights-check", "Created")], []),
+        (Denied("events is forbidden"), []),
+    ],
+)
+def test_warnings_of_controllers(events: Any, messages: list[str]) -> None:
+    findings = find(observed(last_check=last_check()), evidence(events=events))
+    assert [finding.message for finding in findings if finding.severity is PROBLEM] == messages
+
+
+def test_a_right_that_the_operator_lacks() -> None:
+    message = 'cronjobs.batch is forbidden: User "system:serviceaccount:system:mm" cannot create resource'
+    refused = observed(conditions=[condition(ConditionType.READY, "False", "ObjectRefused", message)])
+    deployment = operator()
+    deployment["spec"]["template"]["spec"]["serviceAccountName"] = "mm"
+    [spec] = [each for each in find(refused, evidence(operators=[deployment])) if each.subject == "Spec"]
+    assert spec.fix == "kubectl auth can-i --list --as=system:serviceaccount:system:mm -n ml --context prod"
+    [spec] = [each for each in find(refused, evidence(operators=Denied("no"))) if each.subject == "Spec"]
+    assert spec.fix == "kubectl describe mmon flights -n ml --context prod"
+
+
+@pytest.mark.parametrize(
+    ("error", "as_pods", "severity", "fix"),
+    [
+        (MissingSecret("the Secret 's3' does not exist"), False, None, ""),
+        (BadConfiguration("the Secret 's3' lacks the key k"), False, None, ""),
+        (Missing('services "s3" not found'), False, PROBLEM, "kubectl get services --all-namespaces --context prod"),
+        (CredentialsRefused("refused"), True, PROBLEM, "kubectl patch secret s3 -p "),
+        (CredentialsRefused("refused"), False, UNKNOWN, "kubectl mmon doctor flights --endpoint URL"),
+        (NotFound("no bucket"), True, PROBLEM, "kubectl edit mmon flights"),
+        (StorageUnavailable("no answer"), True, UNKNOWN, "kubectl mmon doctor flights --endpoint URL"),
+    ],
+)
+def test_what_a_refusal_of_the_store_means(
+    error: ModelMonitorError, as_pods: bool, severity: Severity | None, fix: str
+) -> None:
+    finding = explain_refusal(error, observed(), CALLER, as_pods=as_pods)
+    assert (finding and finding.severity) == severity
+    assert finding is None or finding.fix.startswith(fix)
 
 
 def test_a_schedule_with_gaps_is_not_late() -> None:

@@ -38,6 +38,10 @@ _PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
+class MissingSecret(Missing):
+    """The Secret that the spec refers to does not exist."""
+
+
 @dataclass(frozen=True)
 class ServiceAddress:
     """A Service of the cluster in an endpoint URL.
@@ -109,11 +113,14 @@ class Access:
         How it is reached, for messages.
     credentials
         Whose credentials are used, for messages.
+    as_pods
+        Whether they are those of the pods.
     """
 
     store: Store
     endpoint: str
     credentials: str
+    as_pods: bool = False
 
 
 @contextlib.contextmanager
@@ -147,7 +154,7 @@ def open_results(kubectl: Kubectl, namespace: str, storage: Storage, endpoint: s
             port = stack.enter_context(_forward(kubectl, service))
             url, how = f"{service.scheme}://127.0.0.1:{port}", f"{declared} (forwarded to port {port})"
         stack.enter_context(_environment(variables))
-        yield Access(_connect(url, storage.region), how, source)
+        yield Access(_connect(url, storage.region), how, source, as_pods=variables is not None)
 
 
 def explain_access(error: Exception, access: Access) -> Exception:
@@ -165,7 +172,7 @@ def _credentials(kubectl: Kubectl, namespace: str, storage: Storage) -> tuple[di
     try:
         secret = kubectl.get(f"/api/v1/namespaces/{namespace}/secrets/{quote(reference.name, safe='')}")
     except Missing:
-        raise Missing(
+        raise MissingSecret(
             f"the Secret {reference.name!r} of spec.storage.credentialsSecretRef does not exist in namespace "
             f"{namespace}; create it, or correct the spec"
         ) from None

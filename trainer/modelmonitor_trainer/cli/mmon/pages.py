@@ -156,27 +156,29 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _find_in_store(session: Session, monitor: ObservedMonitor, now: dt.datetime, endpoint: str | None) -> list[Finding]:
-    """Return the findings about the data; that the store cannot be reached from here need not be a problem of pods."""
+    """Return the findings about the object store and the data."""
     from modelmonitor_trainer.cluster.doctor.data_findings import find_in_data
-    from modelmonitor_trainer.cluster.doctor.findings import fine, unknown
+    from modelmonitor_trainer.cluster.doctor.findings import fine
+    from modelmonitor_trainer.cluster.doctor.store_findings import explain_refusal
     from modelmonitor_trainer.cluster.results import explain_access, open_results
     from modelmonitor_trainer.errors import ModelMonitorError
-    from modelmonitor_trainer.text import as_sentence
 
-    spec, edit = monitor.spec, session.caller.kubectl("edit", "mmon", monitor.name)
+    spec, caller, as_pods = monitor.spec, session.caller, False
     if spec is None:
         return []
-    again = session.caller.mmon("doctor", monitor.name, "--endpoint", "URL")
     try:
         with open_results(session.kubectl, monitor.namespace, spec.storage, endpoint) as access:
+            as_pods = access.as_pods
             try:
                 access.store.children(f"{spec.storage.results_uri}{monitor.namespace}/")
             except ModelMonitorError as error:
                 raise explain_access(error, access) from error
-            reached = fine("Object store", f"{access.endpoint} responds to {access.credentials}.")
+            reached = fine("Object store", f"{access.endpoint} responds; credentials: {access.credentials}.")
+            edit = caller.kubectl("edit", "mmon", monitor.name)
             return [reached, *find_in_data(access.store, spec, now, edit)]
     except ModelMonitorError as error:
-        return [unknown("Object store", f"It cannot be read from here: {as_sentence(str(error))}", again)]
+        finding = explain_refusal(error, monitor, caller, as_pods=as_pods)
+        return [finding] if finding is not None else []
 
 
 def _now() -> dt.datetime:

@@ -34,7 +34,7 @@ def find_in_cluster(
 ) -> Iterator[Finding]:
     """Yield what is wrong with the objects around a monitor, and what is fine."""
     yield from _operator(monitor, evidence, caller)
-    yield from _spec(monitor, caller)
+    yield from _spec(monitor, evidence, caller)
     yield from _schedule(monitor, evidence, now, caller)
     yield from _secret(monitor, evidence, caller)
     yield from _service_account(monitor, evidence, caller)
@@ -102,13 +102,13 @@ def _watches(deployment: Mapping[str, Any], namespace: str) -> bool:
     return not watched or namespace in watched
 
 
-def _spec(monitor: ObservedMonitor, caller: Caller) -> Iterator[Finding]:
+def _spec(monitor: ObservedMonitor, evidence: Evidence, caller: Caller) -> Iterator[Finding]:
     edit = caller.kubectl("edit", "mmon", monitor.name)
     ready = monitor.condition(ConditionType.READY)
     if ready is not None and ready.status != "True":
         fix = {
             Reason.NAME_COLLISION.value: caller.kubectl("get", "cronjob,job"),
-            Reason.OBJECT_REFUSED.value: caller.kubectl("describe", "mmon", monitor.name),
+            Reason.OBJECT_REFUSED.value: _fix_of_refusal(monitor, ready.message, evidence, caller),
         }.get(ready.reason, edit)
         yield problem("Spec", f"{ready.reason}: {full_stop(ready.message)}", fix)
     elif monitor.spec is None:
@@ -120,6 +120,16 @@ def _spec(monitor: ObservedMonitor, caller: Caller) -> Iterator[Finding]:
         yield warning(
             "Paused", "spec.suspend is true: neither checks nor trainings start.", caller.mmon("resume", monitor.name)
         )
+
+
+def _fix_of_refusal(monitor: ObservedMonitor, message: str, evidence: Evidence, caller: Caller) -> str:
+    """Return the command for an object that the API server refuses: whether the operator lacks a permission."""
+    operators = [] if isinstance(evidence.operators, ClusterError) else evidence.operators
+    if "forbidden" not in message or "cannot" not in message or not operators:
+        return caller.kubectl("describe", "mmon", monitor.name)
+    namespace = operators[0]["metadata"]["namespace"]
+    account = operators[0]["spec"]["template"]["spec"].get("serviceAccountName", "default")
+    return caller.kubectl("auth", "can-i", "--list", f"--as=system:serviceaccount:{namespace}:{account}")
 
 
 def _schedule(monitor: ObservedMonitor, evidence: Evidence, now: dt.datetime, caller: Caller) -> Iterator[Finding]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
-from modelmonitor_api.names import ConditionType, FailureReason, Reason, Role
+from modelmonitor_api.names import ConditionType, FailureReason, Reason, Role, cron_job_name
 from modelmonitor_api.outcomes import TrainingOutcome
+from modelmonitor_api.status import parse_time
 from modelmonitor_policy import JobObservation
 from modelmonitor_trainer.cluster.caller import Caller
 from modelmonitor_trainer.cluster.doctor.evidence import Evidence
@@ -19,6 +20,12 @@ from modelmonitor_trainer.cluster.page import duration, full_stop
 _STUCK = frozenset(
     {"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError"}
 )
+#: Reasons of events by which the controllers of CronJobs and Jobs explain that nothing starts, and for how long.
+_WARNINGS = frozenset(
+    {"FailedCreate", "UnparseableSchedule", "UnParseableCronJobSchedule", "UnknownTimeZone", "TooManyMissedTimes"}
+    | {"InvalidSchedule", "FailedNeedsStart", "MissSchedule"}
+)
+_RECENT = dt.timedelta(hours=1)
 #: Share of its deadline after which a Job that has not ended is worth a look.
 _LATE = 0.5
 
@@ -30,6 +37,7 @@ def find_in_jobs(monitor: ObservedMonitor, evidence: Evidence, now: dt.datetime,
         fix = fix_of(job.reason, monitor, job.job_name, caller)
         yield problem(f"Job {job.job_name}", f"It cannot start ({job.reason}). {full_stop(job.message)}", fix)
     yield from _stuck_pods(evidence, {job.job_name for job in blocked}, caller)
+    yield from _warnings(monitor, evidence, {job.job_name for job in blocked}, now, caller)
     yield from _failed_checks(monitor, caller)
     yield from _failed_training(monitor, caller)
     for running in monitor.jobs:
@@ -46,7 +54,7 @@ def fix_of(reason: str, monitor: ObservedMonitor, job: str, caller: Caller) -> s
         FailureReason.CONTAINER_CONFIG_ERROR.value: caller.kubectl("get", "secret"),
         FailureReason.UNSCHEDULABLE.value: caller.kubectl("describe", "pod", "-l", f"job-name={job}"),
         FailureReason.POD_REFUSED.value: caller.kubectl("get", "resourcequota,limitrange,serviceaccount"),
-        FailureReason.CREDENTIALS_REFUSED.value: _renew(monitor, caller),
+        FailureReason.CREDENTIALS_REFUSED.value: renew_credentials(monitor, caller),
         FailureReason.NOT_FOUND.value: caller.kubectl("edit", "mmon", monitor.name),
         FailureReason.BAD_CONFIGURATION.value: caller.kubectl("edit", "mmon", monitor.name),
         FailureReason.OUT_OF_MEMORY.value: caller.kubectl("edit", "mmon", monitor.name),
@@ -57,7 +65,8 @@ def fix_of(reason: str, monitor: ObservedMonitor, job: str, caller: Caller) -> s
     }.get(reason, describe)
 
 
-def _renew(monitor: ObservedMonitor, caller: Caller) -> str:
+def renew_credentials(monitor: ObservedMonitor, caller: Caller) -> str:
+    """Return the command that replaces refused credentials."""
     reference = monitor.spec.storage.credentials_secret_ref if monitor.spec is not None else None
     if reference is None:
         return "give the service account of spec.storage.serviceAccountName access to the buckets"
@@ -80,6 +89,27 @@ def _stuck_pods(evidence: Evidence, known: set[str], caller: Caller) -> Iterator
             name = str(pod["metadata"]["name"])
             message = f"It cannot start ({stuck['reason']}). {full_stop(str(stuck.get('message') or 'no cause given'))}"
             yield problem(f"Pod {name}", message, caller.kubectl("describe", "pod", name))
+
+
+def _warnings(
+    monitor: ObservedMonitor, evidence: Evidence, known: set[str], now: dt.datetime, caller: Caller
+) -> Iterator[Finding]:
+    """Yield what the controllers of CronJobs and Jobs warn of, once for each object and reason."""
+    if isinstance(evidence.events, ClusterError):
+        return
+    own = {cron_job_name(monitor.name), *(job.name for job in monitor.jobs if job.finished is None)} - known
+    newest: dict[tuple[str, str], str] = {}
+    for event in evidence.events:
+        about, reason = event.get("involvedObject") or {}, str(event.get("reason", ""))
+        time = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+        if about.get("name") not in own or reason not in _WARNINGS or time is None:
+            continue
+        if now - parse_time(str(time)) < _RECENT:
+            newest[f"{about.get('kind')} {about['name']}", reason] = str(event.get("message", ""))
+    for (subject, reason), message in newest.items():
+        kind, _, name = subject.partition(" ")
+        fix = caller.kubectl("describe", kind.lower(), name)
+        yield problem(subject, f"{reason}: {full_stop(message or 'no cause given')}", fix)
 
 
 def _failed_checks(monitor: ObservedMonitor, caller: Caller) -> Iterator[Finding]:
