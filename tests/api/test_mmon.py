@@ -108,7 +108,7 @@ def test_a_check_is_requested_and_waited_for(scene: Scene, mmon: Plugin) -> None
     status = mmon.run("status", "flights")
     assert "Drift. te [31mmp has drifted." in status
     assert "\x1b" not in status
-    assert "-D  - NoDrift ×1, D Drift ×1" in status
+    assert "- NoDrift ×1, D Drift ×1" in status
     assert mmon.json("status", "flights")["verdict"] == "Drift"
 
 
@@ -207,6 +207,7 @@ def test_a_page_is_found_and_fetched_with_the_rights_of_the_sample(
     for subject in ("Credentials", "Object store", "Reference", "Columns", "Your permissions"):
         assert by_subject[subject] == ["Fine"], findings
     assert of_user.json("history", "flights", "--all")["decisions"] == scene.status().get("decisions", [])
+    assert [point["verdict"] for point in of_user.json("status", "flights", "--checks", "30")["checks"]] == ["NoDrift"]
     of_user.run("explain", "flights")
     of_user.run("pause", "flights")
 

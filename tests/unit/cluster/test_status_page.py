@@ -158,8 +158,18 @@ def test_the_time_line_shows_verdicts_and_effects() -> None:
         pods=pods,
         last_check=last_check("Drift", top_features=[FeatureEvidence(name="temp", effect="0.31", p_value="0")]),
     )
-    assert "  Time line  ···█  largest effect of each check, from 0.31 to 0.31, since 2013-03-30\n" in text
-    assert "             ---D  - NoDrift ×3, D Drift ×1\n" in text
+    assert (
+        "  Time line  ···█  from 2013-03-30\n"
+        "             ---D\n"
+        "             - NoDrift ×3, D Drift ×1; bars: largest effect of a check, 0.31 to 0.31\n"
+    ) in text
+
+
+def test_a_long_time_line_has_several_lines() -> None:
+    pods = [check_pod(f"c{n}", monitors.check("NoDrift", time=NOW - n * HOUR, top_features=[])) for n in range(70)]
+    lines = page(pods=pods).splitlines()
+    first = next(index for index, line in enumerate(lines) if "Time line" in line)
+    assert [len(line.split()[-3]) for line in (lines[first], lines[first + 2])] == [60, 10]
 
 
 def test_hostile_texts_are_harmless() -> None:

@@ -14,7 +14,7 @@ from modelmonitor_api.messages import CheckVerdict, Failure, Malformed, decode_a
 from modelmonitor_api.names import ConditionType, Role
 from modelmonitor_api.resource import InvalidSpec, parse
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import Condition, ModelMonitorStatus
+from modelmonitor_api.status import Condition, LastCheck, ModelMonitorStatus
 from modelmonitor_policy import Facts, JobObservation, Requests, facts_of
 from modelmonitor_policy.job_objects import observe_job, role_of
 
@@ -157,11 +157,20 @@ def _checks(status: ModelMonitorStatus, pods: Sequence[Object]) -> tuple[CheckPo
     if failure is not None:
         points[failure.job_name] = CheckPoint(failure.time, FAILED, failure.message, job_name=failure.job_name)
     if check is not None:
-        effects = [effect for item in check.top_features if (effect := _number(item.effect)) is not None]
-        points[check.job_name] = CheckPoint(
-            check.time, check.verdict, check.message, max(effects, default=None), check.job_name
-        )
-    return tuple(sorted(points.values(), key=lambda point: (point.time, point.job_name)))
+        points[check.job_name] = point_of(check, check.job_name)
+    return ordered(points.values())
+
+
+def ordered(points: Iterable[CheckPoint]) -> tuple[CheckPoint, ...]:
+    """Return checks, each once, oldest first."""
+    by_job = {point.job_name: point for point in points}
+    return tuple(sorted(by_job.values(), key=lambda point: (point.time, point.job_name)))
+
+
+def point_of(check: CheckVerdict | LastCheck, job_name: str) -> CheckPoint:
+    """Return a check that has returned a verdict."""
+    effects = [effect for item in check.top_features if (effect := _number(item.effect)) is not None]
+    return CheckPoint(check.time, str(check.verdict), check.message, max(effects, default=None), job_name)
 
 
 def _check_of_pod(pod: Object) -> CheckPoint | None:
@@ -179,8 +188,7 @@ def _check_of_pod(pod: Object) -> CheckPoint | None:
         return None
     job = str(labels.get("batch.kubernetes.io/job-name") or metadata["name"])
     if isinstance(answer, CheckVerdict):
-        effects = [effect for item in answer.top_features if (effect := _number(item.effect)) is not None]
-        return CheckPoint(answer.time, answer.verdict, answer.message, max(effects, default=None), job)
+        return point_of(answer, job)
     if isinstance(answer, Failure) and ended.get("finishedAt"):
         return CheckPoint(dt.datetime.fromisoformat(ended["finishedAt"]), FAILED, answer.message, job_name=job)
     return None

@@ -15,9 +15,9 @@ from modelmonitor_trainer.cluster.observed import FAILED, CheckPoint, ObservedMo
 from modelmonitor_trainer.cluster.page import Block, Row, Tone, clean, duration, full_stop, relative, sparkline
 from modelmonitor_trainer.text import number
 
-#: Entries of the time line, and checks of the sparkline.
+#: Entries of the history, and checks in a line of the time line.
 _HISTORY = 5
-_CHECKS = 30
+_LINE = 60
 _TONES = {
     Reason.NO_DRIFT.value: Tone.GOOD,
     Reason.DRIFT.value: Tone.BAD,
@@ -99,7 +99,7 @@ def _checks(monitor: ObservedMonitor, now: dt.datetime) -> Iterator[Row]:
             newer = f"; {check.new_rows:,} are newer than the champion's training data"
             yield Row("Rows", rows + (newer if check.new_rows is not None else ""))
     if len(monitor.checks) > 1:
-        yield from _time_line(monitor.checks[-_CHECKS:])
+        yield from _time_line(monitor.checks)
     if monitor.spec is not None and monitor.spec.suspend:
         yield Row("Next", "none while the monitor is paused")
     elif status.next_check_time is not None:
@@ -107,16 +107,19 @@ def _checks(monitor: ObservedMonitor, now: dt.datetime) -> Iterator[Row]:
 
 
 def _time_line(points: Sequence[CheckPoint]) -> Iterator[Row]:
-    """Yield the checks as bars of their largest effect, and their verdicts below as letters."""
+    """Yield the checks as bars of their largest effect, oldest first, and their verdicts below as letters."""
     known = [point.effect for point in points if point.effect is not None]
-    line = sparkline([point.effect for point in points], max([0.2, *known]))
-    since = f"{points[0].time:%Y-%m-%d}"
-    effects = f"largest effect of each check, from {min(known):.2f} to {max(known):.2f}" if known else "no effects"
-    yield Row("Time line", f"{line}  {effects}, since {since}", wrap=False)
-    letters = "".join(_LETTERS.get(point.verdict, "?") for point in points)
+    most = max([0.2, *known])
+    for start in range(0, len(points), _LINE):
+        part = points[start : start + _LINE]
+        bars = sparkline([point.effect for point in part], most)
+        letters = "".join(_LETTERS.get(point.verdict, "?") for point in part)
+        yield Row("" if start else "Time line", f"{bars}  from {part[0].time:%Y-%m-%d}", wrap=False)
+        yield Row("", letters, wrap=False)
     counts = Counter(point.verdict for point in points)
     legend = ", ".join(f"{_LETTERS.get(word, '?')} {word} ×{count}" for word, count in counts.most_common())
-    yield Row("", f"{letters}  {legend}", wrap=False)
+    heights = f"; bars: largest effect of a check, {min(known):.2f} to {max(known):.2f}" if known else ""
+    yield Row("", f"{legend}{heights}", tone=Tone.DIM)
 
 
 #: Verdicts in the time line.

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from modelmonitor_trainer.cli.mmon.session import Session, add_output, add_target, print_blocks, print_json
 
 if TYPE_CHECKING:
     from modelmonitor_trainer.cluster.doctor.findings import Finding
     from modelmonitor_trainer.cluster.observed import ObservedMonitor
+    from modelmonitor_trainer.storage.base import Store
 
+_T = TypeVar("_T")
 #: The exit code of a diagnosis that has found a problem, and of a request that has failed.
 FAILED = 10
+#: Checks of a time line.
+MAX_CHECKS = 500
 
 
 def add_commands(subparsers: Any) -> None:
@@ -25,6 +31,14 @@ def add_commands(subparsers: Any) -> None:
         "Show a monitor in a cluster on one page: what its checks have found and why, which version serves and what it "
         "promised, how the last training ended, what comes next, and why it does not train.",
     )
+    status.add_argument(
+        "--checks",
+        type=_count,
+        metavar="N",
+        help="draw the time line of the newest N checks, which are read from the object store (default: those of which "
+        "the cluster still has the pods)",
+    )
+    _add_endpoint(status)
     status.set_defaults(run=_status)
     explain = _command(
         subparsers,
@@ -65,6 +79,12 @@ def _add_endpoint(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= MAX_CHECKS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_CHECKS}")
+    return int(text)
+
+
 def _command(subparsers: Any, name: str, help_text: str, description: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(name, help=help_text, description=description)
     add_target(parser)
@@ -77,11 +97,22 @@ def _status(args: argparse.Namespace) -> int:
 
     session = Session.of(args)
     monitor = session.observe(args.name, pods=True)
+    if args.checks is not None:
+        monitor = _with_stored_checks(session, monitor, args.checks, args.endpoint)
     if args.output == "json":
         print_json(status_document(monitor))
     else:
         print_blocks(status_blocks(monitor, _now(), session.caller))
     return 0
+
+
+def _with_stored_checks(session: Session, monitor: ObservedMonitor, most: int, endpoint: str | None) -> ObservedMonitor:
+    """Return a monitor with the newest checks of the object store, and those of the cluster."""
+    from modelmonitor_trainer.cluster.observed import ordered
+    from modelmonitor_trainer.cluster.stored_checks import read_checks
+
+    stored = _read_results(session, monitor, endpoint, lambda store: read_checks(store, monitor, most))
+    return dataclasses.replace(monitor, checks=ordered([*stored, *monitor.checks])[-most:])
 
 
 def _explain(args: argparse.Namespace) -> int:
@@ -102,12 +133,15 @@ def _explain(args: argparse.Namespace) -> int:
 
 def _history(args: argparse.Namespace) -> int:
     from modelmonitor_trainer.cluster.history import history_document, history_page, recorded_decisions
+    from modelmonitor_trainer.cluster.report_page import layout_of
+    from modelmonitor_trainer.registry.ledger import read_ledger
 
     session = Session.of(args)
     monitor = session.observe(args.name)
     decisions, source = recorded_decisions(monitor), "from the cluster; --all reads the ledger on the object store"
     if args.all:
-        stored = _read_ledger(session, monitor, args.endpoint)
+        layout = layout_of(monitor)
+        stored = _read_results(session, monitor, args.endpoint, lambda store: read_ledger(store, layout, monitor.uid))
         known = {(entry.time, entry.action, entry.reason): entry for entry in [*stored, *decisions]}
         decisions = [known[key] for key in sorted(known, reverse=True)]
         source = "from the cluster and the ledger"
@@ -118,17 +152,17 @@ def _history(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read_ledger(session: Session, monitor: ObservedMonitor, endpoint: str | None) -> list[Any]:
+def _read_results(session: Session, monitor: ObservedMonitor, endpoint: str | None, read: Callable[[Store], _T]) -> _T:
+    """Return what a function reads from the object store of a monitor."""
     from modelmonitor_trainer.cluster.report_page import layout_of
     from modelmonitor_trainer.cluster.results import explain_access, open_results
     from modelmonitor_trainer.errors import ModelMonitorError
-    from modelmonitor_trainer.registry.ledger import read_ledger
 
-    layout = layout_of(monitor)
+    layout_of(monitor)
     assert monitor.spec is not None
     with open_results(session.kubectl, monitor.namespace, monitor.spec.storage, endpoint) as access:
         try:
-            return read_ledger(access.store, layout, monitor.uid)
+            return read(access.store)
         except ModelMonitorError as error:
             raise explain_access(error, access) from error
 
