@@ -221,18 +221,14 @@ def _environment(variables: Mapping[str, str] | None) -> Iterator[None]:
     if variables is None:
         yield
         return
-    import boto3
-
     before = {name: os.environ.pop(name) for name in _REPLACED if name in os.environ}
     os.environ.update(variables)
-    boto3.DEFAULT_SESSION = None  # an earlier one would keep its credentials
     try:
         yield
     finally:
         for name in variables:
             os.environ.pop(name, None)
         os.environ.update(before)
-        boto3.DEFAULT_SESSION = None
 
 
 def _connect(endpoint: str | None, region: str | None) -> Store:
