@@ -144,7 +144,7 @@ def test_a_failed_check_ends_the_wait(scene: Scene, mmon: Plugin) -> None:
     assert finding["fix"].startswith("kubectl patch secret s3 -p")
 
 
-def test_the_gates_are_those_of_the_operator(scene: Scene, mmon: Plugin) -> None:
+def test_the_holds_are_those_of_the_operator(scene: Scene, mmon: Plugin) -> None:
     with_champion(scene, retraining={"mode": "DryRun"})
     scene.drift("1")
     condition = scene.wait_condition(ConditionType.TRAINING, "False", Reason.DRY_RUN)
@@ -153,7 +153,7 @@ def test_the_gates_are_those_of_the_operator(scene: Scene, mmon: Plugin) -> None
     assert (decision["action"], decision["reason"]) == ("Hold", "DryRun")
     assert decision["message"] == condition["message"]
     assert [trigger["name"] for trigger in explanation["triggers"] if trigger["decides"]] == ["drift"]
-    assert [gate["name"] for gate in explanation["gates"] if gate["state"] == "holds"] == ["dry_run"]
+    assert [hold["name"] for hold in explanation["holds"] if hold["state"] == "holds"] == ["dry_run"]
 
 
 def test_a_monitor_is_paused_resumed_and_pinned(scene: Scene, mmon: Plugin) -> None:

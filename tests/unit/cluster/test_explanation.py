@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from modelmonitor_api.names import ConditionType
 from modelmonitor_api.status import RecordedDecision
 from modelmonitor_policy import Facts, decide
 from modelmonitor_policy.holds import HOLDS
 from modelmonitor_policy.triggers import TRIGGERS
 from modelmonitor_trainer.cluster.explanation import explain, explanation_blocks, explanation_document
 from modelmonitor_trainer.cluster.page import render
-from unit.cluster.observed import observed
+from unit.cluster.observed import condition, observed
 from unit.policy.factories import DAY, HOUR, NOW, drifted, facts, retrain, spec, training
 
 
@@ -42,7 +43,7 @@ def test_an_explanation_is_the_decision_of_the_operator(given: Facts) -> None:
     assert [step.message for step in deciding] == ([decision.message] if deciding else [])
 
 
-def test_each_gate_that_holds_is_shown_the_first_one_decides() -> None:
+def test_each_hold_that_applies_is_shown_and_the_first_one_decides() -> None:
     text = page(facts(check=drifted(), spec=spec(suspend=True, retraining={"mode": "Manual"})))
     assert (
         "  It does not train (Suspended). The monitor is suspended; set spec.suspend to false to resume it.\n" in text
@@ -57,7 +58,7 @@ def test_each_gate_that_holds_is_shown_the_first_one_decides() -> None:
     ("given", "line"),
     [
         (facts(), "  It does not train. No trigger is active.\n"),
-        (facts(), "  No trigger is active, so no gate is asked."),
+        (facts(), "  No trigger is active, so there is nothing to hold."),
         (facts(), "  Switched on  onDrift, onPerformance\n"),
         (facts(check=None, champion=None), "  Check        none has returned a verdict\n"),
         (facts(check=drifted(in_a_row=3)), "Drift, 60 min ago (2013-04-02 05:00 UTC), 3 checks in a row found drift"),
@@ -72,6 +73,13 @@ def test_each_gate_that_holds_is_shown_the_first_one_decides() -> None:
 def test_facts_have_their_lines(given: Facts, line: str) -> None:
     text = page(given)
     assert line in text, text
+
+
+def test_a_running_training_is_no_contradiction() -> None:
+    running = condition(ConditionType.TRAINING, "True", "DriftDetected", "Job train-7 is running")
+    text = page(facts(), conditions=[running])
+    assert "  A training is running (DriftDetected). Job train-7 is running.\n" in text
+    assert "  No other training starts. No trigger is active.\n" in text
 
 
 def test_the_record_of_decisions_is_shown_without_repeating_the_present_one() -> None:
@@ -91,4 +99,4 @@ def test_the_record_of_decisions_is_shown_without_repeating_the_present_one() ->
 def test_the_document_for_scripts() -> None:
     document = explanation_document(observed(), explain(facts(check=drifted(), spec=spec(suspend=True)), NOW))
     assert document["decision"]["action"] == "Hold"
-    assert [gate["name"] for gate in document["gates"] if gate["decides"]] == ["suspended"]
+    assert [hold["name"] for hold in document["holds"] if hold["decides"]] == ["suspended"]

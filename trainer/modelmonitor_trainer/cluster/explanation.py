@@ -104,25 +104,30 @@ def _purpose(rule: Callable[..., Any]) -> str:
 def explanation_blocks(monitor: ObservedMonitor, explanation: Explanation, now: dt.datetime) -> tuple[Block, ...]:
     """Return the page of ``kubectl mmon explain``."""
     decision = explanation.decision
-    lead, tone = {
-        Action.TRAIN: (f"A training starts ({decision.reason}).", Tone.GOOD),
-        Action.HOLD: (f"It does not train ({decision.reason}).", Tone.UNSURE),
-        Action.NOTHING: (f"It does not train. {_NO_TRIGGER}", Tone.PLAIN),
-    }[decision.action]
-    message = "" if decision.message == _NO_TRIGGER else decision.message
-    rows = [Row("", message, lead, tone)]
-    if decision.wake_at is not None:
-        rows.append(Row("", f"Time alone can change this {relative(decision.wake_at, now)}."))
-    condition = monitor.condition(ConditionType.TRAINING)
-    if condition is not None and condition.status == "True":
-        rows.append(Row("", full_stop(condition.message), f"A training is running ({condition.reason}).", Tone.GOOD))
     return (
-        Block(f"{monitor.namespace}/{monitor.name}", tuple(rows)),
+        Block(f"{monitor.namespace}/{monitor.name}", tuple(_conclusion(monitor, decision, now))),
         Block("Facts", tuple(_facts(explanation.facts, now))),
         Block("Triggers, in order: the first active one decides", tuple(map(_trigger_row, explanation.triggers))),
-        Block("Gates, in order: the first that holds decides", tuple(_hold_rows(explanation))),
+        Block("Holds, in order: the first that applies decides", tuple(_hold_rows(explanation))),
         Block("Trainings and decisions, newest first", tuple(_decisions(monitor, decision))),
     )
+
+
+def _conclusion(monitor: ObservedMonitor, decision: Decision, now: dt.datetime) -> Iterator[Row]:
+    """Yield whether a training is running, and whether one starts now."""
+    condition = monitor.condition(ConditionType.TRAINING)
+    running = condition is not None and condition.status == "True"
+    if condition is not None and running:
+        yield Row("", full_stop(condition.message), f"A training is running ({condition.reason}).", Tone.GOOD)
+    none = "No other training starts" if running else "It does not train"
+    lead, tone = {
+        Action.TRAIN: (f"A training starts ({decision.reason}).", Tone.GOOD),
+        Action.HOLD: (f"{none} ({decision.reason}).", Tone.UNSURE),
+        Action.NOTHING: (f"{none}. {_NO_TRIGGER}", Tone.PLAIN),
+    }[decision.action]
+    yield Row("", "" if decision.message == _NO_TRIGGER else decision.message, lead, tone)
+    if decision.wake_at is not None:
+        yield Row("", f"Time alone can change this {relative(decision.wake_at, now)}.")
 
 
 def _facts(facts: Facts, now: dt.datetime) -> Iterator[Row]:
@@ -185,7 +190,7 @@ def _trigger_row(step: Step) -> Row:
 
 def _hold_rows(explanation: Explanation) -> Iterator[Row]:
     if all(step.state == "not asked" for step in explanation.holds):
-        yield Row("", "No trigger is active, so no gate is asked.", tone=Tone.DIM)
+        yield Row("", "No trigger is active, so there is nothing to hold.", tone=Tone.DIM)
         return
     for step in explanation.holds:
         if step.state == "passes":
@@ -219,6 +224,6 @@ def explanation_document(monitor: ObservedMonitor, explanation: Explanation) -> 
             "until": format_time(decision.wake_at) if decision.wake_at is not None else None,
         },
         "triggers": [dataclasses.asdict(step) for step in explanation.triggers],
-        "gates": [dataclasses.asdict(step) for step in explanation.holds],
+        "holds": [dataclasses.asdict(step) for step in explanation.holds],
         "decisions": [entry.to_wire() for entry in monitor.status.decisions],
     }

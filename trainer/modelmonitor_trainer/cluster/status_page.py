@@ -172,7 +172,7 @@ def _training(monitor: ObservedMonitor, now: dt.datetime) -> Iterator[Row]:
         if running:
             yield Row("Now", full_stop(condition.message), f"Trains ({condition.reason}).", Tone.GOOD)
         elif condition.reason == Reason.AWAITING_APPROVAL and last is not None:
-            yield Row("Now", f"{last.version} passed the gate.", "Waits for your approval.", Tone.UNSURE)
+            yield Row("Now", f"{last.version} passed the promotion gate.", "Waits for your approval.", Tone.UNSURE)
         elif ended or condition.reason == Reason.NOT_TRIGGERED:
             yield Row("Now", "No training is due.")
         else:

@@ -44,7 +44,7 @@ def add_commands(subparsers: Any) -> None:
         subparsers,
         "explain",
         "show why a monitor in a cluster trains, or why not",
-        "Show why a monitor in a cluster trains, or why not: the facts, each trigger and each gate in the order in "
+        "Show why a monitor in a cluster trains, or why not: the facts, each trigger and each hold in the order in "
         "which the operator asks them, and its newest decisions.",
     )
     explain.set_defaults(run=_explain)

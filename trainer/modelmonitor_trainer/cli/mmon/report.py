@@ -93,6 +93,8 @@ def _fetch(
     layout_of(monitor)
     assert monitor.spec is not None
     with open_results(session.kubectl, monitor.namespace, monitor.spec.storage, endpoint) as access:
+        if not access.as_pods:
+            say(f"Reads {access.endpoint} with credentials that are {access.credentials}.")
         try:
             if training is None:
                 uri = find_check_report(access.store, monitor)

@@ -82,7 +82,7 @@ class Session:
     def observe(self, name: str, *, pods: bool = False) -> ObservedMonitor:
         """Return a monitor with its Jobs; with its recent checks as well, if `pods` are read.
 
-        Without a right to list Jobs or pods, their part stays empty.
+        Without a right to list Jobs or pods, their part stays empty, and a message says so.
 
         Raises
         ------
@@ -107,6 +107,8 @@ class Session:
         resource, *children = in_parallel(calls)
         if isinstance(resource, ClusterError):
             raise self._explain_missing(name, resource)
+        for error in [each for each in children if isinstance(each, ClusterError)]:
+            say(f"Shown without a part: {error}")
         jobs, own_pods = ([] if isinstance(each, ClusterError) else each for each in (*children, [])[:2])
         return observe_monitor(resource, jobs, own_pods)
 
