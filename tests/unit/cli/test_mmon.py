@@ -205,8 +205,10 @@ def test_a_report_is_written_to_a_file(
     (folder / "report.html").write_text("<!doctype html><p>training 4")
     monkeypatch.setattr("modelmonitor_trainer.cluster.results._connect", lambda *_: LocalStore())
     target = tmp_path / "page.html"
-    assert main(["report", "flights", "--training", "--html", str(target)]) == 0
-    assert capsys.readouterr().out == f"{target}\n"
+    for option in ("--html", "--output", "-o"):
+        target.unlink(missing_ok=True)
+        assert main(["report", "flights", "--training", option, str(target)]) == 0
+        assert capsys.readouterr().out == f"{target}\n"
     assert target.read_text().endswith("<p>training 4")
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)  # returns nothing: no browser was found
@@ -214,6 +216,10 @@ def test_a_report_is_written_to_a_file(
     captured = capsys.readouterr()
     assert opened == [Path(captured.out.strip()).as_uri()]
     assert "There is no browser here" in captured.err
+    assert main(["report", "flights", "--training", "--output", "-"]) == 0
+    assert capsys.readouterr().out.endswith("<p>training 4\n")
+    assert main(["report", "flights", "--training", "--output", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["uri"].endswith("/runs/" + UID + "/4/report.html")
     assert main(["report", "flights"]) == 2
     assert "no check of ml/flights has written a page" in capsys.readouterr().err
 
@@ -224,6 +230,7 @@ def test_a_report_is_written_to_a_file(
         ([], "name a monitor of a cluster, or give a YAML file with -f"),
         (["flights", "-f", "x.yaml"], "name a monitor of a cluster, or give a YAML file with -f"),
         (["-f", "x.yaml", "--training"], "--training is for a monitor of a cluster"),
+        (["-f", "x.yaml", "-o", "y"], "--output is for a monitor of a cluster"),
     ],
 )
 def test_a_report_is_of_one_monitor(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelmonitor_trainer.cli.files import write_text
 from modelmonitor_trainer.cli.mmon.report import add_page_options, fetch_report
-from modelmonitor_trainer.cli.mmon.session import add_output, add_target
+from modelmonitor_trainer.cli.mmon.session import add_target
 from modelmonitor_trainer.cli.monitor_file import read_monitor
 
 
@@ -27,7 +27,6 @@ def add_commands(subparsers: Any) -> None:
         "--uid", default="local", help="with -f, UID of the monitor on the cluster (default: local checks)"
     )
     add_page_options(report)
-    add_output(report)
     report.set_defaults(run=_report)
 
 
@@ -38,8 +37,9 @@ def _report(args: argparse.Namespace) -> int:
         raise BadConfiguration("name a monitor of a cluster, or give a YAML file with -f")
     if args.name is not None:
         return fetch_report(args)
-    if args.training is not None:
-        raise BadConfiguration("--training is for a monitor of a cluster; modelmonitor train -f prints its page")
+    if args.training is not None or args.output is not None:
+        option = "--training" if args.training is not None else "--output"
+        raise BadConfiguration(f"{option} is for a monitor of a cluster; with -f, --html FILE copies the newest page")
     return _report_of_file(args)
 
 

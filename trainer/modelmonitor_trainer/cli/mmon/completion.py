@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 #: Directives: complete nothing else, or file names.
 _NO_FILES, _FILES = ":4", ":0"
-#: Options whose values are local files.
-_FILE_OPTIONS = frozenset({"--html", "--kubeconfig"})
 
 
 def complete(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[list[str], str]:
@@ -39,7 +37,7 @@ def complete(words: Sequence[str], parser: argparse.ArgumentParser) -> tuple[lis
     options = _options(command)
     option = options.get(before[-1]) if before else None
     if option is not None and option.nargs != 0:
-        if before[-1] in _FILE_OPTIONS:
+        if option.metavar == "FILE":
             return [], _FILES
         return _matching([*map(str, option.choices or ()), *_values(before[-1], before)], current), _NO_FILES
     if current.startswith("-"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelmonitor_trainer.cli.files import require_writable, write_text
-from modelmonitor_trainer.cli.mmon.session import Session, add_output, add_target, print_json, say
+from modelmonitor_trainer.cli.mmon.session import Session, add_target, print_json, say
 
 if TYPE_CHECKING:
     from modelmonitor_trainer.cluster.observed import ObservedMonitor
@@ -27,7 +28,6 @@ def add_commands(subparsers: Any) -> None:
     )
     add_target(report)
     add_page_options(report)
-    add_output(report)
     report.set_defaults(run=fetch_report)
 
 
@@ -41,7 +41,14 @@ def add_page_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the page of training N instead of the newest check; without N, of the newest training",
     )
-    parser.add_argument("--html", metavar="FILE", help="write the page to FILE instead of opening it")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write the page to FILE instead of opening it (- is standard output); the word json prints where the page "
+        "is from and where it was written, for scripts",
+    )
+    parser.add_argument("--html", metavar="FILE", help="write the page to FILE, as in other commands")
     parser.add_argument(
         "--endpoint",
         metavar="URL",
@@ -61,18 +68,24 @@ def fetch_report(args: argparse.Namespace) -> int:
     """Fetch a page, and open it or write it to a file."""
     import webbrowser
 
-    if args.html:
-        require_writable(args.html)
+    from modelmonitor_trainer.cluster.page import clean
+
+    file = args.html or (args.output if args.output not in {None, "json", "-"} else None)
+    if file:
+        require_writable(file)
     session = Session.of(args)
     monitor = session.observe(args.name)
     uri, page = _fetch(session, monitor, args.training, args.endpoint)
-    path = args.html or _temporary_file(monitor.name, args.training)
+    if args.output == "-":
+        print("\n".join(map(clean, page.splitlines())) if sys.stdout.isatty() else page)
+        return 0
+    path = file or _temporary_file(monitor.name, args.training)
     write_text(path, page)
     if args.output == "json":
         print_json({"uri": uri, "file": str(path)})
         return 0
     print(path)
-    if not args.html and not webbrowser.open(Path(path).as_uri()):
+    if file is None and not webbrowser.open(Path(path).as_uri()):
         say("There is no browser here; open the file elsewhere, or write it with --html FILE.")
     return 0
 
