@@ -31,10 +31,10 @@ SAMPLE = Path(__file__).parents[2] / "manifests" / "samples" / "mmon-user.yaml"
 class Plugin:
     """The plugin as a process, with a kubeconfig."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, home: Path) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str, home: Path, path: str = "") -> None:
         self._options = ["--namespace", namespace]
         self._environment = {
-            "PATH": f"{program('kubectl').parent}:{os.environ['PATH']}",
+            "PATH": f"{path}{program('kubectl').parent}:{os.environ['PATH']}",
             "HOME": str(home),
             "KUBECONFIG": str(kubeconfig),
             "BROWSER": "true",
@@ -210,6 +210,50 @@ def test_a_page_is_found_and_fetched_with_the_rights_of_the_sample(
     assert [point["verdict"] for point in of_user.json("status", "flights", "--checks", "30")["checks"]] == ["NoDrift"]
     of_user.run("explain", "flights")
     of_user.run("pause", "flights")
+
+
+#: kubectl without a kubelet, which port-forward needs: it forwards to a server on this machine instead.
+FORWARDING_KUBECTL = """#!{python}
+import asyncio, os, sys
+
+async def copy(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+async def connect(reader, writer):
+    there = await asyncio.open_connection("127.0.0.1", {port})
+    await asyncio.gather(copy(reader, there[1]), copy(there[0], writer), return_exceptions=True)
+
+async def forward():
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    print(f"Forwarding from 127.0.0.1:{{server.sockets[0].getsockname()[1]}} -> 9000", flush=True)
+    await server.serve_forever()
+
+if "port-forward" not in sys.argv:
+    os.execv({kubectl!r}, sys.argv)
+assert sys.argv[-2:] == ["service/s3", ":9000"], sys.argv
+assert "--namespace=storage" in sys.argv, sys.argv
+asyncio.run(forward())
+"""
+
+
+def test_a_page_of_a_store_within_the_cluster_is_fetched_through_a_forwarded_port(
+    scene: Scene, api_server: ApiServer, s3_server: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    with_secret(scene, s3_server.environment)
+    storage = {"endpoint": "http://s3.storage.svc:9000", "resultsURI": f"s3://{bucket}/results/"}
+    created = scene.create(monitors.monitor(suspend=True, storage=storage))
+    folder = f"results/{scene.namespace}/flights/checks/{created['metadata']['uid']}/20130401T060000Z-job/"
+    s3_server.client.put_object(Bucket=bucket, Key=f"{folder}report.html", Body=b"<!doctype html><p>Drift")
+    port = s3_server.endpoint.rpartition(":")[2]
+    kubectl = tmp_path / "bin" / "kubectl"
+    kubectl.parent.mkdir()
+    kubectl.write_text(FORWARDING_KUBECTL.format(python=sys.executable, port=port, kubectl=str(program("kubectl"))))
+    kubectl.chmod(0o700)
+    mmon = Plugin(api_server.kubeconfig, scene.namespace, tmp_path, f"{kubectl.parent}:")
+    assert mmon.run("report", "flights", "--output", "-").endswith("<p>Drift\n")
 
 
 def test_the_usual_mistakes_are_found(scene: Scene, mmon: Plugin, lake: Lake, s3_server: S3Server) -> None:

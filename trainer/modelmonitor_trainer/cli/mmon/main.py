@@ -81,8 +81,12 @@ def _run_safely(args: argparse.Namespace) -> int:
 
 
 def run() -> None:
-    """Run ``kubectl mmon`` as a program, and exit with its code."""
-    sys.exit(main())
+    """Run ``kubectl mmon`` as a program, and exit with its code; for the reason see ``modelmonitor``."""
+    code = main()
+    if code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":
