@@ -40,6 +40,7 @@ manifests: install binaries-api ## Generate the CRD, the plain manifests and the
 	hack/manifests.sh
 	$(BIN)/python hack/generate_cli.py >docs/reference/cli.md
 	$(BIN)/python hack/generate_metrics.py >docs/reference/metrics.md
+	$(BIN)/python hack/generate_cli.py mmon >docs/reference/mmon.md
 
 .PHONY: lock
 lock: ## Lock requirements/*.in into requirements/*.txt with hashes (needs uv).

@@ -1,12 +1,17 @@
-"""Print the reference page of the command line, generated from its argument parsers; `make manifests` writes it."""
+"""Print a reference page of a command line, generated from its argument parsers; `make manifests` writes it.
+
+usage: hack/generate_cli.py [mmon]
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 
 from modelmonitor_api.names import ExitCode
 from modelmonitor_trainer.cli.main import build_parser
+from modelmonitor_trainer.cli.mmon.main import build_parser as build_plugin
 from modelmonitor_trainer.text import as_sentence
 
 HEAD = """<!-- Generated from the argument parsers by hack/generate_cli.py; do not edit. -->
@@ -54,18 +59,57 @@ EXIT_CODES = (
 )
 
 
+MMON_HEAD = """<!-- Generated from the argument parsers by hack/generate_cli.py; do not edit. -->
+# kubectl mmon
+
+`kubectl mmon` shows and steers the monitors of a cluster. It comes with the same package as
+[`modelmonitor`](cli.md), and kubectl finds it on the `PATH`:
+[Install](../getting-started/install.md#kubectl-mmon) shows how, with completion in the shell. `modelmonitor` has the
+same words for what it does not already do with files: `modelmonitor report NAME`, `status`, `explain`, `history`,
+`doctor`, `pause` and `resume`.
+
+- It runs your kubectl, so your kubeconfig, logins and proxies apply. Nothing is installed in the cluster.
+- It changes a monitor only as [annotations](../concepts/life-of-a-monitor.md) and `spec.suspend` do, with your rights.
+  `manifests/samples/mmon-user.yaml` has the rules that it needs, as a ClusterRole.
+- `report`, `history --all` and `doctor` read the object store: with the Secret of the monitor if you may read it, or
+  else with your own AWS credentials. The port of a store within the cluster is forwarded. `doctor --no-data` does not
+  read it.
+- A page that `report` opens runs no scripts and loads nothing, whatever has been written to the bucket.
+- Colours are for terminals, and `NO_COLOR` switches them off. Names and messages of the cluster are printed without
+  control characters.
+"""
+
+MMON_EXIT_CODES = (
+    (0, "Done. With `--wait`: it has ended with a result, whatever the verdict is, unless `--fail-on` names it."),
+    (1, "A defect of ModelMonitor."),
+    (
+        2,
+        "The request cannot be made: a wrong argument, no such monitor, no permission. The message has what to change.",
+    ),
+    (3, "The API server, or the object store, does not respond."),
+    (4, "What `--wait` waited for has not ended within `--timeout`. It goes on."),
+    (10, "`doctor` found a problem; or what `--wait` waited for failed, or has a verdict that `--fail-on` names."),
+    (130, "Interrupted from the keyboard."),
+)
+
 #: Characters of a line of a usage.
 _WIDTH = 90
 
 
 def page() -> str:
-    """Return the page as Markdown."""
-    return "\n".join(_lines())
+    """Return the page of modelmonitor as Markdown."""
+    return "\n".join(_lines(HEAD, "modelmonitor", build_parser(), EXIT_CODES))
 
 
-def _lines() -> Iterator[str]:
-    yield HEAD
-    parser = build_parser()
+def plugin_page() -> str:
+    """Return the page of kubectl mmon as Markdown."""
+    return "\n".join(_lines(MMON_HEAD, "kubectl mmon", build_plugin(), MMON_EXIT_CODES))
+
+
+def _lines(
+    head: str, program: str, parser: argparse.ArgumentParser, exit_codes: Sequence[tuple[int, str]]
+) -> Iterator[str]:
+    yield head
     commands = _commands(parser)
     yield "| Command | What it does |"
     yield "|---|---|"
@@ -74,10 +118,10 @@ def _lines() -> Iterator[str]:
     yield ""
     for name, (help_text, command) in commands.items():
         yield from (f"## {name}", "", as_sentence(command.description or help_text), "")
-        yield from ("```", *_wrap(f"modelmonitor {name}", _usage(command)), "```", "")
+        yield from ("```", *_wrap(f"{program} {name}", _usage(command)), "```", "")
         yield from _options(command)
     yield from ("## Exit codes", "", "| Code | Meaning |", "|---|---|")
-    for code, meaning in EXIT_CODES:
+    for code, meaning in exit_codes:
         yield f"| {int(code)} | {meaning} |"
     yield ""
 
@@ -118,8 +162,15 @@ def _usage(command: argparse.ArgumentParser) -> list[str]:
 
 
 def _invocation(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return _value(action)
     name = action.option_strings[0]
-    return name if action.nargs == 0 else f"{name} {_value(action)}"
+    return name if action.nargs == 0 else f"{name} {_optional(action)}"
+
+
+def _optional(action: argparse.Action) -> str:
+    """Return the value of an option, in brackets if the option can do without."""
+    return f"[{_value(action)}]" if action.nargs == "?" else _value(action)
 
 
 def _value(action: argparse.Action) -> str:
@@ -133,11 +184,12 @@ def _options(command: argparse.ArgumentParser) -> Iterator[str]:
     for action in command._actions:
         if isinstance(action, argparse._HelpAction):
             continue
-        value = "" if action.nargs == 0 else f" {_value(action)}"
-        names = ", ".join(f"`{name}{value}`" for name in action.option_strings).replace("|", "\\|")
+        value = "" if action.nargs == 0 else f" {_optional(action)}"
+        written = [f"{name}{value}" for name in action.option_strings] or [_value(action)]
+        names = ", ".join(f"`{text}`" for text in written).replace("|", "\\|")
         yield f"| {names} | {as_sentence(action.help or '').replace('|', chr(92) + '|')} |"
     yield ""
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    print(plugin_page() if sys.argv[1:] == ["mmon"] else page(), end="")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from modelmonitor_api import names
 from modelmonitor_api.messages import Failure, Malformed, decode_answer
-from modelmonitor_api.names import FailureReason, Role
+from modelmonitor_api.names import FailureReason
 from modelmonitor_api.status import parse_time
 from modelmonitor_operator.gateway import Forbidden, Gateway, Object
 from modelmonitor_operator.job_start import (
@@ -22,6 +22,7 @@ from modelmonitor_operator.job_start import (
 )
 from modelmonitor_operator.manifests import selector
 from modelmonitor_operator.manifests.pod import TRUSTED_CONTAINERS
+from modelmonitor_policy.job_objects import end_of, observe_job, role_of, true_condition
 from modelmonitor_policy.observations import Answer, JobObservation
 
 
@@ -45,15 +46,15 @@ async def observe_jobs(
         The time.
     """
     namespace, labels = monitor["metadata"]["namespace"], selector(monitor)
-    jobs = [job for job in await gateway.list_jobs(namespace, labels) if _role(job) is not None]
-    new = [job for job in jobs if _end(job) is None or job["metadata"]["uid"] not in known]
-    listed = any(_end(job) is not None or needs_pods(job) for job in new)
+    jobs = [job for job in await gateway.list_jobs(namespace, labels) if role_of(job) is not None]
+    new = [job for job in jobs if end_of(job) is None or job["metadata"]["uid"] not in known]
+    listed = any(end_of(job) is not None or needs_pods(job) for job in new)
     pods = await gateway.list_pods(namespace, labels) if listed else []
     observations = [_observe(job, None) for job in jobs if job not in new]
     for job in new:
         own = _pods_of(job, pods)
         events = await _events_about(gateway, job, own)
-        if _end(job) is not None:
+        if end_of(job) is not None:
             observations.append(_observe(job, own, events))
         else:
             observations.append(dataclasses.replace(_observe(job, None), waiting=observe_wait(job, own, events, now)))
@@ -66,7 +67,7 @@ def observe_started_job(job: Object) -> JobObservation:
     It counts as running, or as waiting for its pod: whether it has ended is left to the next :func:`observe_jobs`.
     """
     started = parse_time(job["metadata"]["creationTimestamp"])
-    wait = None if _end(job) is not None or needs_pods(job) else observe_wait(job, [], [], started)
+    wait = None if end_of(job) is not None or needs_pods(job) else observe_wait(job, [], [], started)
     return dataclasses.replace(_observe(job, None), finished=None, waiting=wait)
 
 
@@ -97,41 +98,11 @@ async def _events_about(gateway: Gateway, job: Object, pods: list[Object]) -> li
 
 def _observe(job: Object, pods: list[Object] | None, events: Sequence[Object] = ()) -> JobObservation:
     """Return the observation of a Job; `pods` and `events` are given if it has just ended."""
-    metadata = job["metadata"]
-    annotations = metadata.get("annotations", {})
-    number = metadata["labels"].get(names.LABEL_NUMBER, "")
-    generation = annotations.get(names.ANNOTATION_GENERATION, "")
-    return JobObservation(
-        name=metadata["name"],
-        uid=metadata["uid"],
-        role=Role(metadata["labels"][names.LABEL_ROLE]),
-        started=parse_time(metadata["creationTimestamp"]),
-        finished=_end(job),
+    return dataclasses.replace(
+        observe_job(job),
         answer=None if pods is None else _answer(job, pods, events),
-        number=int(number) if number.isdigit() else None,
-        token=annotations.get(names.ANNOTATION_TOKEN),
-        trigger=annotations.get(names.ANNOTATION_TRIGGER, ""),
-        generation=int(generation) if generation.isdigit() else None,
         image_id=next((image for pod in pods or () if (image := _image_id(pod))), None),
     )
-
-
-def _role(job: Object) -> Role | None:
-    try:
-        return Role(job["metadata"].get("labels", {}).get(names.LABEL_ROLE, ""))
-    except ValueError:
-        return None
-
-
-def _true_condition(job: Object, *types: str) -> Mapping[str, str] | None:
-    """Return a condition that is true. Pod counts are no substitute: they miss deadlines and failure policies."""
-    conditions = job.get("status", {}).get("conditions") or []
-    return next((c for c in conditions if c["type"] in types and c["status"] == "True"), None)
-
-
-def _end(job: Object) -> dt.datetime | None:
-    ended = _true_condition(job, "Complete", "Failed")
-    return parse_time(ended["lastTransitionTime"]) if ended else None
 
 
 def _pods_of(job: Object, pods: list[Object]) -> list[Object]:
@@ -144,7 +115,7 @@ def _pods_of(job: Object, pods: list[Object]) -> list[Object]:
 def _answer(job: Object, pods: list[Object], events: Sequence[Object]) -> Answer:
     """Return the result of an ended Job; the most informative source wins."""
     name = job["metadata"]["name"]
-    failed = _true_condition(job, "Failed")
+    failed = true_condition(job, "Failed")
     answers = [answer for pod in pods if (answer := _pod_answer(pod)) is not None]
     failures = [answer for answer in answers if isinstance(answer, Failure)]
     if failed is None:
@@ -179,7 +150,7 @@ def _failure_at_deadline(job: Object, events: Sequence[Object]) -> Failure:
 
 
 def _passed_deadline(job: Object) -> bool:
-    failed = _true_condition(job, "Failed")
+    failed = true_condition(job, "Failed")
     return failed is not None and failed.get("reason") == "DeadlineExceeded"
 
 

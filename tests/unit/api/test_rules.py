@@ -139,7 +139,9 @@ def test_the_server_has_the_same_defaults_as_python(written: dict[str, Any]) -> 
     assert defaulted(written, SCHEMA) == parse(ModelMonitorSpec, written).to_wire()
 
 
-MONITORS = [path for path in sorted(SAMPLES.glob("*.yaml")) if yaml.safe_load(path.read_text())["kind"] == KIND]
+MONITORS = [
+    path for path in sorted(SAMPLES.glob("*.yaml")) if next(yaml.safe_load_all(path.read_text()))["kind"] == KIND
+]
 
 
 @pytest.mark.parametrize("sample", MONITORS, ids=lambda path: path.stem)

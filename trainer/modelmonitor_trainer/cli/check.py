@@ -1,4 +1,4 @@
-"""Commands check, report and validate."""
+"""Commands check and validate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from modelmonitor_trainer.cli.arguments import add_file
 from modelmonitor_trainer.cli.check_options import FILE_OPTIONS, add_options, list_file_options, read_file_format
 from modelmonitor_trainer.cli.files import require_writable, write_text
 from modelmonitor_trainer.cli.monitor_file import read_monitor
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def add_commands(subparsers: Any) -> None:
-    """Add check, report and validate to the command line."""
+    """Add check and validate to the command line."""
     check = subparsers.add_parser(
         "check",
         help="check data for drift, corruption, and a drop of the champion's score",
@@ -32,12 +31,6 @@ def add_commands(subparsers: Any) -> None:
     )
     add_options(check)
     check.set_defaults(run=_check)
-
-    report = subparsers.add_parser("report", help="print the location of the newest report of a monitor, or copy it")
-    add_file(report)
-    report.add_argument("--uid", default="local", help="UID of the monitor on the cluster (default: local checks)")
-    report.add_argument("--html", metavar="FILE", help="copy the page to FILE")
-    report.set_defaults(run=_report)
 
     validate = subparsers.add_parser(
         "validate", help="validate a monitor's YAML file, and print the calendar of its trainings"
@@ -211,27 +204,6 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
         print(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False, indent=2))
         return
     print(render_text(result, args.html or result.verdict.report_uri or ""))
-
-
-def _report(args: argparse.Namespace) -> int:
-    from modelmonitor_trainer.errors import NotFound
-    from modelmonitor_trainer.registry.layout import CheckLayout, ResultsLayout
-    from modelmonitor_trainer.storage.open import open_store
-
-    monitor, spec = read_monitor(args.file)
-    store = open_store(spec.storage)
-    folder = ResultsLayout.of(spec, monitor).checks(args.uid)
-    # Names of folders begin with the time, so the last is the newest.
-    reports = (CheckLayout(child).report for child in reversed(store.children(folder)))
-    newest = next((uri for uri in reports if store.head(uri) is not None), None)
-    if newest is None:
-        raise NotFound(f"there is no report under {folder}; run modelmonitor check, or give --uid")
-    if args.html:
-        write_text(args.html, store.read(newest).decode())
-        print(args.html)
-    else:
-        print(newest)
-    return 0
 
 
 def _validate(args: argparse.Namespace) -> int:

@@ -24,10 +24,14 @@ EPILOG = """exit codes:
 #: Modules that add commands, in the order of the help.
 _COMMANDS = (
     "modelmonitor_trainer.cli.check",
+    "modelmonitor_trainer.cli.report",
     "modelmonitor_trainer.cli.init",
     "modelmonitor_trainer.cli.replay",
     "modelmonitor_trainer.cli.models",
     "modelmonitor_trainer.cli.registry",
+    # Of a monitor in a cluster, as kubectl mmon has them; its other words are commands for files here.
+    "modelmonitor_trainer.cli.mmon.pages",
+    "modelmonitor_trainer.cli.mmon.switches",
 )
 
 Command = Callable[[argparse.Namespace], int]
@@ -74,12 +78,14 @@ def run_safely(command: Command, args: argparse.Namespace) -> int:
     from modelmonitor_api.names import ExitCode
     from modelmonitor_trainer.cli.pod import interruptible
     from modelmonitor_trainer.errors import ModelMonitorError
+    from modelmonitor_trainer.text import printable
 
     try:
         with interruptible():
             return command(args)
     except ModelMonitorError as error:
-        print(f"modelmonitor: {error}", file=sys.stderr)
+        lines = str(error).splitlines() or [""]
+        print("\n".join(["modelmonitor: " + printable(lines[0]), *map(printable, lines[1:])]), file=sys.stderr)
         # Exit code 3 makes the operator retry a pod; for a script the data simply cannot be read.
         return ExitCode.BAD_CONFIGURATION if error.exit_code == ExitCode.UNAVAILABLE else error.exit_code
     except KeyboardInterrupt:

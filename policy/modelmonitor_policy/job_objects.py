@@ -1,0 +1,54 @@
+"""Jobs as the API server returns them: what the object itself shows, without its pods.
+
+The operator and the command line read Jobs in the same way, so that both plan from the same facts.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from modelmonitor_api import names
+from modelmonitor_api.names import Role
+from modelmonitor_api.status import parse_time
+from modelmonitor_policy.observations import JobObservation
+
+
+def role_of(job: Mapping[str, Any]) -> Role | None:
+    """Return the purpose of a Job; None if it is not one of a monitor."""
+    try:
+        return Role((job["metadata"].get("labels") or {}).get(names.LABEL_ROLE, ""))
+    except ValueError:
+        return None
+
+
+def true_condition(job: Mapping[str, Any], *types: str) -> Mapping[str, str] | None:
+    """Return a condition that is true. Pod counts are no substitute: they miss deadlines and failure policies."""
+    conditions = (job.get("status") or {}).get("conditions") or []
+    return next((c for c in conditions if c["type"] in types and c["status"] == "True"), None)
+
+
+def end_of(job: Mapping[str, Any]) -> dt.datetime | None:
+    """Return when a Job ended; None while it has not."""
+    ended = true_condition(job, "Complete", "Failed")
+    return parse_time(ended["lastTransitionTime"]) if ended else None
+
+
+def observe_job(job: Mapping[str, Any]) -> JobObservation:
+    """Return the observation of a Job that has a role, without what only its pods know."""
+    metadata = job["metadata"]
+    annotations = metadata.get("annotations") or {}
+    number = metadata["labels"].get(names.LABEL_NUMBER, "")
+    generation = annotations.get(names.ANNOTATION_GENERATION, "")
+    return JobObservation(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        role=Role(metadata["labels"][names.LABEL_ROLE]),
+        started=parse_time(metadata["creationTimestamp"]),
+        finished=end_of(job),
+        number=int(number) if number.isdigit() else None,
+        token=annotations.get(names.ANNOTATION_TOKEN),
+        trigger=annotations.get(names.ANNOTATION_TRIGGER, ""),
+        generation=int(generation) if generation.isdigit() else None,
+    )

@@ -1,0 +1,1 @@
+"""``kubectl mmon``: commands for monitors on a cluster."""
