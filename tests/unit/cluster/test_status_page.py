@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from modelmonitor_api.names import ConditionType
+from modelmonitor_api.scores import ScoreComparison
 from modelmonitor_api.status import (
     Champion,
     FeatureEvidence,
@@ -15,7 +16,6 @@ from modelmonitor_api.status import (
     LastCheckFailure,
     LastTraining,
     RowCounts,
-    ScoreComparison,
     WaitingJob,
 )
 from modelmonitor_trainer.cluster.caller import Caller

@@ -56,8 +56,8 @@ def contest(champion=0.8, challenger=0.8, *, rows=ROWS, seed=0, **more):
         (contest(0.0, 0.15, rows=600, seed=1), {}, GateOutcome.PASSED, GateReason.BETTER),
         (contest(None, 0.15, rows=600, seed=1), {}, GateOutcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE),
         (contest(-0.2, -0.2, rows=9000), {}, GateOutcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE),
-        # Worse than the baseline, but better than the champion, which would serve otherwise.
-        (contest(-2.0, -0.5), {}, GateOutcome.PASSED, GateReason.BETTER),
+        # Better than a champion that is worse than a constant, but worse than a constant itself.
+        (contest(-2.0, -0.5), {}, GateOutcome.REJECTED, GateReason.NOT_BETTER_THAN_BASELINE),
         (contest(0.8, 1.4, rows=499), {}, GateOutcome.INCONCLUSIVE, GateReason.TOO_FEW_ROWS),
         (contest(None, 30.0), {}, GateOutcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),
         (contest(0.8, 30.0), {}, GateOutcome.INCONCLUSIVE, GateReason.TOO_GOOD_TO_BE_TRUE),

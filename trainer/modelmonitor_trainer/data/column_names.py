@@ -40,7 +40,7 @@ class SeenColumn:
     number
         Its type in the first object that is known to have numbers in it; None if none is.
     of
-        How many objects have any column: all that can be read and are not empty.
+        How many objects there are, without those that are empty.
     """
 
     type: pa.DataType | None
@@ -56,11 +56,11 @@ def columns_of(store: Store, objects: Sequence[ObjectInfo], fmt: AnyFormat) -> d
     be read has no columns here.
     """
     seen: dict[str, SeenColumn] = {}
-    filled = 0
     parquet = [info for info in objects if format_at(fmt, info.uri) is DataFormat.PARQUET]
     text = [info for info in objects if format_at(fmt, info.uri) is not DataFormat.PARQUET]
-    for columns in chain(_of_parquet(store, parquet), _of_text(store, text, fmt)):
-        filled += bool(columns)
+    of_text = list(_of_text(store, text, fmt))
+    filled = len(objects) - sum(not columns for columns in of_text)
+    for columns in chain(_of_parquet(store, parquet), of_text):
         for name, kind in columns.items():
             known = seen.get(name, SeenColumn(None, 0))
             number = kind if kind is not None and is_number(plain_type(kind)) else None
