@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from modelmonitor_api.names import (
 )
 from support.kind import RELEASE, SYSTEM_NAMESPACE, Kind
 from support.lake import Lake
+from support.processes import program
 
 NAME = "flights"
 
@@ -137,6 +141,19 @@ def test_kubectl_shows_the_monitor_and_its_events(flights: FlightsMonitor) -> No
     for event in ("TrainingStarted", "Promoted", "Drift", "Corrupted", "RolledBack"):
         assert event in described
     assert "FIELDS:" in flights.kind.kubectl("explain", "mmon.spec.promotion")
+
+
+def test_the_plugin_shows_the_monitor_and_opens_its_pages(flights: FlightsMonitor, tmp_path: Path) -> None:
+    """As a user runs it: found by kubectl on the PATH, and with the port of the store forwarded."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(program("kubectl").parent), os.environ["PATH"]])
+    plugin = ["/usr/bin/env", f"PATH={path}", "kubectl", "mmon"]
+    target = [NAME, "--namespace", flights.kind.namespace]
+    assert "Corrupted" in flights.kind.run(*plugin, "status", *target)
+    assert "promoted" in flights.kind.run(*plugin, "history", *target).lower()
+    for number, options in enumerate(([], ["--training", "2"])):
+        page = tmp_path / f"{number}.html"
+        flights.kind.run(*plugin, "report", *target, *options, "--output", page)
+        assert "<html" in page.read_text()
 
 
 def test_helm_test_passes(release: Kind) -> None:
