@@ -96,6 +96,20 @@ def test_a_season_after_a_gap_is_not_a_change_of_unit(reference_days, gap):
         assert unit_changes([FEATURE], current, window(days[:reference_days], plan)) == []
 
 
+@pytest.mark.parametrize("apart", [2, 20])
+def test_single_days_are_not_compared_with_a_day_long_before(apart):
+    """A training tests the few days that are odd: a cold day is not the warm one of three weeks before in kilograms."""
+    g = np.random.default_rng(0)
+    means = [float(mean) for mean in [*np.linspace(46, 20.2, 22), *np.linspace(20.2, 46, 22)]]
+    days = [g.normal(mean, mean / 11, 300) for mean in means]
+    plan = NumericPlan("x", fit_edges(np.concatenate(days), 256))
+    odd = (1, 1 + apart)
+    whole = window(days, plan)
+    usual = [block for number, block in enumerate(whole.blocks) if number not in odd]
+    tested = [block for number, block in enumerate(whole.blocks) if number in odd]
+    assert unit_changes([FEATURE], stack(tested, (plan,)), stack(usual, (plan,))) == []
+
+
 def test_outliers_are_not_a_change_of_unit():
     g = np.random.default_rng(0)
     days = [g.normal(10, 1, 200) for _ in range(30)]

@@ -157,24 +157,41 @@ def _hits(
     if not isinstance(usual, NumericProfile):
         return []
     history = _Batches()
-    for profile in (_usable(block, name) for block in reference.blocks):
-        if profile is not None:
-            history.append(profile)
+    known = [(block, profile) for block in reference.blocks if (profile := _usable(block, name)) is not None]
+    for _, profile in known:
+        history.append(profile)
     if len(history) < _USABLE_SHARE * sum(_has_values(block, name) for block in reference.blocks):
         return []
     overlapping = {block.block.name for block in reference.blocks}
-    hits, before = [], None
+    hits: list[tuple[BatchProfile, NumericProfile, Change]] = []
+    last: tuple[BatchProfile, NumericProfile] | None = None
     for block in blocks:
         profile = _usable(block, name)
         if profile is None or block.block.name in overlapping or len(history) < MIN_BLOCKS:
             continue
+        before = _before(block, last, known)
         change = _change(profile, before, history.history(), usual, _gap(block, reference))
         if change is not None:
             hits.append((block, profile, change))
         else:
             history.append(profile)
-            before = profile
+            last = block, profile
     return hits
+
+
+def _before(
+    block: BatchProfile,
+    last: tuple[BatchProfile, NumericProfile] | None,
+    reference: Sequence[tuple[BatchProfile, NumericProfile]],
+) -> NumericProfile | None:
+    """Return the batch before one: the last one that was tested, or a later one of a reference with days around it."""
+    day = block.block.day
+    days = [(other.block.day, profile) for other, profile in reference if other.block.day is not None]
+    earlier = [pair for pair in days if day is not None and pair[0] < day]
+    is_around = len(earlier) < len(days)
+    if is_around and earlier and (last is None or last[0].block.day is None or earlier[-1][0] > last[0].block.day):
+        return earlier[-1][1]
+    return last[1] if last is not None else None
 
 
 def _gap(block: BatchProfile, reference: WindowProfile) -> float:
