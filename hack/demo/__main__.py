@@ -223,11 +223,17 @@ def winter(lake: Lake, flights: pd.DataFrame) -> None:
 
 
 def spring(lake: Lake, flights: pd.DataFrame) -> None:
-    """Score the spring flights: drift, a training, and a challenger that is rejected."""
+    """Score the spring flights: drift, a training that waits, and one on request whose challenger is rejected."""
     score_flights(lake, list(days(flights, *SPRING)))
     request_check("spring")
     status = wait_for("the check of spring", check_completed("spring"))
     print_verdict(status, "spring")
+    status = wait_for(
+        "the training that waits",
+        lambda status: condition_reason(status, "Training") == "WaitingForNewData" or training_ended(2)(status),
+    )
+    echo(f"   {condition_message(status, 'Training')}")
+    echo(f"   $ {annotate('retrain-requested-at', 'spring')}")
     print_entry(history_entry(wait_for("the training of spring", training_ended(2)), "Rejected"))
     show_command("get", "events", "--field-selector", "involvedObject.kind=ModelMonitor")
 
@@ -302,7 +308,7 @@ def main() -> int:
             lake = Lake(port, *keys)
             heading(2, "Winter: apply a ModelMonitor; there is no champion yet, so the first model is trained")
             winter(lake, flights)
-            heading(3, "Spring: drift; a challenger is trained, compared with the champion on a hold-out, and rejected")
+            heading(3, "Spring: drift, of which a training has too few days yet; one that is requested now is rejected")
             spring(lake, flights)
             heading(4, "Early summer: drift again; this time the challenger is better and is promoted")
             summer(lake, flights)
