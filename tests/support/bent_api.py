@@ -393,10 +393,8 @@ def _call(method: str, path: str, api: BentApi) -> Call:
     if len(rest) > 2 and rest[0] == "namespaces":
         namespace, rest = rest[1], rest[2:]
     resource = "/".join([*rest[:1], *rest[2:]])
-    if method == "GET":
-        verb = "get" if len(rest) > 1 else "watch" if "watch" in query else "list"
-    else:
-        verb = _VERBS[method]
+    reading = "get" if len(rest) > 1 else "watch" if "watch" in query else "list"
+    verb = reading if method == "GET" else _VERBS[method]
     page = api.page_of(query.get("continue", [""])[0])
     return Call(verb, resource, namespace, page, path)
 

@@ -24,8 +24,7 @@ def hurry() -> None:
     kubernetes_gateway.SILENT_SECONDS = float(os.environ.get(SILENT, kubernetes_gateway.SILENT_SECONDS))
     ahead = dt.timedelta(seconds=float(os.environ.get(AHEAD, "0")))
     if ahead:
-        clock = functools.partial(_later, ahead)
-        main.Controller = functools.partial(controller.Controller, clock=clock)  # type: ignore[misc, assignment]
+        vars(main)["Controller"] = functools.partial(controller.Controller, clock=functools.partial(_later, ahead))
 
 
 def _later(ahead: dt.timedelta) -> dt.datetime:

@@ -55,7 +55,7 @@ class Installation:
 
 
 def install(
-    server: ApiServer, folder: Path, namespace: str, url: str | None = None, **values: object
+    server: ApiServer, folder: Path, namespace: str, url: str | None = None, /, **values: object
 ) -> Installation:
     """Install the chart's service account and RBAC rules, but no Deployment: there are no nodes to run it.
 

@@ -1,4 +1,4 @@
-"""The promises of the operator, judged by what it has written and by what a user sees, and the story that asks for them.
+"""The promises of the operator, judged by what it has written and what a user sees, and a story that asks for them.
 
 At most one training Job for a decision, one change of the champion, no verdict lost, and a status that is true.
 """
@@ -86,5 +86,7 @@ def champions(api: BentApi, namespace: str, name: str) -> list[str]:
 
 def _written(api: BentApi, verb: str, resource: str, namespace: str) -> list[Object]:
     return [
-        body for call, body in list(api.writes) if (call.verb, call.resource, call.namespace) == (verb, resource, namespace)
+        body
+        for call, body in list(api.writes)
+        if (call.verb, call.resource, call.namespace) == (verb, resource, namespace)
     ]
