@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from support.apiserver import ApiServer
-from support.bent_api import Bent, Fault, bent_operator
+from support.bent_api import Fault
+from support.bent_operator import Bent, bent_operator
 from support.client import Client
 from support.faults import FAULTS
 from support.kubelet import restarted

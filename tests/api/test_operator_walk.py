@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from support.apiserver import ApiServer
-from support.bent_api import bent_operator
+from support.bent_operator import bent_operator
 from support.faults import FAULTS
 from support.kubelet import restarted
 from support.operator_walk import Walk

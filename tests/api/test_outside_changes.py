@@ -10,7 +10,7 @@ from modelmonitor_api import names
 from modelmonitor_api.names import KIND, ConditionType, FailureReason, Reason, Role
 from support import monitors
 from support.apiserver import ApiServer
-from support.bent_api import bent_operator
+from support.bent_operator import bent_operator
 from support.client import Object
 from support.jobs import finish
 from support.monitors import monitor

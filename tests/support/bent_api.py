@@ -15,17 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from support.apiserver import ApiServer
 from support.client import Object
-from support.operator import HURRIED_OPERATOR, OperatorProcess, install, unexpected_logs
 from support.processes import PATIENCE
 
 WRITES = ("create", "patch", "delete")
-HURRIED = {"RESYNC_SECONDS": "1", "HURRIED_READ_SECONDS": "5", "HURRIED_SILENT_SECONDS": "5"}
 _VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 _REASONS = {404: "NotFound", 409: "Conflict", 410: "Expired", 422: "Invalid", 429: "TooManyRequests"}
 
@@ -182,14 +179,6 @@ class BentApi:
             return self._responses.get(call.path)
 
 
-@dataclass(frozen=True)
-class Bent:
-    """An operator behind a proxy."""
-
-    api: BentApi
-    operator: OperatorProcess
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
@@ -327,40 +316,6 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore clients that have disconnected, or were killed."""
-
-
-@contextmanager
-def bent_operator(
-    server: ApiServer, folder: Path, home: str, *, clean: bool = True, **environment: str
-) -> Iterator[Bent]:
-    """Yield an operator behind a proxy, not yet started, that looks after all namespaces.
-
-    Parameters
-    ----------
-    server
-        The API server.
-    folder
-        Folder for its log and its kubeconfig.
-    home
-        A new namespace for its service account.
-    clean
-        Whether its log must have no errors.
-    **environment
-        Environment variables; see also :mod:`support.hurried_operator`.
-    """
-    server.client.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": home}})
-    with bent_api(server) as api:
-        installation = install(server, folder, home, api.url, watchAllNamespaces=True)
-        operator = OperatorProcess(installation, folder, HURRIED_OPERATOR, **(HURRIED | environment))
-        try:
-            yield Bent(api, operator)
-        finally:
-            api.bend()
-            operator.end()
-    # Otherwise the operators of later modules would find more rights than their own chart gives them.
-    server.client.delete("ClusterRoleBinding", "modelmonitor")
-    server.client.delete("Namespace", home)
-    assert not clean or unexpected_logs(operator.output()) == []
 
 
 @contextmanager

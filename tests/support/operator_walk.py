@@ -17,7 +17,8 @@ from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
 from modelmonitor_api.names import KIND, Role
 from modelmonitor_api.status import MAX_RECENT_JOBS, Champion
 from support import jobs, monitors
-from support.bent_api import Bent, Fault
+from support.bent_api import Fault
+from support.bent_operator import Bent
 from support.client import ApiRefused, Object
 from support.scene import Scene
 
@@ -132,13 +133,12 @@ class Walk:
         moving = [job for role in _MOVERS for job in self._scene.jobs(role) if not jobs.finished(job)]
         moving = [job for job in moving if job["metadata"]["labels"][names.LABEL_MONITOR_UID] == uid]
         assert len(moving) <= 1, f"{jobs.names(moving)} run at the same time"
-        created = self._created(uid)
+        replaced = self._replaced()
+        created = [job for job in self._created(uid) if job["metadata"]["uid"] not in replaced]
         numbers = Counter(int(job["metadata"]["labels"][names.LABEL_NUMBER]) for job in created)
         twice = {number for number, count in numbers.items() if count > 1} - self._forgotten
         assert not twice, f"the trainings {twice} have been created twice"
-        replaced = self._replaced()
-        kept = [job for job in created if job["metadata"]["uid"] not in replaced]
-        tokens = Counter(job["metadata"].get("annotations", {}).get(names.ANNOTATION_TOKEN) for job in kept)
+        tokens = Counter(job["metadata"].get("annotations", {}).get(names.ANNOTATION_TOKEN) for job in created)
         again = {token for token, count in tokens.items() if token and count > 1}
         assert not again or self._forgotten, f"the requests {again} have started two trainings"
 
