@@ -103,6 +103,11 @@ test-cluster: install cluster images helm ## Test everything together on a kind 
 fuzz: install ## Try random files and trainings on the command line, for an hour (or SECONDS=60).
 	hack/fuzz.sh $(or $(SECONDS),3600)
 
+.PHONY: walk-operator
+walk-operator: install binaries-api ## Walk at random against a real API server: users, Jobs, faults, kills; SEED=n repeats a walk of STEPS=n.
+	SEED=$(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom)) STEPS=$(or $(STEPS),2000) \
+	  $(PYTEST) tests/api/test_operator_walk.py -n 0 --timeout 0
+
 ##@ Document
 .PHONY: docs
 docs: ## Build the documentation site into build/site, in an environment of its own; a broken link is an error.

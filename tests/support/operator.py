@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from support.client import Credentials, Object
 from support.processes import Process, free_port, program, wait_until
 
 CHART = Path(__file__).parents[2] / "charts" / "modelmonitor"
+#: The operator, and one whose timeouts and clock can be set. The folder of the latter must not be searched for modules.
+OPERATOR = ("-m", "modelmonitor_operator")
+HURRIED_OPERATOR = ("-P", str(Path(__file__).with_name("hurried_operator.py")))
 _RELEASE = "modelmonitor"
 _INSTALLED = frozenset({"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"})
 
@@ -51,7 +54,9 @@ class Installation:
     environment: Mapping[str, str]
 
 
-def install(server: ApiServer, folder: Path, namespace: str, **values: object) -> Installation:
+def install(
+    server: ApiServer, folder: Path, namespace: str, url: str | None = None, /, **values: object
+) -> Installation:
     """Install the chart's service account and RBAC rules, but no Deployment: there are no nodes to run it.
 
     Parameters
@@ -62,6 +67,8 @@ def install(server: ApiServer, folder: Path, namespace: str, **values: object) -
         Folder for the kubeconfig.
     namespace
         Namespace of the release; it must exist.
+    url
+        Where the operator reaches the API server. Defaults to the server itself; a proxy has another URL.
     **values
         Values of the chart.
     """
@@ -72,7 +79,7 @@ def install(server: ApiServer, folder: Path, namespace: str, **values: object) -
     deployment = next(each for each in objects if each["kind"] == "Deployment")
     pod = deployment["spec"]["template"]["spec"]
     token = server.client.token(pod["serviceAccountName"], namespace)
-    credentials = Credentials(server.url, token, server.credentials.ca_file)
+    credentials = Credentials(url or server.url, token, server.credentials.ca_file)
     return Installation(
         kubeconfig=credentials.write_kubeconfig(folder / "operator.kubeconfig", namespace),
         environment={item["name"]: item["value"] for item in pod["containers"][0]["env"]},
@@ -88,12 +95,17 @@ class OperatorProcess:
         Credentials and settings.
     folder
         Folder for its log.
+    program
+        Arguments of Python: :data:`OPERATOR` or :data:`HURRIED_OPERATOR`.
     **environment
         Additional environment variables; they override those of the chart.
     """
 
-    def __init__(self, installation: Installation, folder: Path, **environment: str) -> None:
+    def __init__(
+        self, installation: Installation, folder: Path, program: Sequence[str] = OPERATOR, **environment: str
+    ) -> None:
         self._installation = installation
+        self._program = program
         self._environment = environment
         self._process: Process | None = None
         #: Port of its metrics; another one after each start.
@@ -117,7 +129,7 @@ class OperatorProcess:
             "METRICS_PORT": str(self.metrics_port),
             **self._environment,
         }
-        command = [sys.executable, "-m", "modelmonitor_operator"]
+        command = [sys.executable, *self._program]
         process = Process(command, log=self.log, environment=environment, folder=self.log.parent)
         self._process = process
         wait_until(
@@ -131,6 +143,18 @@ class OperatorProcess:
         """Its process ID."""
         assert self._process is not None, "the operator is not running"
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs."""
+        process = self._process
+        return process is not None and process.running
+
+    def crash(self) -> None:
+        """Kill it if it runs, and leave it to :func:`support.kubelet.restarted` to start it again."""
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def stop(self) -> int:
         """Stop it with SIGTERM, as when its pod is deleted, and return its exit code."""

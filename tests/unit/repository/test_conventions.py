@@ -58,8 +58,8 @@ def commands(path: Path) -> str:
 # Workflows
 
 
-def test_there_are_the_three_workflows() -> None:
-    assert [path.name for path in WORKFLOWS] == ["ci.yaml", "docs.yaml", "release.yaml"]
+def test_there_are_the_four_workflows() -> None:
+    assert [path.name for path in WORKFLOWS] == ["ci.yaml", "docs.yaml", "nightly.yaml", "release.yaml"]
 
 
 def test_ci_runs_the_test_command_and_so_does_ci_run() -> None:
