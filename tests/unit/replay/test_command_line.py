@@ -94,6 +94,32 @@ def test_settings_for_other_rows_are_refused(monitor, tmp_path, capsys):
     assert "two files are named other" in err
 
 
+@pytest.mark.parametrize("name", ["oracle", "never retrain", "every 14 days"])
+def test_a_setting_must_not_have_the_name_of_a_policy(monitor, tmp_path, capsys, name):
+    other = changed(monitor, f"{name}.yaml", lambda _: None)
+    days = ("--from", "2013-02-11", "--to", "2013-02-12")
+    code, _, err = run(capsys, "-f", monitor, *days, "--policies", "--compare", other, "--results", tmp_path / "r")
+    assert code == 2
+    assert f"{name} is the name of a policy of --policies; rename the file" in err
+
+
+def test_a_folder_that_cannot_be_written(monitor, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    days = ("--from", "2013-02-11", "--to", "2013-02-12")
+    code, _, err = run(capsys, "-f", monitor, *days, "--results", tmp_path / "file")
+    assert code == 2
+    assert "cannot be written" in err
+    assert "choose another folder with --results" in err
+
+
+def test_a_suspended_monitor_does_nothing(monitor, tmp_path, capsys):
+    days = ("--from", "2013-02-11", "--to", "2013-02-14")
+    options = ("--set", "suspend=true", "--output", "json", "--results", tmp_path / "r")
+    code, out, _ = run(capsys, "-f", monitor, *days, *options)
+    assert code == 0
+    assert json.loads(out)["policies"][0]["events"] == []
+
+
 @pytest.mark.parametrize("day", ["yesterday", "2013-02-30"])
 def test_days_are_dates(monitor, capsys, day):
     with pytest.raises(SystemExit):

@@ -16,7 +16,7 @@ from modelmonitor_trainer.errors import ModelMonitorError
 from modelmonitor_trainer.model.metrics import greater_is_better, title
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.replay.arrival import Arrival
-from modelmonitor_trainer.replay.baselines import fixed_schedules, grid_days, grid_times
+from modelmonitor_trainer.replay.baselines import ORACLE, fixed_schedules, grid_days, grid_times
 from modelmonitor_trainer.replay.candidates import Candidate, fit_newest, promoted_models
 from modelmonitor_trainer.replay.costs import Prices, lost_points
 from modelmonitor_trainer.replay.evaluation import Evaluation, Periods, evaluate
@@ -271,7 +271,7 @@ def _with_scores(
     unscored = [policy for policy in result.policies if policy.name not in served]
     if best is not None:
         counts = Counts(trainings=best.trainings + 1, promoted=best.trainings + 1)
-        schedule = PolicyResult(name="oracle", kind=PolicyKind.ORACLE, counts=counts)
+        schedule = PolicyResult(name=ORACLE, kind=PolicyKind.ORACLE, counts=counts)
         scored.append(_with_score(schedule, matrix, best.served, own, best.cost, best))
     curve = _curve(matrix, served, paid, prices) if oracle else None
     return replace(result, policies=(*scored, *unscored), curve=curve)
