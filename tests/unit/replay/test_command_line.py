@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -136,3 +137,27 @@ def test_labels_that_never_come(monitor, tmp_path, capsys):
     assert "Nothing could be scored." in out
     assert "No model was ever promoted" in out
     assert "no labels have arrived" in out or "labels" in out
+
+
+def test_a_leak_is_refused_and_named(past, tmp_path, capsys):
+    """No model is promoted, and the text shows why."""
+    path = tmp_path / "leak.yaml"
+    past.manifest(path)
+    document = yaml.safe_load(path.read_text())
+    rows = tmp_path / "leak"
+    for folder in sorted((past.folder / "rows").iterdir()):
+        table = pd.concat(pd.read_parquet(file) for file in sorted(folder.glob("*.parquet")))
+        labels = pd.concat(
+            pd.read_parquet(file) for file in sorted((past.folder / "labels" / folder.name).glob("*.parquet"))
+        )
+        leaking = table.merge(labels.assign(refund=labels["late"] * 1.0)[["id", "refund"]], on="id")
+        (rows / folder.name).mkdir(parents=True)
+        leaking.to_parquet(rows / folder.name / "part.parquet")
+    document["spec"]["data"]["live"]["uri"] = f"file://{rows}/date=%Y-%m-%d/"
+    document["spec"]["model"]["features"].append({"name": "refund", "type": "Numeric"})
+    path.write_text(yaml.safe_dump(document))
+    days = ("--from", "2013-02-11", "--to", "2013-02-11")
+    code, out, _ = run(capsys, "-f", path, *days, "--results", tmp_path / "r")
+    assert code == 0
+    assert "no model was ever promoted. The last training, on 2013-02-11: Too good to be true" in out
+    assert "inspect refund" in out

@@ -71,7 +71,7 @@ def test_a_digest_is_kept_when_the_disk_is_full(tmp_path, data, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", write_half)
-    with pytest.raises(DiskFull, match="no space is left for .* free some, and run again"):
+    with pytest.raises(DiskFull, match=r"no space is left for .* free some, and run again"):
         require_same_data(path, data, MARCH + dt.timedelta(days=1))
     assert path.read_bytes() == before
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modelmonitor_api.messages import MonitorRef
+from modelmonitor_api.names import Role
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.data.manifest import freeze
 from modelmonitor_trainer.data.windows import TrainingWindows
@@ -155,8 +156,16 @@ def _setting_policies(
         )
         policies.append(_Policy(policy, tuple(tenures), max(0, counts.trainings - 1)))
         if not tenures:
-            notes.append(f"{run.setting.name}: no model was ever promoted. At the end: {run.decision.message}")
+            notes.append(f"{run.setting.name}: no model was ever promoted. {_describe_last_training(run)}")
     return policies, models, notes
+
+
+def _describe_last_training(run: SettingRun) -> str:
+    """Return why the last training promoted no model, such as a feature that leaks, or why there was none."""
+    trainings = [event for event in run.events if event.job.role is Role.TRAIN]
+    if not trainings:
+        return f"At the end: {run.decision.message}"
+    return f"The last training, on {trainings[-1].time:%Y-%m-%d}: {trainings[-1].answer.message}"
 
 
 def _fixed_policies(
