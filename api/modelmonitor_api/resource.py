@@ -134,6 +134,8 @@ def problems_of(error: ValidationError, kind: type[Resource]) -> list[Problem]:
         elif item["type"] == "enum" and isinstance(item["input"], str):
             near = get_close_matches(item["input"], _quote(item["ctx"]["expected"]), 1)
             message += f", not {item['input']!r}" + (f"; did you mean {near[0]}?" if near else "")
+        elif item["type"] == "string_type" and isinstance(item["input"], bool | int | float):
+            message += "; put it in quotes"
         problems.append(Problem(path, message))
     return problems
 

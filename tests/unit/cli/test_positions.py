@@ -47,7 +47,7 @@ MONITOR = textwrap.dedent("""\
         ("everyDays: 3", 'everyDays: "3"', ":20:14: spec.triggers.everyDays: Input should be a valid integer"),
         ("everyDays: 3", 'onDrift: "yes"', ":20:14: spec.triggers.onDrift: Input should be a valid boolean"),
         ("everyDays: 3", "everyDays: 3, everyDays: 4", ":20:28: 'everyDays' is given twice; remove one"),
-        ("target: late", "target: y", ":15:5: spec.model.target: Input should be a valid string"),
+        ("target: late", "target: y", ":15:5: spec.model.target: Input should be a valid string; put it in quotes"),
         ("name: a,", "name: 1e3,", ":17:10: spec.model.features[0].name: Input should be a valid string"),
         ("{name: x}", "{name: Churn_1}", ":6:12: metadata.name is 'Churn_1'; use small letters, digits and '-'"),
         ("{name: x}", "{name: 2024}", ":6:12: metadata.name is 2024; put it in quotes"),

@@ -86,11 +86,11 @@ def test_what_cannot_be_replayed(monitor, tmp_path, capsys, args, message):
 
 
 def test_settings_for_other_rows_are_refused(monitor, tmp_path, capsys):
-    other = changed(monitor, "other.yaml", lambda spec: spec["model"].update(target="y"))
+    other = changed(monitor, "other.yaml", lambda spec: spec["model"].update(target="lateness"))
     days = ("--from", "2013-02-11", "--to", "2013-02-12")
     code, _, err = run(capsys, "-f", monitor, *days, "--compare", other, "--results", tmp_path / "r")
     assert code == 2
-    assert "other: spec.model.target is 'y', and that of the monitor is 'late'" in err
+    assert "other: spec.model.target is 'lateness', and that of the monitor is 'late'" in err
     code, _, err = run(capsys, "-f", monitor, *days, "--compare", other, other, "--results", tmp_path / "r")
     assert "two files are named other" in err
 
