@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -133,6 +134,8 @@ def problems_of(error: ValidationError, kind: type[Resource]) -> list[Problem]:
         elif item["type"] == "enum" and isinstance(item["input"], str):
             near = get_close_matches(item["input"], _quote(item["ctx"]["expected"]), 1)
             message += f", not {item['input']!r}" + (f"; did you mean {near[0]}?" if near else "")
+        elif item["type"] == "string_type" and isinstance(item["input"], bool | int | float):
+            message += "; put it in quotes"
         problems.append(Problem(path, message))
     return problems
 
@@ -166,8 +169,17 @@ def _resource_in(annotation: Any) -> type[Resource] | None:
     return next((kind for inner in get_args(annotation) if (kind := _resource_in(inner)) is not None), None)
 
 
-def parse(kind: type[_T], data: Mapping[str, Any]) -> _T:
+def parse(kind: type[_T], data: Mapping[str, Any], *, strict: bool = False) -> _T:
     """Return `data`, validated as `kind`.
+
+    Parameters
+    ----------
+    kind
+        Type of the resource.
+    data
+        JSON data, or YAML data with dates.
+    strict
+        Refuse values of another type, such as ``"14"`` for a number, as an API server does.
 
     Raises
     ------
@@ -175,6 +187,8 @@ def parse(kind: type[_T], data: Mapping[str, Any]) -> _T:
         If `data` is invalid; the message names the fields.
     """
     try:
+        if strict:
+            return kind.model_validate_json(json.dumps(data, default=str), strict=True)
         return kind.model_validate(data)
     except ValidationError as error:
         problems = problems_of(error, kind)

@@ -56,7 +56,7 @@ spec:
     reference: {{start: 2026-01-01, end: 2026-02-02}}
   model:
     task: BinaryClassification
-    target: y
+    target: "y"
     features: [{{name: x, type: Numeric}}]
   retraining: {{estimator: {{name: LogisticRegression}}}}
   promotion: {{metric: ROCAUC}}

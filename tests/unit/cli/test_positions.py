@@ -22,7 +22,7 @@ MONITOR = textwrap.dedent("""\
         live: {uri: "s3://b/%Y-%m-%d/"}
       model:
         task: BinaryClassification
-        target: y
+        target: late
         features:
           - {name: a, type: Numeric}
           - name: b
@@ -44,7 +44,14 @@ MONITOR = textwrap.dedent("""\
         ('"0 6 * * *"', '"0 6 * *"', ":8:3: spec.schedule: '0 6 * *' must have the five fields of cron"),
         ("Etc/UTC", "Mars/Phobos", ":9:3: spec.timeZone: 'Mars/Phobos' is not a name of the tz database"),
         ("metric: ROCAUC", "metric: R2", ":7:1: spec: promotion.metric does not fit model.task"),
-        ("target: y", "zzz: y", "unknown field; there are task, target, "),
+        ("everyDays: 3", 'everyDays: "3"', ":20:14: spec.triggers.everyDays: Input should be a valid integer"),
+        ("everyDays: 3", 'onDrift: "yes"', ":20:14: spec.triggers.onDrift: Input should be a valid boolean"),
+        ("everyDays: 3", "everyDays: 3, everyDays: 4", ":20:28: 'everyDays' is given twice; remove one"),
+        ("target: late", "target: y", ":15:5: spec.model.target: Input should be a valid string; put it in quotes"),
+        ("name: a,", "name: 1e3,", ":17:10: spec.model.features[0].name: Input should be a valid string"),
+        ("{name: x}", "{name: Churn_1}", ":6:12: metadata.name is 'Churn_1'; use small letters, digits and '-'"),
+        ("{name: x}", "{name: 2024}", ":6:12: metadata.name is 2024; put it in quotes"),
+        ("target: late", "zzz: late", "unknown field; there are task, target, "),
     ],
 )
 def test_where_and_what(tmp_path, capsys, before, after, message):
@@ -59,7 +66,7 @@ def test_where_and_what(tmp_path, capsys, before, after, message):
 
 def test_each_problem_has_a_line(tmp_path, capsys):
     path = tmp_path / "monitor.yaml"
-    path.write_text(MONITOR.replace("everyDays: 3", "everyDay: 3").replace("target: y", "target: ''"))
+    path.write_text(MONITOR.replace("everyDays: 3", "everyDay: 3").replace("target: late", "target: ''"))
     assert main(["validate", "-f", str(path)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert sum(f"{path}:" in line for line in lines) == 2

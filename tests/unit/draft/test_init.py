@@ -126,6 +126,20 @@ def test_names_and_values_that_yaml_must_escape(tmp_path, capsys):
     assert "one?line" in out
 
 
+def test_names_that_kubectl_would_read_as_something_else(tmp_path, capsys):
+    """It reads y as a boolean and 1e3 as a number."""
+
+    def columns(day, g):
+        named = {k: v for k, v in rows(day, g).items() if k != "churned"}
+        return named | {"y": rows(day, g)["churned"], "n": g.normal(size=120), "1e3": g.normal(size=120)}
+
+    land(tmp_path / "data", columns)
+    _, out, _ = run(capsys, "--data", tmp_path / "data")
+    assert 'target: "y"' in out
+    assert 'name: "n"' in out
+    assert 'name: "1e3"' in out
+
+
 def test_the_name_is_that_of_the_folder_above_the_data(tmp_path, capsys):
     land(tmp_path / f"{'Churn ' * 6}of my model" / "rows", rows, days=3)
     _, out, _ = run(capsys, "--data", next(tmp_path.iterdir()) / "rows")

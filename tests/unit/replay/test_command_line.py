@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -85,13 +86,39 @@ def test_what_cannot_be_replayed(monitor, tmp_path, capsys, args, message):
 
 
 def test_settings_for_other_rows_are_refused(monitor, tmp_path, capsys):
-    other = changed(monitor, "other.yaml", lambda spec: spec["model"].update(target="y"))
+    other = changed(monitor, "other.yaml", lambda spec: spec["model"].update(target="lateness"))
     days = ("--from", "2013-02-11", "--to", "2013-02-12")
     code, _, err = run(capsys, "-f", monitor, *days, "--compare", other, "--results", tmp_path / "r")
     assert code == 2
-    assert "other: spec.model.target is 'y', and that of the monitor is 'late'" in err
+    assert "other: spec.model.target is 'lateness', and that of the monitor is 'late'" in err
     code, _, err = run(capsys, "-f", monitor, *days, "--compare", other, other, "--results", tmp_path / "r")
     assert "two files are named other" in err
+
+
+@pytest.mark.parametrize("name", ["oracle", "never retrain", "every 14 days"])
+def test_a_setting_must_not_have_the_name_of_a_policy(monitor, tmp_path, capsys, name):
+    other = changed(monitor, f"{name}.yaml", lambda _: None)
+    days = ("--from", "2013-02-11", "--to", "2013-02-12")
+    code, _, err = run(capsys, "-f", monitor, *days, "--policies", "--compare", other, "--results", tmp_path / "r")
+    assert code == 2
+    assert f"{name} is the name of a policy of --policies; rename the file" in err
+
+
+def test_a_folder_that_cannot_be_written(monitor, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    days = ("--from", "2013-02-11", "--to", "2013-02-12")
+    code, _, err = run(capsys, "-f", monitor, *days, "--results", tmp_path / "file")
+    assert code == 2
+    assert "cannot be written" in err
+    assert "choose another folder with --results" in err
+
+
+def test_a_suspended_monitor_does_nothing(monitor, tmp_path, capsys):
+    days = ("--from", "2013-02-11", "--to", "2013-02-14")
+    options = ("--set", "suspend=true", "--output", "json", "--results", tmp_path / "r")
+    code, out, _ = run(capsys, "-f", monitor, *days, *options)
+    assert code == 0
+    assert json.loads(out)["policies"][0]["events"] == []
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2013-02-30"])
@@ -110,3 +137,27 @@ def test_labels_that_never_come(monitor, tmp_path, capsys):
     assert "Nothing could be scored." in out
     assert "No model was ever promoted" in out
     assert "no labels have arrived" in out or "labels" in out
+
+
+def test_a_leak_is_refused_and_named(past, tmp_path, capsys):
+    """No model is promoted, and the text shows why."""
+    path = tmp_path / "leak.yaml"
+    past.manifest(path)
+    document = yaml.safe_load(path.read_text())
+    rows = tmp_path / "leak"
+    for folder in sorted((past.folder / "rows").iterdir()):
+        table = pd.concat(pd.read_parquet(file) for file in sorted(folder.glob("*.parquet")))
+        labels = pd.concat(
+            pd.read_parquet(file) for file in sorted((past.folder / "labels" / folder.name).glob("*.parquet"))
+        )
+        leaking = table.merge(labels.assign(refund=labels["late"] * 1.0)[["id", "refund"]], on="id")
+        (rows / folder.name).mkdir(parents=True)
+        leaking.to_parquet(rows / folder.name / "part.parquet")
+    document["spec"]["data"]["live"]["uri"] = f"file://{rows}/date=%Y-%m-%d/"
+    document["spec"]["model"]["features"].append({"name": "refund", "type": "Numeric"})
+    path.write_text(yaml.safe_dump(document))
+    days = ("--from", "2013-02-11", "--to", "2013-02-11")
+    code, out, _ = run(capsys, "-f", path, *days, "--results", tmp_path / "r")
+    assert code == 0
+    assert "no model was ever promoted. The last training, on 2013-02-11: Too good to be true" in out
+    assert "inspect refund" in out

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from modelmonitor_trainer.errors import BadData
+from modelmonitor_policy import plan_scheduled_check
+from modelmonitor_trainer.errors import BadData, DiskFull
 from modelmonitor_trainer.replay.arrival import Arrival
-from modelmonitor_trainer.replay.journal import require_same_data
+from modelmonitor_trainer.replay.journal import Journal, require_same_data
 from modelmonitor_trainer.replay.listing import Listing
 from modelmonitor_trainer.replay.past_store import PastData
+from support.monitors import check
+from unit.replay.conftest import MONITOR
 
 MARCH = dt.datetime(2013, 3, 1, tzinfo=dt.UTC)
 
@@ -53,3 +58,30 @@ def test_a_damaged_digest_is_refused(tmp_path, data):
     (tmp_path / "data.json").write_text("[]")
     with pytest.raises(BadData, match="is damaged"):
         require_same_data(tmp_path / "data.json", data, MARCH)
+
+
+def test_a_digest_is_kept_when_the_disk_is_full(tmp_path, data, monkeypatch):
+    """It is replaced as a whole or not at all, and the error says what to do."""
+    path = tmp_path / "data.json"
+    require_same_data(path, data, MARCH)
+    before = path.read_bytes()
+
+    def write_half(self, text, encoding):
+        self.write_bytes(text[:9].encode())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    with pytest.raises(DiskFull, match=r"no space is left for .* free some, and run again"):
+        require_same_data(path, data, MARCH + dt.timedelta(days=1))
+    assert path.read_bytes() == before
+
+
+def test_texts_with_line_separators_are_read_back(tmp_path, past):
+    """Names of columns are part of answers, and JSON does not escape every line separator."""
+    job = plan_scheduled_check(MONITOR, past.parsed(), MARCH)
+    evidence = check("Drift").top_features[0].model_copy(update={"name": "a\u2028b\x85c"})
+    answer = check("Drift").model_copy(update={"top_features": [evidence]})
+    Journal(tmp_path / "journal.jsonl").add(job, MARCH, answer, 1.0)
+    recorded = Journal(tmp_path / "journal.jsonl").take(job, MARCH)
+    assert recorded is not None
+    assert recorded[0].top_features == [evidence]

@@ -101,11 +101,13 @@ def finish(cluster, world, name):
     ),
     watch=st.sampled_from(["Report", "Rollback", "None"]),
     in_between=st.integers(1, 600),
+    suspend=st.sampled_from([False, False, False, True]),
 )
-def test_any_history(endings, triggers, retraining, watch, in_between):
+def test_any_history(endings, triggers, retraining, watch, in_between, suspend):
     cluster = InMemoryCluster()
     costs = {"training": "1", "metricPointDay": "1"}
-    cluster.add(triggers=triggers, costs=costs, retraining=retraining, promotion={"watch": {"action": watch}})
+    promotion = {"watch": {"action": watch}}
+    cluster.add(triggers=triggers, costs=costs, retraining=retraining, promotion=promotion, suspend=suspend)
     meta = cluster.monitors["flights"]["metadata"]
     ref = MonitorRef(namespace=NAMESPACE, name="flights", uid=meta["uid"], generation=1)
     there, here = World(endings), World(endings)

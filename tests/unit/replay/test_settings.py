@@ -43,6 +43,9 @@ def test_the_override_that_is_wrong_is_named(past):
         ("model.features.9.minimum=1", "'9' is not an index of a list of 3"),
         ("schedule.minute=1", "'minute' is below a value that is not an object"),
         ("triggers.everyDays=[", "not YAML"),
+        ("schedule=daily", "spec.schedule: 'daily' must have the five fields of cron"),
+        ("timeZone=Mars/Phobos", "spec.timeZone: 'Mars/Phobos' is not a name of the tz database"),
+        ("retraining.estimator.parameters={C: -1}", "spec.retraining.estimator"),
     ],
 )
 def test_what_cannot_be_replaced_is_named(past, override, message):

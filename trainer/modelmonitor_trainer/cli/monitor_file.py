@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,13 +38,16 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
     from modelmonitor_api.resource import InvalidSpec, parse
     from modelmonitor_api.spec import ModelMonitorSpec
     from modelmonitor_policy.validation import validate_spec
+    from modelmonitor_trainer.cli.manifest_loader import DuplicateKey, ManifestLoader
     from modelmonitor_trainer.errors import BadConfiguration
 
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        documents = [document for document in yaml.safe_load_all(text) if isinstance(document, dict)]
+        documents = [document for document in yaml.load_all(text, Loader=ManifestLoader) if isinstance(document, dict)]
     except OSError as error:
         raise BadConfiguration(f"{path} cannot be read: {error.strerror}") from error
+    except DuplicateKey as error:
+        raise BadConfiguration(f"{path}:{error}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadConfiguration(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     monitors: list[dict[str, Any]] = [document for document in documents if document.get("kind") == KIND]
@@ -57,14 +61,35 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
     metadata = monitor.get("metadata") or {}
     if not isinstance(metadata, dict) or not metadata.get("name"):
         raise BadConfiguration(f"{path}: metadata.name is missing; give the monitor a name")
+    for field in ("name", "namespace"):
+        _require_object_name(path, text, field, metadata.get(field))
     try:
-        spec = parse(ModelMonitorSpec, monitor.get("spec") or {})
+        spec = parse(ModelMonitorSpec, monitor.get("spec") or {}, strict=True)
         namespace = str(metadata.get("namespace") or "default")
         ref = MonitorRef(namespace=namespace, name=str(metadata["name"]), uid="local")
         validate_spec(ref, spec)
     except InvalidSpec as error:
         raise BadConfiguration(_with_positions(path, text, error)) from error
     return ref, spec
+
+
+def _require_object_name(path: str, text: str, field: str, value: Any) -> None:
+    """Require a name that the API server accepts; a namespace can be missing."""
+    from modelmonitor_api.names import KIND
+    from modelmonitor_trainer.cli.positions import find_position
+    from modelmonitor_trainer.errors import BadConfiguration
+
+    label, inner = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+    if value is None or (isinstance(value, str) and re.fullmatch(inner if field == "name" else label, value)):
+        return
+    position = find_position(text, KIND, ("metadata", field))
+    where = f"{path}:{position[0]}:{position[1]}" if position else path
+    hint = (
+        "put it in quotes"
+        if not isinstance(value, str)
+        else "use small letters, digits and '-', as Kubernetes requires"
+    )
+    raise BadConfiguration(f"{where}: metadata.{field} is {value!r}; {hint}")
 
 
 def _with_positions(path: str, text: str, error: InvalidSpec) -> str:

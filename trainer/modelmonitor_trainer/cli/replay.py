@@ -110,6 +110,7 @@ def _replay(args: argparse.Namespace) -> int:
 def _request(args: argparse.Namespace) -> ReplayRequest:
     from modelmonitor_trainer.errors import BadConfiguration
     from modelmonitor_trainer.replay.arrival import Arrival
+    from modelmonitor_trainer.replay.baselines import is_policy_name
     from modelmonitor_trainer.replay.replay import ReplayRequest
     from modelmonitor_trainer.replay.run import Range
     from modelmonitor_trainer.replay.settings import Setting, with_overrides
@@ -127,6 +128,8 @@ def _request(args: argparse.Namespace) -> ReplayRequest:
     for name in names:
         if names.count(name) > 1:
             raise BadConfiguration(f"--compare: two files are named {name}; rename one of them")
+        if args.policies and is_policy_name(name):
+            raise BadConfiguration(f"--compare: {name} is the name of a policy of --policies; rename the file")
     return ReplayRequest(
         monitor=monitor,
         settings=tuple(settings),

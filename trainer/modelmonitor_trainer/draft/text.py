@@ -116,7 +116,9 @@ def _feature(column: Column) -> str:
 
 def _scalar(value: str) -> str:
     """Return text as a YAML scalar that is safe inside braces."""
-    if any(char in value for char in "{}[],#&*!|>'\"%@`: ") or not value.isprintable():
+    unsafe = any(char in value for char in "{}[],#&*!|>'\"%@`: ") or not value.isprintable()
+    # kubectl reads y and n as booleans, and 1e3 as a number; PyYAML does not.
+    if unsafe or value in {"y", "Y", "n", "N"} or value[:1] in set("0123456789+-."):
         return _quote(value)
     return _dump(value)
 

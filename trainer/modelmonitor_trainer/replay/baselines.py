@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ from modelmonitor_trainer.replay.settings import Setting
 
 #: Periods in multiples of the grid.
 _MULTIPLES = (1, 2, 4, 8)
+#: Names of the policies; those of the periodic ones are "every N days".
+_NEVER, _ON_DRIFT, _ON_DROP = "never retrain", "on drift, no gate", "on a drop, no gate"
+#: Name of the cheapest schedule in hindsight.
+ORACLE = "oracle"
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,11 @@ class FixedSchedule:
 
     name: str
     models: tuple[Candidate, ...]
+
+
+def is_policy_name(name: str) -> bool:
+    """Return whether a policy has this name, which a setting to compare with must not have."""
+    return name in {_NEVER, _ON_DRIFT, _ON_DROP, ORACLE} or re.fullmatch(r"every \d+ days", name) is not None
 
 
 def grid_times(first: dt.date, last: dt.date, days: int) -> list[dt.datetime]:
@@ -54,7 +64,7 @@ def fixed_schedules(grid: Sequence[Candidate | None], days: int) -> list[FixedSc
     """
     if not grid or grid[0] is None:
         return []
-    schedules = [FixedSchedule("never retrain", (grid[0],))]
+    schedules = [FixedSchedule(_NEVER, (grid[0],))]
     for multiple in _MULTIPLES:
         chosen = tuple(model for model in grid[::multiple] if model is not None)
         if len(chosen) > 1:
@@ -74,4 +84,4 @@ def reactive_settings(spec: ModelMonitorSpec) -> list[Setting]:
         triggers = Triggers(on_drift=on_drift, on_performance=not on_drift)
         return Setting(name, plain.model_copy(update={"triggers": triggers}), gated=False)
 
-    return [reacting("on drift, no gate", on_drift=True), reacting("on a drop, no gate", on_drift=False)]
+    return [reacting(_ON_DRIFT, on_drift=True), reacting(_ON_DROP, on_drift=False)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modelmonitor_api.messages import MonitorRef
+from modelmonitor_api.names import Role
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.data.manifest import freeze
 from modelmonitor_trainer.data.windows import TrainingWindows
@@ -16,7 +17,7 @@ from modelmonitor_trainer.errors import ModelMonitorError
 from modelmonitor_trainer.model.metrics import greater_is_better, title
 from modelmonitor_trainer.registry.registry import ModelRegistry
 from modelmonitor_trainer.replay.arrival import Arrival
-from modelmonitor_trainer.replay.baselines import fixed_schedules, grid_days, grid_times
+from modelmonitor_trainer.replay.baselines import ORACLE, fixed_schedules, grid_days, grid_times
 from modelmonitor_trainer.replay.candidates import Candidate, fit_newest, promoted_models
 from modelmonitor_trainer.replay.costs import Prices, lost_points
 from modelmonitor_trainer.replay.evaluation import Evaluation, Periods, evaluate
@@ -155,8 +156,16 @@ def _setting_policies(
         )
         policies.append(_Policy(policy, tuple(tenures), max(0, counts.trainings - 1)))
         if not tenures:
-            notes.append(f"{run.setting.name}: no model was ever promoted. At the end: {run.decision.message}")
+            notes.append(f"{run.setting.name}: no model was ever promoted. {_describe_last_training(run)}")
     return policies, models, notes
+
+
+def _describe_last_training(run: SettingRun) -> str:
+    """Return why the last training promoted no model, such as a feature that leaks, or why there was none."""
+    trainings = [event for event in run.events if event.job.role is Role.TRAIN]
+    if not trainings:
+        return f"At the end: {run.decision.message}"
+    return f"The last training, on {trainings[-1].time:%Y-%m-%d}: {trainings[-1].answer.message}"
 
 
 def _fixed_policies(
@@ -271,7 +280,7 @@ def _with_scores(
     unscored = [policy for policy in result.policies if policy.name not in served]
     if best is not None:
         counts = Counts(trainings=best.trainings + 1, promoted=best.trainings + 1)
-        schedule = PolicyResult(name="oracle", kind=PolicyKind.ORACLE, counts=counts)
+        schedule = PolicyResult(name=ORACLE, kind=PolicyKind.ORACLE, counts=counts)
         scored.append(_with_score(schedule, matrix, best.served, own, best.cost, best))
     curve = _curve(matrix, served, paid, prices) if oracle else None
     return replace(result, policies=(*scored, *unscored), curve=curve)

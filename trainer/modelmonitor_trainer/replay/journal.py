@@ -10,6 +10,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from modelmonitor_api.messages import Answer, Malformed, decode_answer, encode_answer
@@ -70,16 +71,22 @@ class Journal:
         line = {"time": format_time(time), "job": job.name, "seconds": round(seconds, 3)}
         line["answer"] = json.loads(encode_answer(answer))
         text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(text + "\n")
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise DiskFull(f"no space is left for {self._path}; free some, and run again") from error
-            raise BadConfiguration(
-                f"{self._path} cannot be written: {error.strerror}; choose another folder with --results"
-            ) from error
+        with _writing(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make the folder of a file that is about to be written, and report what prevents it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(f"no space is left for {path}; free some, and run again") from error
+        raise BadConfiguration(
+            f"{path} cannot be written: {error.strerror}; choose another folder with --results"
+        ) from error
 
 
 def require_same_data(path: Path, data: PastData, end: dt.datetime) -> None:
@@ -98,6 +105,8 @@ def require_same_data(path: Path, data: PastData, end: dt.datetime) -> None:
     ------
     BadData
         If objects that had arrived by then have been replaced, removed or added since.
+    DiskFull, BadConfiguration
+        If the file cannot be written.
     """
     if path.exists():
         try:
@@ -112,8 +121,12 @@ def require_same_data(path: Path, data: PastData, end: dt.datetime) -> None:
             )
         if end <= seen:
             return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"end": format_time(end), "digest": data.digest(end)}), encoding="utf-8")
+    record = json.dumps({"end": format_time(end), "digest": data.digest(end)})
+    # A full disk or a crash must not leave half a file, which would be taken for a damaged one.
+    new = path.with_suffix(".new")
+    with _writing(path):
+        new.write_text(record, encoding="utf-8")
+        new.replace(path)
 
 
 _Line = tuple[str, dt.datetime, Answer, float]
@@ -146,7 +159,8 @@ def _read(path: Path) -> _Recorded:
             file.truncate(len(whole))
             os.fsync(file.fileno())
     lines = []
-    for number, text in enumerate(whole.decode("utf-8").splitlines(), 1):
+    # Names and values from data can contain other line separators, such as U+2028.
+    for number, text in enumerate(whole.decode("utf-8").split("\n")[:-1], 1):
         try:
             line = json.loads(text)
             answer = decode_answer(json.dumps(line["answer"]))

@@ -11,9 +11,14 @@ from typing import Any
 
 import yaml
 
+from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.resource import InvalidSpec, Problem, parse
 from modelmonitor_api.spec import ModelMonitorSpec
+from modelmonitor_policy.validation import validate_spec
 from modelmonitor_trainer.errors import BadConfiguration
+
+#: A spec does not depend on the name of its monitor.
+_ANY_MONITOR = MonitorRef(namespace="default", name="monitor", uid="local")
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def with_overrides(spec: ModelMonitorSpec, overrides: Iterable[str]) -> ModelMon
     for override in given:
         _assign(wire, override.path, override.value, override.written)
     try:
-        return parse(ModelMonitorSpec, wire)
+        return _validated(wire)
     except InvalidSpec as error:
         # Decimals are strings in the API, which YAML reads as numbers.
         decimals = [override for override in given if override.is_number and _concerning(error, override)]
@@ -70,9 +75,15 @@ def with_overrides(spec: ModelMonitorSpec, overrides: Iterable[str]) -> ModelMon
     for override in decimals:
         _assign(wire, override.path, override.text, override.written)
     try:
-        return parse(ModelMonitorSpec, wire)
+        return _validated(wire)
     except InvalidSpec as error:
         raise _refused(given, error) from error
+
+
+def _validated(wire: dict[str, Any]) -> ModelMonitorSpec:
+    spec = parse(ModelMonitorSpec, wire)
+    validate_spec(_ANY_MONITOR, spec)
+    return spec
 
 
 @dataclass(frozen=True)

@@ -112,12 +112,15 @@ class SimulatedMonitor:
         raise RuntimeError(f"the plan of {self.monitor.name} at {now} never ends")
 
     def next_event(self, now: dt.datetime) -> tuple[dt.datetime, bool]:
-        """Return when something can happen next, and whether that is a scheduled check."""
+        """Return when something can happen next, and whether that is a scheduled check.
+
+        The CronJob of a suspended monitor starts no checks; what is due otherwise is looked for at its times.
+        """
         due = next_time(self.spec.schedule, self.spec.time_zone, now)
         wake = wake_at(self.facts(), now)
         if wake is not None and now < wake < due:
             return wake, False
-        return due, True
+        return due, not self.spec.suspend
 
     def _start(self, job: PlannedJob, now: dt.datetime) -> JobObservation:
         observed = JobObservation(
