@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from modelmonitor_api.messages import CheckVerdict
 from modelmonitor_policy import plan_scheduled_check
 from modelmonitor_trainer.errors import BadData, DiskFull
 from modelmonitor_trainer.replay.arrival import Arrival
@@ -84,4 +85,5 @@ def test_texts_with_line_separators_are_read_back(tmp_path, past):
     Journal(tmp_path / "journal.jsonl").add(job, MARCH, answer, 1.0)
     recorded = Journal(tmp_path / "journal.jsonl").take(job, MARCH)
     assert recorded is not None
+    assert isinstance(recorded[0], CheckVerdict)
     assert recorded[0].top_features == [evidence]
