@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/contributing/adding-a-detector.md").read_text()
@@ -83,7 +82,7 @@ def check(tmp_path, packages):
         }
         kind = {"apiVersion": "modelmonitor.io/v1alpha1", "kind": "ModelMonitor"}
         document = kind | {"metadata": {"name": "mon", "namespace": "ns"}, "spec": spec}
-        (tmp_path / "monitor.yaml").write_text(yaml.safe_dump(document))
+        (tmp_path / "monitor.yaml").write_text(json.dumps(document))
         paths = [str(packages / package) for package in ("api", "policy", "trainer")]
         done = subprocess.run(
             [sys.executable, "-m", "modelmonitor_trainer.cli.main", "check", "-f", "monitor.yaml", *options],
