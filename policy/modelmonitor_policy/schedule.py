@@ -72,3 +72,14 @@ def shortest_interval(schedule: str) -> dt.timedelta:
     """Return the shortest time between two of the next hundred due times."""
     times = [time for time, _ in zip(CronSim(schedule, _EPOCH), range(100), strict=False)]
     return min((b - a for a, b in itertools.pairwise(times)), default=_YEAR)
+
+
+@_cached
+def longest_interval(schedule: str, time_zone: str) -> dt.timedelta:
+    """Return the longest time between two of the next sixty due times, which are a week of hours on working days.
+
+    On working days, it is that from Friday to Monday.
+    """
+    start = _EPOCH.replace(tzinfo=ZoneInfo(time_zone))
+    times = [time.astimezone(dt.UTC) for time, _ in zip(CronSim(schedule, start), range(60), strict=False)]
+    return max((b - a for a, b in itertools.pairwise(times)), default=_YEAR)

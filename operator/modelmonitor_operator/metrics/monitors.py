@@ -6,21 +6,18 @@ Nothing is kept between two scrapes: a series exists exactly as long as its moni
 from __future__ import annotations
 
 import datetime as dt
-import functools
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-from cronsim import CronSim, CronSimError
 
 from modelmonitor_api.names import ConditionType, Reason
+from modelmonitor_api.resource import InvalidSpec
 from modelmonitor_api.status import MAX_TOP_FEATURES
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.metrics import definitions as d
 from modelmonitor_operator.metrics.definitions import Metric
 from modelmonitor_operator.metrics.words import column_name, identifier, known_word
+from modelmonitor_policy.schedule import longest_interval, validate_schedule
 
 #: Values of the labels that are not those of every metric of a monitor, and the value.
 Sample = tuple[tuple[str, ...], float]
@@ -28,8 +25,6 @@ Sample = tuple[tuple[str, ...], float]
 _TRUTHS = {"True": 1.0, "False": 0.0, "Unknown": -1.0}
 #: Conditions that say no more than Ready.
 _LEFT_OUT = frozenset({ConditionType.STALLED.value, ConditionType.RECONCILING.value})
-#: Due times among which the longest interval is looked for: enough for a week of hours on working days.
-_DUE_TIMES = 60
 
 
 def read_samples(resource: Object, training_seconds: float, *, features: bool) -> Iterator[tuple[Metric, Sample]]:
@@ -143,21 +138,11 @@ def _interval(resource: Object) -> float | None:
     schedule, zone = spec.get("schedule"), spec.get("timeZone") or "Etc/UTC"
     if not isinstance(schedule, str) or not isinstance(zone, str):
         return None
-    return longest_interval(schedule, zone)
-
-
-@functools.lru_cache(maxsize=4096)
-def longest_interval(schedule: str, time_zone: str) -> float | None:
-    """Return the longest time between two of the next due times of a schedule, in seconds; None if it is invalid.
-
-    On working days, it is that from Friday to Monday.
-    """
     try:
-        start = dt.datetime(2024, 1, 1, tzinfo=ZoneInfo(time_zone))
-        times = [time.timestamp() for time, _ in zip(CronSim(schedule, start), range(_DUE_TIMES), strict=False)]
-    except (CronSimError, ZoneInfoNotFoundError, ValueError, OSError):  # the monitor has a condition that says so
+        validate_schedule(schedule, zone)
+    except InvalidSpec:  # the monitor has a condition that says so
         return None
-    return max((b - a for a, b in itertools.pairwise(times)), default=None)
+    return longest_interval(schedule, zone).total_seconds()
 
 
 def _tag(metric: Metric, samples: Iterable[tuple[tuple[str, ...], float | None]]) -> Iterator[tuple[Metric, Sample]]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelmonitor_api.resource import InvalidSpec
-from modelmonitor_policy.schedule import next_time, per_day, shortest_interval, validate_schedule
+from modelmonitor_policy.schedule import longest_interval, next_time, per_day, shortest_interval, validate_schedule
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -30,6 +30,21 @@ MINUTE = dt.timedelta(minutes=1)
 def test_rate_and_interval(schedule: str, rate: float, interval: dt.timedelta) -> None:
     assert per_day(schedule) == pytest.approx(rate, rel=0.01)
     assert shortest_interval(schedule) == interval
+
+
+@pytest.mark.parametrize(
+    ("schedule", "zone", "hours"),
+    [
+        ("0 6 * * *", "Etc/UTC", 24),
+        ("0 6 * * 1-5", "Etc/UTC", 72),
+        ("*/5 * * * *", "Etc/UTC", 1 / 12),
+        ("0 6 * * *", "America/New_York", 24),
+        ("0 6 1 * *", "Etc/UTC", 31 * 24),
+    ],
+)
+def test_the_longest_interval_of_a_schedule(schedule: str, zone: str, hours: float) -> None:
+    interval = longest_interval(schedule, zone)
+    assert abs(interval - dt.timedelta(hours=hours)) <= 60 * MINUTE, "an hour more or less where the clocks change"
 
 
 def test_the_next_time_is_in_the_time_zone_of_the_schedule() -> None:

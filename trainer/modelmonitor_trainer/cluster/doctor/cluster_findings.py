@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from modelmonitor_api.names import ConditionType, Reason
+from modelmonitor_api.resource import InvalidSpec
 from modelmonitor_api.status import parse_time
-from modelmonitor_policy.schedule import next_time, shortest_interval
+from modelmonitor_policy.schedule import next_time, shortest_interval, validate_schedule
 from modelmonitor_trainer.cluster.caller import Caller
 from modelmonitor_trainer.cluster.doctor.evidence import Evidence
 from modelmonitor_trainer.cluster.doctor.findings import Finding, fine, problem, unknown, warning
@@ -139,10 +140,11 @@ def _schedule(monitor: ObservedMonitor, evidence: Evidence, now: dt.datetime, ca
     edit = caller.kubectl("edit", "mmon", monitor.name)
     written = f'"{spec.schedule}" ({spec.time_zone})'
     try:
-        due = next_time(spec.schedule, spec.time_zone, now)
-    except Exception as error:  # noqa: BLE001 - cronsim and zoneinfo raise several; all mean the same here
+        validate_schedule(spec.schedule, spec.time_zone)
+    except InvalidSpec as error:
         yield problem("Schedule", f"{written} is never due, or is not a schedule: {error}", edit)
         return
+    due = next_time(spec.schedule, spec.time_zone, now)
     if due - now > _SCHEDULE_WARNING:
         yield warning("Schedule", f"{written} is next due {relative(due, now)}.", edit)
     cron_job = evidence.cron_job
