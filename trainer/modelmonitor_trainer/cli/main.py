@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+from modelmonitor_trainer.cli.program import Command, exit_with, make_parser, run_arguments
 
 EPILOG = """exit codes:
   0    any verdict, including drift, unless --fail-on names it
@@ -34,43 +34,18 @@ _COMMANDS = (
     "modelmonitor_trainer.cli.mmon.switches",
 )
 
-Command = Callable[[argparse.Namespace], int]
-
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands.
-
-    Each module of commands has ``add_commands(subparsers)``. A command is a parser whose default ``run`` is a function
-    from the parsed arguments to the exit code.
-    """
-    parser = argparse.ArgumentParser(
-        prog="modelmonitor",
-        description="Keep machine-learning models fresh: check for drift, train, compare, promote, roll back.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name in _COMMANDS:
-        importlib.import_module(name).add_commands(subparsers)
-    return parser
+    """Return the parser of all commands."""
+    description = "Keep machine-learning models fresh: check for drift, train, compare, promote, roll back."
+    return make_parser("modelmonitor", description, EPILOG, _COMMANDS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``modelmonitor`` and return its exit code."""
     # Imports allocate much and free little: collecting garbage meanwhile takes a tenth of the time of a small check.
     gc.set_threshold(100_000)
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    if args.version:
-        from modelmonitor_trainer import __version__
-
-        print(f"modelmonitor {__version__}")
-        return 0
-    if not hasattr(args, "run"):
-        parser.print_help()
-        return 2
-    return run_safely(args.run, args)
+    return run_arguments(build_parser(), argv, run_safely)
 
 
 def run_safely(command: Command, args: argparse.Namespace) -> int:
@@ -88,26 +63,11 @@ def run_safely(command: Command, args: argparse.Namespace) -> int:
         print("\n".join(["modelmonitor: " + printable(lines[0]), *map(printable, lines[1:])]), file=sys.stderr)
         # Exit code 3 makes the operator retry a pod; for a script the data simply cannot be read.
         return ExitCode.BAD_CONFIGURATION if error.exit_code == ExitCode.UNAVAILABLE else error.exit_code
-    except KeyboardInterrupt:
-        print("modelmonitor: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        # The reader of the output has closed it, such as `| head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def run() -> None:
-    """Run ``modelmonitor`` as a program, and exit with its code.
-
-    After an error, Arrow can still be reading ahead in threads of its own. The interpreter would abort if it tore down
-    their queues, and a wrong code would make the operator repeat what can never succeed.
-    """
-    code = main()
-    if code:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    """Run ``modelmonitor`` as a program, and exit with its code."""
+    exit_with(main())
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ def object_name(text: str) -> str:
 
 def add_target(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Add the monitor and the options of the cluster to a command."""
-    nargs = {"nargs": "?"} if optional else {}
-    parser.add_argument("name", metavar="NAME", type=object_name, help="name of the ModelMonitor", **nargs)  # type: ignore[arg-type]
+    nargs = "?" if optional else None
+    parser.add_argument("name", metavar="NAME", type=object_name, help="name of the ModelMonitor", nargs=nargs)
     add_cluster(parser)
 
 
