@@ -188,8 +188,8 @@ def test_a_page_is_found_and_fetched_with_the_rights_of_the_sample(
     scene.finish(Role.CHECK, verdict)
 
     page = tmp_path / "page.html"
-    found = of_user.json("report", "flights", "--html", str(page))
-    assert found == {"uri": scene.status()["lastCheck"]["reportURI"], "file": str(page)}
+    location = of_user.json("report", "flights", "--html", str(page))
+    assert location == {"uri": scene.status()["lastCheck"]["reportURI"], "file": str(page)}
     assert page.read_text().startswith('<!doctype html><meta http-equiv="Content-Security-Policy"')
     opened = of_user.run("report", "flights").strip()
     assert Path(opened).read_text() == page.read_text()

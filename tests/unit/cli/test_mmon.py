@@ -254,9 +254,9 @@ def test_a_report_is_of_one_monitor(arguments: list[str], message: str, capsys: 
 )
 def test_completion(cluster: Cluster, words: list[str], candidates: list[str], directive: str) -> None:
     cluster({"config get-contexts": ["prod", "test"]})
-    found, found_directive = complete(words, build_parser())
-    assert [each.split("\t")[0] for each in found] == candidates
-    assert found_directive == directive
+    completions, shell_directive = complete(words, build_parser())
+    assert [each.split("\t")[0] for each in completions] == candidates
+    assert shell_directive == directive
 
 
 @pytest.mark.parametrize("program", ["modelmonitor_trainer.cli.main", "modelmonitor_trainer.cli.mmon.main"])

@@ -162,9 +162,9 @@ def test_a_healthy_monitor_has_no_findings_but_fine_ones() -> None:
 )
 def test_what_is_wrong_around_a_monitor(given: dict[str, Any], severity: Severity, message: str, fix: str) -> None:
     findings = find(observed(last_check=last_check(), spec={"schedule": "0 6 * * *"}), evidence(**given))
-    found = [finding for finding in findings if finding.severity is severity and message in finding.message]
-    assert found, findings
-    assert found[0].fix.startswith(fix), found[0].fix
+    matching = [finding for finding in findings if finding.severity is severity and message in finding.message]
+    assert matching, findings
+    assert matching[0].fix.startswith(fix), matching[0].fix
 
 
 @pytest.mark.parametrize(
@@ -262,9 +262,9 @@ def test_what_is_wrong_around_a_monitor(given: dict[str, Any], severity: Severit
 )
 def test_what_is_wrong_with_a_monitor(status: dict[str, Any], severity: Severity, message: str, fix: str) -> None:
     findings = find(observed(**status), evidence())
-    found = [finding for finding in findings if finding.severity is severity and message in finding.message]
-    assert found, findings
-    assert found[0].fix.startswith(fix), found[0].fix
+    matching = [finding for finding in findings if finding.severity is severity and message in finding.message]
+    assert matching, findings
+    assert matching[0].fix.startswith(fix), matching[0].fix
 
 
 def event(name: str, reason: str, age: dt.timedelta = HOUR / 2) -> dict[str, Any]:

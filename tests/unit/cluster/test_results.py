@@ -20,6 +20,7 @@ from modelmonitor_trainer.cluster.results import (
     service_of,
 )
 from modelmonitor_trainer.errors import BadConfiguration, CredentialsRefused, NotFound
+from modelmonitor_trainer.storage.local import LocalStore
 from unit.cluster.fake_kubectl import FakeKubectl
 
 FORBIDDEN = "Error from server (Forbidden): it is forbidden"
@@ -53,8 +54,8 @@ def storage(endpoint: str | None = "http://s3.demo.svc:9000", **fields: Any) -> 
 )
 def test_which_endpoint_is_a_service(endpoint: str | None, service: tuple[Any, ...] | None) -> None:
     address = service_of(endpoint, "ml")
-    found = address and (address.name, address.namespace, address.port, address.certain)
-    assert found == service
+    parts = address and (address.name, address.namespace, address.port, address.certain)
+    assert parts == service
 
 
 def test_only_credentials_are_taken_from_a_secret() -> None:
@@ -159,7 +160,7 @@ def test_what_is_missing_is_named(
 
 
 def test_an_error_of_the_store_says_how_it_was_accessed() -> None:
-    access = Access(None, "http://s3", "Secret 's3'")  # type: ignore[arg-type]
+    access = Access(LocalStore(), "http://s3", "Secret 's3'")
     explained = explain_access(CredentialsRefused("refused"), access)
     assert str(explained) == "refused (endpoint: http://s3; credentials: Secret 's3')"
     missing = NotFound("no page")

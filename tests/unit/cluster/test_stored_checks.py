@@ -11,16 +11,20 @@ from modelmonitor_trainer.storage.local import LocalStore
 from support import monitors
 from unit.cluster.observed import NOW, UID, observed
 
+#: The day whose verdict cannot be read.
+BROKEN = 3
+
 
 def test_the_newest_stored_checks_in_the_order_of_time(tmp_path: Path) -> None:
-    for day, verdict in enumerate(("NoDrift", "Inconclusive", "Drift", "broken", None)):
+    verdicts: tuple[monitors.Verdict | None, ...] = ("NoDrift", "Inconclusive", "Drift", "Drift", None)
+    for day, verdict in enumerate(verdicts):
         due = NOW + dt.timedelta(days=day)
         folder = tmp_path / "ml" / "flights" / "checks" / UID / f"{due:%Y%m%dT%H%M%S}Z-job-{day}"
         folder.mkdir(parents=True)
-        if verdict == "broken":
+        if day == BROKEN:
             (folder / "verdict.json").write_text("{}")
         elif verdict is not None:
-            answer = monitors.check(verdict, time=due).to_wire()  # type: ignore[arg-type]
+            answer = monitors.check(verdict, time=due).to_wire()
             (folder / "verdict.json").write_text(json.dumps({"answer": answer}))
     monitor = observed(spec={"storage": {"resultsURI": f"file://{tmp_path}/"}})
     points = read_checks(LocalStore(), monitor, 4)

@@ -77,8 +77,8 @@ def test_a_result_is_applied_once() -> None:
 
 def test_what_metrics_show_is_part_of_the_status() -> None:
     score = ServedScore(metric="ROCAUC", score="0.74", low="0.72", high="0.76", promised="0.81", rows=9000)
-    found = monitors.check("Drift", time=NOW, drifted_features=2, largest_effect="0.31", performance=score)
-    status = apply_job_results(EMPTY, [job(Role.CHECK, found, ended=MINUTE)])
+    verdict = monitors.check("Drift", time=NOW, drifted_features=2, largest_effect="0.31", performance=score)
+    status = apply_job_results(EMPTY, [job(Role.CHECK, verdict, ended=MINUTE)])
     assert status.last_check is not None
     assert (status.last_check.drifted_features, status.last_check.largest_effect) == (2, "0.31")
     assert status.last_check.performance == score
