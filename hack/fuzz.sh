@@ -8,6 +8,6 @@ end=$((SECONDS + ${1:-3600}))
 while [ "$SECONDS" -lt "$end" ]; do
   seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
   echo "seed $seed"
-  FUZZ_EXAMPLES=${FUZZ_EXAMPLES:-1000} .venv/bin/python -m pytest -q --timeout 0 --hypothesis-seed="$seed" \
-    tests/unit/check/test_fuzz.py tests/unit/train/test_fuzz.py
+  FUZZ_EXAMPLES=${FUZZ_EXAMPLES:-1000} .venv/bin/python -m pytest -q --timeout 0 \
+    --hypothesis-profile=random --hypothesis-seed="$seed" tests/unit/check/test_fuzz.py tests/unit/train/test_fuzz.py
 done

@@ -17,7 +17,7 @@ from modelmonitor_trainer.data.dates import date_text, days_text
 from modelmonitor_trainer.detect.drift import ColumnResult, Comparison
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.profile.plans import CategoricalPlan, NumericPlan
+from modelmonitor_trainer.profile.plans import CategoricalPlan, NumericPlan, next_double
 from modelmonitor_trainer.text import listed, number, percent
 
 #: Fewer values are not examined.
@@ -211,7 +211,7 @@ def _of_numbers(reference: NumericProfile, current: NumericProfile, words: _Word
 def _names_of_values(plan: NumericPlan) -> dict[int, str]:
     """Return bin → value, for the bins of a single value."""
     edges = plan.edges
-    single = np.flatnonzero(edges[1:] == np.nextafter(edges[:-1], np.inf)) + 1
+    single = np.flatnonzero(edges[1:] == next_double(edges[:-1])) + 1
     # A bin holds the values from its lower edge up to, and without, its upper edge.
     shown = date_text if plan.dates else number
     return {int(index): shown(float(edges[index - 1])) for index in single}

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.detect.distributions import chi_square_tail, kolmogorov
 from modelmonitor_trainer.profile.binning import LARGEST
+from modelmonitor_trainer.profile.plans import next_double
 
 #: One minus the confidence of the intervals of effects.
 _ALPHA = 0.05
@@ -78,7 +79,7 @@ def ks_bounds(reference: Counts, current: Counts, edges: Floats) -> tuple[float,
     inside = np.maximum(np.abs(right_r - left_c), np.abs(right_c - left_r))
     single = np.zeros(reference.size, dtype=bool)
     if edges.size > 1:
-        single[1:-1] = edges[1:] == np.nextafter(edges[:-1], np.inf)
+        single[1:-1] = edges[1:] == next_double(edges[:-1])
     if edges.size:
         # Beyond these there is nothing but an infinity.
         single[0], single[-1] = edges[0] <= -LARGEST, edges[-1] >= LARGEST

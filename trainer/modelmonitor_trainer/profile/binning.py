@@ -28,7 +28,7 @@ from modelmonitor_trainer.data.text_numbers import numbers_of
 from modelmonitor_trainer.profile.arrow_values import kind_of
 from modelmonitor_trainer.profile.categories import BUCKETS, merge_spellings
 from modelmonitor_trainer.profile.counting import count_values
-from modelmonitor_trainer.profile.plans import CategoricalPlan, ColumnPlan, NumericPlan, Plan
+from modelmonitor_trainer.profile.plans import CategoricalPlan, ColumnPlan, NumericPlan, Plan, next_double
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 #: Cells per numeric column; fewer for wide data, so that memory stays bounded.
@@ -108,7 +108,7 @@ def fit_edges(sample: Floats, cells: int = CELLS) -> Floats:
     begins = np.flatnonzero(_begins(values))
     counts = np.diff(begins, append=values.size)
     heavy = values[begins[counts >= max(2, -(-values.size // cells))]]
-    edges: Floats = np.sort(np.concatenate([values[ranks], heavy, np.nextafter(heavy, np.inf)]))
+    edges: Floats = np.sort(np.concatenate([values[ranks], heavy, next_double(heavy)]))
     return edges[_begins(edges) & np.isfinite(edges)]
 
 
@@ -165,7 +165,7 @@ def needs_rebinning(plan: ColumnPlan, counts: Counts, *, wide: bool) -> bool:
     if isinstance(plan, CategoricalPlan):
         return not plan.buckets and int(counts[-1]) > max(_FEW_ROWS, _UNKNOWN_SHARE * total)
     several = np.ones(counts.size, dtype=bool)
-    several[1:-1] = plan.edges[1:] != np.nextafter(plan.edges[:-1], np.inf)
+    several[1:-1] = plan.edges[1:] != next_double(plan.edges[:-1])
     limit = max(_FEW_ROWS, _TOO_FULL * total / (CELLS_WIDE if wide else CELLS))
     return bool(counts[several].max(initial=0) > limit)
 

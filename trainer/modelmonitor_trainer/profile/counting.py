@@ -21,6 +21,7 @@ from modelmonitor_trainer.profile import kernel
 from modelmonitor_trainer.profile.arrow_values import codes_of, encoded, kind_of, kinds_of, padded, words_of
 from modelmonitor_trainer.profile.categories import CategoryCounts, Vocabulary, examples, nulls_of, take
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
+from modelmonitor_trainer.profile.plans import next_double
 
 
 def bin_counts(values: Floats, edges: Floats) -> Counts:
@@ -194,7 +195,7 @@ class NarrowCells(Cells):
             edges,
             None if low is None else float(_first_floats(np.array([low]))[0]),
             # The last float whose decimal is not above it is the one before the first that is.
-            None if high is None else float(_before(_first_floats(np.array([np.nextafter(high, np.inf)])))[0]),
+            None if high is None else float(_before(_first_floats(next_double(np.array([high]))))[0]),
         )
         object.__setattr__(self, "positions", np.searchsorted(edges, firsts) + 1)
 

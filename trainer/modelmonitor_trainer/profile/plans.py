@@ -15,6 +15,13 @@ from modelmonitor_trainer.profile.categories import BUCKETS
 PROFILE_VERSION = 8
 
 
+def next_double(values: Floats) -> Floats:
+    """Return the smallest double above each value, shape (n,); infinity above the largest."""
+    with np.errstate(over="ignore"):
+        following: Floats = np.nextafter(values, np.inf)
+    return following
+
+
 @dataclass(frozen=True)
 class NumericPlan:
     """How a numeric column is profiled.

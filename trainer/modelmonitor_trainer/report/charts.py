@@ -14,7 +14,7 @@ from modelmonitor_trainer.data.dates import day_text
 from modelmonitor_trainer.detect.hypotheses import Hypothesis
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.profile.columns import CategoricalProfile, NumericProfile
-from modelmonitor_trainer.profile.plans import CategoricalPlan, ColumnPlan, NumericPlan
+from modelmonitor_trainer.profile.plans import CategoricalPlan, ColumnPlan, NumericPlan, next_double
 from modelmonitor_trainer.report.histogram import WIDTH, Histogram, finite_counts, histogram_of
 from modelmonitor_trainer.text import number
 
@@ -189,7 +189,7 @@ def chart_of(
         finite = [finite_counts(profile) for profile in (reference, current)]
         if not any(counts.any() for counts in finite):
             return None
-        if plan.edges.size == _ONE_VALUE and plan.edges[1] == np.nextafter(plan.edges[0], np.inf):
+        if plan.edges.size == _ONE_VALUE and plan.edges[1] == next_double(plan.edges)[0]:
             return _beside_constant(float(plan.edges[0]), finite[0], finite[1], day_text if plan.dates else number)
         return histogram_of(plan.edges, reference, current, day_text if plan.dates else number)
     return _bars(plan, reference.counts, current.counts)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from modelmonitor_trainer.arrays import Counts, Floats
 from modelmonitor_trainer.profile.binning import LARGEST
 from modelmonitor_trainer.profile.columns import NumericProfile
+from modelmonitor_trainer.profile.plans import next_double
 from modelmonitor_trainer.text import number, percent
 
 #: Size of a histogram, in units of its view box.
@@ -199,7 +200,7 @@ def _steps_of(edges: Floats, counts: Counts, low: float, high: float) -> _Steps 
 
     Bins of another width would contain one or two steps in turn, and draw a comb that is not in the data.
     """
-    alone = np.flatnonzero(edges[1:] == np.nextafter(edges[:-1], np.inf))
+    alone = np.flatnonzero(edges[1:] == next_double(edges[:-1]))
     if alone.size < 2 or counts[alone + 1].sum() < _ALONE * counts.sum():
         return None
     values = edges[alone]
