@@ -61,6 +61,15 @@ def test_every_known_change_of_unit_is_named(change):
     assert change.words in violation.message
 
 
+def test_all_units_that_explain_a_day_are_named():
+    """A mild day in °C is as far from one in °F as metres are from feet."""
+    g = np.random.default_rng(0)
+    days = [g.normal(72 + g.normal(0, 4), g.uniform(3.7, 7.4), 300) for _ in range(40)]
+    days[35] = (g.normal(72, 3.4, 300) - 32) / 1.8
+    (violation,) = violations_of(days[:30], days[30:])
+    assert "column 'x' looks like m for feet or °C for °F in 2013-04-16" in violation.message
+
+
 MAKERS = {
     "normal": lambda g: [g.normal(size=200) for _ in range(60)],
     "lognormal": lambda g: [g.lognormal(0, 2, 200) for _ in range(60)],

@@ -42,6 +42,8 @@ _STEADY, _STEADY_RANGE = 5.0, 20.0
 _SPREAD = 1.25
 #: Smallest share of days on which a column has more than one value.
 _USABLE_SHARE = 0.9
+#: Units that a message names; several can explain a batch, such as feet and degrees.
+_MOST_NAMED = 3
 #: A batch with rows fewer or more than any other by this factor is incomplete or duplicated.
 _ROWS_FACTOR = 4.0
 
@@ -112,7 +114,8 @@ def unit_changes(features: Iterable[Feature], current: WindowProfile, reference:
         hits = _hits(feature.name, current.blocks, reference)
         if hits:
             blocks = tuple(block.block.name for block, _, _ in hits)
-            _, profile, change = hits[0]
+            _, profile, changes = hits[0]
+            words = " or ".join(change.words for change in changes[:_MOST_NAMED])
             more = f", and likewise in {len(blocks) - 1} more" if len(blocks) > 1 else ""
             total = reference.columns[feature.name].total
             mean = total.mean if isinstance(total, NumericProfile) else float("nan")
@@ -121,7 +124,7 @@ def unit_changes(features: Iterable[Feature], current: WindowProfile, reference:
                     ViolationKind.UNIT_CHANGED,
                     feature.name,
                     blocks,
-                    f"column {feature.name!r} looks like {change.words} in {blocks[0]}{more}: mean "
+                    f"column {feature.name!r} looks like {words} in {blocks[0]}{more}: mean "
                     f"{number(profile.mean)}, and {number(mean)} in the reference",
                 )
             )
@@ -152,7 +155,7 @@ def row_count_violations(current: WindowProfile, reference: WindowProfile) -> li
 
 def _hits(
     name: str, blocks: Sequence[BatchProfile], reference: WindowProfile
-) -> list[tuple[BatchProfile, NumericProfile, Change]]:
+) -> list[tuple[BatchProfile, NumericProfile, list[Change]]]:
     usual = reference.columns[name].total
     if not isinstance(usual, NumericProfile):
         return []
@@ -163,16 +166,16 @@ def _hits(
     if len(history) < _USABLE_SHARE * sum(_has_values(block, name) for block in reference.blocks):
         return []
     overlapping = {block.block.name for block in reference.blocks}
-    hits: list[tuple[BatchProfile, NumericProfile, Change]] = []
+    hits: list[tuple[BatchProfile, NumericProfile, list[Change]]] = []
     last: tuple[BatchProfile, NumericProfile] | None = None
     for block in blocks:
         profile = _usable(block, name)
         if profile is None or block.block.name in overlapping or len(history) < MIN_BLOCKS:
             continue
         before = _before(block, last, known)
-        change = _change(profile, before, history.history(), usual, _gap(block, reference))
-        if change is not None:
-            hits.append((block, profile, change))
+        changes = _changes(profile, before, history.history(), usual, _gap(block, reference))
+        if changes:
+            hits.append((block, profile, changes))
         else:
             history.append(profile)
             last = block, profile
@@ -249,13 +252,13 @@ class _Batches:
         return _History(self._means, (spreads[0], middle, spreads[-1]), self._values, self._step)
 
 
-def _change(
+def _changes(
     profile: NumericProfile, before: NumericProfile | None, ordinary: _History, usual: NumericProfile, gap: float
-) -> Change | None:
-    """Return the known change that explains a batch; None if it is normal, or none does."""
+) -> list[Change]:
+    """Return the known changes that explain a batch, the best first; none if it is normal, or none does."""
     smallest, spread, largest = ordinary.spreads
     if largest > _STEADY * spread or largest > _STEADY_RANGE * smallest:
-        return None
+        return []
     low, high = ordinary.means
     if before is not None:
         origin, like = before.mean, before
@@ -263,16 +266,16 @@ def _change(
         # The closest mean so far replaces the day before, and this batch must be much farther away.
         origin, like = float(np.clip(profile.mean, low, high)), usual
         if abs(profile.mean - origin) <= (_MIN_OUTSIDE + gap) * ordinary.width:
-            return None
+            return []
     if abs(profile.mean - origin) <= _MIN_STEP * ordinary.step or _distance(profile, like) < _MIN_DISTANCE:
-        return None
+        return []
     fitting = []
     for order, change in enumerate(KNOWN_CHANGES):
         if _fits(profile, change, before, ordinary):
             moved = ((profile.mean - change.offset) / change.factor - origin) / max(ordinary.step, 1e-300)
             wider = np.log(profile.deviation / abs(change.factor) / spread)
             fitting.append((moved**2 + wider**2, order, change))
-    return min(fitting)[2] if fitting else None
+    return [change for _, _, change in sorted(fitting)]
 
 
 def _fits(profile: NumericProfile, change: Change, before: NumericProfile | None, ordinary: _History) -> bool:
