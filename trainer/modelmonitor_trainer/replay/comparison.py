@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,13 +54,13 @@ class _Policy:
         Its result, without scores and costs.
     tenures
         First day and key of each model that served, in order.
-    trainings
-        Trainings that are paid for: all but that of the first model.
+    trained
+        The day of each training, also of those without a model that served.
     """
 
     result: PolicyResult
     tenures: tuple[tuple[dt.date, str], ...]
-    trainings: int
+    trained: tuple[dt.date, ...]
 
 
 def compare(
@@ -154,7 +154,8 @@ def _setting_policies(
             processor_seconds=run.seconds,
             ending=run.decision.message,
         )
-        policies.append(_Policy(policy, tuple(tenures), max(0, counts.trainings - 1)))
+        trained = tuple(event.time.date() for event in run.events if event.job.role is Role.TRAIN)
+        policies.append(_Policy(policy, tuple(tenures), trained))
         if not tenures:
             notes.append(f"{run.setting.name}: no model was ever promoted. {_describe_last_training(run)}")
     return policies, models, notes
@@ -187,8 +188,28 @@ def _fixed_policies(
             processor_seconds=sum(model.seconds for model in schedule.models),
         )
         tenures = tuple((model.first_day, model.key) for model in schedule.models)
-        policies.append(_Policy(result, tenures, trainings))
+        trained = tuple(model.first_day - _DAY for model in schedule.models)
+        policies.append(_Policy(result, tenures, trained))
     return policies, {model.key: model for model in grid if model is not None}
+
+
+def count_paid(trained: Iterable[dt.date], first: dt.date) -> int:
+    """Return how many trainings are paid for.
+
+    Those before the first day of which the scores count led to the models that the policies start with. A monitor
+    that needed several attempts pays as little for them as a policy without a gate.
+
+    Parameters
+    ----------
+    trained
+        The day of each training.
+    first
+        The first day of which the scores count.
+
+    >>> count_paid([dt.date(2013, 1, day) for day in (1, 15, 29)], dt.date(2013, 1, 16))
+    1
+    """
+    return sum(day >= first for day in trained)
 
 
 def _choose_length(store: PastStore, run: SettingRun, first: dt.date, last: dt.date) -> int:
@@ -269,7 +290,7 @@ def _with_scores(
     if not matrix.kept.size:
         return replace(result, notes=(*result.notes, "The metric is not defined in any period."))
     served = {policy.result.name: matrix.serve(policy.tenures) for policy in policies}
-    paid = {policy.result.name: policy.trainings for policy in policies}
+    paid = {policy.result.name: count_paid(policy.trained, periods.first) for policy in policies}
     own = matrix.values(served[policies[0].result.name])
     best = cheapest_schedule(matrix.losses, matrix.first, prices.training) if oracle else None
     scored = []
