@@ -231,7 +231,7 @@ class LastTraining(Message):
     peak_memory_bytes: int | None = Field(None, description="Peak memory of the training.", ge=0)
     failures: int = Field(0, description="Number of consecutive failed trainings.", ge=0)
     rejections: int = Field(
-        0, description="Number of consecutive trainings whose models were rejected; failed ones do not count.", ge=0
+        0, description="Number of consecutive trainings whose models did not pass; failed ones do not count.", ge=0
     )
     generation: int | None = Field(None, description="Generation of the spec when the training started.")
 

@@ -156,10 +156,10 @@ def rejected_before(facts: Facts, trigger: ActiveTrigger, _now: dt.datetime) -> 
     if (end - tried).days >= required:
         return None
     enough = day_with(spec, tried + dt.timedelta(days=1), required)
-    rejected = "last training was" if training.rejections == 1 else f"last {training.rejections} trainings were"
+    failed = "model of the last training" if training.rejections == 1 else f"last {training.rejections} models"
     return Hold(
         Reason.WAITING_FOR_NEW_DATA,
-        f"Waiting until {format_time(known_from(spec, enough))} for newer data: the {rejected} rejected, on days "
+        f"Waiting until {format_time(known_from(spec, enough))} for newer data: the {failed} did not pass, on days "
         f"through {tried}, and another would end {max(0, (end - tried).days)} days later; {required} are needed "
         f"(promotion.holdoutDays is {spec.promotion.holdout_days}; the wait doubles after each rejection of a "
         f"challenger). Pending: {trigger.message}.",

@@ -31,8 +31,11 @@ def compare_scores(verdict: RunVerdict) -> ScoreComparison | None:
 
 
 def count_rejections(last: LastTraining, verdict: RunVerdict) -> int:
-    """Return the number of rejections in a row: what ends without a comparison neither counts nor ends the row."""
-    if verdict.outcome is RunOutcome.REJECTED and verdict.comparison is not None:
+    """Return the number of trainings in a row whose models did not pass.
+
+    A model that is too good to be true counts, too. What ends without a comparison neither counts nor ends the row.
+    """
+    if verdict.outcome in {RunOutcome.REJECTED, RunOutcome.INCONCLUSIVE} and verdict.comparison is not None:
         return last.rejections + 1
     passed = verdict.outcome in {RunOutcome.PROMOTED, RunOutcome.AWAITING_APPROVAL}
     return 0 if passed else last.rejections

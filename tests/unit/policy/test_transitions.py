@@ -116,6 +116,7 @@ def test_rejections_in_a_row_are_counted() -> None:
         (monitors.failure(), 1),
         (monitors.run("Rejected"), 2),
         (monitors.run("Inconclusive", comparison=None), 2),
+        (monitors.run("Inconclusive", reason="TooGoodToBeTrue"), 3),
         (monitors.run("Promoted"), 0),
         (monitors.run("Rejected"), 1),
     ]

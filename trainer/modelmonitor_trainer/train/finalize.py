@@ -150,7 +150,8 @@ def _note_on_change(run: Run, record: VersionRecord) -> str | None:
             f"The data changed on {onset}, after the end of the training window ({record.train.end}): this version "
             "has not seen the change."
         )
-    sentences = (record.describe_final_fit(), record.describe_change())
+    passed = record.outcome is GateOutcome.PASSED
+    sentences = (record.describe_final_fit() if passed else None, record.describe_change())
     return " ".join(filter(None, sentences)) or None
 
 
