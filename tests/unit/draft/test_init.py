@@ -176,6 +176,15 @@ def test_a_target_is_asked_for(tmp_path, capsys, args, message):
     assert message in err
 
 
+@pytest.mark.parametrize("text", ["", "a,b,y\n"], ids=["empty", "header"])
+def test_rows_without_values(tmp_path, capsys, text):
+    path = tmp_path / "rows" / "date=2013-01-01" / "part.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert main(["init", "--data", f"{tmp_path}/rows/"]) == 2
+    assert "the rows that were read have no values in any column" in capsys.readouterr().err
+
+
 def test_labels_that_cannot_be_joined(tmp_path, capsys):
     land(tmp_path / "rows", rows, days=3)
     land(tmp_path / "labels", lambda _day, _g: {"other": [1, 2], "value": [0, 1]}, days=3)

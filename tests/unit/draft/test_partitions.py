@@ -71,6 +71,12 @@ def test_names_without_a_day(tmp_path):
         find_partitions(open_store(None), uri_of(tmp_path))
 
 
+def test_a_file_is_no_folder_of_partitions(tmp_path):
+    put(tmp_path, ["rows.parquet"])
+    with pytest.raises(BadConfiguration, match=r"rows\.parquet is one file; a monitor reads a partition a day"):
+        find_partitions(open_store(None), uri_of(tmp_path / "rows.parquet"))
+
+
 def test_no_data(tmp_path):
     with pytest.raises(NotFound, match="there are no data under"):
         find_partitions(open_store(None), uri_of(tmp_path))

@@ -202,6 +202,11 @@ def _target(rows: Sample, labels: Sample | None, key: str | None, target: str | 
     """
     source = labels if labels is not None else rows
     known = [column for column in source.columns if column.type is not None and column.name != key]
+    if not known:
+        raise BadConfiguration(
+            f"the {'labels' if labels is not None else 'rows'} that were read have no values in any column"
+            f"{'' if key is None else f' but the key {key!r}'}, so a monitor cannot be drafted from them"
+        )
     names = ", ".join(column.name for column in known)
     if target is not None:
         column = next((each for each in known if each.name == target), None)

@@ -76,6 +76,11 @@ def find_partitions(store: Store, uri: str) -> Partitions:
     folder = uri.rstrip("/") + "/"
     objects = [info for info in store.list(folder) if not is_marker(info.uri.removeprefix(folder))]
     objects = [info for info in objects if not is_document(info.uri)]
+    if not objects and store.head(uri.rstrip("/")) is not None:
+        raise BadConfiguration(
+            f"{uri} is one file; a monitor reads a partition a day, for example date=2013-01-31/part.parquet. Name the "
+            "folder of the partitions. To compare two files, use modelmonitor check"
+        )
     if not objects:
         raise NotFound(f"there are no data under {folder}; check the location")
     templates = Counter(template for info in objects if (template := _derive_template(info.uri, folder)) is not None)
