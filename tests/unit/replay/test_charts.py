@@ -108,6 +108,14 @@ def test_the_answer_comes_first(result):
     assert sentence.endswith("this monitor would have cost 10.00 EUR more.")
 
 
+@pytest.mark.parametrize(("greater", "level", "ends"), [(True, 0.998, ("1", None)), (False, 0.002, (None, "0"))])
+def test_the_axis_ends_where_the_metric_does(result, greater, level, ends):
+    policies = tuple(policy(p.name, p.kind, p.cost, p.regret, level) for p in result.policies)
+    chart = scores_over_time(replace(result, greater_is_better=greater, policies=policies))
+    assert chart is not None
+    assert all(end in {None, seen} for end, seen in zip(ends, (chart.top, chart.bottom), strict=True))
+
+
 def test_lines_stay_within_their_chart(result):
     scores, regret = scores_over_time(result), regret_by_price(result)
     assert scores is not None

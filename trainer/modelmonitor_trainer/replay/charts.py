@@ -144,10 +144,12 @@ def scores_over_time(result: ReplayResult) -> LineChart | None:
     window = max(1, _SMOOTHED_DAYS // length)
     series = [_smooth(np.array(policy.served, dtype=float), window) for policy in chosen]
     reach = _reach(np.array(chosen[0].served, dtype=float), window)
-    ends = series[0] - reach, series[0] + reach
+    # What is better when greater is at most 1, and no error is below 0.
+    least, most = (-np.inf, 1.0) if result.greater_is_better else (0.0, np.inf)
+    ends = np.maximum(series[0] - reach, least), np.minimum(series[0] + reach, most)
     low, high = float(np.min([*series, ends[0]])), float(np.max([*series, ends[1]]))
     margin = 0.05 * (high - low) or 0.01
-    low, high = low - margin, high + margin
+    low, high = max(low - margin, least), min(high + margin, most)
     middles = [start + (end - start) / 2 for start, end in result.periods]
     positions = [_day_position(day, result) for day in middles]
     styles = _styles(result)
