@@ -56,7 +56,7 @@ def run_safely(command: Command, args: argparse.Namespace) -> int:
     from modelmonitor_trainer.text import printable
 
     try:
-        with interruptible():
+        with interruptible("another program ended this one; run the command again"):
             return command(args)
     except ModelMonitorError as error:
         lines = str(error).splitlines() or [""]

@@ -149,19 +149,29 @@ class _Stopped(BaseException):
     """Raised by SIGTERM. Not an Exception, because libraries such as botocore treat any of those as their own error."""
 
 
+#: Why a pod is stopped, and what follows.
+_POD_STOPPED = (
+    "the node is being drained, the Job was deleted, or its deadline has passed; finished work is kept, and a new pod "
+    "continues from there"
+)
+
+
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Raise Interrupted on SIGTERM; in other threads than the main one nothing changes."""
+def interruptible(explanation: str = _POD_STOPPED) -> Iterator[None]:
+    """Raise Interrupted on SIGTERM; in other threads than the main one nothing changes.
+
+    Parameters
+    ----------
+    explanation
+        Why this happens, or what follows, for the message.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the cleanup
-        raise _Stopped(
-            f"stopped by {signal.Signals(number).name}: the node is being drained, the Job was deleted, or its "
-            "deadline has passed; finished work is kept, and a new pod continues from there"
-        )
+        raise _Stopped(f"stopped by {signal.Signals(number).name}: {explanation}")
 
     previous = signal.signal(signal.SIGTERM, stop)
     try:
