@@ -26,8 +26,8 @@ from modelmonitor_api.status import (
     FirstTrainingData,
     RecordedDecision,
     RowCounts,
-    Time,
 )
+from modelmonitor_api.times import Time
 
 SCHEMA_VERSION: Literal[1] = 1
 

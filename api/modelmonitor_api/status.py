@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import Field
 
 from modelmonitor_api.names import ConditionType
 from modelmonitor_api.resource import Message, Text
 from modelmonitor_api.scores import ScoreComparison, ServedScore
-
-
-def format_time(time: dt.datetime) -> str:
-    """Return `time` in the format of Kubernetes: UTC, whole seconds."""
-    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_time(text: str) -> dt.datetime:
-    """Return the time in `text`, which is in the format of Kubernetes."""
-    return dt.datetime.fromisoformat(text)
-
-
-def day_before(end: dt.datetime | None) -> dt.date | None:
-    """Return the last day before a time at which days end."""
-    return None if end is None else (end - dt.timedelta(microseconds=1)).astimezone(dt.UTC).date()
-
-
-def _time(value: Any) -> Any:
-    return parse_time(value) if isinstance(value, str) else value
-
-
-#: A time, serialized in UTC and whole seconds.
-Time = Annotated[
-    dt.datetime,
-    BeforeValidator(_time),
-    PlainSerializer(format_time, return_type=str),
-    Field(json_schema_extra={"type": "string", "format": "date-time"}),
-]
+from modelmonitor_api.times import Time, day_before
 
 #: Maximum lengths of the lists in a status.
 MAX_HISTORY = 10
 MAX_RECENT_JOBS = 20
+MAX_RECENT_CHECKS = 30
 MAX_COMPARISONS = 12
 MAX_TOP_FEATURES = 5
 MAX_WAITING_JOBS = 5
 MAX_DECISIONS = 20
+#: In the place of the verdict, for a check that failed.
+FAILED = "Failed"
 
 
 class Condition(Message):
@@ -191,6 +167,15 @@ class RecentJob(Message):
 
     uid: Text = Field(description="UID of the Job.")
     time: Time = Field(description="Time at which the Job ended.")
+
+
+class RecentCheck(Message):
+    """A check that has ended."""
+
+    time: Time = Field(description="Time at which the check was due; of a failed one, at which its Job ended.")
+    job_name: Text = Field(description="Name of the Job.")
+    verdict: Text = Field(description="Verdict, or Failed.")
+    largest_effect: Text | None = Field(None, description="Largest effect of a column, from 0 to 1.")
 
 
 class AgeComparison(Message):
@@ -355,6 +340,9 @@ class ModelMonitorStatus(Message):
         default_factory=list,
         description="Ended Jobs whose result is part of the status, newest first.",
         max_length=MAX_RECENT_JOBS,
+    )
+    recent_checks: list[RecentCheck] = Field(
+        default_factory=list, description="Checks that have ended, newest first.", max_length=MAX_RECENT_CHECKS
     )
     last_training: LastTraining | None = Field(None, description="Newest training.")
     last_model_time: Time | None = Field(None, description="Time at which a training last made a model.")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from modelmonitor_api.messages import encode_answer
 from modelmonitor_api.names import FIELD_MANAGER, KIND, LABEL_MANAGED_BY, cron_job_name
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from support import monitors
 from support.client import Client, Object
 from support.jobs import create_from_cron_job, end_pod

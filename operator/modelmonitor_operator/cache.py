@@ -11,7 +11,7 @@ from typing import Any
 
 from modelmonitor_api import names
 from modelmonitor_api.names import Role
-from modelmonitor_api.status import parse_time
+from modelmonitor_api.times import parse_time
 from modelmonitor_operator.gateway import Kind, Object
 from modelmonitor_policy import TrainingTurn
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from modelmonitor_api.names import ConditionType
-from modelmonitor_api.status import parse_time
+from modelmonitor_api.times import parse_time
 from modelmonitor_operator.agenda import Agenda
 from modelmonitor_operator.cache import Key, ObjectCache, has_ended, key_of, monitor_of
 from modelmonitor_operator.cached_gateway import CachedGateway, RecordingGateway, Unsettled

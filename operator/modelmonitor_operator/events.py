@@ -7,7 +7,8 @@ import uuid
 
 from modelmonitor_api import names
 from modelmonitor_api.names import ConditionType, FailureReason, Reason
-from modelmonitor_api.status import Condition, HandledRequests, ModelMonitorStatus, format_time
+from modelmonitor_api.status import Condition, HandledRequests, ModelMonitorStatus
+from modelmonitor_api.times import format_time
 from modelmonitor_operator.gateway import Object
 
 _WARNINGS = frozenset(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from modelmonitor_api import names
 from modelmonitor_api.names import FailureReason, Reason, Role
-from modelmonitor_api.status import parse_time
+from modelmonitor_api.times import parse_time
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.manifests.pod import TRUSTED_CONTAINERS
 from modelmonitor_policy.observations import JobWait

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from modelmonitor_api import names
 from modelmonitor_api.messages import Failure, Malformed, decode_answer
 from modelmonitor_api.names import FailureReason
-from modelmonitor_api.status import parse_time
+from modelmonitor_api.times import parse_time
 from modelmonitor_operator.gateway import Forbidden, Gateway, Object
 from modelmonitor_operator.job_start import (
     field_of,

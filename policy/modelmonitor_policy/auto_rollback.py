@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelmonitor_api.names import Reason
 from modelmonitor_api.spec import WatchAction
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from modelmonitor_policy.facts import Facts
 from modelmonitor_policy.intents import AutoRollback, RollbackCause
 from modelmonitor_policy.observations import ChampionObservation

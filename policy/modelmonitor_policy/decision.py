@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from modelmonitor_api.names import Reason
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from modelmonitor_policy.facts import Facts
 from modelmonitor_policy.holds import find_hold
 from modelmonitor_policy.triggers import find_trigger, period_end, unconfirmed_drift

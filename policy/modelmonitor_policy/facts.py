@@ -17,8 +17,8 @@ from modelmonitor_api.status import (
     ModelMonitorStatus,
     QueuedTraining,
     WaitingJob,
-    day_before,
 )
+from modelmonitor_api.times import day_before
 from modelmonitor_policy.champion_watch import current_watch, describe_watch
 from modelmonitor_policy.observations import (
     ChampionObservation,

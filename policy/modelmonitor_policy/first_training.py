@@ -6,7 +6,8 @@ import datetime as dt
 import math
 
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import FirstTrainingData, format_time
+from modelmonitor_api.status import FirstTrainingData
+from modelmonitor_api.times import format_time
 from modelmonitor_policy.observations import CheckObservation
 from modelmonitor_policy.training_calendar import MIN_TRAIN_ROWS, Days, day_with, known_from, plan_training
 

@@ -10,7 +10,7 @@ from modelmonitor_api.names import ANNOTATION_PIN, ANNOTATION_RETRAIN_REQUESTED,
 from modelmonitor_api.outcomes import TrainingOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import RetrainingMode
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from modelmonitor_policy.facts import Facts
 from modelmonitor_policy.first_training import find_obstacle
 from modelmonitor_policy.training_calendar import day_with, days_required, known_from, plan_training

@@ -7,13 +7,8 @@ import datetime as dt
 from modelmonitor_api.messages import RunVerdict
 from modelmonitor_api.outcomes import RunOutcome
 from modelmonitor_api.scores import ScoreComparison
-from modelmonitor_api.status import (
-    MAX_COMPARISONS,
-    AgeComparison,
-    LastTraining,
-    ModelMonitorStatus,
-    day_before,
-)
+from modelmonitor_api.status import MAX_COMPARISONS, AgeComparison, LastTraining, ModelMonitorStatus
+from modelmonitor_api.times import day_before
 
 
 def compare_scores(verdict: RunVerdict) -> ScoreComparison | None:

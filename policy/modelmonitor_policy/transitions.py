@@ -11,6 +11,7 @@ from modelmonitor_api.names import Reason, Role
 from modelmonitor_api.outcomes import RunOutcome, TrainingOutcome, Verdict
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.status import (
+    FAILED,
     MAX_HISTORY,
     MAX_RECENT_JOBS,
     Champion,
@@ -20,6 +21,7 @@ from modelmonitor_api.status import (
     LastCheckFailure,
     LastTraining,
     ModelMonitorStatus,
+    RecentCheck,
     RecentJob,
 )
 from modelmonitor_policy.intents import (
@@ -32,6 +34,7 @@ from modelmonitor_policy.intents import (
     StartTraining,
 )
 from modelmonitor_policy.observations import Answer, JobObservation
+from modelmonitor_policy.recent_checks import add_recent_check
 from modelmonitor_policy.training_results import compare_scores, count_rejections, learn_from
 from modelmonitor_policy.waiting import explain_missing_start, find_lost_jobs
 
@@ -190,6 +193,9 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
     if not isinstance(verdict, CheckVerdict):
         return _apply_check_failure(status, job, finished)
     champion = _later_champion(status.champion, verdict.champion)
+    effect = verdict.largest_effect
+    recent = RecentCheck(time=verdict.time, job_name=job.name, verdict=verdict.verdict, largest_effect=effect)
+    status = add_recent_check(status, recent)
     before, failed = status.last_check, status.last_check_failure
     if before is not None and _is_newer(before.start_time, job):
         return _update(status, champion=champion)
@@ -231,6 +237,7 @@ def _apply_check(status: ModelMonitorStatus, job: JobObservation, finished: dt.d
 
 def _apply_check_failure(status: ModelMonitorStatus, job: JobObservation, finished: dt.datetime) -> ModelMonitorStatus:
     """Return the status after a failed check; one that began before the newest result says nothing new."""
+    status = add_recent_check(status, RecentCheck(time=finished, job_name=job.name, verdict=FAILED))
     check, before = status.last_check, status.last_check_failure
     if check is not None and _is_newer(check.start_time, job):
         return status

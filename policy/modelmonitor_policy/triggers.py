@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from modelmonitor_api.names import ANNOTATION_RETRAIN_REQUESTED, Reason
 from modelmonitor_api.outcomes import TrainingOutcome
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from modelmonitor_policy.expected_gain import last_day_learnt, last_day_tried, learn_decay, point_of
 from modelmonitor_policy.facts import Facts
 from modelmonitor_policy.observations import CheckObservation

@@ -11,7 +11,7 @@ import pytest
 from modelmonitor_api import names
 from modelmonitor_api.messages import CheckRequest, decode_request
 from modelmonitor_api.names import ConditionType, Reason, Role
-from modelmonitor_api.status import parse_time
+from modelmonitor_api.times import parse_time
 from support.client import Client, Object
 from support.jobs import pod_of, request_of
 from support.monitors import monitor, schedule_far_away

@@ -7,7 +7,7 @@ import pytest
 from modelmonitor_api import names
 from modelmonitor_api.messages import PromoteRequest, RollbackRequest, TrainRequest
 from modelmonitor_api.names import ConditionType, FailureReason, Reason, Role
-from modelmonitor_api.status import parse_time
+from modelmonitor_api.times import parse_time
 from support import monitors
 from support.jobs import create_from_cron_job, pod_of, request_of
 from support.jobs import names as names_of

@@ -24,7 +24,7 @@ from modelmonitor_api.names import (
     FailureReason,
     cron_job_name,
 )
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from support.client import Client, Object
 from support.processes import wait_until
 

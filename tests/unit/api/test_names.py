@@ -19,7 +19,7 @@ from modelmonitor_api.names import (
     training_job_name,
 )
 from modelmonitor_api.resource import InvalidSpec, camel, parse
-from modelmonitor_api.status import format_time, parse_time
+from modelmonitor_api.times import format_time, parse_time
 
 monitors = st.from_regex(rf"[a-z0-9]([-a-z0-9.]{{0,{MAX_MONITOR_NAME - 2}}}[a-z0-9])?", fullmatch=True).filter(
     lambda name: re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", name)

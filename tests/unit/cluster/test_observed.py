@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from modelmonitor_api.messages import Failure
 from modelmonitor_api.names import FailureReason, Role
+from modelmonitor_api.status import FAILED, RecentCheck
 from modelmonitor_trainer.cluster.observed import observe_monitor
 from support import monitors
-from unit.cluster.observed import NOW, UID, check_pod, job, last_check, observed
+from unit.cluster.observed import HOUR, NOW, UID, check_pod, job, last_check, observed
 
 
 def test_checks_are_those_of_pods_and_of_the_status_each_once() -> None:
@@ -41,3 +42,16 @@ def test_an_invalid_spec_or_status_is_no_error() -> None:
     assert "schedule" in monitor.spec_problem
     assert monitor.facts() is None
     assert monitor.status.conditions == []
+
+
+def test_checks_of_which_no_pod_is_left_are_those_of_the_status() -> None:
+    listed = [
+        RecentCheck(time=NOW - 27 * HOUR, job_name="flights-check-0", verdict="Drift", largest_effect="0.4"),
+        RecentCheck(time=NOW - 51 * HOUR, job_name="flights-check-00", verdict=FAILED),
+    ]
+    monitor = observed(last_check=last_check(), recent_checks=listed)
+    assert [(point.job_name, point.verdict, point.effect) for point in monitor.checks] == [
+        ("flights-check-00", FAILED, None),
+        ("flights-check-0", "Drift", 0.4),
+        ("flights-check-1", "NoDrift", None),
+    ]

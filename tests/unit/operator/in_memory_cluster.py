@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from modelmonitor_api import names
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict, encode_answer
 from modelmonitor_api.names import Role
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from modelmonitor_operator.cache import ObjectCache
 from modelmonitor_operator.cached_gateway import CachedGateway, Unsettled
 from modelmonitor_operator.gateway import Change, Conflict, Kind, Object, Page

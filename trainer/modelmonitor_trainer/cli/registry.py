@@ -117,7 +117,7 @@ def _print_inventory(inventory: Inventory) -> None:
 
 def _describe_decisions(pointer: Pointer) -> list[str]:
     """Return what a person has decided about the champion, in sentences."""
-    from modelmonitor_api.status import format_time
+    from modelmonitor_api.times import format_time
 
     decisions = (("pinned", pointer.pin), ("retired", pointer.retired))
     return [
@@ -151,7 +151,7 @@ def _days(days: DataDays) -> str:
 
 
 def _span(period: ServingPeriod) -> str:
-    from modelmonitor_api.status import format_time
+    from modelmonitor_api.times import format_time
 
     start = format_time(period.since)
     return f"since {start}" if period.until is None else f"{start} to {format_time(period.until)}"
@@ -181,14 +181,14 @@ def _entry_to_json(entry: VersionEntry) -> dict[str, Any]:
 
 
 def _period_times(period: ServingPeriod) -> dict[str, str | None]:
-    from modelmonitor_api.status import format_time
+    from modelmonitor_api.times import format_time
 
     return {"since": format_time(period.since), "until": None if period.until is None else format_time(period.until)}
 
 
 def _warn_of_future(pointer: Pointer | None) -> None:
     """Warn if the champion serves since a time that is yet to come, which no answer about the present can respect."""
-    from modelmonitor_api.status import format_time
+    from modelmonitor_api.times import format_time
 
     if pointer is not None and pointer.starts()[0] > _now() + dt.timedelta(hours=1):
         print(
@@ -201,7 +201,7 @@ def _warn_of_future(pointer: Pointer | None) -> None:
 
 def _print_periods(periods: Sequence[ServingPeriod], args: argparse.Namespace) -> None:
     """Print which versions served, and what they were trained on."""
-    from modelmonitor_api.status import format_time
+    from modelmonitor_api.times import format_time
 
     if args.output == "json":
         served = [period.tenure.to_wire() | _period_times(period) for period in periods]
@@ -284,7 +284,7 @@ def _print_diagnosis(diagnosis: Diagnosis, restored: Pointer | None) -> None:
 
 
 def _print_restorable(problem: str, restorable: Pointer | None, restored: Pointer | None) -> None:
-    from modelmonitor_api.status import format_time
+    from modelmonitor_api.times import format_time
 
     print(f"{problem}\n")
     if restorable is None:

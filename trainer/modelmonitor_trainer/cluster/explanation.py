@@ -14,7 +14,7 @@ from typing import Any
 
 from modelmonitor_api.names import ConditionType
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from modelmonitor_policy import Action, Decision, Facts, decide
 from modelmonitor_policy.holds import HOLDS
 from modelmonitor_policy.training_days import training_days

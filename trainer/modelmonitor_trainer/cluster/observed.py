@@ -14,13 +14,11 @@ from modelmonitor_api.messages import CheckVerdict, Failure, Malformed, decode_a
 from modelmonitor_api.names import ConditionType, Role
 from modelmonitor_api.resource import InvalidSpec, parse
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import Condition, LastCheck, ModelMonitorStatus
+from modelmonitor_api.status import FAILED, Condition, LastCheck, ModelMonitorStatus
 from modelmonitor_policy import Facts, JobObservation, Requests, facts_of
 from modelmonitor_policy.job_objects import observe_job, role_of
 
 Object = Mapping[str, Any]
-#: The verdict of a check that failed.
-FAILED = "Failed"
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class ObservedMonitor:
     jobs
         Its Jobs.
     checks
-        Checks that have ended, oldest first: those whose pods still exist, and the newest.
+        Checks that have ended, oldest first: those that the status lists, and those whose pods still exist.
     """
 
     namespace: str
@@ -152,7 +150,11 @@ def _spec(resource: Object) -> tuple[ModelMonitorSpec | None, str]:
 
 def _checks(status: ModelMonitorStatus, pods: Sequence[Object]) -> tuple[CheckPoint, ...]:
     """Return the checks that have ended, each once, oldest first."""
-    points = {point.job_name: point for pod in pods if (point := _check_of_pod(pod)) is not None}
+    points = {
+        check.job_name: CheckPoint(check.time, check.verdict, "", _number(check.largest_effect), check.job_name)
+        for check in status.recent_checks
+    }
+    points |= {point.job_name: point for pod in pods if (point := _check_of_pod(pod)) is not None}
     failure, check = status.last_check_failure, status.last_check
     if failure is not None:
         points[failure.job_name] = CheckPoint(failure.time, FAILED, failure.message, job_name=failure.job_name)
@@ -194,8 +196,10 @@ def _check_of_pod(pod: Object) -> CheckPoint | None:
     return None
 
 
-def _number(text: str) -> float | None:
+def _number(text: str | None) -> float | None:
     """Return the number in a text of the status, which can be anything."""
+    if text is None:
+        return None
     try:
         value = float(text)
     except ValueError:

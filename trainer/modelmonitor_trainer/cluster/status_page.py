@@ -9,9 +9,10 @@ from typing import Any
 
 from modelmonitor_api.names import ConditionType, Reason
 from modelmonitor_api.outcomes import TrainingOutcome
-from modelmonitor_api.status import LastTraining, format_time
+from modelmonitor_api.status import FAILED, LastTraining
+from modelmonitor_api.times import format_time
 from modelmonitor_trainer.cluster.caller import Caller
-from modelmonitor_trainer.cluster.observed import FAILED, CheckPoint, ObservedMonitor
+from modelmonitor_trainer.cluster.observed import CheckPoint, ObservedMonitor
 from modelmonitor_trainer.cluster.page import Block, Row, Tone, clean, duration, full_stop, relative, sparkline
 from modelmonitor_trainer.text import number
 

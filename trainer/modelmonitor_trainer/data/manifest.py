@@ -15,7 +15,7 @@ from typing import Any
 
 from modelmonitor_api.resource import parse
 from modelmonitor_api.spec import CSVOptions, DataFormat, FeatureType, ModelMonitorSpec, Task
-from modelmonitor_api.status import format_time, parse_time
+from modelmonitor_api.times import format_time, parse_time
 from modelmonitor_trainer.data.decimal_marks import Remarks, decide_marks, mark_by_itself
 from modelmonitor_trainer.data.object_format import AnyFormat, FileFormat, csv_options, declared_format, format_at
 from modelmonitor_trainer.data.tables import MissingColumn, Unreadable, refuse_undecided, scan

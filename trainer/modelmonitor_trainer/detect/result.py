@@ -14,7 +14,8 @@ from modelmonitor_api.outcomes import DetectorStatus
 from modelmonitor_api.resource import camel
 from modelmonitor_api.scores import ServedScore
 from modelmonitor_api.spec import Sensitivity
-from modelmonitor_api.status import FeatureEvidence, format_time
+from modelmonitor_api.status import FeatureEvidence
+from modelmonitor_api.times import format_time
 from modelmonitor_trainer.data.dates import SECONDS_PER_DAY, date_text
 from modelmonitor_trainer.data.windows import Batch, Window
 from modelmonitor_trainer.detect.coverage import Coverage, coverage_to_json

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 
 from modelmonitor_api.messages import MonitorRef
-from modelmonitor_api.status import format_time, parse_time
+from modelmonitor_api.times import format_time, parse_time
 from modelmonitor_trainer.errors import BadConfiguration, NotFound, PreconditionFailed
 from modelmonitor_trainer.registry.layout import ResultsLayout
 from modelmonitor_trainer.storage.base import JSON, Store

@@ -14,7 +14,8 @@ from pydantic import Field, ValidationError
 from modelmonitor_api.outcomes import GateOutcome, ModelKind
 from modelmonitor_api.resource import Message
 from modelmonitor_api.spec import Feature, Metric, Task
-from modelmonitor_api.status import Champion, Time
+from modelmonitor_api.status import Champion
+from modelmonitor_api.times import Time
 from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.layout import MANIFEST_FILE, MODEL_FILE, MODEL_FOLDER
 

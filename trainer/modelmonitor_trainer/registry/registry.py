@@ -16,7 +16,7 @@ from typing import Literal
 from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.reasons import Reason
 from modelmonitor_api.spec import ModelMonitorSpec
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from modelmonitor_trainer.errors import BadConfiguration, NotFound, ObjectChanged, PreconditionFailed
 from modelmonitor_trainer.registry.dating import DatedChange, date_by_store, date_change, needs_store_clock
 from modelmonitor_trainer.registry.decisions import copy_decisions

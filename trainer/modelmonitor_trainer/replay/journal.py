@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelmonitor_api.messages import Answer, Malformed, decode_answer, encode_answer
-from modelmonitor_api.status import format_time, parse_time
+from modelmonitor_api.times import format_time, parse_time
 from modelmonitor_policy import PlannedJob
 from modelmonitor_trainer.errors import BadConfiguration, BadData, DiskFull
 from modelmonitor_trainer.replay.past_store import PastData

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelmonitor_api.messages import CheckVerdict, Failure, RunVerdict
 from modelmonitor_api.names import Role
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from modelmonitor_trainer.replay.arrival import Arrival
 from modelmonitor_trainer.replay.costs import Prices
 from modelmonitor_trainer.replay.simulation import Event

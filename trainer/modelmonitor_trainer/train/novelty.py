@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelmonitor_api.outcomes import GateOutcome, RunOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import PromotionMode
-from modelmonitor_api.status import format_time
+from modelmonitor_api.times import format_time
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.registry.known_models import LeftModel, find_trained, left_models
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelmonitor_api.names import ConditionType, Reason
 from modelmonitor_api.resource import InvalidSpec
-from modelmonitor_api.status import parse_time
+from modelmonitor_api.times import parse_time
 from modelmonitor_policy.schedule import next_time, shortest_interval, validate_schedule
 from modelmonitor_trainer.cluster.caller import Caller
 from modelmonitor_trainer.cluster.doctor.evidence import Evidence

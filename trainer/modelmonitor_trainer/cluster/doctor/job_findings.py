@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from modelmonitor_api.names import ConditionType, FailureReason, Reason, Role, cron_job_name
 from modelmonitor_api.outcomes import TrainingOutcome
-from modelmonitor_api.status import parse_time
+from modelmonitor_api.times import parse_time
 from modelmonitor_policy import JobObservation
 from modelmonitor_trainer.cluster.caller import Caller
 from modelmonitor_trainer.cluster.doctor.evidence import Evidence
