@@ -32,6 +32,7 @@ _COMMANDS = (
     # Of a monitor in a cluster, as kubectl mmon has them; its other words are commands for files here.
     "modelmonitor_trainer.cli.mmon.pages",
     "modelmonitor_trainer.cli.mmon.switches",
+    "modelmonitor_trainer.cli.mmon.ui",
 )
 
 

@@ -153,8 +153,9 @@ def open_results(kubectl: Kubectl, namespace: str, storage: Storage, endpoint: s
         if service is not None:
             port = stack.enter_context(_forward(kubectl, service))
             url, how = f"{service.scheme}://127.0.0.1:{port}", f"{declared} (forwarded to port {port})"
-        stack.enter_context(_environment(variables))
-        yield Access(_connect(url, storage.region), how, source, as_pods=variables is not None)
+        with _environment(variables):
+            store = _connect(url, storage.region)
+        yield Access(store, how, source, as_pods=variables is not None)
 
 
 def explain_access(error: Exception, access: Access) -> Exception:

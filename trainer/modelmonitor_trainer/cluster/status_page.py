@@ -97,8 +97,9 @@ def _checks(monitor: ObservedMonitor, now: dt.datetime) -> Iterator[Row]:
             yield Row("Since", f"the change is estimated to begin on {check.drift_onset}")
         if check.rows is not None:
             rows = f"{check.rows.current:,} current, {check.rows.reference:,} in the reference"
-            newer = f"; {check.new_rows:,} are newer than the champion's training data"
-            yield Row("Rows", rows + (newer if check.new_rows is not None else ""))
+            if check.new_rows is not None:
+                rows += f"; {check.new_rows:,} are newer than the champion's training data"
+            yield Row("Rows", rows)
     if len(monitor.checks) > 1:
         yield from _time_line(monitor.checks)
     if monitor.spec is not None and monitor.spec.suspend:

@@ -27,6 +27,7 @@ _COMMANDS = (
     "modelmonitor_trainer.cli.mmon.report",
     "modelmonitor_trainer.cli.mmon.requests",
     "modelmonitor_trainer.cli.mmon.switches",
+    "modelmonitor_trainer.cli.mmon.ui",
 )
 
 
