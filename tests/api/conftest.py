@@ -7,11 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support.apiserver import ApiServer
-from support.client import Client
+from support.client import Client, Credentials
+from support.lake import Lake
 from support.operator import OperatorProcess, install, unexpected_logs
+from support.plugin import Plugin
+from support.s3 import S3Server
 from support.scene import Scene
+
+#: Role of a user of the plugin.
+USER = Path(__file__).parents[2] / "manifests" / "samples" / "mmon-user.yaml"
 
 
 def _end(operator: OperatorProcess) -> None:
@@ -74,3 +81,36 @@ def operator(make_operator: Callable[..., OperatorProcess]) -> OperatorProcess:
 def own_scene(operator: OperatorProcess, cluster: Client, namespace: str) -> Scene:
     """A namespace that the test's own operator looks after."""
     return Scene(cluster, namespace, f"(log: {operator.log})")
+
+
+@pytest.fixture
+def mmon(api_server: ApiServer, namespace: str, tmp_path: Path) -> Plugin:
+    """The plugin of an administrator."""
+    return Plugin(api_server.kubeconfig, namespace, tmp_path)
+
+
+@pytest.fixture
+def of_user(api_server: ApiServer, cluster: Client, namespace: str, tmp_path: Path) -> Plugin:
+    """The plugin of a service account that has the rules of the sample, and nothing else."""
+    role = next(item for item in yaml.safe_load_all(USER.read_text()) if item["metadata"]["name"] == "mmon-user")
+    cluster.create({**role, "kind": "Role"}, namespace)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ann"}}
+    cluster.create(account, namespace)
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "ann"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mmon-user"},
+        "subjects": [{"kind": "ServiceAccount", "name": "ann", "namespace": namespace}],
+    }
+    cluster.create(binding, namespace)
+    credentials = Credentials(api_server.url, cluster.token("ann", namespace), api_server.credentials.ca_file)
+    return Plugin(credentials.write_kubeconfig(tmp_path / "ann.kubeconfig"), namespace, tmp_path)
+
+
+@pytest.fixture
+def lake(s3_server: S3Server, bucket: str) -> Lake:
+    """Four weeks of flights."""
+    created = Lake(s3_server, bucket)
+    created.add_days(0, 28)
+    return created

@@ -3,98 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import pytest
-import yaml
 
 from modelmonitor_api import names
 from modelmonitor_api.messages import CheckRequest
 from modelmonitor_api.names import ConditionType, FailureReason, Reason, Role
 from support import jobs, monitors
 from support.apiserver import ApiServer
-from support.client import Client, Credentials
 from support.lake import Lake
+from support.plugin import Plugin, with_secret
 from support.pods import Pod
 from support.processes import program
 from support.s3 import S3Server
 from support.scene import Scene, with_champion
-
-SAMPLE = Path(__file__).parents[2] / "manifests" / "samples" / "mmon-user.yaml"
-
-
-class Plugin:
-    """The plugin as a process, with a kubeconfig."""
-
-    def __init__(self, kubeconfig: Path, namespace: str, home: Path, path: str = "") -> None:
-        self._options = ["--namespace", namespace]
-        self._environment = {
-            "PATH": f"{path}{program('kubectl').parent}:{os.environ['PATH']}",
-            "HOME": str(home),
-            "KUBECONFIG": str(kubeconfig),
-            "BROWSER": "true",
-            **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
-        }
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "modelmonitor_trainer.cli.mmon.main", *arguments, *self._options]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=self._environment)
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        process = self.start(*arguments)
-        output, errors = process.communicate(timeout=180)
-        assert process.returncode == code, (process.returncode, output, errors)
-        return output + errors
-
-    def json(self, *arguments: str, code: int = 0) -> Any:
-        process = self.start(*arguments, "--output", "json")
-        output, errors = process.communicate(timeout=180)
-        assert process.returncode == code, (process.returncode, output, errors)
-        return json.loads(output)
-
-
-@pytest.fixture
-def mmon(api_server: ApiServer, namespace: str, tmp_path: Path) -> Plugin:
-    """The plugin of an administrator."""
-    return Plugin(api_server.kubeconfig, namespace, tmp_path)
-
-
-@pytest.fixture
-def of_user(api_server: ApiServer, cluster: Client, namespace: str, tmp_path: Path) -> Plugin:
-    """The plugin of a service account that has the rules of the sample, and nothing else."""
-    role = next(item for item in yaml.safe_load_all(SAMPLE.read_text()) if item["metadata"]["name"] == "mmon-user")
-    cluster.create({**role, "kind": "Role"}, namespace)
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ann"}}
-    cluster.create(account, namespace)
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "ann"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mmon-user"},
-        "subjects": [{"kind": "ServiceAccount", "name": "ann", "namespace": namespace}],
-    }
-    cluster.create(binding, namespace)
-    credentials = Credentials(api_server.url, cluster.token("ann", namespace), api_server.credentials.ca_file)
-    return Plugin(credentials.write_kubeconfig(tmp_path / "ann.kubeconfig"), namespace, tmp_path)
-
-
-def with_secret(scene: Scene, data: Mapping[str, str]) -> None:
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s3"}, "stringData": dict(data)}
-    scene.cluster.create(secret, scene.namespace)
-
-
-@pytest.fixture
-def lake(s3_server: S3Server, bucket: str) -> Lake:
-    """Four weeks of flights."""
-    created = Lake(s3_server, bucket)
-    created.add_days(0, 28)
-    return created
 
 
 def test_a_check_is_requested_and_waited_for(scene: Scene, mmon: Plugin) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from modelmonitor_api.names import Role
 from modelmonitor_api.status import FAILED, MAX_RECENT_CHECKS, ModelMonitorStatus, RecentCheck
 from modelmonitor_policy import JobObservation, apply_job_results
@@ -11,7 +13,7 @@ from unit.policy.factories import HOUR, NOW
 
 
 def test_each_check_that_has_ended_is_listed_newest_first() -> None:
-    verdicts = [monitors.check("Drift", time=NOW + HOUR, largest_effect="0.31"), monitors.failure()]
+    verdicts: list[Any] = [monitors.check("Drift", time=NOW + HOUR, largest_effect="0.31"), monitors.failure()]
     jobs = [
         JobObservation(f"check-{index}", f"uid-{index}", Role.CHECK, NOW, finished=NOW + index * HOUR, answer=answer)
         for index, answer in enumerate(verdicts, start=2)

@@ -1,11 +1,7 @@
 """Pages in a real browser, wide and narrow: nothing is cut off, loaded, or blocked by the content security policy."""
 
 import datetime as dt
-import html
 import json
-import re
-import shutil
-import subprocess
 import zlib
 
 import numpy as np
@@ -18,31 +14,14 @@ from modelmonitor_trainer.check.pipeline import check_files
 from modelmonitor_trainer.check.sources.files import Files
 from modelmonitor_trainer.report.check_page import render
 from modelmonitor_trainer.storage.open import open_store
+from support.browser import CHROMIUM, browse, measure, run_frame
 from unit.train.conftest import World
 from unit.train.test_tasks import Lake
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 HOSTILE = '<script>document.title = "run"</script>\'"><img src=x onerror="document.title=1">'
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-
-# The page in a frame, because windows have a minimum width. The frame measures, because the page has no scripts.
-FRAME = """<!doctype html><body style="margin: 0">
-<iframe id="page" src="page.html" style="border: 0; width: {width}px; height: 6000px"></iframe>
-<script>
-addEventListener("load", () => {{
-  const page = document.getElementById("page").contentDocument, root = page.documentElement;
-  const out = [...page.querySelectorAll("body *")]
-    .filter(e => !e.closest(".scroll") && !e.closest("svg") && e.getBoundingClientRect().right > {width} + 1)
-    .map(e => e.tagName + "." + e.className).slice(0, 5);
-  const measured = {{width: root.scrollWidth, out, title: page.title, text: page.body.innerText.length}};
-  document.body.innerHTML = "<pre id=measured>" + JSON.stringify(measured).replaceAll("<", "") + "</pre>";
-}});
-</script>"""
-
 
 # The controls of the table of columns, clicked as a reader does; the page itself has no scripts.
 CLICKS = """<!doctype html><iframe id="page" src="page.html" style="border: 0; width: 1200px; height: 6000px"></iframe>
@@ -58,34 +37,16 @@ addEventListener("load", () => {{
 </script>"""
 
 
-def browse(folder, file, *options):
-    command = [
-        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", *options),
-        *("--enable-logging=stderr", "--v=0", f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=3000"),
-        f"file://{folder / file}",
-    ]
-    return subprocess.run(command, capture_output=True, text=True, check=True)
-
-
-def measure(folder, width):
-    """Return the measurements of the page in a browser, and the lines that the browser logs."""
-    return run_frame(folder, FRAME.format(width=width), f"--window-size={max(width, 1400)},2000")
-
-
-def run_frame(folder, frame, *options):
-    """Return what a document with the page in a frame measures, and the lines that the browser logs."""
-    (folder / "frame.html").write_text(frame)
-    process = browse(folder, "frame.html", "--dump-dom", *options)
-    match = re.search(r'<pre id="measured">(.*?)</pre>', process.stdout, re.DOTALL)
-    assert match, process.stderr[-2000:]
-    return json.loads(html.unescape(match[1])), [line for line in process.stderr.splitlines() if "CONSOLE" in line]
-
-
 def lines_of_picture(folder, scheme):
     """Return the lines of a screenshot as they lie in the file; the browser draws for light (1) or dark (0)."""
     picture = folder / f"{scheme}.png"
-    size = "--window-size=1000,800"
-    browse(folder, "page.html", f"--screenshot={picture}", size, f"--blink-settings=preferredColorScheme={scheme}")
+    browse(
+        folder,
+        f"file://{folder}/page.html",
+        f"--screenshot={picture}",
+        size,
+        f"--blink-settings=preferredColorScheme={scheme}",
+    )
     data, at, packed = picture.read_bytes(), 8, b""
     while at < len(data):
         length = int.from_bytes(data[at : at + 4])
