@@ -64,6 +64,11 @@ def _render(values_file: str | None, values: str) -> list[Object]:
     return [each for each in yaml.safe_load_all(helm(*arguments)) if each]
 
 
+def without_ui(objects: list[Object]) -> list[Object]:
+    """Return the objects apart from those of the pages, which have a name of their own."""
+    return [each for each in objects if not each["metadata"]["labels"]["app.kubernetes.io/name"].endswith("-ui")]
+
+
 def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
     """Return the objects of the given kinds, without the hooks of `helm test`."""
     return [

@@ -26,6 +26,7 @@ from chart.helm import (
     of_kind,
     only,
     render,
+    without_ui,
 )
 from generate.crd import custom_resource_definition
 from modelmonitor_operator.gateway import RIGHTS, ROLLOUT_RIGHTS
@@ -77,8 +78,9 @@ def test_every_object_has_the_recommended_labels_and_namespaced_ones_a_namespace
 
 @pytest.mark.parametrize("values", VALUES)
 def test_the_operator_has_exactly_the_rights_that_it_declares(values: str) -> None:
-    account = only(render(values), "ServiceAccount")["metadata"]
-    bindings = of_kind(render(values), "RoleBinding", "ClusterRoleBinding")
+    objects = without_ui(render(values))
+    account = only(objects, "ServiceAccount")["metadata"]
+    bindings = of_kind(objects, "RoleBinding", "ClusterRoleBinding")
     assert bindings
     for binding in bindings:
         (subject,) = binding["subjects"]
@@ -159,9 +161,10 @@ def test_watch_all_namespaces_excludes_watch_namespaces() -> None:
 
 @pytest.mark.parametrize("values", VALUES)
 def test_pods_meet_the_restricted_level(values: str) -> None:
-    deployment = only(render(values), "Deployment")
+    deployments = of_kind(render(values), "Deployment")
+    assert deployments
     (test_pod,) = [each for each in hooks(render(values)) if each["kind"] == "Pod"]
-    for pod in (deployment["spec"]["template"]["spec"], test_pod["spec"]):
+    for pod in (*(each["spec"]["template"]["spec"] for each in deployments), test_pod["spec"]):
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert pod["enableServiceLinks"] is False

@@ -83,3 +83,10 @@ they cannot differ. */}}
   resources: [events]
   verbs: [create, list]
 {{- end }}
+
+{{- /* The permissions of the pages: monitors, and nothing else. */}}
+{{- define "modelmonitor.uiRules" -}}
+- apiGroups: [modelmonitor.io]
+  resources: [modelmonitors]
+  verbs: [get, list]
+{{- end }}

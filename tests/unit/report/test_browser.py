@@ -40,13 +40,8 @@ addEventListener("load", () => {{
 def lines_of_picture(folder, scheme):
     """Return the lines of a screenshot as they lie in the file; the browser draws for light (1) or dark (0)."""
     picture = folder / f"{scheme}.png"
-    browse(
-        folder,
-        f"file://{folder}/page.html",
-        f"--screenshot={picture}",
-        size,
-        f"--blink-settings=preferredColorScheme={scheme}",
-    )
+    options = (f"--screenshot={picture}", "--window-size=1000,800", f"--blink-settings=preferredColorScheme={scheme}")
+    browse(folder, f"file://{folder}/page.html", *options)
     data, at, packed = picture.read_bytes(), 8, b""
     while at < len(data):
         length = int.from_bytes(data[at : at + 4])

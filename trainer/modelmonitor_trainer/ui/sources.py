@@ -193,7 +193,7 @@ class OwnCluster:
     def results(self, monitor: ObservedMonitor) -> Store:
         """Return the store of a monitor's results."""
         root = layout_of(monitor).root
-        if not any(root.startswith(prefix) for prefix in self.prefixes):
+        if not any(root.startswith(f"{prefix.rstrip('/')}/") for prefix in self.prefixes):
             raise BadConfiguration(
                 f"results below {root} are not shown; an administrator can permit them with ui.results of the chart"
             )
@@ -222,15 +222,15 @@ class OwnCluster:
                 data = response.read()
             except (OSError, http.client.HTTPException) as error:
                 raise Unreachable(f"the API server does not respond: {error}") from error
-        return _parse(response.status, data)
+        return parse_response(response.status, data)
 
 
 def _connect(host: str, port: int, context: ssl.SSLContext) -> http.client.HTTPSConnection:
     return http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context)
 
 
-def _parse(status: int, data: bytes) -> dict[str, Any]:
-    """Return the document of a response, or raise the error that it is."""
+def parse_response(status: int, data: bytes) -> dict[str, Any]:
+    """Return the document of a response of the API server, or raise the error that it is."""
     try:
         document: dict[str, Any] = json.loads(data)
     except ValueError as error:
@@ -238,7 +238,11 @@ def _parse(status: int, data: bytes) -> dict[str, Any]:
     if status == http.client.OK:
         return document
     message = str(document.get("message", "no message"))
-    kinds = {http.client.NOT_FOUND: Missing, http.client.FORBIDDEN: Denied, http.client.UNAUTHORIZED: Denied}
-    if status in kinds:
-        raise kinds[http.HTTPStatus(status)](message)
+    match status:
+        case http.client.NOT_FOUND:
+            raise Missing(message)
+        case http.client.FORBIDDEN | http.client.UNAUTHORIZED:
+            raise Denied(message)
+        case http.client.TOO_MANY_REQUESTS:
+            raise Unreachable(message)
     raise Unreachable(message) if status >= http.client.INTERNAL_SERVER_ERROR else ClusterError(message)
