@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chart.helm import CHART, NAMESPACE, ROOT, VALUES, Object, helm, hooks, of_kind, only, render
+from chart.helm import CHART, NAMESPACE, ROOT, VALUES, Object, helm, hooks, of_kind, render
 from modelmonitor_api.names import API_VERSION, KIND, MAX_MONITOR_NAME
 from modelmonitor_api.spec.monitor import S3_ONLY
 from modelmonitor_operator.gateway import RIGHTS
@@ -95,10 +95,14 @@ def test_the_server_accepts_every_object_of_the_chart(api_server: ApiServer, val
 
 @pytest.mark.parametrize("values", VALUES)
 def test_a_restricted_namespace_accepts_the_pods(cluster: Client, values: str) -> None:
-    template = only(render(values), "Deployment")["spec"]["template"]
-    metadata = {**template["metadata"], "name": "operator", "namespace": NAMESPACE}
+    templates = [each["spec"]["template"] for each in of_kind(render(values), "Deployment")]
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod", "spec": template["spec"]}
+        | {"metadata": {**template["metadata"], "name": "a-pod", "namespace": NAMESPACE}}
+        for template in templates
+    ]
     (test_pod,) = [each for each in hooks(render(values)) if each["kind"] == "Pod"]
-    for pod in ({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}, test_pod):
+    for pod in (*pods, test_pod):
         bare = copy.deepcopy(pod)
         del bare["spec"]["securityContext"]
         cluster.apply(pod, dry_run=True)

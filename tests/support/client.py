@@ -37,6 +37,8 @@ _KINDS: Mapping[str, tuple[str, str, bool]] = {
     "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings", True),
     "Secret": ("v1", "secrets", True),
     "ServiceAccount": ("v1", "serviceaccounts", True),
+    "ValidatingAdmissionPolicy": ("admissionregistration.k8s.io/v1", "validatingadmissionpolicies", False),
+    "ValidatingAdmissionPolicyBinding": ("admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings", False),
 }
 
 

@@ -100,6 +100,8 @@ def test_in_a_pod_only_permitted_results_are_opened(
     monkeypatch: pytest.MonkeyPatch, prefixes: tuple[str, ...], *, permitted: bool
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monitor = observed(spec={"storage": {"resultsURI": "s3://bucket/results/", "endpoint": "http://hostile.example"}})
     source = OwnCluster((), prefixes)
     if not permitted:
