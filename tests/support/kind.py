@@ -88,13 +88,13 @@ class Kind:
         )
 
     @contextmanager
-    def forwarded(self, target: str, port: int) -> Iterator[int]:
-        """Forward a local port to a port of a Service; yields the local port."""
+    def forwarded(self, target: str, port: int, namespace: str | None = None) -> Iterator[int]:
+        """Forward a local port to a port of a Service, in the namespace of the tests by default; yields the local port."""
         forward = subprocess.Popen(
             [
                 program("kubectl"),
                 "--namespace",
-                self.namespace,
+                namespace or self.namespace,
                 "port-forward",
                 "--address=127.0.0.1",
                 target,
