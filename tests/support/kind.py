@@ -89,7 +89,7 @@ class Kind:
 
     @contextmanager
     def forwarded(self, target: str, port: int, namespace: str | None = None) -> Iterator[int]:
-        """Forward a local port to a port of a Service, by default in the namespace of the tests; yields the local port."""
+        """Forward a local port to a port of a Service in a namespace, by default that of the tests; yields the port."""
         forward = subprocess.Popen(
             [
                 program("kubectl"),
