@@ -257,6 +257,7 @@ class KubernetesGateway:
             given = {key: value for key, value in query.items() if value}
             page = await self._request("GET", path, query=given, accept=accept)
             token = page["metadata"].get("continue", "")
+            page["items"] = page.get("items") or []  # of metadata, an empty list is null
             yield page
             page.clear()  # at most one page is in memory
             if not token:

@@ -55,6 +55,13 @@ def test_a_new_monitor_gets_a_cron_job_a_first_check_and_all_conditions(scene: S
     assert len(scene.jobs()) == 1
 
 
+def test_an_operator_without_monitors_goes_on(own_scene: Scene) -> None:
+    """The list of the metadata of no objects is null."""
+    own_scene.wait_resyncs(3)
+    own_scene.create(monitor())
+    own_scene.wait_ready()
+
+
 def test_pods_are_restricted_know_no_token_and_carry_their_request(scene: Scene) -> None:
     scene.create(monitor())
     pod = pod_of(scene.cluster, scene.running_job(Role.CHECK))  # the namespace admits restricted pods only

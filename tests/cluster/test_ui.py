@@ -22,8 +22,9 @@ def pages(release: Kind, lake: Lake, tmp_path_factory: pytest.TempPathFactory) -
     """The pages, enabled in the release, with the credentials of the test's store."""
     secret = release.get("secret", "s3")
     copied = {"apiVersion": "v1", "kind": "Secret", "data": secret["data"]}
-    copied["metadata"] = {"name": "results-reader", "namespace": SYSTEM_NAMESPACE}
-    release.apply(copied)
+    copied["metadata"] = {"name": "results-reader"}
+    in_system = ("kubectl", "--namespace", SYSTEM_NAMESPACE)
+    release.run(*in_system, "apply", "--filename", "-", text=json.dumps(copied))
     storage = lake.server.storage(lake.bucket)
     ui = {
         "enabled": True,
@@ -36,7 +37,7 @@ def pages(release: Kind, lake: Lake, tmp_path_factory: pytest.TempPathFactory) -
     upgrade(release, "--values", values)
     yield release
     upgrade(release, "--set", "ui.enabled=false")
-    release.run("kubectl", "--namespace", SYSTEM_NAMESPACE, "delete", "secret", "results-reader")
+    release.run(*in_system, "delete", "secret", "results-reader")
 
 
 def upgrade(release: Kind, *arguments: str | Path) -> None:

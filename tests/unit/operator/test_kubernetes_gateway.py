@@ -166,6 +166,12 @@ async def test_metadata_alone_are_listed_in_larger_pages(server: Server, gateway
     assert server.requests[0][2]["accept"].startswith("application/json;as=PartialObjectMetadataList")
 
 
+async def test_a_list_of_no_metadata_is_empty(server: Server, gateway: KubernetesGateway) -> None:
+    server.respond_with((200, {"items": None, "metadata": VERSION}))
+    [page] = [page async for page in gateway.list_pages(Kind.MONITOR, None, metadata_only=True)]
+    assert page.items == []
+
+
 async def test_pages_that_have_expired_are_reported(server: Server, gateway: KubernetesGateway) -> None:
     server.respond_with((200, a_page("a", token="old")), refusal(410, "expired"))
     with pytest.raises(Expired):
