@@ -94,10 +94,13 @@ class Problem:
         Where it is, below ``spec``.
     message
         What is wrong, and what to change.
+    wants_text
+        A boolean or a number is where a field takes text.
     """
 
     path: Path
     message: str
+    wants_text: bool = False
 
     def __str__(self) -> str:
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path)
@@ -129,14 +132,15 @@ def problems_of(error: ValidationError, kind: type[Resource]) -> list[Problem]:
     for item in error.errors(include_url=False):
         path = tuple(part if isinstance(part, int) else camel(str(part)) for part in item["loc"])
         message = item["msg"].removeprefix("Value error, ")
+        unquoted = item["type"] == "string_type" and isinstance(item["input"], bool | int | float)
         if item["type"] == "extra_forbidden":
             message = _unknown_field(str(path[-1]), _fields_at(kind, path[:-1]))
         elif item["type"] == "enum" and isinstance(item["input"], str):
             near = get_close_matches(item["input"], _quote(item["ctx"]["expected"]), 1)
             message += f", not {item['input']!r}" + (f"; did you mean {near[0]}?" if near else "")
-        elif item["type"] == "string_type" and isinstance(item["input"], bool | int | float):
+        elif unquoted:
             message += "; put it in quotes"
-        problems.append(Problem(path, message))
+        problems.append(Problem(path, message, unquoted))
     return problems
 
 

@@ -5,7 +5,9 @@ import textwrap
 import pytest
 
 from modelmonitor_trainer.cli.main import main
+from modelmonitor_trainer.cli.monitor_file import read_monitor
 from modelmonitor_trainer.cli.positions import find_position
+from modelmonitor_trainer.errors import BadConfiguration
 
 MONITOR = textwrap.dedent("""\
     # Documents of other kinds may come first.
@@ -62,6 +64,36 @@ def test_where_and_what(tmp_path, capsys, before, after, message):
     capsys.readouterr()
     assert main(["validate", "-f", str(path)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_unquoted_word_is_text_outside_a_cluster(tmp_path, capsys):
+    """The most common name of a target is y, which kubectl takes for a boolean."""
+    path = tmp_path / "monitor.yaml"
+    path.write_text(MONITOR.replace("target: late", "target: y").replace("name: a,", "name: NO,"))
+    _, spec = read_monitor(str(path))
+    assert (spec.model.target, spec.model.features[0].name) == ("y", "NO")
+    err = capsys.readouterr().err
+    assert f"{path}:15:5: y is read as text; kubectl reads it as a boolean, so put it in quotes" in err
+    assert "NO is read as text" in err
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("target: late", "target: true"), ("target: late", "target: 1"), ("target: late", "target: y\n    zzz: 1")],
+)
+def test_other_values_are_not_read_as_text(tmp_path, before, after):
+    path = tmp_path / "monitor.yaml"
+    path.write_text(MONITOR.replace(before, after))
+    with pytest.raises(BadConfiguration):
+        read_monitor(str(path))
+
+
+def test_y_is_true_where_a_field_takes_a_boolean(tmp_path, capsys):
+    path = tmp_path / "monitor.yaml"
+    path.write_text(MONITOR.replace("everyDays: 3", "onDrift: n").replace("target: late", "target: y"))
+    _, spec = read_monitor(str(path))
+    assert not spec.triggers.on_drift
+    assert "n is read" not in capsys.readouterr().err
 
 
 def test_each_problem_has_a_line(tmp_path, capsys):

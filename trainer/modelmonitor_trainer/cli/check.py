@@ -209,7 +209,7 @@ def _print(result: CheckResult, args: argparse.Namespace) -> None:
 def _validate(args: argparse.Namespace) -> int:
     from modelmonitor_policy.training_calendar import describe_calendar
 
-    monitor, spec = read_monitor(args.file)
+    monitor, spec = read_monitor(args.file, for_cluster=True)
     _validate_estimator(spec)
     questions = _compare_with_data(args.file, spec) if args.data else []
     print(f"{args.file}: {monitor.namespace}/{monitor.name} is valid")

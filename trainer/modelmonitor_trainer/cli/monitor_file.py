@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from modelmonitor_api.messages import MonitorRef
     from modelmonitor_api.resource import InvalidSpec
+    from modelmonitor_api.resource import Path as FieldPath
     from modelmonitor_api.spec import ModelMonitorSpec
 
+#: Words that are text in YAML 1.2 and for most readers, and booleans for kubectl.
+_WORDS = {"y", "n", "yes", "no", "on", "off"}
 
-def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
+
+def read_monitor(path: str, *, for_cluster: bool = False) -> tuple[MonitorRef, ModelMonitorSpec]:
     """Return the monitor that a YAML file declares; the same file can be applied to a cluster.
 
     Parameters
     ----------
     path
         The file, or "-" for standard input. Documents of other kinds are skipped.
+    for_cluster
+        Refuse an unquoted ``y`` or ``no`` as a name, which kubectl takes for a boolean. Otherwise such a word is the
+        text that it is in the file, with a warning: ``y`` is the usual name of a target.
 
     Returns
     -------
@@ -35,8 +45,7 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
 
     from modelmonitor_api.messages import MonitorRef
     from modelmonitor_api.names import API_VERSION, KIND
-    from modelmonitor_api.resource import InvalidSpec, parse
-    from modelmonitor_api.spec import ModelMonitorSpec
+    from modelmonitor_api.resource import InvalidSpec
     from modelmonitor_policy.validation import validate_spec
     from modelmonitor_trainer.cli.manifest_loader import DuplicateKey, ManifestLoader
     from modelmonitor_trainer.errors import BadConfiguration
@@ -64,7 +73,7 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
     for field in ("name", "namespace"):
         _require_object_name(path, text, field, metadata.get(field))
     try:
-        spec = parse(ModelMonitorSpec, monitor.get("spec") or {}, strict=True)
+        spec = _parse_spec(path, text, monitor.get("spec") or {}, for_cluster)
         namespace = str(metadata.get("namespace") or "default")
         ref = MonitorRef(namespace=namespace, name=str(metadata["name"]), uid="local")
         validate_spec(ref, spec)
@@ -73,17 +82,59 @@ def read_monitor(path: str) -> tuple[MonitorRef, ModelMonitorSpec]:
     return ref, spec
 
 
+def _parse_spec(path: str, text: str, data: Any, for_cluster: bool) -> ModelMonitorSpec:
+    """Return the spec; words that only kubectl takes for booleans are text where a field takes nothing else."""
+    from modelmonitor_api.resource import InvalidSpec, parse
+    from modelmonitor_api.spec import ModelMonitorSpec
+
+    try:
+        return parse(ModelMonitorSpec, data, strict=True)
+    except InvalidSpec as error:
+        words = {} if for_cluster else _words_as_text(text, error)
+        if not words:
+            raise
+    spec = parse(ModelMonitorSpec, _with_values(data, words), strict=True)
+    for place, word in words.items():
+        where = _find(path, text, ("spec", *place))
+        print(
+            f"modelmonitor: {where}: {word} is read as text; kubectl reads it as a boolean, so put it in quotes",
+            file=sys.stderr,
+        )
+    return spec
+
+
+def _words_as_text(text: str, error: InvalidSpec) -> dict[FieldPath, str]:
+    """Return path → word of all booleans that are unquoted words where a field takes text."""
+    from modelmonitor_api.names import KIND
+    from modelmonitor_trainer.cli.positions import find_plain_text
+
+    words = {}
+    for problem in error.problems:
+        word = find_plain_text(text, KIND, ("spec", *problem.path)) if problem.wants_text else None
+        if word is not None and word.lower() in _WORDS:
+            words[problem.path] = word
+    return words
+
+
+def _with_values(data: Any, values: Mapping[FieldPath, Any]) -> Any:
+    """Return a copy of JSON data with other values at some paths."""
+    changed = copy.deepcopy(data)
+    for path, value in values.items():
+        inner = changed
+        for part in path[:-1]:
+            inner = inner[part]
+        inner[path[-1]] = value
+    return changed
+
+
 def _require_object_name(path: str, text: str, field: str, value: Any) -> None:
     """Require a name that the API server accepts; a namespace can be missing."""
-    from modelmonitor_api.names import KIND
-    from modelmonitor_trainer.cli.positions import find_position
     from modelmonitor_trainer.errors import BadConfiguration
 
     label, inner = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
     if value is None or (isinstance(value, str) and re.fullmatch(inner if field == "name" else label, value)):
         return
-    position = find_position(text, KIND, ("metadata", field))
-    where = f"{path}:{position[0]}:{position[1]}" if position else path
+    where = _find(path, text, ("metadata", field))
     hint = (
         "put it in quotes"
         if not isinstance(value, str)
@@ -94,12 +145,14 @@ def _require_object_name(path: str, text: str, field: str, value: Any) -> None:
 
 def _with_positions(path: str, text: str, error: InvalidSpec) -> str:
     """Return the problems of a spec with the lines and columns at which they are."""
+    lines = [f"{_find(path, text, ('spec', *problem.path))}: {problem}" for problem in error.problems]
+    return "\n".join(lines) or f"{path}: {error}"
+
+
+def _find(path: str, text: str, place: FieldPath) -> str:
+    """Return file, line and column of a value."""
     from modelmonitor_api.names import KIND
     from modelmonitor_trainer.cli.positions import find_position
 
-    lines = []
-    for problem in error.problems:
-        position = find_position(text, KIND, ("spec", *problem.path))
-        where = f"{path}:{position[0]}:{position[1]}" if position else path
-        lines.append(f"{where}: {problem}")
-    return "\n".join(lines) or f"{path}: {error}"
+    position = find_position(text, KIND, place)
+    return f"{path}:{position[0]}:{position[1]}" if position else path

@@ -31,6 +31,34 @@ def find_position(text: str, kind: str, path: Path) -> tuple[int, int] | None:
     return None
 
 
+def find_plain_text(text: str, kind: str, path: Path) -> str | None:
+    """Return the characters of a value that is written without quotes; None for any other value.
+
+    Parameters
+    ----------
+    text
+        A YAML file.
+    kind
+        Kind of the document.
+    path
+        Names of keys and indices of lists.
+    """
+    for document in yaml.compose_all(text, Loader=yaml.SafeLoader):
+        children = _children(document)
+        if kind in (getattr(value, "value", None) for key, (_, value) in children.items() if key == "kind"):
+            return _plain_text(document, path)
+    return None
+
+
+def _plain_text(node: yaml.Node, path: Path) -> str | None:
+    for part in path:
+        child = _children(node).get(part)
+        if child is None:
+            return None
+        node = child[1]
+    return str(node.value) if isinstance(node, yaml.ScalarNode) and node.style is None else None
+
+
 def _position(node: yaml.Node, path: Path) -> tuple[int, int]:
     mark = node.start_mark
     for part in path:
