@@ -24,6 +24,10 @@ FORMS = {
     "German text": lambda days: [f"{day.day}.{day.month}.{day.year}" for day in days],
     "categories": lambda days: pa.array([day.isoformat() for day in days]).dictionary_encode(),
 }
+UNREAD = {
+    "US text": lambda days: [f"{day:%m/%d/%Y}" for day in days],
+    "British text": lambda days: [f"{day:%d/%m/%Y}" for day in days],
+}
 
 
 def births(g, rows, shift=0):
@@ -41,7 +45,7 @@ def check(tmp_path, capsys):
         for number, columns in enumerate(files):
             x = np.random.default_rng([number, len(side)]).normal(size=ROWS)
             dates = {
-                name: FORMS[form]([EPOCH + dt.timedelta(days=int(day)) for day in days])
+                name: (FORMS | UNREAD)[form]([EPOCH + dt.timedelta(days=int(day)) for day in days])
                 for name, days in columns.items()
             }
             table = pa.table({"x": x} | dates)
@@ -172,3 +176,20 @@ def test_an_unlikely_date_is_shown_as_a_date(check):
 def test_dates_as_categories_if_that_is_asked_for(check):
     document = check(files(6), files(3, start=6, seed=1), "--type", "seen=Categorical", "--ignore", "born")
     assert [feature["type"] for feature in document["features"] if feature["name"] == "seen"] == ["Categorical"]
+
+
+@pytest.mark.parametrize(
+    ("forms", "note"),
+    [
+        (("US text", "US text"), "Not read as dates, and compared as categories: born ("),
+        (("British text", "British text"), "Not read as dates, and compared as categories: born ("),
+        (("US text", "British text"), "born (reference: the month first; current: the day first). Write all dates as"),
+        (("text", "US text"), "; current: the month first). Write all dates as 2024-01-31"),
+    ],
+)
+def test_dates_between_slashes_are_named(check, forms, note):
+    g = np.random.default_rng(3)
+    sides = [[{"born": births(g, ROWS)} for _ in range(3)] for _ in range(2)]
+    assert note in " ".join(check(*sides, forms=forms)["notes"])
+    as_asked = check(*sides, "--type", "born=Categorical", forms=forms)
+    assert "dates" not in " ".join(as_asked["notes"])

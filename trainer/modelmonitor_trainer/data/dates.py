@@ -1,7 +1,8 @@
 """Dates and points in time that are written as text, as seconds since 1970.
 
 ``2024-01-31``, with a time of day and a zone or without, ``2024/01/31`` and ``31.1.2024`` are recognized. Days and
-months between slashes are not: ``1/2/2024`` can be either. Text without a zone is in UTC.
+months between slashes are not: ``1/2/2024`` can be either
+(:mod:`~modelmonitor_trainer.data.unread_dates`). Text without a zone is in UTC.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _MISSING = MISSING_IN_NUMBERS | {"nat", "0000-00-00", "0000-00-00 00:00:00", "00
 _TIME = r"([T ](?P<hour>\d{2}):(?P<minute>\d{2})(:(?P<second>\d{2})([.,](?P<fraction>\d{1,9}))?)?)?"
 _ZONE = r"\s*(?P<zone>Z|z|UTC|[+-]\d{2}:?\d{2})?"
 _FORMS = (
-    re.compile(rf"(?P<year>\d{{4}})(?P<mark>[-/])(?P<month>\d{{2}})(?P=mark)(?P<day>\d{{2}}){_TIME}{_ZONE}"),
+    re.compile(rf"(?P<year>\d{{4}})(?P<mark>[-/])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}}){_TIME}{_ZONE}"),
     re.compile(rf"(?P<day>\d{{1,2}})\.(?P<month>\d{{1,2}})\.(?P<year>\d{{4}}){_TIME}{_ZONE}"),
 )
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -74,9 +75,14 @@ def missing_in_dates(words: pa.StringArray) -> pa.BooleanArray:
     return pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(words)), value_set=pa.array(sorted(_MISSING), pa.string()))
 
 
+def missing_words_removed(words: Sequence[str]) -> list[str]:
+    """Return the words that do not mean a missing value in a column of dates."""
+    return [word for word in words if word.strip().lower() not in _MISSING]
+
+
 def are_dates(words: Sequence[str]) -> bool:
     """Whether nearly all words that do not mean a missing value are dates; false if there are none."""
-    words = [word for word in words if word.strip().lower() not in _MISSING]
+    words = missing_words_removed(words)
     return bool(words) and sum(seconds(word) is not None for word in words) >= NEARLY_ALL * len(words)
 
 

@@ -14,7 +14,9 @@ from modelmonitor_trainer.check.sources.text_columns import (
     find_dates,
     find_numbers,
     is_number_type,
+    notes_on_unread_dates,
     notes_on_wrong_numbers,
+    sample_words,
     split_binary,
 )
 from modelmonitor_trainer.data.arrow_types import is_date, is_text, kind_of, plain_type
@@ -120,7 +122,8 @@ def infer_columns(
     elsewhere = {**(numbers or {}), **{name: kind for name, kind in now.types.items() if is_number_type(kind)}}
     types |= find_numbers(store, (reference[0], current[0]), fmt, types, elsewhere)
     text = [name for name, kind in types.items() if is_text(kind) and name not in asked]
-    dates = find_dates(store, reference[0], current[0], fmt, text)
+    words = sample_words(store, reference[0], fmt, text), sample_words(store, current[0], fmt, text)
+    dates = find_dates(words)
     columns, notes = _comparable(types, dates, frozenset(name for name in named.values() if name is not None))
     if not columns:
         raise BadData(f"{reference[0].uri} has no column of numbers or text")
@@ -132,6 +135,8 @@ def infer_columns(
     notes += _note("Left out, because pandas wrote them as the index of its rows (--columns compares them)", left_out)
     if not only:
         notes += _notes_on_differences(before.types, now.types, comparable, ignored | {*index})
+    unread = [c.name for c in columns if c.type is FeatureType.CATEGORICAL and c.name not in options.types]
+    notes += tuple(notes_on_unread_dates(*words, unread))
     notes += tuple(_notes_on_writing({reference[0].uri: before, current[0].uri: now}))
     if format_at(fmt, reference[0].uri) is DataFormat.CSV:
         texts = [c.name for c in columns if is_text(types[c.name]) and c.type is FeatureType.CATEGORICAL]

@@ -13,7 +13,9 @@ from modelmonitor_trainer.data.dates import are_dates
 from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import Unreadable, scan
 from modelmonitor_trainer.data.text_numbers import MISSING_IN_NUMBERS, are_numbers
+from modelmonitor_trainer.data.unread_dates import DateOrder, order_of
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
+from modelmonitor_trainer.text import listed
 
 #: Maximum number of distinct values of a text column that are inspected. If this share of them are numbers, the others
 #: are errors.
@@ -22,29 +24,64 @@ _WORDS, _NEARLY_ALL = 1000, 0.95
 _BYTES = 1000
 #: Rows of a column of text that are inspected for dates.
 _DATE_ROWS = 1000
+#: Maximum number of columns named in a note.
+_NAMED = 10
 
 
-def find_dates(
-    store: Store, reference: ObjectInfo, current: ObjectInfo, fmt: AnyFormat, names: Sequence[str]
-) -> frozenset[str]:
-    """Return the columns of text that are dates in both files, as far as they have them."""
-    sides = [_sample_words(store, info, fmt, names) for info in (reference, current)] if names else []
-    filled = [{name: words for name, words in side.items() if words} for side in sides]
-    return frozenset(
-        name
-        for name in names
-        if any(name in side for side in filled) and all(are_dates(side[name]) for side in filled if name in side)
-    )
+#: Column of text → some of its values in a file.
+Words = Mapping[str, Sequence[str]]
 
 
-def _sample_words(store: Store, info: ObjectInfo, fmt: AnyFormat, names: Sequence[str]) -> dict[str, list[str]]:
+def find_dates(sides: Sequence[Words]) -> frozenset[str]:
+    """Return the columns of text that are dates in each file that has values of them."""
+    names = dict.fromkeys(name for side in sides for name in side)
+    return frozenset(name for name in names if all(are_dates(side[name]) for side in sides if name in side))
+
+
+def notes_on_unread_dates(reference: Words, current: Words, names: Iterable[str]) -> Iterator[str]:
+    """Yield notes on columns that are compared as categories although they hold dates."""
+    agreeing, differing = list[str](), list[str]()
+    for name in names:
+        words = [side[name] for side in (reference, current) if name in side]
+        orders = [order_of(values) for values in words]
+        first = next((index for index, order in enumerate(orders) if order), None)
+        if first is None:
+            continue
+        if _can_agree(orders):
+            agreeing.append(f"{name} ({words[first][0][:40]!r})")
+        else:
+            forms = [
+                order.value if order else f"{values[0][:40]!r}" for order, values in zip(orders, words, strict=True)
+            ]
+            differing.append(f"{name} (reference: {forms[0]}; current: {forms[1]})")
+    if agreeing:
+        yield (
+            f"Not read as dates, and compared as categories: {listed(agreeing, _NAMED)}. Write dates as 2024-01-31 to "
+            "compare them as dates."
+        )
+    if differing:
+        yield (
+            f"Dates in different forms, which are compared as categories, so the same date differs: "
+            f"{listed(differing, _NAMED)}. Write all dates as 2024-01-31."
+        )
+
+
+def _can_agree(orders: Sequence[DateOrder | None]) -> bool:
+    """Whether dates of both sides can have the same form."""
+    known = {*orders} - {DateOrder.EITHER}
+    return len(known) <= 1 and not (known & {None, DateOrder.NAMED} and DateOrder.EITHER in orders)
+
+
+def sample_words(store: Store, info: ObjectInfo, fmt: AnyFormat, names: Sequence[str]) -> Words:
     """Return some values of columns of text; nothing of a file that cannot be read, or of a column of another type."""
     words: dict[str, list[str]] = {}
+    if not names:
+        return words
     with contextlib.suppress(Unreadable), scan(store, info, names, fmt, text=names, head=_DATE_ROWS) as opened:
         for name, values in opened.chunks:
             if is_text(values.type):
                 words.setdefault(name, []).extend(word for word in values.slice(0, _DATE_ROWS).to_pylist() if word)
-    return words
+    return {name: values for name, values in words.items() if values}
 
 
 def split_binary(
