@@ -84,6 +84,25 @@ def test_json_lines_with_changing_fields_too_large_to_read_as_a_whole(tmp_path, 
         read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES)
 
 
+@pytest.mark.parametrize("block", [1000, 10_000_000])
+def test_scalars_of_several_types_are_text(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", block)
+    values = [*["5"] * 400, 5, 1.5, True, None, "x"]
+    rows = [{"a": value, "b": index, "c": 1 if index % 2 else "1"} for index, value in enumerate(values)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    types, count, columns = read(tmp_path / "t.jsonl", ["a", "b", "c"], DataFormat.JSON_LINES)
+    assert (types["a"], types["b"], types["c"], count) == (pa.string(), pa.int64(), pa.string(), len(values))
+    assert columns["a"][-5:] == ["5", "1.5", "true", None, "x"]
+    assert {*columns["c"]} == {"1"}
+
+
+@pytest.mark.parametrize("other", [{"p": 1}, [1]])
+def test_objects_and_scalars_in_one_field_are_refused_with_its_name(tmp_path, other):
+    (tmp_path / "t.jsonl").write_text(json.dumps({"a": 1}) + "\n" + json.dumps({"a": other}) + "\n")
+    with pytest.raises(Unreadable, match="the type of 'a' is number in some rows and "):
+        read(tmp_path / "t.jsonl", fmt=DataFormat.JSON_LINES)
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.jsonl"])
 def test_progress_of_reading(tmp_path, monkeypatch, name):
     monkeypatch.setattr(text_blocks, "BLOCK_BYTES", 10_000)
