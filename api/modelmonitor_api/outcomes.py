@@ -27,7 +27,7 @@ class DoubtReason(DocumentedEnum):
     TREND = "Trend", "The reference moves steadily in one direction, and the current window continues it."
     CHANGE_POINT = "ChangePoint", "The reference has changed within itself; the current window is like a part of it."
     ODD_BATCHES = "OddBatches", "Some days (or files) of the current window are unlike those of the reference."
-    NEW_VALUES = "NewValues", "Most distinct values do not occur in the reference."
+    NEW_VALUES = "NewValues", "Half or more of the distinct values may not occur in the reference."
     NO_VALUES = "NoValues", "One side has rows, but no values."
     MISSING_ROWS = "MissingRows", "Too many of the current rows are in files that lack the column."
 
@@ -85,8 +85,15 @@ class LeftOutReason(DocumentedEnum):
 
     MARKER = "Marker", "A marker or the unfinished output of a job, according to its name."
     NOT_DATA = "NotData", "A checksum, a document, or a copy that an editor made, according to its name."
-    UNKNOWN_FORMAT = "UnknownFormat", "Neither name nor content is that of a Parquet, CSV or JSON Lines file."
+    UNKNOWN_FORMAT = (
+        "UnknownFormat",
+        "Neither name nor content is that of a Parquet, CSV or JSON Lines file; write it as one, or move it elsewhere.",
+    )
     OTHER_FORMAT = "OtherFormat", "The file has another format than the files next to it."
+    OTHER_TABLE = (
+        "OtherTable",
+        "The file shares no column with most of the others, so it belongs to another table; move it elsewhere.",
+    )
     REMOVED_FROM_TABLE = "RemovedFromTable", "The log of the Delta table does not list the file as current."
     MISSING_FROM_TABLE = "MissingFromTable", "The log of the Delta table lists the file, but it does not exist."
     OUTSIDE_PATTERN = "OutsidePattern", "It is next to what the pattern or the URI template selects."
@@ -100,7 +107,10 @@ class LeftOutReason(DocumentedEnum):
     NEW_COLUMN = "NewColumn", "The reference lacks the column."
     LOST_COLUMN = "LostColumn", "The current side lacks the column."
     PARTIAL_COLUMN = "PartialColumn", "Some of its files or days lack the column; the result holds for the others."
-    UNSUPPORTED_COLUMN = "UnsupportedColumn", "The column cannot be compared, because of its type or its name."
+    UNSUPPORTED_COLUMN = (
+        "UnsupportedColumn",
+        "Its type or name cannot be compared; write columns of numbers, dates or text, or leave it out (--ignore).",
+    )
     TIME_COLUMN = "TimeColumn", "This key of the folders is the time of a partition, which differs in every period."
     EXCLUDED_COLUMN = "ExcludedColumn", "The column was excluded; if that was not requested, a note explains why."
     SELECTED_COLUMN = (

@@ -104,6 +104,41 @@ def test_a_file_of_another_name_is_read_if_its_content_is_known(lake, good, othe
     assert any(f"cur/{other}" in note for note in document["notes"]), "the file that is far from the reference is named"
 
 
+def test_a_file_of_another_table_in_the_reference_is_named(lake):
+    for part in range(20):
+        lake.put(f"ref/{part:02}.parquet", table(part))
+    lake.put("cur/a.parquet", table(30))
+    lake.put("ref/summary.csv", {"day": ["2024-01-01", "2024-01-02"], "count": [ROWS, ROWS]})
+    document = lake.check()
+    assert lake.names("objects", document) == {"OtherTable": ["ref/summary.csv"]}
+    assert [feature["name"] for feature in document["features"]] == ["k", "x"]
+    assert "ref/summary.csv" in " ".join(document["notes"])
+    lake.put("cur/summary.csv", {"day": ["2024-02-01"], "count": [ROWS]})
+    document = lake.check()
+    groups = document["coverage"]["objects"]["leftOut"]
+    assert [(group["reason"], group["side"]) for group in groups] == [
+        ("OtherTable", "current"),
+        ("OtherTable", "reference"),
+    ]
+    assert not document["violations"]
+
+
+def test_a_current_file_of_a_table_that_the_reference_lacks_is_corrupted(lake):
+    lake.put("ref/a.parquet", table(1))
+    lake.put("cur/a.parquet", table(2))
+    lake.put("cur/summary.csv", {"day": ["2024-01-01", "2024-01-02"], "count": [ROWS, ROWS]})
+    document = lake.check()
+    assert document["verdict"] == "Corrupted"
+    assert "cur/summary.csv" in document["message"]
+
+
+def test_without_a_table_of_most_bytes_no_file_is_left_out(lake):
+    for part in range(4):
+        lake.put(f"ref/{part}.parquet", {f"{'k' if part % 2 else 'x'}": np.random.default_rng(part).normal(size=ROWS)})
+    lake.put("cur/a.parquet", table(5))
+    assert lake.names("objects", lake.check()) == {}
+
+
 def test_documents_and_settings_next_to_data_do_not_count(lake):
     for side, seed in (("ref", 1), ("cur", 2)):
         lake.put(f"{side}/a.parquet", table(seed))

@@ -19,6 +19,7 @@ from modelmonitor_trainer.data.arrow_types import is_number, is_text
 from modelmonitor_trainer.data.csv_jsonl import csv_header, open_text
 from modelmonitor_trainer.data.decimal_marks import Marks, Remarks, decide_marks, differ_from_own, undeclared
 from modelmonitor_trainer.data.object_format import AnyFormat, csv_options, format_at, marks_at, with_marks
+from modelmonitor_trainer.data.object_names import FORMATS, suffix_of
 from modelmonitor_trainer.data.parquet import Part, open_file, pandas_index, refuse_repeated, spans_of
 from modelmonitor_trainer.data.path_columns import path_columns, repeated
 from modelmonitor_trainer.data.plain_tables import concatenate, join_chunks, plain_table
@@ -70,7 +71,10 @@ class Unreadable(BadData):
             super().__init__(f"{uri} cannot be read as {format_at(fmt, uri).value}: {first_line}")
         else:
             first_line = first_line[:200].rstrip(". ")
+            declared, named = format_at(fmt, uri), FORMATS.get(suffix_of(uri))
             advice = "Write it again, or correct data.format"
+            if named not in {None, declared}:
+                advice = f"Write it as {declared.value}, move it elsewhere, or correct data.format"
             super().__init__(f"{uri} cannot be read as {format_at(fmt, uri).value}: {first_line}. {advice}")
         self.uri = uri
         self.undeclared = isinstance(why, Undeclared)

@@ -19,7 +19,7 @@ MAX_NAMES, NAMES_IN_SENTENCE = 20, 5
 #: Objects that hold rows, or may hold some: what the share of compared objects is about.
 _DATA = frozenset({LeftOutReason.UNKNOWN_FORMAT, LeftOutReason.MISSING_FROM_TABLE})
 #: Objects that can hold rows or settings: only their bytes count, not their number.
-_BYTES = _DATA | {LeftOutReason.OTHER_FORMAT}
+_BYTES = _DATA | {LeftOutReason.OTHER_FORMAT, LeftOutReason.OTHER_TABLE}
 _DAYS = frozenset({LeftOutReason.MISSING_DAY, LeftOutReason.MISSING_HOURS, LeftOutReason.BOTH_SIDES})
 #: Of these days, a part or all rows are among those that were read.
 _PARTIAL_DAYS = _DAYS - {LeftOutReason.MISSING_DAY}

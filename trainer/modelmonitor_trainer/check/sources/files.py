@@ -19,6 +19,7 @@ from modelmonitor_trainer.check.sources.file_days import batches_of_days, notes_
 from modelmonitor_trainer.check.sources.file_listing import FileListing, format_of, list_files
 from modelmonitor_trainer.check.sources.file_task import infer_file_task, with_task
 from modelmonitor_trainer.check.sources.folder_columns import folder_columns
+from modelmonitor_trainer.check.sources.other_tables import without_other_tables
 from modelmonitor_trainer.data.arrow_types import KINDS, is_date, kind_of
 from modelmonitor_trainer.data.column_names import SeenColumn, columns_of
 from modelmonitor_trainer.data.left_out import LeftOut, SideName, of_side
@@ -89,9 +90,11 @@ def resolve_files(
         raise BadConfiguration("--task is about the target column; set it with --target")
     stopwatch = Stopwatch()
     with stopwatch.step("windows"):
-        sides = (list_files(store, files.reference, files.fmt), list_files(store, files.current, files.fmt))
-        fmt = format_of(sides, files.fmt)
-        columns, notes, left_out = _columns(store, files, fmt, *sides)
+        listed_files = (list_files(store, files.reference, files.fmt), list_files(store, files.current, files.fmt))
+        fmt = format_of(listed_files, files.fmt)
+        reference_files, current_files, before = without_other_tables(store, *listed_files, fmt)
+        sides = (reference_files, current_files)
+        columns, notes, left_out = _columns(store, files, fmt, *sides, before)
         columns, task, more = _with_task(store, files, fmt, sides[0].objects, columns)
     reference, current = (side.objects for side in sides)
     features = tuple(column for column in columns if column.name not in {files.target, files.prediction})
@@ -123,10 +126,15 @@ def resolve_files(
 
 
 def _columns(
-    store: Store, files: Files, fmt: FileFormat, reference: FileListing, current: FileListing
+    store: Store,
+    files: Files,
+    fmt: FileFormat,
+    reference: FileListing,
+    current: FileListing,
+    before: Mapping[str, SeenColumn],
 ) -> tuple[tuple[Feature, ...], tuple[str, ...], tuple[LeftOut, ...]]:
     """Return the columns to compare, notes on the others, and the columns that are left out."""
-    before, now = (columns_of(store, side.objects, fmt) for side in (reference, current))
+    now = columns_of(store, current.objects, fmt)
     keys, keys_left_out = folder_columns(reference, current)
     # A column of the files goes before a folder of the same name.
     keys = tuple(key for key in keys if key.name not in before and key.name not in now)
