@@ -134,6 +134,27 @@ def test_independent_days_have_no_trend():
     assert max(fit(numeric(g, g.normal(0, 0.2, 37), 7)).trend for _ in range(30)) == 0
 
 
+def test_independent_days_of_many_categories_have_no_trend():
+    """The direction is estimated from the days themselves: among hundreds of categories, each lies along its own."""
+    g = np.random.default_rng(5)
+    drawn = [np.bincount(g.integers(0, 600, 500), minlength=600) for _ in range(37)]
+    assert fit(Series(np.array(drawn[:30]), np.array(drawn[30:]), ordered=False)).trend == 0
+    rising = [
+        np.bincount(np.append(g.integers(0, 600, 500), np.zeros(8 * day, dtype=int)), minlength=600)
+        for day in range(37)
+    ]
+    trend = fit(Series(np.array(rising[:30]), np.array(rising[30:]), ordered=False))
+    assert trend.trend > 0.2
+    assert trend.trend_p < 1e-6
+    assert trend.follows_trend
+
+
+def test_a_trend_of_few_days_is_less_certain():
+    g = np.random.default_rng(6)
+    short, long = (fit(numeric(g, np.arange(count) * 0.5 / count, 2)).trend_p for count in (12, 60))
+    assert long < short < 0.05
+
+
 def test_a_trend_does_not_hide_a_larger_change():
     g = np.random.default_rng(5)
     shifts = np.concatenate([np.linspace(0, 0.5, 75), np.full(28, 1.5)]) + g.normal(0, 0.15, 103)
@@ -306,3 +327,23 @@ def test_a_series_hidden_by_the_chance_of_its_rows_wanders_like_most_others():
     *_, among = fit_variation([*series, hidden], calendar)
     *_, alone = fit_variation([series[0], *[numeric(g, np.zeros(37), 7) for _ in range(6)], hidden], calendar)
     assert among.baselines[0].spread > 2 * alone.baselines[0].spread
+
+
+def test_days_of_many_categories_are_not_odd_by_chance():
+    """Of 300 rows in 130 categories, a quarter is elsewhere by chance, and more beside the few days of a weekday."""
+    g = np.random.default_rng(8)
+
+    def day(odd=0):
+        return np.bincount(np.append(g.integers(0, 130, 300 - odd), np.zeros(odd, dtype=int)), minlength=130)
+
+    for calendar in (None, days(30, 7)):
+        found = [
+            fit(
+                Series(np.array([day() for _ in range(30)]), np.array([day() for _ in range(7)]), ordered=False),
+                calendar,
+            )
+            for _ in range(40)
+        ]
+        assert not any(variation.odd_current(LEVEL, 0.15) for variation in found)
+    odd = Series(np.array([day() for _ in range(30)]), np.array([day(), day(180), day()]), ordered=False)
+    assert fit(odd).odd_current(LEVEL, 0.15) == (1,)

@@ -64,6 +64,8 @@ class BatchSeries:
         Rows of each batch.
     expected, current_expected : (batches, bins)
         Point of each batch without effects of batches: the mean of its weekday or stretch.
+    expected_rows : (current batches,)
+        Rows of the reference that each batch of the current window is compared with: of its weekday, or of its pair.
     bernoulli : (bins,)
         F (1 - F) of the reference, the variance of one row.
     odd : (batches,)
@@ -89,6 +91,7 @@ class BatchSeries:
     current_rows: Floats
     expected: Floats
     current_expected: Floats
+    expected_rows: Floats
     bernoulli: Floats
     odd: npt.NDArray[np.bool_]
     change_points: tuple[int, ...]
@@ -192,6 +195,8 @@ def resolve(series: Series, calendar: Calendar) -> BatchSeries:
     expected, current_expected = (
         np.stack([means.get(int(group), pooled) for group in side]) for side in (groups, current_groups)
     )
+    sizes = {group: float(rows[ordinary][groups[ordinary] == group].sum()) for group in means}
+    expected_rows = np.array([sizes.get(int(group), float(rows.sum())) for group in current_groups])
     changes: tuple[int, ...] = ()
     if ordinary.size >= MIN_BATCHES_CHANGE and not paired:
         changes = find_change_points((reference - expected)[ordinary])
@@ -209,6 +214,7 @@ def resolve(series: Series, calendar: Calendar) -> BatchSeries:
         current_rows=current_rows,
         expected=expected,
         current_expected=current_expected,
+        expected_rows=rows if paired else expected_rows,
         bernoulli=bernoulli,
         odd=odd,
         change_points=changes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from modelmonitor_trainer.arrays import Counts, Floats
@@ -55,6 +57,32 @@ def without_chance(distance: Floats | float, shares: Floats, rows: Floats | floa
     spread = float(np.sqrt(shares * (1 - shares)).sum())
     by_chance = np.sqrt(2 / np.pi) * spread / 2 / np.sqrt(np.maximum(rows, 1e-9))
     return np.asarray(np.sqrt(np.maximum(0.0, np.square(distance) - np.square(by_chance))), dtype=np.float64)
+
+
+def chance_probability(distance: Floats, shares: Floats, rows: Floats, *, ordered: bool) -> Floats:
+    """Return the probability of a total variation distance as large by the chance of rows; 0 for ordered bins.
+
+    Among many categories, distances by chance are large and all alike. Their square, less that of their mean, is then
+    far from zero although the distance hardly differs from its mean.
+
+    Parameters
+    ----------
+    distance, shares, rows, ordered
+        As for :func:`without_chance`, before chance is taken off.
+
+    Notes
+    -----
+    Sum of the absolute values of normal variables, as a normal variable: their variance is 1 - 2 / pi of the square of
+    their standard deviation.
+    """
+    if ordered:
+        return np.zeros(distance.shape)
+    variances = shares * (1 - shares)
+    scale = np.sqrt(np.maximum(rows, 1e-9))
+    mean = math.sqrt(2 / math.pi) * float(np.sqrt(variances).sum()) / 2 / scale
+    deviation = math.sqrt((1 - 2 / math.pi) * float(variances.sum())) / 2 / scale
+    z = (distance - mean) / np.maximum(deviation, 1e-12)
+    return np.array([math.erfc(value / math.sqrt(2)) / 2 for value in z.tolist()])
 
 
 def noise_deviation(shares: Floats, *, ordered: bool) -> float:

@@ -44,7 +44,7 @@ from modelmonitor_trainer.detect.clustered import (
     tail_probability,
     tail_quantile,
 )
-from modelmonitor_trainer.detect.distances import distances, points_of, without_chance
+from modelmonitor_trainer.detect.distances import chance_probability, distances, points_of, without_chance
 
 #: Smallest correlation of a steady movement with time.
 _STEADY = 0.8
@@ -99,12 +99,16 @@ class Variation:
         Indices of the batches of the reference at which a new stretch begins.
     trend
         Distance between the first and the last third of the reference if its batches move steadily, otherwise 0.
+    trend_p
+        Probability of such a movement of independent batches.
     follows_trend
         Whether the current window continues this movement.
     single : (current batches,)
         Distance of each batch of the current window from the ordinary ones of the reference; 0 without rows.
     single_rows : (current batches,)
         Variance that the chance of rows adds to it.
+    single_chance : (current batches,)
+        Probability that the chance of rows alone makes it as large, among all categories.
     """
 
     variance: float
@@ -118,9 +122,11 @@ class Variation:
     odd: tuple[int, ...] = ()
     change_points: tuple[int, ...] = ()
     trend: float = 0.0
+    trend_p: float = 1.0
     follows_trend: bool = False
     single: Floats = field(default_factory=lambda: np.zeros(0))
     single_rows: Floats = field(default_factory=lambda: np.zeros(0))
+    single_chance: Floats = field(default_factory=lambda: np.zeros(0))
 
     def p_value(self) -> float:
         """Return the probability of such a distance without a change; the largest over all baselines."""
@@ -153,11 +159,11 @@ class Variation:
             return ()
         share = level / self.current_batches
         spread = 1 + self.baselines[-1].spread  # an upper bound: the mean of the reference varies less
-        distances_and_rows = zip(self.single.tolist(), self.single_rows.tolist(), strict=True)
+        batches = zip(self.single.tolist(), self.single_rows.tolist(), self.single_chance.tolist(), strict=True)
         return tuple(
             index
-            for index, (distance, rows) in enumerate(distances_and_rows)
-            if distance >= least and self._tail(Baseline(distance, spread, rows), distance) < share
+            for index, (distance, rows, chance) in enumerate(batches)
+            if distance >= least and max(chance, self._tail(Baseline(distance, spread, rows), distance)) < share
         )
 
     def _variances(self, baseline: Baseline) -> tuple[float, float]:
@@ -222,15 +228,16 @@ def _variation(side: BatchSeries, correlation: Autocorrelation | None) -> Variat
         own = kernel[np.ix_(ordinary, ordinary)]
         freedom = min(freedom, max(1.0, independent_batches(own) - side.fitted))
         kernel = kernel / expected_variance(own)
-    trend, follows = _trend(side)
+    trend, trend_p, follows = _trend(side)
     single = np.zeros(side.current_batches)
     single_rows = np.zeros(side.current_batches)
-    middle = float(side.reference_rows[ordinary].sum())
-    harmonic = 1 / (1 / side.current_rows + 1 / middle)
+    harmonic = 1 / (1 / side.current_rows + 1 / side.expected_rows)
     expected = side.reference if side.paired else side.current_expected
     apart = distances(side.current, expected, ordered=side.ordered)
     single[side.current_kept] = without_chance(apart, side.shares, harmonic, ordered=side.ordered)
     single_rows[side.current_kept] = _row_variance(side, harmonic)
+    single_chance = np.ones(side.current_batches)
+    single_chance[side.current_kept] = chance_probability(apart, side.shares, harmonic, ordered=side.ordered)
     return Variation(
         variance=variance,
         freedom=freedom,
@@ -242,9 +249,11 @@ def _variation(side: BatchSeries, correlation: Autocorrelation | None) -> Variat
         odd=tuple(side.kept[side.odd].tolist()),
         change_points=tuple(int(side.kept[ordinary[index]]) for index in side.change_points),
         trend=trend,
+        trend_p=trend_p,
         follows_trend=follows,
         single=single,
         single_rows=single_rows,
+        single_chance=single_chance,
     )
 
 
@@ -302,26 +311,47 @@ def _largest(side: BatchSeries, bernoulli: Floats) -> float:
     return float(bernoulli.max()) if is_known else 0.25
 
 
-def _trend(side: BatchSeries) -> tuple[float, bool]:
-    """Return how far a steady movement has carried the reference, and whether the current window continues it."""
+def _trend(side: BatchSeries) -> tuple[float, float, bool]:
+    """Return how far a steady movement has carried the reference, its p-value, and whether the window continues it."""
     ordinary = side.ordinary
     third = ordinary.size // 3
     if third < MIN_BATCHES_ODD // 3 or side.change_points or side.paired:
-        return 0.0, False
+        return 0.0, 1.0, False
     points = side.residuals
     first, last = points[:third].mean(axis=0), points[-third:].mean(axis=0)
     direction = last - first
     length = float(np.square(direction).sum())
     if length <= 1e-12:
-        return 0.0, False
-    scores = points @ direction / length
+        return 0.0, 1.0, False
+    scores = _scores(points, third) / length
     steadiness = float(np.corrcoef(scores, np.arange(scores.size))[0, 1]) if scores.std() > 0 else 0.0
     if steadiness < _STEADY:
-        return 0.0, False
+        return 0.0, 1.0, False
     base = side.reference[ordinary] - points
     now = side.current_rows @ (side.current - base.mean(axis=0)) / side.current_rows.sum()
     carried = float(distances(first[None], last[None], ordered=side.ordered)[0])
-    return carried, float(now @ direction / length) > float(scores[-third:].mean())
+    return carried, _chance_of(steadiness, scores.size), float(now @ direction / length) > float(scores[-third:].mean())
+
+
+def _scores(points: Floats, third: int) -> Floats:
+    """Return how far along the direction from the first third to the last each batch is.
+
+    The direction of a batch leaves the batch itself out. Otherwise the chance of its own rows would move it along: in a
+    column of many categories, independent days would have a trend.
+    """
+    scores: Floats = points @ (points[-third:].mean(axis=0) - points[:third].mean(axis=0))
+    for index in (*range(third), *range(points.shape[0] - third, points.shape[0])):
+        sign, edge = (-1, points[:third]) if index < third else (1, points[-third:])
+        mean = edge.mean(axis=0)
+        others = (third * mean - points[index]) / (third - 1)
+        scores[index] += sign * float(points[index] @ (others - mean))
+    return scores
+
+
+def _chance_of(correlation: float, size: int) -> float:
+    """Return the probability of a correlation of independent values that is as far from 0, by Fisher's z."""
+    z = math.atanh(min(correlation, 1 - 1e-12)) * math.sqrt(size - 3)
+    return math.erfc(z / math.sqrt(2))
 
 
 def _nearly_one(baseline: Baseline) -> float:
