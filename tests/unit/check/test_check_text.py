@@ -16,6 +16,10 @@ def text(tmp_path_factory):
     return render_text(check(tmp_path_factory.mktemp("text"), mixed), "report.html")
 
 
+def replace_verdict(verdict, name, message):
+    return verdict.model_copy(update={"verdict": name, "message": message})
+
+
 def line(text, name):
     """Return the line of a column in the table, without its mark."""
     return next(line for line in text.splitlines() if line[2:].startswith(f"{name} "))
@@ -49,6 +53,15 @@ def test_findings_are_listed_once(tmp_path):
     text = render_text(check(tmp_path, table), "")
     assert text.count("Unusual, but not drift") == 1
     assert "\n  amount: the mean is " in text
+
+
+def test_doubts_are_explained_once(tmp_path):
+    """The message of Inconclusive has the explanations; a note has them where the verdict is another."""
+    wandering = check(tmp_path, lambda g, _day: {"level": g.normal(g.normal(), 1, 900)})
+    assert wandering.verdict.verdict == "Inconclusive"
+    assert render_text(wandering, "").count("level: days vary") == 1
+    drifted = replace(wandering, verdict=replace_verdict(wandering.verdict, "Drift", "1 column has drifted: x."))
+    assert render_text(drifted, "").count("A change cannot be ruled out in level: days vary, which alone can") == 1
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path):

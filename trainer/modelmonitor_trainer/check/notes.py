@@ -20,10 +20,11 @@ from modelmonitor_trainer.data.remarks import (
 from modelmonitor_trainer.detect.coverage import Coverage
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.growth import growing_columns
+from modelmonitor_trainer.detect.inconclusive import NOT_RULED_OUT, explain_reason
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
 from modelmonitor_trainer.profile.window import WindowProfile
-from modelmonitor_trainer.text import listed
+from modelmonitor_trainer.text import as_sentence, listed, percent
 
 #: Number of columns and days that a note names.
 _SHOWN = 5
@@ -31,6 +32,8 @@ _SHOWN = 5
 _COLUMNS = 20
 #: A movement of the reference is noted from this distance between its first and its last third on.
 _NOTABLE_TREND = 0.05
+#: Probability that the movement of any column is noted although its batches are independent.
+_TREND_LEVEL = 0.01
 
 
 def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) -> tuple[str, ...]:
@@ -45,32 +48,35 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
         notes += _notes_on_growth(growing_columns(rows.reference, rows.current), wording)
     notes += _notes_on_writing(rows, wording)
     if drift:
-        notes += _notes_on_doubts(drift, rows)
+        notes += _notes_on_doubts(drift, rows, wording)
     return tuple(notes)
 
 
-def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair) -> list[str]:
+def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair, wording: Wording) -> list[str]:
     """Return which columns are inconclusive, and which batches that is about."""
     doubts = [(column.name, doubt) for column in drift.columns for doubt in column.doubts]
     names = [batch.block.label for batch in rows.current.blocks]
+    row_counts = (0 if rows.reference is None else rows.reference.rows, rows.current.rows)
     notes = []
     for reason in dict.fromkeys(doubt.reason for _, doubt in doubts):
         of_reason = [(name, doubt) for name, doubt in doubts if doubt.reason is reason]
         columns = list(dict.fromkeys(name for name, _ in of_reason))
         shown_columns = listed(columns, _COLUMNS)
-        text = f"Inconclusive because of {reason.value}: {shown_columns}."
+        explanation = as_sentence(explain_reason(reason, [doubt for _, doubt in of_reason], drift, row_counts, wording))
+        text = f"{NOT_RULED_OUT}{shown_columns}: {explanation[0].lower()}{explanation[1:]}"
         # Change points are batches of the reference, which another note names.
         current = reason is not DoubtReason.CHANGE_POINT
         batches = dict.fromkeys(names[index] for _, doubt in of_reason for index in doubt.batches if current)
-        if batches:
-            text += f" Farthest from the reference: {listed(list(batches), _SHOWN)}."
         if reason is DoubtReason.NEW_VALUES:
             text = (
-                f"Most distinct values of {shown_columns} do not occur in the reference. Columns with so many values "
-                "are compared in groups, so new values in the same proportions show no drift. If these are "
-                "identifiers, leave the column out; otherwise inspect them."
+                f"About {percent(max(doubt.size for _, doubt in of_reason))} of the distinct values of {shown_columns} "
+                "do not occur in the reference. Columns with so many values are compared in groups, so new values in "
+                "the same proportions show no drift. If these are identifiers, leave the column out; otherwise "
+                "inspect them."
             )
         notes.append(text)
+        if batches:
+            notes.append(f"Farthest from the reference in {shown_columns}: {listed(list(batches), _SHOWN)}.")
     return notes
 
 
@@ -168,7 +174,12 @@ def _notes_on_batches(drift: DriftResult, rows: ProfiledPair, wording: Wording) 
             "The reference has changed within itself, and is compared in parts; a new part begins with",
         ),
     ]
-    moving = {name: test.variation.trend for name, test in tests.items() if test.variation.trend >= _NOTABLE_TREND}
+    moving = {
+        name: test.variation.trend
+        for name, test in tests.items()
+        # Of hundreds of columns, some move steadily by chance.
+        if test.variation.trend >= _NOTABLE_TREND and test.variation.trend_p * len(tests) < _TREND_LEVEL
+    }
     if moving:
         shown = listed([f"{name} ({size:.2f})" for name, size in moving.items()], _SHOWN)
         notes.append(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from modelmonitor_api.outcomes import Verdict
 from modelmonitor_trainer.detect.drift import MISSING, ColumnResult, ColumnTest
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.detect.result import CheckResult
+from modelmonitor_trainer.detect.result import CheckResult, unlisted_notes
 from modelmonitor_trainer.detect.verdict import probability
 from modelmonitor_trainer.text import as_sentence, percent, printable
 
@@ -28,14 +28,12 @@ def render_text(result: CheckResult, where: str) -> str:
     """
     lines = [f"{result.verdict.verdict}: {result.verdict.message}", *_table(result)]
     sentences = result.coverage.sentences() if result.coverage else ()
-    listed_below = {*sentences, *(finding.sentence for finding in result.findings)}
     for measured in result.performance:
         # With a finding it is a part of the verdict.
         if measured.message and not _is_reported(measured, result):
             lines += ["", f"Champion: {as_sentence(measured.message)}"]
-    for note in result.notes:
-        if note not in listed_below:
-            lines += ["", note]
+    for note in unlisted_notes(result):
+        lines += ["", note]
     if result.findings:
         unusual = (f"  {finding.column}: {finding.message}." for finding in result.findings)
         lines += ["", "Unusual, but not drift:", *unusual]

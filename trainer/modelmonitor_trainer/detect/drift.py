@@ -21,7 +21,7 @@ from modelmonitor_trainer.detect.column_series import distribution_series, missi
 from modelmonitor_trainer.detect.equivalence import Doubt, doubts_about
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.hypotheses import decide as decide_family
-from modelmonitor_trainer.detect.rare_categories import mostly_new, spread_rare
+from modelmonitor_trainer.detect.rare_categories import share_of_new_values, spread_rare
 from modelmonitor_trainer.detect.statistics import (
     Evidence,
     adjusted,
@@ -295,7 +295,7 @@ def _decide(
         ordinary = test.variation.limit(each)
         drifted = adjusted_p < level and test.evidence.effect >= minimum
         odd_days = test.variation.odd_current(each, wanted)
-        new_values = test.what == DISTRIBUTION and _mostly_new(result.comparison)
+        new_values = _new_values(result.comparison) if test.what == DISTRIBUTION else ()
         tests.append(
             replace(
                 test,
@@ -303,9 +303,9 @@ def _decide(
                 ordinary=ordinary,
                 limit=max(minimum, ordinary),
                 drifted=drifted,
-                doubts=(Doubt(DoubtReason.NEW_VALUES),) * new_values
+                doubts=new_values
                 if drifted
-                else doubts_about(test.evidence, test.variation, wanted, odd_days, mostly_new=new_values)
+                else doubts_about(test.evidence, test.variation, wanted, odd_days, new_values)
                 + missing * (test.what == DISTRIBUTION),
             )
         )
@@ -362,13 +362,15 @@ def _with_clusters(what: str, evidence: Evidence, variation: Variation) -> Colum
     return ColumnTest(what, widened, variation)
 
 
-def _mostly_new(comparison: Comparison) -> bool:
+def _new_values(comparison: Comparison) -> tuple[Doubt, ...]:
+    """Return the doubt that values were replaced by others, which the buckets of many values do not show."""
     reference, current = comparison.reference.total, comparison.current.total
     if not isinstance(comparison.plan, CategoricalPlan) or not comparison.plan.buckets:
-        return False
+        return ()
     assert isinstance(reference, CategoricalProfile)
     assert isinstance(current, CategoricalProfile)
-    return mostly_new(reference, current)
+    share = share_of_new_values(reference, current)
+    return () if share is None else (Doubt(DoubtReason.NEW_VALUES, size=share),)
 
 
 def _rank(test: ColumnTest) -> tuple[bool, bool, float, float]:

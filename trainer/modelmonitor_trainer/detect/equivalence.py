@@ -31,7 +31,7 @@ class Doubt:
         Indices of the batches it is about: of the reference for CHANGE_POINT, otherwise of the current window. For
         BATCHES_VARY that is the one farthest from the reference, if it is farther than ``detectableEffect``.
     size
-        Distance that it is about.
+        Distance that it is about; for NEW_VALUES, the share of the distinct values that are new.
     """
 
     reason: DoubtReason
@@ -40,7 +40,11 @@ class Doubt:
 
 
 def doubts_about(
-    evidence: Evidence, variation: Variation, wanted: float, odd: tuple[int, ...], *, mostly_new: bool
+    evidence: Evidence,
+    variation: Variation,
+    wanted: float,
+    odd: tuple[int, ...],
+    new_values: tuple[Doubt, ...] = (),
 ) -> tuple[Doubt, ...]:
     """Return why a change of `wanted` cannot be ruled out; nothing if it can.
 
@@ -52,16 +56,15 @@ def doubts_about(
         ``detectableEffect``.
     odd
         Indices of batches of the current window that are unlike those of the reference.
-    mostly_new
-        Whether most values of the current window are new.
+    new_values
+        The doubt that values were replaced by others, if there is one.
     """
     doubts = []
     if variation.follows_trend and variation.trend >= _TREND * wanted:
         doubts.append(Doubt(DoubtReason.TREND, size=variation.trend))
     if odd:
         doubts.append(Doubt(DoubtReason.ODD_BATCHES, odd))
-    if mostly_new:
-        doubts.append(Doubt(DoubtReason.NEW_VALUES))
+    doubts += new_values
     if evidence.high >= wanted and not doubts:
         doubts.append(_too_wide(evidence, variation, wanted))
     return tuple(doubts)

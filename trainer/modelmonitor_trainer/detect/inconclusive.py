@@ -8,14 +8,29 @@ from modelmonitor_api.outcomes import DoubtReason
 from modelmonitor_trainer.detect.drift import ColumnResult, DriftResult
 from modelmonitor_trainer.detect.equivalence import Doubt
 from modelmonitor_trainer.detect.wording import Wording
-from modelmonitor_trainer.text import as_sentence, listed
+from modelmonitor_trainer.text import as_sentence, listed, percent
 
 #: Number of names that a message lists.
 _SHOWN = 3
-#: Reasons whose explanation has no figures.
-_OTHER_REASONS = {
+#: How a note begins that explains an inconclusive column, as the message of the verdict Inconclusive does.
+NOT_RULED_OUT = "A change cannot be ruled out in "
+#: The explanations of other reasons.
+_TEXTS = {
+    DoubtReason.BATCHES_VARY: (
+        "{clusters} vary, which alone can move a window by {size}. More rows do not help, but more {clusters} do; "
+        "{independent_rows} if rows are independent of each other"
+    ),
+    DoubtReason.TREND: (
+        "the reference moves steadily, by {size} between its first and its last third, and the current window "
+        "continues this trend: the model sees values that it was not trained on"
+    ),
+    DoubtReason.CHANGE_POINT: (
+        "the reference has changed within itself; the current window resembles one part of it, but is {size} from the "
+        "whole"
+    ),
     DoubtReason.NEW_VALUES: (
-        "most distinct values do not occur in the reference; if they are identifiers, leave the column out"
+        "about {share} of the distinct values do not occur in the reference, too many to rule out that values were "
+        "replaced by others; if they are identifiers, leave the column out"
     ),
     DoubtReason.NO_VALUES: "one side has rows, but no values",
     DoubtReason.MISSING_ROWS: "too many of the current rows are in files that lack the column",
@@ -49,7 +64,7 @@ def why_inconclusive(drift: DriftResult, wanted: float, rows: tuple[int, int], w
             by_reason.setdefault(doubt.reason, []).append((column.name, doubt))
     for reason, doubts in by_reason.items():
         names = list(dict.fromkeys(name for name, _ in doubts))
-        text = _explanation(reason, [doubt for _, doubt in doubts], drift, rows, wording)
+        text = explain_reason(reason, [doubt for _, doubt in doubts], drift, rows, wording)
         sentences.append(f"{listed(names, _SHOWN)}: {text}" + ("" if text.endswith(".") else "."))
     for relation in drift.inconclusive_relations:
         where = listed(relation.unresolved, _SHOWN)
@@ -59,7 +74,7 @@ def why_inconclusive(drift: DriftResult, wanted: float, rows: tuple[int, int], w
 
 def explain_doubts(column: ColumnResult, drift: DriftResult, rows: tuple[int, int], wording: Wording) -> list[str]:
     """Return why a change of a column cannot be ruled out, one sentence for each reason."""
-    return [as_sentence(_explanation(doubt.reason, [doubt], drift, rows, wording)) for doubt in column.doubts]
+    return [as_sentence(explain_reason(doubt.reason, [doubt], drift, rows, wording)) for doubt in column.doubts]
 
 
 def count_of_columns(count: int) -> str:
@@ -72,32 +87,37 @@ def count_of_rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def _explanation(
+def explain_reason(
     reason: DoubtReason, doubts: Sequence[Doubt], drift: DriftResult, rows: tuple[int, int], wording: Wording
 ) -> str:
+    """Return why a change cannot be ruled out for one reason, without a full stop.
+
+    Parameters
+    ----------
+    reason
+        The reason.
+    doubts
+        All doubts for this reason.
+    drift
+        The tests that they are about.
+    rows
+        Of the reference and of the current window.
+    wording
+        Words for partitions or files.
+    """
     size = max(doubt.size for doubt in doubts)
     if reason is DoubtReason.TOO_FEW_ROWS:
         return _too_few_rows(drift, rows, wording)
-    if reason is DoubtReason.BATCHES_VARY:
-        return (
-            f"{wording.clusters} vary, which alone can move a window by {size:.2f}. More rows do not help, but more "
-            f"{wording.clusters} do; {wording.independent_rows} if rows are independent of each other"
-        )
-    if reason is DoubtReason.TREND:
-        return (
-            f"the reference moves steadily, by {size:.2f} between its first and its last third, and the current window "
-            "continues this trend: the model sees values that it was not trained on"
-        )
-    if reason is DoubtReason.CHANGE_POINT:
-        return (
-            f"the reference has changed within itself; the current window resembles one part of it, but is {size:.2f} "
-            "from the whole"
-        )
     if reason is DoubtReason.ODD_BATCHES:
         count = len({index for doubt in doubts for index in doubt.batches})
         are = f"{count} current {wording.clusters} are" if count > 1 else f"one of the current {wording.clusters} is"
         return f"{are} unlike those of the reference"
-    return _OTHER_REASONS[reason]
+    return _TEXTS[reason].format(
+        size=f"{size:.2f}",
+        share=percent(size),
+        clusters=wording.clusters,
+        independent_rows=wording.independent_rows,
+    )
 
 
 def _too_few_rows(drift: DriftResult, rows: tuple[int, int], wording: Wording) -> str:

@@ -13,11 +13,13 @@ import numpy as np
 
 from modelmonitor_trainer.arrays import Counts, Ints
 from modelmonitor_trainer.detect.statistics import rare_categories
-from modelmonitor_trainer.profile.cardinality import SKETCH_ERROR, distinct
+from modelmonitor_trainer.profile.cardinality import distinct, increase_error
 from modelmonitor_trainer.profile.columns import CategoricalProfile
 from modelmonitor_trainer.profile.hashing import bucket_of, checksums_of, hashes_of
 from modelmonitor_trainer.profile.plans import CategoricalPlan, ColumnPlan
 from modelmonitor_trainer.profile.window import ColumnWindow
+
+_NORMAL_95 = 1.6448536269514722
 
 
 def spread_rare(plan: ColumnPlan, reference: ColumnWindow, current: ColumnWindow) -> tuple[ColumnWindow, ColumnWindow]:
@@ -38,16 +40,22 @@ def spread_rare(plan: ColumnPlan, reference: ColumnWindow, current: ColumnWindow
     return _spread(reference, rare, bucket), _spread(current, rare, bucket)
 
 
-def mostly_new(reference: CategoricalProfile, current: CategoricalProfile) -> bool:
-    """Whether most distinct values of the current window certainly do not occur in the reference.
+def share_of_new_values(reference: CategoricalProfile, current: CategoricalProfile) -> float | None:
+    """Return the share of the distinct values of the current window that do not occur in the reference.
 
-    Their numbers are estimated by sketches; the maximum of two sketches is that of both together. The margin is three
-    standard errors, of three per cent each.
+    Buckets do not show that values are replaced by others, so "no drift" needs evidence that most values are known.
+    Sketches estimate the numbers; the maximum of two sketches is that of both together.
+
+    Returns
+    -------
+    float or None
+        From 0 to 1; None if the share is below a half with 95 % confidence.
     """
     before, now = distinct(reference.registers), distinct(current.registers)
-    both = distinct(np.maximum(reference.registers, current.registers))
-    margin = 3 * SKETCH_ERROR * float(np.hypot(both, before))
-    return now > 0 and both - before - margin > now / 2
+    new = distinct(np.maximum(reference.registers, current.registers)) - before
+    if not now or new + _NORMAL_95 * increase_error(before, now / 2) < now / 2:
+        return None
+    return min(1.0, new / now)
 
 
 def _spread(window: ColumnWindow, rare: Ints, bucket: Ints) -> ColumnWindow:

@@ -22,7 +22,7 @@ from modelmonitor_trainer.detect.coverage import Coverage, coverage_to_json
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, MISSING, ColumnResult, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.findings import Finding
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
-from modelmonitor_trainer.detect.inconclusive import explain_doubts
+from modelmonitor_trainer.detect.inconclusive import NOT_RULED_OUT, explain_doubts
 from modelmonitor_trainer.detect.performance import PerformanceResult
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.detect.wording import FILES, Wording
@@ -161,6 +161,19 @@ def to_json(result: CheckResult) -> dict[str, Any]:
         "reproduce": result.reproduce,
         "answer": verdict.to_wire(),
     }
+
+
+def unlisted_notes(result: CheckResult) -> list[str]:
+    """Return the notes that are neither in the message of the verdict nor among findings and what is left out."""
+    listed_below = {finding.sentence for finding in result.findings}
+    listed_below |= {*result.coverage.sentences()} if result.coverage else set()
+    message = result.verdict.message
+    return [
+        note
+        for note in result.notes
+        if note not in listed_below
+        and not (note.startswith(NOT_RULED_OUT) and note.removeprefix(NOT_RULED_OUT) in message)
+    ]
 
 
 def _coverage(result: CheckResult) -> dict[str, Any] | None:

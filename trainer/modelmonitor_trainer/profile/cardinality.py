@@ -49,6 +49,22 @@ def distinct(registers: Registers) -> int:
     return round(REGISTERS * REGISTERS / (2 * math.log(2) * denominator)) if math.isfinite(denominator) else 0
 
 
+def increase_error(before: float, more: float) -> float:
+    """Return the standard error of the increase of :func:`distinct` when a sketch takes in more values.
+
+    It is far below the error of either estimate: only the registers that the new values raise differ, so the estimate
+    grows as if its errors were independent, Var(both) = Var(before) + Var(increase).
+
+    Parameters
+    ----------
+    before
+        Number of distinct values of the sketch.
+    more
+        Number of distinct values that it has not seen.
+    """
+    return SKETCH_ERROR * math.sqrt(more * (2 * before + more))
+
+
 def _sigma(share: float) -> float:
     if share == 1:
         return math.inf

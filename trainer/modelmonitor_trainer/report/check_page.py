@@ -15,7 +15,7 @@ from modelmonitor_trainer.detect.drift import DISTRIBUTION
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.outcomes import ALARMS
 from modelmonitor_trainer.detect.performance import PerformanceResult
-from modelmonitor_trainer.detect.result import CheckResult, Side
+from modelmonitor_trainer.detect.result import CheckResult, Side, unlisted_notes
 from modelmonitor_trainer.detect.verdict import probability
 from modelmonitor_trainer.report.charts import HeatMap, Scale, heat_map, scale_of
 from modelmonitor_trainer.report.column_rows import STATES, ColumnRow, rows_of, unlisted
@@ -143,6 +143,7 @@ def render(result: CheckResult) -> str:
             "chart_width": WIDTH,
             "chart_height": HEIGHT,
             "timeline_height": TIMELINE_HEIGHT,
+            "notes": unlisted_notes(result),
             "left_out": result.coverage.sentences() if result.coverage else (),
             "coverage": result.coverage,
             "minimum_coverage": float(result.sensitivity.minimum_coverage),
