@@ -103,7 +103,7 @@ def test_too_little_coverage_is_not_no_drift():
     assert decided.message == (
         "No drift found in what was compared, but that is 50 % of the objects, less than sensitivity.minimumCoverage "
         "(90 %). Not compared (current): s3://b/x.zst. Neither name nor content is that of a Parquet, CSV or JSON "
-        "Lines file. No significant change."
+        "Lines file; write it as one, or move it elsewhere. No significant change."
     )
     assert require_coverage(QUIET, coverage, 0.5) == QUIET
 

@@ -137,8 +137,9 @@ def test_independent_days_have_no_trend():
 def test_independent_days_of_many_categories_have_no_trend():
     """The direction is estimated from the days themselves: among hundreds of categories, each lies along its own."""
     g = np.random.default_rng(5)
-    drawn = [np.bincount(g.integers(0, 600, 500), minlength=600) for _ in range(37)]
-    assert fit(Series(np.array(drawn[:30]), np.array(drawn[30:]), ordered=False)).trend == 0
+    for count, calendar in ((30, None), (30, days(30, 7)), (20, days(20, 7))):
+        drawn = [np.bincount(g.integers(0, 600, 500), minlength=600) for _ in range(count + 7)]
+        assert fit(Series(np.array(drawn[:count]), np.array(drawn[count:]), ordered=False), calendar).trend == 0
     rising = [
         np.bincount(np.append(g.integers(0, 600, 500), np.zeros(8 * day, dtype=int)), minlength=600)
         for day in range(37)

@@ -66,6 +66,8 @@ class BatchSeries:
         Point of each batch without effects of batches: the mean of its weekday or stretch.
     expected_rows : (current batches,)
         Rows of the reference that each batch of the current window is compared with: of its weekday, or of its pair.
+    groups : (batches,)
+        Weekday of each batch of the reference; 0 for all if there is no season.
     bernoulli : (bins,)
         F (1 - F) of the reference, the variance of one row.
     odd : (batches,)
@@ -92,6 +94,7 @@ class BatchSeries:
     expected: Floats
     current_expected: Floats
     expected_rows: Floats
+    groups: npt.NDArray[np.int64]
     bernoulli: Floats
     odd: npt.NDArray[np.bool_]
     change_points: tuple[int, ...]
@@ -215,6 +218,7 @@ def resolve(series: Series, calendar: Calendar) -> BatchSeries:
         expected=expected,
         current_expected=current_expected,
         expected_rows=rows if paired else expected_rows,
+        groups=groups,
         bernoulli=bernoulli,
         odd=odd,
         change_points=changes,

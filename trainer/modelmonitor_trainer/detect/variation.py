@@ -323,7 +323,7 @@ def _trend(side: BatchSeries) -> tuple[float, float, bool]:
     length = float(np.square(direction).sum())
     if length <= 1e-12:
         return 0.0, 1.0, False
-    scores = _scores(points, third) / length
+    scores = _scores(points, third, side.groups[ordinary]) / length
     steadiness = float(np.corrcoef(scores, np.arange(scores.size))[0, 1]) if scores.std() > 0 else 0.0
     if steadiness < _STEADY:
         return 0.0, 1.0, False
@@ -333,18 +333,27 @@ def _trend(side: BatchSeries) -> tuple[float, float, bool]:
     return carried, _chance_of(steadiness, scores.size), float(now @ direction / length) > float(scores[-third:].mean())
 
 
-def _scores(points: Floats, third: int) -> Floats:
+def _scores(points: Floats, third: int, groups: npt.NDArray[np.int64]) -> Floats:
     """Return how far along the direction from the first third to the last each batch is.
 
-    The direction of a batch leaves the batch itself out. Otherwise the chance of its own rows would move it along: in a
-    column of many categories, independent days would have a trend.
+    The direction of a batch leaves out the batch itself and those of its weekday, whose mean it is a part of. Otherwise
+    the chance of its own rows would move it along: in a column of many categories, independent days would have a trend.
     """
-    scores: Floats = points @ (points[-third:].mean(axis=0) - points[:third].mean(axis=0))
-    for index in (*range(third), *range(points.shape[0] - third, points.shape[0])):
-        sign, edge = (-1, points[:third]) if index < third else (1, points[-third:])
-        mean = edge.mean(axis=0)
-        others = (third * mean - points[index]) / (third - 1)
-        scores[index] += sign * float(points[index] @ (others - mean))
+    size = points.shape[0]
+    first, last = np.arange(size) < third, np.arange(size) >= size - third
+    start, end = points[first].mean(axis=0), points[last].mean(axis=0)
+    scores = np.asarray(points @ (end - start), dtype=np.float64)
+    if not (groups != groups[0]).any():
+        squares = np.square(points).sum(axis=1)
+        # The mean of the others of a third less that of all, along a batch.
+        scores[first] -= (points[first] @ start - squares[first]) / (third - 1)
+        scores[last] += (points[last] @ end - squares[last]) / (third - 1)
+        return scores
+    for group in np.unique(groups[first | last]).tolist():
+        members = groups == group
+        earlier, later = first & ~members, last & ~members
+        if earlier.any() and later.any():
+            scores[members] = points[members] @ (points[later].mean(axis=0) - points[earlier].mean(axis=0))
     return scores
 
 
