@@ -260,6 +260,32 @@ def test_columns_of_types_that_are_not_compared(lake):
     assert document["coverage"]["columns"]["share"] == pytest.approx(2 / 4)
 
 
+def test_columns_that_cannot_be_compared_count_unless_they_are_left_out_on_request(lake):
+    def columns(seed):
+        rows = table(seed)
+        hashes = pa.array([bytes([255, row % 256]) for row in range(len(rows["k"]))], pa.binary(2))
+        return rows | {"hash": hashes, "nested": pa.array([{"a": 1}] * len(hashes))}
+
+    lake.put("ref/a.parquet", columns(1))
+    lake.put("cur/a.parquet", columns(2))
+    document = lake.check()
+    assert (document["verdict"], document["coverage"]["columns"]["share"]) == ("Inconclusive", 0.5)
+    assert lake.names("columns", document) == {"UnsupportedColumn": ["hash", "nested"]}
+    assert "--ignore" in document["message"]
+    for options in (("--columns", "k,x"), ("--ignore", "hash,nested")):
+        document = lake.check(*options)
+        assert (document["verdict"], document["coverage"]["columns"]["share"]) == ("NoDrift", 1)
+        assert lake.names("columns", document) == {"ExcludedColumn": ["hash", "nested"]}
+
+
+def test_files_with_nothing_to_compare_name_their_columns(lake):
+    for side in ("ref", "cur"):
+        lake.put(f"{side}/a.parquet", {"nested": pa.array([{"a": 1}] * 9)})
+    code, _, err = lake.run()
+    assert code == 2
+    assert "no column of numbers, dates or text, but nested (struct<a: int64>); write what they hold as columns" in err
+
+
 def test_a_column_that_a_part_of_the_reference_lacks(lake):
     z = {"z": np.random.default_rng(0).normal(size=ROWS)}
     lake.put("ref/0.parquet", table(1, **z))

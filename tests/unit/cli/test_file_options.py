@@ -78,7 +78,7 @@ def test_columns_are_chosen_and_left_out(check):
         (["--ignore", "q"], "--ignore 'q' is not a column of"),
         (["--columns", "x,q"], "--columns 'q' is not a column of"),
         (["--type", "q=Numeric"], "--type 'q' is not a column of"),
-        (["--ignore", "x,w"], "has no column of numbers or text"),
+        (["--ignore", "x,w"], "has no column of numbers, dates or text, but none to compare"),
         (["--separator", ";"], "are for CSV; no file is CSV"),
     ],
 )
@@ -236,8 +236,9 @@ def test_bytes_are_compared_if_they_are_text(check):
             digest=pa.array([bytes(8)] * ROWS, pa.binary(8)),
         )
     code, result = check()
-    assert (code, result["verdict"], columns_of(result)) == (0, "NoDrift", {"x": "Numeric", "city": "Categorical"})
+    assert (code, result["verdict"], columns_of(result)) == (0, "Inconclusive", {"x": "Numeric", "city": "Categorical"})
     assert any("bytes that are not text: digest, image." in note for note in result["notes"])
+    assert check("--ignore", "digest,image")[1]["verdict"] == "NoDrift"
 
 
 @pytest.mark.parametrize("kind", ["row numbers", "seconds", "many files", "dates"])

@@ -56,10 +56,11 @@ class ColumnOptions:
 
 @dataclass(frozen=True)
 class Inferred:
-    """Columns of files as features, and notes on those that cannot be compared."""
+    """Columns of files as features, notes on those that cannot be compared, and those that are not to be compared."""
 
     columns: tuple[Feature, ...]
     notes: tuple[str, ...] = ()
+    excluded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def infer_columns(
         for name, kind in types.items()
         if name in asked or (name not in ignored and (name in only if only else name not in index))
     }
+    excluded = frozenset({*before.types, *now.types} - types.keys())
     types, binary = split_binary(store, reference[0], fmt, types, kept)
     elsewhere = {**(numbers or {}), **{name: kind for name, kind in now.types.items() if is_number_type(kind)}}
     types |= find_numbers(store, (reference[0], current[0]), fmt, types, elsewhere)
@@ -126,7 +128,11 @@ def infer_columns(
     dates = find_dates(words)
     columns, notes = _comparable(types, dates, frozenset(name for name in named.values() if name is not None))
     if not columns:
-        raise BadData(f"{reference[0].uri} has no column of numbers or text")
+        kinds = listed([f"{name or 'one without a name'} ({kind})" for name, kind in types.items()], _NAMED)
+        raise BadData(
+            f"{reference[0].uri} has no column of numbers, dates or text, but {kinds or 'none to compare'}; write what "
+            "they hold as columns"
+        )
     columns = _with_types(columns, types, options.types)
     comparable = {column.name for column in columns}
     _require_comparable(named, comparable, types)
@@ -142,7 +148,7 @@ def infer_columns(
         texts = [c.name for c in columns if is_text(types[c.name]) and c.type is FeatureType.CATEGORICAL]
         texts = [name for name in texts if name not in options.types]
         notes += tuple(notes_on_wrong_numbers(store, reference[0], texts, fmt))
-    return Inferred(tuple(columns), notes)
+    return Inferred(tuple(columns), notes, excluded)
 
 
 def _inspect(store: Store, info: ObjectInfo, fmt: AnyFormat) -> _FileColumns:

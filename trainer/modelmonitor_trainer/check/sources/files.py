@@ -20,7 +20,7 @@ from modelmonitor_trainer.check.sources.file_listing import FileListing, format_
 from modelmonitor_trainer.check.sources.file_task import infer_file_task, with_task
 from modelmonitor_trainer.check.sources.folder_columns import folder_columns
 from modelmonitor_trainer.check.sources.other_tables import without_other_tables
-from modelmonitor_trainer.data.arrow_types import KINDS, is_date, kind_of
+from modelmonitor_trainer.data.arrow_types import KINDS
 from modelmonitor_trainer.data.column_names import SeenColumn, columns_of
 from modelmonitor_trainer.data.left_out import LeftOut, SideName, of_side
 from modelmonitor_trainer.data.object_format import FileFormat, format_at
@@ -34,8 +34,6 @@ from modelmonitor_trainer.text import listed
 
 #: Maximum number of batches, as of days: a year of them shows well enough how much they differ.
 MAX_BATCHES = 366
-#: Maximum length of the name of a column, as in the spec.
-MAX_NAME = 253
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def _columns(
     in_files = {option: name for option, name in named.items() if name not in {key.name for key in keys}}
     numbers = {name: column.number for seen in (now, before) for name, column in seen.items() if column.number}
     inferred = infer_columns(store, reference.objects, current.objects, fmt, in_files, files.columns, numbers, before)
-    left_out = _columns_left_out({column.name for column in inferred.columns}, before, now)
+    left_out = _columns_left_out({column.name for column in inferred.columns}, inferred.excluded, before, now)
     left_out += [key for key in keys_left_out if key.name not in before and key.name not in now]
     return (*inferred.columns, *keys), inferred.notes, tuple(left_out)
 
@@ -167,9 +165,16 @@ def _with_task(
 
 
 def _columns_left_out(
-    compared: set[str], reference: Mapping[str, SeenColumn], current: Mapping[str, SeenColumn]
+    compared: set[str],
+    excluded: frozenset[str],
+    reference: Mapping[str, SeenColumn],
+    current: Mapping[str, SeenColumn],
 ) -> list[LeftOut]:
-    """Return the columns that are not compared, and those that some of the files lack."""
+    """Return the columns that are not compared, and those that some of the files lack.
+
+    A column that is excluded on request does not count against the coverage, whatever its type. One without a name is
+    the index of pandas, or what a separator at the end of each line makes.
+    """
     left_out = []
     for name in dict.fromkeys([*reference, *current]):
         before, now = reference.get(name), current.get(name)
@@ -180,10 +185,10 @@ def _columns_left_out(
             continue
         if before is None:
             reason = LeftOutReason.NEW_COLUMN
-        elif kind is None or not (kind_of(kind) in {"number", "text", "null"} or is_date(kind)) or len(name) > MAX_NAME:
-            reason = LeftOutReason.UNSUPPORTED_COLUMN
+        elif name in excluded or not name:
+            reason = LeftOutReason.EXCLUDED_COLUMN
         else:
-            reason = LeftOutReason.LOST_COLUMN if now is None else LeftOutReason.EXCLUDED_COLUMN
+            reason = LeftOutReason.UNSUPPORTED_COLUMN
         left_out.append(LeftOut(reason, name or "one without a name", detail=detail))
     return left_out
 
