@@ -94,8 +94,8 @@ def _parse_spec(path: str, text: str, data: Any, for_cluster: bool) -> ModelMoni
         if not words:
             raise
     spec = parse(ModelMonitorSpec, _with_values(data, words), strict=True)
-    for place, word in words.items():
-        where = _find(path, text, ("spec", *place))
+    for field, word in words.items():
+        where = _find(path, text, ("spec", *field))
         print(
             f"modelmonitor: {where}: {word} is read as text; kubectl reads it as a boolean, so put it in quotes",
             file=sys.stderr,
@@ -149,10 +149,10 @@ def _with_positions(path: str, text: str, error: InvalidSpec) -> str:
     return "\n".join(lines) or f"{path}: {error}"
 
 
-def _find(path: str, text: str, place: FieldPath) -> str:
+def _find(path: str, text: str, field: FieldPath) -> str:
     """Return file, line and column of a value."""
     from modelmonitor_api.names import KIND
     from modelmonitor_trainer.cli.positions import find_position
 
-    position = find_position(text, KIND, place)
+    position = find_position(text, KIND, field)
     return f"{path}:{position[0]}:{position[1]}" if position else path
