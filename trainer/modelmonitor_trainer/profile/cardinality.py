@@ -62,7 +62,7 @@ def increase_error(before: float, more: float) -> float:
     more
         Number of distinct values that it has not seen.
     """
-    return SKETCH_ERROR * math.sqrt(more * (2 * before + more))
+    return float(SKETCH_ERROR * math.sqrt(more * (2 * before + more)))
 
 
 def _sigma(share: float) -> float:
