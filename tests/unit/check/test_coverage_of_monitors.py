@@ -109,6 +109,32 @@ def test_days_that_the_training_left_out_are_not_missed(world):
     assert parts["days"] == {}, document["message"]
 
 
+def test_days_without_rows_that_the_champion_was_trained_around_are_not_missed(world):
+    """Otherwise a gap made all checks Inconclusive for as long as it was in the training window, 90 days and more."""
+    for number in range(8, 17):
+        remove(world, FIRST + dt.timedelta(days=number - 1))
+    request = TrainRequest(monitor=world.request().monitor, spec=world.parsed(), number=1, reason="Requested")
+    assert train(world.store, request, job="mon-train-1", now=NOW).outcome == "Promoted"
+    document, parts = check(world)
+    assert document["verdict"] == "NoDrift"
+    assert parts["days"] == {}, document["message"]
+
+
+@pytest.mark.parametrize("begins", [35, 50])
+def test_an_interruption_of_the_live_window_does_not_count_once_it_is_over(world, begins):
+    """It ends with day 63; the window is days 43 to 70, so it begins before the window or within it."""
+    world.spec["data"]["live"]["windowDays"] = 28
+    world.land_days(41, 70)
+    for number in range(begins, 64):
+        remove(world, FIRST + dt.timedelta(days=number - 1))
+    now = dt.datetime.combine(FIRST + dt.timedelta(days=70), dt.time(6), dt.UTC)
+    document, parts = check(world, now)
+    assert (document["verdict"], parts["days"]) == ("NoDrift", {}), document["message"]
+    document, parts = check(world, now - dt.timedelta(days=1))
+    assert document["verdict"] == ("Inconclusive" if begins == 35 else "Corrupted")
+    assert len(parts["days"]["MissingDay"]) > 6
+
+
 def test_weekdays_without_data_are_not_missed(world):
     for number in range(40):
         day = FIRST + dt.timedelta(days=number)

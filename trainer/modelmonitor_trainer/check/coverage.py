@@ -10,6 +10,7 @@ from modelmonitor_trainer.check.data import CheckData, ProfiledData
 from modelmonitor_trainer.data.left_out import LeftOut, SideName
 from modelmonitor_trainer.data.windows import Batch, Window, days_of
 from modelmonitor_trainer.detect.coverage import Coverage, columns_part, days_part, objects_part
+from modelmonitor_trainer.detect.gaps import days_after_gap
 from modelmonitor_trainer.profile.window import WindowProfile
 
 _OF_DAYS = frozenset(
@@ -98,21 +99,20 @@ def _files_without_rows(side: SideName, profile: WindowProfile | None) -> list[L
 def _missing_days(source: CheckData, side: SideName, profile: WindowProfile | None) -> list[LeftOut]:
     """Return the days of a side's window without rows, on weekdays that have rows on either side.
 
-    None are expected before the data begin: on the first day of the reference, unless its period is declared.
+    None are expected before the data begin: on the first day of the reference, unless its period is declared. A
+    champion is compared with the days that it has learnt, and not with the calendar around them. An interruption of the
+    live window does not count once it is over.
     """
     window = source.reference_window if side == "reference" else source.current_window
-    if window is None or profile is None:
+    if window is None or profile is None or (side == "reference" and source.champion is not None):
         return []
     before, now = ([b.day for b in batches if b.day] for batches in (source.rows.reference, source.rows.current))
-    declared = side == "reference" and source.champion is None
-    start = window[0] if declared else max(window[0], min(before or now, default=window[0]))
-    arrived = {block.block.day for block in profile.blocks if block.rows or block.unreadable}
+    start = window[0] if side == "reference" else max(window[0], min(before or now, default=window[0]))
+    arrived = {block.block.day for block in profile.blocks if block.block.day and (block.rows or block.unreadable)}
     weekdays = {day.weekday() for day in (*before, *now)}
-    # The training named the days that it left out, and the champion is compared with what it has learnt.
-    if side == "reference" and source.champion is not None:
-        arrived |= source.champion.left_out
-    missed = [day for day in days_of((start, window[1])) if day not in arrived and day.weekday() in weekdays]
-    return [LeftOut(LeftOutReason.MISSING_DAY, day.isoformat(), side=side) for day in missed]
+    expected = [day for day in days_of((start, window[1])) if day.weekday() in weekdays]
+    days = expected if side == "reference" else days_after_gap(expected, arrived)
+    return [LeftOut(LeftOutReason.MISSING_DAY, day.isoformat(), side=side) for day in days if day not in arrived]
 
 
 def missing_hours(

@@ -142,8 +142,8 @@ class ChampionInfo:
         Profiles of these batches, as the version carries them; None if it carries none.
     change_point
         First day after a change within its training window; None if none is known.
-    left_out
-        Days that its training left out, because they violate the feature contract.
+    retyped
+        Features that it was trained on as another type than the spec declares now.
     """
 
     version: str
@@ -154,7 +154,7 @@ class ChampionInfo:
     stored_features: bytes | None = None
     stored_labels: bytes | None = None
     change_point: dt.date | None = None
-    left_out: frozenset[dt.date] = frozenset()
+    retyped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from modelmonitor_trainer.data.arrow_types import KINDS
 from modelmonitor_trainer.data.dates import date_text
 from modelmonitor_trainer.data.remarks import TRUTH
 from modelmonitor_trainer.data.windows import days_of
+from modelmonitor_trainer.detect.gaps import days_after_gap
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
@@ -184,6 +185,8 @@ def missing_partitions(
 ) -> list[Violation]:
     """Return the days of the live window whose partition is missing, or has no rows.
 
+    Those before the end of an interruption that is over do not count: the days will not come, and others have.
+
     Parameters
     ----------
     days
@@ -196,7 +199,8 @@ def missing_partitions(
     days, arrived = list(days), set(arrived)
     if not arrived:
         return []
-    missed = [day for day in days if day > min(arrived) and day not in arrived and _is_expected(day, reference_days)]
+    expected = [day for day in days if day >= min(arrived) and (day in arrived or _is_expected(day, reference_days))]
+    missed = [day for day in days_after_gap(expected, arrived) if day not in arrived]
     if not missed:
         return []
     stale = missed[-1] == days[-1]

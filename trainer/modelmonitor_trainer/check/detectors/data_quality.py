@@ -59,7 +59,10 @@ class DataQuality(Detector):
                 [feature for feature in features if feature.name not in dates], current, reference
             )
             violations += row_count_violations(current, reference)
-        violations += contract_violations(features, current, reference, dates)
+        # What a feature was does not bind it once the spec declares another type: a training is to learn it.
+        retyped = source.champion.retyped if source.champion else frozenset()
+        violations += contract_violations([f for f in features if f.name not in retyped], current, reference, dates)
+        violations += contract_violations([f for f in features if f.name in retyped], current, None, dates)
         before = _days_with_rows(reference) if reference else []
         violations += missing_partitions(_expected_days(source, current), _days_with_rows(current), before)
         return DetectorResult(violations=tuple(violations))

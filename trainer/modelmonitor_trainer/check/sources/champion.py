@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections.abc import Sequence
 
+from modelmonitor_api.spec import Feature
 from modelmonitor_api.status import Champion
 from modelmonitor_trainer.check.data import ChampionInfo
 from modelmonitor_trainer.errors import BadData, NotFound
@@ -16,8 +18,15 @@ from modelmonitor_trainer.registry.registry import ModelRegistry
 _LOG = logging.getLogger(__name__)
 
 
-def find_champion(registry: ModelRegistry) -> tuple[Champion | None, ChampionInfo | None]:
+def find_champion(registry: ModelRegistry, features: Sequence[Feature]) -> tuple[Champion | None, ChampionInfo | None]:
     """Return the model in production and what it was trained on, or None twice.
+
+    Parameters
+    ----------
+    registry
+        Versions and champion of the monitor.
+    features
+        Features that the spec declares.
 
     Raises
     ------
@@ -31,13 +40,14 @@ def find_champion(registry: ModelRegistry) -> tuple[Champion | None, ChampionInf
         return None, None
     record = registry.version(pointer.version)
     manifest = registry.manifest(record)
+    declared = {feature.name: feature.type for feature in features}
     return pointer.to_champion(), ChampionInfo(
         version=pointer.version,
         window=record.reference,
         features=pinned_batches(manifest.features, record.reference),
         labels=pinned_batches(manifest.labels, record.reference),
         change_point=record.change_point,
-        left_out=frozenset(item.day for item in manifest.left_out),
+        retyped=frozenset(old.name for old in record.features if declared.get(old.name, old.type) is not old.type),
         since=pointer.to_champion().since.astimezone(dt.UTC).date(),
         stored_features=_find_profiles(registry, record, REFERENCE_ROWS_FILE),
         stored_labels=_find_profiles(registry, record, REFERENCE_LABELS_FILE),

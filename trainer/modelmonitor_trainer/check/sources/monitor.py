@@ -72,7 +72,7 @@ def resolve_monitor(store: Store, request: CheckRequest, now: dt.datetime) -> tu
     registry = ModelRegistry.of(store, spec, request.monitor)
     ctx = CheckContext(store, registry.layout.profiles, declared_format(spec.data))
     with ctx.stopwatch.step("windows"):
-        status, champion = find_champion(registry)
+        status, champion = find_champion(registry, spec.model.features)
         last = last_whole_day(now)
         latest = latest_partition(store, spec.data.live.uri, until=last)
         window = live_window(spec, latest, last + dt.timedelta(days=1))
