@@ -222,6 +222,12 @@ def test_text_is_no_value_of_a_regression(tmp_path):
         read(tmp_path, (0, 0, {"id": ["a"], "y": ["high"]}), task=Task.REGRESSION)
 
 
+def test_a_value_of_a_regression_that_is_no_number_is_named(tmp_path):
+    """The first value, a number, was the example of what is wrong."""
+    with pytest.raises(BadData, match=r"'y' is 'n/a\?' in a row, which is no number; .* \(file://.*"):
+        read(tmp_path, (0, 0, {"id": ["a", "b", "c"], "y": ["1.5", "n/a?", "2"]}), task=Task.REGRESSION)
+
+
 TIMES = [dt.datetime(2024, 1, day, tzinfo=dt.UTC) for day in (9, 10, 2)]
 
 

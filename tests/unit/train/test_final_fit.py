@@ -79,6 +79,26 @@ def test_the_same_model_again_is_nothing_new(asking):
     assert record.compared_sha256 == record.evaluated.fitted_sha256
 
 
+def test_no_newer_day_than_the_champion_has_learnt_is_nothing_new(asking):
+    version = asking.train(1).version
+    verdict = asking.train(2)
+    assert (verdict.outcome, verdict.reason) == ("NothingNew", "SameData")
+    assert f"the champion {version} was trained with the same spec on days through " in verdict.message.lower()
+    asking.spec["model"]["features"].pop()
+    verdict = asking.train(3)
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooFewRows")
+    assert "day is left for the hold-out" in verdict.message
+
+
+def test_a_champion_of_another_target_takes_no_days_from_the_holdout(asking):
+    """It is not compared, so nothing has to wait for days that it has not learnt."""
+    asking.train(1)
+    asking.spec["model"] |= {"target": "kind", "features": [{"name": "x", "type": "Numeric"}], "slices": []}
+    del asking.spec["data"]["labels"]
+    verdict = asking.train(2)
+    assert (verdict.outcome, verdict.reason) == ("Rejected", "NotBetterThanBaseline"), verdict.message
+
+
 def test_without_a_final_fit_the_model_that_was_compared_serves(world):
     record = world.registry.version(world.train().version)
     assert record.evaluated is None

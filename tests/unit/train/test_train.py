@@ -106,12 +106,12 @@ def test_the_holdout_is_after_the_champions_training_window(world):
     assert manifest.train[1] == dt.date(2013, 1, 12)
 
 
-def test_no_new_days_are_inconclusive(world):
+def test_no_new_days_are_nothing_new(world):
     world.train(1)
     for number in range(13, 19):
         path_of(f"{world.base}/rows/date=2013-01-{number}/part.parquet").unlink()
     verdict = world.train(2)
-    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "TooFewRows")
+    assert (verdict.outcome, verdict.reason) == ("NothingNew", "SameData")
     assert "2013-01-12" in verdict.message
     assert verdict.version is None
 

@@ -127,6 +127,37 @@ def test_copies_of_training_rows_are_no_hold_out(world):
     assert "0 hold-out rows that no model was trained on" in verdict.message
 
 
+@pytest.mark.parametrize(("final_fit", "rows"), [("None", 700), ("WithHoldout", 900)])
+def test_days_that_are_copied_within_the_training_window_count_once(world, final_fit, rows):
+    """An exporter that stood still, or a day that was written under another name, would weigh several times."""
+    world.spec["promotion"]["finalFit"] = final_fit
+    for number in (8, 9, 10):
+        change(world, number, lambda _: pq.read_table(path_of(f"{world.base}/rows/date=2013-01-07/part.parquet")))
+        labels = path_of(f"{world.base}/labels/date=2013-01-07/part.parquet")
+        change(world, number, lambda _, labels=labels: pq.read_table(labels), "labels")
+    world.spec["data"]["labels"]["keyScope"] = "Partition"
+    world.spec["data"]["labels"]["delayDays"] = 0
+    verdict = world.train()
+    assert "300 of the training window that are copies of other rows" in verdict.message, verdict.message
+    assert world.registry.version(verdict.version).train.rows == rows
+
+
+def test_a_training_day_that_was_written_twice_counts_once(world):
+    del world.spec["data"]["labels"]
+    world.spec["model"] |= {"target": "kind", "features": [{"name": "x", "type": "Numeric"}], "slices": []}
+    change(world, 12, lambda table: pa.concat_tables([table] * 2))
+    assert "100 of the training window that are copies of other rows" in world.train().message
+
+
+def test_snapshots_of_things_that_do_not_change_are_no_copies(world):
+    """All days are alike, and that is how they are: a model of one of them would know as much."""
+    for number in range(1, 15):
+        change(world, number, with_column("x", lambda _: np.random.default_rng(1).normal(size=100)))
+        change(world, number, with_column("kind", lambda _: ["a", "b"] * 50))
+        change(world, number, with_column("late", lambda _: [True, False] * 50), "labels")
+    assert "of the training window that are copies" not in world.train().message
+
+
 def test_equal_rows_of_coarse_data_are_no_copies(world):
     for number in range(1, 19):
         change(world, number, with_column("x", lambda table: np.sign(table["x"].to_numpy())))
@@ -275,6 +306,14 @@ def test_an_extreme_value_is_named_or_harmless(world, capsys, number, value, est
         return
     assert code == 2
     assert f"column 'x' is {value:.6g} in a row of 2013-01-{number:02}, {words}" in captured.err
+
+
+def test_an_infinite_value_is_named_where_it_cannot_be_used(world, capsys):
+    world.spec["model"]["features"] = [{"name": "x", "type": "Numeric"}]
+    world.spec["retraining"]["estimator"] = {"name": "LogisticRegression"}
+    change(world, 5, with_column("x", lambda table: [float("inf"), *table["x"].to_pylist()[1:]]))
+    assert main(["train", "-f", world.file()]) == 2
+    assert "column 'x' is inf in a row of 2013-01-05, which counts as missing" in capsys.readouterr().err
 
 
 def test_an_extreme_outcome_is_named(world, capsys):

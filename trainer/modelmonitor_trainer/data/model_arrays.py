@@ -111,11 +111,36 @@ def outcome_numbers(target: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
             return (target.cast(pa.int8()) if pa.types.is_boolean(kind) else target).cast(pa.float64(), safe=False)
     except pa.ArrowInvalid:
         pass
+    if is_text(kind):
+        _refuse_strays(target, name)
     example = next((str(value) for value in target.to_pylist() if value is not None), "")
     raise BadData(
         f"the target {name!r} is {kind} with values such as {example[:60]!r}, and the task is Regression; write it as "
         "a number, or set model.task to a classification"
     )
+
+
+def _refuse_strays(target: pa.ChunkedArray, name: str) -> None:
+    """Refuse values that are not numbers where most are, by name."""
+    counts = pc.value_counts(target.drop_null()).to_pylist()
+    strays = {str(item["values"]): item["counts"] for item in counts if not _is_number_text(str(item["values"]))}
+    rows = sum(strays.values())
+    if 0 < 2 * rows < sum(item["counts"] for item in counts):
+        value = next(iter(strays))
+        more = f", and {len(strays) - 1} other values are not either" if len(strays) > 1 else ""
+        where = f"{strays[value]:,} rows" if strays[value] > 1 else "a row"
+        raise BadData(
+            f"the target {name!r} is {value[:60]!r} in {where}, which is no number{more}; correct the rows, or leave "
+            "the value empty"
+        )
+
+
+def _is_number_text(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return not value.strip()
+    return True
 
 
 def true_values(target: pa.ChunkedArray, name: str) -> Floats:

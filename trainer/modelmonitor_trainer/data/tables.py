@@ -125,7 +125,9 @@ def read_table(
     whole: pa.Table | None = None
     with store.ahead(objects):
         for info, part in _read_objects(store, objects, sources, fmt, text):
-            added = {name: function(part.column(source)) for name, (source, function) in derived.items()}
+            added = {
+                name: _derived(function, part.column(source), info.uri) for name, (source, function) in derived.items()
+            }
             table = part.select(list(dict.fromkeys(columns)))
             for name, values in added.items():
                 table = table.append_column(name, values)
@@ -133,6 +135,14 @@ def read_table(
     if whole is None:
         return pa.table({name: pa.nulls(0) for name in (*columns, *derived)})
     return whole
+
+
+def _derived(function: Converter, values: pa.ChunkedArray, uri: str) -> pa.ChunkedArray:
+    """Return a column that is computed from another one; an error names the object."""
+    try:
+        return function(values)
+    except BadData as error:
+        raise BadData(f"{error} ({uri})") from error
 
 
 def _read_objects(

@@ -271,7 +271,8 @@ def refuse_missing(pipeline: Pipeline, rows: pd.DataFrame) -> None:
         return
     missing = missing_numbers(pipeline["columns"], rows)
     if missing:
-        named = ", ".join(f"{name} ({count:,} rows)" for name, count in [*missing.items()][:5])
+        counts = [(name, f"{count:,} rows" if count > 1 else "1 row") for name, count in [*missing.items()][:5]]
+        named = ", ".join(f"{name} ({rows_of})" for name, rows_of in counts)
         raise BadData(
             f"{type(model).__name__} does not accept missing values, and there are some in {named}; set "
             "retraining.estimator.preprocessing.numericImputation to Median or Mean"

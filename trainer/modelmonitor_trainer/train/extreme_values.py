@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from modelmonitor_api.spec import EstimatorName, FeatureType, ModelMonitorSpec, Task
+from modelmonitor_api.spec import EstimatorName, FeatureType, ModelMonitorSpec, NumericImputation, Task
 from modelmonitor_trainer.arrays import Array, Floats
 from modelmonitor_trainer.data.labels import Dataset
 from modelmonitor_trainer.data.model_arrays import feature_arrays, outcome_numbers
@@ -41,10 +43,13 @@ def refuse_extremes(spec: ModelMonitorSpec, datasets: Mapping[str, Dataset]) -> 
     """
     estimator = spec.retraining.estimator
     squares = estimator is not None and estimator.name in _OF_SQUARES
+    imputed = estimator is not None and estimator.preprocessing.numeric_imputation is not NumericImputation.NONE
     numeric = [feature for feature in spec.model.features if feature.type is FeatureType.NUMERIC]
     for window, dataset in datasets.items():
         for name, values in feature_arrays(dataset.table, numeric).items():
             _refuse(name, values, dataset, squares and window == "training window")
+            if squares and not imputed:
+                _refuse_infinite(name, dataset)
         if spec.model.task is Task.REGRESSION:
             outcomes = outcome_numbers(dataset.target, spec.model.target).to_numpy(zero_copy_only=False)
             _refuse(spec.model.target, outcomes, dataset, decisive=True, advice="correct the label")
@@ -64,6 +69,22 @@ def _refuse(name: str, values: Floats, dataset: Dataset, decisive: bool, advice:
     day = dataset.days[rows[0]].astype("datetime64[D]")
     more = f" and {rows.size - 1} more" if rows.size > 1 else ""
     raise BadData(f"column {name!r} is {values[rows[0]]:.6g} in a row of {day}{more}, which {why}; {advice}")
+
+
+def _refuse_infinite(name: str, dataset: Dataset) -> None:
+    """Refuse infinite values, which count as missing, for an estimator that does not accept these."""
+    values = dataset.table.column(name)
+    if not pa.types.is_floating(values.type):
+        return
+    rows = np.flatnonzero(pc.fill_null(pc.is_inf(values), False).to_numpy())
+    if rows.size:
+        day = dataset.days[rows[0]].astype("datetime64[D]")
+        more = f" and {rows.size - 1} more" if rows.size > 1 else ""
+        raise BadData(
+            f"column {name!r} is {values[int(rows[0])].as_py()} in a row of {day}{more}, which counts as missing, and "
+            "the estimator does not accept missing values; correct the row, or set "
+            "retraining.estimator.preprocessing.numericImputation to Median or Mean"
+        )
 
 
 def _outliers(values: Floats) -> Array:

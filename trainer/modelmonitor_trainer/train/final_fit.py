@@ -27,6 +27,7 @@ from modelmonitor_trainer.train.refit import fit_window
 from modelmonitor_trainer.train.rows import Rows, arrays_of
 from modelmonitor_trainer.train.run import Run, version_of
 from modelmonitor_trainer.train.strategy import TrainingResult, WarmStartSource, train_by_strategy
+from modelmonitor_trainer.train.unseen_rows import without_copies
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Recipe:
             seen: then something is wrong with it.
         """
         window = final_window(self.manifest)
-        dataset = load(self.run.store, self.manifest, window, self.run.spec)
+        dataset = without_copies(load(self.run.store, self.manifest, window, self.run.spec), self.run.spec)
         model = self._fit(dataset)
         stored = dump_model(model)
         if not self._is_sound(replace(model, pipeline=read_pipeline(stored)), compared):

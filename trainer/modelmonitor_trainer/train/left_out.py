@@ -24,6 +24,7 @@ def left_out_in_words(spec: ModelMonitorSpec, manifest: Manifest, rows: RowsRead
         (rows.seen.ungrouped, f"of the hold-out without a {rows.seen.column!r}"),
         (rows.seen.entities, f"of the hold-out whose {rows.seen.column!r} was trained on"),
         (rows.seen.copies, "of the hold-out that are copies of other rows"),
+        (rows.seen.training_copies, "of the training window that are copies of other rows"),
     ]
     parts = [f"{count:,} {why}" for count, why in counts if count]
     sentences = []

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array
@@ -29,7 +31,7 @@ from modelmonitor_trainer.train.extreme_values import refuse_extremes
 from modelmonitor_trainer.train.inconclusive import InconclusiveTraining, RowsRead
 from modelmonitor_trainer.train.row_requirements import require_reports, require_rows, require_usable_rows
 from modelmonitor_trainer.train.run import Run
-from modelmonitor_trainer.train.unseen_rows import Fingerprints, Seen, without_seen_rows
+from modelmonitor_trainer.train.unseen_rows import Fingerprints, Seen, copies_within, without_seen_rows
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,7 +99,10 @@ def load_rows(store: Store, spec: ModelMonitorSpec, manifest: Manifest, extra_co
     _LOG.info("training window: %s labelled rows of %s", f"{train.rows:,}", f"{train.report.feature_rows:,}")
     holdout = load(store, manifest, manifest.holdout, spec, extra_columns, usual=train.report.labelled_share)
     refuse_extremes(spec, {"training window": train, "hold-out": holdout})
-    return encode_rows(spec, train, holdout, Fingerprints.of(train, spec))
+    trained = Fingerprints.of(train, spec)
+    copied = copies_within(trained) if train.rows else np.zeros(0, dtype=bool)
+    rows = encode_rows(spec, train.filter(~copied), holdout, trained)
+    return replace(rows, seen=replace(rows.seen, training_copies=int(copied.sum())))
 
 
 def encode_rows(

@@ -15,10 +15,11 @@ from pydantic import ValidationError
 
 from modelmonitor_api.messages import RunVerdict, TrainRequest, encode
 from modelmonitor_api.names import short_hash
+from modelmonitor_api.outcomes import RunOutcome
 from modelmonitor_api.reasons import GateReason
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_policy.training_calendar import MIN_TRAIN_ROWS
-from modelmonitor_trainer.data.manifest import Manifest, days_within, freeze
+from modelmonitor_trainer.data.manifest import Manifest, days_within, freeze, spec_digest
 from modelmonitor_trainer.data.windows import last_whole_day, latest_partition, training_windows
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.registry.layout import RunLayout
@@ -194,17 +195,12 @@ def _new_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manif
     windows = training_windows(
         run.spec,
         latest,
-        champion.data_end if champion else None,
+        _learnt_through(run, champion),
         latest_labels=latest_labels,
         change=run.request.drift_onset,
     )
     if windows.holdout_days == 0:
-        end = champion.data_end if champion else None
-        raise InconclusiveTraining(
-            GateReason.TOO_FEW_ROWS,
-            f"no day is left for the hold-out: the newest day with mature labels is {windows.holdout[1]}, and the "
-            f"champion was trained on days through {end}; wait for newer data",
-        )
+        raise _without_holdout(run, champion, windows.holdout[1])
     manifest = without_broken_days(run.registry, run.spec, freeze(run.store, run.spec, windows))
     rows = sum(day.rows for day in days_within(manifest.features, manifest.train))
     if rows < MIN_TRAIN_ROWS:
@@ -217,6 +213,35 @@ def _new_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manif
             "promotion.holdoutDays",
         )
     return manifest
+
+
+def _learnt_through(run: Run, champion: Pointer | None) -> dt.date | None:
+    """Return the last day that the champion was trained on; None if there is none that a challenger is compared with.
+
+    A champion that predicts something else than the spec declares is not: its days are a hold-out like any other.
+    """
+    record = run.registry.find_version(champion.version) if champion else None
+    if record is not None and record.other_task(run.spec.model.task, run.spec.model.target):
+        return None
+    return champion.data_end if champion else None
+
+
+def _without_holdout(run: Run, champion: Pointer | None, newest: dt.date) -> InconclusiveTraining:
+    """Return why no day is left for the hold-out: with the champion's spec, a training would find nothing new."""
+    end = champion.data_end if champion else None
+    record = run.registry.find_version(champion.version) if champion else None
+    if record is not None and run.registry.manifest(record).spec_sha256 == spec_digest(run.spec):
+        return InconclusiveTraining(
+            GateReason.SAME_DATA,
+            f"the champion {record.version} was trained with the same spec on days through {end}, and the newest day "
+            f"with mature labels is {newest}; wait for newer data, or change the spec",
+            RunOutcome.NOTHING_NEW,
+        )
+    return InconclusiveTraining(
+        GateReason.TOO_FEW_ROWS,
+        f"no day is left for the hold-out: the newest day with mature labels is {newest}, and the champion was trained "
+        f"on days through {end}; wait for newer data",
+    )
 
 
 def version_of(run: Run, manifest: Manifest) -> str:

@@ -104,12 +104,13 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
         manifest = freeze_manifest(run, champion, now)
         record = run.registry.find_version(version_of(run, manifest))
         if record is None:
-            refuse_seen_rows(manifest, champion)
             refuse_known_data(run, manifest, champion)
             pin_champion(run, champion)
             model = champion_model(run, champion)
             start = time.monotonic()
             obstacle = model.version.other_task(run.spec.model.task, run.spec.model.target) if model else ""
+            if not obstacle:
+                refuse_seen_rows(manifest, champion)
             comparable = None if obstacle else model
             absent = _no_longer_written(run, manifest, comparable)
             wanted = [name for name in comparable.columns if name not in absent] if comparable else []

@@ -1,4 +1,4 @@
-"""Rows of the hold-out that were trained on: copies of training rows, and rows of the same entity.
+"""Rows that are no evidence of their own: copies of others, and rows of the hold-out whose entity was trained on.
 
 Rows are compared by hashes of their features and outcome. In coarse data, such as a few categories, different rows are
 equal by chance; there, rows of one day repeat each other as well, and equal rows are no copies.
@@ -22,6 +22,11 @@ from modelmonitor_trainer.model.columns import frame
 
 #: Rows are distinctive if this share of the rows of a usual day differ from each other.
 _DISTINCT = 0.99
+#: A day is a copy, of another one or of itself, if this share of its rows equals earlier ones: half if written twice.
+_COPIED_DAY = 0.4
+#: If more than this share of the training rows repeats earlier ones, that is how these data are, such as snapshots of
+#: things that hardly change.
+_MAX_COPIES = 0.5
 #: Hash of NULL.
 _NULL = np.uint64(0)
 
@@ -69,7 +74,7 @@ class Fingerprints:
 
 @dataclass(frozen=True)
 class Seen:
-    """Rows of the hold-out that were trained on.
+    """Rows of the hold-out that were trained on, and copies.
 
     Attributes
     ----------
@@ -81,6 +86,8 @@ class Seen:
         Rows that are left out because they have no group: nothing shows that it was not trained on.
     notes
         Sentences on rows that are not left out.
+    training_copies
+        Rows of the training window that are left out because they are copies of earlier ones.
     """
 
     column: str = ""
@@ -88,6 +95,7 @@ class Seen:
     copies: int = 0
     ungrouped: int = 0
     notes: tuple[str, ...] = field(default=())
+    training_copies: int = 0
 
 
 def without_seen_rows(spec: ModelMonitorSpec, train: Fingerprints, holdout: Dataset) -> tuple[Dataset, Seen]:
@@ -118,11 +126,46 @@ def without_seen_rows(spec: ModelMonitorSpec, train: Fingerprints, holdout: Data
     return holdout.filter(~(known | copied)), seen
 
 
+def copies_within(train: Fingerprints) -> Array:
+    """Return which training rows are copies of earlier ones: of a day that was written twice, or as another day; (n,).
+
+    Only days that consist of them to a large part count: elsewhere rows are equal by chance. None count if rows are
+    not distinctive, or if most of them are copies.
+    """
+    copied = _repeats(train) & train.filled
+    if not copied.any():
+        return copied
+    _, day_index, counts = np.unique(train.days, return_inverse=True, return_counts=True)
+    is_copy = np.bincount(day_index, weights=copied) / counts >= _COPIED_DAY
+    for index in np.flatnonzero(is_copy):
+        is_copy[index] = _are_equally_often(train.rows[day_index == index])
+    copied &= is_copy[day_index]
+    if copied.mean() > _MAX_COPIES or not _is_distinctive(train):
+        return np.zeros(copied.size, dtype=bool)
+    return copied
+
+
+def _are_equally_often(rows: Array) -> bool:
+    """Whether different rows of a day occur equally often: once, or as often as it was written. Coarse rows do not."""
+    counts = np.unique(rows, return_counts=True)[1]
+    return bool((counts == np.median(counts)).mean() >= _DISTINCT)
+
+
+def without_copies(train: Dataset, spec: ModelMonitorSpec) -> Dataset:
+    """Return the rows of a window to train on, without those that equal an earlier one."""
+    return train.filter(~copies_within(Fingerprints.of(train, spec))) if train.rows else train
+
+
+def _repeats(rows: Fingerprints) -> Array:
+    """Return which rows equal one before them."""
+    repeated = np.ones(rows.rows.size, dtype=bool)
+    repeated[np.unique(rows.rows, return_index=True)[1]] = False
+    return repeated
+
+
 def _copies(train: Fingerprints, later: Fingerprints) -> Array:
     """Return which later rows equal a training row or an earlier one of them; none if rows are not distinctive."""
-    first = np.zeros(later.rows.size, dtype=bool)
-    first[np.unique(later.rows, return_index=True)[1]] = True
-    copied: Array = (~first | np.isin(later.rows, train.rows)) & later.filled
+    copied: Array = (_repeats(later) | np.isin(later.rows, train.rows)) & later.filled
     if not copied.any() or not _is_distinctive(Fingerprints.concatenated([train, later])):
         return np.zeros(later.rows.size, dtype=bool)
     return copied

@@ -67,7 +67,7 @@ def version_record(
     spec, request = run.spec, run.request
     compared = result.champion or result.baseline
     scores = np.ascontiguousarray(challenger.holdout.scores, dtype="<f8")
-    compared_train = _period(manifest, manifest.train, rows.train.report.matched)
+    compared_train = _period(manifest, manifest.train, rows.train.report.matched - rows.seen.training_copies)
     return VersionRecord(
         version=version_of(run, manifest),
         number=request.number,
