@@ -78,6 +78,7 @@ class Strategy(StrEnum):
 class TrainingWindow(StrEnum):
     """Where the training window begins."""
 
+    AUTO = "Auto"
     DAYS = "Days"
     SINCE_DRIFT = "SinceDrift"
 
@@ -153,10 +154,12 @@ class Retraining(Resource):
     warm_start: WarmStart = Field(WarmStart(), description="Settings of the strategy WarmStart.")
     window_days: int = Field(90, description="Length of the training window in days.", ge=1, le=3650)
     window: TrainingWindow = Field(
-        TrainingWindow.DAYS,
+        TrainingWindow.AUTO,
         description="Where the training window begins after drift. Days: windowDays before the hold-out, so that it "
         "can hold days from before the change. SinceDrift: at the first day after the change, if that is later; for "
-        "data that do not change back.",
+        "data that do not change back. Auto: as Days, or as SinceDrift if a model of the days since the change is "
+        "significantly better on the last of them; custom trainers, warm starts and trainings in batches take it as "
+        "Days.",
     )
     min_new_share: Fraction = Field(
         "0.2",

@@ -49,6 +49,30 @@ def test_a_window_since_drift_leaves_out_the_days_before(world, onset, start):
     assert world.registry.version(verdict.version).train.start == start
 
 
+@pytest.mark.parametrize("final_fit", ["None", "WithHoldout"])
+def test_a_window_begins_at_a_change_that_a_model_of_both_sides_cannot_learn(world, final_fit):
+    """The effect of x changes its sign: few rows of the new relation are better than many of both."""
+    world.spec["promotion"]["finalFit"] = final_fit
+    world.land(LATE.day, 18, slope=-2.0)
+    verdict = world.train(1, drift_onset=LATE)
+    assert verdict.outcome == "Promoted", verdict.message
+    assert (
+        "The training window begins with the change of 2013-01-08: on its last 3 days, ROC AUC is " in verdict.message
+    )
+    record = world.registry.version(verdict.version)
+    assert (record.train.start, record.change_point) == (LATE, LATE)
+    assert record.train.rows == (500 if final_fit == "None" else 900)
+    world.spec["retraining"]["window"] = "Days"
+    verdict = world.train(2, drift_onset=LATE)
+    assert "begins with the change" not in verdict.message
+
+
+def test_a_window_keeps_the_days_before_a_change_that_few_rows_do_not_learn_better(world):
+    verdict = world.train(1, drift_onset=LATE)
+    assert "begins with the change" not in verdict.message
+    assert world.registry.version(verdict.version).train.start == dt.date(2013, 1, 3)
+
+
 def test_the_command_line_takes_the_onset_from_the_checks(world):
     world.train(1)
     world.spec["data"]["live"]["windowDays"] = 14

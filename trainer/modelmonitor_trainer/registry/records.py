@@ -184,6 +184,8 @@ class VersionRecord(Message):
                 f"Checks compare with the whole window, because fewer than {MIN_REFERENCE_DAYS} days are from after it"
             )
         )
+        if not before:
+            return f"The data changed on {self.change_point}, the first of the {after} days of the training window."
         return (
             f"The data changed on {self.change_point}: {after} days of the training window are from after the change, "
             f"{before} from before it. {compared}."

@@ -90,6 +90,8 @@ class Recipe:
             seen: then something is wrong with it.
         """
         window = final_window(self.manifest)
+        if self.rows.since is not None:
+            window = max(window[0], self.rows.since), window[1]
         dataset = without_copies(load(self.run.store, self.manifest, window, self.run.spec), self.run.spec)
         model = self._fit(dataset)
         stored = dump_model(model)

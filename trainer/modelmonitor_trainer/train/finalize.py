@@ -78,7 +78,8 @@ def evaluate_and_store(
     scores = gate_input(spec, rows, challenger.holdout, champion, best, _earlier_comparisons(run, manifest))
     promotion = _promotion_settings(spec.promotion, challenger)
     result = evaluate(scores, promotion, seed=spec.retraining.random_seed)
-    left_out = " ".join([*(champion.notes if champion else ()), left_out_in_words(spec, manifest, rows.read)]).strip()
+    notes = [*(champion.notes if champion else ()), left_out_in_words(spec, manifest, rows.read), rows.note]
+    left_out = " ".join(filter(None, notes))
     if left_out:
         result = replace(result, message=f"{result.message.rstrip('.')}. {left_out}")
     _LOG.info("%s (%s): %s", result.outcome, result.reason, result.message)

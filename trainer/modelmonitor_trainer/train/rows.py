@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -52,6 +53,10 @@ class Rows:
         Indices into `classes`, or true values.
     seen
         Rows of the hold-out that are left out because they were trained on.
+    since
+        First day of the training window if it begins with a change, later than declared; None if it does not.
+    note
+        Why it begins there, in a sentence.
     """
 
     train: Dataset
@@ -61,6 +66,8 @@ class Rows:
     train_truth: Array
     holdout_truth: Array
     seen: Seen = field(default_factory=Seen)
+    since: dt.date | None = None
+    note: str = ""
 
     @property
     def read(self) -> RowsRead:

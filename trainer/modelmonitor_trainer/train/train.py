@@ -34,6 +34,7 @@ from modelmonitor_trainer.registry.records import Pointer
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.best_champion import load_best, score_best
 from modelmonitor_trainer.train.challenger import Challenger
+from modelmonitor_trainer.train.change_window import begin_at_change
 from modelmonitor_trainer.train.cost import measure_cost
 from modelmonitor_trainer.train.final_fit import Recipe
 from modelmonitor_trainer.train.finalize import evaluate_and_store, finish_inconclusive, promote_and_report
@@ -116,6 +117,7 @@ def train(store: Store, request: TrainRequest, *, job: str, now: dt.datetime) ->
             wanted = [name for name in comparable.columns if name not in absent] if comparable else []
             rows, source = _read_rows(run, manifest, wanted)
             refuse_other_classes(comparable.version if comparable else None, rows)
+            rows = begin_at_change(run.spec, rows, run.request.drift_onset) if source is None else rows
             kept = warm_start_source(run.registry, comparable)
             challenger, result = _train_challenger(run, manifest, rows, source, kept, start, champion)
             best = score_best(load_best(run, comparable, rows.holdout.table.column_names), rows)

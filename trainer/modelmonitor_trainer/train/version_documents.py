@@ -67,7 +67,10 @@ def version_record(
     spec, request = run.spec, run.request
     compared = result.champion or result.baseline
     scores = np.ascontiguousarray(challenger.holdout.scores, dtype="<f8")
-    compared_train = _period(manifest, manifest.train, rows.train.report.matched - rows.seen.training_copies)
+    # A sample stands for the rows that were trained on in batches.
+    trained = rows.train.report.matched - rows.seen.training_copies if rows.since is None else rows.train.rows
+    start, end = manifest.train
+    compared_train = _period(manifest, (start if rows.since is None else max(start, rows.since), end), trained)
     return VersionRecord(
         version=version_of(run, manifest),
         number=request.number,

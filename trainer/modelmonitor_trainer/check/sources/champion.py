@@ -18,7 +18,9 @@ from modelmonitor_trainer.registry.registry import ModelRegistry
 _LOG = logging.getLogger(__name__)
 
 
-def find_champion(registry: ModelRegistry, features: Sequence[Feature]) -> tuple[Champion | None, ChampionInfo | None]:
+def find_champion(
+    registry: ModelRegistry, features: Sequence[Feature] = ()
+) -> tuple[Champion | None, ChampionInfo | None]:
     """Return the model in production and what it was trained on, or None twice.
 
     Parameters
