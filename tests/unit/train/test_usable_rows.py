@@ -316,6 +316,17 @@ def test_an_infinite_value_is_named_where_it_cannot_be_used(world, capsys):
     assert "column 'x' is inf in a row of 2013-01-05, which counts as missing" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("number", [9, 13])
+def test_outcomes_that_are_written_in_another_way_from_a_day_on_are_named_with_it(world, capsys, number):
+    """Within the training window, and with the hold-out."""
+    for later in range(number, 19):
+        words = with_column("late", lambda table: ["A" if late else "B" for late in table["late"].to_pylist()])
+        change(world, later, words, "labels")
+    assert main(["train", "-f", world.file()]) == 2
+    message = capsys.readouterr().err
+    assert f"through 2013-01-{number - 1:02}, and 'A' and 'B' from 2013-01-{number:02} on" in message
+
+
 def test_an_extreme_outcome_is_named(world, capsys):
     del world.spec["data"]["labels"]
     world.spec["model"] |= {"task": "Regression", "target": "x", "features": [{"name": "kind", "type": "Categorical"}]}

@@ -26,6 +26,7 @@ from modelmonitor_trainer.data.classes import (
 from modelmonitor_trainer.data.labels import Dataset, load
 from modelmonitor_trainer.data.manifest import Manifest
 from modelmonitor_trainer.data.model_arrays import feature_arrays, texts, true_values
+from modelmonitor_trainer.errors import BadData
 from modelmonitor_trainer.registry.records import Pointer, VersionRecord
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.train.extreme_values import refuse_extremes
@@ -35,6 +36,9 @@ from modelmonitor_trainer.train.run import Run
 from modelmonitor_trainer.train.unseen_rows import Fingerprints, Seen, copies_within, without_seen_rows
 
 _LOG = logging.getLogger(__name__)
+
+#: Classes of a binary task whose outcomes are written in two ways.
+_TWICE = 4
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,7 @@ def _encode_rows(
         )
     classes = with_new_classes(known, holdout.target, name)
     if task is Task.BINARY_CLASSIFICATION:
+        _refuse_recoded(name, classes, train, holdout)
         check_binary(classes, name)
     truths = class_indices(train.target, name, classes), class_indices(holdout.target, name, classes)
     return Rows(train, holdout, classes, len(known), *truths, seen)
@@ -193,8 +198,37 @@ def classes_of_window(task: Task, name: str, train: Dataset, counts: Mapping[str
         rows[spellings.index_of(text)] += count
     usual = sorted(index for index, _ in rows.most_common(2))
     if sum(rows.values()) - sum(rows[index] for index in usual) > STRAY_SHARE * sum(rows.values()):
+        _refuse_recoded(name, names, train)
         check_binary(names, name)
     return [names[index] for index in usual]
+
+
+def _refuse_recoded(name: str, classes: Sequence[str], *datasets: Dataset) -> None:
+    """Refuse outcomes that are written in another way from some day on, and name the day.
+
+    Raises
+    ------
+    BadData
+        If some of three or four classes end before all others begin.
+    """
+    spans: dict[int, tuple[int, int]] = {}
+    for dataset in datasets if 2 < len(classes) <= _TWICE else ():
+        indices = class_indices(dataset.target, name, classes)
+        for index in np.unique(indices[indices >= 0]):
+            days = dataset.days[indices == index]
+            first, last = spans.get(int(index), (int(days.min()), int(days.max())))
+            spans[int(index)] = min(first, int(days.min())), max(last, int(days.max()))
+    for begin in sorted({first for first, _ in spans.values()})[1:]:
+        earlier = [index for index, (first, _) in spans.items() if first < begin]
+        last = max(spans[index][1] for index in earlier)
+        if last < begin:
+            before, after = (in_words([classes[i] for i in spans if (i in earlier) is side]) for side in (True, False))
+            ended, began = (np.datetime64(day, "D") for day in (last, begin))
+            raise BadData(
+                f"the target {name!r} is {before} through {ended}, and {after} from {began} on, and model.task is "
+                f"{Task.BINARY_CLASSIFICATION}; write the outcomes of all days alike, or wait until the training "
+                "window (retraining.windowDays) begins after the change"
+            )
 
 
 def without_strays(task: Task, name: str, dataset: Dataset, known: Sequence[str]) -> Dataset:
