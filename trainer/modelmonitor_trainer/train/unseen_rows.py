@@ -24,8 +24,8 @@ from modelmonitor_trainer.model.columns import frame
 _DISTINCT = 0.99
 #: A day is a copy, of another one or of itself, if this share of its rows equals earlier ones: half if written twice.
 _COPIED_DAY = 0.4
-#: If more than this share of the training rows repeats earlier ones, that is how these data are, such as snapshots of
-#: things that hardly change.
+#: If more than this share of the days are copies, that is how these data are, such as snapshots of things that hardly
+#: change.
 _MAX_COPIES = 0.5
 #: Hash of NULL.
 _NULL = np.uint64(0)
@@ -130,7 +130,7 @@ def copies_within(train: Fingerprints) -> Array:
     """Return which training rows are copies of earlier ones: of a day that was written twice, or as another day; (n,).
 
     Only days that consist of them to a large part count: elsewhere rows are equal by chance. None count if rows are
-    not distinctive, or if most of them are copies.
+    not distinctive, or if most days are copies.
     """
     copied = _repeats(train) & train.filled
     if not copied.any():
@@ -139,10 +139,9 @@ def copies_within(train: Fingerprints) -> Array:
     is_copy = np.bincount(day_index, weights=copied) / counts >= _COPIED_DAY
     for index in np.flatnonzero(is_copy):
         is_copy[index] = _are_equally_often(train.rows[day_index == index])
-    copied &= is_copy[day_index]
-    if copied.mean() > _MAX_COPIES or not _is_distinctive(train):
+    if not is_copy.any() or is_copy.mean() > _MAX_COPIES or not _is_distinctive(train):
         return np.zeros(copied.size, dtype=bool)
-    return copied
+    return copied & is_copy[day_index]
 
 
 def _are_equally_often(rows: Array) -> bool:
