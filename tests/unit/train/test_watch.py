@@ -72,7 +72,7 @@ def test_looks(days, expected):
 
 def test_the_looks_share_the_confidence_and_the_margin_is_the_gates():
     promotion = Promotion.model_validate({"metric": "ROCAUC", "nonInferiorityMargin": "0.01"})
-    assert shared_confidence(promotion) == pytest.approx(1 - 0.05 / 4)
+    assert shared_confidence(promotion) == pytest.approx(1 - 0.05 / 7), "four looks, and the later halves of three"
     assert margin_of(promotion, champion=0.8, trivial=0.5) == 0.01
     assert margin_of(promotion, champion=0.53, trivial=0.5) == pytest.approx(0.003), "a tenth of what the model gained"
     assert margin_of(promotion, champion=0.4, trivial=0.5) == 0
@@ -122,6 +122,15 @@ def test_a_worse_champion_is_reported_at_the_first_look(worse_champion):
     assert watch.worse
     assert float(watch.low) < float(watch.difference) < float(watch.high) < -0.02
     assert any("is worse than" in note for note in result.notes)
+
+
+def test_a_champion_that_is_worse_since_the_world_changed_back_is_reported(worse_champion):
+    """It was better on the first four days, so all eight days together say nothing."""
+    worse_champion.land(33, 36, slope=-2.0)
+    worse_champion.land(37, 42, slope=2.0)
+    watch = check(worse_champion)[0].watch
+    assert watch is not None
+    assert (watch.days, watch.rows, watch.worse) == (4, 400, True)
 
 
 def test_an_equally_good_champion_is_not_reported(world):

@@ -3,6 +3,9 @@
 Neither version has seen the rows: they are of the days after the hold-out of the promotion. The looks are scheduled
 after 4, 8, 16, … days and at the end of the watch. A look always uses the same days, whenever the check runs, and the
 looks share the confidence: testing every day would sooner or later find any champion worse.
+
+The later half of a look is compared as well. If the world changes back, a champion that was better at first is worse
+from then on, and all days together hide it.
 """
 
 from __future__ import annotations
@@ -44,8 +47,14 @@ def look_schedule(days: int) -> tuple[int, ...]:
 
 
 def shared_confidence(promotion: Promotion) -> float:
-    """Return the confidence level of each look, so that all of them together keep that of the promotion."""
-    return 1 - (1 - float(promotion.confidence)) / len(look_schedule(promotion.watch.days))
+    """Return the confidence level of each comparison, so that all of them together keep that of the promotion."""
+    looks = look_schedule(promotion.watch.days)
+    comparisons = len(looks) + sum(_has_halves(look) for look in looks)
+    return 1 - (1 - float(promotion.confidence)) / comparisons
+
+
+def _has_halves(look: int) -> bool:
+    return look >= 2 * FIRST_LOOK
 
 
 def watch_champion(ctx: CheckContext, monitor: MonitorData) -> WatchResult:
@@ -82,10 +91,18 @@ def _look(ctx: CheckContext, monitor: MonitorData, pointer: Pointer, ended: dt.d
     # Loading models imports scikit-learn, which checks between two looks do without.
     from modelmonitor_trainer.check.predecessor import compare_with_predecessor
 
-    window = (ended + dt.timedelta(days=1), ended + dt.timedelta(days=look))
+    last = ended + dt.timedelta(days=look)
     confidence = shared_confidence(promotion)
+
+    def compare(first: dt.date) -> WatchResult:
+        window = (first, last)
+        return compare_with_predecessor(ctx, monitor, pointer, window, confidence=confidence, min_days=FIRST_LOOK)
+
     try:
-        result = compare_with_predecessor(ctx, monitor, pointer, window, confidence=confidence, min_days=FIRST_LOOK)
+        result = compare(ended + dt.timedelta(days=1))
+        if result.finding is not None and not result.finding.worse and _has_halves(look):
+            later = compare(ended + dt.timedelta(days=1 + look // 2))
+            result = later if later.finding is not None and later.finding.worse else result
     except (BadConfiguration, BadData, NotFound) as error:
         # The rest of the check does not depend on it.
         _LOG.warning("the champion cannot be compared with its predecessor: %s", error)
@@ -132,7 +149,7 @@ def _parse_look(content: bytes, uri: str) -> ChampionWatch | None:
 def _note(watch: ChampionWatch) -> str:
     verdict = "worse than" if watch.worse else "not shown to be worse than"
     return (
-        f"{watch.champion} is {verdict} its predecessor {watch.predecessor} on {watch.rows:,} rows of the {watch.days} "
+        f"{watch.champion} is {verdict} its predecessor {watch.predecessor} on {watch.rows:,} rows of {watch.days} "
         f"days after its hold-out: the difference of {watch.metric} is {watch.difference} "
         f"({watch.low} to {watch.high})"
     )
