@@ -20,6 +20,7 @@ from modelmonitor_trainer.cluster.results import (
     service_of,
 )
 from modelmonitor_trainer.errors import BadConfiguration, CredentialsRefused, NotFound
+from modelmonitor_trainer.storage import s3
 from modelmonitor_trainer.storage.local import LocalStore
 from unit.cluster.fake_kubectl import FakeKubectl
 
@@ -100,12 +101,20 @@ def kubectl(fake: FakeKubectl) -> Kubectl:
     return Kubectl(program=fake.program)
 
 
-def test_a_service_is_forwarded_and_the_credentials_of_the_monitor_are_used_meanwhile(fake: FakeKubectl) -> None:
+def test_a_service_is_forwarded_and_the_store_has_the_credentials_of_the_monitor(
+    fake: FakeKubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, str | None] = {}
+
+    class Store(LocalStore):
+        def __init__(self, *_: object, **__: object) -> None:
+            seen.update({name: os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE")})
+
+    monkeypatch.setattr(s3, "S3Store", Store)
     with open_results(kubectl(fake), "ml", storage()) as access:
         assert access.endpoint == "http://s3.demo.svc:9000 (forwarded to port 43211)"
         assert access.credentials == "Secret 's3'"
-        assert os.environ["AWS_ACCESS_KEY_ID"] == "k"
-        assert "AWS_PROFILE" not in os.environ
+        assert seen == {"AWS_ACCESS_KEY_ID": "k", "AWS_PROFILE": None}
     assert os.environ["AWS_ACCESS_KEY_ID"] == os.environ["AWS_PROFILE"] == "mine"
     assert os.environ["AWS_SECRET_ACCESS_KEY"] == "mine"
 

@@ -349,7 +349,7 @@ def _scores(points: Floats, third: int, groups: npt.NDArray[np.int64]) -> Floats
         scores[first] -= (points[first] @ start - squares[first]) / (third - 1)
         scores[last] += (points[last] @ end - squares[last]) / (third - 1)
         return scores
-    for group in np.unique(groups[first | last]).tolist():
+    for group in sorted(set(groups[first | last].tolist())):
         members = groups == group
         earlier, later = first & ~members, last & ~members
         if earlier.any() and later.any():

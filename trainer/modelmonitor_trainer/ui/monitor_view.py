@@ -15,6 +15,7 @@ from modelmonitor_trainer.cluster.page import Tone, duration, full_stop
 from modelmonitor_trainer.cluster.status_page import tone_of
 from modelmonitor_trainer.registry.records import ServingPeriod
 from modelmonitor_trainer.report.histogram import WIDTH
+from modelmonitor_trainer.ui.addresses import check_link, training_link
 from modelmonitor_trainer.ui.results import MonitorResults, StoredCheck
 
 #: Entries of the table of events.
@@ -131,7 +132,7 @@ def _decision(decision: RecordedDecision, numbers: dict[str, str]) -> Event:
     version = f"{decision.version}: " if decision.version and decision.version not in decision.message else ""
     took = f" It took {duration(decision.seconds)}." if decision.seconds and decision.action != "Held" else ""
     number = _VERSION.match(decision.version or "")
-    page = f"trainings/{number[1]}" if number and number[1] in numbers and decision.action in _OF_TRAININGS else ""
+    page = training_link(number[1]) if number and number[1] in numbers and decision.action in _OF_TRAININGS else ""
     text = f"{version}{full_stop(decision.message)}{took}"
     return Event(decision.time, f"{decision.action}{reason}", text, tone_of(decision.action), page)
 
@@ -139,7 +140,7 @@ def _decision(decision: RecordedDecision, numbers: dict[str, str]) -> Event:
 def _checks(known: Iterable[CheckPoint], stored: Iterable[StoredCheck]) -> list[Event]:
     """Return checks, those with stored results once."""
     events = [
-        Event(check.due, check.verdict, check.message, tone_of(check.verdict), f"checks/{check.folder}", is_check=True)
+        Event(check.due, check.verdict, check.message, tone_of(check.verdict), check_link(check.folder), is_check=True)
         for check in stored
     ]
     jobs = {check.folder.partition("Z-")[2] for check in stored}
@@ -170,7 +171,7 @@ def _served(period: ServingPeriod, numbers: set[str]) -> Served:
         how=f"{tenure.action}. {full_stop(tenure.message)}".strip(),
         trained=f"{days}{rows}" if days else "",
         score=score,
-        page=f"trainings/{number[1]}" if number is not None and number[1] in numbers else "",
+        page=training_link(number[1]) if number is not None and number[1] in numbers else "",
     )
 
 

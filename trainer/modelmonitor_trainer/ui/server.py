@@ -6,7 +6,6 @@ import datetime as dt
 import hmac
 import http.client
 import logging
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,16 +20,13 @@ from modelmonitor_trainer.cluster.report_page import find_training_report, layou
 from modelmonitor_trainer.errors import ModelMonitorError, NotFound
 from modelmonitor_trainer.registry.layout import CheckLayout
 from modelmonitor_trainer.storage.base import Store
+from modelmonitor_trainer.ui.addresses import CHECK, MONITOR, TRAINING, fleet_link
 from modelmonitor_trainer.ui.fleet import Query
 from modelmonitor_trainer.ui.pages import REPORT_POLICY, RenderedPage, fleet_page, monitor_page, problem_page
 from modelmonitor_trainer.ui.results import CheckCache, MonitorResults, read_results
 from modelmonitor_trainer.ui.sources import MonitorSource
 
 _LOG = logging.getLogger(__name__)
-_NAME = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
-_MONITOR = re.compile(rf"/monitors/({_NAME})/({_NAME})(/?)")
-_CHECK = re.compile(rf"/monitors/({_NAME})/({_NAME})/checks/(\d{{8}}T\d{{6}}Z-{_NAME})")
-_TRAINING = re.compile(rf"/monitors/({_NAME})/({_NAME})/trainings/(\d{{1,9}})")
 #: Fields of a search, and characters of one.
 _FIELDS, _LONGEST = 20, 200
 _COOKIE = "modelmonitor-ui"
@@ -106,11 +102,11 @@ class Site:
         try:
             return self._route(path, fields)
         except (Missing, NotFound) as error:
-            return _problem(http.client.NOT_FOUND, "Not found", str(error), _up(path))
+            return _problem(http.client.NOT_FOUND, "Not found", str(error), fleet_link(path))
         except Denied as error:
-            return _problem(http.client.FORBIDDEN, "Not permitted", str(error), _up(path))
+            return _problem(http.client.FORBIDDEN, "Not permitted", str(error), fleet_link(path))
         except ModelMonitorError as error:
-            return _problem(http.client.BAD_GATEWAY, "Not available", str(error), _up(path))
+            return _problem(http.client.BAD_GATEWAY, "Not available", str(error), fleet_link(path))
 
     def _route(self, path: str, fields: Mapping[str, str]) -> Answer:
         if path == "/":
@@ -118,19 +114,19 @@ class Site:
                 fields.get("q", ""), fields.get("namespace", ""), fields.get("state", ""), fields.get("sort", "")
             )
             return Answer(http.client.OK, fleet_page(self.source.list(), query, self.clock()))
-        if match := _MONITOR.fullmatch(path):
+        if match := MONITOR.fullmatch(path):
             if not match[3]:  # links of the page are relative to it
                 return _redirect(f"{match[2]}/")
             return Answer(http.client.OK, self._monitor(self.source.find(match[1], match[2])))
-        if match := _CHECK.fullmatch(path):
+        if match := CHECK.fullmatch(path):
             monitor = self.source.find(match[1], match[2])
             store = self.source.results(monitor)
             return _report(store, CheckLayout(f"{layout_of(monitor).checks(monitor.uid)}{match[3]}/").report)
-        if match := _TRAINING.fullmatch(path):
+        if match := TRAINING.fullmatch(path):
             monitor = self.source.find(match[1], match[2])
             store = self.source.results(monitor)
             return _report(store, find_training_report(store, monitor, int(match[3])))
-        return _problem(http.client.NOT_FOUND, "Not found", "There is no such page.", _up(path))
+        return _problem(http.client.NOT_FOUND, "Not found", "There is no such page.", fleet_link(path))
 
     def _monitor(self, monitor: ObservedMonitor) -> RenderedPage:
         """Return the page of a monitor; without its results if they cannot be opened."""
@@ -159,11 +155,6 @@ def _problem(status: int, heading: str, sentence: str, up: str = "") -> Answer:
 
 def _redirect(location: str, headers: Mapping[str, str] | None = None) -> Answer:
     return Answer(http.client.SEE_OTHER, problem_page("Moved", ""), {"Location": location, **(headers or {})})
-
-
-def _up(path: str) -> str:
-    """Return the address of the fleet relative to a path."""
-    return "../" * max(0, path.count("/") - 1) or "./"
 
 
 def _host_name(host: str | None) -> str:
