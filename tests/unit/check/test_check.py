@@ -231,3 +231,16 @@ def test_a_target_among_the_live_rows(world):
     assert verdict.verdict == "NoDrift"
     assert {o.name: o.outcome for o in result.detectors}["target"] == "NoDrift"
     assert next(c for c in result.drift.columns if c.name == "late").comparison.role == "Target"
+
+
+@pytest.mark.parametrize("drifted", [False, True])
+def test_that_data_have_stopped_to_arrive_is_said(world, drifted):
+    """A verdict is about the newest rows, however old they are."""
+    if drifted:
+        world.land_days(34, 40, lambda rows: rows | {"x": rows["x"] + 3.0})
+    age = "No rows have arrived for 4 days; those of 2013-02-09 are the newest."
+    for days, said in ((3, False), (4, True)):
+        verdict, result = world.check(now=dt.datetime(2013, 2, 10 + days, 6, tzinfo=dt.UTC))
+        assert verdict.verdict == ("Drift" if drifted else "NoDrift")
+        assert (age in result.notes) == said
+        assert verdict.message.endswith(age) == (said and not drifted)

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from modelmonitor_trainer.detect.gaps import days_after_gap
+from modelmonitor_trainer.detect.gaps import days_after_gap, days_overdue
 
 DAYS = [dt.date(2013, 1, 1) + dt.timedelta(days=number) for number in range(28)]
 
@@ -25,3 +25,23 @@ DAYS = [dt.date(2013, 1, 1) + dt.timedelta(days=number) for number in range(28)]
 def test_days_after_the_last_interruption_that_is_over(missing, first):
     arrived = {day for number, day in enumerate(DAYS) if number not in missing}
     assert list(days_after_gap(DAYS, arrived)) == DAYS[first:]
+
+
+@pytest.mark.parametrize(
+    ("arrived", "since", "overdue"),
+    [
+        (range(28), 0, None),
+        (range(28), 3, None),
+        (range(28), 4, 4),
+        (range(0, 28, 7), 6, None),  # a day of the week
+        (range(0, 28, 7), 15, None),
+        (range(0, 28, 7), 16, 16),
+        ([number for number in range(27) if number % 7 not in {4, 5}], 7, None),  # without weekends
+        ([3], 4, 4),
+        ([], 9, None),
+    ],
+)
+def test_days_for_which_unusually_no_data_have_arrived(arrived, since, overdue):
+    days = [DAYS[number] for number in arrived]
+    last = (days[-1] if days else DAYS[-1]) + dt.timedelta(days=since)
+    assert days_overdue(days, last) == overdue

@@ -40,10 +40,11 @@ from modelmonitor_trainer.detect.calendar import Calendar
 from modelmonitor_trainer.detect.coverage import Coverage, require_coverage
 from modelmonitor_trainer.detect.drift import DriftResult, find_drift
 from modelmonitor_trainer.detect.findings import Finding, find_unusual
+from modelmonitor_trainer.detect.gaps import days_overdue
 from modelmonitor_trainer.detect.labelling import require_labels, with_labels
 from modelmonitor_trainer.detect.quality import Violation, structural_violations
 from modelmonitor_trainer.detect.result import CheckResult, Side, largest_effect, served_score, top_features
-from modelmonitor_trainer.detect.verdict import ExplainedVerdict, decide, with_champion, with_drop
+from modelmonitor_trainer.detect.verdict import ExplainedVerdict, decide, with_age, with_champion, with_drop
 from modelmonitor_trainer.profile.engine import Engine
 from modelmonitor_trainer.storage.base import Store
 from modelmonitor_trainer.text import as_sentence
@@ -288,7 +289,18 @@ def _decide(findings: Findings, coverage: Coverage, rows: tuple[int, int], probl
     )
     decided = require_coverage(decided, coverage, float(data.sensitivity.minimum_coverage))
     decided = require_labels(decided, findings.labelling)
-    return with_champion(with_drop(decided, findings.performance), problem)
+    decided = with_champion(with_drop(decided, findings.performance), problem)
+    return with_age(decided, _age(findings.data))
+
+
+def _age(data: ProfiledData) -> str:
+    """Return in a sentence that the newest rows of a monitor are old; empty if they are not."""
+    monitor = data.source.monitor
+    days = [block.block.day for block in data.rows.current.blocks if block.block.day is not None and block.rows]
+    overdue = None if monitor is None else days_overdue(days, monitor.last_day)
+    if overdue is None:
+        return ""
+    return f"No rows have arrived for {overdue:,} days; those of {days[-1]} are the newest."
 
 
 def _notes(findings: Findings, unusual: Sequence[Finding], coverage: Coverage) -> tuple[str, ...]:
@@ -298,6 +310,7 @@ def _notes(findings: Findings, unusual: Sequence[Finding], coverage: Coverage) -
         *(finding.sentence for finding in unusual),
         *findings.notes,
         *(findings.labelling.notes() if findings.labelling else ()),
+        *filter(None, [_age(findings.data)]),
         *data.notes,
     )
     return with_coverage_notes(notes, coverage)

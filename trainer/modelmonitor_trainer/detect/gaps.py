@@ -1,9 +1,10 @@
-"""Gaps in data that arrive by day: an interruption that is over says nothing about how the data are now."""
+"""Interruptions of data that arrive by day: those that are over, and one that lasts."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Container, Sequence
+from itertools import pairwise
 
 #: A gap of so many expected days is an interruption; fewer are single missing days, which may still arrive.
 LONG_GAP = 7
@@ -25,3 +26,22 @@ def days_after_gap(expected: Sequence[dt.date], arrived: Container[dt.date]) -> 
         if expected[end] in arrived and not any(day in arrived for day in expected[end - LONG_GAP : end]):
             return expected[end:]
     return expected
+
+
+def days_overdue(days: Sequence[dt.date], last: dt.date) -> int | None:
+    """Return for how many days no data have arrived, if that is unusual; None if it is not.
+
+    It is unusual from more than twice the largest gap between days with data on, and a day.
+
+    Parameters
+    ----------
+    days
+        Days that have data, in order.
+    last
+        The last day that is over.
+    """
+    if not days:
+        return None
+    largest = max((later - earlier for earlier, later in pairwise(days)), default=dt.timedelta(days=1)).days
+    overdue = (last - days[-1]).days
+    return overdue if overdue > 2 * largest + 1 else None

@@ -6,10 +6,11 @@ The first of Corrupted, Drift, ChampionUnusable, PerformanceDrop, Inconclusive a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from modelmonitor_api.names import Reason
+from modelmonitor_api.outcomes import Verdict
 from modelmonitor_api.spec import Sensitivity
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnResult, DriftResult
 from modelmonitor_trainer.detect.hypotheses import in_words
@@ -100,6 +101,13 @@ def with_drop(decided: ExplainedVerdict, performance: Sequence[PerformanceResult
         return decided
     reason = Reason.INCONCLUSIVE if decided.name == "Inconclusive" else Reason.PERFORMANCE_DROP
     return ExplainedVerdict("PerformanceDrop", reason, decided.message)
+
+
+def with_age(decided: ExplainedVerdict, age: str) -> ExplainedVerdict:
+    """Return a verdict that no change was found with the sentence that its data are old; empty if they are not."""
+    if not age or decided.name not in {Verdict.NO_DRIFT.value, Verdict.INCONCLUSIVE.value}:
+        return decided
+    return replace(decided, message=f"{as_sentence(decided.message)} {age}")
 
 
 def probability(value: float) -> str:
