@@ -24,11 +24,8 @@ def find_position(text: str, kind: str, path: Path) -> tuple[int, int] | None:
     (int, int)
         The position of the key, or of the item of a list; None if there is no such document.
     """
-    for document in yaml.compose_all(text, Loader=yaml.SafeLoader):
-        children = _children(document)
-        if kind in (getattr(value, "value", None) for key, (_, value) in children.items() if key == "kind"):
-            return _position(document, path)
-    return None
+    document = _find_document(text, kind)
+    return None if document is None else _position(document, path)
 
 
 def find_plain_text(text: str, kind: str, path: Path) -> str | None:
@@ -43,10 +40,15 @@ def find_plain_text(text: str, kind: str, path: Path) -> str | None:
     path
         Names of keys and indices of lists.
     """
+    document = _find_document(text, kind)
+    return None if document is None else _plain_text(document, path)
+
+
+def _find_document(text: str, kind: str) -> yaml.Node | None:
     for document in yaml.compose_all(text, Loader=yaml.SafeLoader):
         children = _children(document)
         if kind in (getattr(value, "value", None) for key, (_, value) in children.items() if key == "kind"):
-            return _plain_text(document, path)
+            return document
     return None
 
 
