@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from api.fleet import served_fleet
-from modelmonitor_api.names import ConditionType
+from modelmonitor_api.names import ConditionType, Role
 from modelmonitor_operator.metrics.definitions import MONITOR_METRICS, OPERATOR_METRICS
 from support import monitors
 from support.apiserver import ApiServer
@@ -71,7 +71,7 @@ def test_an_alert_about_a_monitor_reaches_the_receiver(
             prometheus.wait_for(f"modelmonitor_active_timestamp_seconds{selector}")
             assert not receiver.alerts
 
-            scene.request_check("one", monitors.check("Corrupted", champion=monitors.champion()))
+            scene.finish(Role.CHECK, monitors.check("Corrupted", champion=monitors.champion()))  # the first check
             scene.wait_condition(ConditionType.DRIFT_DETECTED, "Unknown", "Corrupted")
             alert = wait_until(lambda: next(iter(receiver.alerts), None), "an alert", hint=f"see {prometheus.log}")
             assert alert["status"] == "firing"

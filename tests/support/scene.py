@@ -162,7 +162,9 @@ class Scene:
         return job
 
     def request_check(self, token: str, answer: CheckVerdict | Failure, name: str = "flights", **ending: Any) -> Object:
-        """Request a check by annotation and finish it with `answer`."""
+        """Request a check by annotation and finish it with `answer`; no other one may be running."""
+        running = [job for job in self.jobs(Role.CHECK, name) if not jobs.finished(job)]
+        assert not running, f"{jobs.names(running)} could be mistaken for the requested check"
         self.annotate(names.ANNOTATION_CHECK_REQUESTED, token, name)
         return self.finish(Role.CHECK, answer, name, **ending)
 
