@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zlib
+from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from modelmonitor_policy import TrainingTurn
 
 #: Namespace and name.
 Key = tuple[str, str]
+#: Deletions that are remembered: those of the last minutes, even if a namespace with many monitors is deleted.
+MAX_DELETIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class ObjectCache:
         self._entries: dict[Kind, dict[Key, _Entry]] = {kind: {} for kind in Kind}
         self._dictionaries: dict[Kind, bytes] = {}
         self._jobs: dict[str, dict[Key, None]] = {}
+        self._deleted: OrderedDict[tuple[Kind, Key], int] = OrderedDict()
         self._running: dict[Key, Key] = {}
         self._queued: dict[Key, TrainingTurn] = {}
 
@@ -46,7 +50,8 @@ class ObjectCache:
         """Store an object, unless a newer version is known; return whether anything that matters has changed."""
         key, version = key_of(resource), int(resource["metadata"]["resourceVersion"])
         before = self._entries[kind].get(key)
-        if before is not None and before.version >= version:
+        known = before.version if before is not None else self._deleted.get((kind, key), -1)
+        if known >= version:
             return False
         fields = self._pack(kind, _trim(kind, resource))
         uid = (resource["metadata"].get("labels") or {}).get(names.LABEL_MONITOR_UID, "")
@@ -56,8 +61,16 @@ class ObjectCache:
         self._index(kind, key, resource)
         return before is None or before.fields != fields
 
+    def delete(self, kind: Kind, key: Key, version: int) -> None:
+        """Forget an object that was deleted at a version; no late answer to an earlier request brings it back."""
+        self.remove(kind, key)
+        self._deleted[kind, key] = version
+        self._deleted.move_to_end((kind, key))
+        while len(self._deleted) > MAX_DELETIONS:
+            self._deleted.popitem(last=False)
+
     def remove(self, kind: Kind, key: Key) -> None:
-        """Forget an object: it is deleted, or what is known of it is not certain."""
+        """Forget an object: what is known of it is not certain."""
         entry = self._entries[kind].pop(key, None)
         self._unindex(kind, key)
         if entry is not None and kind is Kind.JOB:

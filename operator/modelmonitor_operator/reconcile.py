@@ -265,8 +265,12 @@ class Reconciler:
             raise Unavailable(f"CronJob {name} of a deleted monitor of the same name has not been collected yet")
         if live is not None and not belongs_to(live, resource):
             raise NameCollision(_collision("CronJob", name))
-        if live is None or not is_up_to_date(live, wanted):
+        if live is None:
             await self._gateway.apply_cron_job(wanted)
+        elif not is_up_to_date(live, wanted):
+            # Its monitor may have been deleted in the meantime: it must be neither adopted nor created again.
+            unchanged = {key: live["metadata"][key] for key in ("uid", "resourceVersion") if key in live["metadata"]}
+            await self._gateway.apply_cron_job({**wanted, "metadata": wanted["metadata"] | unchanged})
 
     async def _roll_out(self, monitor: Monitor, status: ModelMonitorStatus, now: dt.datetime) -> Rollout | None:
         """Make the Deployment that serves the champion use its version; return the progress.

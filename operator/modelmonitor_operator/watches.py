@@ -99,7 +99,7 @@ class Watch:
                     self.seen = time.time()
                     version = change.resource["metadata"]["resourceVersion"]
                     if change.type == "DELETED":
-                        self._remove(key_of(change.resource))
+                        self._delete(change.resource)
                     elif change.type != "BOOKMARK":
                         self._put(change.resource)
             except Expired:
@@ -110,6 +110,13 @@ class Watch:
     def _put(self, resource: Object) -> None:
         if self._cache.put(self.kind, resource):
             self._notify(self.kind, resource)
+
+    def _delete(self, resource: Object) -> None:
+        key = key_of(resource)
+        known = self._cache.get(self.kind, key)
+        self._cache.delete(self.kind, key, int(resource["metadata"]["resourceVersion"]))
+        if known is not None:
+            self._notify(self.kind, known)
 
     def _remove(self, key: Key) -> None:
         resource = self._cache.get(self.kind, key)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
+
 from modelmonitor_api import names
 from modelmonitor_operator.cache import ObjectCache
 from modelmonitor_operator.gateway import Kind
@@ -93,3 +95,22 @@ def test_similar_objects_take_little_memory() -> None:
         cache.put(Kind.MONITOR, resource)
     sizes = [len(entry.fields) for entry in cache._entries[Kind.MONITOR].values()]
     assert sum(sizes) / len(sizes) < 400
+
+
+def test_a_late_answer_does_not_bring_a_deleted_object_back() -> None:
+    cache = ObjectCache()
+    cache.put(Kind.MONITOR, versioned(10))
+    cache.delete(Kind.MONITOR, KEY, 12)
+    assert not cache.put(Kind.MONITOR, versioned(11))
+    assert cache.get(Kind.MONITOR, KEY) is None
+    assert cache.put(Kind.MONITOR, versioned(13)), "it was created again"
+    cache.remove(Kind.MONITOR, KEY)
+    assert cache.put(Kind.MONITOR, versioned(13)), "what was only forgotten can be read again"
+
+
+def test_only_the_newest_deletions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelmonitor_operator.cache.MAX_DELETIONS", 2)
+    cache = ObjectCache()
+    for name in ("a", "b", "c"):
+        cache.delete(Kind.JOB, ("demo", name), 9)
+    assert [cache.put(Kind.JOB, job(name, 5)) for name in ("a", "b", "c")] == [True, False, False]
