@@ -278,7 +278,10 @@ class InMemoryCluster:
     async def apply_cron_job(self, cron_job: Object) -> Object:
         def apply() -> Object:
             name = cron_job["metadata"]["name"]
-            live = self.cron_jobs.get(name, {"metadata": self._meta()})
+            seen, present = cron_job["metadata"].get("resourceVersion"), self.cron_jobs.get(name)
+            if seen is not None and (present is None or present["metadata"]["resourceVersion"] != seen):
+                raise Conflict(f"cronjobs.batch {name!r} has been modified")
+            live = {"metadata": self._meta()} if present is None else present
             self.cron_jobs[name] = merged(live, cron_job)
             self._touch(self.cron_jobs[name])
             self.writes.append(("apply", name))

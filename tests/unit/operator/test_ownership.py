@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -48,6 +49,33 @@ async def test_a_cron_job_of_a_deleted_predecessor_is_waited_for(cluster: InMemo
     del cluster.cron_jobs["flights-check"]
     await cluster.settle()
     assert cluster.condition("Ready") == ("True", "Accepted")
+
+
+@pytest.mark.parametrize("collected", [False, True])
+async def test_a_cron_job_that_the_garbage_collector_has_changed_meanwhile_is_not_taken_back(
+    cluster: InMemoryCluster, monkeypatch: pytest.MonkeyPatch, *, collected: bool
+) -> None:
+    """The monitor is deleted while a pass updates its CronJob, which is orphaned or collected."""
+    cluster.add()
+    await cluster.settle()
+    seen = copy.deepcopy(cluster.cron_jobs["flights-check"])
+    cluster.monitors["flights"]["spec"]["schedule"] = "1 1 * * *"
+    if collected:
+        del cluster.cron_jobs["flights-check"]
+    else:
+        metadata = cluster.cron_jobs["flights-check"]["metadata"]
+        del metadata["ownerReferences"]
+        metadata["resourceVersion"] += "1"
+
+    async def late(*_: str) -> Any:
+        return seen
+
+    monkeypatch.setattr(cluster, "get_cron_job", late)
+    with pytest.raises(Conflict, match="has been modified"):
+        await cluster.reconcile()
+    left = cluster.cron_jobs.get("flights-check")
+    assert (left is None) == collected
+    assert left is None or "ownerReferences" not in left["metadata"]
 
 
 async def test_a_job_of_another_owner_is_not_changed(cluster: InMemoryCluster) -> None:
