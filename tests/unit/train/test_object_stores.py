@@ -1,5 +1,6 @@
 """Trainings on S3-compatible stores: those that ignore conditions, and those whose requests fail now and then."""
 
+import collections
 import threading
 
 import pytest
@@ -81,6 +82,21 @@ def every(number, fault, method="PUT"):
     return chosen
 
 
+def first_of_each_object(number, fault):
+    """Return a fault of the first so many writes of each object: no writer meets more, however they take turns."""
+    counts = collections.Counter()
+    lock = threading.Lock()
+
+    def chosen(request):
+        if request.method != "PUT":
+            return None
+        with lock:
+            counts[request.path] += 1
+            return fault if counts[request.path] <= number else None
+
+    return chosen
+
+
 @pytest.mark.parametrize(
     "fault",
     [every(3, CONFLICT), every(3, Fault(cut=True)), every(3, BUSY), every(4, Fault(cut=True), "GET")],
@@ -117,7 +133,7 @@ def test_two_approvals_that_race_on_a_store_with_conflicts(remote, standin, prox
     versions = [remote.train(1).version]
     remote.land(19, 40, slope=-2.0)  # from the same data, there would be no second version
     versions.append(remote.train(2).version)
-    proxy.fault = every(2, CONFLICT)
+    proxy.fault = first_of_each_object(2, CONFLICT)
     outcomes, ready = [], threading.Barrier(2)
 
     def approve(version):
