@@ -84,7 +84,7 @@ def every(number, fault, method="PUT"):
 
 def first_of_each_object(number, fault):
     """Return a fault of the first so many writes of each object: no writer meets more, however they take turns."""
-    counts = collections.Counter()
+    counts: collections.Counter[str] = collections.Counter()
     lock = threading.Lock()
 
     def chosen(request):
