@@ -13,7 +13,7 @@ from support.apiserver import ApiServer
 from support.client import Client, Credentials
 from support.lake import Lake
 from support.operator import OperatorProcess, install, unexpected_logs
-from support.plugin import Plugin
+from support.plugin import Plugin, bind
 from support.s3 import S3Server
 from support.scene import Scene
 
@@ -93,17 +93,7 @@ def mmon(api_server: ApiServer, namespace: str, tmp_path: Path) -> Plugin:
 def of_user(api_server: ApiServer, cluster: Client, namespace: str, tmp_path: Path) -> Plugin:
     """The plugin of a service account that has the rules of the sample, and nothing else."""
     role = next(item for item in yaml.safe_load_all(USER.read_text()) if item["metadata"]["name"] == "mmon-user")
-    cluster.create({**role, "kind": "Role"}, namespace)
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "ann"}}
-    cluster.create(account, namespace)
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "ann"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "mmon-user"},
-        "subjects": [{"kind": "ServiceAccount", "name": "ann", "namespace": namespace}],
-    }
-    cluster.create(binding, namespace)
+    bind(cluster, namespace, "ann", role["rules"])
     credentials = Credentials(api_server.url, cluster.token("ann", namespace), api_server.credentials.ca_file)
     return Plugin(credentials.write_kubeconfig(tmp_path / "ann.kubeconfig"), namespace, tmp_path)
 

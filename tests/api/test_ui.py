@@ -20,7 +20,7 @@ from support import jobs
 from support.apiserver import ApiServer
 from support.client import Client, Credentials
 from support.lake import Lake
-from support.plugin import Plugin, with_secret
+from support.plugin import Plugin, bind, with_secret
 from support.pods import Pod
 from support.s3 import S3Server
 from support.scene import Scene
@@ -126,16 +126,8 @@ def test_in_a_pod_the_service_account_decides_what_is_shown(
     with pytest.raises(Denied, match="cannot list resource"):
         source.list()
     rules = [{"apiGroups": ["modelmonitor.io"], "resources": ["modelmonitors"], "verbs": ["get", "list"]}]
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "ui"}, "rules": rules}
-    cluster.create(role, namespace)
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "ui"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "ui"},
-        "subjects": [{"kind": "ServiceAccount", "name": "ui", "namespace": namespace}],
-    }
-    cluster.create(binding, namespace)
+    bind(cluster, namespace, "ui-reader", rules)
+    (identity / "token").write_text(cluster.token("ui-reader", namespace))
     [monitor] = source.list().monitors
     assert source.find(namespace, "flights").uid == monitor.uid
     with pytest.raises(BadConfiguration, match="an administrator can permit them"):

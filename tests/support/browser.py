@@ -10,9 +10,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
 )
+#: Browsers are not among the packages that the tests install: without one, what only a browser can show stays untested.
+NEEDS_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
 # The page in a frame, because windows have a minimum width. The frame measures, because the page has no scripts.
 FRAME = """<!doctype html><body style="margin: 0">

@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from support.client import Client
 from support.processes import program
 from support.scene import Scene
 
@@ -43,6 +44,17 @@ class Plugin:
         output, errors = process.communicate(timeout=180)
         assert process.returncode == code, (process.returncode, output, errors)
         return json.loads(output)
+
+
+def bind(cluster: Client, namespace: str, account: str, rules: Sequence[Mapping[str, Any]]) -> None:
+    """Create a service account with a Role of its own."""
+    api = "rbac.authorization.k8s.io"
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    reference = {"apiGroup": api, "kind": "Role", "name": account}
+    common = {"apiVersion": f"{api}/v1", "metadata": {"name": account}}
+    cluster.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}}, namespace)
+    cluster.create({**common, "kind": "Role", "rules": list(rules)}, namespace)
+    cluster.create({**common, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]}, namespace)
 
 
 def with_secret(scene: Scene, data: Mapping[str, str]) -> None:

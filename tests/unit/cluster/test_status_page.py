@@ -91,6 +91,10 @@ def waiting(reason: str) -> WaitingJob:
             "  Drifted  temp (effect 0.31)",
         ),
         (
+            {"last_check": last_check(rows=RowCounts(reference=90000, current=28000))},  # without a champion
+            "Rows     28,000 current, 90,000 in the reference\n",
+        ),
+        (
             {"last_check": last_check(rows=RowCounts(reference=90000, current=28000), new_rows=1200)},
             "28,000 current, 90,000 in the reference; 1,200 are newer than the champion's training data",
         ),

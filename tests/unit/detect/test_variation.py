@@ -338,13 +338,13 @@ def test_days_of_many_categories_are_not_odd_by_chance():
         return np.bincount(np.append(g.integers(0, 130, 300 - odd), np.zeros(odd, dtype=int)), minlength=130)
 
     for calendar in (None, days(30, 7)):
-        found = [
+        columns = [
             fit(
                 Series(np.array([day() for _ in range(30)]), np.array([day() for _ in range(7)]), ordered=False),
                 calendar,
             )
             for _ in range(40)
         ]
-        assert not any(variation.odd_current(LEVEL, 0.15) for variation in found)
+        assert not any(variation.odd_current(LEVEL, 0.15) for variation in columns)
     odd = Series(np.array([day() for _ in range(30)]), np.array([day(), day(180), day()]), ordered=False)
     assert fit(odd).odd_current(LEVEL, 0.15) == (1,)

@@ -14,14 +14,14 @@ from modelmonitor_trainer.check.pipeline import check_files
 from modelmonitor_trainer.check.sources.files import Files
 from modelmonitor_trainer.report.check_page import render
 from modelmonitor_trainer.storage.open import open_store
-from support.browser import CHROMIUM, browse, measure, run_frame
+from support.browser import NEEDS_BROWSER, browse, measure, run_frame
 from unit.train.conftest import World
 from unit.train.test_tasks import Lake
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 HOSTILE = '<script>document.title = "run"</script>\'"><img src=x onerror="document.title=1">'
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+pytestmark = NEEDS_BROWSER
 
 # The controls of the table of columns, clicked as a reader does; the page itself has no scripts.
 CLICKS = """<!doctype html><iframe id="page" src="page.html" style="border: 0; width: 1200px; height: 6000px"></iframe>

@@ -12,11 +12,11 @@ from modelmonitor_api.status import RecentCheck, RecordedDecision
 from modelmonitor_trainer.cluster.observed import observe_monitor
 from modelmonitor_trainer.ui.server import Site, make_server
 from support import monitors
-from support.browser import CHROMIUM, browse, complaints, measure
+from support.browser import NEEDS_BROWSER, browse, complaints, measure
 from unit.cluster.observed import DAY, NOW, last_check, observed
 from unit.ui.monitored import COOKIE, TOKEN, served, site_of, write_check
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+pytestmark = NEEDS_BROWSER
 
 HOSTILE = "<script>document.title = 'run'</script>'\"><img src=x onerror='document.title=1'>"
 LONG = "a_column_with_a_name_that_goes_on_" * 7

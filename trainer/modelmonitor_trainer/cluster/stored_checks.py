@@ -31,11 +31,16 @@ def read_checks(store: Store, monitor: ObservedMonitor, most: int) -> tuple[Chec
     most
         Maximum number of checks.
     """
-    folders = [CheckLayout(folder) for folder in store.children(layout_of(monitor).checks(monitor.uid))]
-    newest = sorted((folder for folder in folders if folder.due is not None), key=lambda folder: folder.folder)[-most:]
+    newest = newest_checks(store, monitor, most)
     with ThreadPoolExecutor(_THREADS) as pool:
         points = pool.map(functools.partial(_read, store), newest)
         return ordered(point for point in points if point is not None)
+
+
+def newest_checks(store: Store, monitor: ObservedMonitor, most: int) -> list[CheckLayout]:
+    """Return the folders of the newest stored checks of a monitor, oldest first."""
+    folders = [CheckLayout(folder) for folder in store.children(layout_of(monitor).checks(monitor.uid))]
+    return sorted((folder for folder in folders if folder.due is not None), key=lambda folder: folder.folder)[-most:]
 
 
 def _read(store: Store, folder: CheckLayout) -> CheckPoint | None:

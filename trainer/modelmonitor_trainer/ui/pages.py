@@ -62,18 +62,13 @@ def fleet_page(listing: Listing, query: Query, now: dt.datetime) -> RenderedPage
     rows = [fleet_row(monitor, now) for monitor in listing.monitors]
     chosen = select_rows(rows, query)
     bad = sum(row.tone is Tone.BAD for row in rows)
-    count = f"{len(rows):,} monitor{'' if len(rows) == 1 else 's'}"
     states = ", ".join(f"{number:,} {state}" for state, number in count_states(rows).items())
     tone = Tone.BAD if bad else Tone.GOOD if rows else Tone.UNSURE
     return _page(
         "fleet.html.j2",
         title="ModelMonitors",
         tone=tone_class(tone),
-        heading=f"{bad:,} of {count} need{'s' if bad == 1 else ''} attention"
-        if bad
-        else count
-        if rows
-        else "No monitors",
+        heading=_fleet_heading(len(rows), bad),
         sentence=states or "No ModelMonitor is visible here. The getting-started guide shows how to create one.",
         subtitle=f"{now.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC. {listing.note}".strip(),
         rows=chosen[:MOST_ROWS],
@@ -87,6 +82,14 @@ def fleet_page(listing: Listing, query: Query, now: dt.datetime) -> RenderedPage
         most_cells=CELLS,
         now=now,
     )
+
+
+def _fleet_heading(count: int, bad: int) -> str:
+    """Return how many monitors there are, and how many of them need attention."""
+    monitors = f"{count:,} monitor{'' if count == 1 else 's'}"
+    if bad:
+        return f"{bad:,} of {monitors} need{'s' if bad == 1 else ''} attention"
+    return monitors if count else "No monitors"
 
 
 def _query_string(query: Query, order: str) -> str:
@@ -138,7 +141,7 @@ def problem_page(heading: str, sentence: str, *, up: str = "") -> RenderedPage:
 
 
 def _page(template: str, **context: object) -> RenderedPage:
-    helpers = {"tone_class": tone_class, "age": age, "until": until, "score_text": score_text}
+    helpers = {"tone_class": tone_class, "until": until, "score_text": score_text}
     html = render_page(template, {**helpers, **context})
     styles = " ".join(f"'sha256-{_digest(style)}'" for style in _STYLE.findall(html))
     policy = (
@@ -150,11 +153,6 @@ def _page(template: str, **context: object) -> RenderedPage:
 
 def _digest(style: str) -> str:
     return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-
-
-def age(time: dt.datetime, now: dt.datetime) -> str:
-    """Return how long ago a time is."""
-    return f"{duration(max(0.0, (now - time).total_seconds()))} ago"
 
 
 def until(time: dt.datetime, now: dt.datetime) -> str:

@@ -20,6 +20,7 @@ from modelmonitor_api.scores import ServedScore
 from modelmonitor_api.status import RecordedDecision
 from modelmonitor_trainer.cluster.observed import ObservedMonitor
 from modelmonitor_trainer.cluster.report_page import layout_of, trainings
+from modelmonitor_trainer.cluster.stored_checks import newest_checks
 from modelmonitor_trainer.errors import ModelMonitorError, NotFound
 from modelmonitor_trainer.registry.layout import CheckLayout
 from modelmonitor_trainer.registry.ledger import read_ledger
@@ -139,7 +140,7 @@ def read_results(store: Store, monitor: ObservedMonitor, cache: CheckCache) -> M
             return ()
 
     return MonitorResults(
-        checks=attempt("The checks", lambda: _read_checks(store, layout.checks(monitor.uid), cache)),
+        checks=attempt("The checks", lambda: _read_checks(store, monitor, cache)),
         trainings=attempt("The trainings", lambda: trainings(store, monitor)),
         tenures=attempt("The champions", lambda: _tenures(ModelRegistry(store, layout))),
         decisions=attempt("The ledger", lambda: read_ledger(store, layout, monitor.uid)),
@@ -152,14 +153,12 @@ def _tenures(registry: ModelRegistry) -> list[ServingPeriod]:
     return [] if stored is None else stored[0].all_periods()
 
 
-def _read_checks(store: Store, prefix: str, cache: CheckCache) -> list[StoredCheck]:
-    folders = [CheckLayout(folder) for folder in store.children(prefix)]
-    newest = sorted((folder for folder in folders if folder.due is not None), key=lambda folder: folder.folder)
+def _read_checks(store: Store, monitor: ObservedMonitor, cache: CheckCache) -> list[StoredCheck]:
+    def read(folder: CheckLayout) -> StoredCheck | None:
+        return cache.get(folder.verdict, functools.partial(read_check, store, folder))
+
     with ThreadPoolExecutor(_THREADS) as pool:
-        checks = pool.map(
-            lambda folder: cache.get(folder.verdict, functools.partial(read_check, store, folder)), newest[-CHECKS:]
-        )
-        return [check for check in checks if check is not None]
+        return [check for check in pool.map(read, newest_checks(store, monitor, CHECKS)) if check is not None]
 
 
 def read_check(store: Store, folder: CheckLayout) -> StoredCheck | None:

@@ -168,15 +168,12 @@ class OwnCluster:
         Namespaces that are shown; empty is all.
     prefixes
         URI prefixes below which results may be read.
-    region
-        Region of the object store.
     """
 
     namespaces: Sequence[str]
     prefixes: Sequence[str]
-    region: str | None = None
     identity: Path = IDENTITY
-    _stores: list[Store] = field(default_factory=list)
+    _store: Store | None = None
     _parsed: ParsedMonitors = field(default_factory=ParsedMonitors)
 
     def list(self) -> Listing:
@@ -197,12 +194,12 @@ class OwnCluster:
             raise BadConfiguration(
                 f"results below {root} are not shown; an administrator can permit them with ui.results of the chart"
             )
-        if not self._stores:
+        if self._store is None:
             from modelmonitor_trainer.storage.s3 import RetryPolicy, S3Store
 
             patience = RetryPolicy(connect_seconds=3, read_seconds=15, attempts=2)
-            self._stores.append(S3Store(None, self.region, patience=patience))
-        return self._stores[0]
+            self._store = S3Store(None, None, patience=patience)
+        return self._store
 
     def close(self) -> None:
         """Do nothing: no port is forwarded."""
