@@ -42,7 +42,9 @@ def test_a_calibrated_check_of_a_monitor_imports_nothing_that_only_training_need
     for day in range(40):
         folder = tmp_path / "live" / f"date={dt.date(2026, 1, 1) + dt.timedelta(days=day)}"
         folder.mkdir(parents=True)
-        pq.write_table(pa.table({"x": g.normal(size=100), "y": g.integers(0, 2, 100)}), folder / "0.parquet")
+        # Whole numbers as doubles could have been 32-bit floats, which takes a closer look.
+        columns = {"x": g.normal(size=100), "whole": g.integers(0, 9, 100).astype(float), "y": g.integers(0, 2, 100)}
+        pq.write_table(pa.table(columns), folder / "0.parquet")
     file = tmp_path / "monitor.yaml"
     file.write_text(f"""
 apiVersion: modelmonitor.io/v1alpha1
@@ -57,7 +59,7 @@ spec:
   model:
     task: BinaryClassification
     target: "y"
-    features: [{{name: x, type: Numeric}}]
+    features: [{{name: x, type: Numeric}}, {{name: whole, type: Numeric}}]
   retraining: {{estimator: {{name: LogisticRegression}}}}
   promotion: {{metric: ROCAUC}}
 """)

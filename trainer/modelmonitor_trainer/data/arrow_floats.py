@@ -6,6 +6,7 @@ decimal and as 64-bit float is the same double. Nothing here calls ``to_numpy``,
 
 from __future__ import annotations
 
+import ctypes
 import functools
 
 import numpy as np
@@ -17,8 +18,8 @@ from modelmonitor_trainer.arrays import Array, Floats
 _SECONDS_PER_DAY = 86_400
 #: Integers up to this are doubles, and so are powers of ten up to this exponent: a quotient of both is rounded once.
 _EXACT_INTEGER, _EXACT_POWER = 2**53, 22
-#: Doubles that are inspected before all of them are.
-_FEW = 512
+#: Doubles that are inspected one by one, then together, before all of them are.
+_FIRST, _FEW = 8, 512
 #: Of these, fractions of a usual size that are inspected, and the digits of those that were 32-bit floats.
 _FRACTIONS, _USUAL, _MANY_DIGITS, _NARROW_DIGITS = 32, (1e-20, 1e20), 15, 7
 
@@ -100,19 +101,35 @@ def holds_narrow(array: pa.DoubleArray) -> bool:
     All are such floats, with at most seven digits as these, and some with more than 14 as doubles. Of random doubles,
     one in 500 million is a 32-bit float. A few values show of nearly all columns that they are others.
     """
-    values = _view(array, np.float64)
-    if array.null_count:
-        values = values[valid_of(array)]
-    few = values[:: max(1, values.size // _FEW)]
+    if any(_is_wide(array[index].as_py()) for index in range(0, len(array), max(1, len(array) // _FIRST))):
+        return False
+    few = _some_of(array)
     if not _are_narrow(few):
         return False
     low, high = _USUAL
-    fractions = np.unique(few[(few != np.rint(few)) & (np.abs(few) > low) & (np.abs(few) < high)])[:_FRACTIONS]
+    # Not np.unique, which imports masked arrays: that takes longer than a small check.
+    fractions = few[(few != np.rint(few)) & (np.abs(few) > low) & (np.abs(few) < high)]
+    fractions = np.array(sorted({*fractions.tolist()})[:_FRACTIONS])
     return (
         any(_digits(str(value)) >= _MANY_DIGITS for value in fractions.tolist())
         and all(_digits(str(value)) <= _NARROW_DIGITS for value in fractions.astype(np.float32))
-        and _are_narrow(values)
+        and _are_narrow(present_in(array)[0])
     )
+
+
+def _some_of(array: pa.DoubleArray) -> Floats:
+    """Return values that are not NULL from all parts of an array; all of them if there are few."""
+    step = max(1, len(array) // _FEW)
+    values: Floats = _view(array, np.float64)[::step]
+    if not array.null_count:
+        return values
+    values = values[valid_of(array)[::step]]
+    return values if values.size >= _FRACTIONS else present_in(array)[0]
+
+
+def _is_wide(value: float | None) -> bool:
+    """Whether a double is not a 32-bit float; NULL and NaN are what any type has."""
+    return value is not None and value == value and ctypes.c_float(value).value != value
 
 
 def _digits(number: str) -> int:

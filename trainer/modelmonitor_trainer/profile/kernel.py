@@ -141,6 +141,7 @@ class Binning:
         self._range = (-np.inf if minimum is None else minimum, np.inf if maximum is None else maximum)
         self._cells = np.zeros((2, table.edges + 2), dtype=np.int64)
         self._moments = _Moments(minimum=np.inf, maximum=-np.inf)
+        self._results = self._cells.ctypes.data, ctypes.byref(self._moments)
         self._rows = self._nulls = 0
         self._shift: float | None = None
 
@@ -158,8 +159,7 @@ class Binning:
             len(array),
             self._shift or 0.0,
             *self._range,
-            self._cells.ctypes.data,
-            ctypes.byref(self._moments),
+            *self._results,
         )
         self._rows += len(array)
         self._nulls += nulls
