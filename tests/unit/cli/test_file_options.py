@@ -241,7 +241,7 @@ def test_bytes_are_compared_if_they_are_text(check):
     assert check("--ignore", "digest,image")[1]["verdict"] == "NoDrift"
 
 
-@pytest.mark.parametrize("kind", ["row numbers", "seconds", "many files", "dates"])
+@pytest.mark.parametrize("kind", ["row numbers", "seconds", "many files", "runs", "dates as numbers", "dates"])
 def test_columns_that_only_grow_are_named(check, kind):
     g = np.random.default_rng(1)
 
@@ -252,6 +252,10 @@ def test_columns_that_only_grow_are_named(check, kind):
             return pa.array(1.7e9 + np.sort(g.uniform(start, start + ROWS, ROWS)))
         if kind == "many files":
             return pa.array(start + g.exponential(50, ROWS).clip(0, ROWS - 1))
+        if kind == "runs":
+            return pa.array([start // ROWS] * ROWS)
+        if kind == "dates as numbers":
+            return pa.array([20_260_101 + 100 * (start // ROWS) + int(day) for day in g.integers(0, 28, ROWS)])
         first = dt.date(2013, 1, 1) + dt.timedelta(start // 100)
         return pa.array([(first + dt.timedelta(int(day))).isoformat() for day in g.integers(0, 20, ROWS)])
 
@@ -268,12 +272,22 @@ def test_columns_that_only_grow_are_named(check, kind):
     assert check("--ignore", "grows")[1]["verdict"] == "NoDrift"
 
 
+def test_columns_that_grow_are_left_out_by_the_option_that_the_note_prints(check):
+    for side, first in (("reference", 0), ("current", ROWS)):
+        row = np.arange(first, first + ROWS)
+        parquet(check.folder / side / "0.parquet", x=numbers(first), **{"row id": row, "number": 2 * row})
+    (note,) = [note for note in check()[1]["notes"] if "continue where the reference ends" in note]
+    options = shlex.split(note.rpartition(": ")[2])
+    assert set(columns_of(check(*options)[1])) == {"x"}
+
+
 def test_a_column_that_moved_has_not_grown(check):
     for number, side in enumerate(("reference", "current")):
         parquet(
             check.folder / side / "0.parquet",
             moved=numbers(number) + 50 * number,
             uniform=np.random.default_rng(number).uniform(size=ROWS) + 2 * number,
+            amount=20_260_199 + 1000 * number + np.arange(ROWS) % 7,
             code=words(number, *(("a", "b") if number else ("c", "d"))),
         )
     code, result = check()

@@ -85,7 +85,7 @@ def _notes_on_growth(growing: Sequence[str], wording: Wording) -> list[str]:
         return []
     text = (
         f"All current values of {listed(growing, _SHOWN)} continue where the reference ends. Row numbers and "
-        f"times only grow, so they differ in every window. {wording.leave_out.format(column=growing[0])}"
+        f"times only grow, so they differ in every window. {wording.leave_out(growing)}"
     )
     return [text]
 

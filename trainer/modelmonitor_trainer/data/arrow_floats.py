@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -129,7 +130,7 @@ def _some_of(array: pa.DoubleArray) -> Floats:
 
 def _is_wide(value: float | None) -> bool:
     """Whether a double is not a 32-bit float; NULL and NaN are what any type has."""
-    return value is not None and value == value and ctypes.c_float(value).value != value
+    return value is not None and not math.isnan(value) and ctypes.c_float(value).value != value
 
 
 def _digits(number: str) -> int:

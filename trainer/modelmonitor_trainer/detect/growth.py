@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -24,6 +25,8 @@ _GAP = 0.05
 _EVEN = 0.02
 #: Smallest number of values that are compared with evenly spaced ones.
 _MIN_VALUES = 50
+#: Years of dates that are written as numbers.
+_YEARS = 1970, 2100
 #: Share of the values of a column of text that must be dates.
 _DATES = 0.95
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}.*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}( \d{1,2}:\d{2}.*)?")
@@ -91,8 +94,9 @@ def _goes_on(before: NumericProfile, now: NumericProfile) -> bool:
 def growing_columns(reference: WindowProfile, current: WindowProfile) -> list[str]:
     """Return the columns whose current values all continue where those of the reference end.
 
-    They do if each batch lies above the one before, or if the values of both windows are evenly spaced, one window
-    directly above the other. Text is tested for dates that do not occur in the reference.
+    They do if no batch lies below the one before and most lie above it, if the values of both windows are evenly
+    spaced, one window directly above the other, or if they are dates as numbers, such as 20260131. Text is tested for
+    dates that do not occur in the reference.
     """
     return [
         name
@@ -116,10 +120,27 @@ def _grows(before: ColumnProfile, now: ColumnProfile, batches: Sequence[ColumnPr
     if not np.isfinite([before.minimum, before.maximum, now.minimum, now.maximum]).all():
         return False
     numeric = [p for p in batches if isinstance(p, NumericProfile) and p.present]
-    if len(numeric) >= _BATCHES and all(low.maximum <= high.minimum < high.maximum for low, high in pairwise(numeric)):
+    if _climbs(numeric) or all(map(_is_date_number, (before.minimum, before.maximum, now.minimum, now.maximum))):
         return True
     gap = now.minimum - before.maximum
     return gap <= _GAP * (before.maximum - before.minimum) and _is_even(before) and _is_even(now)
+
+
+def _climbs(batches: Sequence[NumericProfile]) -> bool:
+    """Whether batches go up in steps, as days do; several may have the same value, as the days of a week do."""
+    pairs = list(pairwise(batches))
+    above = sum(low.maximum < high.maximum for low, high in pairs)
+    return above >= _BATCHES - 1 and all(low.maximum <= high.minimum for low, high in pairs)
+
+
+def _is_date_number(value: float) -> bool:
+    """Whether a number can be a date without separators, such as 20260131."""
+    year, rest = divmod(value, 10_000)
+    month, day = divmod(rest, 100)
+    try:
+        return value == int(value) and _YEARS[0] <= dt.date(int(year), int(month), int(day)).year <= _YEARS[1]
+    except ValueError:
+        return False
 
 
 def _is_even(profile: NumericProfile) -> bool:

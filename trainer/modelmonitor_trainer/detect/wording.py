@@ -5,7 +5,8 @@ Everything that reads "partition" or "file" in a message comes from here. No tes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 
@@ -36,7 +37,7 @@ class Wording:
     independent_rows
         How to declare that rows are independent.
     leave_out
-        How to leave a ``{column}`` out.
+        Columns → how to leave them out.
     decimal_commas
         How to declare that numbers have decimal commas.
     correlations_option
@@ -54,9 +55,18 @@ class Wording:
     more_rows: str
     not_compared: Mapping[str, str]
     independent_rows: str
-    leave_out: str
+    leave_out: Callable[[Sequence[str]], str]
     decimal_commas: str
     correlations_option: str = ""
+
+
+def _remove_features(columns: Sequence[str]) -> str:
+    return f"Remove from model.features what is no feature: {', '.join(columns)}."
+
+
+def _ignore_columns(columns: Sequence[str]) -> str:
+    options = [",".join(columns)] if not any("," in column for column in columns) else columns
+    return f"Leave out what is no feature: {' '.join(f'--ignore {shlex.quote(option)}' for option in options)}"
 
 
 PARTITIONS = Wording(
@@ -75,7 +85,7 @@ PARTITIONS = Wording(
         "Target": "one side has no labels",
         "Prediction": "there are no logged predictions of this model from before the live window",
     },
-    leave_out="Remove {column} from model.features.",
+    leave_out=_remove_features,
     decimal_commas="set spec.data.csv.decimal to a comma",
 )
 FILES = Wording(
@@ -94,7 +104,7 @@ FILES = Wording(
         "Target": "one side has no values of the target",
         "Prediction": "one side has no predictions",
     },
-    leave_out="Leave it out with --ignore {column}.",
+    leave_out=_ignore_columns,
     decimal_commas="pass --decimal ,",
     correlations_option="request them with --correlations",
 )
