@@ -61,6 +61,26 @@ def test_every_known_change_of_unit_is_named(change):
     assert change.words in violation.message
 
 
+@pytest.mark.parametrize("factor", [100, 1000, 1e6, 1 / 100, 1 / 1000, 1e-6])
+@pytest.mark.parametrize("draw", ["normal", "laplace", "uniform"])
+def test_a_factor_of_centered_values_is_named(factor, draw):
+    g = np.random.default_rng(0)
+    make = {"normal": g.normal, "laplace": g.laplace, "uniform": lambda size: g.uniform(-1, 1, size)}[draw]
+    days = [make(size=300) + g.normal(0, 0.1) for _ in range(40)]
+    days[35] = days[35] * factor
+    (violation,) = violations_of(days[:30], days[30:])
+    assert f"looks like a factor of {'1/' if factor < 1 else ''}{max(factor, 1 / factor):,.0f} in" in violation.message
+    assert len(violation.blocks) == 1
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
+def test_outliers_of_centered_values_are_not_a_factor(share):
+    g = np.random.default_rng(0)
+    days = [g.normal(size=300) for _ in range(40)]
+    days[35][: int(share * 300)] *= 1000
+    assert violations_of(days[:30], days[30:]) == []
+
+
 def test_all_units_that_explain_a_day_are_named():
     """A mild day in °C is as far from one in °F as metres are from feet."""
     g = np.random.default_rng(0)
@@ -77,6 +97,8 @@ MAKERS = {
     "t": lambda g: [g.standard_t(2, 200) for _ in range(60)],
     "days": lambda g: [g.normal(g.normal(0, 2), 1, 200) for _ in range(60)],
     "heavy days": lambda g: [g.normal(2 * g.standard_t(2), 1, 200) for _ in range(60)],
+    "crisis": lambda g: [g.normal(0, 1 if day < 50 else 30, 200) for day in range(60)],
+    "often zero": lambda g: [(g.random(200) < 0.1) * g.normal(0, g.lognormal(), 200) for _ in range(60)],
     "walk": lambda g: [g.normal(mean, 0.3, 200) for mean in g.normal(size=60).cumsum()],
     "weeks": lambda g: [g.gamma(3, (1 + (i % 7 > 4)) * g.lognormal(0, 0.1), 200) for i in range(60)],
     "rain": lambda g: [(g.random() < 0.2) * g.gamma(0.5, g.lognormal(), 200) for _ in range(60)],

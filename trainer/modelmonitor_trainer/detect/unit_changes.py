@@ -2,7 +2,8 @@
 
 A batch whose values moved by a known factor or formula is corrupted, not drifted. All of these must hold: few rows are
 where those of the day before were; the step from it is a multiple of the largest step so far; and after inverting the
-formula, the batch is close to the day before, with a normal spread and range. So daily and seasonal variation, heavy
+formula, the batch is close to the day before, with a normal spread and range. Centered values, whose mean no factor
+moves, must be spread wider or narrower than on any day by a factor of 50. So daily and seasonal variation, heavy
 tails and outliers are not reported. Columns whose spread varies strongly from day to day are not tested.
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from modelmonitor_api.outcomes import ViolationKind
 from modelmonitor_api.spec import Feature
+from modelmonitor_trainer.arrays import Floats
 from modelmonitor_trainer.detect.quality import Violation
 from modelmonitor_trainer.profile.columns import NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
@@ -29,6 +31,9 @@ MIN_BLOCKS = 7
 MIN_VALUES = 50
 #: Smallest distance between the batch and the day before: most rows must have moved, not a few outliers.
 _MIN_DISTANCE = 0.75
+#: Where the mean has not moved, as that of centered values: smallest factor between the spread and that of any day so
+#: far, and smallest share of rows that have left an interval, or come into it.
+_MIN_SCALE, _MIN_ELSEWHERE = 50.0, 0.9
 #: Smallest step from the day before, in units of the largest step so far.
 _MIN_STEP = 2.0
 #: Without a day before, smallest distance of the mean from the range of means, in units of that range. After a gap, a
@@ -82,6 +87,8 @@ def _known_changes() -> tuple[Change, ...]:
 
 
 KNOWN_CHANGES = _known_changes()
+#: Those that change the spread and not what is in the middle.
+_SCALES = tuple(change for change in KNOWN_CHANGES if not change.offset and change.factor > 0)
 
 
 @dataclass(frozen=True)
@@ -259,18 +266,19 @@ def _changes(
     smallest, spread, largest = ordinary.spreads
     if largest > _STEADY * spread or largest > _STEADY_RANGE * smallest:
         return []
-    low, high = ordinary.means
-    if before is not None:
-        origin, like = before.mean, before
-    else:
+    origin, like = (before.mean, before) if before else (float(np.clip(profile.mean, *ordinary.means)), usual)
+    least = _MIN_STEP * ordinary.step
+    if before is None:
         # The closest mean so far replaces the day before, and this batch must be much farther away.
-        origin, like = float(np.clip(profile.mean, low, high)), usual
-        if abs(profile.mean - origin) <= (_MIN_OUTSIDE + gap) * ordinary.width:
-            return []
-    if abs(profile.mean - origin) <= _MIN_STEP * ordinary.step or _distance(profile, like) < _MIN_DISTANCE:
+        least = max(least, (_MIN_OUTSIDE + gap) * ordinary.width)
+    if abs(profile.mean - origin) > least and _kolmogorov_smirnov(profile, like) >= _MIN_DISTANCE:
+        candidates = KNOWN_CHANGES
+    elif not smallest / _MIN_SCALE < profile.deviation < largest * _MIN_SCALE:
+        candidates = _SCALES if _kuiper(profile, like) >= _MIN_ELSEWHERE else ()
+    else:
         return []
     fitting = []
-    for order, change in enumerate(KNOWN_CHANGES):
+    for order, change in enumerate(candidates):
         if _fits(profile, change, before, ordinary):
             moved = ((profile.mean - change.offset) / change.factor - origin) / max(ordinary.step, 1e-300)
             wider = np.log(profile.deviation / abs(change.factor) / spread)
@@ -294,7 +302,18 @@ def _fits(profile: NumericProfile, change: Change, before: NumericProfile | None
     return bool(is_near and is_spread and low - slack <= ends[0] and ends[1] <= high + slack)
 
 
-def _distance(one: NumericProfile, other: NumericProfile) -> float:
-    """Return the Kolmogorov-Smirnov distance at the edges of the bins."""
+def _kolmogorov_smirnov(one: NumericProfile, other: NumericProfile) -> float:
+    """Return the largest difference of the distribution functions at the edges of the bins."""
+    return float(np.abs(_differences(one, other)).max())
+
+
+def _kuiper(one: NumericProfile, other: NumericProfile) -> float:
+    """Return the largest difference of the shares in an interval of bins (Kuiper 1960), which a new spread changes."""
+    differences = _differences(one, other)
+    return float(max(0.0, differences.max()) - min(0.0, differences.min()))
+
+
+def _differences(one: NumericProfile, other: NumericProfile) -> Floats:
     below = [np.cumsum(p.counts) / max(1, int(p.counts.sum())) for p in (one, other)]
-    return float(np.abs(below[0] - below[1]).max())
+    differences: Floats = below[0] - below[1]
+    return differences
