@@ -24,16 +24,14 @@ def with_column(name, values):
     return lambda table: table.set_column(table.column_names.index(name), name, pa.array(values(table)))
 
 
-def fahrenheit(table):
-    return table["x"].to_numpy() * 1000.0 + 5.0
-
-
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
         (with_column("x", lambda table: [None] * table.num_rows), "lacks 100 % of its values"),
         (with_column("x", lambda table: [1.5] * table.num_rows), "has the value 1.5 in all of 100 rows"),
         (with_column("x", lambda table: ["good"] * table.num_rows), "holds text"),
+        (with_column("x", lambda table: table["x"].to_numpy() * 1000), "looks like a factor of 1,000"),
+        (with_column("x", lambda table: table["x"].to_numpy() / 1000), "looks like a factor of 1/1,000"),
         (lambda table: table.drop_columns(["x"]), "has no column 'x'"),
         (lambda table: pa.concat_tables([table] * 5), "has 500 rows, far more than any day before"),
     ],

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.detect.quality import (
@@ -19,9 +20,15 @@ from modelmonitor_trainer.detect.quality import (
     has_one_value,
     structural_violations,
 )
-from modelmonitor_trainer.detect.unit_changes import MIN_BLOCKS, MIN_VALUES, row_count_violations, unit_changes
+from modelmonitor_trainer.detect.unit_changes import (
+    MIN_BLOCKS,
+    MIN_SCALE,
+    MIN_VALUES,
+    row_count_violations,
+    unit_changes,
+)
 from modelmonitor_trainer.detect.wording import PARTITIONS
-from modelmonitor_trainer.profile.columns import NumericProfile
+from modelmonitor_trainer.profile.columns import ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 
 #: A day is tested against the others if its mean is farther from the quartiles of all means, in interquartile ranges.
@@ -76,7 +83,7 @@ def _unlike_the_others(features: Sequence[Feature], window: WindowProfile, stack
     return [ended for violation in violations if (ended := _cut_violation(violation, names)) is not None]
 
 
-def _odd_days(features: Sequence[Feature], days: Sequence[BatchProfile]) -> np.typing.NDArray[np.bool_]:
+def _odd_days(features: Sequence[Feature], days: Sequence[BatchProfile]) -> npt.NDArray[np.bool_]:
     odd = np.zeros(len(days), dtype=bool)
     if len(days) < MIN_BLOCKS:
         return odd
@@ -91,17 +98,28 @@ def _odd_days(features: Sequence[Feature], days: Sequence[BatchProfile]) -> np.t
         single = np.array([p is not None and p.present >= MIN_VALUES and has_one_value(p) for p in profiles])
         if single.sum() < len(days) / 2 and _runs(single) <= _MAX_STUCK_RUNS:
             odd |= single
-        means = np.array(
-            [p.mean if isinstance(p, NumericProfile) and p.finite >= MIN_VALUES else np.nan for p in profiles]
-        )
-        if np.isfinite(means).sum() >= MIN_BLOCKS:
-            low, high = np.nanquantile(means, [0.25, 0.75])
-            with np.errstate(invalid="ignore"):
-                odd |= (means < low - _FAR * (high - low)) | (means > high + _FAR * (high - low))
+        odd |= _odd_numbers(profiles)
     return odd
 
 
-def _runs(days: np.typing.NDArray[np.bool_]) -> int:
+def _odd_numbers(profiles: Sequence[ColumnProfile | None]) -> npt.NDArray[np.bool_]:
+    """Return the days whose values lie elsewhere than on most days, or are spread much wider or narrower."""
+    numeric = [p if isinstance(p, NumericProfile) and p.finite >= MIN_VALUES else None for p in profiles]
+    means = np.array([p.mean if p else np.nan for p in numeric])
+    if np.isfinite(means).sum() < MIN_BLOCKS:
+        return np.zeros(len(profiles), dtype=bool)
+    low, high = np.nanquantile(means, [0.25, 0.75])
+    spreads = np.array([p.deviation if p else np.nan for p in numeric])
+    usual = np.nanquantile(spreads, 0.5)
+    with np.errstate(invalid="ignore"):
+        is_far = (means < low - _FAR * (high - low)) | (means > high + _FAR * (high - low))
+        # Of days with one value, the caller decides.
+        is_rescaled = (spreads > usual * MIN_SCALE) | ((spreads > 0) & (spreads < usual / MIN_SCALE))
+    odd: npt.NDArray[np.bool_] = is_far | is_rescaled
+    return odd
+
+
+def _runs(days: npt.NDArray[np.bool_]) -> int:
     """Return the number of runs of days."""
     return int(np.count_nonzero(days & ~np.concatenate([[False], days[:-1]])))
 

@@ -33,7 +33,7 @@ MIN_VALUES = 50
 _MIN_DISTANCE = 0.75
 #: Where the mean has not moved, as that of centered values: smallest factor between the spread and that of any day so
 #: far, and smallest share of rows that have left an interval, or come into it.
-_MIN_SCALE, _MIN_ELSEWHERE = 50.0, 0.9
+MIN_SCALE, _MIN_ELSEWHERE = 50.0, 0.9
 #: Smallest step from the day before, in units of the largest step so far.
 _MIN_STEP = 2.0
 #: Without a day before, smallest distance of the mean from the range of means, in units of that range. After a gap, a
@@ -273,7 +273,7 @@ def _changes(
         least = max(least, (_MIN_OUTSIDE + gap) * ordinary.width)
     if abs(profile.mean - origin) > least and _kolmogorov_smirnov(profile, like) >= _MIN_DISTANCE:
         candidates = KNOWN_CHANGES
-    elif not smallest / _MIN_SCALE < profile.deviation < largest * _MIN_SCALE:
+    elif not smallest / MIN_SCALE < profile.deviation < largest * MIN_SCALE:
         candidates = _SCALES if _kuiper(profile, like) >= _MIN_ELSEWHERE else ()
     else:
         return []
