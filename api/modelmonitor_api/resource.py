@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 #: A text of a status.
 Text = Annotated[str, Field(max_length=1024)]
 
-_ACRONYMS = {"uri": "URI", "uid": "UID", "id": "ID", "sha256": "SHA256"}
+_ACRONYMS = {"uri": "URI", "url": "URL", "uid": "UID", "id": "ID", "sha256": "SHA256"}
 
 
 def camel(name: str) -> str:

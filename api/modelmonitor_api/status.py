@@ -299,6 +299,13 @@ class RecordedDecision(Message):
     )
 
 
+class Notified(Message):
+    """What the sink of notifications has received about a monitor."""
+
+    entry: Text | None = Field(None, description="Newest entry of the history, as time, action and version.")
+    check: Text | None = Field(None, description="Newest check with another verdict, as time and Job.")
+
+
 class HandledRequests(Message):
     """Tokens of the requests by annotation that have been handled."""
 
@@ -375,4 +382,10 @@ class ModelMonitorStatus(Message):
         description="Newest decisions, suppressed ones included, newest first. The next pod writes them to the ledger "
         "under storage.resultsURI, which keeps all.",
         max_length=MAX_DECISIONS,
+    )
+    notified: Notified | None = Field(
+        None, description="What the sink of notifications has received; absent while none is configured."
+    )
+    page_url: Text | None = Field(
+        None, description="Address of the monitor's page, if the chart's ui.externalURL is set."
     )

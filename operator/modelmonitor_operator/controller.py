@@ -16,6 +16,8 @@ from modelmonitor_operator.cached_gateway import CachedGateway, RecordingGateway
 from modelmonitor_operator.gateway import Conflict, Gateway, GatewayError, Kind, Object
 from modelmonitor_operator.metrics.activity import Activity
 from modelmonitor_operator.metrics.state import WatchTime
+from modelmonitor_operator.notifications.cloud_events import Origin
+from modelmonitor_operator.notifications.notifier import Notifier, Sink
 from modelmonitor_operator.reconcile import Reconciler
 from modelmonitor_operator.settings import Settings
 from modelmonitor_operator.training_slots import TrainingSlots
@@ -47,6 +49,8 @@ class Controller:
         Clock for the age of the last resync, in seconds.
     activity
         Where the work is counted.
+    sink
+        Where notifications go; nowhere if None.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Controller:
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         monotonic: Callable[[], float] = time.monotonic,
         activity: Activity | None = None,
+        sink: Sink | None = None,
     ) -> None:
         self._settings = settings
         self._gateway = gateway
@@ -69,7 +74,9 @@ class Controller:
             self.process, WORKERS, expected=(GatewayError,), group=lambda key: key[0]
         )
         self._slots = TrainingSlots(self.cache, settings.training_limits)
-        self._settled = Reconciler(CachedGateway(self.cache), settings, clock, self._slots)
+        self.notifier = self._make_notifier(sink)
+        self._notified = self.notifier.mark_of if self.notifier is not None else None
+        self._settled = Reconciler(CachedGateway(self.cache), settings, clock, self._slots, notified=self._notified)
         self._listing = asyncio.Lock()
         kinds = [Kind.CRON_JOB, Kind.JOB, *([Kind.DEPLOYMENT] if settings.rollouts else [])]
         self._watches = [
@@ -86,6 +93,8 @@ class Controller:
     async def start(self) -> None:
         """Start to watch, to resync and to work."""
         runs = [self._work(), self._resync(), *(watch.run() for watch in self._watches)]
+        if self.notifier is not None:
+            runs.append(self.notifier.run())
         self._tasks = [asyncio.create_task(run) for run in runs]
 
     async def stop(self) -> None:
@@ -139,6 +148,20 @@ class Controller:
         self._agenda.forget(key)
         self.queue.forget(key)
         self.activity.forget(key)
+        if self.notifier is not None:
+            self.notifier.forget(key)
+
+    def _make_notifier(self, sink: Sink | None) -> Notifier | None:
+        if sink is None:
+            return None
+        return Notifier(
+            sink,
+            lambda key: self.cache.get(Kind.MONITOR, key),
+            lambda key: self.queue.add(key, Priority.RESYNC),
+            origin=Origin(self._settings.cluster, self._settings.pages_url),
+            words=frozenset(self._settings.notifications_types),
+            count=self.activity.count_notification,
+        )
 
     def _start_queued(self) -> None:
         """Enqueue the monitors whose trainings waited for a slot, as far as there are slots."""
@@ -150,6 +173,8 @@ class Controller:
         try:
             with self.activity.count_errors():
                 await self._pass(key)
+            if self.notifier is not None:
+                self.notifier.consider(key)
         finally:
             if self._slots.give_back(key):
                 self._start_queued()
@@ -166,7 +191,9 @@ class Controller:
                 self._agenda.set(key, wake_at, self._clock())
                 return
         gateway = RecordingGateway(self._gateway, self.cache, new=resource is not None and self._is_new(resource))
-        reconciler = Reconciler(gateway, self._settings, self._clock, self._slots, self.activity.count_changes)
+        reconciler = Reconciler(
+            gateway, self._settings, self._clock, self._slots, self.activity.count_changes, self._notified
+        )
         try:
             with self.activity.measure_pass("api_server"):
                 wake_at = await reconciler.reconcile(*key)

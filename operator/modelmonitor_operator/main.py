@@ -15,6 +15,7 @@ from modelmonitor_operator.kubernetes_gateway import KubernetesGateway, connect,
 from modelmonitor_operator.metrics.activity import Activity
 from modelmonitor_operator.metrics.server import MetricsServer
 from modelmonitor_operator.metrics.state import StateCollector
+from modelmonitor_operator.notifications.http_sink import HTTPSink
 from modelmonitor_operator.settings import Settings
 
 #: The operator counts as stuck when no resync has succeeded for this many of its periods.
@@ -113,7 +114,9 @@ def run(settings: Settings, liveness: str = "http://0.0.0.0:8080/healthz") -> No
     api = connect()
     settings = dataclasses.replace(settings, cluster=identify_cluster(api))
     activity = Activity()
-    controller = Controller(settings, KubernetesGateway(api, activity.count_request), activity=activity)
+    gateway = KubernetesGateway(api, activity.count_request)
+    sink = HTTPSink(settings.notifications_url, settings.notifications_token) if settings.notifications_url else None
+    controller = Controller(settings, gateway, activity=activity, sink=sink)
     state = StateCollector(__version__, settings.resync_seconds, controller.queue, controller.watch_times)
     activity.registry.register(state)
     operator = Operator(settings, controller)

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from modelmonitor_api.names import ConditionType, Reason
 from modelmonitor_api.resource import InvalidSpec
-from modelmonitor_api.status import ModelMonitorStatus, QueuedTraining, Rollout, WaitingJob
+from modelmonitor_api.status import ModelMonitorStatus, Notified, QueuedTraining, Rollout, WaitingJob
 from modelmonitor_operator import conditions, manifests
 from modelmonitor_operator.cache import Key
 from modelmonitor_operator.conditions import Finding
@@ -29,6 +29,7 @@ from modelmonitor_operator.events import events_between
 from modelmonitor_operator.gateway import Conflict, Forbidden, Gateway, GatewayError, Invalid, Object, Unavailable
 from modelmonitor_operator.monitor import Monitor
 from modelmonitor_operator.observation import belongs_to, belongs_to_predecessor, observe_jobs, observe_started_job
+from modelmonitor_operator.pages import page_url
 from modelmonitor_operator.rollout import blocked, next_step
 from modelmonitor_operator.settings import Settings
 from modelmonitor_operator.training_slots import TrainingSlots
@@ -149,6 +150,9 @@ class Reconciler:
         Slots of concurrent trainings; without them, their number is not limited.
     on_change
         Is called with a monitor's namespace and name and two versions of its status, once the new one is written.
+    notified
+        Returns what was delivered to the sink of notifications about a monitor, given its status; without it, no
+        status takes note of that.
     """
 
     def __init__(
@@ -158,8 +162,10 @@ class Reconciler:
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         slots: TrainingSlots | None = None,
         on_change: Callable[[Key, ModelMonitorStatus, ModelMonitorStatus], None] | None = None,
+        notified: Callable[[Key, ModelMonitorStatus], Notified] | None = None,
     ) -> None:
         self._slots = slots
+        self._notified = notified
         self._on_change = on_change
         self._gateway = gateway
         self._settings = settings
@@ -182,6 +188,10 @@ class Reconciler:
         state, findings = await self._act(state, now)
         generation = resource["metadata"].get("generation", 1)
         new = conditions.set_conditions(state.status, findings, generation, now)
+        notified = self._notified((namespace, name), old) if self._notified is not None else None
+        new = new.model_copy(
+            update={"notified": notified, "page_url": page_url(self._settings.pages_url, namespace, name)}
+        )
         await self._write(resource, old, new, now)
         return _next_pass(state, now)
 

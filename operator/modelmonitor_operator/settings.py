@@ -6,8 +6,10 @@ The defaults are those of the chart's values; a test compares them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
+from modelmonitor_operator.words import known_word, nearest_word
 from modelmonitor_policy import TrainingLimits
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -45,6 +47,14 @@ class Settings:
         Least severe messages that are logged (LOG_LEVEL): debug, info, warning or error.
     log_format
         Format of the log (LOG_FORMAT): json or plain.
+    notifications_url
+        Where CloudEvents are sent (NOTIFICATIONS_URL); empty for nowhere.
+    notifications_token
+        Bearer token for it (NOTIFICATIONS_TOKEN); empty for none.
+    notifications_types
+        Verdicts and actions that are sent (NOTIFICATIONS_TYPES, comma-separated); empty for all.
+    pages_url
+        Where people reach the pages over the monitors (UI_EXTERNAL_URL), without a slash at its end; empty if nowhere.
     cluster
         Identifies the cluster, so that monitors of two clusters do not share results; from the API server's
         certificate authority, not from the environment.
@@ -60,6 +70,11 @@ class Settings:
     rollouts: bool = False
     log_level: str = "info"
     log_format: str = "json"
+    #: The addresses of some receivers contain a secret.
+    notifications_url: str = field(default="", repr=False)
+    notifications_token: str = field(default="", repr=False)
+    notifications_types: tuple[str, ...] = ()
+    pages_url: str = ""
     cluster: str | None = None
     training_limits: TrainingLimits = _UNLIMITED
 
@@ -106,6 +121,10 @@ class Settings:
             rollouts=flag("ROLLOUTS", default=cls.rollouts),
             log_level=choice("LOG_LEVEL", cls.log_level, _LOG_LEVELS),
             log_format=choice("LOG_FORMAT", cls.log_format, _LOG_FORMATS),
+            notifications_url=_url(environment, "NOTIFICATIONS_URL"),
+            notifications_token=environment.get("NOTIFICATIONS_TOKEN", "").strip(),
+            notifications_types=_words(environment, "NOTIFICATIONS_TYPES"),
+            pages_url=_url(environment, "UI_EXTERNAL_URL").rstrip("/"),
             training_limits=TrainingLimits(
                 count("MAX_CONCURRENT_TRAININGS"), count("MAX_CONCURRENT_TRAININGS_PER_NAMESPACE")
             ),
@@ -117,6 +136,26 @@ def _port(environment: Mapping[str, str]) -> int:
     if not (value.isdigit() and int(value) <= _MAX_PORT):
         raise ValueError(f"METRICS_PORT is {value!r}; it must be a port, and 0 means no metrics")
     return int(value)
+
+
+def _words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    words = _names(environment.get(name, ""))
+    for word in words:
+        if known_word(word) != word:
+            nearest = nearest_word(word)
+            hint = f"; did you mean {nearest}?" if nearest else ""
+            raise ValueError(f"{name} names {word!r}, which is neither a verdict nor an action of the history{hint}")
+    return words
+
+
+def _url(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "").strip()
+    parts = urlsplit(value)
+    if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise ValueError(f"{name} is not a URL that begins with http:// or https:// and has a host")
+    if "@" in parts.netloc:
+        raise ValueError(f"{name} contains a user name or a password; put credentials into a Secret")
+    return value
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from modelmonitor_operator.cache import Key
 from modelmonitor_operator.gateway import GatewayError
 from modelmonitor_operator.metrics import definitions as d
 from modelmonitor_operator.metrics.definitions import Metric
-from modelmonitor_operator.metrics.words import known_word
+from modelmonitor_operator.words import known_word
 
 _MIB = 2**20
 #: Upper bounds of the histograms: seconds of a pass, seconds of a training, and bytes.
@@ -46,6 +46,7 @@ class Activity:
         self._passes = self._histogram(d.RECONCILE_DURATION, _PASS_SECONDS)
         self._errors = self._counter(d.RECONCILE_ERRORS)
         self._requests = self._counter(d.REQUESTS)
+        self._notifications = self._counter(d.NOTIFICATIONS)
         self._training_seconds: dict[Key, float] = {}
         # Series that begin at zero, so that their first increase is seen.
         for outcome in TrainingOutcome:
@@ -71,6 +72,10 @@ class Activity:
     def count_request(self, verb: str, code: str) -> None:
         """Count a request to the API server; can be called from any thread."""
         self._requests.labels(verb, code).inc()
+
+    def count_notification(self, outcome: str) -> None:
+        """Count an attempt to deliver a notification."""
+        self._notifications.labels(outcome).inc()
 
     def count_changes(self, key: Key, old: ModelMonitorStatus, new: ModelMonitorStatus) -> None:
         """Count the decisions, and the training that has ended, between two versions of a status."""

@@ -158,6 +158,12 @@ REQUESTS = _of_operator(
     "code",
     kind="counter",
 )
+NOTIFICATIONS = _of_operator(
+    "notifications_total",
+    "Number of attempts to deliver a notification, by outcome: Delivered, Refused, or Failed and to be tried again",
+    "outcome",
+    kind="counter",
+)
 RESYNC_INTERVAL = _of_operator(
     "resync_interval_seconds", "Time between two comparisons of the monitors with a list, as set for the operator"
 )
@@ -178,6 +184,7 @@ OPERATOR_METRICS = (
     RECONCILE_DURATION,
     RECONCILE_ERRORS,
     REQUESTS,
+    NOTIFICATIONS,
     RESYNC_INTERVAL,
     WATCH,
 )

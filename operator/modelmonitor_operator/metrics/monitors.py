@@ -16,7 +16,7 @@ from modelmonitor_api.status import MAX_TOP_FEATURES
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.metrics import definitions as d
 from modelmonitor_operator.metrics.definitions import Metric
-from modelmonitor_operator.metrics.words import column_name, identifier, known_word
+from modelmonitor_operator.words import column_name, identifier, known_word
 from modelmonitor_policy.schedule import longest_interval, validate_schedule
 
 #: Values of the labels that are not those of every metric of a monitor, and the value.

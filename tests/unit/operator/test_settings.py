@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,11 @@ VALUES = Path(__file__).parents[3] / "charts" / "modelmonitor" / "values.yaml"
         ({"TRAINER_IMAGE": "x", "METRICS_FEATURES": "some"}, "METRICS_FEATURES"),
         ({"TRAINER_IMAGE": "x", "LOG_FORMAT": "yaml"}, "LOG_FORMAT"),
         ({"TRAINER_IMAGE": "x", "LOG_LEVEL": "chatty"}, "LOG_LEVEL"),
+        ({"TRAINER_IMAGE": "x", "NOTIFICATIONS_URL": "events.example"}, "NOTIFICATIONS_URL is not a URL that begins"),
+        ({"TRAINER_IMAGE": "x", "NOTIFICATIONS_URL": "https://"}, "NOTIFICATIONS_URL is not a URL that begins"),
+        ({"TRAINER_IMAGE": "x", "NOTIFICATIONS_URL": "https://me:secret@events.example"}, "credentials into a Secret"),
+        ({"TRAINER_IMAGE": "x", "NOTIFICATIONS_TYPES": "Drift,Promotd"}, "'Promotd'.* did you mean Promoted?"),
+        ({"TRAINER_IMAGE": "x", "UI_EXTERNAL_URL": "ftp://models.example"}, "UI_EXTERNAL_URL"),
     ],
 )
 def test_invalid_settings_are_rejected_with_a_sentence(environment: dict[str, str], words: str) -> None:
@@ -54,6 +60,22 @@ def test_settings_from_the_environment() -> None:
     )
     expected = Settings("trainer:1", ("demo", "other"), "Never", ("a", "b"), 15.0, 9090, True, True, "debug", "plain")
     assert settings == replace(expected, training_limits=TrainingLimits(8, 2))
+
+
+def test_settings_of_notifications() -> None:
+    settings = Settings.from_environment(
+        {
+            "TRAINER_IMAGE": "x",
+            "NOTIFICATIONS_URL": "https://events.example/hook?id=1",
+            "NOTIFICATIONS_TOKEN": "t0ken\n",
+            "NOTIFICATIONS_TYPES": "Drift, Promoted",
+            "UI_EXTERNAL_URL": "https://models.example/ml/",
+        }
+    )
+    assert (settings.notifications_url, settings.notifications_token) == ("https://events.example/hook?id=1", "t0ken")
+    assert settings.notifications_types == ("Drift", "Promoted")
+    assert settings.pages_url == "https://models.example/ml"
+    assert not re.search("t0ken|hook", repr(settings))
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:

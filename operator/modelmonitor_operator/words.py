@@ -1,10 +1,11 @@
-"""What may be the value of a label: words from fixed lists, and names.
+"""What may be in a label of a metric, or the type of a notification: words from fixed lists, and names.
 
 Statuses contain what pods reported, which is untrusted. Anything else would add series without limit, or carry data.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 
 from modelmonitor_api.outcomes import RunOutcome, TrainingOutcome, Verdict
@@ -18,6 +19,11 @@ _ENUMERATIONS = (Reason, GateReason, FailureReason, Verdict, RunOutcome, Trainin
 _WORDS = frozenset(member.value for words in _ENUMERATIONS for member in words) | {HELD}
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MAX_COLUMN = 200
+
+
+def nearest_word(text: str) -> str | None:
+    """Return the word that is closest to a misspelt one; None if there is none."""
+    return next(iter(difflib.get_close_matches(text, sorted(_WORDS), 1)), None)
 
 
 def known_word(text: object) -> str:
