@@ -82,7 +82,8 @@ test-unit: install ## Test pure code, without servers.
 
 .PHONY: test-api
 test-api: install binaries-api ## Test the operator and the pods against a real API server and S3 server.
-	$(PYTEST) tests/api -n 2 --dist loadfile
+	logs=$$(mktemp -d) && trap 'rm -rf "$$logs"' EXIT && export AUDIT_LOGS="$$logs" && \
+	  $(PYTEST) tests/api -n 2 --dist loadfile && $(PYTEST) tests/audit
 
 .PHONY: test-mlflow
 test-mlflow: ## Test tracking against a real MLflow server, in its own environment.

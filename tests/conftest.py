@@ -32,8 +32,9 @@ settings.load_profile("fixed")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """A Kubernetes API server with its controllers and the CRD; one per test worker."""
     from support.apiserver import start_api_server
+    from support.audit import audit_arguments
 
-    server = start_api_server(tmp_path_factory.mktemp("api-server"))
+    server = start_api_server(tmp_path_factory.mktemp("api-server"), arguments=audit_arguments())
     yield server
     server.stop()
 
