@@ -1,4 +1,4 @@
-"""The page of promises names tests that exist."""
+"""The pages of promises and of threats name tests that exist."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "explanation" / "promises.md").read_text()
-NAMED = re.findall(r"`((?:unit|api|cluster)/[\w/]+\.py)(?:::(\w+))?`", PAGE)
+PAGES = {name: (ROOT / "docs" / "explanation" / f"{name}.md").read_text() for name in ("promises", "threat-model")}
+NAMED = re.findall(r"`((?:unit|api|audit|chart|cluster)/[\w/]+\.py)(?:::(\w+))?`", "".join(PAGES.values()))
 
 
-def test_each_promise_has_tests() -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| Promise")]
+@pytest.mark.parametrize("page", PAGES)
+def test_each_row_has_tests(page: str) -> None:
+    _, *rows = [line for line in PAGES[page].splitlines() if line.startswith("| ")]
     assert len(rows) >= 8
-    assert all("::" in row for row in rows)
+    assert all(re.search(r"`\w+/[\w/]+\.py", row) for row in rows)
 
 
 @pytest.mark.parametrize(("file", "name"), NAMED, ids=[f"{file}::{name}" for file, name in NAMED])
-def test_the_tests_of_a_promise_exist(file: str, name: str) -> None:
+def test_the_named_tests_exist(file: str, name: str) -> None:
     path = ROOT / "tests" / file
     assert path.exists()
     tree = ast.parse(path.read_text())
