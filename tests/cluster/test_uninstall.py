@@ -1,11 +1,47 @@
-"""Uninstalling the operator. This file sorts last, because no test can follow it."""
+"""What other tests left behind, and uninstalling the operator. This file sorts last: no test can follow it."""
 
 from __future__ import annotations
 
-from support.kind import RELEASE, SYSTEM_NAMESPACE, Kind
+import base64
+import urllib.request
+from collections.abc import Iterator
+
+from support.kind import RELEASE, SYSTEM_NAMESPACE, ClusterS3, Kind
 from support.lake import Lake
 
 NAME = "left-behind"
+#: Kinds of objects that people and programs read. Secrets are not among them.
+READABLE = "modelmonitors,cronjobs,jobs,pods,events,configmaps,deployments,services,serviceaccounts"
+
+
+def readable_texts(kind: Kind, s3: ClusterS3) -> Iterator[tuple[str, bytes]]:
+    """Yield everything in which credentials could be found, with where it is."""
+    for namespace in (kind.namespace, SYSTEM_NAMESPACE):
+        objects = kind.run("kubectl", "--namespace", namespace, "get", READABLE, "--output", "yaml")
+        yield f"objects in {namespace}", objects.encode()
+        for pod in kind.run("kubectl", "--namespace", namespace, "get", "pods", "--output", "name").split():
+            log = kind.run("kubectl", "--namespace", namespace, "logs", pod, "--all-containers", "--tail=-1")
+            yield f"log of {pod}", log.encode()
+    with kind.forwarded(f"deployment/{RELEASE}", 8081, SYSTEM_NAMESPACE) as port:
+        yield "metrics", urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read()
+    for bucket in s3.client.list_buckets()["Buckets"]:
+        for page in s3.client.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"]):
+            for item in page.get("Contents", []):
+                body = s3.client.get_object(Bucket=bucket["Name"], Key=item["Key"])["Body"].read()
+                yield f"s3://{bucket['Name']}/{item['Key']}", item["Key"].encode() + body
+
+
+def test_credentials_are_found_nowhere_after_checks_and_trainings(release: Kind, s3: ClusterS3, lake: Lake) -> None:
+    lake.add_days(0, 30)
+    release.apply(lake.monitor(name="watched", namespace=release.namespace, data={"reference": None}))
+    release.wait("a champion", lambda: release.get("modelmonitor", "watched").get("status", {}).get("champion"))
+    secret = release.get("secret", "s3")["data"]["AWS_SECRET_ACCESS_KEY"]
+    texts = dict(readable_texts(release, s3))
+    assert any(where.startswith("log of pod/watched-train") for where in texts)
+    assert any(where.endswith("model.skops") for where in texts)
+    forms = base64.b64decode(secret), secret.encode()
+    found = [where for where, text in texts.items() if any(form in text for form in forms)]
+    assert found == []
 
 
 def test_uninstalling_keeps_monitors_and_their_cron_jobs(release: Kind, lake: Lake) -> None:
