@@ -129,8 +129,9 @@ bench-training: install ## Measure training on five million rows, streamed and i
 	$(BIN)/python benchmarks/training HistGradientBoostingClassifier LogisticRegression SGDClassifier
 
 .PHONY: bench-trust
-bench-trust: install ## Measure false alarms and power, compared with other tools (15 minutes).
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/trust --write docs/explanation/trust.md
+bench-trust: install ## Measure false alarms, power and silence, compared with other tools (hours; STORE=FILE to go on after an interruption).
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/trust --write docs/explanation/trust.md \
+	  $(if $(STORE),--store $(STORE))
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/gate --append docs/explanation/trust.md
 
 .PHONY: bench-replay

@@ -31,14 +31,12 @@ _FIRST_DAY = dt.date(2013, 1, 1)
 
 def plan_of(column: Column, reference: list[pa.ChunkedArray]) -> ColumnPlan:
     """Return the plan of a column, binned on the first rows of the reference as in a check."""
-    sample = pa.chunked_array([chunk for day in reference for chunk in day.chunks]).slice(0, SAMPLE_ROWS)
+    chunks = pa.chunked_array([chunk for day in reference for chunk in day.chunks]).slice(0, SAMPLE_ROWS).chunks
+    sample = pa.concat_arrays(chunks)
     if not column.categorical:
-        values = pa.concat_arrays(sample.chunks)
-        return NumericPlan(column.name, fit_edges(floats_of(values)[0]))
-    words: Counter[str] = Counter()
-    for chunk in sample.chunks:
-        values, counts, _ = count_values(chunk)
-        words.update({value: count for value, count in zip(values, counts.tolist(), strict=True) if count})
+        return NumericPlan(column.name, fit_edges(floats_of(sample)[0]))
+    values, counts, _ = count_values(sample)
+    words = Counter({value: count for value, count in zip(values, counts.tolist(), strict=True) if count})
     common = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:MAX_CATEGORIES]
     buckets = BUCKETS if len(words) > MAX_CATEGORIES else 0
     return CategoricalPlan(column.name, tuple(value for value, _ in common), buckets=buckets)
@@ -49,8 +47,9 @@ def verdict(columns: list[Column], reference: Table, current: Table) -> DriftRes
     plans = tuple(plan_of(column, reference[column.name]) for column in columns)
     # One batch on each side stands for a file, which is not a day.
     dated = len(reference[columns[0].name]) + len(current[columns[0].name]) > 2
-    before = _window(plans, reference, dated=dated)
-    now = _window(plans, current, first=len(before.blocks), dated=dated)
+    counters = Counters(plans)
+    before = _window(plans, counters, reference, dated=dated)
+    now = _window(plans, counters, current, first=len(before.blocks), dated=dated)
     return find_drift(
         [Comparison.of_windows("features", "Feature", plan, before, now) for plan in plans],
         SENSITIVITY,
@@ -64,9 +63,11 @@ def _days_of(window: WindowProfile) -> list[dt.date | None]:
     return [block.block.day for block in window.blocks]
 
 
-def _window(plans: tuple[ColumnPlan, ...], table: Table, first: int = 0, *, dated: bool) -> WindowProfile:
+def _window(
+    plans: tuple[ColumnPlan, ...], counters: Counters, table: Table, first: int = 0, *, dated: bool
+) -> WindowProfile:
     days = len(next(iter(table.values())))
-    profiles = {plan.name: [_profile(plan, rows) for rows in table[plan.name]] for plan in plans}
+    profiles = {plan.name: [_profile(counters, plan.name, rows) for rows in table[plan.name]] for plan in plans}
     blocks = []
     for day in range(days):
         of_day = {name: by_day[day] for name, by_day in profiles.items()}
@@ -76,7 +77,7 @@ def _window(plans: tuple[ColumnPlan, ...], table: Table, first: int = 0, *, date
     return stack(blocks, plans)
 
 
-def _profile(plan: ColumnPlan, rows: pa.ChunkedArray) -> ColumnProfile:
-    counter = Counters((plan,)).counter(plan.name)
+def _profile(counters: Counters, name: str, rows: pa.ChunkedArray) -> ColumnProfile:
+    counter = counters.counter(name)
     counter.add(rows)
     return counter.profile()
