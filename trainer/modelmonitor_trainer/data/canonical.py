@@ -10,6 +10,7 @@ import math
 import re
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,7 +23,7 @@ FALLBACK_ENCODING = "cp1252"
 #: Largest double below which every integral one is a 64-bit integer.
 _LARGEST_INTEGER = 2.0**63
 #: Lengths of UUIDs as text: without hyphens, with them, in braces, and as a URN.
-_UUID_LENGTHS = np.array([32, 36, 38, 45], dtype=np.int32)
+_UUID_LENGTHS = frozenset({32, 36, 38, 45})
 _UUID_BYTES = 16
 _ASCII = 0x7F
 _WHOLE = r"^(-?(?:0|[1-9][0-9]*))\.0+$"
@@ -98,6 +99,8 @@ def numeral(word: str) -> str | None:
 
 def is_utf8(values: pa.Array) -> bool:
     """Whether the bytes of a text array are UTF-8, as they must be; some writers do not mind."""
+    if pa.types.is_string(values.type) and _bytes_of(values).isascii():
+        return True
     try:
         values.validate(full=True)
     except pa.ArrowInvalid:
@@ -114,22 +117,35 @@ def _words_of_text(values: pa.Array) -> pa.StringArray:
     if _may_be_padded(words):
         words = pc.utf8_trim_whitespace(words)
     words = composed(words)
-    # Most columns have none of these, which costs less to find out than to match patterns.
-    if pc.any(pc.or_(pc.ends_with(words, ".0"), pc.match_substring(words, ".00"))).as_py():
+    # Most columns have none of these, which costs less to find out in all bytes at once than to match patterns.
+    data = _bytes_of(words)
+    if b".0" in data and pc.any(pc.or_(pc.ends_with(words, ".0"), pc.match_substring(words, ".00"))).as_py():
         words = pc.replace_substring_regex(words, _WHOLE, r"\1")
-    if pc.any(pc.match_substring(words, "00:00:00")).as_py():
+    if b"00:00:00" in data:
         words = pc.replace_substring_regex(words, _MIDNIGHT, r"\1")
-    # Not with pa.array, which would import pandas.
-    lengths = pa.Array.from_buffers(pa.int32(), len(_UUID_LENGTHS), [None, pa.py_buffer(_UUID_LENGTHS)])
-    if pc.any(pc.is_in(pc.binary_length(words), value_set=lengths)).as_py():
+    lengths = np.diff(_ends_of(words))
+    if lengths.max() >= min(_UUID_LENGTHS) and not _UUID_LENGTHS.isdisjoint(lengths.tolist()):
         words = _with_plain_uuids(words)
     return words
 
 
+def _ends_of(words: pa.StringArray) -> npt.NDArray[np.int32]:
+    """Return where each word begins in the data, and where the last one ends, shape (n + 1,)."""
+    return np.frombuffer(words.buffers()[1], dtype=np.int32)[words.offset : words.offset + len(words) + 1]
+
+
+def _bytes_of(words: pa.StringArray) -> bytes:
+    """Return the bytes of all words, one after the other."""
+    data = words.buffers()[2]
+    if data is None or not len(words):
+        return b""
+    ends = _ends_of(words)
+    return bytes(data.slice(int(ends[0]), int(ends[-1] - ends[0])).to_pybytes())
+
+
 def composed(words: pa.StringArray) -> pa.StringArray:
     """Return text in Unicode normal form C: macOS and some databases write é as e and an accent."""
-    data = words.buffers()[2]
-    if data is None or not data.size or np.frombuffer(data, dtype=np.uint8).max() <= _ASCII:
+    if _bytes_of(words).isascii():
         return words
     return pc.utf8_normalize(words, "NFC")
 
@@ -147,10 +163,10 @@ def _may_be_padded(words: pa.StringArray) -> bool:
 
     Comparing two bytes of each word costs less than trimming all of them.
     """
-    _, offsets, data = words.buffers()
+    data = words.buffers()[2]
     if data is None or not data.size or not len(words):
         return False
-    ends = np.frombuffer(offsets, dtype=np.int32)[words.offset : words.offset + len(words) + 1]
+    ends = _ends_of(words)
     filled = ends[1:] > ends[:-1]
     characters = np.frombuffer(data, dtype=np.uint8)
     for edge in (characters[ends[:-1][filled]], characters[ends[1:][filled] - 1]):
