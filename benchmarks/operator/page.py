@@ -44,8 +44,8 @@ Edits and ends of Jobs are measured one at a time, over more than a minute, so t
 _EXPLANATION = """\
 ## How it works
 
-- **A cache instead of reads.** Kopf watches the monitors. The operator watches CronJobs and Jobs itself, which
-  takes a tenth of the processor time ([ADR 36](../adr/0036-cache-and-priorities.md)). Objects are kept compressed,
+- **A cache instead of reads.** The operator lists monitors, CronJobs and Jobs in pages at its start, and watches them
+  from then on ([ADR 36](../adr/0036-cache-and-priorities.md)). Objects are kept compressed,
   in less than a kilobyte each. A pass of the reconcile loop runs on the cache first: if nothing is to be done, it
   ends there without a request. Otherwise it runs again on the API server, so that everything that is written
   follows from what was read there.

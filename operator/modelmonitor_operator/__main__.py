@@ -24,7 +24,7 @@ def main() -> int:
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     kopf.configure(log_format=_FORMATS[settings.log_format], debug=level == logging.DEBUG)
     logging.getLogger().setLevel(level)
-    run(settings, os.environ.get("LIVENESS_ENDPOINT", "http://0.0.0.0:8080/healthz"))
+    run(settings)
     return 0
 
 

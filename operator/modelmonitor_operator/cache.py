@@ -62,8 +62,13 @@ class ObjectCache:
         return before is None or before.fields != fields
 
     def delete(self, kind: Kind, key: Key, version: int) -> None:
-        """Forget an object that was deleted at a version; no late answer to an earlier request brings it back."""
-        self.remove(kind, key)
+        """Forget an object that was deleted at a version; no late answer to an earlier request brings it back.
+
+        A successor of the same name that is known already stays.
+        """
+        entry = self._entries[kind].get(key)
+        if entry is None or entry.version <= version:
+            self.remove(kind, key)
         self._deleted[kind, key] = version
         self._deleted.move_to_end((kind, key))
         while len(self._deleted) > MAX_DELETIONS:

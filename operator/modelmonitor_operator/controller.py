@@ -21,7 +21,7 @@ from modelmonitor_operator.notifications.notifier import Notifier, Sink
 from modelmonitor_operator.reconcile import Reconciler
 from modelmonitor_operator.settings import Settings
 from modelmonitor_operator.training_slots import TrainingSlots
-from modelmonitor_operator.watches import Watch
+from modelmonitor_operator.watches import Sight, Watch
 from modelmonitor_operator.workqueue import Priority, WorkQueue
 
 _log = logging.getLogger(__name__)
@@ -32,6 +32,10 @@ WORKERS = 10
 _NEW = dt.timedelta(minutes=15)
 #: An operator without a complete cache starts all the same after this time, and asks the API server instead.
 SYNC_SECONDS = 120.0
+#: A watch counts as stale when it has received nothing for this long: the API server sends a bookmark every minute.
+STALE_SECONDS = 300.0
+#: The resync counts as stuck when it has made no step for this long. Each of its requests ends within two minutes.
+STUCK_SECONDS = 3600.0
 
 
 class Controller:
@@ -46,7 +50,7 @@ class Controller:
     clock
         Returns the time, with its time zone.
     monotonic
-        Clock for the age of the last resync, in seconds.
+        Clock of the steps of the resync, in seconds.
     activity
         Where the work is counted.
     sink
@@ -79,15 +83,12 @@ class Controller:
         self._settled = Reconciler(CachedGateway(self.cache), settings, clock, self._slots, notified=self._notified)
         self._listing = asyncio.Lock()
         kinds = [Kind.CRON_JOB, Kind.JOB, *([Kind.DEPLOYMENT] if settings.rollouts else [])]
+        self._monitors = [self._watch(Kind.MONITOR, namespace) for namespace in self._namespaces]
         self._watches = [
-            Watch(gateway, self.cache, kind, namespace, self._on_child, self._listing)
-            for kind in kinds
-            for namespace in self._namespaces
+            *self._monitors,
+            *(self._watch(kind, namespace) for kind in kinds for namespace in self._namespaces),
         ]
-        self._listed: dict[str | None, float] = {}
-        self._synced = asyncio.Event()
-        self._last_resync = monotonic()
-        self._started = time.time()
+        self._last_step = monotonic()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -103,38 +104,44 @@ class Controller:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def resync_age(self) -> float:
-        """Return the seconds since the last successful resync.
-
-        Raises
-        ------
-        RuntimeError
-            If a part of the controller has ended, which never happens in normal operation.
-        """
+    def why_stuck(self) -> str | None:
+        """Return why only a restart of the process would help, or None. An API server that is away is no reason."""
         for task in self._tasks:
             if task.done():
-                raise RuntimeError(f"a task of the controller has ended: {task}")
-        return self._monotonic() - self._last_resync
+                return f"a task of the controller has ended: {task}"
+        age = self._monotonic() - self._last_step
+        stuck = age > self._settings.resync_seconds + STUCK_SECONDS
+        return f"the resync has made no step for {age:.0f} s" if stuck else None
+
+    def why_not_ready(self) -> str | None:
+        """Return why the operator does not know the monitors, or may know an old state of them; None if it does."""
+        for watch in self._watches:
+            if not watch.synced.is_set():
+                return f"{watch} has not read its first list"
+            if watch.silence() > STALE_SECONDS:
+                return f"{watch} has received nothing for {watch.silence():.0f} s"
+        return None
 
     def watch_times(self) -> list[WatchTime]:
-        """Return the watches, and when each last received something; for the monitors, when they were last listed."""
-        listed = [(Kind.MONITOR, each, self._listed.get(each, self._started)) for each in self._namespaces]
-        return [*listed, *((watch.kind, watch.namespace, watch.seen) for watch in self._watches)]
+        """Return the watches, and when each last received something."""
+        return [(watch.kind, watch.namespace, watch.seen) for watch in self._watches]
 
-    def see_monitor(self, resource: Object, *, deleted: bool = False, listed: bool = False) -> None:
-        """Take note of a monitor that Kopf's watch shows; `listed` if it is from a list and may be old news."""
+    def _watch(self, kind: Kind, namespace: str | None) -> Watch:
+        notify = self._on_monitor if kind is Kind.MONITOR else self._on_child
+        return Watch(self._gateway, self.cache, kind, namespace, notify, self._listing)
+
+    def _on_monitor(self, _: Kind, resource: Object, sight: Sight) -> None:
+        """Enqueue a monitor that is new or has changed; forget one that is gone."""
         key = key_of(resource)
-        if deleted:
-            # A monitor of the same name that was created afterwards stays.
-            if (self.cache.version(Kind.MONITOR, key) or 0) <= int(resource["metadata"]["resourceVersion"]):
-                self._forget(key)
-        elif self.cache.put(Kind.MONITOR, resource):
-            status = resource.get("status") or {}
-            edited = status.get("observedGeneration") != resource["metadata"].get("generation", 1)
-            known = Priority.RESYNC if listed and not edited else Priority.CHANGE
-            self.queue.add(key, known if status.get("conditions") else Priority.NEW)
+        if sight is Sight.GONE:
+            self._forget(key)
+            return
+        status = resource.get("status") or {}
+        edited = status.get("observedGeneration") != resource["metadata"].get("generation", 1)
+        known = Priority.RESYNC if sight is Sight.LISTED and not edited else Priority.CHANGE
+        self.queue.add(key, known if status.get("conditions") else Priority.NEW)
 
-    def _on_child(self, kind: Kind, child: Object) -> None:
+    def _on_child(self, kind: Kind, child: Object, _: Sight) -> None:
         """Enqueue the monitor of a child that has changed; children outlive their monitor for a moment."""
         monitor = monitor_of(child)
         if kind is Kind.JOB:
@@ -144,7 +151,6 @@ class Controller:
             self.queue.add(monitor, Priority.CHANGE if waited_for else Priority.RESYNC)
 
     def _forget(self, key: Key) -> None:
-        self.cache.remove(Kind.MONITOR, key)
         self._agenda.forget(key)
         self.queue.forget(key)
         self.activity.forget(key)
@@ -230,7 +236,6 @@ class Controller:
         """Process keys once all is known; before that, every pass would ask the API server."""
         try:
             async with asyncio.timeout(SYNC_SECONDS):
-                await self._synced.wait()
                 for watch in self._watches:
                     await watch.synced.wait()
         except TimeoutError:
@@ -240,37 +245,39 @@ class Controller:
     async def _resync(self) -> None:
         """Compare the known monitors with a list, and enqueue those that are due, periodically."""
         while True:
-            try:
-                for namespace in self._namespaces:
-                    await self._list(namespace)
-                self._last_resync = self._monotonic()
-                self._synced.set()
-            except GatewayError as error:
-                _log.warning("the monitors could not be listed, next attempt at the next resync: %s", error)
+            for watch in self._monitors:
+                self._last_step = self._monotonic()
+                if not watch.synced.is_set():
+                    continue  # its own list is still to come
+                try:
+                    await self._compare(watch.namespace)
+                except GatewayError as error:
+                    _log.warning("the monitors could not be listed, next attempt at the next resync: %s", error)
+                except Exception:  # noqa: BLE001 - the next one may be understood
+                    _log.exception("the monitors could not be compared with a list, next attempt at the next resync")
             self._start_queued()
             for key in self._agenda.due(self.cache.keys(Kind.MONITOR), self._clock()):
                 self.queue.add(key, Priority.RESYNC)
+            self._last_step = self._monotonic()
             await asyncio.sleep(self._settings.resync_seconds)
 
-    async def _list(self, namespace: str | None) -> None:
-        """Read whole monitors at the start, and then only their metadata, to find what the watch has missed."""
+    async def _compare(self, namespace: str | None) -> None:
+        """Read the metadata of the monitors, to find what the watch has missed."""
         before = {key: self.cache.version(Kind.MONITOR, key) for key in self.cache.keys(Kind.MONITOR, namespace)}
         listed: set[Key] = set()
-        whole = namespace not in self._listed
         async with self._listing:
-            async for page in self._gateway.list_pages(Kind.MONITOR, namespace, metadata_only=not whole):
+            async for page in self._gateway.list_pages(Kind.MONITOR, namespace, metadata_only=True):
+                self._last_step = self._monotonic()
                 for resource in page.items:
                     key = key_of(resource)
                     listed.add(key)
-                    if whole:
-                        self.see_monitor(resource, listed=True)
-                    elif self._is_newer(resource, key):
+                    if self._is_newer(resource, key):
                         self.cache.remove(Kind.MONITOR, key)  # so that the pass reads it from the API server
                         self.queue.add(key, Priority.CHANGE)
                 page.items.clear()
-        self._listed[namespace] = time.time()
         for key, version in before.items():
             if key not in listed and self.cache.version(Kind.MONITOR, key) == version:
+                self.cache.remove(Kind.MONITOR, key)
                 self._forget(key)
 
     def _is_newer(self, resource: Object, key: Key) -> bool:

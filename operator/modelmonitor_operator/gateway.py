@@ -95,7 +95,7 @@ class Verb:
     verb: str
 
 
-#: All permissions that the gateway uses, and those of Kopf's watches, which have the same identity.
+#: All permissions that the gateway uses.
 RIGHTS = (
     Verb("modelmonitor.io", "modelmonitors", "get"),
     Verb("modelmonitor.io", "modelmonitors", "list"),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import stamina
 import urllib3
 from kubernetes import client, config
+from kubernetes.config import incluster_config
 
 from modelmonitor_api import GROUP, PLURAL, VERSION
 from modelmonitor_api.names import FIELD_MANAGER, short_hash
@@ -23,9 +24,6 @@ from modelmonitor_operator.gateway import (
     Change,
     Conflict,
     Expired,
-    Forbidden,
-    GatewayError,
-    Invalid,
     Kind,
     NotFound,
     Object,
@@ -33,6 +31,7 @@ from modelmonitor_operator.gateway import (
     Unavailable,
 )
 from modelmonitor_operator.line_stream import LineStream
+from modelmonitor_operator.responses import error_of, error_with, is_success, parse_change, parse_object
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -60,16 +59,6 @@ _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=
 
 _VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
 
-_ERRORS: Mapping[int, type[GatewayError]] = {
-    HTTPStatus.NOT_FOUND: NotFound,
-    HTTPStatus.CONFLICT: Conflict,
-    HTTPStatus.GONE: Expired,
-    HTTPStatus.FORBIDDEN: Forbidden,
-    HTTPStatus.BAD_REQUEST: Invalid,
-    HTTPStatus.UNPROCESSABLE_ENTITY: Invalid,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Invalid,
-}
-
 
 def connect() -> client.ApiClient:
     """Return a client for the cluster that the pod runs in, or that KUBECONFIG names.
@@ -81,13 +70,23 @@ def connect() -> client.ApiClient:
     """
     configuration = client.Configuration()
     if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
-        config.load_incluster_config(client_configuration=configuration)
+        # The client would keep a token for a minute, and the API server may refuse the old one at once.
+        config.load_incluster_config(client_configuration=configuration, try_refresh_token=False)
+        configuration.refresh_api_key_hook = _read_token  # type: ignore[assignment]  # declared as None alone
     else:
         # Passed explicitly: the client keeps the value that KUBECONFIG had when it was imported.
         config.load_kube_config(config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration)
     configuration.retries = False  # retried by this module, which honours Retry-After
     configuration.connection_pool_maxsize = POOL_SIZE
     return client.ApiClient(configuration)
+
+
+def _read_token(configuration: client.Configuration) -> None:
+    """Read the token of the service account, before each request: the kubelet replaces its file now and then."""
+    with contextlib.suppress(OSError):  # the former one may still be good
+        token = Path(incluster_config.SERVICE_TOKEN_FILENAME).read_text(encoding="utf-8").strip()
+        if token:
+            configuration.api_key["BearerToken"] = f"Bearer {token}"
 
 
 def identify_cluster(api: client.ApiClient) -> str:
@@ -127,7 +126,10 @@ class KubernetesGateway:
         accept = _METADATA_LIST if metadata_only else _JSON
         path = _path(f"/apis/{kind.api_version}", kind.plural, namespace)
         async for page in self._pages(path, kind.selector, limit=limit, accept=accept):
-            yield Page(page["items"], page["metadata"]["resourceVersion"])
+            version = page["metadata"].get("resourceVersion")
+            if not version:
+                raise Unavailable(f"GET {path}: the list has no version")
+            yield Page(page["items"], version)
 
     async def watch(self, kind: Kind, namespace: str | None, version: str) -> AsyncIterator[Change]:
         """Return the changes since `version` until the server ends the watch; Expired if the version is too old.
@@ -146,10 +148,12 @@ class KubernetesGateway:
         }
         async with LineStream(partial(self._open, path, query)) as lines:
             async for line in lines:
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    raise _failure(f"WATCH {path}", event["object"].get("code", 0), event["object"].get("message", ""))
-                yield Change(event["type"], event["object"])
+                change = parse_change(f"WATCH {path}", line)
+                if change.type == "ERROR":
+                    raise error_with(
+                        f"WATCH {path}", change.resource.get("code", 0), change.resource.get("message", "")
+                    )
+                yield change
 
     async def list_jobs(self, namespace: str | None, selector: str) -> list[Object]:
         """Return the Jobs of `namespace` (None: all) that match a label selector."""
@@ -256,8 +260,10 @@ class KubernetesGateway:
             query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(limit or ""), "continue": token}
             given = {key: value for key, value in query.items() if value}
             page = await self._request("GET", path, query=given, accept=accept)
-            token = page["metadata"].get("continue", "")
             page["items"] = page.get("items") or []  # of metadata, an empty list is null
+            if not (isinstance(page.get("metadata"), dict) and isinstance(page["items"], list)):
+                raise Unavailable(f"GET {path}: the response is not a list: {str(page)[:200]}")
+            token = page["metadata"].get("continue", "")
             yield page
             page.clear()  # at most one page is in memory
             if not token:
@@ -293,18 +299,17 @@ class KubernetesGateway:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept, "Content-Type": content_type}
         response = self._call(method, path, query, headers, READ_SECONDS, body=data)
-        if _is_success(response):
-            answer: Object = json.loads(response.data)
-            return answer
-        raise _error(f"{method} {path}", response)
+        if is_success(response):
+            return parse_object(f"{method} {path}", response.data)
+        raise error_of(f"{method} {path}", response)
 
     def _open(self, path: str, query: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """Begin a watch and return its response, whose body has yet to be read."""
         response = self._call("GET", path, query, {"Accept": _JSON}, SILENT_SECONDS, preload_content=False)
-        if _is_success(response):
+        if is_success(response):
             return response
         response.read(65536, cache_content=True)
-        raise _error(f"WATCH {path}", response)
+        raise error_of(f"WATCH {path}", response)
 
     def _call(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], read: float, **options: Any
@@ -340,26 +345,6 @@ def _verb(method: str, path: str, query: Mapping[str, str]) -> str:
         named = len(parts) % 2 == 0
         return "get" if named else "list"
     return _VERBS[method]
-
-
-def _error(call: str, response: urllib3.BaseHTTPResponse) -> GatewayError:
-    """Return the error for an unsuccessful response."""
-    try:
-        details = json.loads(response.data).get("message", "")
-    except (ValueError, AttributeError):  # not from the API server, but a page of a proxy in between
-        details = response.data[:200].decode(errors="replace")
-    after = response.headers.get("Retry-After", "")
-    return _failure(call, response.status, details or response.reason or "", float(after) if after.isdigit() else None)
-
-
-def _failure(call: str, status: int, details: str, after: float | None = None) -> GatewayError:
-    message = f"{call}: {status} {details}"
-    kind = _ERRORS.get(status)
-    return kind(message) if kind is not None else Unavailable(message, after)
-
-
-def _is_success(response: urllib3.BaseHTTPResponse) -> bool:
-    return HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def _retry(error: Exception) -> bool | float:

@@ -39,6 +39,8 @@ class Settings:
         How many trainings run at the same time (MAX_CONCURRENT_TRAININGS and MAX_CONCURRENT_TRAININGS_PER_NAMESPACE).
     metrics_port
         Port of the metrics for Prometheus (METRICS_PORT); 0 for none.
+    health_port
+        Port of the probes (HEALTH_PORT); 0 for none.
     feature_metrics
         Whether single columns have series (METRICS_FEATURES, true or false).
     rollouts
@@ -77,6 +79,7 @@ class Settings:
     pages_url: str = ""
     cluster: str | None = None
     training_limits: TrainingLimits = _UNLIMITED
+    health_port: int = 8080
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -116,7 +119,8 @@ class Settings:
             image_pull_policy=choice("JOB_IMAGE_PULL_POLICY", cls.image_pull_policy, _PULL_POLICIES),
             image_pull_secrets=_names(environment.get("IMAGE_PULL_SECRETS", "")),
             resync_seconds=float(resync),
-            metrics_port=_port(environment),
+            metrics_port=_port(environment, "METRICS_PORT", cls.metrics_port),
+            health_port=_port(environment, "HEALTH_PORT", cls.health_port),
             feature_metrics=flag("METRICS_FEATURES", default=cls.feature_metrics),
             rollouts=flag("ROLLOUTS", default=cls.rollouts),
             log_level=choice("LOG_LEVEL", cls.log_level, _LOG_LEVELS),
@@ -131,10 +135,10 @@ class Settings:
         )
 
 
-def _port(environment: Mapping[str, str]) -> int:
-    value = environment.get("METRICS_PORT") or str(Settings.metrics_port)
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    value = environment.get(name) or str(default)
     if not (value.isdigit() and int(value) <= _MAX_PORT):
-        raise ValueError(f"METRICS_PORT is {value!r}; it must be a port, and 0 means no metrics")
+        raise ValueError(f"{name} is {value!r}; it must be a port, and 0 means that nothing listens")
     return int(value)
 
 

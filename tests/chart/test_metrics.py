@@ -37,6 +37,7 @@ def test_by_default_there_is_a_service_and_nothing_that_needs_another_operator()
     assert not of_kind(objects, "ServiceMonitor", "PrometheusRule", "ConfigMap")
     service, deployment = only(objects, "Service"), only(objects, "Deployment")
     assert service["spec"]["ports"] == [{"name": "metrics", "port": 8081, "targetPort": "metrics"}]
+    assert service["spec"]["publishNotReadyAddresses"], "an operator that is not ready is scraped"
     assert {"name": "metrics", "containerPort": 8081} in container(deployment)["ports"]
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert service["spec"]["selector"].items() <= labels.items()

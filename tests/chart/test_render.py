@@ -30,6 +30,7 @@ from chart.helm import (
 )
 from generate.crd import custom_resource_definition
 from modelmonitor_operator.gateway import RIGHTS, ROLLOUT_RIGHTS
+from modelmonitor_operator.health import LIVENESS, READINESS
 from modelmonitor_operator.settings import Settings
 
 #: OpenShift requires this right to create objects owned by a ModelMonitor; the operator does not use it.
@@ -206,8 +207,8 @@ def test_only_one_operator_runs_at_a_time() -> None:
 def test_probes_use_the_health_endpoint_of_the_operator() -> None:
     pod_container = container(only(render(), "Deployment"))
     assert {"name": "health", "containerPort": 8080} in pod_container["ports"]
-    for probe in ("livenessProbe", "startupProbe"):
-        assert pod_container[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
+    for probe, path in (("livenessProbe", LIVENESS), ("startupProbe", LIVENESS), ("readinessProbe", READINESS)):
+        assert pod_container[probe]["httpGet"] == {"path": path, "port": "health"}
     assert pod_container["command"] == ["python", "-m", "modelmonitor_operator"]
 
 

@@ -153,7 +153,7 @@ RECONCILE_ERRORS = _of_operator(
 )
 REQUESTS = _of_operator(
     "api_requests_total",
-    "Number of requests to the API server by verb and status code, without Kopf's watch of the monitors",
+    "Number of requests to the API server by verb and status code",
     "verb",
     "code",
     kind="counter",
@@ -169,7 +169,7 @@ RESYNC_INTERVAL = _of_operator(
 )
 WATCH = _of_operator(
     "watch_timestamp_seconds",
-    "Time at which a watch last received something; for modelmonitors, of the last comparison with a list",
+    "Time at which a watch last received something; the API server sends a bookmark every minute",
     "resource",
     "namespace",
 )

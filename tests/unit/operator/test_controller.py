@@ -18,7 +18,8 @@ from modelmonitor_api.names import Role
 from modelmonitor_operator import controller as controller_module
 from modelmonitor_operator import watches
 from modelmonitor_operator.controller import Controller
-from modelmonitor_operator.gateway import Change, Expired, Forbidden, Kind, Object, Page, Unavailable
+from modelmonitor_operator.gateway import Change, Expired, Forbidden, Kind, NotFound, Object, Page, Unavailable
+from modelmonitor_operator.watches import Sight
 from modelmonitor_policy import TrainingLimits
 from support import monitors
 from support.asynchronous import wait_until
@@ -71,8 +72,8 @@ async def idle(controller: Controller) -> None:
 
 
 def show(controller: Controller, cluster: InMemoryCluster, name: str = "flights") -> None:
-    """Show a monitor to the controller, as Kopf's watch does."""
-    controller.see_monitor(cluster.monitors[name])
+    """Show a monitor to the controller, as its watch does."""
+    controller._monitors[0]._put(cluster.monitors[name], Sight.CHANGED)
 
 
 async def test_a_settled_monitor_costs_no_request() -> None:
@@ -166,9 +167,9 @@ async def test_a_late_deletion_does_not_hide_the_successor() -> None:
     cluster.add()
     controller = Controller(SETTINGS, cluster, lambda: cluster.now)
     show(controller, cluster)
-    controller.see_monitor(old, deleted=True)
+    controller._monitors[0]._delete(old)
     assert controller.cache.keys(Kind.MONITOR) == [("demo", "flights")]
-    controller.see_monitor(cluster.monitors["flights"], deleted=True)
+    controller._monitors[0]._delete(cluster.monitors["flights"])
     assert controller.cache.keys(Kind.MONITOR) == []
 
 
@@ -231,13 +232,12 @@ async def test_a_watch_that_fails_or_expires_is_repaired(monkeypatch: pytest.Mon
             yield change
 
     monkeypatch.setattr(cluster, "watch", failing)
-    async with running(cluster, resync_seconds=3600) as controller:
+    async with running(cluster, resync_seconds=3600):
         await wait_until(lambda: is_ready(cluster) and not errors, "a ready monitor, and all failures")
         [job] = cluster.of_role(Role.CHECK)
         cluster.finish(job["metadata"]["name"], monitors.check("NoDrift", champion=monitors.champion()))
         job["metadata"]["resourceVersion"] = str(next(cluster._numbers))
         await wait_until(lambda: cluster.status().get("lastCheck") is not None, "the verdict in the status")
-        assert controller.resync_age() >= 0
 
 
 async def test_the_work_is_counted_and_watches_have_times() -> None:
@@ -259,7 +259,7 @@ async def test_the_work_is_counted_and_watches_have_times() -> None:
         times = {kind: (namespace, seen) for kind, namespace, seen in controller.watch_times()}
         assert times.keys() == {Kind.MONITOR, Kind.CRON_JOB, Kind.JOB, Kind.DEPLOYMENT}
         assert all(namespace is None and time.time() - seen < PATIENCE for namespace, seen in times.values())
-        controller.see_monitor(cluster.monitors["flights"], deleted=True)
+        controller._monitors[0]._delete(cluster.monitors["flights"])
         assert controller.activity.training_seconds(("demo", "flights")) == 0, "nothing of a deleted monitor is kept"
 
 
@@ -303,8 +303,103 @@ async def test_a_part_that_ends_makes_the_operator_unhealthy() -> None:
     async with running(cluster) as controller:
         controller._tasks[0].cancel()
         await asyncio.gather(controller._tasks[0], return_exceptions=True)
-        with pytest.raises(RuntimeError, match="a task of the controller has ended"):
-            controller.resync_age()
+        assert "a task of the controller has ended" in (controller.why_stuck() or "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Expired("410"), Forbidden("403"), NotFound("404"), Unavailable("401 Unauthorized"), ValueError("a defect")],
+    ids=lambda error: f"{type(error).__name__} {error}",
+)
+async def test_no_failure_of_a_list_or_a_watch_ends_the_watch_of_the_monitors(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Kopf's watch ended the process upon each of them."""
+    monkeypatch.setattr(watches, "FIRST_DELAY", 0.001)
+    cluster, failures = InMemoryCluster(), Counter[str]()
+    pages, watch = cluster.list_pages, cluster.watch
+
+    async def failing_list(kind: Kind, namespace: str | None, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+        if kind is Kind.MONITOR and not metadata_only and failures["list"] < 3:
+            failures["list"] += 1
+            raise error
+        async for page in pages(kind, namespace, metadata_only=metadata_only):
+            yield page
+
+    async def failing_watch(kind: Kind, namespace: str | None, version: str) -> AsyncIterator[Change]:
+        if kind is Kind.MONITOR and failures["watch"] < 3:
+            failures["watch"] += 1
+            raise error
+        async for change in watch(kind, namespace, version):
+            yield change
+
+    monkeypatch.setattr(cluster, "list_pages", failing_list)
+    monkeypatch.setattr(cluster, "watch", failing_watch)
+    with caplog.at_level("INFO", "modelmonitor_operator.watches"):
+        async with running(cluster, resync_seconds=3600) as controller:
+            await wait_until(lambda: failures == {"list": 3, "watch": 3}, "all failures")
+            cluster.add()
+            await wait_until(lambda: is_ready(cluster), "a monitor that was created afterwards")
+            again = "the watch of modelmonitors works again after 6 failures"
+            await wait_until(lambda: again in caplog.text, "the first event")
+            assert controller.why_stuck() is None
+    assert "the watch of modelmonitors failed 2 times and has received nothing for 0 s" in caplog.text
+
+
+async def test_a_server_that_ends_its_streams_at_once_is_not_hammered(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 8:
+            await asyncio.Event().wait()
+
+    cluster = InMemoryCluster()
+
+    async def empty(kind: Kind, namespace: str | None, version: str) -> AsyncIterator[Change]:
+        assert kind is Kind.MONITOR, (namespace, version)
+        changes: list[Change] = []
+        for change in changes:
+            yield change
+
+    monkeypatch.setattr(cluster, "watch", empty)
+    monkeypatch.setattr(asyncio, "sleep", pause)
+    watch = Controller(SETTINGS, cluster)._monitors[0]
+    running = asyncio.create_task(watch.run())
+    while len(waits) < 8:
+        await asyncio.get_running_loop().run_in_executor(None, int)
+    running.cancel()
+    assert all(0.5 * 2**n <= wait <= 2**n for n, wait in enumerate(waits[:6]))
+    assert all(30 <= wait <= 60 for wait in waits[6:])
+
+
+async def test_an_object_that_cannot_be_read_does_not_hide_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = InMemoryCluster()
+    cluster.add("broken")
+    cluster.add("healthy")
+    cluster.monitors["broken"]["metadata"]["resourceVersion"] = "not a number"
+    async with running(cluster, resync_seconds=3600) as controller:
+        await wait_until(lambda: is_ready(cluster, "healthy"), "the healthy monitor")
+        assert controller.cache.keys(Kind.MONITOR) == [("demo", "healthy")]
+    assert "the watch of modelmonitors skips ('demo', 'broken')" in caplog.text
+
+
+async def test_a_namespace_that_cannot_be_read_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = InMemoryCluster()
+    cluster.add()
+    pages = cluster.list_pages
+
+    async def forbid(kind: Kind, namespace: str | None, *, metadata_only: bool = False) -> AsyncIterator[Page]:
+        if namespace == "gone":
+            raise Forbidden("no role in this namespace")
+        async for page in pages(kind, namespace, metadata_only=metadata_only):
+            yield page
+
+    monkeypatch.setattr(cluster, "list_pages", forbid)
+    monkeypatch.setattr(controller_module, "SYNC_SECONDS", 0.01)
+    async with running(cluster, namespaces=("gone", "demo"), resync_seconds=3600) as controller:
+        await wait_until(lambda: is_ready(cluster), "the monitor of the other namespace")
+        assert controller.why_not_ready() == "the watch of modelmonitors in gone has not read its first list"
 
 
 def trainings(cluster: InMemoryCluster) -> list[str]:

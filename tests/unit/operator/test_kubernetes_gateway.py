@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import stamina
 from kubernetes import client, config
+from kubernetes.config import incluster_config
 
 from modelmonitor_operator import kubernetes_gateway, line_stream
 from modelmonitor_operator.gateway import (
@@ -35,6 +37,8 @@ class Server:
     def __init__(self) -> None:
         self.script: Script = []
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
+        #: Is called before a 401 is sent.
+        self.refused: Callable[[], object] = lambda: None
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,6 +50,8 @@ class Server:
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 outer.requests.append((self.command, self.path, headers, body))
                 status, content, extra = outer.script.pop(0)
+                if status == HTTPStatus.UNAUTHORIZED:
+                    outer.refused()
                 text = content if isinstance(content, bytes) else json.dumps(content).encode()
                 self.send_response(status)
                 for key, value in {"Content-Length": str(len(text)), **extra}.items():
@@ -184,7 +190,7 @@ def events(*changes: tuple[str, Any]) -> bytes:
 
 
 async def test_a_watch_gives_changes_until_the_server_ends_it(server: Server, gateway: KubernetesGateway) -> None:
-    job, bookmark = {"metadata": {"name": "a"}}, {"metadata": {"resourceVersion": "9"}}
+    job, bookmark = {"metadata": {"name": "a", "resourceVersion": "8"}}, {"metadata": {"resourceVersion": "9"}}
     server.respond_with((200, events(("ADDED", job), ("BOOKMARK", bookmark))))
     changes = [change async for change in gateway.watch(Kind.JOB, None, "7")]
     assert changes == [("ADDED", job), ("BOOKMARK", bookmark)]
@@ -195,10 +201,12 @@ async def test_a_watch_gives_changes_until_the_server_ends_it(server: Server, ga
 
 async def test_more_changes_than_are_buffered_arrive_in_their_order(server: Server, gateway: KubernetesGateway) -> None:
     count = 5 * line_stream.BUFFERED_LINES
-    server.respond_with((200, events(*[("ADDED", {"metadata": {"name": str(number)}}) for number in range(count)])))
+    server.respond_with(
+        (200, events(*[("ADDED", {"metadata": {"resourceVersion": str(number)}}) for number in range(count)]))
+    )
     seen = 0
     async for change in gateway.watch(Kind.JOB, None, "7"):
-        assert change.resource["metadata"]["name"] == str(seen)
+        assert change.resource["metadata"]["resourceVersion"] == str(seen)
         seen += 1
     assert seen == count
 
@@ -208,6 +216,10 @@ async def test_more_changes_than_are_buffered_arrive_in_their_order(server: Serv
     [
         ((200, events(("ERROR", {"code": 410, "message": "too old"}))), Expired),
         ((200, events(("ERROR", {"code": 500, "message": "etcd"}))), Unavailable),
+        ((200, events(("ADDED", {"metadata": {"name": "a"}}))), Unavailable),
+        ((200, events(("ADDED", "a text"))), Unavailable),
+        ((200, b'{"type": "ADDED", "object": {"meta\n'), Unavailable),
+        ((200, b"<html>a proxy</html>\n"), Unavailable),
         (refusal(410, "too old"), Expired),
         (refusal(403, "no"), Forbidden),
         (refusal(503, "later"), Unavailable),
@@ -257,6 +269,51 @@ async def test_temporary_errors_are_retried(server: Server, gateway: KubernetesG
     server.respond_with(*[refusal(status, "overloaded")] * 3)
     with pytest.raises(Unavailable, match="overloaded"):
         await gateway.list_pods("demo", "a")
+
+
+@pytest.mark.parametrize("body", [b"<html>a login page</html>", [], {"items": [], "metadata": None}, {"items": 7}])
+async def test_a_list_that_a_proxy_has_made_up_is_unavailable(
+    server: Server, gateway: KubernetesGateway, body: Any
+) -> None:
+    server.respond_with(*[(200, body)] * 3)
+    with pytest.raises(Unavailable, match="GET /apis/batch/v1/jobs"):
+        await anext(gateway.list_pages(Kind.JOB, None))
+
+
+async def test_a_list_without_a_version_cannot_be_followed(server: Server, gateway: KubernetesGateway) -> None:
+    server.respond_with((200, {"items": [], "metadata": {}}))
+    with pytest.raises(Unavailable, match="the list has no version"):
+        await anext(gateway.list_pages(Kind.JOB, None))
+
+
+async def test_a_token_that_is_replaced_is_used_by_the_next_attempt(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the kubelet replaces it. The API server may refuse the old one at once."""
+    token, authority = tmp_path / "token", tmp_path / "ca.crt"
+    token.write_text("old")
+    authority.write_text("not needed without TLS")
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.http.server_port))
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(authority))
+    api = kubernetes_gateway.connect()
+    api.configuration.host = f"http://127.0.0.1:{server.http.server_port}"
+    gateway = KubernetesGateway(api)
+    empty: tuple[int, Any] = (200, {"items": [], "metadata": {}})
+    with stamina.set_testing(True, attempts=2):
+        server.respond_with(empty, refusal(401, "Unauthorized"), empty, empty)
+        await gateway.list_pods("demo", "a")
+        server.refused = lambda: token.write_text("new")
+        await gateway.list_pods("demo", "a")
+        token.unlink()  # for a moment
+        await gateway.list_pods("demo", "a")
+    gateway.close()
+    assert [headers["authorization"] for _, _, headers, _ in server.requests] == [
+        *("Bearer old", "Bearer old"),
+        *("Bearer new", "Bearer new"),
+    ]
 
 
 async def test_a_server_that_is_not_there_is_unavailable(server: Server, gateway: KubernetesGateway) -> None:

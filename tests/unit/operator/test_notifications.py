@@ -232,10 +232,9 @@ async def running(cluster: InMemoryCluster, sink: FakeSink) -> AsyncIterator[Con
         await controller.stop()
 
 
-async def find_drift(controller: Controller, cluster: InMemoryCluster) -> None:
+async def find_drift(cluster: InMemoryCluster) -> None:
     """Apply a monitor, and let its first check find drift, which starts a training."""
     cluster.add()
-    controller.see_monitor(cluster.monitors["flights"])
     await wait_until(lambda: bool(cluster.of_role(Role.CHECK)), "the first check")
     [job] = cluster.of_role(Role.CHECK)
     cluster.pass_time(minutes=1)
@@ -245,8 +244,8 @@ async def find_drift(controller: Controller, cluster: InMemoryCluster) -> None:
 
 async def test_a_new_monitor_is_reported_from_its_beginning_and_its_status_takes_note() -> None:
     cluster, sink = InMemoryCluster(), FakeSink()
-    async with running(cluster, sink) as controller:
-        await find_drift(controller, cluster)
+    async with running(cluster, sink):
+        await find_drift(cluster)
         await wait_until(lambda: "TrainingStarted" in sink.sent(), "the training to be reported")
         await wait_until(lambda: cluster.status()["notified"].get("entry", "").endswith("TrainingStarted"), "the mark")
     assert sink.sent() == ["Drift", "TrainingStarted"]
@@ -257,16 +256,15 @@ async def test_what_happens_while_the_sink_is_down_and_the_operator_restarts_is_
     cluster, sink = InMemoryCluster(), FakeSink()
     sink.down = True
     async with running(cluster, sink) as controller:
-        await find_drift(controller, cluster)
+        await find_drift(cluster)
         await wait_until(lambda: sink.attempts > 0, "an attempt")
     sink.down = False
     async with running(cluster, sink) as controller:
-        controller.see_monitor(cluster.monitors["flights"])
         await wait_until(lambda: len(sink.events) == 2, "both to be reported")
         await wait_until(lambda: cluster.status()["notified"].get("entry") is not None, "the mark")
     async with running(cluster, sink) as controller:  # nothing is sent again
-        controller.see_monitor(cluster.monitors["flights"])
-        await wait_until(lambda: len(controller.queue) == 0, "a pass")
+        await wait_until(lambda: controller.why_not_ready() is None, "all lists")
+        await wait_until(lambda: len(controller.queue) == 0 and not controller.queue._active, "a pass")
     assert sink.sent() == ["Drift", "TrainingStarted"]
 
 

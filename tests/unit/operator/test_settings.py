@@ -26,6 +26,7 @@ VALUES = Path(__file__).parents[3] / "charts" / "modelmonitor" / "values.yaml"
         ({"TRAINER_IMAGE": "x", "ROLLOUTS": "perhaps"}, "ROLLOUTS"),
         ({"TRAINER_IMAGE": "x", "MAX_CONCURRENT_TRAININGS": "-1"}, "MAX_CONCURRENT_TRAININGS is '-1'"),
         ({"TRAINER_IMAGE": "x", "METRICS_PORT": "65536"}, "METRICS_PORT is '65536'"),
+        ({"TRAINER_IMAGE": "x", "HEALTH_PORT": "http"}, "HEALTH_PORT is 'http'"),
         ({"TRAINER_IMAGE": "x", "METRICS_FEATURES": "some"}, "METRICS_FEATURES"),
         ({"TRAINER_IMAGE": "x", "LOG_FORMAT": "yaml"}, "LOG_FORMAT"),
         ({"TRAINER_IMAGE": "x", "LOG_LEVEL": "chatty"}, "LOG_LEVEL"),
@@ -50,6 +51,7 @@ def test_settings_from_the_environment() -> None:
             "JOB_IMAGE_PULL_POLICY": "Never",
             "RESYNC_SECONDS": "15",
             "METRICS_PORT": "9090",
+            "HEALTH_PORT": "0",
             "METRICS_FEATURES": "true",
             "ROLLOUTS": "true",
             "LOG_LEVEL": "DEBUG",
@@ -59,7 +61,7 @@ def test_settings_from_the_environment() -> None:
         }
     )
     expected = Settings("trainer:1", ("demo", "other"), "Never", ("a", "b"), 15.0, 9090, True, True, "debug", "plain")
-    assert settings == replace(expected, training_limits=TrainingLimits(8, 2))
+    assert settings == replace(expected, training_limits=TrainingLimits(8, 2), health_port=0)
 
 
 def test_settings_of_notifications() -> None:
@@ -81,7 +83,7 @@ def test_settings_of_notifications() -> None:
 def test_an_empty_variable_counts_as_not_set() -> None:
     names = ("WATCH_NAMESPACES", "IMAGE_PULL_SECRETS", "JOB_IMAGE_PULL_POLICY", "RESYNC_SECONDS", "ROLLOUTS")
     limits = ("MAX_CONCURRENT_TRAININGS", "MAX_CONCURRENT_TRAININGS_PER_NAMESPACE")
-    metrics = ("METRICS_PORT", "METRICS_FEATURES")
+    metrics = ("METRICS_PORT", "METRICS_FEATURES", "HEALTH_PORT")
     empty = dict.fromkeys((*names, *limits, *metrics, "LOG_LEVEL", "LOG_FORMAT"), "")
     assert Settings.from_environment({"TRAINER_IMAGE": "x"} | empty) == Settings("x")
 
