@@ -32,6 +32,8 @@ WORKERS = 10
 _NEW = dt.timedelta(minutes=15)
 #: An operator without a complete cache starts all the same after this time, and asks the API server instead.
 SYNC_SECONDS = 120.0
+#: Passes that failed during an outage of the API server are repeated within this time after its end.
+CATCH_UP_SECONDS = 60.0
 #: A watch counts as stale when it has received nothing for this long: the API server sends a bookmark every minute.
 STALE_SECONDS = 300.0
 #: The resync counts as stuck when it has made no step for this long. Each of its requests ends within two minutes.
@@ -128,7 +130,11 @@ class Controller:
 
     def _watch(self, kind: Kind, namespace: str | None) -> Watch:
         notify = self._on_monitor if kind is Kind.MONITOR else self._on_child
-        return Watch(self._gateway, self.cache, kind, namespace, notify, self._listing)
+        return Watch(self._gateway, self.cache, kind, namespace, notify, self._listing, self._catch_up)
+
+    def _catch_up(self) -> None:
+        """After an outage, do not wait for the delays that have grown meanwhile."""
+        self.queue.hasten(CATCH_UP_SECONDS)
 
     def _on_monitor(self, _: Kind, resource: Object, sight: Sight) -> None:
         """Enqueue a monitor that is new or has changed; forget one that is gone."""

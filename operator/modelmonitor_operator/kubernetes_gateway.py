@@ -260,9 +260,9 @@ class KubernetesGateway:
             query = {"labelSelector": selector, "fieldSelector": fields, "limit": str(limit or ""), "continue": token}
             given = {key: value for key, value in query.items() if value}
             page = await self._request("GET", path, query=given, accept=accept)
-            page["items"] = page.get("items") or []  # of metadata, an empty list is null
-            if not (isinstance(page.get("metadata"), dict) and isinstance(page["items"], list)):
+            if not (isinstance(page.get("metadata"), dict) and isinstance(page.get("items", ""), list | None)):
                 raise Unavailable(f"GET {path}: the response is not a list: {str(page)[:200]}")
+            page["items"] = page["items"] or []  # of metadata, an empty list is null
             token = page["metadata"].get("continue", "")
             yield page
             page.clear()  # at most one page is in memory

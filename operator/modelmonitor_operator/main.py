@@ -87,9 +87,10 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.scanning.disabled = True
     # The reconcile loop posts its own events; Kopf would post one for each log line.
     settings.posting.enabled = False
-    # Kopf logs every successful handler, and a login that is never to end.
-    for chatty in ("kopf.objects", "kopf._core.engines.activities", "aiohttp.access"):
+    # Kopf logs every successful handler, and the start and the end of a login.
+    for chatty in ("kopf.objects", "kopf._core.engines.activities"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("kopf.activities.authentication").setLevel(logging.ERROR)
     # No leader election: deterministic names of Jobs serve as locks.
     settings.peering.standalone = True
 

@@ -46,6 +46,8 @@ class Watch:
         Is called with each object that is new, has changed or is gone.
     listing
         Lock that is held while a list is read, so that one page is in memory at a time.
+    on_recovery
+        Is called when the watch works again after several failures.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Watch:
         namespace: str | None,
         notify: Callable[[Kind, Object, Sight], None],
         listing: asyncio.Lock,
+        on_recovery: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_recovery = on_recovery
         self._listing = listing
         self._gateway = gateway
         self._cache = cache
@@ -127,9 +131,7 @@ class Watch:
         async for change in self._gateway.watch(self.kind, self.namespace, version):
             received = True
             self._note_receipt()
-            if self._failures > 1:  # what was logged
-                _log.info("%s works again after %d failures", self, self._failures)
-            self._failures = 0
+            self._recover()
             version = change.resource["metadata"]["resourceVersion"]
             if change.type == "DELETED":
                 self._delete(change.resource)
@@ -140,6 +142,12 @@ class Watch:
         # A server, or a proxy, that ends its streams at once is not hammered.
         await asyncio.sleep(FIRST_DELAY * spread(0.5, 1.0))
         return version
+
+    def _recover(self) -> None:
+        failures, self._failures = self._failures, 0
+        if failures > 1:  # what was logged
+            _log.info("%s works again after %d failures", self, failures)
+            self._on_recovery()
 
     def _note_receipt(self) -> None:
         self.seen, self._heard = time.time(), time.monotonic()

@@ -78,6 +78,8 @@ class WorkQueue(Generic[Key]):
         Group of a key. Groups of the same priority take turns, so that one with many keys does not delay the others.
     jitter
         Factor of each delay, so that keys that failed together are not retried together.
+    share
+        Part of a period after which a key is retried that need not wait any longer.
     """
 
     def __init__(
@@ -87,11 +89,13 @@ class WorkQueue(Generic[Key]):
         expected: tuple[type[Exception], ...] = (),
         group: Callable[[Key], Hashable] = lambda _: None,
         jitter: Callable[[], float] = lambda: spread(0.75, 1.25),
+        share: Callable[[], float] = lambda: spread(0.0, 1.0),
     ) -> None:
         self._work = work
         self._workers = workers
         self._expected = expected
         self._jitter = jitter
+        self._share = share
         self._lanes = {priority: _Lane[Key](group) for priority in Priority}
         self._waiting: dict[Key, Priority] = {}
         self._active: set[Key] = set()
@@ -141,6 +145,15 @@ class WorkQueue(Generic[Key]):
         retry = self._retries.pop(key, None)
         if retry is not None:
             retry.cancel()
+
+    def hasten(self, seconds: float) -> None:
+        """Retry the keys that have failed within some seconds, at random times: what stood in their way is gone."""
+        loop = asyncio.get_running_loop()
+        for key, pending in list(self._retries.items()):
+            due = loop.time() + seconds * self._share()
+            if due < pending.when():
+                pending.cancel()
+                self._retries[key] = loop.call_at(due, self._retry, key)
 
     async def run(self) -> None:
         """Process keys until cancelled."""

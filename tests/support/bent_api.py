@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -24,18 +25,27 @@ from support.processes import PATIENCE
 
 WRITES = ("create", "patch", "delete")
 _VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
-_REASONS = {404: "NotFound", 409: "Conflict", 410: "Expired", 422: "Invalid", 429: "TooManyRequests"}
+_REASONS = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    409: "Conflict",
+    410: "Expired",
+    422: "Invalid",
+    429: "TooManyRequests",
+}
 
 
 @dataclass(frozen=True)
 class Call:
-    """A request: its verb as RBAC has it, resource (with subresource), namespace, page of a list, and raw path."""
+    """A request: its verb as RBAC has it, resource (with subresource), namespace, page of a list, raw path, token."""
 
     verb: str
     resource: str
     namespace: str
     page: int
     path: str
+    token: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,8 @@ class Fault:
         The requests that it meets; empty for all. Resources have their subresource: ``modelmonitors/status``.
     page
         Meets this page of lists only, from 1.
+    token
+        Meets requests with this token only.
     times
         How many requests it meets, or None for all until the faults are replaced.
     seconds
@@ -60,8 +72,8 @@ class Fault:
         Close the connection instead of responding; in a watch, after its first event.
     silent
         Never respond; in a watch, respond, but send nothing more: the connection looks alive.
-    expired
-        In a watch: send the error 410 as its first event, as the server does for an old version.
+    error
+        In a watch: send this error as its first event, as the server does with 410 for an old version.
     stale
         Respond to a read with the first response that the same read has had since the faults were set.
     limit
@@ -73,6 +85,7 @@ class Fault:
     verbs: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     page: int = 0
+    token: str = ""
     times: int | None = 1
     seconds: float = 0.0
     status: int = 0
@@ -80,7 +93,7 @@ class Fault:
     written: bool = False
     cut: bool = False
     silent: bool = False
-    expired: bool = False
+    error: int = 0
     stale: bool = False
     limit: int = 0
     call: Callable[[], object] | None = None
@@ -91,6 +104,7 @@ class Fault:
             (not self.verbs or call.verb in self.verbs)
             and (not self.resources or call.resource in self.resources)
             and (not self.page or call.page == self.page)
+            and (not self.token or call.token == self.token)
         )
 
 
@@ -102,17 +116,21 @@ class BentApi:
     ----------
     url
         URL that it listens on.
+    identity
+        Its certificate and key.
     writes
         The writes that the API server has accepted, and what it responded.
     """
 
     url: str = ""
+    identity: ssl.SSLContext = field(default_factory=lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     writes: list[tuple[Call, Object]] = field(default_factory=list)
     _faults: tuple[Fault, ...] = ()
     _met: list[int] = field(default_factory=list)
     _responses: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     _pages: dict[str, int] = field(default_factory=dict)
     _watches: set[socket.socket] = field(default_factory=set)
+    _connections: set[socket.socket] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     #: Set to release the requests that wait in vain; replaced with the faults.
     _released: threading.Event = field(default_factory=threading.Event)
@@ -154,6 +172,27 @@ class BentApi:
             with self._lock:
                 self._watches.discard(connection)
 
+    @contextmanager
+    def connected(self, connection: socket.socket) -> Iterator[None]:
+        """Keep a connection, so that it can be cut."""
+        with self._lock:
+            self._connections.add(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connections.discard(connection)
+
+    def certify(self, certificate: Path, key: Path) -> None:
+        """Identify itself with another certificate from now on, and cut all connections."""
+        identity = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        identity.load_cert_chain(certificate, key)
+        with self._lock:
+            self.identity = identity
+            for connection in self._connections:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
     def page_of(self, token: str) -> int:
         """Return the number of the page that a token of a list continues with."""
         with self._lock:
@@ -186,13 +225,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         api = self.server.api
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        call = _call(self.command, self.path, api)
+        token = (self.headers.get("Authorization") or "").partition(" ")[2]
+        call = _call(self.command, self.path, token, api)
         faults, released = api.take(call)
         limit = max((fault.limit for fault in faults), default=0)
         path = _limited(self.path, limit) if limit else self.path
         if any(fault.seconds for fault in faults):
             released.wait(sum(fault.seconds for fault in faults))
-        bent = next((f for f in faults if f.status or f.cut or f.silent or f.stale or f.call or f.expired), None)
+        bent = next((f for f in faults if f.status or f.cut or f.silent or f.stale or f.call or f.error), None)
         if call.verb == "watch" and not (bent and bent.status):
             self._watch(path, bent, released)
             return
@@ -238,9 +278,9 @@ class _Handler(BaseHTTPRequestHandler):
             released.wait()
             self.close_connection = True
             return
-        if bent is not None and bent.expired:
+        if bent is not None and bent.error:
             self._begin_stream()
-            error = json.loads(_status(410, "too old resource version"))
+            error = json.loads(_status(bent.error, "injected fault"))
             self._send_chunk(json.dumps({"type": "ERROR", "object": error}).encode() + b"\n")
             self._send_chunk(b"")
             return
@@ -307,11 +347,10 @@ class _Server(ThreadingHTTPServer):
     api: BentApi
     target: tuple[str, int]
     trust: ssl.SSLContext
-    own: ssl.SSLContext
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Greet the client in the thread of its connection, so that a slow one delays no other."""
-        with self.own.wrap_socket(request, server_side=True) as connection:
+        with self.api.identity.wrap_socket(request, server_side=True) as connection, self.api.connected(connection):
             super().finish_request(connection, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -326,8 +365,7 @@ def bent_api(server: ApiServer) -> Iterator[BentApi]:
         proxy.api = api = BentApi(f"https://127.0.0.1:{proxy.server_port}")
         proxy.target = (urlsplit(server.url).hostname or "", urlsplit(server.url).port or 0)
         proxy.trust = ssl.create_default_context(cafile=str(certificate))
-        proxy.own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        proxy.own.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        api.certify(certificate, certificate.with_suffix(".key"))
         thread = threading.Thread(target=proxy.serve_forever, daemon=True)
         thread.start()
         try:
@@ -338,7 +376,7 @@ def bent_api(server: ApiServer) -> Iterator[BentApi]:
             thread.join()
 
 
-def _call(method: str, path: str, api: BentApi) -> Call:
+def _call(method: str, path: str, token: str, api: BentApi) -> Call:
     """Return a request in the words of RBAC."""
     split = urlsplit(path)
     query = parse_qs(split.query)
@@ -351,7 +389,7 @@ def _call(method: str, path: str, api: BentApi) -> Call:
     reading = "get" if len(rest) > 1 else "watch" if "watch" in query else "list"
     verb = reading if method == "GET" else _VERBS[method]
     page = api.page_of(query.get("continue", [""])[0])
-    return Call(verb, resource, namespace, page, path)
+    return Call(verb, resource, namespace, page, path, token)
 
 
 def _limited(path: str, limit: int) -> str:

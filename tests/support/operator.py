@@ -115,6 +115,11 @@ class OperatorProcess:
 
     def start(self) -> None:
         """Start it and wait until it is ready, that is, until it knows all monitors."""
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start it."""
         assert self._process is None, "the operator is already running"
         self.health_port, self.metrics_port = free_port(), free_port()
         environment = {
@@ -130,8 +135,12 @@ class OperatorProcess:
             **self._environment,
         }
         command = [sys.executable, *self._program]
-        process = Process(command, log=self.log, environment=environment, folder=self.log.parent)
-        self._process = process
+        self._process = Process(command, log=self.log, environment=environment, folder=self.log.parent)
+
+    def wait_ready(self) -> None:
+        """Wait until it is ready."""
+        process = self._process
+        assert process is not None, "the operator is not running"
         wait_until(
             lambda: process.ensure_running() and self.responds("/readyz"),
             "ready operator",

@@ -346,6 +346,34 @@ async def test_no_failure_of_a_list_or_a_watch_ends_the_watch_of_the_monitors(
     assert "the watch of modelmonitors failed 2 times and has received nothing for 0 s" in caplog.text
 
 
+async def test_a_pass_that_failed_in_an_outage_is_repeated_soon_after_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watches, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(controller_module, "CATCH_UP_SECONDS", 0.01)
+    cluster = CountingCluster()
+    cluster.add()
+    watch = cluster.watch
+
+    async def cut(kind: Kind, namespace: str | None, version: str) -> AsyncIterator[Change]:
+        async for change in watch(kind, namespace, version):
+            if cluster.unreachable:
+                raise Unavailable("cut")
+            yield change
+
+    monkeypatch.setattr(cluster, "watch", cut)
+    async with running(cluster, resync_seconds=3600) as controller:
+        await wait_until(lambda: is_ready(cluster), "a ready monitor")
+        await idle(controller)
+        cluster.unreachable = True
+        controller.queue._failures["demo", "flights"] = 100  # the next delay is one of minutes
+        cluster.edit(schedule="0 7 * * *")
+        show(controller, cluster)
+        await wait_until(lambda: ("demo", "flights") in controller.queue._retries, "a failed pass")
+        cluster.annotate("touched", "true")
+        await wait_until(lambda: controller._monitors[0]._failures > 1, "a watch that fails")
+        cluster.unreachable = False
+        await wait_until(lambda: cluster.cron_jobs["flights-check"]["spec"]["schedule"] == "0 7 * * *", "the edit")
+
+
 async def test_a_server_that_ends_its_streams_at_once_is_not_hammered(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
 

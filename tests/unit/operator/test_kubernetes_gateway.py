@@ -271,7 +271,16 @@ async def test_temporary_errors_are_retried(server: Server, gateway: KubernetesG
         await gateway.list_pods("demo", "a")
 
 
-@pytest.mark.parametrize("body", [b"<html>a login page</html>", [], {"items": [], "metadata": None}, {"items": 7}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>a login page</html>",
+        [],
+        {"items": [], "metadata": None},
+        {"items": 7, "metadata": {}},
+        {"kind": "Status", "metadata": {}},
+    ],
+)
 async def test_a_list_that_a_proxy_has_made_up_is_unavailable(
     server: Server, gateway: KubernetesGateway, body: Any
 ) -> None:

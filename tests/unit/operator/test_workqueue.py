@@ -178,3 +178,20 @@ async def test_delays_are_bounded_spread_and_as_long_as_the_server_asks() -> Non
     assert round(delay(0, retry_after=86400), 1) == 300
     queue.forget("a")
     assert queue._retries == {}
+
+
+async def test_when_an_outage_ends_failed_keys_do_not_wait_for_their_delays() -> None:
+    shares = iter([0.5, 0.25])
+    queue: WorkQueue[str] = WorkQueue(lambda _: asyncio.sleep(0), jitter=lambda: 1.0, share=lambda: next(shares))
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    for key, failures in (("often", 8), ("once", 0)):
+        queue._failures[key] = failures
+        queue._retry_later(key, RuntimeError("no API server"))
+    queue.hasten(60)
+    pauses = {key: retry.when() - now for key, retry in queue._retries.items()}
+    assert 30 <= pauses["often"] < 256
+    assert 1 <= pauses["once"] < 15, "no delay becomes longer"
+    assert queue.failing == 2
+    for key in pauses:
+        queue.forget(key)
