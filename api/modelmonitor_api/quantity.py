@@ -48,6 +48,9 @@ def parse_quantity(text: str) -> Decimal:
     if match is None or (match["suffix"] and match["suffix"] not in _SUFFIXES):
         raise ValueError(f"{text!r} is not a quantity; write it like 500m or 2Gi")
     number = Decimal(match["number"])
-    if match["exponent"]:
+    if not match["exponent"]:
+        return number * _SUFFIXES.get(match["suffix"] or "", Decimal(1))
+    try:
         return number.scaleb(int(match["exponent"]))
-    return number * _SUFFIXES.get(match["suffix"] or "", Decimal(1))
+    except (ArithmeticError, ValueError):
+        raise ValueError(f"{text[:32]!r} is too large or too small for a quantity") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 #: A text of a status.
 Text = Annotated[str, Field(max_length=1024)]
 
+#: The API server stores integers of 64 bits.
+_INT64 = range(-(2**63), 2**63)
+#: Years of times and days: a window or a time zone more or less does not leave what Python can represent.
+YEARS = range(1000, 9001)
 _ACRONYMS = {"uri": "URI", "url": "URL", "uid": "UID", "id": "ID", "sha256": "SHA256"}
 
 
@@ -61,6 +66,17 @@ class Resource(BaseModel):
 
     #: Rules over several fields, rendered as ``x-kubernetes-validations``.
     rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Self:
+        for name, value in vars(self).items():
+            if isinstance(value, int) and value not in _INT64:
+                raise ValueError(f"{camel(name)} is an integer of more than 64 bits")
+            if isinstance(value, dt.date) and value.year not in YEARS:
+                raise ValueError(
+                    f"{camel(name)} is in the year {value.year}; it must be from {YEARS[0]} to {YEARS[-1]}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _check_rules(self) -> Self:

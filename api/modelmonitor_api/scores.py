@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import Field
 
 from modelmonitor_api.resource import Message, Text
+
+
+def parse_number(text: str | None) -> float | None:
+    """Return the number in a text that anybody may have written; None if it is none, or not finite."""
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 class ServedScore(Message):

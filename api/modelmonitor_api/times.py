@@ -24,7 +24,9 @@ def day_before(end: dt.datetime | None) -> dt.date | None:
 
 
 def _time(value: Any) -> Any:
-    return parse_time(value) if isinstance(value, str) else value
+    """Return a time with its time zone; without one, it is taken for UTC, as the API server does."""
+    time = parse_time(value) if isinstance(value, str) else value
+    return time.replace(tzinfo=dt.UTC) if isinstance(time, dt.datetime) and time.tzinfo is None else time
 
 
 #: A time, serialized in UTC and whole seconds.

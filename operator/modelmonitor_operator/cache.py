@@ -14,6 +14,7 @@ from modelmonitor_api import names
 from modelmonitor_api.names import Role
 from modelmonitor_api.times import parse_time
 from modelmonitor_operator.gateway import Kind, Object
+from modelmonitor_operator.untrusted import conditions_of, mapping, status_of
 from modelmonitor_policy import TrainingTurn
 
 #: Namespace and name.
@@ -121,8 +122,8 @@ class ObjectCache:
             if trains and monitor is not None and not has_ended(resource):
                 self._running[key] = monitor
         elif kind is Kind.MONITOR:
-            queued = (resource.get("status") or {}).get("queuedTraining")
-            if isinstance(queued, dict) and isinstance(queued.get("time"), str):
+            queued = mapping(status_of(resource).get("queuedTraining"))
+            if isinstance(queued.get("time"), str):
                 with contextlib.suppress(ValueError):  # a status that somebody has broken is rebuilt by the next pass
                     self._queued[key] = TrainingTurn(parse_time(queued["time"]), *key)
 
@@ -151,8 +152,8 @@ def key_of(resource: Object) -> Key:
 
 def has_ended(job: Object) -> bool:
     """Whether a Job has completed or failed."""
-    conditions = (job.get("status") or {}).get("conditions") or []
-    return any(each["type"] in {"Complete", "Failed"} and each["status"] == "True" for each in conditions)
+    conditions = conditions_of(job)
+    return "True" in {conditions.get("Complete"), conditions.get("Failed")}
 
 
 def monitor_of(child: Object) -> Key | None:

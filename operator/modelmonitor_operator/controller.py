@@ -11,6 +11,7 @@ from collections.abc import Callable
 from modelmonitor_api.names import ConditionType
 from modelmonitor_api.times import parse_time
 from modelmonitor_operator.agenda import Agenda
+from modelmonitor_operator.backoff import spread
 from modelmonitor_operator.cache import Key, ObjectCache, has_ended, key_of, monitor_of
 from modelmonitor_operator.cached_gateway import CachedGateway, RecordingGateway, Unsettled
 from modelmonitor_operator.gateway import Conflict, Gateway, GatewayError, Kind, Object
@@ -21,6 +22,7 @@ from modelmonitor_operator.notifications.notifier import Notifier, Sink
 from modelmonitor_operator.reconcile import Reconciler
 from modelmonitor_operator.settings import Settings
 from modelmonitor_operator.training_slots import TrainingSlots
+from modelmonitor_operator.untrusted import conditions_of, status_of
 from modelmonitor_operator.watches import Sight, Watch
 from modelmonitor_operator.workqueue import Priority, WorkQueue
 
@@ -142,7 +144,7 @@ class Controller:
         if sight is Sight.GONE:
             self._forget(key)
             return
-        status = resource.get("status") or {}
+        status = status_of(resource)
         edited = status.get("observedGeneration") != resource["metadata"].get("generation", 1)
         known = Priority.RESYNC if sight is Sight.LISTED and not edited else Priority.CHANGE
         self.queue.add(key, known if status.get("conditions") else Priority.NEW)
@@ -220,13 +222,11 @@ class Controller:
         else:
             # It depends on something that no watch shows, such as a Deployment that does not exist yet.
             now = self._clock()
-            self._agenda.set(key, wake_at if self._is_stalled(key) else now, now)
+            self._agenda.set(key, _spread(wake_at, now) if self._is_stalled(key) else now, now)
 
     def _is_stalled(self, key: Key) -> bool:
         """Whether a monitor waits for a user, so that there is no hurry to try again."""
-        status = (self.cache.get(Kind.MONITOR, key) or {}).get("status") or {}
-        conditions = {each["type"]: each["status"] for each in status.get("conditions", ())}
-        return conditions.get(ConditionType.STALLED) == "True"
+        return conditions_of(self.cache.get(Kind.MONITOR, key) or {}).get(ConditionType.STALLED) == "True"
 
     def _is_new(self, resource: Object) -> bool:
         """Whether a monitor has just been created: no pass has written its status, and it has no Jobs.
@@ -236,7 +236,7 @@ class Controller:
         metadata = resource["metadata"]
         age = self._clock() - parse_time(metadata["creationTimestamp"])
         has_jobs = any(True for _ in self.cache.jobs_of(metadata["uid"]))
-        return not (resource.get("status") or has_jobs) and age < _NEW
+        return not (status_of(resource) or has_jobs) and age < _NEW
 
     async def _work(self) -> None:
         """Process keys once all is known; before that, every pass would ask the API server."""
@@ -289,3 +289,8 @@ class Controller:
     def _is_newer(self, resource: Object, key: Key) -> bool:
         known = self.cache.version(Kind.MONITOR, key)
         return known is None or known < int(resource["metadata"]["resourceVersion"])
+
+
+def _spread(wake_at: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
+    """Return a later time at random, so that what was refused to many monitors at once is not tried again at once."""
+    return None if wake_at is None else now + (wake_at - now) * spread(1.0, 1.5)

@@ -33,6 +33,7 @@ from modelmonitor_operator.pages import page_url
 from modelmonitor_operator.rollout import blocked, next_step
 from modelmonitor_operator.settings import Settings
 from modelmonitor_operator.training_slots import TrainingSlots
+from modelmonitor_operator.untrusted import mapping, status_of
 from modelmonitor_operator.validation import validate_monitor
 from modelmonitor_policy import (
     Decision,
@@ -217,7 +218,7 @@ class Reconciler:
             state = dataclasses.replace(state, wake_at=now + _REFUSED_AGAIN)
             message = f"The API server rejected an object of this monitor: {error}"
             findings = conditions.of_rejected_monitor(state.status, Reason.OBJECT_REFUSED, message)
-        suspended = (state.resource.get("spec") or {}).get("suspend") is True
+        suspended = mapping(state.resource.get("spec")).get("suspend") is True
         requests = Requests.from_annotations(state.resource["metadata"].get("annotations") or {})
         findings += [conditions.of_suspension(suspended), *conditions.of_pin(state.status, requests)]
         return state, [*findings, *conditions.of_status(state.status)]
@@ -323,7 +324,7 @@ class Reconciler:
         wire = new.to_wire()
         if wire == resource.get("status"):
             return
-        metadata, patch = resource["metadata"], merge_patch(resource.get("status") or {}, wire)
+        metadata, patch = resource["metadata"], merge_patch(status_of(resource), wire)
         await self._gateway.patch_status(metadata["namespace"], metadata["name"], metadata["resourceVersion"], patch)
         if self._on_change is not None:
             self._on_change((metadata["namespace"], metadata["name"]), old, new)
@@ -363,9 +364,8 @@ def _collision(kind: str, name: str) -> str:
 
 def _read_status(resource: Object) -> ModelMonitorStatus:
     """Return the status; empty if it cannot be parsed, because it can be rebuilt from the Jobs."""
-    raw: dict[str, Any] = resource.get("status") or {}
     try:
-        return ModelMonitorStatus.model_validate(raw)
+        return ModelMonitorStatus.model_validate(status_of(resource))
     except ValidationError as error:
         _log.warning("the status of %s is invalid and is rebuilt: %s", resource["metadata"]["name"], error)
         return ModelMonitorStatus()

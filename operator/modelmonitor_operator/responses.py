@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -49,7 +50,9 @@ def parse_change(call: str, line: bytes) -> Change:
     if not isinstance(kind, str) or not isinstance(resource, dict):
         raise Unavailable(f"{call}: the event has no type or no object: {line[:200].decode(errors='replace')}")
     metadata = resource.get("metadata")
-    if kind != "ERROR" and not (isinstance(metadata, dict) and str(metadata.get("resourceVersion")).isdigit()):
+    if kind != "ERROR" and not (
+        isinstance(metadata, dict) and re.fullmatch(r"[0-9]{1,20}", str(metadata.get("resourceVersion")))
+    ):
         raise Unavailable(f"{call}: the object of the event has no version: {line[:200].decode(errors='replace')}")
     return Change(kind, resource)
 
@@ -62,7 +65,10 @@ def error_of(call: str, response: urllib3.BaseHTTPResponse) -> GatewayError:
         details = response.data[:200].decode(errors="replace")
     after = response.headers.get("Retry-After", "")
     return error_with(
-        call, response.status, details or response.reason or "", float(after) if after.isdigit() else None
+        call,
+        response.status,
+        details or response.reason or "",
+        float(after) if after.isascii() and after.isdigit() else None,
     )
 
 

@@ -7,6 +7,7 @@ from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.spec.monitor import S3_ONLY
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.monitor import Monitor
+from modelmonitor_operator.untrusted import mapping
 from modelmonitor_policy.validation import validate_name, validate_spec
 
 
@@ -26,7 +27,7 @@ def validate_monitor(resource: Object) -> Monitor:
     """
     metadata = resource["metadata"]
     validate_name(metadata["name"])
-    spec = parse(ModelMonitorSpec, resource.get("spec") or {})
+    spec = parse(ModelMonitorSpec, mapping(resource.get("spec")))
     if not spec.only_s3():
         raise InvalidSpec(f"spec: {S3_ONLY}")
     monitor = Monitor(

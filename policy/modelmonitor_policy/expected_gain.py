@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from modelmonitor_api.scores import parse_number
 from modelmonitor_api.spec import Metric, ModelMonitorSpec
 from modelmonitor_api.status import AgeComparison
 from modelmonitor_policy.training_calendar import TrainingCalendar, fits_with_holdout
@@ -26,6 +27,8 @@ PRIOR_DEVIATION = 0.02
 PERIOD_DEVIATION, PERIOD_WEIGHT = 0.01, 2
 #: A point is a hundredth of the metric, or of the champion's error where the metric has the units of the target.
 POINT = 0.01
+#: Points a day beyond which a comparison in a status is a mistake: it would outweigh all others.
+_MAX_RATE = 1e6
 
 
 @dataclass(frozen=True)
@@ -75,15 +78,22 @@ def learn_decay(comparisons: Iterable[AgeComparison], *, point: float, confidenc
         Confidence level of their intervals.
     """
     width = 2 * NormalDist().inv_cdf((1 + confidence) / 2)
-    rates = [
-        (float(one.difference) / point / one.days, (float(one.high) - float(one.low)) / point / width / one.days)
-        for one in comparisons
-    ]
+    rates = [rate for one in comparisons if (rate := _rate_of(one, point, width)) is not None]
     mean, _ = _posterior(rates, PERIOD_DEVIATION)
     excess = sum(max(0.0, (rate - mean) ** 2 - error**2) for rate, error in rates)
     between = math.sqrt((PERIOD_WEIGHT * PERIOD_DEVIATION**2 + excess) / (PERIOD_WEIGHT + len(rates)))
     mean, deviation = _posterior(rates, between)
     return Decay(mean, deviation, between, len(rates))
+
+
+def _rate_of(comparison: AgeComparison, point: float, width: float) -> tuple[float, float] | None:
+    """Return the rate of a comparison and its standard error; None if the status has no numbers that can be true."""
+    numbers = [parse_number(text) for text in (comparison.difference, comparison.low, comparison.high)]
+    if None in numbers or comparison.days <= 0 or point <= 0:
+        return None
+    difference, low, high = (float(number or 0.0) / point / comparison.days for number in numbers)
+    rate, error = difference, (high - low) / width
+    return (rate, error) if abs(rate) < _MAX_RATE and 0 <= error < _MAX_RATE else None
 
 
 def _posterior(rates: Sequence[tuple[float, float]], between: float) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from modelmonitor_api.names import Reason, Role
+from modelmonitor_api.scores import parse_number
 from modelmonitor_api.spec import ModelMonitorSpec
 from modelmonitor_api.status import (
     AgeComparison,
@@ -192,7 +193,7 @@ def _champion(champion: Champion | None) -> ChampionObservation | None:
         train_end=train_end,
         change_point=champion.change_point,
         pinned=champion.pinned,
-        score=float(champion.score) if champion.score is not None else None,
+        score=parse_number(champion.score),
     )
 
 

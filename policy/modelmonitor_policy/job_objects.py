@@ -11,8 +11,12 @@ from typing import Any
 
 from modelmonitor_api import names
 from modelmonitor_api.names import Role
+from modelmonitor_api.resource import YEARS
 from modelmonitor_api.times import parse_time
 from modelmonitor_policy.observations import JobObservation
+
+#: No number of a training, and no generation, has more.
+_MAX_DIGITS = 9
 
 
 def role_of(job: Mapping[str, Any]) -> Role | None:
@@ -26,13 +30,30 @@ def role_of(job: Mapping[str, Any]) -> Role | None:
 def true_condition(job: Mapping[str, Any], *types: str) -> Mapping[str, str] | None:
     """Return a condition that is true. Pod counts are no substitute: they miss deadlines and failure policies."""
     conditions = (job.get("status") or {}).get("conditions") or []
-    return next((c for c in conditions if c["type"] in types and c["status"] == "True"), None)
+    return next((c for c in conditions if c.get("type") in types and c.get("status") == "True"), None)
 
 
 def end_of(job: Mapping[str, Any]) -> dt.datetime | None:
     """Return when a Job ended; None while it has not."""
     ended = true_condition(job, "Complete", "Failed")
-    return parse_time(ended["lastTransitionTime"]) if ended else None
+    if ended is None:
+        return None
+    times = (ended.get("lastTransitionTime"), (job.get("status") or {}).get("completionTime"))
+    return next(filter(None, map(_read_time, times)), parse_time(job["metadata"]["creationTimestamp"]))
+
+
+def _read_time(text: str | None) -> dt.datetime | None:
+    """Return a time that others have written; None if it is none, or further away than times in a status may be."""
+    try:
+        time = parse_time(text or "")
+    except ValueError:
+        return None
+    return time if time.tzinfo is not None and time.year in YEARS else None
+
+
+def _read_count(text: str) -> int | None:
+    """Return the number in a label or an annotation, which anybody can edit; None if it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def observe_job(job: Mapping[str, Any]) -> JobObservation:
@@ -47,8 +68,8 @@ def observe_job(job: Mapping[str, Any]) -> JobObservation:
         role=Role(metadata["labels"][names.LABEL_ROLE]),
         started=parse_time(metadata["creationTimestamp"]),
         finished=end_of(job),
-        number=int(number) if number.isdigit() else None,
+        number=_read_count(number),
         token=annotations.get(names.ANNOTATION_TOKEN),
         trigger=annotations.get(names.ANNOTATION_TRIGGER, ""),
-        generation=int(generation) if generation.isdigit() else None,
+        generation=_read_count(generation),
     )

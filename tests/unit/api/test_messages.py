@@ -180,6 +180,11 @@ def _check(**changes: Any) -> dict[str, Any]:
         json.dumps(_check(reason="x" * 65)),
         json.dumps(_check(rows={"reference": -1, "current": 0})),
         json.dumps(_check(rows={"reference": "many", "current": 0})),
+        json.dumps(_check(rows={"reference": 2**63, "current": 0})),
+        json.dumps(_check(newRows=10**400)),
+        json.dumps(_check(time="9999-12-31T23:59:59Z")),
+        json.dumps(_check(time="0001-01-01T00:00:00+01:00")),
+        json.dumps(_check(driftOnset="9999-12-31")),
         json.dumps(_check(topFeatures=[{"name": "x", "effect": "1", "pValue": "0"}] * 6)),
         json.dumps(_check()) + " " * MAX_TERMINATION_MESSAGE_BYTES,
         json.dumps(_check(message="ü" * 1000), ensure_ascii=False) + "ü" * 1500,
@@ -189,6 +194,13 @@ def _check(**changes: Any) -> dict[str, Any]:
 def test_an_invalid_answer_is_rejected(text: str) -> None:
     with pytest.raises(Malformed, match="the termination message is"):
         decode_answer(text)
+
+
+def test_a_time_without_a_zone_is_in_utc() -> None:
+    """As the API server reads it; times with and without a zone could not be compared."""
+    answer = decode_answer(json.dumps(_check(time="2013-04-02T12:00:00")))
+    assert isinstance(answer, CheckVerdict)
+    assert answer.time == dt.datetime(2013, 4, 2, 12, tzinfo=dt.UTC)
 
 
 @given(st.text(max_size=5000) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))

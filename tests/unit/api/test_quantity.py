@@ -43,3 +43,9 @@ def test_equal_amounts_in_different_units_are_equal() -> None:
 def test_what_is_not_a_quantity(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity; write it like 500m or 2Gi"):
         parse_quantity(text)
+
+
+@pytest.mark.parametrize("text", ["1e99999999999999999999", "1e9999999", "1e-9999999999", "1e" + "9" * 5000])
+def test_an_exponent_that_no_number_has_is_no_quantity(text: str) -> None:
+    with pytest.raises(ValueError, match="is too large or too small for a quantity"):
+        parse_quantity(text)

@@ -319,7 +319,8 @@ class InMemoryCluster:
             resource = self.monitors[name]
             if resource["metadata"]["resourceVersion"] != resource_version:
                 raise Conflict("the object has been modified")
-            resource["status"] = merged(resource.get("status", {}), patch)
+            before = resource.get("status")
+            resource["status"] = merged(before if isinstance(before, dict) else {}, patch)
             self._touch(resource)
             self.writes.append(("status", name))
             return resource

@@ -321,6 +321,17 @@ async def test_a_lost_status_is_rebuilt_from_the_jobs(cluster: InMemoryCluster) 
     assert len(cluster.of_role(Role.CHECK)) == 2
 
 
+async def test_a_champion_whose_score_is_no_number_stops_nothing(cluster: InMemoryCluster) -> None:
+    """Every pass of the monitor failed, for ever."""
+    await first_check(cluster)
+    [job] = cluster.of_role(Role.TRAIN)
+    served = champion("v1-0a1b2c3d", score="")
+    cluster.finish(job["metadata"]["name"], run("Promoted", "v1-0a1b2c3d", champion=served))
+    await cluster.settle()
+    assert cluster.status()["champion"]["version"] == "v1-0a1b2c3d"
+    assert cluster.condition("Ready") == ("True", "Accepted")
+
+
 async def test_a_status_that_cannot_be_read_is_rebuilt(cluster: InMemoryCluster) -> None:
     cluster.add()
     await cluster.settle()

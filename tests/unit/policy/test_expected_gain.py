@@ -47,6 +47,22 @@ def test_comparisons_that_say_little_change_little() -> None:
     assert learn(compared(50, 0.005, error=0.5)).mean == pytest.approx(0, abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"difference": "", "low": "x"},
+        {"difference": "nan"},
+        {"low": "-inf", "high": "inf"},
+        {"low": "1", "high": "0"},
+        {"difference": "1e308"},
+        {"high": "1e308"},
+    ],
+)
+def test_a_comparison_that_a_status_has_lost_counts_for_nothing(broken: dict[str, str]) -> None:
+    good = compared(50, 0.005)
+    assert learn(good, good.model_copy(update=broken)) == learn(good)
+
+
 def test_models_that_do_not_age_are_not_expected_to_gain() -> None:
     stable, ageing = learn(*[compared(50, 0.0)] * 6), learn(*[compared(50, 0.02)] * 6)
     assert stable.expected_rate < learn().expected_rate < ageing.expected_rate
