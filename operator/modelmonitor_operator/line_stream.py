@@ -41,7 +41,8 @@ class LineStream:
         self._closed = True
         self._room.release()  # ends the wait of the thread
         if self._response is not None:
-            with contextlib.suppress(RuntimeError, ValueError):  # it has been read to its end
+            # It may have been read to its end, or the server may have closed the connection.
+            with contextlib.suppress(RuntimeError, ValueError, OSError):
                 self._response.shutdown()  # ends the read of the thread
 
     async def _received(self) -> AsyncIterator[bytes]:

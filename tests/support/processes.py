@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -43,11 +44,17 @@ def program(name: str) -> Path:
     return path
 
 
+#: Below those of outgoing connections on Linux (32768 to 60999), and below the node ports of Kubernetes.
+_PORTS = range(15_000, 30_000)
+
+
 def free_port() -> int:
-    """Return a loopback port that is currently unused."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a port that is currently unused, and that the system gives to no outgoing connection in the meantime."""
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("", port))
+            return port
 
 
 def wait_until(
