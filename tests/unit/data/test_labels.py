@@ -263,3 +263,11 @@ def test_versions_that_cannot_be_ordered_are_refused(tmp_path, versions):
 def test_no_objects_are_no_labels(tmp_path):
     assert len(read(tmp_path)) == 0
     assert len(read(tmp_path, version="v")) == 0
+
+
+@pytest.mark.parametrize("labels", [[], [(1, 0, 3, 0)]], ids=["no labels", "labels"])
+def test_no_objects_have_no_labelled_rows(labels):
+    """The keys of no objects at all have no type."""
+    features = pa.table({KEY: pa.chunked_array([], pa.null()), "row": pa.array([], pa.int64())})
+    result = join(features, table(labels), np.array([], dtype=np.int64))
+    assert (result.rows, result.report.label_rows) == (0, len(labels))

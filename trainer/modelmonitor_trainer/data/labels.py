@@ -251,7 +251,8 @@ def join(
         What a key identifies, and the label delay; see
         :func:`~modelmonitor_trainer.data.label_owners.owners_of`.
     """
-    left, right = meet(features.column(KEY), labels.keys, {*kinds, *labels.kinds})
+    # Of no objects at all the keys have no type.
+    left, right = (side.cast(pa.string()) for side in meet(features.column(KEY), labels.keys, {*kinds, *labels.kinds}))
     present = np.flatnonzero(pc.is_valid(left).to_numpy())
     keys = pc.unique(left.drop_null())
     codes: Ints = pc.index_in(left.drop_null(), value_set=keys).to_numpy().astype(np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 from modelmonitor_api.messages import MonitorRef
 from modelmonitor_api.names import Role
 from modelmonitor_trainer.arrays import Array, Floats, Ints
-from modelmonitor_trainer.data.manifest import freeze
+from modelmonitor_trainer.data.manifest import LeftOutDay, freeze
 from modelmonitor_trainer.data.windows import TrainingWindows
 from modelmonitor_trainer.errors import ModelMonitorError
 from modelmonitor_trainer.model.metrics import greater_is_better, title
@@ -122,6 +122,8 @@ def compare(
     if not periods.count:
         return replace(result, notes=(*notes, f"No day after {first} has mature labels, so there is nothing to score."))
     evaluation = evaluate(workers, spec, list(candidates.values()), periods, period.end)
+    if evaluation.left_out:
+        result = replace(result, notes=(*result.notes, describe_left_out(evaluation.left_out)))
     matrix = _Matrix.of(evaluation, list(candidates.values()), runs[0], prices)
     return _with_scores(result, matrix, serving, prices, oracle=baselines)
 
@@ -210,6 +212,14 @@ def count_paid(trained: Iterable[dt.date], first: dt.date) -> int:
     1
     """
     return sum(day >= first for day in trained)
+
+
+def describe_left_out(left_out: Iterable[LeftOutDay]) -> str:
+    """Return the days that are not scored, and why, in a sentence."""
+    items = sorted(left_out, key=lambda item: item.day)
+    first, count = items[0], len({item.day for item in items})
+    days = f"{first.day} is" if count == 1 else f"{count} days from {first.day} through {items[-1].day} are"
+    return f"{days} not scored: {first.reason.rstrip('.')}."
 
 
 def _choose_length(store: PastStore, run: SettingRun, first: dt.date, last: dt.date) -> int:

@@ -7,8 +7,8 @@ memory holds one block per process.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,9 +16,10 @@ from modelmonitor_api.spec import Metric, ModelMonitorSpec, Task
 from modelmonitor_trainer.arrays import Array, Floats, Ints
 from modelmonitor_trainer.data.classes import class_indices, with_new_classes
 from modelmonitor_trainer.data.labels import Dataset, load
-from modelmonitor_trainer.data.manifest import freeze
+from modelmonitor_trainer.data.manifest import LeftOutDay, freeze
 from modelmonitor_trainer.data.model_arrays import feature_arrays, true_values
-from modelmonitor_trainer.data.windows import TrainingWindows
+from modelmonitor_trainer.data.windows import TrainingWindows, Window
+from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.model.metrics import Undefined, aligned, metric_value
 from modelmonitor_trainer.replay.candidates import Candidate
 from modelmonitor_trainer.replay.past_store import PastStore
@@ -30,6 +31,8 @@ MAX_ROWS = 50_000
 _SEED = 20130101
 #: Days that are read together.
 _BLOCK_DAYS = 28
+#: Errors of the rows of a period, which leave the others as they are.
+_ERRORS_OF_ROWS = (BadConfiguration, BadData, NotFound)
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,36 @@ class Evaluation:
         Values of the metric; NaN where a model could not serve yet, or the metric is not defined.
     rows : (n_periods,)
         Labelled rows of each period.
+    left_out
+        Days that cannot be scored, and why.
     """
 
     periods: Periods
     values: Floats
     rows: Ints
+    left_out: tuple[LeftOutDay, ...] = ()
+
+
+@dataclass(frozen=True)
+class PeriodScores:
+    """Scores in one period.
+
+    Attributes
+    ----------
+    period
+        Its index.
+    rows
+        Its labelled rows.
+    scores
+        Key of a model → value of the metric, where it is defined.
+    left_out
+        Days that cannot be scored, and why.
+    """
+
+    period: int
+    rows: int = 0
+    scores: Mapping[str, float] = field(default_factory=dict)
+    left_out: tuple[LeftOutDay, ...] = ()
 
 
 def evaluate(
@@ -111,12 +139,14 @@ def evaluate(
     values = np.full((len(candidates), periods.count), np.nan)
     rows = np.zeros(periods.count, dtype=np.int64)
     index = {candidate.key: number for number, candidate in enumerate(candidates)}
+    left_out: list[LeftOutDay] = []
     for future in futures:
-        for period, count, scores in future.result():
-            rows[period] = count
-            for key, value in scores.items():
-                values[index[key], period] = value
-    return Evaluation(periods, values, rows)
+        for scored in future.result():
+            rows[scored.period] = scored.rows
+            left_out += scored.left_out
+            for key, value in scored.scores.items():
+                values[index[key], scored.period] = value
+    return Evaluation(periods, values, rows, tuple(left_out))
 
 
 def _usable(candidates: Sequence[Candidate], periods: Periods, block: range) -> list[Candidate]:
@@ -131,20 +161,51 @@ def score_block(
     periods: Periods,
     block: range,
     until: dt.datetime,
-) -> list[tuple[int, int, dict[str, float]]]:
-    """Return, for each period of a block, its index, its labelled rows, and the score of each model."""
+) -> list[PeriodScores]:
+    """Return the scores of each period of a block; days that cannot be read are left out by name."""
     store = store.at(until)
-    window = periods.window(block[0])[0], periods.window(block[-1])[1]
     more = sorted({feature.name for candidate in candidates for feature in candidate.model.features})
+    window = periods.window(block[0])[0], periods.window(block[-1])[1]
+    try:
+        rows, left_out = _read(store, spec, window, more)
+        return [_score_period(spec, candidates, periods, period, rows, left_out) for period in block]
+    except _ERRORS_OF_ROWS as error:
+        if len(block) == 1:
+            # Such as a feature that no day has any more: what served could not score these rows, either.
+            start, days = window[0], (window[1] - window[0]).days + 1
+            return [
+                PeriodScores(
+                    block[0], left_out=tuple(LeftOutDay(start + number * _DAY, str(error)) for number in range(days))
+                )
+            ]
+    each = (range(period, period + 1) for period in block)
+    return [scored for one in each for scored in score_block(store, spec, candidates, periods, one, until)]
+
+
+def _read(
+    store: PastStore, spec: ModelMonitorSpec, window: Window, more: Sequence[str]
+) -> tuple[Dataset, tuple[LeftOutDay, ...]]:
+    """Return the labelled rows of a window, and the days that cannot be read."""
     manifest = freeze(store, spec, TrainingWindows.without_holdout(window))
-    rows = load(store, manifest, window, spec, more)
-    results = []
-    for period in block:
-        first, last = (np.datetime64(day, "D").astype(np.int64) for day in periods.window(period))
-        chosen = rows.filter((rows.days >= first) & (rows.days <= last))
-        usable = [candidate for candidate in candidates if candidate.first_day <= periods.window(period)[0]]
-        results.append((period, chosen.rows, _scores(spec, _sample(chosen), usable)))
-    return results
+    if manifest.begins_with is not None:
+        raise BadData(f"the rows before {manifest.train[0]} have no column {manifest.begins_with!r}")
+    return load(store, manifest, window, spec, more), manifest.left_out
+
+
+def _score_period(
+    spec: ModelMonitorSpec,
+    candidates: Sequence[Candidate],
+    periods: Periods,
+    period: int,
+    rows: Dataset,
+    left_out: Sequence[LeftOutDay],
+) -> PeriodScores:
+    start, end = periods.window(period)
+    first, last = (np.datetime64(day, "D").astype(np.int64) for day in (start, end))
+    chosen = rows.filter((rows.days >= first) & (rows.days <= last))
+    usable = [candidate for candidate in candidates if candidate.first_day <= start]
+    mine = tuple(item for item in left_out if start <= item.day <= end)
+    return PeriodScores(period, chosen.rows, _scores(spec, _sample(chosen), usable), mine)
 
 
 def _sample(rows: Dataset) -> Dataset:
