@@ -12,6 +12,8 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from modelmonitor_api.problem_wording import describe
+
 #: A text of a status.
 Text = Annotated[str, Field(max_length=1024)]
 
@@ -147,13 +149,13 @@ def problems_of(error: ValidationError, kind: type[Resource]) -> list[Problem]:
     problems = []
     for item in error.errors(include_url=False):
         path = tuple(part if isinstance(part, int) else camel(str(part)) for part in item["loc"])
-        message = item["msg"].removeprefix("Value error, ")
+        message = describe(item["type"], item.get("ctx", {}), item["input"], item["msg"])
         unquoted = item["type"] == "string_type" and isinstance(item["input"], bool | int | float)
         if item["type"] == "extra_forbidden":
             message = _unknown_field(str(path[-1]), _fields_at(kind, path[:-1]))
         elif item["type"] == "enum" and isinstance(item["input"], str):
             near = get_close_matches(item["input"], _quote(item["ctx"]["expected"]), 1)
-            message += f", not {item['input']!r}" + (f"; did you mean {near[0]}?" if near else "")
+            message += f"; did you mean {near[0]}?" if near else ""
         elif unquoted:
             message += "; put it in quotes"
         problems.append(Problem(path, message, unquoted))
