@@ -30,9 +30,8 @@ def test_functions_run_elsewhere_with_the_store(past):
     assert os.getpid() not in {pid for _, pid in results}
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_they_end_with_their_parent(tmp_path, number):
-    script = textwrap.dedent("""
+#: A program with a worker process, which ends in the way that is filled in.
+SCRIPT = """
         import os, sys, time
         from modelmonitor_trainer.replay.listing import Listing
         from modelmonitor_trainer.replay.arrival import Arrival
@@ -41,20 +40,56 @@ def test_they_end_with_their_parent(tmp_path, number):
         from modelmonitor_trainer.storage.open import StoreConfig
         def pid(store):
             return os.getpid()
+        def wait(store):
+            time.sleep(600)
         if __name__ == "__main__":
             data = PastData((), Arrival.DECLARED, Listing(()))
             store = PastStoreConfig(StoreConfig(), data, ResultsFolder("file:///r/", "file:///r/p/"))
-            with Workers(store, 1) as workers:
-                print(workers.submit(pid).result(), flush=True)
-                time.sleep(600)
-    """)
+            {end}
+"""
+
+
+def write_script(tmp_path, end):
     path = tmp_path / "parent.py"
-    path.write_text(script)
+    path.write_text(textwrap.dedent(SCRIPT).replace("{end}", textwrap.indent(textwrap.dedent(end), " " * 4).strip()))
+    return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_they_end_with_their_parent(tmp_path, number):
+    path = write_script(
+        tmp_path,
+        """
+        with Workers(store, 1) as workers:
+            print(workers.submit(pid).result(), flush=True)
+            time.sleep(600)
+        """,
+    )
     with subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         worker = int(parent.stdout.readline())
         parent.send_signal(number)
     wait_until(lambda: has_ended(worker), "the end of the worker")
+
+
+def test_an_error_stops_them_at_once_and_leaves_no_warnings(tmp_path):
+    """Programs end without the finalizers of the interpreter, which would report semaphores that are left."""
+    path = write_script(
+        tmp_path,
+        """
+        try:
+            with Workers(store, 1) as workers:
+                print(workers.submit(pid).result())
+                workers.submit(wait)
+                raise ValueError
+        except ValueError:
+            sys.stdout.flush()
+            os._exit(2)
+        """,
+    )
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert has_ended(int(done.stdout))
 
 
 def has_ended(pid):

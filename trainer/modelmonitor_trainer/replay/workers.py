@@ -54,6 +54,7 @@ class Workers:
 
     def __init__(self, store: PastStoreConfig, processes: int | None = None) -> None:
         self.processes = processes or available_cores()
+        self._others = set(multiprocessing.active_children())
         self._executor = ProcessPoolExecutor(
             self.processes, multiprocessing.get_context("spawn"), initializer=_start, initargs=(store,)
         )
@@ -64,7 +65,12 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._executor.shutdown(wait=kind is None, cancel_futures=True)
+        if kind is not None:
+            # Their results are not needed any more. The program may end without the finalizers of the interpreter, so
+            # the semaphores of the processes are released here.
+            for process in set(multiprocessing.active_children()) - self._others:
+                process.terminate()
+        self._executor.shutdown(cancel_futures=True)
 
     def submit(
         self, function: Callable[Concatenate[PastStore, _P], _R], *args: _P.args, **kwargs: _P.kwargs
