@@ -59,7 +59,13 @@ def decide(facts: Facts, now: dt.datetime) -> Decision:
     hold = find_hold(facts, trigger, now)
     if hold is not None:
         return Decision(Action.HOLD, hold.reason, hold.message, hold.until)
-    return Decision(Action.TRAIN, trigger.reason, trigger.message[:1].upper() + trigger.message[1:] + ".")
+    return Decision(Action.TRAIN, trigger.reason, _as_sentence(trigger.message))
+
+
+def _as_sentence(message: str) -> str:
+    """Return a message with a capital and a full stop; the name of a field stays as users write it."""
+    begins_with_field = "." in message.partition(" ")[0]
+    return f"{message if begins_with_field else message[:1].upper() + message[1:]}."
 
 
 def _no_training(facts: Facts) -> Decision:

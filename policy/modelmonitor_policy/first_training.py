@@ -68,7 +68,7 @@ def _too_few_holdout_rows(spec: ModelMonitorSpec, data: FirstTrainingData, days:
         return None
     return (
         f"Waiting for more rows: the {days} days of the hold-out have {rows} rows, and promotion.minHoldoutRows is "
-        f"{needed}. Raise promotion.holdoutDays, or lower it."
+        f"{needed}. Raise promotion.holdoutDays, or lower promotion.minHoldoutRows."
     )
 
 

@@ -38,7 +38,11 @@ def young(days: int, **fields: Any) -> Facts:
         pytest.param(young(30, newest_labels=NEWEST - dt.timedelta(days=25)), "Waiting until", id="labels are late"),
         pytest.param(young(18, train_rows=40), "until about 2013-04-05", id="few rows: 20 a day, five days are needed"),
         pytest.param(young(18, train_rows=0), "Waiting for more rows", id="no rows"),
-        pytest.param(young(30, train_rows=900, holdout_rows=499), "promotion.minHoldoutRows is 500", id="hold-out"),
+        pytest.param(
+            young(30, train_rows=900, holdout_rows=499),
+            "promotion.minHoldoutRows is 500. Raise promotion.holdoutDays, or lower promotion.minHoldoutRows.",
+            id="hold-out",
+        ),
         pytest.param(young(30, train_rows=100, holdout_rows=500), None, id="just enough"),
         pytest.param(young(30), None, id="rows are not known"),
         pytest.param(young(1, requests=retrain()), None, id="a request is executed"),

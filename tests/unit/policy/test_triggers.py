@@ -47,7 +47,7 @@ from unit.policy.factories import DAY, HOUR, NOW, check, drifted, facts, retrain
 def test_triggers_train(known: Facts, reason: Reason) -> None:
     decision = decide(known, NOW)
     assert (decision.action, decision.reason) == (Action.TRAIN, reason)
-    assert decision.message[0].isupper() or decision.message[0].isdigit()
+    assert not decision.message[0].islower() or decision.message.startswith("triggers.")
     assert decision.message.endswith(".")
 
 
@@ -130,3 +130,17 @@ def test_a_verdict_starts_one_training() -> None:
 def test_a_trigger_applies_again_after_a_failed_training(known: Facts, reason: Reason) -> None:
     decision = decide(known, NOW)
     assert (decision.action, decision.reason) == (Action.TRAIN, reason)
+
+
+@pytest.mark.parametrize(
+    ("known", "begins"),
+    [
+        (facts(spec=spec(triggers={"everyDays": 50})), "triggers.everyDays is 50, and the period ended at "),
+        (facts(champion=None), "There is no champion yet, "),
+    ],
+    ids=["field", "word"],
+)
+def test_the_message_is_a_sentence_that_names_fields_as_they_are_written(known, begins):
+    message = decide(known, NOW).message
+    assert message.startswith(begins)
+    assert message.endswith(".")
