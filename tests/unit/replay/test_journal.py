@@ -12,9 +12,9 @@ import pytest
 
 from modelmonitor_api.messages import CheckVerdict
 from modelmonitor_policy import plan_scheduled_check
-from modelmonitor_trainer.errors import BadData, DiskFull
+from modelmonitor_trainer.errors import BadConfiguration, BadData, DiskFull
 from modelmonitor_trainer.replay.arrival import Arrival
-from modelmonitor_trainer.replay.journal import Journal, require_same_data
+from modelmonitor_trainer.replay.journal import Journal, hold_folder, require_same_data
 from modelmonitor_trainer.replay.listing import Listing
 from modelmonitor_trainer.replay.past_store import PastData
 from support.monitors import check
@@ -87,3 +87,21 @@ def test_texts_with_line_separators_are_read_back(tmp_path, past):
     assert recorded is not None
     assert isinstance(recorded[0], CheckVerdict)
     assert recorded[0].top_features == [evidence]
+
+
+def test_two_replays_do_not_share_a_folder(tmp_path):
+    """Their lines would mix, and neither could be resumed."""
+    folder = tmp_path / "new" / "results"
+    with hold_folder(folder):
+        with pytest.raises(BadConfiguration, match=r"another replay is running in .*/new/results; wait until"):
+            hold_folder(folder).__enter__()
+        with hold_folder(tmp_path / "other"):
+            pass
+    with hold_folder(folder):
+        pass
+
+
+def test_a_folder_that_is_a_file_cannot_be_held(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadConfiguration, match=r"cannot be written: .*; choose another folder with --results"):
+        hold_folder(tmp_path / "file").__enter__()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -87,6 +88,36 @@ def _writing(path: Path) -> Iterator[None]:
         raise BadConfiguration(
             f"{path} cannot be written: {error.strerror}; choose another folder with --results"
         ) from error
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Hold the folder of a replay: two at once would mix the lines of their journals.
+
+    The lock ends with the process, however it ends, and leaves no file behind.
+
+    Raises
+    ------
+    BadConfiguration
+        If another replay holds it, or it cannot be written.
+    DiskFull
+        If there is no space left.
+    """
+    settings = folder / "settings"
+    with _writing(settings):
+        settings.mkdir(exist_ok=True)
+        handle = os.open(settings, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise BadConfiguration(
+            f"another replay is running in {folder}; wait until it has ended, or choose another folder with --results"
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def require_same_data(path: Path, data: PastData, end: dt.datetime) -> None:

@@ -14,7 +14,7 @@ from modelmonitor_trainer.replay.arrival import Arrival
 from modelmonitor_trainer.replay.baselines import reactive_settings
 from modelmonitor_trainer.replay.comparison import compare
 from modelmonitor_trainer.replay.costs import Prices
-from modelmonitor_trainer.replay.journal import require_same_data
+from modelmonitor_trainer.replay.journal import hold_folder, require_same_data
 from modelmonitor_trainer.replay.past_store import PastData, PastStore, ResultsFolder
 from modelmonitor_trainer.replay.result import ReplayResult
 from modelmonitor_trainer.replay.run import Range, SettingRun, run_setting
@@ -70,7 +70,7 @@ def replay(request: ReplayRequest, on_progress: OnProgress = lambda _name, _even
     NotFound
         If there are no data in the range.
     BadConfiguration, BadData
-        If the settings cannot be compared, or the results folder is damaged.
+        If the settings cannot be compared, or the results folder is damaged or in use.
     """
     own = request.settings[0]
     _require_comparable(request.settings)
@@ -80,7 +80,7 @@ def replay(request: ReplayRequest, on_progress: OnProgress = lambda _name, _even
     _require_partitions(data, own, request.period)
     store = PastStoreConfig(config, data, ResultsFolder(root, f"{root}shared-profiles/"))
     settings = [*request.settings, *(reactive_settings(own.spec) if request.baselines else [])]
-    with Workers(store, request.processes) as workers:
+    with hold_folder(request.folder), Workers(store, request.processes) as workers:
         runs = [_run(request, setting, data, store.open(), workers, on_progress) for setting in settings]
         on_progress("evaluation", None)
         return compare(
