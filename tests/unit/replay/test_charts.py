@@ -27,6 +27,7 @@ from modelmonitor_trainer.replay.result import (
     count_outcomes,
 )
 from modelmonitor_trainer.replay.simulation import Event
+from modelmonitor_trainer.replay.text import render_text
 from support.monitors import check
 from unit.replay.conftest import MONITOR
 
@@ -97,6 +98,35 @@ def test_alarms_are_counted_when_they_begin(result):
     counts = count_outcomes(result.own.events)
     assert (counts.checks, counts.alarms, counts.alarmed_checks, counts.corrupted) == (5, 2, 3, 1)
     assert (counts.trainings, counts.promoted) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (Counts(), "completed no check and never trained"),
+        (Counts(checks=1), "raised no alarm in one check and never trained"),
+        (Counts(checks=9, trainings=1), "raised no alarm in 9 checks, trained once and promoted no model"),
+    ],
+)
+def test_nothing_in_words(result, counts, words):
+    """Zero, one and many; and the reason is in the answer, not below a table of dashes."""
+    own = PolicyResult("your monitor", PolicyKind.MONITOR, counts, unserved="The budget is used up.")
+    sentence = conclude(replace(result, policies=(own,)))
+    assert f"this monitor would have {words}. There is nothing to score: no model was ever promoted. The b" in sentence
+
+
+def test_few_values_have_no_interval(result):
+    """The interval of one value would have no width."""
+    assert Estimate(0.7, 0.68, 0.72).describe_interval(between=" – ") == "0.6800 – 0.7200"
+    few = tuple(replace(policy, mean=Estimate(0.7, None, None), difference=None) for policy in result.policies)
+    result = replace(result, policies=few)
+    assert "the served model's ROC AUC was 0.7000. At" in conclude(result)
+    assert [line.split("  ")[0:1] + line.split()[2:4] for line in render_text(result, "f", None).splitlines()][3] == [
+        "your monitor",
+        "0.7000",
+        "–",
+    ]
+    assert "too few for intervals" in render(result)
 
 
 def test_the_answer_comes_first(result):

@@ -40,6 +40,8 @@ _DAY = dt.timedelta(days=1)
 #: Labelled rows that an evaluation period should have, and the lengths in days that are tried.
 _MIN_ROWS, _LENGTHS = 200, (1, 7, 28)
 _CONFIDENCE, _RESAMPLES, _SEED = 0.95, 2000, 20130101
+#: Values from which on the bootstrap gives an interval.
+_MIN_VALUES = 8
 #: Prices of a training, relative to the given one, at which policies are compared.
 _PRICE_FACTORS = np.geomspace(0.01, 100, 41)
 
@@ -109,7 +111,7 @@ def compare(
     )
     serving = [policy for policy in policies if policy.tenures]
     if not policies[0].tenures:
-        return replace(result, notes=(*notes, "No model was ever promoted, so there is nothing to score."))
+        return result
     if baselines:
         begin = policies[0].tenures[0][0] - _DAY
         fixed, grid = _fixed_policies(workers, runs[0], monitor, begin, period.last)
@@ -155,11 +157,12 @@ def _setting_policies(
             events=run.events,
             processor_seconds=run.seconds,
             ending=run.decision.message,
+            unserved="" if tenures else _describe_last_training(run),
         )
         trained = tuple(event.time.date() for event in run.events if event.job.role is Role.TRAIN)
         policies.append(_Policy(policy, tuple(tenures), trained))
-        if not tenures:
-            notes.append(f"{run.setting.name}: no model was ever promoted. {_describe_last_training(run)}")
+        if policy.unserved and index and policy.unserved != policies[0].result.unserved:
+            notes.append(f"{run.setting.name}: no model was ever promoted. {policy.unserved}")
     return policies, models, notes
 
 
@@ -167,8 +170,9 @@ def _describe_last_training(run: SettingRun) -> str:
     """Return why the last training promoted no model, such as a feature that leaks, or why there was none."""
     trainings = [event for event in run.events if event.job.role is Role.TRAIN]
     if not trainings:
-        return f"At the end: {run.decision.message}"
-    return f"The last training, on {trainings[-1].time:%Y-%m-%d}: {trainings[-1].answer.message}"
+        return run.decision.message
+    message = trainings[-1].answer.message.rstrip(".")
+    return f"The last training, on {trainings[-1].time:%Y-%m-%d}: {message}."
 
 
 def _fixed_policies(
@@ -351,8 +355,11 @@ def _estimate(values: Array) -> Estimate:
     """Return the mean with an interval by the circular block bootstrap: neighbouring periods resemble each other.
 
     Politis and Romano, "A circular block-resampling procedure for stationary data" (1992), with blocks of n^(1/3).
+    A few values would look more certain than they are, so there is no interval.
     """
     count = values.size
+    if count < _MIN_VALUES:
+        return Estimate(float(values.mean()), None, None)
     length = max(1, round(count ** (1 / 3)))
     random = np.random.default_rng(_SEED)
     starts = random.integers(0, count, (_RESAMPLES, -(-count // length)))

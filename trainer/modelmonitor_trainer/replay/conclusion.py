@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelmonitor_trainer.replay.result import PolicyKind, PolicyResult, ReplayResult
+from modelmonitor_trainer.replay.result import Counts, PolicyKind, PolicyResult, ReplayResult
 
 
 def headline(result: ReplayResult) -> str:
@@ -22,15 +22,13 @@ def conclude(result: ReplayResult) -> str:
     """Return what a reader should take from a replay: what the monitor did, and whether another policy was cheaper."""
     own = result.own
     counts = own.counts
-    summary = (
-        f"From {result.first} through {result.last} this monitor would have alarmed {_times(counts.alarms)} in "
-        f"{counts.checks:,} checks, trained {_times(counts.trainings)} and promoted {_models(counts.promoted)}"
-    )
+    summary = f"From {result.first} through {result.last} this monitor would have {_describe_counts(counts)}"
+    if own.unserved:
+        return f"{summary}. There is nothing to score: no model was ever promoted. {own.unserved}"
     if own.mean is None:
         return f"{summary}. Nothing could be scored."
-    summary += (
-        f"; the served model's {result.metric} was {own.mean.value:.4f} ({own.mean.low:.4f} to {own.mean.high:.4f})"
-    )
+    interval = own.mean.describe_interval()
+    summary += f"; the served model's {result.metric} was {own.mean.value:.4f}" + (f" ({interval})" if interval else "")
     best = _best(result)
     return f"{summary}." if best is None else f"{summary}. {_compare_costs(result, best)}"
 
@@ -66,8 +64,21 @@ def _compare_costs(result: ReplayResult, best: PolicyResult) -> str:
     )
 
 
+def _describe_counts(counts: Counts) -> str:
+    checks = "one check" if counts.checks == 1 else f"{counts.checks:,} checks"
+    if not counts.checks:
+        alarmed = "completed no check"
+    elif not counts.alarms:
+        alarmed = f"raised no alarm in {checks}"
+    else:
+        alarmed = f"alarmed {_times(counts.alarms)} in {checks}"
+    if not counts.trainings:
+        return f"{alarmed} and never trained"
+    return f"{alarmed}, trained {_times(counts.trainings)} and promoted {_models(counts.promoted)}"
+
+
 def _times(count: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count:,} times")
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
 
 
 def _models(count: int) -> str:

@@ -34,16 +34,26 @@ class Estimate:
     Attributes
     ----------
     value, low, high
-        The mean, and the interval.
+        The mean, and the interval; None if there are too few values for one.
     """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, float | None]:
         """Return the estimate as JSON data."""
         return {"value": self.value, "low": self.low, "high": self.high}
+
+    def describe_interval(self, style: str = ".4f", between: str = " to ") -> str:
+        """Return the interval with its ends in a style of numbers; empty if there is none.
+
+        >>> Estimate(0.7, 0.68, 0.715).describe_interval("+.2f")
+        '+0.68 to +0.71'
+        """
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self.low:{style}}{between}{self.high:{style}}"
 
 
 @dataclass(frozen=True)
@@ -117,6 +127,8 @@ class PolicyResult:
         Cost at the given prices, and how far it is above that of the oracle; None if nothing was evaluated.
     ending
         Why it does not train at the end, in a sentence.
+    unserved
+        Why it never promoted a model, in sentences; empty if it did.
     """
 
     name: str
@@ -131,6 +143,7 @@ class PolicyResult:
     cost: float | None = None
     regret: float | None = None
     ending: str = ""
+    unserved: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the policy as JSON data."""
@@ -146,6 +159,7 @@ class PolicyResult:
             "cost": self.cost,
             "regret": self.regret,
             "ending": self.ending,
+            "unserved": self.unserved,
             "events": [event_to_json(event) for event in self.events],
         }
 

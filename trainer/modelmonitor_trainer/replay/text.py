@@ -17,7 +17,7 @@ def render_text(result: ReplayResult, folder: str, page: str | None) -> str:
         Where the results and the page are.
     """
     lines = [conclude(result), "", *_table(result)]
-    if result.own.ending:
+    if result.own.ending and result.own.ending not in result.own.unserved:
         lines += ["", f"At the end of {result.last}: {result.own.ending}"]
     lines += ["", *(f"- {note}" for note in result.notes)] if result.notes else []
     lines += ["", f"Results: {folder}"]
@@ -54,7 +54,7 @@ def _row(result: ReplayResult, policy: PolicyResult) -> tuple[str, ...]:
     return (
         policy.name,
         f"{mean.value:.4f}" if mean else "–",
-        f"{mean.low:.4f} – {mean.high:.4f}" if mean else "–",
+        (mean.describe_interval(between=" – ") if mean else "") or "–",
         str(counts.alarms) if watched else "–",
         str(counts.trainings),
         str(counts.promoted),
