@@ -54,6 +54,17 @@ MONITOR = textwrap.dedent("""\
         ("{name: x}", "{name: Churn_1}", ":6:12: metadata.name is 'Churn_1'; use small letters, digits and '-'"),
         ("{name: x}", "{name: 2024}", ":6:12: metadata.name is 2024; put it in quotes"),
         ("target: late", "zzz: late", "unknown field; there are task, target, "),
+        ("spec:\n", "specs:\n", ":7:1: specs: unknown field; did you mean spec?"),
+        (
+            "spec:\n",
+            "data: {}\nspec:\n",
+            ":7:1: data: unknown field; indent it, as a field of spec",
+        ),
+        (
+            "kind: ModelMonitor",
+            "kind: ModelMonitr",
+            "holds no ModelMonitor documents, but ModelMonitr, Namespace; it must",
+        ),
     ],
 )
 def test_where_and_what(tmp_path, capsys, before, after, message):

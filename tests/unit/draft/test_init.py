@@ -75,6 +75,21 @@ def test_target_in_the_rows(tmp_path, capsys):
     assert document["metadata"]["name"] == tmp_path.name.lower().replace("_", "-")
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d", "%m/%d/%Y"])
+def test_times_as_text_are_no_feature(tmp_path, capsys, form):
+    """They would be a category that is new every day."""
+
+    def columns(day, g):
+        time = dt.datetime.combine(day, dt.time(7, 30))
+        return rows(day, g) | {"booked": [time.strftime(form)] * len(rows(day, g)["age"])}
+
+    land(tmp_path / "data", columns)
+    code, out, _ = run(capsys, "--data", tmp_path / "data")
+    assert code == 0
+    assert "booked" not in {feature.name for feature in drafted(out)[1].model.features}
+    assert "#   booked: string, a time" in out
+
+
 def test_separate_labels_and_csv(tmp_path, capsys):
     land(tmp_path / "rows", lambda day, g: {k: v for k, v in rows(day, g).items() if k != "churned"}, suffix="csv")
     land(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Words that are text in YAML 1.2 and for most readers, and booleans for kubectl.
 _WORDS = {"y", "n", "yes", "no", "on", "off"}
+#: Fields of a document; the status is there if it was read from a cluster.
+_FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
 
 
 def read_monitor(path: str, *, for_cluster: bool = False) -> tuple[MonitorRef, ModelMonitorSpec]:
@@ -61,12 +64,14 @@ def read_monitor(path: str, *, for_cluster: bool = False) -> tuple[MonitorRef, M
         raise BadConfiguration(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     monitors: list[dict[str, Any]] = [document for document in documents if document.get("kind") == KIND]
     if len(monitors) != 1:
-        raise BadConfiguration(f"{path} holds {len(monitors) or 'no'} {KIND} documents; it must hold one")
+        others = "" if monitors else _describe_kinds(documents)
+        raise BadConfiguration(f"{path} holds {len(monitors) or 'no'} {KIND} documents{others}; it must hold one")
     monitor = monitors[0]
     if monitor.get("apiVersion") != API_VERSION:
         raise BadConfiguration(
             f"{path}: apiVersion is {monitor.get('apiVersion')!r}; this version supports {API_VERSION}"
         )
+    _require_known_fields(path, text, monitor)
     metadata = monitor.get("metadata") or {}
     if not isinstance(metadata, dict) or not metadata.get("name"):
         raise BadConfiguration(f"{path}: metadata.name is missing; give the monitor a name")
@@ -125,6 +130,27 @@ def _with_values(data: Any, values: Mapping[FieldPath, Any]) -> Any:
             inner = inner[part]
         inner[path[-1]] = value
     return changed
+
+
+def _describe_kinds(documents: list[dict[str, Any]]) -> str:
+    """Return what a file holds instead of a monitor, such as a misspelt kind."""
+    kinds = sorted({str(document["kind"]) for document in documents if document.get("kind")})
+    return f", but {', '.join(kinds)}" if kinds else ""
+
+
+def _require_known_fields(path: str, text: str, monitor: dict[str, Any]) -> None:
+    """Require that a document has the fields of an object only: a misspelt spec is not an empty one."""
+    from modelmonitor_api.resource import camel
+    from modelmonitor_api.spec import ModelMonitorSpec
+    from modelmonitor_trainer.errors import BadConfiguration
+
+    for name in monitor:
+        if name not in _FIELDS:
+            near = get_close_matches(str(name), _FIELDS, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_FIELDS)}"
+            if name in map(camel, ModelMonitorSpec.model_fields):
+                hint = "indent it, as a field of spec"
+            raise BadConfiguration(f"{_find(path, text, (name,))}: {name}: unknown field; {hint}")
 
 
 def _require_object_name(path: str, text: str, field: str, value: Any) -> None:

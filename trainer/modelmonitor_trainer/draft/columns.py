@@ -13,14 +13,18 @@ import pyarrow.compute as pc
 
 from modelmonitor_api.spec import FeatureType
 from modelmonitor_trainer.data.canonical import canonical
+from modelmonitor_trainer.data.dates import are_dates
 from modelmonitor_trainer.data.object_format import AnyFormat
 from modelmonitor_trainer.data.tables import read_table, scan
+from modelmonitor_trainer.data.unread_dates import order_of
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
 
 #: Numbers of objects and rows that are sampled.
 MAX_OBJECTS, MAX_ROWS = 8, 200_000
 #: Categories beyond which a column of text is not a feature that a model can learn from.
 _MAX_CATEGORIES = 1000
+#: Different values of a column of text that show whether it holds dates.
+_MAX_DATES = 1000
 _TARGETS = re.compile(
     r"(^|_)(target|label|outcome|y|churn(ed)?|fraud|default(ed)?|converted|clicked|late|is_[a-z]+)$", re.IGNORECASE
 )
@@ -58,6 +62,8 @@ class Column:
         Ends of the range of numbers; None for others.
     values
         Categories, the most frequent first; at most a few.
+    is_time
+        Whether the values are dates or times, in a type of their own or as text.
     """
 
     name: str
@@ -69,12 +75,13 @@ class Column:
     low: float | None = None
     high: float | None = None
     values: tuple[str, ...] = ()
+    is_time: bool = False
 
     @property
     def use(self) -> ColumnUse:
         """The probable use of the column, by its name and its values."""
         if self.type is None:
-            return ColumnUse.TIME if self.kind.startswith(("timestamp", "date")) else ColumnUse.UNUSABLE
+            return ColumnUse.TIME if self.is_time else ColumnUse.UNUSABLE
         categorical = self.type is FeatureType.CATEGORICAL
         uses = (
             (ColumnUse.KEY, _KEYS.search(self.name) and self.unique > 0.9),
@@ -164,11 +171,16 @@ def _describe_column(name: str, kind: pa.DataType, values: pa.ChunkedArray) -> C
     frequencies = counted.field("counts").to_numpy(zero_copy_only=False)
     unique = float((frequencies == 1).sum()) / max(1, len(values))
     if pa.types.is_temporal(kind):
-        return Column(name, str(kind), None, nulls, len(counted), unique)
+        is_time = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+        return Column(name, str(kind), None, nulls, len(counted), unique, is_time=is_time)
     if pa.types.is_floating(values.type) or pa.types.is_integer(values.type) or pa.types.is_decimal(values.type):
         ends = pc.min_max(values)
         low, high = (float(end.as_py()) if end.is_valid else None for end in (ends["min"], ends["max"]))
         return Column(name, str(kind), FeatureType.NUMERIC, nulls, len(counted), unique, low, high)
+    words = [str(word) for word in counted.field("values")[:_MAX_DATES].to_pylist()]
+    if are_dates(words) or order_of(words) is not None:
+        # Each day has new ones, which would be drift on every day.
+        return Column(name, str(kind), None, nulls, len(counted), unique, is_time=True)
     order = np.argsort(-frequencies, kind="stable")[:20]
     categories = tuple(str(word) for word in counted.field("values").take(pa.array(order)).to_pylist())
     return Column(name, str(kind), FeatureType.CATEGORICAL, nulls, len(counted), unique, values=categories)
