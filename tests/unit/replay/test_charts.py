@@ -105,6 +105,7 @@ def test_alarms_are_counted_when_they_begin(result):
     [
         (Counts(), "completed no check and never trained"),
         (Counts(checks=1), "raised no alarm in one check and never trained"),
+        (Counts(checks=9, corrupted=7), "raised no alarm in 9 checks (7 found corrupted data) and never trained"),
         (Counts(checks=9, trainings=1), "raised no alarm in 9 checks, trained once and promoted no model"),
     ],
 )

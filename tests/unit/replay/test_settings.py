@@ -41,6 +41,11 @@ def test_the_override_that_is_wrong_is_named(past):
         ("triggers.everyDay=7", "triggers.everyDay"),
         ("triggers.everyDays=often", "triggers.everyDays"),
         ("model.features.9.minimum=1", "'9' is not an index of a list of 3"),
+        (
+            "model.features.x.minimum=1",
+            "'x' is not an index of a list of 3, which are counted from 0; or write the whole",
+        ),
+        ("retraining.estimator.parameters.C=1", "'C' is not an index of an empty list; write the whole list, such as "),
         ("schedule.minute=1", "'minute' is below a value that is not an object"),
         ("triggers.everyDays=[", "not YAML"),
         ("schedule=daily", "spec.schedule: 'daily' must have the five fields of cron"),

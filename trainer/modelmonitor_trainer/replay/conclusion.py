@@ -66,6 +66,9 @@ def _compare_costs(result: ReplayResult, best: PolicyResult) -> str:
 
 def _describe_counts(counts: Counts) -> str:
     checks = "one check" if counts.checks == 1 else f"{counts.checks:,} checks"
+    # Corrupted data are no alarm, and block trainings.
+    if counts.corrupted:
+        checks += f" ({counts.corrupted:,} found corrupted data)"
     if not counts.checks:
         alarmed = "completed no check"
     elif not counts.alarms:

@@ -122,13 +122,19 @@ def _refused(given: Sequence[_Override], error: InvalidSpec) -> BadConfiguration
     return BadConfiguration(f"--set {' --set '.join(override.written for override in blamed)}: {error}")
 
 
+def _describe_list(items: list[Any]) -> str:
+    if not items:
+        return "an empty list; write the whole list, such as field=[...]"
+    return f"a list of {len(items)}, which are counted from 0; or write the whole list, such as field=[...]"
+
+
 def _assign(target: Any, path: list[str], value: Any, override: str) -> None:
     """Replace a value in nested documents; missing objects on the way are created."""
     name, *rest = path
     key: Any = name
     if isinstance(target, list):
         if not name.isdigit() or int(name) >= len(target):
-            raise BadConfiguration(f"--set {override}: {name!r} is not an index of a list of {len(target)}")
+            raise BadConfiguration(f"--set {override}: {name!r} is not an index of {_describe_list(target)}")
         key = int(name)
     elif not isinstance(target, dict):
         raise BadConfiguration(f"--set {override}: {name!r} is below a value that is not an object")
