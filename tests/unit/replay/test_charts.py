@@ -127,7 +127,16 @@ def test_few_values_have_no_interval(result):
         "0.7000",
         "–",
     ]
-    assert "too few for intervals" in render(result)
+    page = render(result)
+    assert "too few for intervals" in page
+    assert "95 % interval" not in page
+    assert scores_over_time(result).band == ""
+
+
+def test_champions_follow_each_other_without_gaps(result):
+    first, second = chart_decisions(result).champions
+    assert (first.x, second.x + second.width) == pytest.approx((0, WIDTH))
+    assert second.x == pytest.approx(first.x + first.width)
 
 
 def test_the_answer_comes_first(result):

@@ -144,6 +144,9 @@ def scores_over_time(result: ReplayResult) -> LineChart | None:
     window = max(1, _SMOOTHED_DAYS // length)
     series = [_smooth(np.array(policy.served, dtype=float), window) for policy in chosen]
     reach = _reach(np.array(chosen[0].served, dtype=float), window)
+    certain = result.own.mean is not None and result.own.mean.low is not None
+    if not certain:  # too few values for an interval
+        reach = np.zeros_like(reach)
     # What is better when greater is at most 1, and no error is below 0.
     least, most = (-np.inf, 1.0) if result.greater_is_better else (0.0, np.inf)
     ends = np.maximum(series[0] - reach, least), np.minimum(series[0] + reach, most)
@@ -158,7 +161,7 @@ def scores_over_time(result: ReplayResult) -> LineChart | None:
         for policy, values in zip(chosen, series, strict=True)
     )
     around = [*positions, *reversed(positions)]
-    band = _points(around, np.concatenate([ends[1], ends[0][::-1]]), low, high)
+    band = _points(around, np.concatenate([ends[1], ends[0][::-1]]), low, high) if certain else ""
     return LineChart(lines, number(high), number(low), _months(result), band=band)
 
 
@@ -284,12 +287,9 @@ def _tenures(result: ReplayResult) -> tuple[Block, ...]:
     for index in range(1, len(models) + 1):
         if index == len(models) or models[index] != models[start]:
             first, last = result.periods[start][0], result.periods[index - 1][1]
-            x = _day_position(first, result)
-            blocks.append(
-                Block(
-                    x, _day_position(last, result) - x, f"turn-{len(blocks) % 2}", f"{models[start]}: {first} to {last}"
-                )
-            )
+            half = WIDTH * 0.5 / max(1, (result.last - result.first).days + 1)
+            x, end = _day_position(first, result) - half, _day_position(last, result) + half
+            blocks.append(Block(x, end - x, f"turn-{len(blocks) % 2}", f"{models[start]}: {first} to {last}"))
             start = index
     return tuple(blocks)
 
