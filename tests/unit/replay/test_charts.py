@@ -130,7 +130,9 @@ def test_few_values_have_no_interval(result):
     page = render(result)
     assert "too few for intervals" in page
     assert "95 % interval" not in page
-    assert scores_over_time(result).band == ""
+    chart = scores_over_time(result)
+    assert chart is not None
+    assert chart.band == ""
 
 
 def test_champions_follow_each_other_without_gaps(result):

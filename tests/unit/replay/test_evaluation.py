@@ -40,6 +40,7 @@ def score(world, first, days=4):
     data = PastData.list(world.store, world.parsed(), Arrival.DECLARED)
     store = PastStore(world.store, data, ResultsFolder(f"{world.base}/results/", f"{world.base}/results/profiles/"))
     model = fit_newest(store, world.parsed(), MONITOR, midnight(19))
+    assert model is not None
     periods = Periods(day(first), 1, days)
     return score_block(store, world.parsed(), [model], periods, range(days), midnight(60)), model.key
 
