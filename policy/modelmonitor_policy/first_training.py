@@ -41,7 +41,7 @@ def _too_few_days(spec: ModelMonitorSpec, first: dt.date, newest: dt.date) -> st
     delay = f" and data.labels.delayDays ({spec.data.labels.delay_days})" if spec.data.labels else ""
     return (
         f"Waiting until {_possible(spec, first, 1)} for a first training window: rows exist from {first} through "
-        f"{newest} ({len(Days(first, newest))} days), and the window ends before promotion.holdoutDays "
+        f"{newest} ({_count(len(Days(first, newest)))}), and the window ends before promotion.holdoutDays "
         f"({spec.promotion.holdout_days}){delay}. To train earlier, lower them."
     )
 
@@ -57,7 +57,7 @@ def _too_few_train_rows(spec: ModelMonitorSpec, data: FirstTrainingData, days: i
     else:
         when = f"Waiting until about {_possible(spec, data.first_day, needed)} for more rows"
     return (
-        f"{when}: the {whole} days of a first training window have {rows} rows, and at least {MIN_TRAIN_ROWS} are "
+        f"{when}: a first training window of {_count(whole)} has {rows} rows, and at least {MIN_TRAIN_ROWS} are "
         "needed. To train earlier, lower promotion.holdoutDays."
     )
 
@@ -67,9 +67,13 @@ def _too_few_holdout_rows(spec: ModelMonitorSpec, data: FirstTrainingData, days:
     if rows is None or rows >= needed:
         return None
     return (
-        f"Waiting for more rows: the {days} days of the hold-out have {rows} rows, and promotion.minHoldoutRows is "
+        f"Waiting for more rows: the hold-out of {_count(days)} has {rows} rows, and promotion.minHoldoutRows is "
         f"{needed}. Raise promotion.holdoutDays, or lower promotion.minHoldoutRows."
     )
+
+
+def _count(days: int) -> str:
+    return "one day" if days == 1 else f"{days} days"
 
 
 def _possible(spec: ModelMonitorSpec, first: dt.date, days: int) -> str:
