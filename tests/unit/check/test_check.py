@@ -92,6 +92,15 @@ def test_missing_partitions(world):
     assert "no rows have arrived for 2013-02-10 to 2013-02-11; have the data stopped arriving?" in verdict.message
 
 
+def test_days_without_data_are_ordinary_where_data_arrive_irregularly(world):
+    for day in (3, 8, 12, 13, 20, 24, 36):
+        date = dt.date(2012, 12, 31) + dt.timedelta(days=day)
+        world.store.delete(f"{world.base}/rows/date={date}/part.parquet")
+    verdict, result = world.check()
+    assert verdict.verdict == "NoDrift", verdict.message
+    assert result.coverage.days.left_out == ()
+
+
 def test_the_contract_is_checked_only_by_its_detector(world):
     world.spec["detectors"] = [{"name": "only-z", "type": "FeatureDrift", "columns": ["z"]}]
     world.land(dt.date(2013, 2, 6), lambda r: r | {"kind": ["oops"] * 150})

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from modelmonitor_trainer.detect.gaps import days_after_gap, days_overdue
+from modelmonitor_trainer.detect.gaps import days_after_gap, days_overdue, missing_days
 
 DAYS = [dt.date(2013, 1, 1) + dt.timedelta(days=number) for number in range(28)]
 
@@ -45,3 +45,31 @@ def test_days_for_which_unusually_no_data_have_arrived(arrived, since, overdue):
     days = [DAYS[number] for number in arrived]
     last = (days[-1] if days else DAYS[-1]) + dt.timedelta(days=since)
     assert days_overdue(days, last) == overdue
+
+
+SPARSE = [number for number in range(28) if number not in {2, 5, 6, 11, 17, 20, 25}]  # seven days in six gaps
+
+
+@pytest.mark.parametrize(
+    ("usual", "missing", "reported"),
+    [
+        (range(28), [3], [3]),
+        (range(28), [3, 9, 10], [3, 9, 10]),
+        ([number for number in range(28) if number not in {3, 13, 23, 26}], [3], [3]),  # four gaps are few
+        (SPARSE, [3, 9, 10, 20], []),
+        (SPARSE, [3, *range(8, 13)], []),  # five days: twice the longest gap of two days, and one
+        (SPARSE, [3, *range(8, 14)], [*range(8, 14)]),
+        (SPARSE, range(22, 28), [*range(22, 28)]),  # the data have stopped arriving
+    ],
+)
+def test_days_without_data_where_these_arrive_as_usual(usual, missing, reported):
+    arrived = {day for number, day in enumerate(DAYS) if number not in missing}
+    result = missing_days(DAYS, arrived, DAYS, {DAYS[number] for number in usual})
+    assert list(result) == [DAYS[number] for number in reported]
+
+
+@pytest.mark.parametrize("end", [0, 6])
+def test_a_window_shows_by_itself_that_data_arrive_irregularly(end):
+    """Before the first model there is no reference. Only a gap that lasts is no example of an ordinary one."""
+    arrived = {DAYS[number] for number in SPARSE if number < 28 - end}
+    assert len(missing_days(DAYS, arrived, DAYS, arrived)) == end

@@ -147,6 +147,14 @@ def test_days_that_never_have_partitions_are_not_missing():
     assert violation.blocks == ("2013-01-09",)
 
 
+def test_single_days_of_data_that_arrive_irregularly_are_not_missing():
+    month = [*days_of((dt.date(2013, 1, 1), dt.date(2013, 1, 31)))]
+    sparse = [day for day in month if day.day % 6]
+    assert missing_partitions(month, sparse, []) == []
+    assert missing_partitions(month, sparse, sparse) == []
+    assert missing_partitions(month, sparse, month) != []
+
+
 def test_ranges_in_words():
     assert ranges(days(1, 2, 3, 7, 9, 10)) == "2013-01-01 to 2013-01-03, 2013-01-07, 2013-01-09 to 2013-01-10"
     assert ranges(days(1, 3, 5, 7, 9, 11, 13)).endswith("2013-01-09 and 2 more")

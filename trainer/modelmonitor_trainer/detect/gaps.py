@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Container, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 #: A gap of so many expected days is an interruption; fewer are single missing days, which may still arrive.
 LONG_GAP = 7
 #: An interruption is over once so many expected days have followed it: a check needs about a week.
 DAYS_AFTER = 7
+#: Data arrive irregularly, not on each expected day, from this share of days without data and so many gaps on.
+IRREGULAR_SHARE, IRREGULAR_GAPS = 0.1, 5
 
 
 def days_after_gap(expected: Sequence[dt.date], arrived: Container[dt.date]) -> Sequence[dt.date]:
@@ -26,6 +28,37 @@ def days_after_gap(expected: Sequence[dt.date], arrived: Container[dt.date]) -> 
         if expected[end] in arrived and not any(day in arrived for day in expected[end - LONG_GAP : end]):
             return expected[end:]
     return expected
+
+
+def missing_days(
+    expected: Sequence[dt.date], arrived: Container[dt.date], usual: Sequence[dt.date], known: Container[dt.date]
+) -> Sequence[dt.date]:
+    """Return the days without data that should have had some.
+
+    Where data arrive irregularly, days without data are ordinary; those of a gap that is more than twice as long as any
+    before, and a day, are not.
+
+    Parameters
+    ----------
+    expected
+        Days on which data are expected, in order.
+    arrived
+        Those of them that have data.
+    usual, known
+        Days that show how data arrive, in order, and those of them that have data.
+    """
+    gaps, others = _gaps(expected, arrived), _gaps(usual, known)
+    # A gap that lasts may be the end of the data.
+    ended = [gap for gap in others if gap[-1] != usual[-1]]
+    is_irregular = len(ended) >= IRREGULAR_GAPS and sum(map(len, ended)) >= IRREGULAR_SHARE * len(usual)
+    longest = 2 * max(map(len, ended)) + 1 if is_irregular else 0
+    return [day for gap in gaps if len(gap) > longest for day in gap]
+
+
+def _gaps(days: Sequence[dt.date], arrived: Container[dt.date]) -> list[list[dt.date]]:
+    """Return the runs of days without data."""
+    runs = (list(run) for empty, run in groupby(days, key=lambda day: day not in arrived) if empty)
+    return list(runs)
 
 
 def days_overdue(days: Sequence[dt.date], last: dt.date) -> int | None:

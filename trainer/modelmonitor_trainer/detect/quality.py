@@ -8,6 +8,7 @@ type against the batches of the reference.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,7 +21,7 @@ from modelmonitor_trainer.data.arrow_types import KINDS
 from modelmonitor_trainer.data.dates import date_text
 from modelmonitor_trainer.data.remarks import TRUTH
 from modelmonitor_trainer.data.windows import days_of
-from modelmonitor_trainer.detect.gaps import days_after_gap
+from modelmonitor_trainer.detect.gaps import days_after_gap, missing_days
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile, NumericProfile
 from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
@@ -185,7 +186,8 @@ def missing_partitions(
 ) -> list[Violation]:
     """Return the days of the live window whose partition is missing, or has no rows.
 
-    Those before the end of an interruption that is over do not count: the days will not come, and others have.
+    Those before the end of an interruption that is over do not count: the days will not come, and others have. Neither
+    do single days of data that arrive irregularly.
 
     Parameters
     ----------
@@ -199,8 +201,17 @@ def missing_partitions(
     days, arrived = list(days), set(arrived)
     if not arrived:
         return []
-    expected = [day for day in days if day >= min(arrived) and (day in arrived or _is_expected(day, reference_days))]
-    missed = [day for day in days_after_gap(expected, arrived) if day not in arrived]
+    shares = _weekday_shares(reference_days)
+    begin = min(arrived)
+    expected = [
+        day for day in days if day >= begin and (day in arrived or shares.get(day.weekday(), 1.0) >= _EXPECTED_SHARE)
+    ]
+    usual = expected
+    if reference_days:
+        # Without weekdays that hardly ever have data.
+        reference = days_of((min(reference_days), max(reference_days)))
+        usual = [day for day in reference if shares[day.weekday()] >= 1 - _EXPECTED_SHARE]
+    missed = missing_days(days_after_gap(expected, arrived), arrived, usual, set(reference_days) or arrived)
     if not missed:
         return []
     stale = missed[-1] == days[-1]
@@ -351,14 +362,13 @@ def has_one_value(profile: ColumnProfile) -> bool:
     return filled == 1 and (not profile.counts[-1] or len(profile.others) == 1)
 
 
-def _is_expected(day: dt.date, reference_days: Sequence[dt.date]) -> bool:
-    """Whether data are expected on such a day, according to the reference."""
+def _weekday_shares(reference_days: Sequence[dt.date]) -> dict[int, float]:
+    """Return weekday → share of these days of the reference that have data."""
     if not reference_days:
-        return True
-    alike = [d for d in days_of((min(reference_days), max(reference_days))) if d.weekday() == day.weekday()]
-    if not alike:
-        return True
-    return sum(d in set(reference_days) for d in alike) >= _EXPECTED_SHARE * len(alike)
+        return {}
+    all_days = Counter(day.weekday() for day in days_of((min(reference_days), max(reference_days))))
+    arrived = Counter(day.weekday() for day in set(reference_days))
+    return {weekday: arrived[weekday] / count for weekday, count in all_days.items()}
 
 
 #: Tests of each feature in each batch, in the order of reports.
