@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from modelmonitor_operator.listener import Listener
+
 LIVENESS, READINESS = "/healthz", "/readyz"
 
 
-class HealthServer:
+class HealthServer(Listener):
     """Answers probes from the event loop that does the work, so that a blocked one answers none.
 
     Parameters
@@ -22,27 +24,7 @@ class HealthServer:
 
     def __init__(self, why_stuck: Callable[[], str | None], why_not_ready: Callable[[], str | None]) -> None:
         self._reasons = {LIVENESS: why_stuck, READINESS: why_not_ready}
-        self._runner: web.AppRunner | None = None
-
-    async def start(self, port: int) -> None:
-        """Listen on a port of all interfaces.
-
-        Raises
-        ------
-        OSError
-            If the port is taken.
-        """
-        app = web.Application()
-        for path in self._reasons:
-            app.router.add_get(path, self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, port=port).start()
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        super().__init__(dict.fromkeys(self._reasons, self._answer))
 
     async def _answer(self, request: web.Request) -> web.Response:
         reason = self._reasons[request.path]()

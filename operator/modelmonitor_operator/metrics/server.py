@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric as Family
 
 from modelmonitor_operator.cache import Key, ObjectCache
 from modelmonitor_operator.gateway import Kind
+from modelmonitor_operator.listener import Listener
 from modelmonitor_operator.metrics.exposition import MonitorSamples
 
 _log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ PATH = "/metrics"
 SCRAPE_SECONDS = 60.0
 
 
-class MetricsServer:
+class MetricsServer(Listener):
     """Serves the metrics of the monitors and of the operator.
 
     One scrape is answered at a time, so that a scrape costs its memory once.
@@ -52,27 +53,7 @@ class MetricsServer:
         self._training_seconds = training_seconds
         self._features = features
         self._turn = asyncio.Lock()
-        self._runner: web.AppRunner | None = None
-
-    async def start(self, port: int) -> None:
-        """Listen on a port of all interfaces.
-
-        Raises
-        ------
-        OSError
-            If the port is taken.
-        """
-        app = web.Application()
-        # Any other path is not found, and any other method is not allowed: HEAD would cost as much as GET.
-        app.router.add_get(PATH, self._answer, allow_head=False)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, port=port).start()
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        super().__init__({PATH: self._answer})
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
