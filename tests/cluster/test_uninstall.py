@@ -33,7 +33,8 @@ def readable_texts(kind: Kind, s3: ClusterS3) -> Iterator[tuple[str, bytes]]:
 
 def test_credentials_are_found_nowhere_after_checks_and_trainings(release: Kind, s3: ClusterS3, lake: Lake) -> None:
     lake.add_days(0, 30)
-    release.apply(lake.monitor(name="watched", namespace=release.namespace, data={"reference": None}))
+    storage = {"credentialsSecretRef": {"name": "s3"}}
+    release.apply(lake.monitor(name="watched", namespace=release.namespace, data={"reference": None}, storage=storage))
     release.wait("a champion", lambda: release.get("modelmonitor", "watched").get("status", {}).get("champion"))
     secret = release.get("secret", "s3")["data"]["AWS_SECRET_ACCESS_KEY"]
     texts = dict(readable_texts(release, s3))
