@@ -50,7 +50,7 @@ def test_credentials_are_found_nowhere_after_checks_and_trainings(release: Kind,
     release.wait("a champion", lambda: release.get("modelmonitor", "watched").get("status", {}).get("champion"))
     secret = release.get("secret", "s3")["data"]["AWS_SECRET_ACCESS_KEY"]
     texts = dict(readable_texts(release, s3))
-    assert any(where.startswith("log of pod/watched-train") for where in texts)
+    assert any(where.startswith("log of pod/watched-") and "-train-" in where for where in texts)
     assert any(where.endswith("model.skops") for where in texts)
     forms = base64.b64decode(secret), secret.encode()
     found = [where for where, text in texts.items() if any(form in text for form in forms)]
