@@ -12,9 +12,10 @@ from typing import Any
 
 from modelmonitor_api import names
 from modelmonitor_api.outcomes import Verdict
-from modelmonitor_api.status import FAILED, ModelMonitorStatus, Notified
+from modelmonitor_api.status import FAILED, MAX_RECENT_CHECKS, ModelMonitorStatus, Notified
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.pages import page_url
+from modelmonitor_operator.untrusted import mappings, status_of
 from modelmonitor_operator.words import known_word
 
 #: Prefix of the type of each event, before the word for what has happened.
@@ -100,8 +101,9 @@ def pending(resource: Object, mark: Notified, origin: Origin) -> list[Notificati
 
 def _changed_verdicts(resource: Object, mark: Notified) -> Iterator[Object]:
     """Yield the new checks with another verdict than the one before, oldest first. A first NoDrift is no news."""
-    checks = list(reversed((resource.get("status") or {}).get("recentChecks") or []))
-    before: str = Verdict.NO_DRIFT.value
+    checks = mappings(status_of(resource).get("recentChecks"))[::-1]
+    # What came before the oldest one of a full list is not known.
+    before = checks[0]["verdict"] if len(checks) >= MAX_RECENT_CHECKS else Verdict.NO_DRIFT.value
     for check in checks:
         is_news = check["verdict"] != before and _key_of_check(check) > (mark.check or "")
         before = check["verdict"]
@@ -111,10 +113,10 @@ def _changed_verdicts(resource: Object, mark: Notified) -> Iterator[Object]:
 
 def _new_entries(resource: Object, mark: Notified) -> list[Object]:
     """Return the entries of the history above the marked one, oldest first; all if it is no longer there."""
-    history = (resource.get("status") or {}).get("history") or []
+    history = mappings(status_of(resource).get("history"))
     keys = [_key_of_entry(entry) for entry in history]
     new = history[: keys.index(mark.entry)] if mark.entry in keys else history
-    return list(reversed(new))
+    return new[::-1]
 
 
 def _key_of_entry(entry: Object) -> str:

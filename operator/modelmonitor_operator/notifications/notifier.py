@@ -13,6 +13,7 @@ from modelmonitor_operator.cache import Key
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.notifications.cloud_events import Notification, Origin, newest, pending
 from modelmonitor_operator.notifications.http_sink import EventRefused, SinkUnavailable
+from modelmonitor_operator.untrusted import status_of
 
 _log = logging.getLogger(__name__)
 
@@ -139,7 +140,7 @@ class Notifier:
 
     def _pending(self, key: Key) -> list[Notification]:
         resource = self._read(key)
-        recorded = ((resource or {}).get("status") or {}).get("notified")
+        recorded = status_of(resource or {}).get("notified")
         if resource is None or recorded is None:
             return []  # the first pass records what is old
         mark = self._marks.get(key)

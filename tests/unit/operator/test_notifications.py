@@ -16,18 +16,17 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from modelmonitor_api.names import Role
-from modelmonitor_api.status import ModelMonitorStatus, Notified
-from modelmonitor_operator.controller import Controller
+from modelmonitor_api.status import MAX_RECENT_CHECKS, ModelMonitorStatus, Notified
 from modelmonitor_operator.gateway import Object
 from modelmonitor_operator.notifications import notifier as delivery
 from modelmonitor_operator.notifications.cloud_events import Origin, newest, pending
 from modelmonitor_operator.notifications.http_sink import EventRefused, HTTPSink, SinkUnavailable
 from modelmonitor_operator.notifications.notifier import Notifier
-from modelmonitor_operator.settings import Settings
 from support import monitors
 from support.asynchronous import wait_until
 from unit.operator.first_check import first_check
 from unit.operator.in_memory_cluster import InMemoryCluster
+from unit.operator.running_controller import running
 
 ORIGIN = Origin("c1", "https://models.example")
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -72,11 +71,18 @@ def test_a_verdict_is_sent_when_it_changes(verdicts: str, sent: list[str]) -> No
     assert words(resource(verdicts=verdicts), NOTHING) == sent
 
 
+def test_a_verdict_that_has_lasted_for_longer_than_the_list_is_not_sent_again() -> None:
+    """The mark is then older than the oldest check of the list."""
+    mark = Notified(entry=None, check=f"{time_of(-1)}/check-first")
+    assert words(resource(verdicts="D" * MAX_RECENT_CHECKS), mark) == []
+    assert words(resource(verdicts="D" * (MAX_RECENT_CHECKS - 1) + "N"), mark) == ["NoDrift"]
+
+
 def test_each_notification_moves_the_mark_past_itself() -> None:
     monitor, mark, sent = resource("TrainingStarted", "Promoted", "RolledBack", verdicts="NDN"), NOTHING, []
-    while found := pending(monitor, mark, ORIGIN):
-        sent.append(found[0].word)
-        mark = found[0].mark
+    while notifications := pending(monitor, mark, ORIGIN):
+        sent.append(notifications[0].word)
+        mark = notifications[0].mark
     assert sent == ["Drift", "NoDrift", "TrainingStarted", "Promoted", "RolledBack"]
     assert mark == newest(ModelMonitorStatus.model_validate(monitor["status"]))
 
@@ -221,15 +227,7 @@ def test_what_was_there_before_the_sink_is_not_sent() -> None:
     assert sink.sent() == []
 
 
-@asynccontextmanager
-async def running(cluster: InMemoryCluster, sink: FakeSink) -> AsyncIterator[Controller]:
-    settings = Settings(trainer_image="trainer", resync_seconds=0.05, pages_url="https://models.example")
-    controller = Controller(settings, cluster, lambda: cluster.now, sink=sink)
-    await controller.start()
-    try:
-        yield controller
-    finally:
-        await controller.stop()
+SETTINGS: dict[str, Any] = {"resync_seconds": 0.05, "pages_url": "https://models.example"}
 
 
 async def find_drift(cluster: InMemoryCluster) -> None:
@@ -244,7 +242,7 @@ async def find_drift(cluster: InMemoryCluster) -> None:
 
 async def test_a_new_monitor_is_reported_from_its_beginning_and_its_status_takes_note() -> None:
     cluster, sink = InMemoryCluster(), FakeSink()
-    async with running(cluster, sink):
+    async with running(cluster, sink, **SETTINGS):
         await find_drift(cluster)
         await wait_until(lambda: "TrainingStarted" in sink.sent(), "the training to be reported")
         await wait_until(lambda: cluster.status()["notified"].get("entry", "").endswith("TrainingStarted"), "the mark")
@@ -255,14 +253,14 @@ async def test_a_new_monitor_is_reported_from_its_beginning_and_its_status_takes
 async def test_what_happens_while_the_sink_is_down_and_the_operator_restarts_is_sent_once_it_is_back() -> None:
     cluster, sink = InMemoryCluster(), FakeSink()
     sink.down = True
-    async with running(cluster, sink) as controller:
+    async with running(cluster, sink, **SETTINGS) as controller:
         await find_drift(cluster)
         await wait_until(lambda: sink.attempts > 0, "an attempt")
     sink.down = False
-    async with running(cluster, sink) as controller:
+    async with running(cluster, sink, **SETTINGS) as controller:
         await wait_until(lambda: len(sink.events) == 2, "both to be reported")
         await wait_until(lambda: cluster.status()["notified"].get("entry") is not None, "the mark")
-    async with running(cluster, sink) as controller:  # nothing is sent again
+    async with running(cluster, sink, **SETTINGS) as controller:  # nothing is sent again
         await wait_until(lambda: controller.why_not_ready() is None, "all lists")
         await wait_until(lambda: len(controller.queue) == 0 and not controller.queue._active, "a pass")
     assert sink.sent() == ["Drift", "TrainingStarted"]
