@@ -259,7 +259,7 @@ class Controller:
                     await self._compare(watch.namespace)
                 except GatewayError as error:
                     _log.warning("the monitors could not be listed, next attempt at the next resync: %s", error)
-                except Exception:  # noqa: BLE001 - the next one may be understood
+                except Exception:  # noqa: BLE001 - the resync must outlive an answer that nobody foresaw
                     _log.exception("the monitors could not be compared with a list, next attempt at the next resync")
             self._start_queued()
             for key in self._agenda.due(self.cache.keys(Kind.MONITOR), self._clock()):

@@ -72,7 +72,7 @@ def connect() -> client.ApiClient:
     if os.environ.get("KUBERNETES_SERVICE_HOST") and not os.environ.get("KUBECONFIG"):
         # The client would keep a token for a minute, and the API server may refuse the old one at once.
         config.load_incluster_config(client_configuration=configuration, try_refresh_token=False)
-        configuration.refresh_api_key_hook = _read_token  # type: ignore[assignment]  # declared as None alone
+        configuration.refresh_api_key_hook = _read_token  # type: ignore[assignment]  # the client types it as None
     else:
         # Passed explicitly: the client keeps the value that KUBECONFIG had when it was imported.
         config.load_kube_config(config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration)

@@ -14,7 +14,7 @@ class Listener:
     Parameters
     ----------
     handlers
-        Path → what responds. Any other path is not found, and any other method is not allowed.
+        Path → handler of its GET requests. Other paths are answered with 404, other methods with 405.
     """
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:

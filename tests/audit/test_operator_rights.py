@@ -24,9 +24,9 @@ pytestmark = pytest.mark.skipif(VARIABLE not in os.environ, reason=f"needs the l
 
 @pytest.fixture(scope="module")
 def requests() -> set[Request]:
-    found = requests_of(ACCOUNT, Path(os.environ[VARIABLE]))
-    assert found, "no operator has requested anything"
-    return found
+    logged = requests_of(ACCOUNT, Path(os.environ[VARIABLE]))
+    assert logged, "the audit logs have no request of an operator"
+    return logged
 
 
 def test_the_operator_never_asks_for_what_the_chart_does_not_grant(requests: set[Request]) -> None:

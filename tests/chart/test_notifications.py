@@ -18,9 +18,9 @@ def variables(objects: list[Object]) -> dict[str, Object]:
 
 
 def test_the_operator_understands_them() -> None:
-    found = variables(render(VALUES))
-    assert found["NOTIFICATIONS_TOKEN"]["valueFrom"] == {"secretKeyRef": {"name": "events-token", "key": "token"}}
-    settings = Settings.from_environment({name: each["value"] for name, each in found.items() if "value" in each})
+    environment = variables(render(VALUES))
+    assert environment["NOTIFICATIONS_TOKEN"]["valueFrom"] == {"secretKeyRef": {"name": "events-token", "key": "token"}}
+    settings = Settings.from_environment({name: each["value"] for name, each in environment.items() if "value" in each})
     assert settings.notifications_url == "https://events.example/hooks/ml"
     assert settings.notifications_types == ("Drift", "Corrupted", "Promoted", "TrainingFailed")
     assert settings.pages_url == "https://models.example/ml"

@@ -19,7 +19,7 @@ ROWS = ("features/", "labels/")
 
 
 def readable_texts(kind: Kind, s3: ClusterS3) -> Iterator[tuple[str, bytes]]:
-    """Yield everything in which credentials could be found, with where it is."""
+    """Yield the source and the content of every object, log, page of metrics and stored result."""
     for namespace in (kind.namespace, SYSTEM_NAMESPACE):
         objects = kind.run("kubectl", "--namespace", namespace, "get", READABLE, "--output", "yaml")
         yield f"objects in {namespace}", objects.encode()
@@ -33,14 +33,13 @@ def readable_texts(kind: Kind, s3: ClusterS3) -> Iterator[tuple[str, bytes]]:
     keys = [(name, item["Key"]) for name, listing in pages for page in listing for item in page.get("Contents", [])]
     keys = [(bucket, key) for bucket, key in keys if not key.startswith(ROWS)]
 
-    def content(place: tuple[str, str]) -> bytes:
-        bucket, key = place
+    def read_object(address: tuple[str, str]) -> bytes:
+        bucket, key = address
         return key.encode() + bytes(s3.client.get_object(Bucket=bucket, Key=key)["Body"].read())
 
+    sources = [f"s3://{bucket}/{key}" for bucket, key in keys]
     with ThreadPoolExecutor(8) as pool:
-        yield from (
-            (f"s3://{bucket}/{key}", text) for (bucket, key), text in zip(keys, pool.map(content, keys), strict=True)
-        )
+        yield from zip(sources, pool.map(read_object, keys), strict=True)
 
 
 def test_credentials_are_found_nowhere_after_checks_and_trainings(release: Kind, s3: ClusterS3, lake: Lake) -> None:
@@ -50,11 +49,11 @@ def test_credentials_are_found_nowhere_after_checks_and_trainings(release: Kind,
     release.wait("a champion", lambda: release.get("modelmonitor", "watched").get("status", {}).get("champion"))
     secret = release.get("secret", "s3")["data"]["AWS_SECRET_ACCESS_KEY"]
     texts = dict(readable_texts(release, s3))
-    assert any(where.startswith("log of pod/watched-") and "-train-" in where for where in texts)
-    assert any(where.endswith("model.skops") for where in texts)
+    assert any(source.startswith("log of pod/watched-") and "-train-" in source for source in texts)
+    assert any(source.endswith("model.skops") for source in texts)
     forms = base64.b64decode(secret), secret.encode()
-    found = [where for where, text in texts.items() if any(form in text for form in forms)]
-    assert found == []
+    leaks = [source for source, text in texts.items() if any(form in text for form in forms)]
+    assert leaks == []
 
 
 def test_uninstalling_keeps_monitors_and_their_cron_jobs(release: Kind, lake: Lake) -> None:
