@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from modelmonitor_trainer.detect.gaps import days_after_gap, days_overdue, missing_days
+from modelmonitor_trainer.detect.gaps import days_after_gap, days_overdue, lacks_more_days, missing_days
 
 DAYS = [dt.date(2013, 1, 1) + dt.timedelta(days=number) for number in range(28)]
 
@@ -73,3 +73,23 @@ def test_a_window_shows_by_itself_that_data_arrive_irregularly(end):
     """Before the first model there is no reference. Only a gap that lasts is no example of an ordinary one."""
     arrived = {DAYS[number] for number in SPARSE if number < 28 - end}
     assert len(missing_days(DAYS, arrived, DAYS, arrived)) == end
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "more"),
+    [
+        (0, 0, False),
+        (7, 0, False),  # a third of 21 days: none of 7 has a chance of 6 %
+        (10, 0, True),
+        (10, 1, False),
+        (21, 1, True),
+        (2, 7, False),
+    ],
+)
+def test_days_that_lack_more_data_than_those_after_them(earlier, later, more):
+    arrived = {*DAYS[earlier:21], *DAYS[21 + later :]}
+    assert lacks_more_days(DAYS[:21], DAYS[21:28], arrived) is more
+
+
+def test_no_days_lack_none():
+    assert not lacks_more_days([], DAYS, set())

@@ -10,7 +10,7 @@ from modelmonitor_trainer.check.data import CheckData, ProfiledData
 from modelmonitor_trainer.data.left_out import LeftOut, SideName
 from modelmonitor_trainer.data.windows import Batch, Window, days_of
 from modelmonitor_trainer.detect.coverage import Coverage, columns_part, days_part, objects_part
-from modelmonitor_trainer.detect.gaps import days_after_gap, missing_days
+from modelmonitor_trainer.detect.gaps import days_after_gap, lacks_more_days, missing_days
 from modelmonitor_trainer.profile.window import WindowProfile
 
 _OF_DAYS = frozenset(
@@ -101,7 +101,8 @@ def _missing_days(source: CheckData, side: SideName, profile: WindowProfile | No
 
     None are expected before the data begin: on the first day of the reference, unless its period is declared. A
     champion is compared with the days that it has learnt, and not with the calendar around them. An interruption of the
-    live window does not count once it is over, and single days do not where data arrive irregularly.
+    live window does not count once it is over, and single days do not where data arrive irregularly: also in the live
+    window, or the reference has lost data since.
     """
     window = source.reference_window if side == "reference" else source.current_window
     if window is None or profile is None or (side == "reference" and source.champion is not None):
@@ -111,10 +112,17 @@ def _missing_days(source: CheckData, side: SideName, profile: WindowProfile | No
     arrived = {block.block.day for block in profile.blocks if block.block.day and (block.rows or block.unreadable)}
     weekdays = {day.weekday() for day in (*before, *now)}
     expected = [day for day in days_of((start, window[1])) if day.weekday() in weekdays]
+    if side == "reference" and source.current_window is not None:
+        live = [day for day in days_of(source.current_window) if day.weekday() in weekdays]
+        if lacks_more_days(expected, live, {*arrived, *now}):
+            return _as_missing(side, [day for day in expected if day not in arrived])
     days = expected if side == "reference" else days_after_gap(expected, arrived)
     usual = [day for day in days_of((before[0], before[-1])) if day.weekday() in weekdays] if before else expected
-    missing = missing_days(days, arrived, usual, set(before) or arrived)
-    return [LeftOut(LeftOutReason.MISSING_DAY, day.isoformat(), side=side) for day in missing]
+    return _as_missing(side, missing_days(days, arrived, usual, set(before) or arrived))
+
+
+def _as_missing(side: SideName, days: Iterable[dt.date]) -> list[LeftOut]:
+    return [LeftOut(LeftOutReason.MISSING_DAY, day.isoformat(), side=side) for day in days]
 
 
 def missing_hours(

@@ -6,12 +6,16 @@ import datetime as dt
 from collections.abc import Container, Sequence
 from itertools import groupby, pairwise
 
+from scipy.special import bdtr
+
 #: A gap of so many expected days is an interruption; fewer are single missing days, which may still arrive.
 LONG_GAP = 7
 #: An interruption is over once so many expected days have followed it: a check needs about a week.
 DAYS_AFTER = 7
 #: Data arrive irregularly, not on each expected day, from this share of days without data and so many gaps on.
 IRREGULAR_SHARE, IRREGULAR_GAPS = 0.1, 5
+#: Level of the test whether one window lacks more days than another.
+LEVEL = 0.05
 
 
 def days_after_gap(expected: Sequence[dt.date], arrived: Container[dt.date]) -> Sequence[dt.date]:
@@ -53,6 +57,22 @@ def missing_days(
     is_irregular = len(ended) >= IRREGULAR_GAPS and sum(map(len, ended)) >= IRREGULAR_SHARE * len(usual)
     longest = 2 * max(map(len, ended)) + 1 if is_irregular else 0
     return [day for gap in gaps if len(gap) > longest for day in gap]
+
+
+def lacks_more_days(earlier: Sequence[dt.date], later: Sequence[dt.date], arrived: Container[dt.date]) -> bool:
+    """Return whether so few of the later days are without data that the earlier ones must have lost some.
+
+    A one-sided binomial test with the earlier days' share, which is exact where the later days are few.
+
+    Parameters
+    ----------
+    earlier, later
+        Days on which data are expected.
+    arrived
+        Days that have data.
+    """
+    lacking_earlier, lacking_later = (sum(day not in arrived for day in days) for days in (earlier, later))
+    return bool(earlier) and bool(bdtr(lacking_later, len(later), lacking_earlier / len(earlier)) < LEVEL)
 
 
 def _gaps(days: Sequence[dt.date], arrived: Container[dt.date]) -> list[list[dt.date]]:
