@@ -28,6 +28,7 @@ class DoubtReason(DocumentedEnum):
     CHANGE_POINT = "ChangePoint", "The reference has changed within itself; the current window is like a part of it."
     ODD_BATCHES = "OddBatches", "Some days (or files) of the current window are unlike those of the reference."
     NEW_VALUES = "NewValues", "Half or more of the distinct values may not occur in the reference."
+    RARE_VALUES = "RareValues", "Values too rare to compare one by one may have changed among themselves."
     NO_VALUES = "NoValues", "One side has rows, but no values."
     MISSING_ROWS = "MissingRows", "Too many of the current rows are in files that lack the column."
 

@@ -21,7 +21,7 @@ from modelmonitor_trainer.detect.column_series import distribution_series, missi
 from modelmonitor_trainer.detect.equivalence import Doubt, doubts_about
 from modelmonitor_trainer.detect.hypotheses import HypothesisFamily
 from modelmonitor_trainer.detect.hypotheses import decide as decide_family
-from modelmonitor_trainer.detect.rare_categories import share_of_new_values, spread_rare
+from modelmonitor_trainer.detect.rare_categories import hidden_distance, share_of_new_values, spread_rare
 from modelmonitor_trainer.detect.statistics import (
     Evidence,
     adjusted,
@@ -295,7 +295,7 @@ def _decide(
         ordinary = test.variation.limit(each)
         drifted = adjusted_p < level and test.evidence.effect >= minimum
         odd_days = test.variation.odd_current(each, wanted)
-        new_values = _new_values(result.comparison) if test.what == DISTRIBUTION else ()
+        rare_values = _doubts_about_rare_values(result.comparison, wanted) if test.what == DISTRIBUTION else ()
         tests.append(
             replace(
                 test,
@@ -303,9 +303,9 @@ def _decide(
                 ordinary=ordinary,
                 limit=max(minimum, ordinary),
                 drifted=drifted,
-                doubts=new_values
+                doubts=rare_values
                 if drifted
-                else doubts_about(test.evidence, test.variation, wanted, odd_days, new_values)
+                else doubts_about(test.evidence, test.variation, wanted, odd_days, rare_values)
                 + missing * (test.what == DISTRIBUTION),
             )
         )
@@ -362,15 +362,18 @@ def _with_clusters(what: str, evidence: Evidence, variation: Variation) -> Colum
     return ColumnTest(what, widened, variation)
 
 
-def _new_values(comparison: Comparison) -> tuple[Doubt, ...]:
-    """Return the doubt that values were replaced by others, which the buckets of many values do not show."""
-    reference, current = comparison.reference.total, comparison.current.total
-    if not isinstance(comparison.plan, CategoricalPlan) or not comparison.plan.buckets:
+def _doubts_about_rare_values(comparison: Comparison, wanted: float) -> tuple[Doubt, ...]:
+    """Return the doubt that rare values, which are compared together, were replaced or have changed."""
+    reference, current, plan = comparison.reference.total, comparison.current.total, comparison.plan
+    if not isinstance(plan, CategoricalPlan):
         return ()
     assert isinstance(reference, CategoricalProfile)
     assert isinstance(current, CategoricalProfile)
-    share = share_of_new_values(reference, current)
-    return () if share is None else (Doubt(DoubtReason.NEW_VALUES, size=share),)
+    share = share_of_new_values(reference, current) if plan.buckets else None
+    if share is not None:
+        return (Doubt(DoubtReason.NEW_VALUES, size=share),)
+    hidden = hidden_distance(plan, *spread_rare(plan, comparison.reference, comparison.current))
+    return (Doubt(DoubtReason.RARE_VALUES, size=hidden),) if hidden >= wanted else ()
 
 
 def _rank(test: ColumnTest) -> tuple[bool, bool, float, float]:

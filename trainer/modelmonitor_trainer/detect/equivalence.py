@@ -44,7 +44,7 @@ def doubts_about(
     variation: Variation,
     wanted: float,
     odd: tuple[int, ...],
-    new_values: tuple[Doubt, ...] = (),
+    rare_values: tuple[Doubt, ...] = (),
 ) -> tuple[Doubt, ...]:
     """Return why a change of `wanted` cannot be ruled out; nothing if it can.
 
@@ -56,15 +56,15 @@ def doubts_about(
         ``detectableEffect``.
     odd
         Indices of batches of the current window that are unlike those of the reference.
-    new_values
-        The doubt that values were replaced by others, if there is one.
+    rare_values
+        The doubt about values that are compared together, if there is one.
     """
     doubts = []
     if variation.follows_trend and variation.trend >= _TREND * wanted:
         doubts.append(Doubt(DoubtReason.TREND, size=variation.trend))
     if odd:
         doubts.append(Doubt(DoubtReason.ODD_BATCHES, odd))
-    doubts += new_values
+    doubts += rare_values
     if evidence.high >= wanted and not doubts:
         doubts.append(_too_wide(evidence, variation, wanted))
     return tuple(doubts)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Container, Sequence
 from itertools import groupby, pairwise
-
-from scipy.special import bdtr
 
 #: A gap of so many expected days is an interruption; fewer are single missing days, which may still arrive.
 LONG_GAP = 7
@@ -71,8 +70,11 @@ def lacks_more_days(earlier: Sequence[dt.date], later: Sequence[dt.date], arrive
     arrived
         Days that have data.
     """
+    if not earlier:
+        return False
     lacking_earlier, lacking_later = (sum(day not in arrived for day in days) for days in (earlier, later))
-    return bool(earlier) and bool(bdtr(lacking_later, len(later), lacking_earlier / len(earlier)) < LEVEL)
+    share, count = lacking_earlier / len(earlier), len(later)
+    return sum(math.comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(lacking_later + 1)) < LEVEL
 
 
 def _gaps(days: Sequence[dt.date], arrived: Container[dt.date]) -> list[list[dt.date]]:

@@ -32,6 +32,10 @@ _TEXTS = {
         "about {share} of the distinct values do not occur in the reference, too many to rule out that values were "
         "replaced by others; if they are identifiers, leave the column out"
     ),
+    DoubtReason.RARE_VALUES: (
+        "many values are too rare to be compared one by one, and may have moved by {size} among themselves; more rows "
+        "help, or leave the column out if they are identifiers"
+    ),
     DoubtReason.NO_VALUES: "one side has rows, but no values",
     DoubtReason.MISSING_ROWS: "too many of the current rows are in files that lack the column",
 }
