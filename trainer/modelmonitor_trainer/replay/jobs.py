@@ -30,7 +30,7 @@ from modelmonitor_trainer.storage.base import Store
 MACHINE_ERRORS = (DiskFull, Interrupted, OutOfMemory, StorageUnavailable)
 
 
-def run_job(store: Store, job: PlannedJob, now: dt.datetime) -> Answer:
+def run_job(store: Store, job: PlannedJob, now: dt.datetime, threads: int | None = None) -> Answer:
     """Handle the request of a Job, and return the answer as the operator would read it.
 
     Parameters
@@ -39,6 +39,8 @@ def run_job(store: Store, job: PlannedJob, now: dt.datetime) -> Answer:
         The store at that time.
     job, now
         The Job, and the time.
+    threads
+        Number of threads of a training; all cores by default.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def run_job(store: Store, job: PlannedJob, now: dt.datetime) -> Answer:
         If this machine cannot continue. Errors of data and configuration are answers.
     """
     try:
-        answer = _answer(store, job, now)
+        answer = _answer(store, job, now, threads)
     except MACHINE_ERRORS:
         raise
     except ModelMonitorError as error:
@@ -59,15 +61,19 @@ def read_back(answer: Answer) -> Answer:
     return decode_answer(encode_answer(answer))
 
 
-def _answer(store: Store, job: PlannedJob, now: dt.datetime) -> Answer:
+def _answer(store: Store, job: PlannedJob, now: dt.datetime, threads: int | None) -> Answer:
     match job.request:
         case CheckRequest() as request:
             return publish_check(store, request, job=job.name, now=now)[0]
         case TrainRequest() as request:
-            # scikit-learn takes a second to import, and a replay can consist of checks.
+            # scikit-learn takes a second to import, and a replay can consist of checks. It is needed before the limit,
+            # which applies only to libraries that are loaded by then.
+            from threadpoolctl import threadpool_limits
+
             from modelmonitor_trainer.train.train import train
 
-            return train(store, request, job=job.name, now=now)
+            with threadpool_limits(threads):
+                return train(store, request, job=job.name, now=now)
         case RollbackRequest() as request:
             return handle_rollback(store, request, job=job.name, now=now)
         case PromoteRequest() as request:

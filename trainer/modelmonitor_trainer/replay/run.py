@@ -136,6 +136,8 @@ class _Runner:
         self._store = store
         self._journal = Journal(folder / "journal.jsonl")
         self._lookahead = Lookahead(workers, self._upcoming)
+        # The other cores compute checks ahead meanwhile.
+        self._threads = max(1, workers.processes // 2)
         self._champion_uri = ResultsLayout.of(setting.spec, monitor).champion
         self._last_verdict: str | None = None
         #: Processor seconds of all Jobs.
@@ -172,7 +174,7 @@ class _Runner:
 
     def _run_here(self, job: PlannedJob, now: dt.datetime) -> tuple[Answer, float]:
         store, started = self._store.at(now), time.process_time()
-        answer = run_job(store, job, now)
+        answer = run_job(store, job, now, self._threads)
         if job.role is Role.TRAIN and not self._setting.gated and isinstance(answer, RunVerdict):
             answer = self._promote(store, answer, job, now)
         return answer, time.process_time() - started
