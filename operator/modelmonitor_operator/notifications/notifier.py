@@ -135,8 +135,9 @@ class Notifier:
                 self._count(REFUSED)
                 _log.warning("the notification %s was refused: %s", notification.event["id"], error)
             self._failures = 0
-        self._marks[key] = notification.mark
-        self._delivered(key)
+        if self._read(key) is not None:  # it can have been deleted meanwhile
+            self._marks[key] = notification.mark
+            self._delivered(key)
 
     def _pending(self, key: Key) -> list[Notification]:
         resource = self._read(key)

@@ -227,6 +227,29 @@ def test_what_was_there_before_the_sink_is_not_sent() -> None:
     assert sink.sent() == []
 
 
+async def test_a_monitor_that_is_deleted_during_a_delivery_leaves_nothing() -> None:
+    known = {"flights": resource("Promoted", notified={})}
+    told: list[tuple[str, str]] = []
+
+    class Deleting(FakeSink):
+        async def send(self, event: dict[str, Any]) -> None:
+            known.clear()
+            notifier.forget(("ml", "flights"))
+            await super().send(event)
+
+    sink = Deleting()
+    notifier = Notifier(sink, lambda key: known.get(key[1]), told.append, origin=ORIGIN)
+    notifier.consider(("ml", "flights"))
+    task = asyncio.create_task(notifier.run())
+    await wait_until(lambda: bool(sink.events) or task.done(), "the delivery")
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert told == []
+    # A monitor of the same name begins anew.
+    assert notifier.mark_of(("ml", "flights"), ModelMonitorStatus()) == newest(ModelMonitorStatus())
+
+
 SETTINGS: dict[str, Any] = {"resync_seconds": 0.05, "pages_url": "https://models.example"}
 
 
