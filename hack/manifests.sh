@@ -31,3 +31,5 @@ install "$CHART" >"$OUT/manifests/install.yaml"
 for page in modelmonitor messages; do
   $PYTHON -m generate.reference "$page" >"$OUT/docs/reference/$page.md"
 done
+readme=$($PYTHON hack/generate_chart_values.py "$CHART")
+printf '%s\n' "$readme" >"$OUT/charts/modelmonitor/README.md"

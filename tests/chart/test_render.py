@@ -358,6 +358,7 @@ def test_generated_files_are_up_to_date(tmp_path: Path) -> None:
     subprocess.run([ROOT / "hack" / "manifests.sh", tmp_path], check=True, capture_output=True, text=True)
     generated = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
     assert [str(path) for path in generated] == [
+        "charts/modelmonitor/README.md",
         "charts/modelmonitor/files/modelmonitors.yaml",
         "docs/reference/messages.md",
         "docs/reference/modelmonitor.md",
