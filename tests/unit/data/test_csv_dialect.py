@@ -266,6 +266,31 @@ def test_backslashes_can_escape_quotes(read):
     assert read('a,b\n"say \\"hi\\", ok",1\n') == {"a": ['say "hi", ok'], "b": [1]}
 
 
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("block", [10_000, 1000])
+def test_rows_within_quotes_are_refused(read, monkeypatch, closed, block):
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", block)
+    rest = '2.5,b"\n' + "1.5,b\n" * 20 if closed else "2.5,b\n"
+    with pytest.raises(Unreadable, match="51 lines within quoted values of 'w' look like rows; close the quotes"):
+        read("x,w\n" + "1.5,a\n1.5,b\n" * 500 + '2.5,"a\n' + "1.5,b\n" * 50 + rest)
+
+
+def test_rows_of_text_within_quotes_are_refused(read):
+    rows = "red,big\nblue,small\n" * 100
+    with pytest.raises(Unreadable, match="200 lines within quoted values of 'size' look like rows"):
+        read(f'colour,size\n{rows}red,"big\n{rows}')
+
+
+def test_text_of_several_lines_is_no_row(read):
+    lines = "Hello,\nthe parcel has arrived, thanks\n\nBest, Ann"
+    address = "Main Street 5\nUlm, Germany"
+    for values in ([lines, address], [address], ["a\nb", "c\nd\n"]):
+        buffer = io.StringIO()
+        csv.writer(buffer).writerows([["k", "w"], *([i, value] for i, value in enumerate(values * 50))])
+        assert read(buffer.getvalue())["w"] == values * 50
+        assert read(buffer.getvalue(), text=["k"])["w"] == values * 50
+
+
 def test_names_and_values_after_blanks(read):
     assert read(" a , b\n1, x\n2, NA\n") == {"a": [1, 2], "b": ["x", None]}
     assert read("a ,b\n1,x\n") == {"a": [1], "b": ["x"]}
