@@ -266,6 +266,19 @@ def test_backslashes_can_escape_quotes(read):
     assert read('a,b\n"say \\"hi\\", ok",1\n') == {"a": ['say "hi", ok'], "b": [1]}
 
 
+@pytest.mark.parametrize("separator", [",", ";", "|"])
+def test_backslashes_escape_quotes_although_each_row_has_as_many_values_without_them(read, separator):
+    rows = [["k", "w"], [1, 'he said "hi"'], [2, '5" wide'], [3, "back\\slash"], [4, "plain"]]
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC):
+        buffer = io.StringIO()
+        csv.writer(buffer, delimiter=separator, quoting=quoting, doublequote=False, escapechar="\\").writerows(rows)
+        assert read(buffer.getvalue()) == {"k": [1, 2, 3, 4], "w": [row[1] for row in rows[1:]]}
+
+
+def test_backslashes_before_closing_quotes_escape_nothing(read):
+    assert read('k,w\n1,"C:\\"\n2,"D:\\"\n3,"a\\""b"\n') == {"k": [1, 2, 3], "w": ["C:\\", "D:\\", 'a\\"b']}
+
+
 @pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.parametrize("block", [10_000, 1000])
 def test_rows_within_quotes_are_refused(read, monkeypatch, closed, block):
