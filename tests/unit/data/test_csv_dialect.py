@@ -294,6 +294,10 @@ def test_rows_of_text_within_quotes_are_refused(read):
         read(f'colour,size\n{rows}red,"big\n{rows}')
 
 
+def test_a_file_without_the_wanted_columns_has_none(read):
+    assert read('x,w\n1,"a\nb"\n', columns=["y"]) == {}
+
+
 def test_text_of_several_lines_is_no_row(read):
     lines = "Hello,\nthe parcel has arrived, thanks\n\nBest, Ann"
     address = "Main Street 5\nUlm, Germany"

@@ -36,7 +36,8 @@ class SwallowedRows:
         """Count the lines in the values of a batch whose columns have these names."""
         if len(self._header) < 2:
             return
-        others = dict(zip(names, batch.columns, strict=True))
+        # Arrow reads all columns if none is wanted.
+        others = {name: batch.column(index) for index, name in enumerate(names)}
         for name, values in others.items():
             if not pa.types.is_string(values.type) or not _may_have_lines(values):
                 continue
