@@ -21,9 +21,10 @@ from modelmonitor_trainer.detect.coverage import Coverage
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.growth import growing_columns
 from modelmonitor_trainer.detect.inconclusive import NOT_RULED_OUT, explain_reason
+from modelmonitor_trainer.detect.unit_changes import days_with_few_rows
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
-from modelmonitor_trainer.profile.window import WindowProfile
+from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
 from modelmonitor_trainer.text import as_sentence, listed, percent
 
 #: Number of columns and days that a note names.
@@ -46,6 +47,7 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
             if not rows.reference.columns[name].rows.sum()
         ]
         notes += _notes_on_growth(growing_columns(rows.reference, rows.current), wording)
+        notes += _notes_on_few_rows(days_with_few_rows(rows.current, rows.reference))
     notes += _notes_on_writing(rows, wording)
     if drift:
         notes += _notes_on_doubts(drift, rows, wording)
@@ -78,6 +80,12 @@ def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair, wording: Wording) -
         if batches:
             notes.append(f"Farthest from the reference in {shown_columns}: {listed(list(batches), _SHOWN)}.")
     return notes
+
+
+def _notes_on_few_rows(days: Sequence[BatchProfile]) -> list[str]:
+    shown = listed([f"{day.block.label} ({day.rows:,})" for day in days], _SHOWN)
+    text = f"These days have far fewer rows than any day of the reference, and may be incomplete: {shown}."
+    return [text] if days else []
 
 
 def _notes_on_growth(growing: Sequence[str], wording: Wording) -> list[str]:
