@@ -24,7 +24,7 @@ from modelmonitor_trainer.detect.inconclusive import NOT_RULED_OUT, explain_reas
 from modelmonitor_trainer.detect.unit_changes import days_with_few_rows
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
-from modelmonitor_trainer.profile.window import BatchProfile, WindowProfile
+from modelmonitor_trainer.profile.window import WindowProfile
 from modelmonitor_trainer.text import as_sentence, listed, percent
 
 #: Number of columns and days that a note names.
@@ -47,7 +47,6 @@ def notes_on(drift: DriftResult | None, rows: ProfiledPair, wording: Wording) ->
             if not rows.reference.columns[name].rows.sum()
         ]
         notes += _notes_on_growth(growing_columns(rows.reference, rows.current), wording)
-        notes += _notes_on_few_rows(days_with_few_rows(rows.current, rows.reference))
     notes += _notes_on_writing(rows, wording)
     if drift:
         notes += _notes_on_doubts(drift, rows, wording)
@@ -82,7 +81,9 @@ def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair, wording: Wording) -
     return notes
 
 
-def _notes_on_few_rows(days: Sequence[BatchProfile]) -> list[str]:
+def notes_on_few_rows(rows: ProfiledPair) -> list[str]:
+    """Return which current days may have arrived in part."""
+    days = days_with_few_rows(rows.current, rows.reference) if rows.reference is not None else []
     shown = listed([f"{day.block.label} ({day.rows:,})" for day in days], _SHOWN)
     text = f"These days have far fewer rows than any day of the reference, and may be incomplete: {shown}."
     return [text] if days else []
