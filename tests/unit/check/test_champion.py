@@ -143,6 +143,16 @@ def test_missing_labels(crowned):
     assert result.performance[0].unmatched == 12 * 150
 
 
+def test_labels_without_the_key_are_no_silence(crowned):
+    world = crowned(probability)
+    day = dt.date(2013, 2, 1)
+    world.put(f"labels/date={day}/part.parquet", {"late": world.rows(day)[1]["late"]})
+    verdict, result = world.check()
+    assert verdict.verdict == "Inconclusive"
+    assert "cannot be compared with labels" in verdict.message
+    assert "has no column 'id'" in result.performance[0].message
+
+
 @pytest.mark.parametrize(("share", "days"), [("0.5", 10), ("0.3", 12), ("0", 12)])
 def test_a_day_with_few_labels_is_not_mature(crowned, share, days):
     """Labels that arrive first can be of one kind, here of rows that were not late."""

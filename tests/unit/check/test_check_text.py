@@ -45,6 +45,21 @@ def test_columns_beyond_the_table_are_counted(tmp_path):
     assert text.endswith("Add --html FILE for a report page.")
 
 
+def test_columns_in_doubt_without_a_test_have_a_row(tmp_path):
+    def table(g, day):
+        target = pa.array(g.choice(["no", "yes"], 300), mask=np.full(300, day >= 0))
+        return {"x": g.normal(size=300), "late": target}
+
+    text = render_text(check(tmp_path, table, target="late"), "")
+    assert line(text, "late").startswith("? late")
+    assert line(text, "late").endswith("not tested")
+
+
+def test_days_of_which_a_part_has_arrived_are_named(tmp_path):
+    text = render_text(check(tmp_path, lambda g, day: {"x": g.normal(size=150 if day == 5 else 400)}), "")
+    assert "far fewer rows than any day of the reference, and may be incomplete: 2013-01-26 (150)." in text
+
+
 def test_findings_are_listed_once(tmp_path):
     def table(g, day):
         amounts = g.lognormal(3, 1, 900)

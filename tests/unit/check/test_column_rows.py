@@ -23,14 +23,14 @@ NOW = dt.datetime(2013, 2, 10, 6, tzinfo=dt.UTC)
 FIRST = dt.date(2013, 1, 1)
 
 
-def check(folder, table, days=(20, 6), sensitivity=None):
+def check(folder, table, days=(20, 6), sensitivity=None, **more):
     """Return the result of a check of days; `table` makes the rows of a day from a generator and its number."""
     for number in range(sum(days)):
         side = folder / ("reference" if number < days[0] else "current")
         side.mkdir(exist_ok=True)
         rows = table(np.random.default_rng(number), number - days[0])
         pq.write_table(pa.table(rows), side / f"{FIRST + dt.timedelta(days=number)}.parquet")
-    files = Files(str(folder / "reference"), str(folder / "current"))
+    files = Files(str(folder / "reference"), str(folder / "current"), **more)
     return check_files(open_store(None), files, sensitivity or Sensitivity(), 1.0, now=NOW)
 
 

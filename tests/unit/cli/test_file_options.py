@@ -78,7 +78,7 @@ def test_columns_are_chosen_and_left_out(check):
         (["--ignore", "q"], "--ignore 'q' is not a column of"),
         (["--columns", "x,q"], "--columns 'q' is not a column of"),
         (["--type", "q=Numeric"], "--type 'q' is not a column of"),
-        (["--ignore", "x,w"], "has no column of numbers, dates or text, but none to compare"),
+        (["--ignore", "x,w"], "is left to compare; check the file, --columns and --ignore"),
         (["--separator", ";"], "are for CSV; no file is CSV"),
     ],
 )

@@ -266,6 +266,48 @@ def test_backslashes_can_escape_quotes(read):
     assert read('a,b\n"say \\"hi\\", ok",1\n') == {"a": ['say "hi", ok'], "b": [1]}
 
 
+@pytest.mark.parametrize("separator", [",", ";", "|"])
+def test_backslashes_escape_quotes_although_each_row_has_as_many_values_without_them(read, separator):
+    rows = [["k", "w"], [1, 'he said "hi"'], [2, '5" wide'], [3, "back\\slash"], [4, "plain"]]
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC):
+        buffer = io.StringIO()
+        csv.writer(buffer, delimiter=separator, quoting=quoting, doublequote=False, escapechar="\\").writerows(rows)
+        assert read(buffer.getvalue()) == {"k": [1, 2, 3, 4], "w": [row[1] for row in rows[1:]]}
+
+
+def test_backslashes_before_closing_quotes_escape_nothing(read):
+    assert read('k,w\n1,"C:\\"\n2,"D:\\"\n3,"a\\""b"\n') == {"k": [1, 2, 3], "w": ["C:\\", "D:\\", 'a\\"b']}
+
+
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("block", [10_000, 1000])
+def test_rows_within_quotes_are_refused(read, monkeypatch, closed, block):
+    monkeypatch.setattr(text_blocks, "BLOCK_BYTES", block)
+    rest = '2.5,b"\n' + "1.5,b\n" * 20 if closed else "2.5,b\n"
+    with pytest.raises(Unreadable, match="51 lines within quoted values of 'w' look like rows; close the quotes"):
+        read("x,w\n" + "1.5,a\n1.5,b\n" * 500 + '2.5,"a\n' + "1.5,b\n" * 50 + rest)
+
+
+def test_rows_of_text_within_quotes_are_refused(read):
+    rows = "red,big\nblue,small\n" * 100
+    with pytest.raises(Unreadable, match="200 lines within quoted values of 'size' look like rows"):
+        read(f'colour,size\n{rows}red,"big\n{rows}')
+
+
+def test_a_file_without_the_wanted_columns_has_none(read):
+    assert read('x,w\n1,"a\nb"\n', columns=["y"]) == {}
+
+
+def test_text_of_several_lines_is_no_row(read):
+    lines = "Hello,\nthe parcel has arrived, thanks\n\nBest, Ann"
+    address = "Main Street 5\nUlm, Germany"
+    for values in ([lines, address], [address], ["a\nb", "c\nd\n"]):
+        buffer = io.StringIO()
+        csv.writer(buffer).writerows([["k", "w"], *([i, value] for i, value in enumerate(values * 50))])
+        assert read(buffer.getvalue())["w"] == values * 50
+        assert read(buffer.getvalue(), text=["k"])["w"] == values * 50
+
+
 def test_names_and_values_after_blanks(read):
     assert read(" a , b\n1, x\n2, NA\n") == {"a": [1, 2], "b": ["x", None]}
     assert read("a ,b\n1,x\n") == {"a": [1], "b": ["x"]}

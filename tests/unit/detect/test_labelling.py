@@ -29,6 +29,8 @@ def labelling(rows=500, unlabelled=0, immature=0, **more):
         (labelling(unlabelled=500, expected=False), "NoDrift"),
         (labelling(rows=90, unlabelled=90), "NoDrift"),
         (labelling(problem="the keys differ"), "Inconclusive"),
+        (Labelling((), expected=True, problem="the labels have no key"), "Inconclusive"),
+        (Labelling((), expected=False, problem="the labels have no key"), "NoDrift"),
     ],
 )
 def test_when_labels_allow_silence(labels, verdict):

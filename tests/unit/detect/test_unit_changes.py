@@ -9,7 +9,12 @@ import pytest
 from modelmonitor_api.spec import Feature
 from modelmonitor_trainer.data.windows import Batch
 from modelmonitor_trainer.detect.quality import contradictory_labels, duplicate_keys
-from modelmonitor_trainer.detect.unit_changes import KNOWN_CHANGES, row_count_violations, unit_changes
+from modelmonitor_trainer.detect.unit_changes import (
+    KNOWN_CHANGES,
+    days_with_few_rows,
+    row_count_violations,
+    unit_changes,
+)
 from modelmonitor_trainer.profile.binning import fit_edges
 from modelmonitor_trainer.profile.plans import NumericPlan
 from modelmonitor_trainer.profile.window import BatchProfile, stack
@@ -175,6 +180,17 @@ def test_a_day_of_far_fewer_or_more_rows(rows, message):
     hits = row_count_violations(window([np.zeros(200), np.zeros(rows)], plan, 50), reference)
     assert [v.blocks for v in hits] == ([("2013-02-21",)] if message else [])
     assert all(message in v.message for v in hits)
+
+
+@pytest.mark.parametrize(("rows", "noted"), [(200, False), (125, False), (110, True), (60, True), (20, False)])
+def test_a_day_of_which_a_part_has_arrived_is_noted(rows, noted):
+    """With 20 rows, it is a violation."""
+    plan = NumericPlan("x", np.array([0.0]))
+    current = window([np.zeros(200), np.zeros(rows)], plan, 50)
+    reference = [np.zeros(180 + 3 * i) for i in range(14)]
+    days = days_with_few_rows(current, window(reference, plan))
+    assert [day.block.name for day in days] == (["2013-02-21"] if noted else [])
+    assert days_with_few_rows(current, window(reference[:5], plan)) == []
 
 
 def test_keys_that_repeat():

@@ -38,6 +38,19 @@ def labelling_of(joined: JoinedBatches, join: LabelJoin, *, expected: bool) -> L
     return Labelling(days, joined.labels, joined.unmatched, 0, join.min_share, expected, joined.problem)
 
 
+def unread_labels(join: LabelJoin, error: Exception, *, expected: bool) -> Labelling:
+    """Return that rows and labels could not be joined at all: one of them cannot be read, or lacks the key.
+
+    Parameters
+    ----------
+    join, error
+        How they were to be joined, and why they are not.
+    expected
+        Whether a detector needs these labels.
+    """
+    return Labelling((), min_share=join.min_share, expected=expected, problem=str(error))
+
+
 def survey_labels(ctx: CheckContext, data: CheckData) -> Labelling | None:
     """Return how the labels of the newest mature days and their rows find each other, by their keys alone.
 
@@ -54,5 +67,5 @@ def survey_labels(ctx: CheckContext, data: CheckData) -> Labelling | None:
     try:
         joined = join_batches(ctx, outcomes, outcomes.join, days, (outcomes.join.key,), outcomes.current_labels, 1)
     except (BadData, BadConfiguration) as error:
-        return Labelling((), min_share=outcomes.join.min_share, expected=expected, problem=str(error))
+        return unread_labels(outcomes.join, error, expected=expected)
     return labelling_of(joined, outcomes.join, expected=expected)

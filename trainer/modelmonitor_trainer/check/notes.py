@@ -21,6 +21,7 @@ from modelmonitor_trainer.detect.coverage import Coverage
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.growth import growing_columns
 from modelmonitor_trainer.detect.inconclusive import NOT_RULED_OUT, explain_reason
+from modelmonitor_trainer.detect.unit_changes import days_with_few_rows
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
 from modelmonitor_trainer.profile.window import WindowProfile
@@ -78,6 +79,14 @@ def _notes_on_doubts(drift: DriftResult, rows: ProfiledPair, wording: Wording) -
         if batches:
             notes.append(f"Farthest from the reference in {shown_columns}: {listed(list(batches), _SHOWN)}.")
     return notes
+
+
+def notes_on_few_rows(rows: ProfiledPair) -> list[str]:
+    """Return which current days may have arrived in part."""
+    days = days_with_few_rows(rows.current, rows.reference) if rows.reference is not None else []
+    shown = listed([f"{day.block.label} ({day.rows:,})" for day in days], _SHOWN)
+    text = f"These days have far fewer rows than any day of the reference, and may be incomplete: {shown}."
+    return [text] if days else []
 
 
 def _notes_on_growth(growing: Sequence[str], wording: Wording) -> list[str]:

@@ -29,7 +29,7 @@ from modelmonitor_trainer.check.detectors.base import (
 )
 from modelmonitor_trainer.check.growing_dates import without_growing_dates
 from modelmonitor_trainer.check.label_survey import survey_labels
-from modelmonitor_trainer.check.notes import notes_on, with_coverage_notes
+from modelmonitor_trainer.check.notes import notes_on, notes_on_few_rows, with_coverage_notes
 from modelmonitor_trainer.check.onset import onset_of
 from modelmonitor_trainer.check.profiles import profile_pair
 from modelmonitor_trainer.check.single_values import sample_crowded
@@ -313,7 +313,8 @@ def _notes(findings: Findings, unusual: Sequence[Finding], coverage: Coverage) -
         *filter(None, [_age(findings.data)]),
         *data.notes,
     )
-    return with_coverage_notes(notes, coverage)
+    # These name days as well, which must not hide that a part of their hours is missing.
+    return (*with_coverage_notes(notes, coverage), *notes_on_few_rows(findings.data.rows))
 
 
 def _is_change(verdict: str) -> bool:

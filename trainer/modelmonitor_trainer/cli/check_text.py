@@ -50,18 +50,17 @@ def _is_reported(measured: PerformanceResult, result: CheckResult) -> bool:
 
 def _table(result: CheckResult) -> Iterator[str]:
     drift = result.drift
-    shown = [column for column in drift.columns if column.tests][:_SHOWN] if drift else []
+    # Without a test, a column can be in doubt: one side has rows, but no values.
+    rows = [column for column in drift.columns if column.tests or column.doubts] if drift else []
+    shown = rows[:_SHOWN]
     if drift is None or not shown:
         return
     width = max(6, *(len(printable(column.name)) for column in shown))
     yield ""
     yield f"  {'column':<{width}}  effect   limit  adjusted p  decided by"
     for column in shown:
-        test = column.decisive
-        assert test is not None
-        figures = f"{test.evidence.effect:6.3f}  {test.limit:6.3f}  {probability(test.adjusted_p):>10}"
-        yield f"{_MARKS[column.verdict]} {printable(column.name):<{width}}  {figures}  {_decided_by(column, test)}"
-    more = len(drift.compared) - len(shown)
+        yield f"{_MARKS[column.verdict]} {printable(column.name):<{width}}  {_figures(column)}"
+    more = len(rows) - len(shown)
     if more:
         yield f"  and {more:,} more"
     wanted = f"{float(result.sensitivity.detectable_effect):g}"
@@ -72,6 +71,14 @@ def _table(result: CheckResult) -> Iterator[str]:
     ]
     yield ""
     yield "  " + "; ".join(text.format(f"{count:,}") for count, text in counts if count)
+
+
+def _figures(column: ColumnResult) -> str:
+    test = column.decisive
+    if test is None:
+        return f"{'-':>6}  {'-':>6}  {'-':>10}  not tested"
+    figures = f"{test.evidence.effect:6.3f}  {test.limit:6.3f}  {probability(test.adjusted_p):>10}"
+    return f"{figures}  {_decided_by(column, test)}"
 
 
 def _decided_by(column: ColumnResult, test: ColumnTest) -> str:

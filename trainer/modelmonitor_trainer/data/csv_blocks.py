@@ -21,6 +21,7 @@ from modelmonitor_trainer.data.arrow_types import is_bytes
 from modelmonitor_trainer.data.csv_dialect import Dialect, recognize
 from modelmonitor_trainer.data.csv_encoding import legacy_encoding
 from modelmonitor_trainer.data.csv_numbers import NumberStyle, PointGuess, StyleGuess, notes_on, without_nulls
+from modelmonitor_trainer.data.csv_swallowed import SwallowedRows
 from modelmonitor_trainer.data.decimal_marks import Marks, mark_by_itself, undeclared
 from modelmonitor_trainer.data.parquet import refuse_repeated
 from modelmonitor_trainer.data.remarks import AS_IN_OTHERS, COMMA, POINT, missing_as
@@ -103,9 +104,10 @@ class CsvReader:
         self._types = self._first_types()
         while True:
             texts, points = self._guesses()
+            swallowed = SwallowedRows(self._names, self._dialect.separator, self._nulls)
             try:
                 batches = self._source.with_progress(self._batches)
-                rows, only = count_rows(self._guessing(batches, {**texts, **points}))
+                rows, only = count_rows(self._guessing(batches, {**texts, **points}, swallowed))
             except pa.ArrowInvalid as error:
                 if "invalid UTF8" in str(error):
                     self._use_legacy_encoding()
@@ -117,6 +119,7 @@ class CsvReader:
                 return self._infer()
             if self._retype(texts, points):
                 continue
+            swallowed.refuse(rows)
             if self._marks is None:
                 self._remarks, self._marks = self._decide_marks(texts, points)
                 if "," in self._marks.values():
@@ -246,10 +249,14 @@ class CsvReader:
         )
 
     def _guessing(
-        self, batches: Iterator[pa.RecordBatch], guesses: Mapping[str, StyleGuess | PointGuess]
+        self,
+        batches: Iterator[pa.RecordBatch],
+        guesses: Mapping[str, StyleGuess | PointGuess],
+        swallowed: SwallowedRows,
     ) -> Iterator[pa.RecordBatch]:
-        """Pass batches on, and show the values of some columns to their guesses."""
+        """Pass batches on, show the values of some columns to their guesses, and look for rows within values."""
         for batch in batches:
+            swallowed.add([*self._types], batch)
             for index, name in enumerate(self._types):
                 if name in guesses:
                     guesses[name].add(batch.column(index))

@@ -93,7 +93,9 @@ def recognize_separator(text: str, wanted: Collection[str] | None, quote: str = 
 def parse_with_escapes(text: str, separator: str, quote: str) -> tuple[list[list[str]], bool]:
     """Return the first records of a text, and whether a backslash escapes quotes in them."""
     records = parse_records(text, separator, quote, None)
-    if f"\\{quote}" in text and not is_consistent(records):
+    # Where quotes are doubled, a backslash is never before a quote that text follows.
+    surely = re.search(rf"\\{quote}[^{quote}{re.escape(separator)}\r\n]", text)
+    if f"\\{quote}" in text and (surely or not is_consistent(records)):
         escaped = parse_records(text, separator, quote, "\\")
         if is_consistent(escaped):
             return escaped, True

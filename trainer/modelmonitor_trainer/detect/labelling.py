@@ -55,7 +55,7 @@ class Labelling:
     Attributes
     ----------
     days
-        The days.
+        The days; none if rows and labels could not be joined.
     labels
         Labels that have arrived for them.
     unmatched
@@ -157,9 +157,12 @@ def require_labels(verdict: ExplainedVerdict, labelling: Labelling | None) -> Ex
     """Return Inconclusive instead of NoDrift if a score is expected and labels do not allow one.
 
     That is so with enough rows of mature days, but too few whose label counts for a score, or less than
-    ``data.labels.minShare`` of them: labelled rows are not like the others then.
+    ``data.labels.minShare`` of them: labelled rows are not like the others then. It is so as well if rows and labels
+    could not be joined.
     """
-    if labelling is None or verdict.name != "NoDrift" or not labelling.expected or labelling.rows < MIN_ROWS:
+    if labelling is None or verdict.name != "NoDrift" or not labelling.expected:
+        return verdict
+    if labelling.days and labelling.rows < MIN_ROWS:
         return verdict
     if labelling.used >= MIN_ROWS and labelling.share >= labelling.min_share and not labelling.problem:
         return verdict

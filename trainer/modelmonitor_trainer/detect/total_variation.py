@@ -33,7 +33,6 @@ def distance_by_chance(reference: Counts, current: Counts) -> float:
     reference, current : (k,)
         Rows of each category; both sides have rows.
     """
-    n, m = int(reference.sum()), int(current.sum())
     return float(_by_chance(reference, current).sum()) / 2
 
 

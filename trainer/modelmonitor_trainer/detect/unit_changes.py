@@ -51,6 +51,8 @@ _USABLE_SHARE = 0.9
 _MOST_NAMED = 3
 #: A batch with rows fewer or more than any other by this factor is incomplete or duplicated.
 _ROWS_FACTOR = 4.0
+#: A day with fewer rows than any of the reference by this factor is worth a note.
+_NOTED_FACTOR = 1.5
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,7 @@ def row_count_violations(current: WindowProfile, reference: WindowProfile) -> li
         if len(known) < MIN_BLOCKS or not block.rows or block.block.day is None:
             continue
         fewest, most = min(known), max(known)
-        median = _middle(known)
-        if median >= MIN_VALUES and not fewest / _ROWS_FACTOR <= block.rows <= most * _ROWS_FACTOR:
+        if _middle(known) >= MIN_VALUES and not fewest / _ROWS_FACTOR <= block.rows <= most * _ROWS_FACTOR:
             direction = "fewer" if block.rows < fewest else "more"
             hint = "it may be incomplete" if direction == "fewer" else "it may have been written more than once"
             text = (
@@ -158,6 +159,15 @@ def row_count_violations(current: WindowProfile, reference: WindowProfile) -> li
         else:
             known.append(block.rows)
     return violations
+
+
+def days_with_few_rows(current: WindowProfile, reference: WindowProfile) -> list[BatchProfile]:
+    """Return the days that have noticeably fewer rows than any day of the reference, and are no violation."""
+    known = [block.rows for block in reference.blocks if block.rows and block.block.day]
+    if len(known) < MIN_BLOCKS or _middle(known) < MIN_VALUES:
+        return []
+    low, high = min(known) / _ROWS_FACTOR, min(known) / _NOTED_FACTOR
+    return [block for block in current.blocks if block.block.day is not None and low <= block.rows < high]
 
 
 def _hits(

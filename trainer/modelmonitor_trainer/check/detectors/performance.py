@@ -16,9 +16,9 @@ from modelmonitor_api.status import Champion
 from modelmonitor_trainer.arrays import Array
 from modelmonitor_trainer.check import predictor as predictors
 from modelmonitor_trainer.check.context import CheckContext
-from modelmonitor_trainer.check.data import MonitorData, Outcomes, ProfiledData
+from modelmonitor_trainer.check.data import LabelJoin, MonitorData, Outcomes, ProfiledData
 from modelmonitor_trainer.check.detectors.base import Detector, DetectorResult, Findings, Need, Stage, register
-from modelmonitor_trainer.check.label_survey import labelling_of
+from modelmonitor_trainer.check.label_survey import labelling_of, unread_labels
 from modelmonitor_trainer.check.labelled_rows import ROW, JoinedBatches, LabelledBatch, join_batches, read_batches
 from modelmonitor_trainer.check.predictor import (
     Predictor,
@@ -130,7 +130,7 @@ def _measure(ctx: CheckContext, data: ProfiledData, specs: Sequence[DetectorSpec
         # Without stored scores, the model and the rows are read before the labels.
         return _failed_result(unlabelled, late.error)
     except (BadData, BadConfiguration) as error:
-        return _failed_result(started, error, labelling)
+        return _failed_result(started, error, labelling, outcomes.join)
     level = level_of(source.sensitivity, source.checks_per_day)
     independent = source.sensitivity.independent_rows
     note = unusable.note()
@@ -170,7 +170,10 @@ def _scores_of_rows(predictor: Predictor) -> Callable[[LabelledBatch], Array]:
 
 
 def _failed_result(
-    results: Sequence[PerformanceResult], error: ModelMonitorError, labelling: Labelling | None = None
+    results: Sequence[PerformanceResult],
+    error: ModelMonitorError,
+    labelling: Labelling | None = None,
+    join: LabelJoin | None = None,
 ) -> DetectorResult:
     """Return results without a score, because the champion or the data cannot be used; raise any other error."""
     if isinstance(error, UnusableModel):
@@ -179,8 +182,11 @@ def _failed_result(
         return DetectorResult(performance=unusable, labelling=labelling)
     if not isinstance(error, BadData | BadConfiguration):
         raise error
-    if labelling is not None and not isinstance(error, BadConfiguration):
-        labelling = replace(labelling, problem=str(error))
+    if not isinstance(error, BadConfiguration):
+        if labelling is not None:
+            labelling = replace(labelling, problem=str(error))
+        elif join is not None:
+            labelling = unread_labels(join, error, expected=True)
     return DetectorResult(
         performance=tuple(replace(result, message=str(error)) for result in results), labelling=labelling
     )

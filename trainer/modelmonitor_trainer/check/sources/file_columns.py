@@ -130,8 +130,9 @@ def infer_columns(
     if not columns:
         kinds = listed([f"{name or 'one without a name'} ({kind})" for name, kind in types.items()], _NAMED)
         raise BadData(
-            f"{reference[0].uri} has no column of numbers, dates or text, but {kinds or 'none to compare'}; write what "
-            "they hold as columns"
+            f"{reference[0].uri} has no column of numbers, dates or text, but {kinds}; write what they hold as columns"
+            if kinds
+            else f"no column of {reference[0].uri} is left to compare; check the file, --columns and --ignore"
         )
     columns = _with_types(columns, types, options.types)
     comparable = {column.name for column in columns}
