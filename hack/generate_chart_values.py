@@ -1,4 +1,4 @@
-"""Print the chart's README with its table of values, generated from the comments of values.yaml; `make manifests` writes it.
+"""Print the README of the chart with its table of values, from the comments of values.yaml; `make manifests` writes it.
 
 A comment that begins with `# --` documents the key below it, with all that the key contains. Any other key must contain
 documented ones.

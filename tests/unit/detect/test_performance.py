@@ -7,10 +7,12 @@ import pytest
 from scipy import stats
 
 from modelmonitor_api.names import Reason
-from modelmonitor_api.spec import Metric
+from modelmonitor_api.spec import Metric, Sensitivity
 from modelmonitor_trainer.detect.performance import PerformanceResult, judge
-from modelmonitor_trainer.detect.verdict import ExplainedVerdict, with_drop
+from modelmonitor_trainer.detect.verdict import ExplainedVerdict, decide, with_drop
+from modelmonitor_trainer.detect.wording import PARTITIONS
 from modelmonitor_trainer.gate.interval import score_deviation
+from unit.detect.test_drift import drift_of_shift
 
 
 def roc_auc_score(truth, predicted):
@@ -158,3 +160,30 @@ def test_a_drop_is_a_verdict_where_there_is_no_graver_one(name, dropped, expecte
     results = [PerformanceResult("a", "ROCAUC"), PerformanceResult("b", "F1", dropped=dropped)]
     verdict = with_drop(ExplainedVerdict(name, Reason(name), "message"), results)
     assert (verdict.name, verdict.reason, verdict.message) == (*expected, "message")
+
+
+@pytest.mark.parametrize(
+    ("possible", "max_drop", "scale", "unsure"),
+    [
+        (None, 0.02, 1.0, False),
+        (0.12, 0.02, 1.0, False),
+        (0.16, 0.02, 1.0, True),
+        (0.16, 0.3, 1.0, False),  # what is tolerated
+        (0.16, 0.02, 4.0, False),  # a loss of 4
+        (0.7, 0.02, 4.0, True),
+    ],
+)
+def test_a_score_that_may_have_dropped_is_not_silent(possible, max_drop, scale, unsure):
+    result = replace(unjudged(0.8, max_drop), possible_drop=possible, scale=scale, message="ROC AUC is 0.78")
+    drift = drift_of_shift(0, (30, 7), 500, 0.05)
+    verdict = decide(drift, (), [result], Sensitivity(), rows=(15_000, 3500), wording=PARTITIONS)
+    assert verdict.name == ("Inconclusive" if unsure else "NoDrift")
+    assert ("ROC AUC is 0.78." in verdict.message) is unsure
+
+
+@pytest.mark.parametrize(("greater", "scale"), [(True, 1.0), (False, 0.4)])
+def test_a_drop_is_measured_in_points_of_a_score_and_in_shares_of_a_loss(greater, scale):
+    result = judge(
+        unjudged(0.4), days(10, 100, 1.0), mean_absolute_error, title="MAE", greater_is_better=greater, level=0.01
+    )
+    assert result.scale == scale

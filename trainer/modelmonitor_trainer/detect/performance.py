@@ -48,6 +48,8 @@ class PerformanceResult:
         Whether the drop is significantly larger than that.
     possible_drop
         The largest drop that is not ruled out, with 95 % confidence; None if the scores were not compared.
+    scale
+        What ``detectableEffect`` is a share of: 1 for scores, the promised value for losses, which have no scale.
     message
         The result in a sentence, or why there is none.
     unmatched
@@ -76,6 +78,7 @@ class PerformanceResult:
     max_drop: float = 0.0
     dropped: bool = False
     possible_drop: float | None = None
+    scale: float = 1.0
     message: str = ""
     unmatched: int = 0
     duplicates: tuple[tuple[str, int, int], ...] = ()
@@ -90,6 +93,10 @@ class PerformanceResult:
     def held(self) -> bool:
         """Whether a drop by more than is tolerated is ruled out."""
         return self.possible_drop is not None and self.possible_drop <= self.max_drop
+
+    def may_have_dropped(self, share: float) -> bool:
+        """Return whether a drop by `share` (of the promised value, for a loss) is not ruled out."""
+        return self.possible_drop is not None and self.possible_drop >= max(self.max_drop, share * self.scale)
 
 
 def judge(
@@ -165,7 +172,8 @@ def judge(
     )
     if not dropped and possible > result.max_drop:
         text += f"; a drop of up to {number(possible)} cannot be ruled out"
-    decided = {"dropped": dropped, "possible_drop": possible, "message": text}
+    scale = 1.0 if greater_is_better else abs(result.promotion_score)
+    decided = {"dropped": dropped, "possible_drop": possible, "scale": scale, "message": text}
     return PerformanceResult(**(vars(result) | fields | decided))
 
 

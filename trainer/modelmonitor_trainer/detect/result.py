@@ -278,7 +278,7 @@ def _statistics_of_dates(profile: NumericProfile) -> dict[str, Any]:
 
 
 def _performance(performance: PerformanceResult) -> dict[str, Any]:
-    document = {camel(key): _without_nan(value) for key, value in vars(performance).items()}
+    document = {camel(key): _without_nan(value) for key, value in vars(performance).items() if key != "scale"}
     return document | {"periods": [_without_nan(vars(period)) for period in performance.periods]}
 
 

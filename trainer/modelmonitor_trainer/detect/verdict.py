@@ -70,7 +70,13 @@ def decide(
     if drift.inconclusive or drift.inconclusive_relations:
         text = why_inconclusive(drift, float(sensitivity.detectable_effect), rows, wording)
         return ExplainedVerdict("Inconclusive", Reason.INCONCLUSIVE, _join_sentences(text, dropped))
-    return ExplainedVerdict("NoDrift", Reason.NO_DRIFT, _join_sentences(dropped, _quiet(drift, sensitivity, rows)))
+    quiet = _quiet(drift, sensitivity, rows)
+    unsure = [result for result in performance if result.may_have_dropped(float(sensitivity.detectable_effect))]
+    if unsure and not dropped:
+        scores = " ".join(as_sentence(result.message) for result in unsure)
+        text = f"The labelled rows are too few to rule out that the champion's score has dropped. {scores}"
+        return ExplainedVerdict("Inconclusive", Reason.INCONCLUSIVE, _join_sentences(text, quiet))
+    return ExplainedVerdict("NoDrift", Reason.NO_DRIFT, _join_sentences(dropped, quiet))
 
 
 def with_champion(decided: ExplainedVerdict, problem: str) -> ExplainedVerdict:
