@@ -268,7 +268,7 @@ def test_backslashes_can_escape_quotes(read):
 
 @pytest.mark.parametrize("separator", [",", ";", "|"])
 def test_backslashes_escape_quotes_although_each_row_has_as_many_values_without_them(read, separator):
-    rows = [["k", "w"], [1, 'he said "hi"'], [2, '5" wide'], [3, "back\\slash"], [4, "plain"]]
+    rows: list[list[object]] = [["k", "w"], [1, 'he said "hi"'], [2, '5" wide'], [3, "back\\slash"], [4, "plain"]]
     for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC):
         buffer = io.StringIO()
         csv.writer(buffer, delimiter=separator, quoting=quoting, doublequote=False, escapechar="\\").writerows(rows)
