@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,6 +97,8 @@ def markdown(measured: Sequence[Measured], level: float) -> str:
             "`Inconclusive`. The oracle makes the same claim, but takes from the generator how much days vary, so its",
             "share is what the data allow.",
             "",
+            *_summary(quiet, silent),
+            "",
             "## False alarms: nothing has changed",
             "",
             "PASS means that the false-alarm budget is not exceeded by more than chance explains.",
@@ -120,13 +123,34 @@ def markdown(measured: Sequence[Measured], level: float) -> str:
             "",
             "- If a column has more than the 1,000 values that are counted by name, the rarest of these are counted",
             "  together with all others in 128 hash buckets. A change among them is detected only if it changes the",
-            "  buckets.",
+            "  buckets, and to rule it out takes many rows: such columns are often `Inconclusive` (`RareValues`).",
             "- If neighbouring days are alike, limits are raised according to the variogram of the reference. A season",
             "  that is slower than the reference is long cannot be distinguished from drift.",
             "- With few days in the reference only large changes are drift, and with one day on each side hardly any.",
             "",
         ]
     )
+
+
+def _summary(quiet: Sequence[Measured], silent: Sequence[Measured]) -> list[str]:
+    """Return a paragraph that can be quoted."""
+    sets, alarms = (sum(one.counts[name] for one in quiet) for name in ("sets", "ours"))
+    moved, missed = (sum(one.counts[name] for one in silent) for name in ("sets", "ours"))
+    worst = max(one.share for one in silent) if silent else 0.0
+    compared = [one for one in quiet if one.counts["peer sets"]]
+    peer_sets = sum(one.counts["peer sets"] for one in compared)
+    peers = ", ".join(
+        f"{rule} in {sum(one.counts[rule] for one in compared) / max(1, peer_sets):.0%}" for rule in RULES
+    )
+    sentences = [
+        f"**In short.** In {sets:,} simulated checks of 20 columns in which nothing had changed, ModelMonitor raised",
+        f"{alarms} alarms ({alarms / max(1, sets):.2%}). In {moved:,} checks in which one column had moved by 0.15,",
+        f"it said that this column had not in {missed} ({missed / max(1, moved):.2%}; {worst:.1%} in the worst kind of",
+        f"data). On {peer_sets:,} of the former, the default rules of other tools raised an alarm: {peers}.",
+        "ModelMonitor pays for that with the answer `Inconclusive`, which names what is missing, wherever the data do",
+        "not allow another one.",
+    ]
+    return textwrap.wrap(" ".join(sentences), 110)
 
 
 def _table(rows: Sequence[Measured]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -202,3 +203,23 @@ def test_one_row_is_singular_in_the_message(lake):
     lake.parquet("ref.parquet", x=numbers(1))
     lake.parquet("cur.parquet", x=numbers(2)[:1])
     assert "1 row against 3,000" in lake.check("ref.parquet", "cur.parquet").verdict.message
+
+
+@pytest.mark.parametrize(("copied", "repeated"), [("ref/3.parquet", True), ("cur/1.parquet", True), ("", False)])
+def test_files_with_the_rows_of_another_one_are_named(lake, copied, repeated):
+    """A pipeline that is stuck writes the rows of yesterday again."""
+    for number in range(10):
+        side = "ref" if number < 7 else "cur"
+        g = np.random.default_rng(number)
+        lake.parquet(f"{side}/{number % 7}.parquet", x=g.normal(size=300), word=g.choice(["a", "b"], 300))
+    if copied:
+        shutil.copyfile(lake.folder / copied, lake.folder / "cur/2.parquet")
+    notes = [note for note in lake.check("ref", "cur").notes if "The same rows as elsewhere" in note]
+    assert bool(notes) is repeated
+    assert not repeated or ("cur/2.parquet" in notes[0] and copied in notes[0])
+
+
+def test_small_files_can_be_equal_by_chance(lake):
+    for side in ("ref", "cur"):
+        lake.parquet(f"{side}.parquet", flag=[True, False] * 100)
+    assert not any("The same rows" in note for note in lake.check("ref.parquet", "cur.parquet").notes)

@@ -21,6 +21,7 @@ from modelmonitor_trainer.detect.coverage import Coverage
 from modelmonitor_trainer.detect.drift import DISTRIBUTION, ColumnTest, DriftResult
 from modelmonitor_trainer.detect.growth import growing_columns
 from modelmonitor_trainer.detect.inconclusive import NOT_RULED_OUT, explain_reason
+from modelmonitor_trainer.detect.repeated_batches import repeated_batches
 from modelmonitor_trainer.detect.unit_changes import days_with_few_rows
 from modelmonitor_trainer.detect.wording import Wording
 from modelmonitor_trainer.profile.columns import CategoricalProfile, ColumnProfile
@@ -87,6 +88,13 @@ def notes_on_few_rows(rows: ProfiledPair) -> list[str]:
     shown = listed([f"{day.block.label} ({day.rows:,})" for day in days], _SHOWN)
     text = f"These days have far fewer rows than any day of the reference, and may be incomplete: {shown}."
     return [text] if days else []
+
+
+def notes_on_repeated_rows(rows: ProfiledPair) -> list[str]:
+    """Return which current batches have the rows of another one."""
+    pairs = repeated_batches(rows.reference, rows.current)
+    shown = listed([f"{batch.block.label} (as {other.block.label})" for batch, other in pairs], _SHOWN)
+    return [f"The same rows as elsewhere, as if they had been copied: {shown}."] if pairs else []
 
 
 def _notes_on_growth(growing: Sequence[str], wording: Wording) -> list[str]:

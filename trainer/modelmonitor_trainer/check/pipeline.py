@@ -29,7 +29,7 @@ from modelmonitor_trainer.check.detectors.base import (
 )
 from modelmonitor_trainer.check.growing_dates import without_growing_dates
 from modelmonitor_trainer.check.label_survey import survey_labels
-from modelmonitor_trainer.check.notes import notes_on, notes_on_few_rows, with_coverage_notes
+from modelmonitor_trainer.check.notes import notes_on, notes_on_few_rows, notes_on_repeated_rows, with_coverage_notes
 from modelmonitor_trainer.check.onset import onset_of
 from modelmonitor_trainer.check.profiles import profile_pair
 from modelmonitor_trainer.check.single_values import sample_crowded
@@ -314,7 +314,8 @@ def _notes(findings: Findings, unusual: Sequence[Finding], coverage: Coverage) -
         *data.notes,
     )
     # These name days as well, which must not hide that a part of their hours is missing.
-    return (*with_coverage_notes(notes, coverage), *notes_on_few_rows(findings.data.rows))
+    others = (*notes_on_few_rows(findings.data.rows), *notes_on_repeated_rows(findings.data.rows))
+    return (*with_coverage_notes(notes, coverage), *others)
 
 
 def _is_change(verdict: str) -> bool:
