@@ -59,7 +59,7 @@ def measure(task: tuple[int, Cell, range]) -> tuple[int, Counter[str]]:
     alarms: Counter[str] = Counter()
     for seed in seeds:
         columns, reference, current, changed = data_set(cell, seed)
-        result = verdict(columns, reference, current)
+        result = verdict(columns, reference, current, dated=cell.days is not None)
         alarms["sets"] += 1
         if cell.silence:
             alarms["ours"] += any(column.name == changed and _quiet(column) for column in result.columns)

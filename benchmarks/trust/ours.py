@@ -42,11 +42,9 @@ def plan_of(column: Column, reference: list[pa.ChunkedArray]) -> ColumnPlan:
     return CategoricalPlan(column.name, tuple(value for value, _ in common), buckets=buckets)
 
 
-def verdict(columns: list[Column], reference: Table, current: Table) -> DriftResult:
-    """Return the product's verdict on two windows."""
+def verdict(columns: list[Column], reference: Table, current: Table, *, dated: bool) -> DriftResult:
+    """Return the product's verdict on two windows; `dated` is whether their batches are days, and not files."""
     plans = tuple(plan_of(column, reference[column.name]) for column in columns)
-    # One batch on each side stands for a file, which is not a day.
-    dated = len(reference[columns[0].name]) + len(current[columns[0].name]) > 2
     counters = Counters(plans)
     before = _window(plans, counters, reference, dated=dated)
     now = _window(plans, counters, current, first=len(before.blocks), dated=dated)
