@@ -126,9 +126,9 @@ def markdown(measured: Sequence[Measured], level: float) -> str:
             "  buckets, and to rule it out takes many rows: such columns are often `Inconclusive` (`RareValues`).",
             "- If neighbouring days are alike, limits are raised according to the variogram of the reference. A season",
             "  that is slower than the reference is long cannot be distinguished from drift.",
-            "- Two files without dates do not show how much files vary, so little variation is assumed. Where they vary",
-            "  as days with an effect of 0.3 standard deviations, a column that had moved was called `NoDrift` in 9 % of",
-            "  200 data sets. Files of days are better evidence.",
+            "- Two files without dates do not show how much files vary, so little variation is assumed. Where they",
+            "  vary as days with an effect of 0.3 standard deviations, a column that had moved was called `NoDrift` in",
+            "  9 % of 200 data sets. Files of days are better evidence.",
             "- With few days in the reference only large changes are drift, and with one day on each side hardly any.",
             "",
         ]
