@@ -305,17 +305,20 @@ def _age(data: ProfiledData) -> str:
 
 def _notes(findings: Findings, unusual: Sequence[Finding], coverage: Coverage) -> tuple[str, ...]:
     data = findings.data.source
-    notes = (
+    unlike = (
         *notes_on(findings.drift, findings.data.rows, data.wording),
         *(finding.sentence for finding in unusual),
+        *notes_on_few_rows(findings.data.rows),
+        *notes_on_repeated_rows(findings.data.rows),
+    )
+    left_out = (
         *findings.notes,
         *(findings.labelling.notes() if findings.labelling else ()),
         *filter(None, [_age(findings.data)]),
         *data.notes,
     )
-    # These name days as well, which must not hide that a part of their hours is missing.
-    others = (*notes_on_few_rows(findings.data.rows), *notes_on_repeated_rows(findings.data.rows))
-    return (*with_coverage_notes(notes, coverage), *others)
+    # Notes of the first kind name days as well, which must not hide that a part of their hours is missing.
+    return (*unlike, *with_coverage_notes(left_out, coverage))
 
 
 def _is_change(verdict: str) -> bool:
