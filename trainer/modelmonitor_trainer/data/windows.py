@@ -14,7 +14,6 @@ from itertools import groupby, takewhile
 
 from modelmonitor_api.outcomes import LeftOutReason
 from modelmonitor_api.spec import ModelMonitorSpec, WindowEnd
-from modelmonitor_policy.training_calendar import plan_training
 from modelmonitor_trainer.data.left_out import LeftOut
 from modelmonitor_trainer.data.object_names import is_document
 from modelmonitor_trainer.data.partition_template import PartitionTemplate, expression_of
@@ -312,6 +311,9 @@ def training_windows(
     change
         First day after a change of the data; None if there was none.
     """
+    # Imported late: it takes a tenth of the start of a check, which plans no training.
+    from modelmonitor_policy.training_calendar import plan_training
+
     calendar = plan_training(spec, latest, newest_labels=latest_labels, champion_end=champion_data_end, change=change)
     train, holdout = calendar.train, calendar.holdout
     return TrainingWindows(train=(train.start, train.end), holdout=(holdout.start, holdout.end))
