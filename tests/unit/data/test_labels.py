@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelmonitor_api.spec import DataFormat, KeyScope, Task
-from modelmonitor_trainer.data.join_keys import KeyReader
+from modelmonitor_trainer.data.join_keys import KeyReader, meet
 from modelmonitor_trainer.data.label_owners import EARLY_DAYS
 from modelmonitor_trainer.data.label_table import KEY, LabelColumns, LabelTable, read_labels
 from modelmonitor_trainer.data.labels import join
@@ -204,6 +204,24 @@ def test_objects_may_write_keys_and_outcomes_differently(tmp_path):
     assert (labels.days - (DAY - EPOCH).days).tolist() == [0, 0, 0, 1, 3]
     assert np.diff(labels.arrival).tolist()[:2] == [0, 1]
     assert labels.read == 10
+
+
+@pytest.mark.parametrize(
+    ("keys", "others"),
+    [
+        (["0007", "0010", "x"], [7, 10, 11]),
+        (["0xff07", "0xff10"], pa.array([b"\xff\x07", b"\xff\x10"], pa.binary(2))),
+        (["2024-03-01T12:30:00Z"], pa.array([dt.datetime(2024, 3, 1, 12, 30, tzinfo=dt.UTC)])),
+    ],
+    ids=["numbers", "bytes", "times"],
+)
+def test_text_keys_of_stored_objects_are_read_as_the_other_side_is_typed(tmp_path, keys, others):
+    """Keys keep the type that they are stored with until both sides are known."""
+    text = read(tmp_path, (0, 0, {"id": keys, "y": [0] * len(keys)}))
+    typed = read(tmp_path, (1, 0, {"id": others, "y": [0] * len(others)}))
+    left, right = meet(text.keys, typed.keys, text.kinds | typed.kinds)
+    matched = [key for key in left.to_pylist() if key in right.to_pylist()]
+    assert len(matched) == sum(key != "x" for key in keys)
 
 
 def test_values_of_a_regression_may_be_of_any_type(tmp_path):

@@ -57,6 +57,15 @@ def test_incompatible_types_are_named(put):
         read_table(store, objects, ["a"], PARQUET)
 
 
+def test_numbers_in_text_meet_numbers(put):
+    """Checks count them as numbers, so a day that is written as text must not end a training."""
+    store, objects = put({"a": [1, 2]}, {"a": ["3", "4.5", None]}, {"a": [0.5]})
+    for listed in (objects, objects[::-1], objects[1:]):
+        values = read_table(store, listed, ["a"], PARQUET).column("a").to_pylist()
+        assert values.count(None) == 1
+        assert {3.0, 4.5, 0.5} <= set(values)
+
+
 def test_a_missing_column_is_named_with_its_object(put):
     store, objects = put({"a": [1], "b": [1]}, {"a": [1]})
     with pytest.raises(MissingColumn, match=r"1\.parquet has no column 'b'; it has 'a'") as raised:

@@ -90,6 +90,20 @@ def test_no_newer_day_than_the_champion_has_learnt_is_nothing_new(asking):
     assert "day is left for the hold-out" in verdict.message
 
 
+@pytest.mark.parametrize(("days", "reason"), [(2, "SameModel"), (4, "SameModel"), (5, None)])
+def test_the_champion_is_not_compared_with_itself(asking, days, reason):
+    """While all days after its training data are held out, a model of the days before is the champion."""
+    version = asking.train(1).version
+    asking.land(19, 18 + days)
+    verdict = asking.train(2)
+    if reason is None:
+        assert verdict.outcome != "NothingNew"
+        return
+    assert (verdict.outcome, verdict.reason) == ("NothingNew", reason)
+    assert f"is the champion {version} itself" in verdict.message
+    assert verdict.version is None
+
+
 def test_a_champion_of_another_target_takes_no_days_from_the_holdout(asking):
     """It is not compared, so nothing has to wait for days that it has not learnt."""
     asking.train(1)

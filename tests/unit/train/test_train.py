@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from modelmonitor_api.messages import encode_answer
+from modelmonitor_trainer.cli.main import main
 from modelmonitor_trainer.data.manifest import objects_of
 from modelmonitor_trainer.errors import BadConfiguration, BadData, NotFound
 from modelmonitor_trainer.storage.local import path_of
@@ -289,6 +290,22 @@ def test_a_damaged_champion_is_an_outcome_of_its_own(world):
     verdict = world.train(2)
     assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionDamaged")
     assert "model.skops has changed since it was written" in verdict.message
+
+
+@pytest.mark.parametrize("content", [b"{", None], ids=["damaged", "missing"])
+def test_a_champion_without_a_record_is_named(world, content, capsys):
+    version = world.train(1).version
+    world.land(19, 30)
+    path = path_of(f"{world.prefix}versions/{version}/version.json")
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    verdict = world.train(2)
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionDamaged")
+    assert f"the record of the champion {version} cannot be used" in verdict.message.lower()
+    assert main(["check", "-f", world.file()]) == 2
+    assert f"what the champion {version} was trained on is not known" in capsys.readouterr().err
 
 
 def test_another_task_is_not_compared(world):

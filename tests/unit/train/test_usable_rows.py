@@ -215,6 +215,24 @@ def test_few_outcomes_of_a_third_kind_are_left_out_and_many_are_refused(world, c
     assert "'late' has 3 values" in capsys.readouterr().err
 
 
+def test_an_outcome_of_a_third_kind_does_not_divide_the_spellings_of_the_others(world):
+    """The day with it is text, such as False, and the others hold truth values."""
+    change(world, 5, with_column("late", lambda table: ["?", *map(str, table["late"].to_pylist()[1:])]), "labels")
+    verdict = world.train()
+    assert (verdict.outcome, verdict.train_rows) == ("Promoted", 999), verdict.message
+
+
+def test_a_constant_value_is_nothing_to_learn(world):
+    world.spec["model"]["task"] = "Regression"
+    world.spec["retraining"]["estimator"] = {"name": "HistGradientBoostingRegressor"}
+    world.spec["promotion"]["metric"] = "MeanAbsoluteError"
+    for number in range(1, 19):
+        change(world, number, with_column("late", lambda table: [3.5] * table.num_rows), "labels")
+    verdict = world.train()
+    assert (verdict.outcome, verdict.reason) == ("Inconclusive", "MetricUndefined"), verdict.message
+    assert "is 3.5 in all 1,000 rows of the training window" in verdict.message
+
+
 def test_the_outcome_counts_what_is_left_out(world):
     def few(table):
         return table.slice(10)

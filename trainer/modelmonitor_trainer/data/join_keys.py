@@ -57,7 +57,7 @@ def require_clear_owners(key: str, ambiguous: int, labelled: int, delay_days: in
     key
         The join key.
     ambiguous, labelled
-        Number of labelled rows whose label could be that of an earlier row as well, and of all labelled rows.
+        Number of labels (or labelled rows) that could be those of an earlier row as well, and of all of them.
     delay_days
         Label delay.
 

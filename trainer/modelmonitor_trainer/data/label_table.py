@@ -18,6 +18,7 @@ from modelmonitor_trainer.data.classes import class_texts
 from modelmonitor_trainer.data.join_keys import KeyKind, KeyReader, utc_times
 from modelmonitor_trainer.data.model_arrays import outcome_numbers
 from modelmonitor_trainer.data.object_format import AnyFormat
+from modelmonitor_trainer.data.plain_tables import plain_column
 from modelmonitor_trainer.data.recent_values import RecentValues, objects_key
 from modelmonitor_trainer.data.tables import Converter, read_table
 from modelmonitor_trainer.errors import BadData
@@ -224,8 +225,8 @@ def _read_labels(
 def outcome_converter(name: str, task: Task) -> Converter:
     """Return the function that converts a target to classes as text, or to the values of a regression."""
     if task is Task.REGRESSION:
-        return lambda values: outcome_numbers(values, name)
-    return lambda values: class_texts(values, name)
+        return lambda values: outcome_numbers(plain_column(values, text=False), name)
+    return lambda values: class_texts(plain_column(values, text=False), name)
 
 
 def has_value(outcomes: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -246,8 +247,7 @@ class _Versions:
     name: str
 
     def __call__(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
-        if pa.types.is_dictionary(values.type):
-            values = values.cast(values.type.value_type)
+        values = plain_column(values, text=False)
         kind = values.type
         try:
             if pa.types.is_date(kind) or pa.types.is_timestamp(kind):

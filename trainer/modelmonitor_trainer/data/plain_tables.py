@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 import pyarrow as pa
 
 from modelmonitor_trainer.data.arrow_floats import doubles_of
-from modelmonitor_trainer.data.arrow_types import is_bytes, is_text, plain_type
+from modelmonitor_trainer.data.arrow_types import is_bytes, is_number, is_text, plain_type
 from modelmonitor_trainer.data.canonical import canonical
+from modelmonitor_trainer.data.text_numbers import are_numbers, numbers_of
 from modelmonitor_trainer.errors import BadData
 
 
@@ -49,10 +50,12 @@ def concatenate(whole: pa.Table, part: pa.Table, uri: str) -> pa.Table:
         If a column has incompatible types; the message names `uri`, the object of `part`.
     """
     for name in whole.column_names:
-        # Arrow unifies numbers of all widths, but not truth values with numbers.
+        # Arrow unifies numbers of all widths, but not truth values or numbers in text with numbers.
         kinds = {table.schema.field(name).type for table in (whole, part)}
         if pa.bool_() in kinds and any(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds):
             whole, part = (_with_integers(table, name) for table in (whole, part))
+        elif any(map(is_text, kinds)) and any(map(is_number, kinds)):
+            whole, part = (_with_numbers(table, name) for table in (whole, part))
     try:
         return pa.concat_tables([whole, part], promote_options="permissive")
     except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
@@ -74,3 +77,12 @@ def _with_integers(table: pa.Table, name: str) -> pa.Table:
     if not pa.types.is_boolean(column.type):
         return table
     return table.set_column(table.column_names.index(name), name, column.cast(pa.int64()))
+
+
+def _with_numbers(table: pa.Table, name: str) -> pa.Table:
+    """Return a table with the text of a column as numbers, if all of it is numbers, as checks read it."""
+    column = table.column(name)
+    if not is_text(column.type) or not are_numbers(column.chunks):
+        return table
+    numbers = pa.array(numbers_of(column), pa.float64(), from_pandas=True)
+    return table.set_column(table.column_names.index(name), name, pa.chunked_array([numbers]))

@@ -104,8 +104,8 @@ def read_table(
     text
         Columns to return as canonical text, whatever their type, even if they look like numbers in CSV ("007").
     derive
-        Further column → the column of each object that it is computed from, and the function. Objects in which the
-        latter has other types can be concatenated.
+        Further column → the column of each object that it is computed from, and the function. It gets the column as it
+        is stored, not in canonical form. Objects in which the column has other types can be concatenated.
 
     Returns
     -------
@@ -128,9 +128,8 @@ def read_table(
             added = {
                 name: _derived(function, part.column(source), info.uri) for name, (source, function) in derived.items()
             }
-            table = part.select(list(dict.fromkeys(columns)))
-            for name, values in added.items():
-                table = table.append_column(name, values)
+            plain = plain_table(part.select(list(dict.fromkeys(columns))), text)
+            table = pa.table({**{name: plain.column(name) for name in plain.column_names}, **added})
             whole = table if whole is None else concatenate(whole, table, info.uri)
     if whole is None:
         return pa.table({name: pa.nulls(0) for name in (*columns, *derived)})
@@ -351,7 +350,7 @@ def _read_object(
             for name, values in opened.chunks:
                 parts[name] += values.chunks
             table = pa.table({name: join_chunks(parts[name], opened.types[name]) for name in wanted})
-        return plain_table(table, text), opened.remarks
+        return table, opened.remarks
     with store.open(info) as file:
         parquet = pq.ParquetFile(file, page_checksum_verification=True)
         values = path_columns(info.uri, columns, parquet.schema_arrow.names, text)
@@ -364,7 +363,7 @@ def _read_object(
         table = parquet.read(columns=stored)
     for name, value in values.items():
         table = table.append_column(name, pa.repeat(value, table.num_rows))
-    return plain_table(table.select(wanted), text), {}
+    return table.select(wanted), {}
 
 
 def _require(uri: str, columns: Sequence[str], present: Sequence[str]) -> None:

@@ -97,6 +97,14 @@ def refuse_known_model(run: Run, digest: str | None, champion: Pointer | None) -
             "data, or change retraining.estimator",
             RunOutcome.NOTHING_NEW,
         )
+    if record is not None and record.model_sha256 == digest:
+        raise InconclusiveTraining(
+            GateReason.SAME_MODEL,
+            f"a model of the days before the hold-out is the champion {champion.version} itself, because all days "
+            f"after its training data (through {champion.data_end}) are in the hold-out, so a comparison would show "
+            "nothing; wait for newer data, or lower promotion.holdoutDays",
+            RunOutcome.NOTHING_NEW,
+        )
     for left in left_models(run.registry, champion):
         if left.model_sha256 == digest:
             raise _left(left, "the trained model is that of")

@@ -20,6 +20,7 @@ from modelmonitor_trainer.data.classes import (
     class_counts,
     class_indices,
     in_words,
+    is_yes_no,
     merge_names,
     with_new_classes,
 )
@@ -165,19 +166,26 @@ def _encode_rows(
     holdout, seen = without_seen_rows(spec, trained, holdout)
     require_rows(spec, train, holdout, seen)
     if task is Task.REGRESSION:
-        return Rows(train, holdout, (), 0, true_values(train.target, name), true_values(holdout.target, name), seen)
+        values = true_values(train.target, name)
+        if np.ptp(values) == 0:
+            raise _nothing_to_learn(name, f"{values[0]:g}", train)
+        return Rows(train, holdout, (), 0, values, true_values(holdout.target, name), seen)
     if len(known) < 2:
-        raise InconclusiveTraining(
-            GateReason.METRIC_UNDEFINED,
-            f"the target {name!r} is {known[0]!r} in all {train.rows:,} rows of the training window, so there is "
-            "nothing to learn; raise retraining.windowDays, or check the labels",
-        )
+        raise _nothing_to_learn(name, repr(known[0]), train)
     classes = with_new_classes(known, holdout.target, name)
     if task is Task.BINARY_CLASSIFICATION:
         _refuse_recoded(name, classes, train, holdout)
         check_binary(classes, name)
     truths = class_indices(train.target, name, classes), class_indices(holdout.target, name, classes)
     return Rows(train, holdout, classes, len(known), *truths, seen)
+
+
+def _nothing_to_learn(name: str, value: str, train: Dataset) -> InconclusiveTraining:
+    return InconclusiveTraining(
+        GateReason.METRIC_UNDEFINED,
+        f"the target {name!r} is {value} in all {train.rows:,} rows of the training window, so there is nothing to "
+        "learn; raise retraining.windowDays, or check the labels",
+    )
 
 
 def classes_of_window(task: Task, name: str, train: Dataset, counts: Mapping[str, int] | None) -> list[str]:
@@ -192,6 +200,11 @@ def classes_of_window(task: Task, name: str, train: Dataset, counts: Mapping[str
     names = merge_names(counts)
     if task is not Task.BINARY_CLASSIFICATION or len(names) <= 2:
         return names
+    # One row of another outcome must not keep the spellings of yes and no apart.
+    answers = [text for text in counts if is_yes_no([text])]
+    merged, answered = merge_names(answers), sum(counts[text] for text in answers)
+    if len(merged) == 2 and answered >= (1 - STRAY_SHARE) * sum(counts.values()):
+        return merged
     spellings = Spellings(names)
     rows = Counter[int]()
     for text, count in counts.items():

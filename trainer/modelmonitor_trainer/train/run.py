@@ -182,6 +182,7 @@ def _champion_in(data: bytes, uri: str) -> str | None:
 
 
 def _new_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manifest:
+    _require_record(run, champion)
     data = run.spec.data
     last = last_whole_day(now)
     latest = latest_partition(run.store, data.live.uri, until=last)
@@ -213,6 +214,20 @@ def _new_manifest(run: Run, champion: Pointer | None, now: dt.datetime) -> Manif
             "promotion.holdoutDays",
         )
     return manifest
+
+
+def _require_record(run: Run, champion: Pointer | None) -> None:
+    """Refuse a champion whose record is damaged or missing: what it predicts, and from what, is not known."""
+    if champion is None:
+        return
+    try:
+        run.registry.version(champion.version)
+    except (BadData, NotFound) as error:
+        raise InconclusiveTraining(
+            GateReason.CHAMPION_DAMAGED,
+            f"the record of the champion {champion.version} cannot be used: {error}. A challenger must be compared "
+            "with the champion, so nothing was trained; restore the file, or roll back to another version",
+        ) from error
 
 
 def _learnt_through(run: Run, champion: Pointer | None) -> dt.date | None:

@@ -33,15 +33,19 @@ def find_champion(
     Raises
     ------
     BadData
-        If the pointer or the manifest is damaged.
-    NotFound
-        If the version that the pointer names is missing.
+        If the pointer is damaged, or the record or the manifest of the version that it names is damaged or missing.
     """
     pointer = registry.champion()
     if pointer is None:
         return None, None
-    record = registry.version(pointer.version)
-    manifest = registry.manifest(record)
+    try:
+        record = registry.version(pointer.version)
+        manifest = registry.manifest(record)
+    except (BadData, NotFound) as error:
+        raise BadData(
+            f"what the champion {pointer.version} was trained on is not known, so there is nothing to compare with: "
+            f"{error}. Restore the file, or roll back to another version"
+        ) from error
     declared = {feature.name: feature.type for feature in features}
     return pointer.to_champion(), ChampionInfo(
         version=pointer.version,
