@@ -48,7 +48,7 @@ def crowned(world, monkeypatch):
                 raise BadConfiguration("another image made it")
             return Predictor(("x",), ("0", "1"), predict)
 
-        monkeypatch.setattr(monitor, "find_champion", lambda *_: (champion, facts))
+        monkeypatch.setattr(monitor, "find_champion", lambda *_: (champion, facts, ""))
         monkeypatch.setattr(predictors, "predictor_of", predictor_of)
         return world
 

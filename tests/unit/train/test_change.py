@@ -20,7 +20,7 @@ def test_a_mixture_is_on_record_and_the_reference_is_its_newer_part(world):
     assert verdict.train_end == dt.date(2013, 1, 12)
     record = world.registry.version(verdict.version)
     assert record.change_point == verdict.champion.change_point == WITHIN
-    _, champion = find_champion(world.registry)
+    _, champion, _ = find_champion(world.registry)
     assert champion is not None
     assert champion.window == (WITHIN, dt.date(2013, 1, 12))
     assert next(batch.day for batch in champion.features) == WITHIN
@@ -31,7 +31,7 @@ def test_a_mixture_is_on_record_and_the_reference_is_its_newer_part(world):
 def test_a_few_days_are_no_reference(world):
     verdict = world.train(1, drift_onset=LATE)
     assert "fewer than 7 days" in verdict.message
-    _, champion = find_champion(world.registry)
+    _, champion, _ = find_champion(world.registry)
     assert champion is not None
     assert champion.window == (dt.date(2013, 1, 3), dt.date(2013, 1, 12))
 

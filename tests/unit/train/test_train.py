@@ -304,8 +304,13 @@ def test_a_champion_without_a_record_is_named(world, content, capsys):
     verdict = world.train(2)
     assert (verdict.outcome, verdict.reason) == ("Inconclusive", "ChampionDamaged")
     assert f"the record of the champion {version} cannot be used" in verdict.message.lower()
-    assert main(["check", "-f", world.file()]) == 2
-    assert f"what the champion {version} was trained on is not known" in capsys.readouterr().err
+    assert main(["check", "-f", world.file(), "--output", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["verdict"], document["reason"]) == ("ChampionUnusable", "Inconclusive")
+    assert document["championProblem"].startswith(f"What the champion {version} was trained on is not known")
+    assert document["message"].endswith("So there is nothing to compare with.")
+    assert document["answer"]["champion"]["version"] == version
+    assert "firstTraining" not in document["answer"], "it is not the time before the first model"
 
 
 def test_another_task_is_not_compared(world):

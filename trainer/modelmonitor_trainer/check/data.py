@@ -172,7 +172,9 @@ class MonitorData:
     last_day
         Last day that is over.
     champion, champion_status
-        The model in production; None before the first promotion.
+        What the model in production was trained on, and its status; None before the first promotion.
+    champion_problem
+        Why the former is None although there is a champion, in a sentence; empty otherwise.
     """
 
     ref: MonitorRef
@@ -182,6 +184,7 @@ class MonitorData:
     last_day: dt.date
     champion: ChampionInfo | None = None
     champion_status: Champion | None = None
+    champion_problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,10 @@ def _result(ctx: CheckContext, findings: Findings, time: dt.datetime) -> CheckRe
     with ctx.stopwatch.step("coverage"):
         coverage = replace(coverage_of(findings.data), values=values_of(ctx, findings.data))
     coverage = with_labels(coverage, findings.labelling)
-    problem = next((as_sentence(result.message) for result in findings.performance if result.unusable), "")[:1024]
+    problem = (monitor and monitor.champion_problem) or next(
+        (as_sentence(result.message) for result in findings.performance if result.unusable), ""
+    )
+    problem = problem[:1024]
     decided = _decide(findings, coverage, rows, problem)
     verdict = CheckVerdict(
         verdict=decided.name,
@@ -355,7 +358,7 @@ def _watch_champion(ctx: CheckContext, findings: Findings) -> WatchResult:
 
 
 def _describe_first_training(ctx: CheckContext, data: ProfiledData) -> FirstTrainingData | None:
-    if data.source.monitor is None or data.source.champion is not None:
+    if data.source.monitor is None or data.source.monitor.champion_status is not None:
         return None
     from modelmonitor_trainer.check.sources.monitor import describe_first_training
 

@@ -14,14 +14,15 @@ from modelmonitor_trainer.profile.reference import pinned_batches
 from modelmonitor_trainer.registry.layout import REFERENCE_LABELS_FILE, REFERENCE_ROWS_FILE
 from modelmonitor_trainer.registry.records import VersionRecord
 from modelmonitor_trainer.registry.registry import ModelRegistry
+from modelmonitor_trainer.text import as_sentence
 
 _LOG = logging.getLogger(__name__)
 
 
 def find_champion(
     registry: ModelRegistry, features: Sequence[Feature] = ()
-) -> tuple[Champion | None, ChampionInfo | None]:
-    """Return the model in production and what it was trained on, or None twice.
+) -> tuple[Champion | None, ChampionInfo | None, str]:
+    """Return the model in production, what it was trained on, and why that is not known; None twice without a champion.
 
     Parameters
     ----------
@@ -33,21 +34,22 @@ def find_champion(
     Raises
     ------
     BadData
-        If the pointer is damaged, or the record or the manifest of the version that it names is damaged or missing.
+        If the pointer is damaged.
     """
     pointer = registry.champion()
     if pointer is None:
-        return None, None
+        return None, None, ""
     try:
         record = registry.version(pointer.version)
         manifest = registry.manifest(record)
     except (BadData, NotFound) as error:
-        raise BadData(
-            f"what the champion {pointer.version} was trained on is not known, so there is nothing to compare with: "
-            f"{error}. Restore the file, or roll back to another version"
-        ) from error
+        problem = (
+            f"what the champion {pointer.version} was trained on is not known: {error}. Restore the file, or roll back "
+            "to another version"
+        )
+        return pointer.to_champion(), None, as_sentence(problem)
     declared = {feature.name: feature.type for feature in features}
-    return pointer.to_champion(), ChampionInfo(
+    info = ChampionInfo(
         version=pointer.version,
         window=record.reference,
         features=pinned_batches(manifest.features, record.reference),
@@ -58,6 +60,7 @@ def find_champion(
         stored_features=_find_profiles(registry, record, REFERENCE_ROWS_FILE),
         stored_labels=_find_profiles(registry, record, REFERENCE_LABELS_FILE),
     )
+    return pointer.to_champion(), info, ""
 
 
 def _find_profiles(registry: ModelRegistry, record: VersionRecord, name: str) -> bytes | None:

@@ -66,18 +66,18 @@ def resolve_monitor(store: Store, request: CheckRequest, now: dt.datetime) -> tu
     NotFound
         If there is no partition, or the reference period has none.
     BadData
-        If the champion pointer or the manifest is damaged.
+        If the champion pointer is damaged.
     """
     spec = request.spec
     registry = ModelRegistry.of(store, spec, request.monitor)
     ctx = CheckContext(store, registry.layout.profiles, declared_format(spec.data))
     with ctx.stopwatch.step("windows"):
-        status, champion = find_champion(registry, spec.model.features)
+        status, champion, problem = find_champion(registry, spec.model.features)
         last = last_whole_day(now)
         latest = latest_partition(store, spec.data.live.uri, until=last)
         window = live_window(spec, latest, last + dt.timedelta(days=1))
         mature = window[1] - dt.timedelta(days=spec.data.labels.delay_days if spec.data.labels else 0)
-        monitor = MonitorData(request.monitor, spec, registry, mature, last, champion, status)
+        monitor = MonitorData(request.monitor, spec, registry, mature, last, champion, status, problem)
         data = _resolve(store, request, monitor, window)
     _LOG.info("live window %s to %s, reference: %s", *window, data.reference_title)
     return ctx, data
@@ -97,7 +97,7 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
     arrived = labelled.batches
     current = survey(store, spec.data.live.uri, window, "current")
     live = current.batches
-    if champion is None:
+    if monitor.champion_status is None:
         require_declared_columns(store, spec, live, arrived)
     labels = _label_windows(store, monitor, period, arrived)
     return CheckData(
@@ -117,7 +117,7 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
         reference_window=period,
         current_window=window,
         notes=_notes_on_csv(store, spec, live),
-        nothing_to_compare=_no_reference(monitor.registry) if period is None else "",
+        nothing_to_compare=_no_reference(monitor) if period is None else "",
         left_out=(
             *(item for side in (earlier, current, labelled) for item in side.left_out),
             *left_out_of_monitor(store, monitor, window, reference, live),
@@ -127,9 +127,11 @@ def _resolve(store: Store, request: CheckRequest, monitor: MonitorData, window: 
     )
 
 
-def _no_reference(registry: ModelRegistry) -> str:
+def _no_reference(monitor: MonitorData) -> str:
     """Return why a check has no reference window, if it has none."""
-    serving = registry.serving()
+    if monitor.champion_problem:
+        return "so there is nothing to compare with"
+    serving = monitor.registry.serving()
     champion = "no champion" if serving is None else f"{serving.version}, which serves, is retired"
     return f"there is no reference yet: {champion}, and no spec.data.reference"
 
@@ -164,12 +166,12 @@ def count_new_rows(ctx: CheckContext, data: ProfiledData) -> int | None:
 
 
 def describe_first_training(ctx: CheckContext, data: ProfiledData) -> FirstTrainingData | None:
-    """Return what a first training would find; None with a champion.
+    """Return what a first training would find; None if there is a champion.
 
     Rows are counted where the check has read them: in days of the live window.
     """
     monitor, window = data.source.monitor, data.source.current_window
-    if monitor is None or monitor.champion is not None or window is None:
+    if monitor is None or monitor.champion_status is not None or window is None:
         return None
     spec, last = monitor.spec, monitor.last_day
     first = earliest_partition(ctx.store, spec.data.live.uri, until=last)
