@@ -179,11 +179,3 @@ def test_a_score_that_may_have_dropped_is_not_silent(possible, max_drop, scale, 
     verdict = decide(drift, (), [result], Sensitivity(), rows=(15_000, 3500), wording=PARTITIONS)
     assert verdict.name == ("Inconclusive" if unsure else "NoDrift")
     assert ("ROC AUC is 0.78." in verdict.message) is unsure
-
-
-@pytest.mark.parametrize(("greater", "scale"), [(True, 1.0), (False, 0.4)])
-def test_a_drop_is_measured_in_points_of_a_score_and_in_shares_of_a_loss(greater, scale):
-    result = judge(
-        unjudged(0.4), days(10, 100, 1.0), mean_absolute_error, title="MAE", greater_is_better=greater, level=0.01
-    )
-    assert result.scale == scale

@@ -49,7 +49,7 @@ class PerformanceResult:
     possible_drop
         The largest drop that is not ruled out, with 95 % confidence; None if the scores were not compared.
     scale
-        What ``detectableEffect`` is a share of: 1 for scores, the promised value for losses, which have no scale.
+        What ``detectableEffect`` is a share of: 1 for scores, the loss of a trivial model for losses.
     message
         The result in a sentence, or why there is none.
     unmatched
@@ -95,7 +95,7 @@ class PerformanceResult:
         return self.possible_drop is not None and self.possible_drop <= self.max_drop
 
     def may_have_dropped(self, share: float) -> bool:
-        """Return whether a drop by `share` (of the promised value, for a loss) is not ruled out."""
+        """Return whether a drop by this share of the scale is not ruled out."""
         return self.possible_drop is not None and self.possible_drop >= max(self.max_drop, share * self.scale)
 
 
@@ -172,8 +172,7 @@ def judge(
     )
     if not dropped and possible > result.max_drop:
         text += f"; a drop of up to {number(possible)} cannot be ruled out"
-    scale = 1.0 if greater_is_better else abs(result.promotion_score)
-    decided = {"dropped": dropped, "possible_drop": possible, "scale": scale, "message": text}
+    decided = {"dropped": dropped, "possible_drop": possible, "message": text}
     return PerformanceResult(**(vars(result) | fields | decided))
 
 

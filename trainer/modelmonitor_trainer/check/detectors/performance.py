@@ -243,7 +243,7 @@ def label_notes(counts: PerformanceResult, version: str | None) -> tuple[str, ..
 
 def _start(monitor: MonitorData, spec: DetectorSpec) -> PerformanceResult:
     """Return a result with the score at promotion."""
-    from modelmonitor_trainer.model.metrics import DROP_SHARE, bounded
+    from modelmonitor_trainer.model.metrics import DROP_SHARE, bounded, greater_is_better
 
     champion: Champion | None = monitor.champion_status
     assert champion is not None
@@ -257,6 +257,7 @@ def _start(monitor: MonitorData, spec: DetectorSpec) -> PerformanceResult:
         promotion_score=promotion_score,
         promotion_score_deviation=deviation,
         max_drop=bounded(metric, float(spec.max_drop or DEFAULT_MAX_DROP), promotion_score or 0.0, trivial, DROP_SHARE),
+        scale=1.0 if greater_is_better(metric) else abs(trivial or promotion_score or 1.0),
     )
 
 
