@@ -223,3 +223,11 @@ def test_small_files_can_be_equal_by_chance(lake):
     for side in ("ref", "cur"):
         lake.parquet(f"{side}.parquet", flag=[True, False] * 100)
     assert not any("The same rows" in note for note in lake.check("ref.parquet", "cur.parquet").notes)
+
+
+@pytest.mark.parametrize("name", ["\r", "\n", "a\u2028b"])
+def test_an_error_that_names_a_column_is_one_line(lake, capsys, name):
+    path = lake.folder / "lists.jsonl"
+    path.write_text(json.dumps({name: []}) + "\n")
+    assert main(["check", "--reference", str(path), "--current", str(path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

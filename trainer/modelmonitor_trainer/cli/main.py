@@ -60,7 +60,8 @@ def run_safely(command: Command, args: argparse.Namespace) -> int:
         with interruptible("another program ended this one; run the command again"):
             return command(args)
     except ModelMonitorError as error:
-        lines = str(error).splitlines() or [""]
+        # Not splitlines: names from data can have other ends of lines.
+        lines = str(error).split("\n")
         print("\n".join(["modelmonitor: " + printable(lines[0]), *map(printable, lines[1:])]), file=sys.stderr)
         # Exit code 3 makes the operator retry a pod; for a script the data simply cannot be read.
         return ExitCode.BAD_CONFIGURATION if error.exit_code == ExitCode.UNAVAILABLE else error.exit_code

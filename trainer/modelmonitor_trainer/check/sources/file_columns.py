@@ -25,7 +25,7 @@ from modelmonitor_trainer.data.object_format import AnyFormat, format_at
 from modelmonitor_trainer.data.tables import Unreadable, header_of, scan
 from modelmonitor_trainer.errors import BadConfiguration, BadData
 from modelmonitor_trainer.storage.base import ObjectInfo, Store
-from modelmonitor_trainer.text import listed
+from modelmonitor_trainer.text import listed, printable
 
 #: Maximum length of the name of a column, as in the spec.
 _LONGEST_NAME = 253
@@ -128,7 +128,7 @@ def infer_columns(
     dates = find_dates(words)
     columns, notes = _comparable(types, dates, frozenset(name for name in named.values() if name is not None))
     if not columns:
-        kinds = listed([f"{name or 'one without a name'} ({kind})" for name, kind in types.items()], _NAMED)
+        kinds = listed([f"{printable(name) or 'one without a name'} ({kind})" for name, kind in types.items()], _NAMED)
         raise BadData(
             f"{reference[0].uri} has no column of numbers, dates or text, but {kinds}; write what they hold as columns"
             if kinds
