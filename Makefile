@@ -25,6 +25,7 @@ $(VENV)/.installed: requirements/dev.txt VERSION api/pyproject.toml policy/pypro
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 	  --editable ./api --editable ./policy --editable ./operator --editable ./trainer
+	$(BIN)/python -m compileall -q api/modelmonitor_api policy/modelmonitor_policy operator/modelmonitor_operator trainer/modelmonitor_trainer
 	touch $@
 
 .PHONY: install
