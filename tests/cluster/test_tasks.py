@@ -74,7 +74,7 @@ def test_a_multiclass_model_is_trained_and_compared_by_slice(release: Kind, mont
 def test_a_regression_challenger_that_is_not_better_is_rejected(regression: Monitor, lake: Lake) -> None:
     first = regression.wait_training(1)
     assert first["outcome"] == "Promoted", first
-    lake.add_days(36, 3)
+    lake.add_days(36, 6)  # one more than the hold-out has
     regression.annotate(ANNOTATION_RETRAIN_REQUESTED, "again")
     second = regression.wait_training(2)
     assert second["outcome"] == "Rejected", second
@@ -83,7 +83,7 @@ def test_a_regression_challenger_that_is_not_better_is_rejected(regression: Moni
 
 def test_a_drop_in_performance_without_drift_is_detected(regression: Monitor, lake: Lake) -> None:
     """The relationship changes but the features do not, so only the scores show it."""
-    lake.add_days(39, 8, slope=-0.15)
+    lake.add_days(42, 8, slope=-0.15)
     regression.annotate(ANNOTATION_CHECK_REQUESTED, "reversed")
     regression.kind.wait("the drop", lambda: regression.status().get("lastCheck", {}).get("performanceDropped"))
     assert "R²" in regression.status()["lastCheck"]["message"]
@@ -91,8 +91,8 @@ def test_a_drop_in_performance_without_drift_is_detected(regression: Monitor, la
 
 def test_retention_deletes_old_versions_but_keeps_the_champion(regression: Monitor, lake: Lake) -> None:
     assert _versions(regression) == ["v1", "v2"]
-    for number in (3, 4):
-        lake.add_days(41 + 2 * number, 2, slope=-0.15)
+    for number, day in ((3, 50), (4, 56)):
+        lake.add_days(day, 6, slope=-0.15)
         regression.annotate(ANNOTATION_RETRAIN_REQUESTED, f"number-{number}")
         last = regression.wait_training(number)
         assert last["outcome"] in {Reason.PROMOTED, Reason.REJECTED}, last
