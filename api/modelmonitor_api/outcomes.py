@@ -15,7 +15,7 @@ class Verdict(DocumentedEnum):
     PERFORMANCE_DROP = "PerformanceDrop", "No drift was found, but the champion scores significantly worse."
     INCONCLUSIVE = (
         "Inconclusive",
-        "No drift was found, but it cannot be ruled out for every column or the score, or too little was compared.",
+        "No drift was detected, but a change of a column or of the score is not ruled out, or too little was compared.",
     )
 
 

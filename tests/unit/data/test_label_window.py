@@ -99,7 +99,7 @@ def test_day_by_day_is_all_at_once(tmp_path_factory, keys_and_days, labels, scop
         assert sum(getattr(day.report, count) for day in joins.values()) == getattr(expected.report, count)
     # A row can have several ambiguous labels.
     assert (window.ambiguous > 0) == (expected.report.ambiguous > 0)
-    assert expected.report.ambiguous <= window.ambiguous <= window.found
+    assert expected.report.ambiguous <= window.ambiguous <= window.matched
 
 
 def test_a_key_with_rows_on_several_days_has_the_label_of_each(tmp_path):

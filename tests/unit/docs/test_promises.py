@@ -27,3 +27,14 @@ def test_the_named_tests_exist(file: str, name: str) -> None:
     tree = ast.parse(path.read_text())
     functions = {n.name for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))}
     assert not name or name in functions
+
+
+def test_the_readme_quotes_the_measured_trust():
+    trust, readme = (" ".join((ROOT / name).read_text().split()) for name in ("docs/explanation/trust.md", "README.md"))
+    measured = re.search(
+        r"In ([\d,]+) simulated checks of .*? raised (\d+) alarms .*? In ([\d,]+) checks .*? had not in (\d+) ", trust
+    )
+    assert measured is not None
+    checks, alarms, moved, missed = measured.groups()
+    assert f"{alarms} alarms in {checks} simulated checks" in readme
+    assert f"{missed} in {moved} columns that had moved" in readme

@@ -229,7 +229,7 @@ def test_what_was_there_before_the_sink_is_not_sent() -> None:
 
 async def test_a_monitor_that_is_deleted_during_a_delivery_leaves_nothing() -> None:
     known = {"flights": resource("Promoted", notified={})}
-    told: list[tuple[str, str]] = []
+    delivered: list[tuple[str, str]] = []
 
     class Deleting(FakeSink):
         async def send(self, event: dict[str, Any]) -> None:
@@ -238,14 +238,14 @@ async def test_a_monitor_that_is_deleted_during_a_delivery_leaves_nothing() -> N
             await super().send(event)
 
     sink = Deleting()
-    notifier = Notifier(sink, lambda key: known.get(key[1]), told.append, origin=ORIGIN)
+    notifier = Notifier(sink, lambda key: known.get(key[1]), delivered.append, origin=ORIGIN)
     notifier.consider(("ml", "flights"))
     task = asyncio.create_task(notifier.run())
     await wait_until(lambda: bool(sink.events) or task.done(), "the delivery")
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert told == []
+    assert delivered == []
     # A monitor of the same name begins anew.
     assert notifier.mark_of(("ml", "flights"), ModelMonitorStatus()) == newest(ModelMonitorStatus())
 

@@ -214,7 +214,7 @@ def join_batches(
         if len(days) > 1:
             joined.append(days.pop(0).joined(window, join, quota, index + 1))
     joined += [day.joined(window, join, quota, 0) for day in days]
-    require_clear_owners(join.key, window.ambiguous, window.found, join.delay_days)
+    require_clear_owners(join.key, window.ambiguous, window.matched, join.delay_days)
     ordered = tuple(joined[::-1])
     known = [batch.day for batch in batches if batch.day]
     unmatched = window.unmatched(min(known) + dt.timedelta(days=join.delay_days), max(known)) if known else 0

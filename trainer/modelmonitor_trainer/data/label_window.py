@@ -35,8 +35,8 @@ class LabelWindow:
         Types of the keys that have been read.
     read
         Day → number of labels with an outcome that have been read.
-    found
-        Number of labels that have found a row.
+    matched
+        Number of labels that have met a row.
     ambiguous
         Number of these that could be those of an earlier row as well.
     """
@@ -53,7 +53,7 @@ class LabelWindow:
     ) -> None:
         self.reader = KeyReader(columns.key)
         self.read: dict[dt.date, int] = {}
-        self.found = self.ambiguous = 0
+        self.matched = self.ambiguous = 0
         self._store, self._columns, self._fmt = store, columns, fmt
         self._scope, self._delay = scope, delay_days
         #: Labels that have found their row, and are young enough to be those of an earlier row.
@@ -80,7 +80,7 @@ class LabelWindow:
         wanted = self._left.days == today if same_day else self._left.days >= today
         self._left, mask = _among(self._left, keys, reader, wanted)
         taken = self._left.filter(mask)
-        self.found += len(taken)
+        self.matched += len(taken)
         self._left = self._left.filter(self._left.days < today if same_day else ~mask)
         if self._scope is None and self._delay:
             self._count_ambiguous(keys, reader, today, taken)

@@ -21,12 +21,12 @@ def repeated_batches(
     reference: WindowProfile | None, current: WindowProfile
 ) -> list[tuple[BatchProfile, BatchProfile]]:
     """Return the batches of the current window that repeat another one of either window, with the first of those."""
-    first: dict[tuple[float, ...], list[BatchProfile]] = {}
+    distinct: dict[tuple[float, ...], list[BatchProfile]] = {}
     pairs = []
     for is_current, batch in _batches(reference, current):
         if batch.rows < _MIN_ROWS:
             continue
-        known = first.setdefault(_summary(batch), [])
+        known = distinct.setdefault(_fingerprint(batch), [])
         same = next((other for other in known if _are_equal(batch, other)), None)
         if same is None:
             known.append(batch)
@@ -40,7 +40,7 @@ def _batches(reference: WindowProfile | None, current: WindowProfile) -> Iterato
     yield from ((True, batch) for batch in current.blocks)
 
 
-def _summary(batch: BatchProfile) -> tuple[float, ...]:
+def _fingerprint(batch: BatchProfile) -> tuple[float, ...]:
     """Return what is quickly compared; copies have the same."""
     return batch.rows, *(_moment(batch.columns[name]) for name in sorted(batch.columns))
 

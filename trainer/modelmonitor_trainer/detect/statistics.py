@@ -124,7 +124,7 @@ def compare_categories(reference: Counts, current: Counts) -> Evidence | None:
     n, m = int(reference.sum()), int(current.sum())
     if not n or not m:
         return None
-    reference, current = pool_rare(reference, current)
+    reference, current = _pool_rare(reference, current)
     distance = float(np.abs(reference / n - current / m).sum() / 2)
     by_chance = distance_by_chance(reference, current)
     effect = distance_without_chance(distance, by_chance)
@@ -165,7 +165,7 @@ def rare_categories(reference: Counts, current: Counts) -> npt.NDArray[np.bool_]
     return np.asarray(rare)
 
 
-def pool_rare(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
+def _pool_rare(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
     """Return the counts with rare categories pooled in the last bin."""
     rare = rare_categories(reference, current)
     return (
